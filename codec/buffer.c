@@ -1,0 +1,44 @@
+#include "codec/buffer.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+int buffer_grow(struct buffer *buffer, size_t extra)
+{
+    if (extra > SIZE_MAX / 2 - buffer->size)
+        return -ENOMEM;
+    size_t wanted = buffer->size + extra;
+    size_t capacity = buffer->capacity < 64 ? 64 : buffer->capacity;
+    while (capacity < wanted)
+        capacity += capacity / 2;
+    uint8_t *data = realloc(buffer->data, capacity);
+    if (data == NULL)
+        return -ENOMEM;
+    buffer->data = data;
+    buffer->capacity = capacity;
+    return 0;
+}
+
+void buffer_clear(struct buffer *buffer)
+{
+    free(buffer->data);
+    *buffer = (struct buffer){0};
+}
+
+int buffer_printf(struct buffer *buffer, const char *format, ...)
+{
+    va_list args, again;
+    va_start(args, format);
+    va_copy(again, args);
+    int n = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    int rc = n < 0 ? -EINVAL : buffer_reserve(buffer, (size_t)n + 1);
+    if (rc == 0) {
+        vsnprintf((char *)buffer->data + buffer->size, (size_t)n + 1, format, again);
+        buffer->size += (size_t)n;
+    }
+    va_end(again);
+    return rc;
+}

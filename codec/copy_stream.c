@@ -1,0 +1,121 @@
+#include "codec/copy_stream.h"
+#include "codec/bytes.h"
+
+#include <errno.h>
+
+static const uint8_t signature[11] = "PGCOPY\n\377\r\n";
+
+enum { FIXED_HEADER = sizeof signature + 8, CRITICAL_FLAGS = (int)0xFFFF0000 };
+
+/* The walks below look at what is there of one header or tuple. They return its size once it is whole, 0 while
+ * bytes are missing, or an error. */
+
+static ssize_t walk_header(const uint8_t *at, size_t size, struct error *error)
+{
+    size_t n = size < sizeof signature ? size : sizeof signature;
+    if (memcmp(at, signature, n) != 0)
+        return error_set(error, -EBADMSG, "the server's COPY stream has no COPY BINARY signature");
+    if (size < FIXED_HEADER)
+        return 0;
+    if ((load_be32(at + sizeof signature) & (uint32_t)CRITICAL_FLAGS) != 0)
+        return error_set(error, -EBADMSG, "the server's COPY stream has flags that are not known");
+    uint32_t extension = load_be32(at + sizeof signature + 4);
+    if (extension > INT32_MAX)
+        return error_set(error, -EBADMSG, "the server's COPY header has a negative size");
+    size_t whole = FIXED_HEADER + (size_t)extension;
+    return size < whole ? 0 : (ssize_t)whole;
+}
+
+static ssize_t walk_tuple(struct copy_stream *stream, const uint8_t *at, size_t size,
+                          struct error *error)
+{
+    if (stream->scanned == 0) {
+        if (size < 2)
+            return 0;
+        int fields = (int16_t)load_be16(at);
+        if (fields == -1)
+            stream->state = COPY_ENDED;
+        else if (fields != stream->fields)
+            return error_set(error, -EBADMSG,
+                             "a row of the server's COPY stream has %d fields instead of %d", fields,
+                             stream->fields);
+        stream->scanned = 2;
+        if (fields == -1)
+            return 2;
+    }
+    while (stream->fields_scanned < stream->fields) {
+        if (size - stream->scanned < 4)
+            return 0;
+        int32_t n = (int32_t)load_be32(at + stream->scanned);
+        if (n < -1)
+            return error_set(error, -EBADMSG, "a field of the server's COPY stream has size %d", n);
+        size_t whole = 4 + (n > 0 ? (size_t)n : 0);
+        if (size - stream->scanned < whole)
+            return 0;
+        stream->scanned += whole;
+        stream->fields_scanned++;
+    }
+    return (ssize_t)stream->scanned;
+}
+
+/* Takes one header, tuple or trailer from the front of `at`; returns the bytes taken, 0 for none yet. */
+static ssize_t take(struct copy_stream *stream, const uint8_t *at, size_t size, tuple_sink *sink,
+                    void *context, struct error *error)
+{
+    if (size == 0)
+        return 0;
+    if (stream->state == COPY_HEADER) {
+        ssize_t n = walk_header(at, size, error);
+        if (n > 0)
+            stream->state = COPY_TUPLES;
+        return n;
+    }
+    if (stream->state == COPY_ENDED)
+        return error_set(error, -EBADMSG, "the server's COPY stream goes on behind its trailer");
+    ssize_t n = walk_tuple(stream, at, size, error);
+    if (n <= 0)
+        return n;
+    stream->scanned = 0;
+    stream->fields_scanned = 0;
+    if (stream->state == COPY_ENDED)
+        return n;
+    int rc = sink(context, at + 2, (size_t)n - 2);
+    return rc < 0 ? rc : n;
+}
+
+int copy_stream_feed(struct copy_stream *stream, const uint8_t *bytes, size_t size, tuple_sink *sink,
+                     void *context, struct error *error)
+{
+    bool carried = stream->carry.size > 0;
+    if (carried) {
+        int rc = buffer_append(&stream->carry, bytes, size);
+        if (rc < 0)
+            return rc;
+        bytes = stream->carry.data;
+        size = stream->carry.size;
+    }
+    size_t done = 0;
+    ssize_t n;
+    while ((n = take(stream, bytes + done, size - done, sink, context, error)) > 0)
+        done += (size_t)n;
+    if (n < 0)
+        return (int)n;
+    if (!carried)
+        return buffer_append(&stream->carry, bytes + done, size - done);
+    memmove(stream->carry.data, bytes + done, size - done);
+    stream->carry.size = size - done;
+    return 0;
+}
+
+int copy_stream_end(const struct copy_stream *stream, struct error *error)
+{
+    if (stream->state == COPY_ENDED && stream->carry.size == 0)
+        return 0;
+    return error_set(error, -EBADMSG, "the server's COPY stream ended before its trailer");
+}
+
+void copy_stream_clear(struct copy_stream *stream)
+{
+    buffer_clear(&stream->carry);
+    *stream = (struct copy_stream){.fields = stream->fields};
+}

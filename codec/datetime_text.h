@@ -1,0 +1,12 @@
+/* date, timestamp and timestamptz, in UTC and DateStyle ISO; see type.h for the contract of render functions. JSON has
+ * them as XSD strings: a T between day and time, +00:00 for +00. */
+#ifndef CODEC_DATETIME_TEXT_H
+#define CODEC_DATETIME_TEXT_H
+
+#include "codec/type.h"
+
+render_value date_render, date_render_json;
+render_value timestamp_render, timestamp_render_json;
+render_value timestamptz_render, timestamptz_render_json;
+
+#endif

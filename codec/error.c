@@ -1,0 +1,43 @@
+#include "codec/error.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* A sentence that was cut in the middle of a UTF-8 character loses the character's beginning too. */
+static void drop_torn_character(char *text, size_t capacity, int wanted)
+{
+    if (wanted < 0 || (size_t)wanted < capacity)
+        return;
+    size_t n = strlen(text), back = 0;
+    while (back < n && back < 4 && ((unsigned char)text[n - 1 - back] & 0xC0) == 0x80)
+        back++;
+    if (back < n && ((unsigned char)text[n - 1 - back] & 0xC0) == 0xC0)
+        text[n - 1 - back] = '\0';
+}
+
+int error_set(struct error *error, int code, const char *format, ...)
+{
+    if (error != NULL) {
+        va_list args;
+        va_start(args, format);
+        int wanted = vsnprintf(error->text, sizeof error->text, format, args);
+        va_end(args);
+        drop_torn_character(error->text, sizeof error->text, wanted);
+    }
+    return code;
+}
+
+void error_prefix(struct error *error, const char *format, ...)
+{
+    if (error == NULL)
+        return;
+    char said[sizeof error->text], context[256];
+    memcpy(said, error->text, sizeof said);
+    va_list args;
+    va_start(args, format);
+    vsnprintf(context, sizeof context, format, args);
+    va_end(args);
+    int wanted = snprintf(error->text, sizeof error->text, "%s: %s", context, said);
+    drop_torn_character(error->text, sizeof error->text, wanted);
+}

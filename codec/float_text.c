@@ -1,0 +1,238 @@
+/* Schubfach: Raffaello Giulietti, "The Schubfach way to render doubles" (2020, revised 2022), with the interval's
+ * bounds left out. Written without branches on the digits: which length and which digit a number gets is close to
+ * random, and a mispredicted branch costs as much as all the arithmetic.
+ *
+ * For a number c * 2^q take k = floor(log10(2^q)) (3/4 of it where the gap below is half as wide). Its
+ * neighbourhood then holds at least one multiple of 10^k and at most one of 10^(k+1); the latter wins, otherwise the
+ * closer of the two of the former, ties to even. The number and both ends of its interval are compared as
+ * 4 * x / 10^k, rounded to odd, where a comparison with an even integer is still exact.
+ */
+#include "codec/float_text.h"
+
+#include "codec/bytes.h"
+#include "codec/float_table.h"
+
+#include <stdbool.h>
+
+__extension__ typedef unsigned __int128 uint128;
+
+#define ZEROS UINT64_C(0x3030303030303030) /* "00000000" */
+
+/* A finite number that is not 0: digits * 10^exponent. */
+struct decimal {
+    uint64_t digits;
+    int exponent;
+};
+
+/* Exact for all exponents that occur; >> of a negative number is arithmetic on every compiler there is. */
+static inline int floor_log10_pow2(int e, bool three_quarters)
+{
+    return (e * 1262611 - (three_quarters ? 524031 : 0)) >> 22;
+}
+
+static inline int floor_log2_pow10(int e)
+{
+    return (e * 1741647) >> 19;
+}
+
+/* The choice of the paper from lower < value < upper, each 4 * x / 10^k rounded to odd. */
+static inline uint64_t shortest_digits(uint64_t lower, uint64_t value, uint64_t upper)
+{
+    uint64_t s = value >> 2, tens = s / 10;
+    uint64_t tens_below = lower < 40 * tens, tens_above = 40 * tens + 40 < upper;
+    uint64_t below = lower < 4 * s, above = 4 * s + 4 < upper;
+    uint64_t closer_above = (value & 3) + (s & 1) > 2;
+    uint64_t both = below & above;
+    uint64_t fine = s + ((both & closer_above) | (~both & above));
+    uint64_t coarse = 10 * (tens + tens_above);
+    uint64_t mask = 0 - (tens_below | tens_above);
+    return (coarse & mask) | (fine & ~mask);
+}
+
+static inline uint32_t round_to_odd_32(uint64_t power, uint32_t c)
+{
+    uint128 product = (uint128)power * c;
+    return (uint32_t)(product >> 64) | ((uint64_t)product >> 32 > 1);
+}
+
+static inline uint64_t round_to_odd_64(struct power_of_ten power, uint64_t c)
+{
+    uint128 low = (uint128)power.low * c;
+    uint128 product = (uint128)power.high * c + (uint64_t)(low >> 64);
+    return (uint64_t)(product >> 64) | ((uint64_t)product > 1);
+}
+
+static inline struct decimal float4_shortest(uint32_t biased, uint32_t fraction)
+{
+    const struct float4_scale *row = &float4_table[biased + (fraction == 0 ? 255 : 0)];
+    bool narrow = fraction == 0 && biased > 1; /* the gap below is half as wide */
+    uint32_t c = fraction | (uint32_t)(biased != 0) << 23;
+    uint32_t scaled = 4 * c << row->shift, half_gap = 2U << row->shift;
+    uint32_t lower = round_to_odd_32(row->power, scaled - (half_gap >> narrow));
+    uint32_t value = round_to_odd_32(row->power, scaled);
+    uint32_t upper = round_to_odd_32(row->power, scaled + half_gap);
+    return (struct decimal){shortest_digits(lower, value, upper), row->k};
+}
+
+static inline struct decimal float8_shortest(uint32_t biased, uint64_t fraction)
+{
+    uint64_t c = biased != 0 ? fraction | UINT64_C(1) << 52 : fraction;
+    int q = (biased != 0 ? (int)biased : 1) - 1075;
+    bool narrow = fraction == 0 && biased > 1; /* the gap below is half as wide */
+    int k = floor_log10_pow2(q, narrow);
+    int shift = q + floor_log2_pow10(-k) + 1;
+    struct power_of_ten power = float_table[-k - FLOAT_TABLE_FIRST];
+    uint64_t scaled = 4 * c << shift, half_gap = UINT64_C(2) << shift;
+    uint64_t lower = round_to_odd_64(power, scaled - (half_gap >> narrow));
+    uint64_t value = round_to_odd_64(power, scaled);
+    uint64_t upper = round_to_odd_64(power, scaled + half_gap);
+    return (struct decimal){shortest_digits(lower, value, upper), k};
+}
+
+/* The eight digits of n < 10^8 as bytes 0..9, the first in the lowest byte: split in halves in parallel lanes,
+ * quotients by multiplication. */
+static inline uint64_t spread_digits(uint32_t n)
+{
+    uint64_t fours = n / 10000 | (uint64_t)(n % 10000) << 32;
+    uint64_t hundreds = (fours * 10486 >> 20) & UINT64_C(0x0000007f0000007f);
+    uint64_t twos = hundreds + ((fours - 100 * hundreds) << 16);
+    uint64_t tens = (twos * 103 >> 10) & UINT64_C(0x000f000f000f000f);
+    return tens + ((twos - 10 * tens) << 8);
+}
+
+/* How many of the eight are left without trailing zeros. */
+static inline int count_digits(uint64_t spread)
+{
+    /* From the other end, for counting leading zeros is slow where there is no instruction for it. */
+    return spread == 0 ? 0 : 8 - __builtin_ctzll(__builtin_bswap64(spread)) / 8;
+}
+
+static inline size_t write_exponent(char *out, int exponent)
+{
+    uint32_t e = (uint32_t)(exponent < 0 ? -exponent : exponent);
+    size_t n = 0;
+    out[n++] = 'e';
+    out[n++] = exponent < 0 ? '-' : '+';
+    if (e >= 100)
+        out[n++] = (char)('0' + e / 100);
+    out[n++] = (char)('0' + e / 10 % 10);
+    out[n++] = (char)('0' + e % 10);
+    return n;
+}
+
+/* 0 and all numbers whose exponent bits are all ones. */
+static size_t write_special(bool zero, bool negative, bool nan, char *out)
+{
+    if (nan) {
+        memcpy(out, "NaN", 3);
+        return 3;
+    }
+    out[0] = '-';
+    memcpy(out + negative, zero ? "0" : "Infinity", zero ? 1 : 8);
+    return (zero ? 1U : 8U) + negative;
+}
+
+size_t float4_text(uint32_t bits, char *out)
+{
+    bool negative = bits >> 31;
+    uint32_t biased = bits >> 23 & 0xff, fraction = bits & 0x7fffff;
+    if (biased == 0xff || (bits & 0x7fffffff) == 0)
+        return write_special(biased == 0, negative, biased != 0 && fraction != 0, out);
+
+    /* Nine digits, d.dddddddd * 10^e. Only subnormal numbers come with fewer than seven. */
+    struct decimal decimal = float4_shortest(biased, fraction);
+    uint64_t digits = decimal.digits;
+    int e = decimal.exponent;
+    for (; digits < 1000000; e--)
+        digits *= 10;
+    static const uint32_t to_nine[] = {100, 10, 1}; /* a table, for compilers make branches of conditionals */
+    int length = (digits >= 10000000) + (digits >= 100000000);
+    e += 6 + length;
+    digits *= to_nine[length];
+    uint32_t first = (uint32_t)(digits / 100000000);
+    uint64_t spread = spread_digits((uint32_t)(digits - (uint64_t)first * 100000000));
+    int count = 1 + count_digits(spread);
+    uint64_t rest = spread | ZEROS;
+    char digit = (char)('0' + first);
+
+    *out = '-';
+    out += negative;
+    if (e >= -4 && e < 6) {
+        /* Fraction: 0.000ddd; otherwise d, the digits again behind the point: overlapping stores, later ones win. */
+        int small = e >> 31, ahead = e & ~small, zeros = -(e & small); /* small: all ones if e < 0 */
+        uint64_t digits8 = rest << 8 | (uint8_t)digit, mask = (uint64_t)(int64_t)small;
+        store_le64(out, (digits8 & ~mask) | (ZEROS & mask));
+        store_le64(out + zeros + ahead + 2, rest >> 8 * ahead);
+        out[ahead + 1] = '.';
+        out[zeros + (small & 1)] = digit;
+        int behind = count - 1 - ahead; /* digits behind the point, counted from the first */
+        return (size_t)(ahead + 1 + zeros + (behind > 0 || small ? behind + 1 : 0)) + negative;
+    }
+    out[0] = digit;
+    out[1] = '.';
+    store_le64(out + 2, rest);
+    size_t n = count == 1 ? 1 : (size_t)count + 1;
+    return n + write_exponent(out + n, e) + negative;
+}
+
+size_t float8_text(uint64_t bits, char *out)
+{
+    bool negative = bits >> 63;
+    uint32_t biased = bits >> 52 & 0x7ff;
+    uint64_t fraction = bits & ((UINT64_C(1) << 52) - 1);
+    if (biased == 0x7ff || bits << 1 == 0)
+        return write_special(biased == 0, negative, biased != 0 && fraction != 0, out);
+
+    /* Seventeen digits; only subnormal numbers come with fewer than sixteen. */
+    struct decimal decimal = float8_shortest(biased, fraction);
+    uint64_t digits = decimal.digits;
+    int e = decimal.exponent;
+    for (; digits < UINT64_C(1000000000000000); e--)
+        digits *= 10;
+    uint32_t is_long = digits >= UINT64_C(10000000000000000);
+    e += 15 + (int)is_long;
+    digits *= is_long ? 1 : 10;
+    uint32_t nine = (uint32_t)(digits / 100000000), first = nine / 100000000;
+    uint64_t left = spread_digits(nine - first * 100000000);
+    uint64_t right = spread_digits((uint32_t)(digits - (uint64_t)nine * 100000000));
+    int count = 1 + (right != 0 ? 8 + count_digits(right) : count_digits(left));
+    left |= ZEROS;
+    right |= ZEROS;
+    char digit = (char)('0' + first);
+
+    *out = '-';
+    out += negative;
+    if (e >= -4 && e < 0) {
+        store_le64(out, ZEROS);
+        out[1] = '.';
+        out[1 - e] = digit;
+        store_le64(out + 2 - e, left);
+        store_le64(out + 10 - e, right);
+        return (size_t)(1 - e + count) + negative;
+    }
+    int point = e >= 0 && e < 15 ? e : 0; /* digits behind the first and before the point */
+    out[0] = digit;
+    store_le64(out + 1, left);
+    store_le64(out + 9, right);
+    uint128 moved = ((uint128)right << 64 | left) >> 8 * point;
+    out[point + 1] = '.';
+    store_le64(out + point + 2, (uint64_t)moved);
+    if (point < 8)
+        store_le64(out + point + 10, (uint64_t)(moved >> 64));
+    size_t n = (size_t)(count <= point + 1 ? point + 1 : count + 1);
+    return n + (point == e ? 0 : write_exponent(out + n, e)) + negative;
+}
+
+uint32_t half_to_float4(uint16_t half)
+{
+    uint32_t sign = (uint32_t)(half & 0x8000) << 16, biased = half >> 10 & 0x1f, fraction = half & 0x3ff;
+    if (biased == 0x1f)
+        return sign | 0x7f800000 | fraction << 13;
+    if (biased != 0)
+        return sign | (biased + 112) << 23 | fraction << 13;
+    if (fraction == 0)
+        return sign;
+    /* fraction * 2^-24: every subnormal half is a normal float4 */
+    uint32_t top = 31U - (uint32_t)__builtin_clz(fraction);
+    return sign | (top + 103) << 23 | (fraction << (23 - top) & 0x7fffff);
+}

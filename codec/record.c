@@ -1,0 +1,81 @@
+#include "codec/record.h"
+
+#include "codec/bytes.h"
+
+#include <stdlib.h>
+
+int record_put_u8(struct buffer *out, uint8_t value)
+{
+    return buffer_append_byte(out, value);
+}
+
+int record_put_u32(struct buffer *out, uint32_t value)
+{
+    uint8_t bytes[4];
+    store_le32(bytes, value);
+    return buffer_append(out, bytes, sizeof bytes);
+}
+
+int record_put_u64(struct buffer *out, uint64_t value)
+{
+    uint8_t bytes[8];
+    store_le64(bytes, value);
+    return buffer_append(out, bytes, sizeof bytes);
+}
+
+int record_put_string(struct buffer *out, const char *text)
+{
+    size_t n = strlen(text);
+    int rc = buffer_reserve(out, n + 4); /* so that a failure leaves no half of it */
+    if (rc == 0)
+        rc = record_put_u32(out, (uint32_t)n);
+    if (rc == 0)
+        rc = buffer_append(out, text, n);
+    return rc;
+}
+
+/* The next n bytes, or NULL and bad. After the first failure nothing is read any more. */
+static const uint8_t *take(struct record_reader *in, size_t n)
+{
+    if (in->bad || (size_t)(in->end - in->at) < n) {
+        in->bad = true;
+        return NULL;
+    }
+    const uint8_t *at = in->at;
+    in->at += n;
+    return at;
+}
+
+uint8_t record_get_u8(struct record_reader *in)
+{
+    const uint8_t *at = take(in, 1);
+    return at == NULL ? 0 : *at;
+}
+
+uint32_t record_get_u32(struct record_reader *in)
+{
+    const uint8_t *at = take(in, 4);
+    return at == NULL ? 0 : load_le32(at);
+}
+
+uint64_t record_get_u64(struct record_reader *in)
+{
+    const uint8_t *at = take(in, 8);
+    return at == NULL ? 0 : load_le64(at);
+}
+
+char *record_get_string(struct record_reader *in)
+{
+    uint32_t n = record_get_u32(in);
+    const uint8_t *at = take(in, n);
+    if (at == NULL)
+        return NULL;
+    char *text = memchr(at, 0, n) == NULL ? malloc((size_t)n + 1) : NULL;
+    if (text == NULL) {
+        in->bad = true;
+        return NULL;
+    }
+    memcpy(text, at, n);
+    text[n] = '\0';
+    return text;
+}

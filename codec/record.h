@@ -1,0 +1,30 @@
+/* Small records for the cache's files: little-endian numbers and counted strings, one behind another.
+ *
+ * Writing appends to a buffer. Reading never passes the end: the first read that would sets `bad`, and from then on every
+ * read gives 0 or an empty string; the reader of a record looks at `bad` once, at the end. Strings point into the record.
+ */
+#ifndef CODEC_RECORD_H
+#define CODEC_RECORD_H
+
+#include "codec/buffer.h"
+
+#include <stdbool.h>
+
+MUST_CHECK int record_put_u8(struct buffer *out, uint8_t value);
+MUST_CHECK int record_put_u32(struct buffer *out, uint32_t value);
+MUST_CHECK int record_put_u64(struct buffer *out, uint64_t value);
+MUST_CHECK int record_put_string(struct buffer *out, const char *text); /* u32 length, bytes */
+
+struct record_reader {
+    const uint8_t *at, *end;
+    bool bad;
+};
+
+uint8_t record_get_u8(struct record_reader *in);
+uint32_t record_get_u32(struct record_reader *in);
+uint64_t record_get_u64(struct record_reader *in);
+
+/* A newly allocated, terminated copy; NULL (and bad) if the record ends, holds a NUL byte in it, or memory is short. */
+char *record_get_string(struct record_reader *in);
+
+#endif

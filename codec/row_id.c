@@ -1,0 +1,50 @@
+#include "codec/row_id.h"
+
+/* Bob Jenkins' lookup3 (public domain), for a key of six bytes: block's upper half, block's lower half, offset, two
+ * little-endian bytes each. PostgreSQL starts it from its own constant and stirs the seed's two halves in first. */
+
+enum { KEY_SIZE = 6 };
+
+struct state {
+    uint32_t a, b, c;
+};
+
+static uint32_t rotate(uint32_t x, int bits)
+{
+    return x << bits | x >> (32 - bits);
+}
+
+static void mix(struct state *s)
+{
+    s->a = (s->a - s->c) ^ rotate(s->c, 4), s->c += s->b;
+    s->b = (s->b - s->a) ^ rotate(s->a, 6), s->a += s->c;
+    s->c = (s->c - s->b) ^ rotate(s->b, 8), s->b += s->a;
+    s->a = (s->a - s->c) ^ rotate(s->c, 16), s->c += s->b;
+    s->b = (s->b - s->a) ^ rotate(s->a, 19), s->a += s->c;
+    s->c = (s->c - s->b) ^ rotate(s->b, 4), s->b += s->a;
+}
+
+static void finish(struct state *s)
+{
+    s->c = (s->c ^ s->b) - rotate(s->b, 14);
+    s->a = (s->a ^ s->c) - rotate(s->c, 11);
+    s->b = (s->b ^ s->a) - rotate(s->a, 25);
+    s->c = (s->c ^ s->b) - rotate(s->b, 16);
+    s->a = (s->a ^ s->c) - rotate(s->c, 4);
+    s->b = (s->b ^ s->a) - rotate(s->a, 14);
+    s->c = (s->c ^ s->b) - rotate(s->b, 24);
+}
+
+uint64_t row_id_hash(uint32_t block, uint16_t offset, uint32_t xmin)
+{
+    uint32_t start = 0x9e3779b9u + KEY_SIZE + 3923095u;
+    struct state s = {start, start, start};
+    if (xmin != 0) { /* the seed's upper half is always 0 */
+        s.b += xmin;
+        mix(&s);
+    }
+    s.a += block >> 16 | block << 16;
+    s.b += offset;
+    finish(&s);
+    return (uint64_t)s.b << 32 | s.c;
+}

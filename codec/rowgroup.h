@@ -1,0 +1,111 @@
+/* A row group: an immutable run of rows, kept by part (schema.h).
+ *
+ * In memory each part is a struct run: the values' bytes one behind another, and their sizes. A group also knows each row's
+ * (ctid, xmin), if its source has any, and a hash of its contents (of the parts, not of the row ids).
+ *
+ * In the cache it is one file, little-endian:
+ *
+ *   "pgvecfs\1" | u64 hash64 of the rest of this head | u32 size of this head | u32 rows | u32 runs
+ *   | u64 u64 content hash | u64 row_id_sum
+ *   | for each run (the row ids last): u32 fixed, then for its sizes and its bytes: u8 compressed, u64 offset, u64 stored, u64 raw, u64 hash64 of the stored bytes
+ *   | the blocks, each at a multiple of 64: raw where the run belongs to a vector type, else zstd if that is smaller
+ *
+ * Threads: a finished group is read by all.
+ * Errors: -EBADMSG bytes that are not a row group, or whose checksum does not hold; -ENOMEM.
+ */
+#ifndef CODEC_ROWGROUP_H
+#define CODEC_ROWGROUP_H
+
+#include "codec/hash.h"
+#include "codec/schema.h"
+
+#include <sys/uio.h>
+
+#define RUN_VARIABLE UINT32_MAX
+
+struct run {
+    const uint8_t *bytes;
+    size_t size;
+    uint32_t fixed;       /* the size that every value has, none being NULL; else RUN_VARIABLE */
+    const int32_t *sizes; /* of each value; -1: NULL. NULL where fixed */
+};
+
+struct row_id {
+    uint32_t block, xmin;
+    uint16_t offset;
+};
+
+struct rowgroup {
+    uint32_t rows;
+    int run_count;
+    struct run *runs;      /* schema_parts() of them */
+    struct run row_ids;    /* 10 bytes a row: u32 block, u32 xmin, u16 offset, little-endian; or none (size 0) */
+    struct hash128 content;
+    uint64_t row_id_sum;   /* of row_id_hash over all rows, modulo 2^64 */
+    struct buffer *memory; /* what the runs point into */
+    int memory_count;
+};
+
+/* Collecting rows. */
+struct rowgroup_builder;
+
+/* Borrows the schema. */
+MUST_CHECK int rowgroup_builder_new(const struct schema *schema, struct rowgroup_builder **out);
+
+/* Number of fields of a COPY row for this schema. */
+int rowgroup_fields(const struct schema *schema);
+
+/* Takes one tuple as copy_stream hands it out. -EBADMSG where its fields do not fit the
+ * schema. After an error the builder is only good for being freed. */
+MUST_CHECK int rowgroup_builder_add(struct rowgroup_builder *builder, const uint8_t *tuple, size_t size,
+                                    struct error *error);
+
+uint32_t rowgroup_builder_rows(const struct rowgroup_builder *builder);
+size_t rowgroup_builder_bytes(const struct rowgroup_builder *builder);
+
+/* The rows so far as a group; the builder is then empty and may be used again. */
+MUST_CHECK int rowgroup_builder_finish(struct rowgroup_builder *builder, struct rowgroup **out);
+void rowgroup_builder_free(struct rowgroup_builder *builder);
+
+/* The file's bytes, as pieces to be written one behind another. */
+struct rowgroup_image {
+    struct iovec *pieces; /* borrow from the group and from `owned` */
+    int count;
+    size_t size;
+    struct buffer *owned;
+    int owned_count;
+};
+MUST_CHECK int rowgroup_encode(const struct rowgroup *group, const struct schema *schema,
+                               struct rowgroup_image *out);
+void rowgroup_image_clear(struct rowgroup_image *image);
+
+/* Takes `bytes` (from malloc) on success: the group's raw runs point into them. */
+MUST_CHECK int rowgroup_decode(uint8_t *bytes, size_t size, const struct schema *schema,
+                               struct rowgroup **out);
+
+void rowgroup_free(struct rowgroup *group);
+
+struct row_id rowgroup_row_id(const struct rowgroup *group, uint32_t row);
+
+/* Walks over the values of a run in row order. */
+struct run_cursor {
+    const struct run *run;
+    size_t at;
+    uint32_t row;
+};
+
+/* The next value; false: NULL. Must not be called more often than the group has rows. */
+static inline bool run_next(struct run_cursor *cursor, const uint8_t **bytes, size_t *size)
+{
+    const struct run *run = cursor->run;
+    int32_t n = run->fixed != RUN_VARIABLE ? (int32_t)run->fixed : run->sizes[cursor->row];
+    cursor->row++;
+    if (n < 0)
+        return false;
+    *bytes = run->bytes + cursor->at;
+    *size = (size_t)n;
+    cursor->at += (size_t)n;
+    return true;
+}
+
+#endif

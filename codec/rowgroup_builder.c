@@ -1,0 +1,269 @@
+/* Collecting the tuples of a COPY stream into a row group: each field's bytes go behind those of its part. */
+#include "codec/bytes.h"
+#include "codec/row_id.h"
+#include "codec/rowgroup.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+enum { TID_SIZE = 6, XID_SIZE = 4, ROW_ID_SIZE = 10 };
+
+/* A run that still grows. */
+struct growing {
+    struct buffer bytes;
+    struct buffer sizes; /* int32_t, written only once a size differs from the first one's */
+    uint32_t fixed;
+};
+
+struct rowgroup_builder {
+    const struct schema *schema;
+    uint32_t rows;
+    int run_count;
+    struct growing *runs;
+    struct growing row_ids;
+    uint64_t row_id_sum;
+    size_t bytes;
+};
+
+int rowgroup_fields(const struct schema *schema)
+{
+    return (schema->with_row_ids ? 2 : 0) + schema->part_count[PART_BINARY] +
+           (schema->part_count[PART_TEXT] > 0) + (schema->part_count[PART_JSON] > 0);
+}
+
+int rowgroup_builder_new(const struct schema *schema, struct rowgroup_builder **out)
+{
+    struct rowgroup_builder *builder = calloc(1, sizeof *builder);
+    int runs = schema_parts(schema);
+    struct growing *growing = calloc((size_t)runs + 1, sizeof *growing);
+    if (builder == NULL || growing == NULL) {
+        free(builder);
+        free(growing);
+        return -ENOMEM;
+    }
+    builder->schema = schema;
+    builder->run_count = runs;
+    builder->runs = growing;
+    *out = builder;
+    return 0;
+}
+
+/* Row `row` (from 0) of this run is of another size than all before it: from now on each has its own. */
+static int spread_sizes(struct growing *run, uint32_t row)
+{
+    int rc = buffer_reserve(&run->sizes, ((size_t)row + 1) * sizeof(int32_t));
+    if (rc < 0)
+        return rc;
+    for (uint32_t i = 0; i < row; i++)
+        ((int32_t *)(void *)run->sizes.data)[i] = (int32_t)run->fixed;
+    run->sizes.size = (size_t)row * sizeof(int32_t);
+    run->fixed = RUN_VARIABLE;
+    return 0;
+}
+
+static int run_add(struct growing *run, uint32_t row, const uint8_t *bytes, int32_t size)
+{
+    int rc = buffer_reserve(&run->bytes, size > 0 ? (size_t)size : 0);
+    if (rc < 0)
+        return rc;
+    if (row == 0 && size >= 0)
+        run->fixed = (uint32_t)size;
+    else if (row == 0)
+        run->fixed = RUN_VARIABLE;
+    else if (run->fixed != RUN_VARIABLE && (int32_t)run->fixed != size)
+        rc = spread_sizes(run, row);
+    if (rc == 0 && run->fixed == RUN_VARIABLE)
+        rc = buffer_append(&run->sizes, &size, sizeof size);
+    if (rc == 0 && size > 0) {
+        memcpy(run->bytes.data + run->bytes.size, bytes, (size_t)size);
+        run->bytes.size += (size_t)size;
+    }
+    return rc;
+}
+
+/* A tuple, or an array in it, that is being read field by field. */
+struct reader {
+    const uint8_t *at, *end;
+};
+
+static bool read_field(struct reader *in, const uint8_t **bytes, int32_t *size)
+{
+    if (in->end - in->at < 4)
+        return false;
+    *size = (int32_t)load_be32(in->at);
+    *bytes = in->at + 4;
+    in->at += 4;
+    if (*size < -1 || (*size > 0 && in->end - in->at < *size))
+        return false;
+    in->at += *size > 0 ? *size : 0;
+    return true;
+}
+
+/* The field is a one-dimensional array of `count` texts: each is a value of its own run. */
+static int add_array(struct rowgroup_builder *builder, struct reader *in, int first_run, int count)
+{
+    enum { HEAD = 20 }; /* dimensions, flags, element type, size, lower bound */
+    const uint8_t *array;
+    int32_t size;
+    if (!read_field(in, &array, &size) || size < HEAD || load_be32(array) != 1 ||
+        load_be32(array + 12) != (uint32_t)count)
+        return -EBADMSG;
+    struct reader elements = {array + HEAD, array + size};
+    for (int i = 0; i < count; i++) {
+        const uint8_t *bytes;
+        if (!read_field(&elements, &bytes, &size))
+            return -EBADMSG;
+        int rc = run_add(&builder->runs[first_run + i], builder->rows, bytes, size);
+        if (rc < 0)
+            return rc;
+    }
+    return elements.at == elements.end ? 0 : -EBADMSG;
+}
+
+static int add_row_id(struct rowgroup_builder *builder, struct reader *in)
+{
+    const uint8_t *tid, *xid;
+    int32_t tid_size, xid_size;
+    if (!read_field(in, &tid, &tid_size) || tid_size != TID_SIZE ||
+        !read_field(in, &xid, &xid_size) || xid_size != XID_SIZE)
+        return -EBADMSG;
+    uint32_t block = load_be32(tid), xmin = load_be32(xid);
+    uint16_t offset = load_be16(tid + 4);
+    uint8_t packed[ROW_ID_SIZE];
+    store_le32(packed, block);
+    store_le32(packed + 4, xmin);
+    packed[8] = (uint8_t)offset;
+    packed[9] = (uint8_t)(offset >> 8);
+    builder->row_id_sum += row_id_hash(block, offset, xmin);
+    return run_add(&builder->row_ids, builder->rows, packed, ROW_ID_SIZE);
+}
+
+static int add_fields(struct rowgroup_builder *builder, struct reader *in)
+{
+    const struct schema *schema = builder->schema;
+    int rc = schema->with_row_ids ? add_row_id(builder, in) : 0;
+    int binary = schema->part_count[PART_BINARY], text = schema->part_count[PART_TEXT];
+    for (int i = 0; rc == 0 && i < binary; i++) {
+        const uint8_t *bytes;
+        int32_t size;
+        rc = read_field(in, &bytes, &size) ? run_add(&builder->runs[i], builder->rows, bytes, size)
+                                           : -EBADMSG;
+    }
+    if (rc == 0 && text > 0)
+        rc = add_array(builder, in, binary, text);
+    if (rc == 0 && schema->part_count[PART_JSON] > 0)
+        rc = add_array(builder, in, binary + text, schema->part_count[PART_JSON]);
+    return rc == 0 && in->at != in->end ? -EBADMSG : rc;
+}
+
+int rowgroup_builder_add(struct rowgroup_builder *builder, const uint8_t *tuple, size_t size,
+                         struct error *error)
+{
+    struct reader in = {tuple, tuple + size};
+    int rc = add_fields(builder, &in);
+    if (rc == -EBADMSG)
+        return error_set(error, rc, "a row of the server's COPY stream does not fit the columns asked for");
+    if (rc < 0)
+        return error_set(error, rc, "no memory for a row of %zu bytes", size);
+    builder->rows++;
+    builder->bytes += size;
+    return 0;
+}
+
+uint32_t rowgroup_builder_rows(const struct rowgroup_builder *builder)
+{
+    return builder->rows;
+}
+
+size_t rowgroup_builder_bytes(const struct rowgroup_builder *builder)
+{
+    return builder->bytes;
+}
+
+/* The finished group owns the builder's buffers. */
+static void hand_over(struct growing *from, struct run *to, struct rowgroup *group)
+{
+    *to = (struct run){.bytes = from->bytes.data,
+                       .size = from->bytes.size,
+                       .fixed = from->fixed,
+                       .sizes = from->fixed == RUN_VARIABLE ? (int32_t *)(void *)from->sizes.data : NULL};
+    group->memory[group->memory_count++] = from->bytes;
+    group->memory[group->memory_count++] = from->sizes;
+    *from = (struct growing){0};
+}
+
+static void hash_run(struct hash_stream *hash, const struct run *run, uint32_t rows)
+{
+    uint64_t head[2] = {htole64(run->size), htole64(run->fixed)};
+    hash_stream_add(hash, head, sizeof head);
+    if (run->fixed == RUN_VARIABLE)
+        hash_stream_add(hash, run->sizes, (size_t)rows * sizeof(int32_t));
+    hash_stream_add(hash, run->bytes, run->size);
+}
+
+int rowgroup_builder_finish(struct rowgroup_builder *builder, struct rowgroup **out)
+{
+    struct rowgroup *group = calloc(1, sizeof *group);
+    struct run *runs = calloc((size_t)builder->run_count + 1, sizeof *runs);
+    struct buffer *memory = calloc(2 * ((size_t)builder->run_count + 1), sizeof *memory);
+    struct hash_stream *hash = hash_stream_new();
+    if (group == NULL || runs == NULL || memory == NULL || hash == NULL) {
+        free(group);
+        free(runs);
+        free(memory);
+        hash_stream_free(hash);
+        return -ENOMEM;
+    }
+    *group = (struct rowgroup){.rows = builder->rows,
+                               .run_count = builder->run_count,
+                               .runs = runs,
+                               .row_id_sum = builder->row_id_sum,
+                               .memory = memory};
+    uint32_t rows = htole32(group->rows);
+    hash_stream_add(hash, &rows, sizeof rows);
+    for (int i = 0; i < builder->run_count; i++) {
+        hand_over(&builder->runs[i], &runs[i], group);
+        hash_run(hash, &runs[i], group->rows);
+    }
+    hand_over(&builder->row_ids, &group->row_ids, group);
+    group->content = hash_stream_value(hash);
+    hash_stream_free(hash);
+    builder->rows = 0;
+    builder->bytes = 0;
+    builder->row_id_sum = 0;
+    *out = group;
+    return 0;
+}
+
+void rowgroup_builder_free(struct rowgroup_builder *builder)
+{
+    if (builder == NULL)
+        return;
+    for (int i = 0; i < builder->run_count; i++) {
+        buffer_clear(&builder->runs[i].bytes);
+        buffer_clear(&builder->runs[i].sizes);
+    }
+    buffer_clear(&builder->row_ids.bytes);
+    buffer_clear(&builder->row_ids.sizes);
+    free(builder->runs);
+    free(builder);
+}
+
+void rowgroup_free(struct rowgroup *group)
+{
+    if (group == NULL)
+        return;
+    for (int i = 0; i < group->memory_count; i++)
+        buffer_clear(&group->memory[i]);
+    free(group->memory);
+    free(group->runs);
+    free(group);
+}
+
+struct row_id rowgroup_row_id(const struct rowgroup *group, uint32_t row)
+{
+    const uint8_t *at = group->row_ids.bytes + (size_t)row * ROW_ID_SIZE;
+    return (struct row_id){.block = load_le32(at),
+                           .xmin = load_le32(at + 4),
+                           .offset = (uint16_t)(at[8] | at[9] << 8)};
+}

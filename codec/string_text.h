@@ -1,0 +1,15 @@
+/* Types whose bytes are text or opaque: text and its like, json, jsonb, bytea, uuid; see type.h for the contract of
+ * render functions. That text is valid in the database's encoding, and json valid JSON, is the server's word: only
+ * what the server could never send is refused (a NUL byte, empty json, another version of jsonb). */
+#ifndef CODEC_STRING_TEXT_H
+#define CODEC_STRING_TEXT_H
+
+#include "codec/type.h"
+
+render_value text_render, text_render_json; /* text, varchar, bpchar with its padding, name */
+render_value json_render, json_render_json;
+render_value jsonb_render, jsonb_render_json;
+render_value bytea_render, bytea_render_json;
+render_value uuid_render, uuid_render_json;
+
+#endif

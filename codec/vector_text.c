@@ -1,0 +1,200 @@
+#include "codec/vector_text.h"
+
+#include "codec/bytes.h"
+#include "codec/float_text.h"
+#include "codec/number_text.h"
+
+#include <errno.h>
+
+#define VECTOR_DIM_MAX 16000 /* pgvector's limits */
+#define SPARSEVEC_DIM_MAX 1000000000
+#define SPARSEVEC_NNZ_MAX 16000
+
+static inline bool is_finite(uint32_t bits)
+{
+    return (bits & 0x7f800000) != 0x7f800000;
+}
+
+static char *write_text(char *at, const char *text)
+{
+    size_t n = strlen(text);
+    memcpy(at, text, n);
+    return at + n;
+}
+
+/* vector and halfvec begin alike: int16 dim, int16 0. */
+static int check_dense(const uint8_t *wire, size_t size, size_t element_size, size_t *dim)
+{
+    if (size < 4)
+        return -EBADMSG;
+    size_t n = load_be16(wire);
+    if (n < 1 || n > VECTOR_DIM_MAX || load_be16(wire + 2) != 0 || size != 4 + n * element_size)
+        return -EBADMSG;
+    *dim = n;
+    return 0;
+}
+
+int vector_render(const uint8_t *wire, size_t size, struct buffer *out)
+{
+    size_t dim;
+    int rc = check_dense(wire, size, 4, &dim);
+    if (rc == 0)
+        rc = buffer_reserve(out, 2 + dim * (FLOAT4_TEXT_MAX + 1));
+    if (rc != 0)
+        return rc;
+    char *start = (char *)out->data + out->size, *at = start;
+    *at++ = '[';
+    for (const uint8_t *element = wire + 4, *end = wire + size; element < end; element += 4) {
+        uint32_t bits = load_be32(element);
+        if (!is_finite(bits))
+            return -EBADMSG;
+        at += float4_text(bits, at);
+        *at++ = ',';
+    }
+    at[-1] = ']';
+    out->size += (size_t)(at - start);
+    return 0;
+}
+
+int halfvec_render(const uint8_t *wire, size_t size, struct buffer *out)
+{
+    size_t dim;
+    int rc = check_dense(wire, size, 2, &dim);
+    if (rc == 0)
+        rc = buffer_reserve(out, 2 + dim * (FLOAT4_TEXT_MAX + 1));
+    if (rc != 0)
+        return rc;
+    char *start = (char *)out->data + out->size, *at = start;
+    *at++ = '[';
+    for (const uint8_t *element = wire + 4, *end = wire + size; element < end; element += 2) {
+        uint32_t bits = half_to_float4(load_be16(element));
+        if (!is_finite(bits))
+            return -EBADMSG;
+        at += float4_text(bits, at);
+        *at++ = ',';
+    }
+    at[-1] = ']';
+    out->size += (size_t)(at - start);
+    return 0;
+}
+
+struct sparse {
+    const uint8_t *indices, *values; /* big-endian */
+    size_t nnz;
+    uint32_t dim;
+};
+
+static int check_sparse(const uint8_t *wire, size_t size, struct sparse *sparse)
+{
+    if (size < 12)
+        return -EBADMSG;
+    uint32_t dim = load_be32(wire), nnz = load_be32(wire + 4);
+    if (dim < 1 || dim > SPARSEVEC_DIM_MAX || nnz > SPARSEVEC_NNZ_MAX || nnz > dim)
+        return -EBADMSG;
+    if (load_be32(wire + 8) != 0 || size != 12 + (size_t)nnz * 8)
+        return -EBADMSG;
+    const uint8_t *indices = wire + 12, *values = indices + (size_t)nnz * 4;
+    for (size_t i = 0; i < nnz; i++) {
+        uint32_t index = load_be32(indices + 4 * i), bits = load_be32(values + 4 * i);
+        if (index >= dim || (i > 0 && index <= load_be32(indices + 4 * i - 4)))
+            return -EBADMSG;
+        if (!is_finite(bits) || bits << 1 == 0)
+            return -EBADMSG;
+    }
+    *sparse = (struct sparse){.indices = indices, .values = values, .nnz = nnz, .dim = dim};
+    return 0;
+}
+
+#define SPARSE_ELEMENT_MAX (INTEGER_TEXT_MAX + FLOAT4_TEXT_MAX + 2)
+#define SPARSE_FRAME_MAX 64 /* all that is not an element */
+
+int sparsevec_render(const uint8_t *wire, size_t size, struct buffer *out)
+{
+    struct sparse sparse;
+    int rc = check_sparse(wire, size, &sparse);
+    if (rc == 0)
+        rc = buffer_reserve(out, SPARSE_FRAME_MAX + sparse.nnz * SPARSE_ELEMENT_MAX);
+    if (rc != 0)
+        return rc;
+    char *start = (char *)out->data + out->size, *at = start;
+    *at++ = '{';
+    for (size_t i = 0; i < sparse.nnz; i++) {
+        if (i > 0)
+            *at++ = ',';
+        at += integer_text((int64_t)load_be32(sparse.indices + 4 * i) + 1, at);
+        *at++ = ':';
+        at += float4_text(load_be32(sparse.values + 4 * i), at);
+    }
+    at = write_text(at, "}/");
+    at += integer_text(sparse.dim, at);
+    out->size += (size_t)(at - start);
+    return 0;
+}
+
+int sparsevec_render_json(const uint8_t *wire, size_t size, struct buffer *out)
+{
+    struct sparse sparse;
+    int rc = check_sparse(wire, size, &sparse);
+    if (rc == 0)
+        rc = buffer_reserve(out, SPARSE_FRAME_MAX + sparse.nnz * SPARSE_ELEMENT_MAX);
+    if (rc != 0)
+        return rc;
+    char *start = (char *)out->data + out->size, *at = start;
+    at = write_text(at, "{\"dim\":");
+    at += integer_text(sparse.dim, at);
+    at = write_text(at, ",\"indices\":[");
+    for (size_t i = 0; i < sparse.nnz; i++) {
+        if (i > 0)
+            *at++ = ',';
+        at += integer_text((int64_t)load_be32(sparse.indices + 4 * i) + 1, at);
+    }
+    at = write_text(at, "],\"values\":[");
+    for (size_t i = 0; i < sparse.nnz; i++) {
+        if (i > 0)
+            *at++ = ',';
+        at += float4_text(load_be32(sparse.values + 4 * i), at);
+    }
+    at = write_text(at, "]}");
+    out->size += (size_t)(at - start);
+    return 0;
+}
+
+/* Eight bits as text, the highest first: the product holds eight copies of the byte, nine bits apart, so that bit 7 - j
+ * lies where byte j of the result wants it. */
+static inline void write_bits(char *at, uint8_t byte)
+{
+    uint64_t spread = (byte * UINT64_C(0x8040201008040201) >> 7) & UINT64_C(0x0101010101010101);
+    store_le64(at, UINT64_C(0x3030303030303030) | spread);
+}
+
+static int append_bits(const uint8_t *wire, size_t size, bool quoted, struct buffer *out)
+{
+    if (size < 4)
+        return -EBADMSG;
+    uint64_t bits = load_be32(wire), bytes = (bits + 7) / 8;
+    if (bits > INT32_MAX || size - 4 != bytes)
+        return -EBADMSG;
+    int rc = buffer_reserve(out, 8 * bytes + 2);
+    if (rc != 0)
+        return rc;
+    char *start = (char *)out->data + out->size, *at = start;
+    if (quoted)
+        *at++ = '"';
+    for (uint64_t i = 0; i < bytes; i++)
+        write_bits(at + 8 * i, wire[4 + i]);
+    at += bits;
+    if (quoted)
+        *at++ = '"';
+    out->size += (size_t)(at - start);
+    return 0;
+}
+
+int bit_render(const uint8_t *wire, size_t size, struct buffer *out)
+{
+    return append_bits(wire, size, false, out);
+}
+
+int bit_render_json(const uint8_t *wire, size_t size, struct buffer *out)
+{
+    return append_bits(wire, size, true, out);
+}

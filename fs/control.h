@@ -1,0 +1,12 @@
+/* The files in .pgvecfs/: status.json, metrics, version, log. Each look-up makes their text anew, if the last is a second old. */
+#ifndef FS_CONTROL_H
+#define FS_CONTROL_H
+
+#include "fs/mount.h"
+
+extern const char *const control_names[]; /* NULL-terminated */
+
+/* Appends the text of one; -ENOENT: there is none of that name. Called with the lock held. */
+MUST_CHECK int control_write(struct mount *mount, const char *name, struct buffer *out);
+
+#endif

@@ -1,0 +1,204 @@
+/* One row group at a time: from the store, else from the server again. */
+#include "fs/fetch.h"
+#include "fs/group_copy.h"
+#include "fs/log.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* -ENOENT: not there; -EBADMSG: not what was put there. */
+static int from_store(struct store *store, const struct snapshot *snapshot, const struct group *group,
+                      struct rowgroup **out)
+{
+    uint8_t *bytes;
+    size_t size;
+    int rc = store_get_group(store, group->relation, group->id, &bytes, &size);
+    if (rc < 0)
+        return rc;
+    rc = rowgroup_decode(bytes, size, snapshot->schema, out);
+    if (rc < 0) {
+        free(bytes);
+        return rc;
+    }
+    if ((*out)->rows == group->rows && hash128_equal((*out)->content, group->content))
+        return 0;
+    rowgroup_free(*out);
+    return -EBADMSG;
+}
+
+/* Picks one group out of a COPY; of a stream, all rows in front of it are passed over. */
+struct picker {
+    struct group_copy copy;
+    uint64_t skip;
+    const struct group *group;
+    struct rowgroup *found;
+};
+
+/* The next piece ends where the group begins, or where the group ends: it is known by its number of rows. */
+static void aim(struct picker *picker)
+{
+    enum { PIECE_ROWS = 1 << 16, PIECE_BYTES = 4 << 20 };
+    bool skipping = picker->skip > 0;
+    picker->copy.group_bytes = skipping ? PIECE_BYTES : UINT64_MAX;
+    picker->copy.group_rows = !skipping                    ? picker->group->rows
+                              : picker->skip < PIECE_ROWS ? (uint32_t)picker->skip
+                                                          : PIECE_ROWS;
+}
+
+static int pick_group(void *context, struct rowgroup *rows, const struct ctid_range *range)
+{
+    struct picker *picker = context;
+    (void)range;
+    if (picker->found != NULL) { /* more rows than there were */
+        rowgroup_free(rows);
+        return -ESTALE;
+    }
+    if (picker->skip > 0) {
+        picker->skip -= rows->rows;
+        rowgroup_free(rows);
+        aim(picker);
+        return 0;
+    }
+    picker->found = rows;
+    /* Of a stream, what follows belongs to other groups; of a range, nothing may follow. */
+    return picker->copy.schema->with_row_ids ? 0 : -ECANCELED;
+}
+
+static int copy_again(struct readpoint *readpoint, struct session *session, struct snapshot *snapshot,
+                      size_t number, struct rowgroup **out, struct error *error)
+{
+    const struct group *group = snapshot->groups[number];
+    const struct snapshot_source *from = &snapshot->sources[group->source];
+    struct source source = {.oid = from->oid, .by_ctid = from->by_ctid, .from = from->from};
+    struct picker picker = {.group = group};
+    const struct ctid_range *range = source.by_ctid ? &group->range : NULL;
+    for (size_t i = number; !source.by_ctid && i > 0 && snapshot->groups[i - 1]->source == group->source; i--)
+        picker.skip += snapshot->groups[i - 1]->rows;
+    int rc = group_copy_init(&picker.copy, snapshot->schema, range, pick_group, &picker, error);
+    if (rc < 0)
+        return rc;
+    aim(&picker);
+    rc = readpoint_copy(readpoint, session, snapshot->schema, &source, range, group_copy_feed, &picker.copy, error);
+    if (rc == 0)
+        rc = group_copy_finish(&picker.copy);
+    if (rc == -ECANCELED && picker.found != NULL)
+        rc = 0;
+    group_copy_clear(&picker.copy);
+    bool same = rc == 0 && picker.found != NULL && picker.found->rows == group->rows &&
+                hash128_equal(picker.found->content, group->content);
+    if (rc == -ESTALE || (rc == 0 && !same))
+        rc = error_set(error, -ESTALE, "%s.%s has changed since its rows were read, and the cache has lost them; open the file again",
+                       snapshot->relation.schema, snapshot->relation.name);
+    if (rc < 0)
+        rowgroup_free(picker.found);
+    else
+        *out = picker.found;
+    return rc;
+}
+
+/* From the read point that the snapshot itself was read from. -ENOTCONN: it has none, or none any more. */
+static int from_held(struct snapshot *snapshot, size_t number, struct rowgroup **out, struct error *error)
+{
+    int rc = -ENOTCONN;
+    pthread_mutex_lock(&snapshot->lock);
+    if (snapshot->held != NULL) {
+        struct session *leader = snapshot->held->leader;
+        rc = copy_again(snapshot->held, leader, snapshot, number, out, error);
+        if (rc == -ENOTCONN) {
+            readpoint_close(snapshot->held);
+            session_give(leader);
+            snapshot->held = NULL;
+        }
+    }
+    pthread_mutex_unlock(&snapshot->lock);
+    return rc;
+}
+
+static int from_now(const struct fetch_place *place, struct snapshot *snapshot, size_t number,
+                    struct rowgroup **out, struct error *error)
+{
+    struct session *session;
+    struct readpoint *readpoint;
+    int rc = session_take(place->pool, true, &session, error);
+    if (rc < 0)
+        return rc;
+    rc = readpoint_open(session, &snapshot->relation, &readpoint, error);
+    if (rc == 0) {
+        if (strcmp(readpoint->key.signature, snapshot->key.signature) != 0)
+            rc = error_set(error, -ESTALE, "%s.%s has been altered since its rows were read, and the cache has lost them; open the file again",
+                           snapshot->relation.schema, snapshot->relation.name);
+        else
+            rc = copy_again(readpoint, session, snapshot, number, out, error);
+        readpoint_close(readpoint);
+    }
+    session_give(session);
+    return rc;
+}
+
+static void put_back(struct store *store, const struct snapshot *snapshot, const struct group *group,
+                     const struct rowgroup *rows)
+{
+    struct rowgroup_image image;
+    if (rowgroup_encode(rows, snapshot->schema, &image) < 0)
+        return;
+    store_drop_group(store, group->relation, group->id);
+    if (store_put_group(store, group->relation, group->id, &image) < 0)
+        log_say(LOG_SAY_DEBUG, "a row group fetched again finds no room in the cache");
+    rowgroup_image_clear(&image);
+}
+
+int fetch_group(const struct fetch_place *place, struct snapshot *snapshot, size_t number,
+                struct rowgroup **out, struct error *error)
+{
+    const struct group *group = snapshot->groups[number];
+    int rc = from_store(place->store, snapshot, group, out);
+    if (rc == 0 || rc == -ENOMEM)
+        return rc;
+    if (rc != -ENOENT)
+        log_say(LOG_SAY_ERROR, "%s.%s: row group %zu in the cache is damaged (%s); fetching it again",
+                snapshot->relation.schema, snapshot->relation.name, number, strerror(-rc));
+    rc = from_held(snapshot, number, out, error);
+    if (rc == -ENOTCONN)
+        rc = from_now(place, snapshot, number, out, error);
+    if (rc == 0) {
+        put_back(place->store, snapshot, group, *out);
+        return 0;
+    }
+    if (rc == -ESTALE) {
+        snapshot->broken = true;
+        rc = -EIO;
+    }
+    log_say(LOG_SAY_ERROR, "%s.%s: row group %zu: %s", snapshot->relation.schema, snapshot->relation.name,
+            number, error != NULL ? error->text : strerror(-rc));
+    return rc;
+}
+
+int fetch_measure(const struct fetch_place *place, struct snapshot *snapshot, int format,
+                  const atomic_bool *stop, struct error *error)
+{
+    struct buffer scratch = {0};
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < snapshot->group_count; i++) {
+        struct group *group = snapshot->groups[i];
+        struct rowgroup *rows;
+        uint64_t size;
+        if (group->sizes[format] != SIZE_UNKNOWN)
+            continue;
+        if (*stop) {
+            rc = -EINTR;
+            break;
+        }
+        rc = fetch_group(place, snapshot, i, &rows, error);
+        if (rc < 0)
+            break;
+        rc = fetch_body_size(snapshot->schema, rows, format, &scratch, &size);
+        rowgroup_free(rows);
+        if (rc == 0)
+            group->sizes[format] = size;
+        else
+            error_set(error, rc, "row group %zu cannot be written as %s: %s", i, formats[format]->name,
+                      rc == -EBADMSG ? "the server sent a value that is not one of its type" : strerror(-rc));
+    }
+    buffer_clear(&scratch);
+    return rc < 0 ? rc : snapshot_measured(snapshot, format);
+}

@@ -1,0 +1,428 @@
+#include "fs/job.h"
+
+#include "fs/listing.h"
+#include "fs/log.h"
+#include "fs/manifest.h"
+#include "fs/request.h"
+#include "fs/view.h"
+#include "pgclient/ddl.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+
+static const char ddl_kind[] = "ddl";
+
+/* ---- versions ---- */
+
+static void settle_format(struct version *version, int format)
+{
+    const struct face *face = &version->snapshot->faces[format];
+    if (face->refused < 0) {
+        version->state[format] = FACE_FAILED;
+        version->rc[format] = face->refused;
+        free(version->reason[format]);
+        version->reason[format] = face->reason != NULL ? strdup(face->reason) : NULL;
+    } else if (face->measured) {
+        version->size[format] = snapshot_size(version->snapshot, format);
+        version->state[format] = FACE_READABLE;
+    }
+}
+
+/* Takes the reference to the snapshot. */
+static struct version *version_of_rows(struct snapshot *snapshot)
+{
+    struct version *version = calloc(1, sizeof *version);
+    if (version == NULL) {
+        snapshot_unref(snapshot);
+        return NULL;
+    }
+    version->refs = 1;
+    version->snapshot = snapshot;
+    version->serial = snapshot->serial;
+    version->mtime = snapshot->mtime;
+    for (int i = 0; i < FORMAT_COUNT; i++)
+        settle_format(version, i);
+    return version;
+}
+
+/* Takes text and mark. */
+static struct version *version_of_ddl(struct buffer *text, char *mark, uint64_t serial, int64_t mtime)
+{
+    struct version *version = calloc(1, sizeof *version);
+    if (version == NULL) {
+        buffer_clear(text);
+        free(mark);
+        return NULL;
+    }
+    version->refs = 1;
+    version->serial = serial;
+    version->mtime = mtime;
+    version->mark = mark;
+    version->text[FACE_DDL] = *text;
+    version->size[FACE_DDL] = text->size;
+    version->state[FACE_DDL] = FACE_READABLE;
+    *text = (struct buffer){0};
+    return version;
+}
+
+/* ---- rows ---- */
+
+static bool keep_group(void *context, uint64_t id)
+{
+    const struct snapshot *snapshot = context;
+    for (size_t i = 0; snapshot != NULL && i < snapshot->group_count; i++)
+        if (snapshot->groups[i]->id == id)
+            return true;
+    return false;
+}
+
+/* What an earlier mount has left of this relation. */
+static struct version *load_rows(struct subject *subject)
+{
+    struct mount *mount = subject->table->mount;
+    struct snapshot *snapshot = NULL;
+    int rc = snapshot_load(mount->store, subject->table->relation.oid, &snapshot);
+    if (rc < 0 && rc != -ENOENT)
+        log_say(LOG_SAY_ERROR, "%s.%s: its record in the cache cannot be used (%s); it is fetched again",
+                subject->table->relation.schema, subject->table->relation.name, strerror(-rc));
+    store_sweep(mount->store, subject->table->relation.oid, keep_group, snapshot);
+    return snapshot != NULL ? version_of_rows(snapshot) : NULL;
+}
+
+static int refresh_rows(struct subject *subject, struct version *old, unsigned measure, struct version **out,
+                        struct error *error)
+{
+    struct mount *mount = subject->table->mount;
+    struct snapshot *fresh;
+    int rc = fetch_table(subject->fetch, &subject->table->relation, old != NULL ? old->snapshot : NULL, measure,
+                         &fresh, error);
+    uint64_t rows, bytes;
+    fetch_progress(subject->fetch, &rows, &bytes);
+    mount->count.rows_fetched += rows;
+    mount->count.bytes_fetched += bytes;
+    if (rc < 0)
+        return rc;
+    if (old != NULL && fresh == old->snapshot) {
+        snapshot_unref(fresh);
+        mount->count.unchanged++;
+        *out = version_ref(old);
+        return 0;
+    }
+    mount->count.fetches++;
+    *out = version_of_rows(fresh);
+    return *out == NULL ? error_set(error, -ENOMEM, "no memory") : 0;
+}
+
+/* ---- DDL ---- */
+
+static int save_ddl(struct subject *subject, const struct version *version)
+{
+    struct buffer record = {0};
+    int rc = record_put_u64(&record, version->serial);
+    if (rc == 0)
+        rc = record_put_u64(&record, (uint64_t)version->mtime);
+    if (rc == 0)
+        rc = buffer_append(&record, version->text[FACE_DDL].data, version->text[FACE_DDL].size);
+    if (rc == 0)
+        rc = store_put_record(subject->table->mount->store, subject->table->relation.oid, ddl_kind, &record);
+    buffer_clear(&record);
+    return rc;
+}
+
+static struct version *load_ddl(struct subject *subject)
+{
+    struct buffer record = {0}, text = {0};
+    struct version *version = NULL;
+    if (store_get_record(subject->table->mount->store, subject->table->relation.oid, ddl_kind, &record) == 0) {
+        struct record_reader in = {.at = record.data, .end = record.data + record.size};
+        uint64_t serial = record_get_u64(&in);
+        int64_t mtime = (int64_t)record_get_u64(&in);
+        if (!in.bad && buffer_append(&text, in.at, (size_t)(in.end - in.at)) == 0)
+            version = version_of_ddl(&text, NULL, serial, mtime);
+    }
+    buffer_clear(&record);
+    return version;
+}
+
+static int read_mark(struct mount *mount, char **mark, struct error *error)
+{
+    struct session *session;
+    int rc = session_take(mount->pool, true, &session, error);
+    if (rc < 0)
+        return rc;
+    rc = catalog_mark(session, mark, error);
+    session_give(session);
+    return rc;
+}
+
+static bool same_text(const struct buffer *a, const struct buffer *b)
+{
+    return a->size == b->size && (a->size == 0 || memcmp(a->data, b->data, a->size) == 0);
+}
+
+static int refresh_ddl(struct subject *subject, struct version *old, struct version **out, struct error *error)
+{
+    struct mount *mount = subject->table->mount;
+    char *mark;
+    int rc = read_mark(mount, &mark, error);
+    if (rc < 0)
+        return rc;
+    if (old != NULL && old->mark != NULL && strcmp(old->mark, mark) == 0) {
+        free(mark);
+        *out = version_ref(old);
+        return 0;
+    }
+    struct buffer text = {0};
+    rc = ddl_read(mount->server, &subject->table->relation, &subject->stop, &text, error);
+    if (rc < 0) {
+        buffer_clear(&text);
+        free(mark);
+        return rc;
+    }
+    if (old != NULL && same_text(&text, &old->text[FACE_DDL])) {
+        free(old->mark);
+        old->mark = mark;
+        buffer_clear(&text);
+        *out = version_ref(old);
+        return 0;
+    }
+    int64_t mtime = (int64_t)time(NULL);
+    if (old != NULL && mtime <= old->mtime)
+        mtime = old->mtime + 1;
+    *out = version_of_ddl(&text, mark, old != NULL ? old->serial + 1 : (uint64_t)mtime, mtime);
+    if (*out == NULL)
+        return error_set(error, -ENOMEM, "no memory");
+    if (save_ddl(subject, *out) < 0)
+        log_say(LOG_SAY_ERROR, "%s.%s: schema.sql finds no room in the cache", subject->table->relation.schema,
+                subject->table->relation.name);
+    return 0;
+}
+
+/* ---- faces ---- */
+
+static int measure_format(struct subject *subject, struct version *version, int format, struct error *error)
+{
+    struct snapshot *snapshot = version->snapshot;
+    if (snapshot->faces[format].refused < 0 || snapshot->faces[format].measured)
+        return 0;
+    int rc = fetch_measure(&subject->table->mount->place, snapshot, format, &subject->stop, error);
+    if (rc == -EBADMSG) { /* it will not get better */
+        pthread_mutex_lock(&snapshot->lock);
+        snapshot->faces[format].refused = -EIO;
+        snapshot->faces[format].reason = strdup(error->text);
+        pthread_mutex_unlock(&snapshot->lock);
+        rc = 0;
+    }
+    if (rc == 0 && snapshot_save(snapshot) < 0)
+        log_say(LOG_SAY_DEBUG, "the sizes of %s.%s find no room in the cache", snapshot->relation.schema,
+                snapshot->relation.name);
+    return rc;
+}
+
+static int hash_views(struct subject *subject, struct version *version, struct error *error)
+{
+    struct mount *mount = subject->table->mount;
+    struct snapshot *snapshot = version->snapshot;
+    for (int i = 0; i < FORMAT_COUNT; i++) {
+        struct hash128 hash;
+        if (!(mount->options->listed_formats & 1U << i) || snapshot->faces[i].refused < 0 || snapshot->faces[i].hashed)
+            continue;
+        int rc = view_hash(mount->bodies, snapshot, i, &subject->stop, &hash, error);
+        if (rc < 0)
+            return rc;
+    }
+    if (snapshot_save(snapshot) < 0)
+        log_say(LOG_SAY_DEBUG, "the hashes of %s.%s find no room in the cache", snapshot->relation.schema,
+                snapshot->relation.name);
+    return 0;
+}
+
+static int make_manifest(struct subject *subject, struct version *version, bool hashes, struct buffer *out,
+                         struct error *error)
+{
+    unsigned listed = subject->table->mount->options->listed_formats;
+    int rc = 0;
+    for (int i = 0; rc == 0 && i < FORMAT_COUNT; i++)
+        if (listed & 1U << i)
+            rc = measure_format(subject, version, i, error);
+    if (rc == 0 && hashes)
+        rc = hash_views(subject, version, error);
+    return rc < 0 ? rc : manifest_write(version->snapshot, listed, hashes, out);
+}
+
+/* ---- the loop; all below is called with the lock held, and gives it up while it works ---- */
+
+static void fail_subject(struct subject *subject, int rc, const struct error *error)
+{
+    struct mount *mount = subject->table->mount;
+    if (rc == -EINTR && !mount->ending)
+        return; /* nobody waited; whoever has come since asks again */
+    subject->want_refresh = false;
+    subject->want_sizes = subject->want_bytes = 0;
+    subject->failures++;
+    subject->rc = rc;
+    subject->error = *error;
+    mount->count.failures++;
+    if (rc == -ENOENT)
+        listing_doubt(mount);
+    log_say(LOG_SAY_ERROR, "%s.%s: %s", subject->table->relation.schema, subject->table->relation.name,
+            error->text[0] != '\0' ? error->text : strerror(-rc));
+}
+
+/* Takes the reference. */
+static void install(struct subject *subject, struct version *fresh)
+{
+    if (fresh != subject->current) {
+        version_unref(subject->current);
+        subject->current = fresh;
+        memset(subject->graces, 0, sizeof subject->graces);
+    } else {
+        version_unref(fresh);
+    }
+    subject->opened = 0;
+    subject->refreshes++;
+    subject->error.text[0] = '\0';
+    subject_extend(subject);
+}
+
+static void do_refresh(struct subject *subject)
+{
+    struct mount *mount = subject->table->mount;
+    subject->want_refresh = false;
+    unsigned measure = subject->want_sizes & ((1U << FORMAT_COUNT) - 1);
+    if (subject->want_sizes & 1U << FACE_MANIFEST)
+        measure |= mount->options->listed_formats;
+    struct version *old = subject->current != NULL ? version_ref(subject->current) : NULL, *fresh = NULL;
+    bool loaded = subject->loaded;
+    struct error error = {""};
+    int rc = subject->kind == SUBJECT_ROWS ? fetch_new(&mount->place, &subject->fetch) : 0;
+    pthread_mutex_unlock(&mount->lock);
+    if (!loaded)
+        old = subject->kind == SUBJECT_ROWS ? load_rows(subject) : load_ddl(subject);
+    if (rc == 0 && subject->kind == SUBJECT_ROWS)
+        rc = refresh_rows(subject, old, measure, &fresh, &error);
+    else if (rc == 0)
+        rc = refresh_ddl(subject, old, &fresh, &error);
+    pthread_mutex_lock(&mount->lock);
+    fetch_free(subject->fetch);
+    subject->fetch = NULL;
+    subject->loaded = true;
+    if (rc < 0) {
+        /* What was loaded from the cache has not been proved: it is kept to be compared, behind an expired lease. */
+        if (!loaded && subject->current == NULL) {
+            subject->current = old;
+            old = NULL;
+        }
+        fail_subject(subject, rc, &error);
+    } else {
+        install(subject, fresh);
+    }
+    version_unref(old);
+    request_retry_all(mount);
+}
+
+static void settle_face(struct version *version, int face, struct buffer *text, bool hashes)
+{
+    if (face < FORMAT_COUNT) {
+        settle_format(version, face);
+    } else if (face == FACE_MANIFEST) {
+        for (int i = 0; i < FORMAT_COUNT; i++)
+            settle_format(version, i);
+        version->size[face] = text->size;
+        version->state[face] = hashes ? FACE_READABLE : FACE_SIZED;
+        buffer_clear(&version->text[face]);
+        version->text[face] = *text;
+        *text = (struct buffer){0};
+    }
+}
+
+static bool face_satisfied(const struct version *version, int face, bool bytes)
+{
+    return version->state[face] == FACE_FAILED || version->state[face] >= (bytes ? FACE_READABLE : FACE_SIZED);
+}
+
+static void do_face(struct subject *subject)
+{
+    struct mount *mount = subject->table->mount;
+    int face = __builtin_ctz(subject->want_sizes | subject->want_bytes);
+    bool bytes = subject->want_bytes & 1U << face;
+    struct version *version = version_ref(subject->current);
+    struct error error = {""};
+    struct buffer text = {0};
+    int rc = 0;
+    if (!face_satisfied(version, face, bytes)) {
+        pthread_mutex_unlock(&mount->lock);
+        rc = face < FORMAT_COUNT ? measure_format(subject, version, face, &error)
+                                 : make_manifest(subject, version, bytes, &text, &error);
+        pthread_mutex_lock(&mount->lock);
+    }
+    if (rc < 0) {
+        fail_subject(subject, rc, &error);
+    } else {
+        settle_face(version, face, &text, bytes);
+        subject->want_sizes &= ~(1U << face);
+        if (bytes)
+            subject->want_bytes &= ~(1U << face);
+        subject_extend(subject);
+    }
+    buffer_clear(&text);
+    version_unref(version);
+    request_retry_all(mount);
+}
+
+static void run_job(void *argument)
+{
+    struct subject *subject = argument;
+    struct mount *mount = subject->table->mount;
+    pthread_mutex_lock(&mount->lock);
+    while (!mount->ending) {
+        subject->stop = false;
+        if (subject->want_refresh)
+            do_refresh(subject);
+        else if ((subject->want_sizes | subject->want_bytes) && subject->current != NULL)
+            do_face(subject);
+        else
+            break;
+        if (subject->stop) { /* stopped for want of waiters: what was wanted is not wanted any more */
+            subject->want_refresh = false;
+            subject->want_sizes = subject->want_bytes = 0;
+            request_retry_all(mount);
+        }
+    }
+    subject->running = false;
+    pthread_mutex_unlock(&mount->lock);
+}
+
+void job_start(struct subject *subject)
+{
+    struct mount *mount = subject->table->mount;
+    subject->running = true;
+    subject->stop = false;
+    if (workers_add(mount->fetchers, run_job, subject, 0) < 0) {
+        struct error error = {"no memory for a job"};
+        subject->running = false;
+        fail_subject(subject, -ENOMEM, &error);
+    }
+}
+
+void job_stop(struct subject *subject)
+{
+    subject->stop = true;
+    if (subject->fetch != NULL)
+        fetch_stop(subject->fetch);
+}
+
+static void release_readpoint(void *argument)
+{
+    struct readpoint *held = argument;
+    struct session *leader = held->leader;
+    readpoint_close(held);
+    session_give(leader);
+}
+
+void job_release_readpoint(struct subject *subject, struct readpoint *held)
+{
+    if (workers_add(subject->table->mount->fetchers, release_readpoint, held, 1) < 0)
+        release_readpoint(held);
+}

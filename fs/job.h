@@ -1,0 +1,13 @@
+/* The job of a subject: the only one that talks to the server for it. Called with mount->lock held. */
+#ifndef FS_JOB_H
+#define FS_JOB_H
+
+#include "fs/table.h"
+
+void job_start(struct subject *subject);
+void job_stop(struct subject *subject);
+
+/* Ends a read point that a snapshot held, on a thread that may wait for the server. */
+void job_release_readpoint(struct subject *subject, struct readpoint *held);
+
+#endif

@@ -1,0 +1,288 @@
+/* pgvecfs: parses the command line, connects, mounts, and runs until it is unmounted. Whatever can fail is tried before the mount
+ * is there, and said in one line. */
+#include "fs/log.h"
+#include "fs/listing.h"
+#include "fs/ops.h"
+#include "fs/request.h"
+#include "fs/version.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+enum { JOBS_AT_ONCE = 8, TICK_MS = 100, REQUEST_THREADS = 16 };
+
+struct program {
+    struct options options;
+    struct fuse_args fuse_args;
+    struct mount mount;
+    struct fuse_session *session;
+    pthread_t ticker;
+    bool ticking;
+};
+
+static int say(const struct error *error, int rc)
+{
+    fprintf(stderr, "pgvecfs: %s\n", error->text[0] != '\0' ? error->text : strerror(-rc));
+    return 1;
+}
+
+/* ---- before the mount ---- */
+
+static int connect_server(struct program *program, struct error *error)
+{
+    struct mount *mount = &program->mount;
+    const struct options *options = &program->options;
+    int rc = server_parse(options->conninfo, &mount->server, error);
+    if (rc < 0)
+        return rc;
+    if (server_has_password(mount->server))
+        fputs("pgvecfs: the password in the connection string could be seen by others while the program started; "
+              "a service file, a passfile (~/.pgpass) or PGPASSWORD keeps it to yourself\n",
+              stderr);
+    int sessions = JOBS_AT_ONCE + options->jobs + 2;
+    rc = session_pool_new(mount->server, sessions, &mount->pool);
+    if (rc < 0)
+        return error_set(error, rc, "no memory for sessions");
+    mount->scope = (struct catalog_scope){.schemas = options->schemas, .system = options->system};
+    return listing_start(mount, error);
+}
+
+static int open_store(struct program *program, struct error *error)
+{
+    struct mount *mount = &program->mount;
+    struct store_name name = {mount->system_id, mount->database, mount->catalog->role};
+    int rc = store_open(program->options.cache_dir, &name, program->options.cache_size, &mount->store, error);
+    if (rc < 0)
+        return rc;
+    mount->place = (struct fetch_place){.pool = mount->pool, .store = mount->store, .jobs = program->options.jobs};
+    return 0;
+}
+
+static int prepare(struct program *program, struct error *error)
+{
+    struct mount *mount = &program->mount;
+    mount->options = &program->options;
+    mount->started_ms = clock_ms();
+    pthread_mutex_init(&mount->lock, NULL);
+    int rc = connect_server(program, error);
+    if (rc == 0)
+        rc = open_store(program, error);
+    if (rc == 0 && (rc = node_start(mount)) < 0)
+        error_set(error, rc, "no memory");
+    return rc;
+}
+
+/* What /proc/mounts shows: where the database is, without any secret. Commas would end the option. */
+static int add_mount_options(struct program *program)
+{
+    struct buffer option = {0};
+    int rc = buffer_append_text(&option, "-osubtype=pgvecfs,default_permissions,fsname=");
+    for (const char *at = server_name(program->mount.server); rc == 0 && *at != '\0'; at++) {
+        if (*at == ',' || *at == '\\')
+            rc = buffer_append_byte(&option, '\\');
+        if (rc == 0)
+            rc = buffer_append_byte(&option, (uint8_t)*at);
+    }
+    if (rc == 0)
+        rc = buffer_append_byte(&option, '\0');
+    if (rc == 0 && fuse_opt_add_arg(&program->fuse_args, (char *)option.data) < 0)
+        rc = -ENOMEM;
+    buffer_clear(&option);
+    return rc;
+}
+
+static int mount_session(struct program *program, struct error *error)
+{
+    int rc = add_mount_options(program);
+    if (rc < 0)
+        return error_set(error, rc, "no memory");
+    program->session = fuse_session_new(&program->fuse_args, &ops, sizeof ops, &program->mount);
+    if (program->session == NULL)
+        return error_set(error, -EINVAL, "libfuse does not take these options; see pgvecfs --help");
+    if (fuse_set_signal_handlers(program->session) < 0)
+        return error_set(error, -EINVAL, "cannot set signal handlers");
+    if (fuse_session_mount(program->session, program->options.mountpoint) < 0)
+        return error_set(error, -EIO, "cannot mount on %s (see the line above; it needs /dev/fuse, and the directory must be yours)",
+                         program->options.mountpoint);
+    return 0;
+}
+
+/* ---- while it is mounted ---- */
+
+/* Answers killed callers, ends what nobody needs. */
+static void *tick(void *argument)
+{
+    struct program *program = argument;
+    struct mount *mount = &program->mount;
+    for (unsigned n = 0; !fuse_session_exited(program->session); n++) {
+        usleep(TICK_MS * 1000);
+        pthread_mutex_lock(&mount->lock);
+        request_tend(mount);
+        if (n % 10 == 0)
+            table_tend(mount);
+        pthread_mutex_unlock(&mount->lock);
+        if (n % 50 == 0)
+            session_pool_tend(mount->pool);
+    }
+    return NULL;
+}
+
+/* Threads do not outlive a fork: they start after the daemon has. */
+static int start_threads(struct program *program)
+{
+    struct mount *mount = &program->mount;
+    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    int rc = workers_new(cpus < 4 ? 4 : (int)cpus, &mount->renderers);
+    if (rc == 0)
+        rc = workers_new(JOBS_AT_ONCE, &mount->fetchers);
+    if (rc == 0)
+        rc = workers_new(1, &mount->listers);
+    if (rc == 0)
+        rc = body_cache_new(&mount->place, mount->renderers, program->options.memory, &mount->bodies);
+    if (rc == 0)
+        program->ticking = pthread_create(&program->ticker, NULL, tick, program) == 0;
+    return rc < 0 ? rc : program->ticking ? 0 : -EAGAIN;
+}
+
+/* Larger requests, for those who may: only root is allowed to. */
+static void raise_read_ahead(const char *mountpoint)
+{
+    char path[80];
+    struct stat st;
+    if (geteuid() != 0 || stat(mountpoint, &st) < 0)
+        return;
+    snprintf(path, sizeof path, "/sys/class/bdi/%u:%u/read_ahead_kb", major(st.st_dev), minor(st.st_dev));
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd >= 0) {
+        if (write(fd, "1024", 4) != 4)
+            log_say(LOG_SAY_DEBUG, "cannot raise the read-ahead");
+        close(fd);
+    }
+}
+
+/* A mount can only be asked once its requests are served: by another thread. */
+static void *raise_later(void *argument)
+{
+    const struct program *program = argument;
+    raise_read_ahead(program->options.mountpoint);
+    return NULL;
+}
+
+static void warn_of_timeouts(void)
+{
+    static const char *const paths[] = {"/proc/sys/fs/fuse/default_request_timeout", "/proc/sys/fs/fuse/max_request_timeout"};
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+        unsigned seconds = 0;
+        FILE *file = fopen(paths[i], "re");
+        if (file != NULL && fscanf(file, "%u", &seconds) == 1 && seconds > 0)
+            log_say(LOG_SAY_ERROR, "%s is %u: the kernel will end this mount when a fetch takes longer; set it to 0", paths[i], seconds);
+        if (file != NULL)
+            fclose(file);
+    }
+}
+
+static int serve(struct program *program)
+{
+    pthread_t raiser;
+    bool raising = pthread_create(&raiser, NULL, raise_later, program) == 0;
+    int rc;
+    if (program->options.single) {
+        rc = fuse_session_loop(program->session);
+    } else {
+        struct fuse_loop_config *config = fuse_loop_cfg_create();
+        fuse_loop_cfg_set_clone_fd(config, 0);
+        fuse_loop_cfg_set_max_threads(config, REQUEST_THREADS);
+        rc = fuse_session_loop_mt(program->session, config);
+        fuse_loop_cfg_destroy(config);
+    }
+    if (raising)
+        pthread_join(raiser, NULL);
+    return rc < 0 ? 1 : 0;
+}
+
+/* ---- after it ---- */
+
+static void end(struct program *program)
+{
+    struct mount *mount = &program->mount;
+    pthread_mutex_lock(&mount->lock);
+    mount->ending = true;
+    request_fail_all(mount, -EIO);
+    table_stop_all(mount);
+    pthread_mutex_unlock(&mount->lock);
+    if (mount->pool != NULL)
+        session_pool_stop(mount->pool);
+    if (program->session != NULL)
+        fuse_session_exit(program->session);
+    if (program->ticking)
+        pthread_join(program->ticker, NULL);
+    workers_free(mount->listers);
+    workers_free(mount->fetchers);
+    workers_free(mount->renderers);
+    body_cache_free(mount->bodies);
+    node_free_all(mount);
+    for (int i = 0; i < TABLE_BUCKETS; i++)
+        while (mount->tables[i] != NULL) {
+            struct table *table = mount->tables[i];
+            mount->tables[i] = table->next;
+            table_free(table);
+        }
+    catalog_free(mount->catalog);
+    free(mount->catalog_mark);
+    session_pool_free(mount->pool);
+    server_free(mount->server);
+    store_close(mount->store);
+}
+
+static int run(struct program *program, struct error *error)
+{
+    int rc = prepare(program, error);
+    if (rc == 0)
+        rc = mount_session(program, error);
+    if (rc < 0)
+        return say(error, rc);
+    if (fuse_daemonize(program->options.foreground) < 0)
+        return say(error_set(error, -EIO, "cannot become a daemon: %s", strerror(errno)) < 0 ? error : error, -EIO);
+    log_open(program->options.foreground, program->options.debug);
+    warn_of_timeouts();
+    log_say(LOG_SAY_INFO, "%s is mounted on %s; cache %s", server_name(program->mount.server),
+            program->options.mountpoint, store_path(program->mount.store));
+    rc = start_threads(program);
+    if (rc < 0) {
+        log_say(LOG_SAY_ERROR, "cannot start threads: %s", strerror(-rc));
+        return 1;
+    }
+    return serve(program);
+}
+
+int main(int argc, char **argv)
+{
+    static struct program program;
+    struct error error = {""};
+    umask(0077);
+    prctl(PR_SET_DUMPABLE, 0); /* the memory holds a password */
+    int rc = options_parse(argc, argv, &program.options, &program.fuse_args, &error);
+    if (rc < 0)
+        return say(&error, rc);
+    if (program.options.help || program.options.version) {
+        fputs(program.options.help ? options_help : "pgvecfs " VERSION "\n", stdout);
+        return 0;
+    }
+    int status = run(&program, &error);
+    if (program.session != NULL) {
+        fuse_session_unmount(program.session);
+        fuse_remove_signal_handlers(program.session);
+    }
+    end(&program);
+    if (program.session != NULL)
+        fuse_session_destroy(program.session);
+    fuse_opt_free_args(&program.fuse_args);
+    options_clear(&program.options);
+    return status;
+}

@@ -1,0 +1,67 @@
+/* One mount: what all rooms of fs/ share, and the lock that guards it.
+ *
+ * The state of paths, tables, jobs and parked requests is guarded by the one `lock`. It is held for looking things up and for
+ * linking, never while talking to the server, the disk or the kernel's page cache; rendering and fetching work on immutable
+ * snapshots outside of it.
+ */
+#ifndef FS_MOUNT_H
+#define FS_MOUNT_H
+
+#include "fs/body.h"
+#include "fs/options.h"
+#include "fs/store.h"
+#include "fs/workers.h"
+#include "pgclient/catalog.h"
+
+struct node;
+struct request;
+struct table;
+
+enum { TABLE_BUCKETS = 4096, NODE_BUCKETS = 16384 };
+
+struct mount {
+    const struct options *options;
+    struct server *server;
+    struct session_pool *pool;
+    struct store *store;
+    struct fetch_place place;
+    struct workers *renderers; /* rendering for reads */
+    struct workers *fetchers;  /* jobs of tables */
+    struct workers *listers;   /* one thread for the catalog */
+    struct body_cache *bodies;
+    struct catalog_scope scope;
+    uint64_t system_id; /* of the cluster mounted; with another one the mount refuses to go on */
+    uint32_t database;
+    int64_t born;       /* seconds; the time of every directory */
+    int64_t started_ms;
+
+    pthread_mutex_t lock; /* guards all that follows, and what node.h, table.h and request.h say */
+    struct node *root;
+    struct node *nodes[NODE_BUCKETS]; /* by nodeid */
+    uint64_t next_nodeid;
+    struct table *tables[TABLE_BUCKETS]; /* by oid */
+    size_t table_count;
+    struct request *parked;
+    bool ending;
+
+    struct catalog *catalog;
+    char *catalog_mark;
+    int64_t catalog_checked; /* clock_ms() when the server was asked whether it still holds */
+    bool catalog_running, catalog_wanted;
+    unsigned catalog_failures; /* counts; the last one's reason: */
+    int catalog_rc;
+    struct error catalog_error;
+
+    struct {
+        _Atomic uint64_t fetches, unchanged, failures, rows_fetched, bytes_fetched;
+        _Atomic uint64_t reads, bytes_read, interrupted, catalog_reads;
+    } count;
+};
+
+/* Milliseconds of a clock that never goes back. */
+int64_t clock_ms(void);
+
+/* Which table's row groups must not be evicted now. */
+bool mount_uses_relation(struct mount *mount, uint32_t relation);
+
+#endif

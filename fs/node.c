@@ -1,0 +1,501 @@
+#include "fs/node.h"
+
+#include "fs/control.h"
+#include "fs/listing.h"
+#include "fs/name.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { TEXT_KEPT_MS = 1000, BLOCK = 512, BLKSIZE = 128 << 10 };
+
+static const char control_name[] = ".pgvecfs", partitions_name[] = "partitions";
+
+/* ---- numbers ---- */
+
+static uint64_t child_ino(const struct node *parent, const char *name)
+{
+    uint64_t parts[2] = {parent->ino, hash64(name, strlen(name))};
+    uint64_t ino = hash64(parts, sizeof parts);
+    return ino > 1 ? ino : 2;
+}
+
+static uint64_t version_ino(const struct mount *mount, const struct subject *subject, int face, uint64_t serial)
+{
+    uint64_t parts[] = {mount->system_id, mount->database, subject->table->relation.oid, (uint64_t)face, serial};
+    uint64_t ino = hash64(parts, sizeof parts);
+    return ino > 1 ? ino : 2;
+}
+
+/* ---- making and freeing ---- */
+
+static struct node *node_new(struct mount *mount, struct node *parent, enum node_kind kind, const char *name)
+{
+    struct node *node = calloc(1, sizeof *node);
+    char *copy = strdup(name);
+    if (node == NULL || copy == NULL) {
+        free(node);
+        free(copy);
+        return NULL;
+    }
+    node->nodeid = mount->next_nodeid++;
+    node->kind = kind;
+    node->name = copy;
+    node->parent = parent;
+    node->face = -1;
+    if (parent != NULL) {
+        node->ino = child_ino(parent, name);
+        node->next_name = parent->children;
+        parent->children = node;
+    }
+    struct node **bucket = &mount->nodes[node->nodeid % NODE_BUCKETS];
+    node->next_id = *bucket;
+    *bucket = node;
+    return node;
+}
+
+static void node_free(struct node *node)
+{
+    version_unref(node->version);
+    buffer_clear(&node->text);
+    free(node->schema);
+    free(node->relation);
+    free(node->name);
+    free(node);
+}
+
+static void unlink_from(struct node **at, struct node *node, bool by_id)
+{
+    while (*at != node)
+        at = by_id ? &(*at)->next_id : &(*at)->next_name;
+    *at = by_id ? node->next_id : node->next_name;
+}
+
+int node_start(struct mount *mount)
+{
+    mount->next_nodeid = 1; /* FUSE_ROOT_ID */
+    mount->root = node_new(mount, NULL, NODE_ROOT, "");
+    if (mount->root == NULL)
+        return -ENOMEM;
+    uint64_t parts[] = {mount->system_id, mount->database};
+    mount->root->ino = hash64(parts, sizeof parts) | 2;
+    mount->root->lookups = 1;
+    return 0;
+}
+
+void node_free_all(struct mount *mount)
+{
+    for (int i = 0; i < NODE_BUCKETS; i++)
+        while (mount->nodes[i] != NULL) {
+            struct node *node = mount->nodes[i];
+            mount->nodes[i] = node->next_id;
+            node_free(node);
+        }
+    mount->root = NULL;
+}
+
+struct node *node_find(const struct mount *mount, uint64_t nodeid)
+{
+    struct node *node = mount->nodes[nodeid % NODE_BUCKETS];
+    while (node != NULL && node->nodeid != nodeid)
+        node = node->next_id;
+    return node;
+}
+
+void node_forget(struct mount *mount, uint64_t nodeid, uint64_t lookups)
+{
+    struct node *node = node_find(mount, nodeid);
+    if (node == NULL)
+        return;
+    node->lookups -= lookups < node->lookups ? lookups : node->lookups;
+    if (node->lookups > 0 || node_is_directory(node) || node->opens > 0)
+        return;
+    unlink_from(&node->parent->children, node, false);
+    unlink_from(&mount->nodes[nodeid % NODE_BUCKETS], node, true);
+    node_free(node);
+}
+
+/* ---- what names mean ---- */
+
+/* How a partition is called below partitions/: a foreign schema goes in front, behind it a dot that no other name has escaped. */
+static int partition_name(const struct relation *parent, const struct relation *partition, struct buffer *out)
+{
+    int rc = 0;
+    if (strcmp(parent->schema, partition->schema) != 0) {
+        rc = name_encode(partition->schema, out);
+        if (rc == 0)
+            rc = buffer_append_text(out, "%2E");
+    }
+    if (rc == 0)
+        rc = name_encode(partition->name, out);
+    return rc < 0 ? rc : buffer_append_byte(out, '\0');
+}
+
+static const struct relation *find_partition(const struct mount *mount, const struct node *table, const char *name)
+{
+    const struct relation *parent = node_relation(mount, table), *found = NULL;
+    const struct catalog *catalog = mount->catalog;
+    struct buffer text = {0};
+    for (size_t i = 0; parent != NULL && found == NULL && i < catalog->relation_count; i++) {
+        text.size = 0;
+        if (catalog->relations[i].parent == parent->oid &&
+            partition_name(parent, &catalog->relations[i], &text) == 0 && strcmp((char *)text.data, name) == 0)
+            found = &catalog->relations[i];
+    }
+    buffer_clear(&text);
+    return found;
+}
+
+const struct relation *node_relation(const struct mount *mount, const struct node *node)
+{
+    if (node->kind != NODE_TABLE)
+        return NULL;
+    if (node->parent->kind == NODE_PARTITIONS)
+        return find_partition(mount, node->parent->parent, node->name);
+    const struct relation *relation = listing_find(mount, node->schema, node->relation);
+    return relation != NULL && relation->parent == 0 ? relation : NULL;
+}
+
+bool node_exists(const struct mount *mount, const struct node *node)
+{
+    switch (node->kind) {
+    case NODE_SCHEMA:
+        return listing_has_schema(mount, node->schema);
+    case NODE_TABLE:
+        return node_relation(mount, node) != NULL;
+    case NODE_PARTITIONS: {
+        const struct relation *relation = node_relation(mount, node->parent);
+        return relation != NULL && relation->kind == RELATION_PARTITIONED;
+    }
+    default:
+        return true;
+    }
+}
+
+/* Which face of a table's directory this file name is; -1: none. */
+static int face_of(const struct node *table, const char *name)
+{
+    size_t n = strlen(table->name);
+    if (strcmp(name, "schema.sql") == 0)
+        return FACE_DDL;
+    if (strcmp(name, "manifest.json") == 0)
+        return FACE_MANIFEST;
+    /* Below partitions/ a foreign schema stands in the directory's name only: the file is called as the directory. */
+    if (strncmp(name, table->name, n) != 0 || name[n] != '.')
+        return -1;
+    return format_find(name + n + 1, strlen(name + n + 1));
+}
+
+static struct node *child_named(const struct node *parent, const char *name)
+{
+    struct node *child = parent->children;
+    while (child != NULL && (!node_is_directory(child) || strcmp(child->name, name) != 0))
+        child = child->next_name;
+    return child;
+}
+
+static int directory_new(struct mount *mount, struct node *parent, enum node_kind kind, const char *name,
+                         struct node **out)
+{
+    char *sql = NULL;
+    if (kind == NODE_SCHEMA || (kind == NODE_TABLE && parent->kind == NODE_SCHEMA)) {
+        int rc = name_decode(name, strlen(name), &sql);
+        if (rc < 0)
+            return rc;
+    }
+    struct node *node = node_new(mount, parent, kind, name);
+    if (node == NULL) {
+        free(sql);
+        return -ENOMEM;
+    }
+    if (kind == NODE_SCHEMA) {
+        node->schema = sql;
+    } else if (sql != NULL) {
+        node->relation = sql;
+        node->schema = strdup(parent->schema);
+        if (node->schema == NULL)
+            node->schema = strdup("");
+    }
+    *out = node;
+    return 0;
+}
+
+static int lookup_directory(struct mount *mount, struct node *parent, const char *name, struct node **out)
+{
+    *out = child_named(parent, name);
+    if (*out != NULL)
+        return 0;
+    enum node_kind kind;
+    if (parent->kind == NODE_ROOT)
+        kind = strcmp(name, control_name) == 0 ? NODE_CONTROL : NODE_SCHEMA;
+    else if (parent->kind == NODE_SCHEMA || parent->kind == NODE_PARTITIONS)
+        kind = NODE_TABLE;
+    else if (parent->kind == NODE_TABLE && strcmp(name, partitions_name) == 0)
+        kind = NODE_PARTITIONS;
+    else
+        return -ENOENT;
+    if (kind == NODE_PARTITIONS) {
+        const struct relation *relation = node_relation(mount, parent);
+        if (relation != NULL && relation->kind != RELATION_PARTITIONED)
+            return -ENOENT;
+    }
+    return directory_new(mount, parent, kind, name, out);
+}
+
+/* ---- files ---- */
+
+static struct node *file_with(const struct node *parent, int face, const struct version *version)
+{
+    struct node *child = parent->children;
+    while (child != NULL && (child->kind != NODE_FILE || child->face != face || child->version != version))
+        child = child->next_name;
+    return child;
+}
+
+static int file_new(struct mount *mount, struct node *parent, int face, const char *name, struct subject *subject,
+                    struct node **out)
+{
+    struct node *node = node_new(mount, parent, NODE_FILE, name);
+    if (node == NULL)
+        return -ENOMEM;
+    node->face = face;
+    node->subject = subject;
+    *out = node;
+    return 0;
+}
+
+static int lookup_file(struct mount *mount, struct node *parent, int face, const char *name, int pid,
+                       struct node **out)
+{
+    const struct relation *relation = node_relation(mount, parent);
+    struct table *table = relation != NULL ? table_get(mount, relation) : NULL;
+    struct subject *subject = table != NULL ? table_subject(table, face) : NULL;
+    struct version *current = subject != NULL ? subject->current : NULL;
+    *out = current != NULL ? file_with(parent, face, current) : NULL;
+    if (current != NULL && subject_leased(subject, pid)) {
+        if (*out != NULL)
+            return 0;
+        int rc = file_new(mount, parent, face, name, subject, out);
+        if (rc == 0)
+            node_bind(*out);
+        return rc;
+    }
+    /* Whether the version still holds is asked later, by stat or open. A file that somebody has open must go on answering for
+     * what it is, so that a fresh node has to ask. */
+    if (*out != NULL && (*out)->opens == 0)
+        return 0;
+    *out = file_with(parent, face, NULL);
+    if (*out != NULL && (subject == NULL || (*out)->subject == NULL || (*out)->subject == subject))
+        return 0;
+    return file_new(mount, parent, face, name, subject, out);
+}
+
+void node_bind(struct node *node)
+{
+    node->version = version_ref(node->subject->current);
+}
+
+static int lookup_text(struct mount *mount, struct node *parent, const char *name, struct node **out)
+{
+    for (struct node *child = parent->children; child != NULL; child = child->next_name)
+        if (strcmp(child->name, name) == 0 && clock_ms() - child->made_ms < TEXT_KEPT_MS) {
+            *out = child;
+            return 0;
+        }
+    struct buffer text = {0};
+    int rc = control_write(mount, name, &text);
+    struct node *node = rc == 0 ? node_new(mount, parent, NODE_TEXT, name) : NULL;
+    if (rc == 0 && node == NULL)
+        rc = -ENOMEM;
+    if (rc < 0) {
+        buffer_clear(&text);
+        return rc;
+    }
+    node->text = text;
+    node->made_ms = clock_ms();
+    node->ino += node->nodeid; /* each is another file */
+    *out = node;
+    return 0;
+}
+
+int node_lookup(struct mount *mount, struct node *parent, const char *name, int pid, struct node **out)
+{
+    int face = parent->kind == NODE_TABLE ? face_of(parent, name) : -1;
+    int rc = parent->kind == NODE_CONTROL ? lookup_text(mount, parent, name, out)
+             : face >= 0                  ? lookup_file(mount, parent, face, name, pid, out)
+                                          : lookup_directory(mount, parent, name, out);
+    if (rc == 0)
+        (*out)->lookups++;
+    return rc;
+}
+
+/* ---- attributes ---- */
+
+void node_attributes(const struct mount *mount, const struct node *node, struct stat *out)
+{
+    bool directory = node_is_directory(node);
+    *out = (struct stat){.st_ino = node->ino,
+                         .st_mode = directory ? S_IFDIR | 0555 : S_IFREG | 0444,
+                         .st_nlink = 1,
+                         .st_uid = geteuid(),
+                         .st_gid = getegid(),
+                         .st_blksize = BLKSIZE};
+    time_t when = (time_t)mount->born;
+    const struct version *version = node->version;
+    if (node->kind == NODE_TEXT) {
+        out->st_size = (off_t)node->text.size;
+        when = (time_t)(time(NULL) - (clock_ms() - node->made_ms) / 1000);
+    } else if (version != NULL && version->state[node->face] >= FACE_SIZED &&
+               version->state[node->face] != FACE_FAILED) {
+        out->st_size = (off_t)version->size[node->face];
+    }
+    if (version != NULL) {
+        out->st_ino = version_ino(mount, node->subject, node->face, version->serial);
+        when = (time_t)version->mtime;
+    }
+    out->st_blocks = (out->st_size + BLOCK - 1) / BLOCK;
+    out->st_atime = out->st_mtime = out->st_ctime = when;
+}
+
+/* ---- listing ---- */
+
+static int add_entry(struct listing *listing, const char *name, uint64_t ino, bool directory)
+{
+    size_t n = listing->count;
+    if ((n & (n - 1)) == 0) {
+        struct entry *grown = realloc(listing->entries, (n == 0 ? 1 : 2 * n) * sizeof *grown);
+        if (grown == NULL)
+            return -ENOMEM;
+        listing->entries = grown;
+    }
+    char *copy = strdup(name);
+    if (copy == NULL)
+        return -ENOMEM;
+    listing->entries[listing->count++] = (struct entry){copy, ino, directory};
+    return 0;
+}
+
+static int add_sql_name(struct listing *listing, const struct node *node, const char *sql)
+{
+    struct buffer name = {0};
+    int rc = name_encode(sql, &name);
+    if (rc == 0)
+        rc = buffer_append_byte(&name, '\0');
+    if (rc == 0)
+        rc = add_entry(listing, (char *)name.data, child_ino(node, (char *)name.data), true);
+    buffer_clear(&name);
+    return rc;
+}
+
+static int list_schemas(const struct mount *mount, const struct node *node, struct listing *listing)
+{
+    int rc = mount->options->list_control ? add_entry(listing, control_name, child_ino(node, control_name), true) : 0;
+    for (size_t i = 0; rc == 0 && i < mount->catalog->schema_count; i++)
+        rc = add_sql_name(listing, node, mount->catalog->schemas[i]);
+    return rc;
+}
+
+static int list_relations(const struct mount *mount, const struct node *node, struct listing *listing)
+{
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < mount->catalog->relation_count; i++) {
+        const struct relation *relation = &mount->catalog->relations[i];
+        if (relation->parent == 0 && strcmp(relation->schema, node->schema) == 0)
+            rc = add_sql_name(listing, node, relation->name);
+    }
+    return rc;
+}
+
+static int list_partitions(const struct mount *mount, const struct node *node, struct listing *listing)
+{
+    const struct relation *parent = node_relation(mount, node->parent);
+    struct buffer name = {0};
+    int rc = 0;
+    for (size_t i = 0; parent != NULL && rc == 0 && i < mount->catalog->relation_count; i++) {
+        name.size = 0;
+        if (mount->catalog->relations[i].parent != parent->oid)
+            continue;
+        rc = partition_name(parent, &mount->catalog->relations[i], &name);
+        if (rc == 0)
+            rc = add_entry(listing, (char *)name.data, child_ino(node, (char *)name.data), true);
+    }
+    buffer_clear(&name);
+    return rc;
+}
+
+static int add_face(struct mount *mount, const struct node *node, int face, const char *name, struct listing *listing)
+{
+    const struct relation *relation = node_relation(mount, node);
+    struct table *table = relation != NULL ? table_get(mount, relation) : NULL;
+    const struct subject *subject = table != NULL ? table_subject(table, face) : NULL;
+    uint64_t ino = subject != NULL && subject->current != NULL
+                       ? version_ino(mount, subject, face, subject->current->serial)
+                       : child_ino(node, name);
+    return add_entry(listing, name, ino, false);
+}
+
+static int list_faces(struct mount *mount, const struct node *node, struct listing *listing)
+{
+    int rc = 0;
+    struct buffer name = {0};
+    for (int i = 0; rc == 0 && i < FORMAT_COUNT; i++) {
+        if (!(mount->options->listed_formats & 1U << i))
+            continue;
+        name.size = 0;
+        rc = buffer_printf(&name, "%s.%s", node->name, formats[i]->name);
+        if (rc == 0)
+            rc = add_face(mount, node, i, (char *)name.data, listing);
+    }
+    buffer_clear(&name);
+    if (rc == 0)
+        rc = add_face(mount, node, FACE_DDL, "schema.sql", listing);
+    if (rc == 0)
+        rc = add_face(mount, node, FACE_MANIFEST, "manifest.json", listing);
+    const struct relation *relation = node_relation(mount, node);
+    if (rc == 0 && mount->options->list_partitions && relation != NULL && relation->kind == RELATION_PARTITIONED)
+        rc = add_entry(listing, partitions_name, child_ino(node, partitions_name), true);
+    return rc;
+}
+
+static int list_control(const struct node *node, struct listing *listing)
+{
+    int rc = 0;
+    for (int i = 0; rc == 0 && control_names[i] != NULL; i++)
+        rc = add_entry(listing, control_names[i], child_ino(node, control_names[i]), false);
+    return rc;
+}
+
+int node_list(struct mount *mount, struct node *node, struct listing **out)
+{
+    struct listing *listing = calloc(1, sizeof *listing);
+    if (listing == NULL)
+        return -ENOMEM;
+    const struct node *above = node->parent != NULL ? node->parent : node;
+    int rc = add_entry(listing, ".", node->ino, true);
+    if (rc == 0)
+        rc = add_entry(listing, "..", above->ino, true);
+    if (rc == 0)
+        rc = node->kind == NODE_ROOT         ? list_schemas(mount, node, listing)
+             : node->kind == NODE_SCHEMA     ? list_relations(mount, node, listing)
+             : node->kind == NODE_PARTITIONS ? list_partitions(mount, node, listing)
+             : node->kind == NODE_TABLE      ? list_faces(mount, node, listing)
+                                             : list_control(node, listing);
+    if (rc < 0) {
+        listing_free(listing);
+        return rc;
+    }
+    *out = listing;
+    return 0;
+}
+
+void listing_free(struct listing *listing)
+{
+    if (listing == NULL)
+        return;
+    for (size_t i = 0; i < listing->count; i++)
+        free(listing->entries[i].name);
+    free(listing->entries);
+    free(listing);
+}

@@ -1,0 +1,85 @@
+/* Inodes. Three numbers must not be mixed up:
+ *
+ *   nodeid    what the kernel calls a node: handed out one after another, never used twice in a mount. All bytes that the kernel
+ *             ever caches for one nodeid are the same, so a new version of a file is a new node.
+ *   ino       st_ino, what tools compare: a hash of the cluster, the database and what the node stands for (for a file: relation, face and the
+ *             version's serial), so that it is the same after a remount.
+ *   version   what a file's bytes are (table.h). A file's node is pending until its version is known, and then keeps it for ever.
+ *
+ * Directory nodes stand for paths, not for relations: they are made once and stay for the mount's life. File nodes go when
+ * the kernel has forgotten them.
+ *
+ * Threads: guarded by mount->lock.
+ */
+#ifndef FS_NODE_H
+#define FS_NODE_H
+
+#include "fs/table.h"
+
+#include <sys/stat.h>
+
+enum node_kind { NODE_ROOT, NODE_CONTROL, NODE_SCHEMA, NODE_TABLE, NODE_PARTITIONS, NODE_FILE, NODE_TEXT };
+
+struct node {
+    uint64_t nodeid;
+    uint64_t lookups; /* that the kernel has not forgotten */
+    enum node_kind kind;
+    struct node *parent;
+    char *name;             /* in its directory, as the user writes it */
+    uint64_t ino;
+    struct node *next_id;   /* in the bucket of its nodeid */
+    struct node *children;  /* of a directory */
+    struct node *next_name; /* among its parent's children */
+
+    char *schema, *relation; /* SQL names: of a schema, of a table */
+
+    int face;                /* of a file */
+    struct subject *subject; /* of a file; NULL until the relation is known */
+    struct version *version; /* of a file; NULL: pending */
+    int opens;
+
+    struct buffer text; /* of a control file */
+    int64_t made_ms;
+};
+
+MUST_CHECK int node_start(struct mount *mount);
+void node_free_all(struct mount *mount);
+
+struct node *node_find(const struct mount *mount, uint64_t nodeid);
+
+/* The child with this name, counted as looked up once; *out. -ENOENT: there can be none of that name. Never asks the server: a name that the
+ * catalog does not know yet gives a node that is checked later. */
+MUST_CHECK int node_lookup(struct mount *mount, struct node *parent, const char *name, int pid, struct node **out);
+void node_forget(struct mount *mount, uint64_t nodeid, uint64_t lookups);
+
+static inline bool node_is_directory(const struct node *node)
+{
+    return node->kind != NODE_FILE && node->kind != NODE_TEXT;
+}
+
+/* The relation that a NODE_TABLE stands for now; NULL: none. */
+const struct relation *node_relation(const struct mount *mount, const struct node *node);
+
+/* Whether a directory exists, by the catalog at hand. */
+bool node_exists(const struct mount *mount, const struct node *node);
+
+/* Binds a pending file to its subject's current version. */
+void node_bind(struct node *node);
+
+/* What stat says: of a file final once its version's face is sized, else with size 0. */
+void node_attributes(const struct mount *mount, const struct node *node, struct stat *out);
+
+/* What a directory lists. */
+struct entry {
+    char *name;
+    uint64_t ino;
+    bool directory;
+};
+struct listing {
+    struct entry *entries;
+    size_t count;
+};
+MUST_CHECK int node_list(struct mount *mount, struct node *node, struct listing **out);
+void listing_free(struct listing *listing);
+
+#endif

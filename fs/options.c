@@ -1,0 +1,302 @@
+#include "fs/options.h"
+
+#include "codec/format.h"
+
+#include <errno.h>
+#include <fuse_opt.h>
+#include <limits.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+const char options_help[] =
+    "usage: pgvecfs [OPTIONS] CONNINFO MOUNTPOINT\n"
+    "\n"
+    "Mounts a PostgreSQL database: every table is a directory with .csv, .bin and .jsonl files.\n"
+    "CONNINFO is a libpq connection string or URI, or \"\" for PGHOST, PGSERVICE, the passfile and so on.\n"
+    "\n"
+    "    -h  --help              this text\n"
+    "    -V  --version           print version\n"
+    "    -f                      stay in the foreground, log to stderr\n"
+    "    -d                      the same with debug output\n"
+    "    -s                      one thread for requests\n"
+    "    -o cache_dir=DIR        where row groups are kept ($XDG_CACHE_HOME/pgvecfs, ~/.cache/pgvecfs)\n"
+    "    -o cache_size=SIZE      at most so much of them on disk (10G)\n"
+    "    -o memory=SIZE          at most so much rendered text in memory (128M)\n"
+    "    -o jobs=N               COPYs at once for one table (number of CPUs, 2 to 8)\n"
+    "    -o lease=SECONDS        how long a path keeps pointing at the version it was resolved to (5)\n"
+    "    -o formats=LIST         formats listed in a table's directory, with + between them (csv+bin+jsonl)\n"
+    "    -o list=LIST            list these too: partitions, .pgvecfs\n"
+    "    -o schemas=LIST         show only these schemas, with + between them\n"
+    "    -o system               show pg_catalog and information_schema too\n"
+    "    -o allow_other, allow_root, default_permissions, auto_unmount, …   as every libfuse filesystem\n"
+    "\n"
+    "SIZE is in bytes, or with K, M, G or T behind it. LISTs take + or : between their words.\n";
+
+/* As libfuse hands them over: strings first, checked afterwards. */
+struct raw {
+    struct options *options;
+    char *cache_dir, *cache_size, *memory, *jobs, *lease, *formats, *list, *schemas;
+    int system, rw, foreground, debug, single, help, version;
+    int positional;
+    char **argv_conninfo;
+    struct error *error;
+};
+
+#define RAW(pattern, field) {pattern, offsetof(struct raw, field), 1}
+
+static const struct fuse_opt table[] = {
+    RAW("cache_dir=%s", cache_dir), RAW("cache_size=%s", cache_size), RAW("memory=%s", memory),
+    RAW("jobs=%s", jobs), RAW("lease=%s", lease), RAW("formats=%s", formats), RAW("list=%s", list),
+    RAW("schemas=%s", schemas), RAW("system", system), RAW("rw", rw), RAW("-f", foreground),
+    RAW("-d", debug), RAW("debug", debug), RAW("-s", single), RAW("-h", help), RAW("--help", help),
+    RAW("-V", version), RAW("--version", version),
+    /* What mount(8) and fstab may pass, and means nothing here. */
+    FUSE_OPT_KEY("auto", FUSE_OPT_KEY_DISCARD), FUSE_OPT_KEY("noauto", FUSE_OPT_KEY_DISCARD),
+    FUSE_OPT_KEY("nofail", FUSE_OPT_KEY_DISCARD), FUSE_OPT_KEY("_netdev", FUSE_OPT_KEY_DISCARD),
+    FUSE_OPT_KEY("user", FUSE_OPT_KEY_DISCARD), FUSE_OPT_KEY("nouser", FUSE_OPT_KEY_DISCARD),
+    FUSE_OPT_KEY("users", FUSE_OPT_KEY_DISCARD), FUSE_OPT_KEY("user=", FUSE_OPT_KEY_DISCARD),
+    FUSE_OPT_KEY("owner", FUSE_OPT_KEY_DISCARD), FUSE_OPT_KEY("group", FUSE_OPT_KEY_DISCARD),
+    FUSE_OPT_KEY("defaults", FUSE_OPT_KEY_DISCARD), FUSE_OPT_KEY("comment=", FUSE_OPT_KEY_DISCARD),
+    FUSE_OPT_KEY("relatime", FUSE_OPT_KEY_DISCARD), FUSE_OPT_KEY("norelatime", FUSE_OPT_KEY_DISCARD),
+    FUSE_OPT_KEY("strictatime", FUSE_OPT_KEY_DISCARD), FUSE_OPT_KEY("lazytime", FUSE_OPT_KEY_DISCARD),
+    FUSE_OPT_KEY("nolazytime", FUSE_OPT_KEY_DISCARD), FUSE_OPT_KEY("diratime", FUSE_OPT_KEY_DISCARD),
+    FUSE_OPT_KEY("nodiratime", FUSE_OPT_KEY_DISCARD), FUSE_OPT_KEY("loud", FUSE_OPT_KEY_DISCARD),
+    FUSE_OPT_KEY("silent", FUSE_OPT_KEY_DISCARD), FUSE_OPT_END};
+
+static bool begins(const char *text, const char *with)
+{
+    return strncmp(text, with, strlen(with)) == 0;
+}
+
+/* Options that libfuse or the kernel know. */
+static bool is_for_fuse(const char *option)
+{
+    static const char *const words[] = {"allow_other", "allow_root", "auto_unmount", "default_permissions",
+                                        "dev", "nodev", "suid", "nosuid", "exec", "noexec", "atime",
+                                        "noatime", "sync", "async", "dirsync", "ro", "max_idle_threads=",
+                                        "max_threads=", "context=", "fscontext=", "defcontext=",
+                                        "rootcontext=", "setuid=", "drop_privileges"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        size_t n = strlen(words[i]);
+        if (strcmp(option, words[i]) == 0 || (words[i][n - 1] == '=' && begins(option, words[i])))
+            return true;
+    }
+    return false;
+}
+
+static int on_option(void *data, const char *arg, int key, struct fuse_args *rest)
+{
+    struct raw *raw = data;
+    (void)rest;
+    if (key == FUSE_OPT_KEY_NONOPT) {
+        char **place = raw->positional == 0   ? &raw->options->conninfo
+                       : raw->positional == 1 ? &raw->options->mountpoint
+                                              : NULL;
+        raw->positional++;
+        if (place == NULL)
+            return error_set(raw->error, -1, "more than a connection string and a mount point; see pgvecfs --help");
+        *place = strdup(arg);
+        return *place == NULL ? -1 : 0;
+    }
+    if (begins(arg, "x-") || begins(arg, "X-") || begins(arg, "comment="))
+        return 0;
+    if (is_for_fuse(arg))
+        return 1;
+    return error_set(raw->error, -1, "unknown option '%.100s'; see pgvecfs --help", arg);
+}
+
+static int parse_size(const char *text, const char *name, uint64_t least, uint64_t *out, struct error *error)
+{
+    static const char units[] = "KMGT";
+    char *end;
+    errno = 0;
+    unsigned long long value = strtoull(text, &end, 10);
+    const char *unit = *end != '\0' ? strchr(units, *end & ~0x20) : NULL;
+    int shift = unit != NULL && *unit != '\0' ? 10 * (int)(unit - units + 1) : 0;
+    bool ok = end != text && text[0] != '-' && errno == 0 && (*end == '\0' || (shift > 0 && end[1] == '\0')) &&
+              value <= UINT64_MAX >> shift;
+    if (!ok || value << shift < least)
+        return error_set(error, -EINVAL, "%s=%.50s: a size is a number of bytes (at least %llu), or with K, M, G or T behind it",
+                         name, text, (unsigned long long)least);
+    *out = value << shift;
+    return 0;
+}
+
+static int parse_number(const char *text, const char *name, double least, double most, double *out,
+                        struct error *error)
+{
+    char *end;
+    double value = strtod(text, &end);
+    if (end == text || *end != '\0' || !(value >= least && value <= most))
+        return error_set(error, -EINVAL, "%s=%.50s: a number from %g to %g is needed", name, text, least, most);
+    *out = value;
+    return 0;
+}
+
+/* Calls `take` for each word. A comma ends a mount option, so that lists are joined by + or : */
+static int each_word(const char *list, int (*take)(struct options *, const char *, size_t, struct error *),
+                     struct options *options, struct error *error)
+{
+    int rc = 0;
+    while (rc == 0) {
+        size_t n = strcspn(list, "+:,");
+        rc = take(options, list, n, error);
+        if (list[n] == '\0')
+            break;
+        list += n + 1;
+    }
+    return rc;
+}
+
+static int take_format(struct options *options, const char *word, size_t size, struct error *error)
+{
+    int number = format_find(word, size);
+    if (number < 0)
+        return error_set(error, -EINVAL, "formats: '%.*s' is not one of csv, bin, jsonl", (int)size, word);
+    options->listed_formats |= 1U << number;
+    return 0;
+}
+
+static int take_listed(struct options *options, const char *word, size_t size, struct error *error)
+{
+    if (size == 10 && strncmp(word, "partitions", size) == 0)
+        options->list_partitions = true;
+    else if (size == 8 && strncmp(word, ".pgvecfs", size) == 0)
+        options->list_control = true;
+    else
+        return error_set(error, -EINVAL, "list: '%.*s' is not one of partitions, .pgvecfs", (int)size, word);
+    return 0;
+}
+
+static int take_schema(struct options *options, const char *word, size_t size, struct error *error)
+{
+    size_t n = 0;
+    while (options->schemas != NULL && options->schemas[n] != NULL)
+        n++;
+    char **grown = realloc(options->schemas, (n + 2) * sizeof *grown);
+    if (grown != NULL)
+        options->schemas = grown;
+    char *copy = grown != NULL ? strndup(word, size) : NULL;
+    if (copy == NULL)
+        return error_set(error, -ENOMEM, "no memory");
+    grown[n] = copy;
+    grown[n + 1] = NULL;
+    return 0;
+}
+
+static int default_cache_dir(char **out)
+{
+    const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+    int n = cache != NULL && cache[0] == '/'  ? asprintf(out, "%s/pgvecfs", cache)
+            : home != NULL && home[0] == '/' ? asprintf(out, "%s/.cache/pgvecfs", home)
+                                              : asprintf(out, "/var/cache/pgvecfs");
+    return n < 0 ? -ENOMEM : 0;
+}
+
+/* The daemon leaves for `/`: paths must not depend on where it was started. */
+static int make_absolute(char **path)
+{
+    if (**path == '/')
+        return 0;
+    char *here = getcwd(NULL, 0), *whole = NULL;
+    if (here == NULL || asprintf(&whole, "%s/%s", here, *path) < 0) {
+        free(here);
+        return -ENOMEM;
+    }
+    free(here);
+    free(*path);
+    *path = whole;
+    return 0;
+}
+
+static int check(const struct raw *raw, struct options *options, struct error *error)
+{
+    double number;
+    int rc = 0;
+    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    *options = (struct options){.conninfo = options->conninfo,
+                                .mountpoint = options->mountpoint,
+                                .cache_size = 10ULL << 30,
+                                .memory = 128ULL << 20,
+                                .jobs = cpus < 2 ? 2 : cpus > 8 ? 8 : (int)cpus,
+                                .lease_ms = 5000,
+                                .system = raw->system,
+                                .rw = raw->rw,
+                                .foreground = raw->foreground || raw->debug,
+                                .debug = raw->debug,
+                                .single = raw->single,
+                                .help = raw->help,
+                                .version = raw->version};
+    if (raw->cache_size != NULL)
+        rc = parse_size(raw->cache_size, "cache_size", 0, &options->cache_size, error);
+    if (rc == 0 && raw->memory != NULL)
+        rc = parse_size(raw->memory, "memory", 1 << 20, &options->memory, error);
+    if (rc == 0 && raw->jobs != NULL && (rc = parse_number(raw->jobs, "jobs", 1, 64, &number, error)) == 0)
+        options->jobs = (int)number;
+    if (rc == 0 && raw->lease != NULL && (rc = parse_number(raw->lease, "lease", 0, 86400, &number, error)) == 0)
+        options->lease_ms = (int64_t)(number * 1000);
+    if (rc == 0)
+        rc = each_word(raw->formats != NULL ? raw->formats : "csv+bin+jsonl", take_format, options, error);
+    if (rc == 0 && raw->list != NULL)
+        rc = each_word(raw->list, take_listed, options, error);
+    if (rc == 0 && raw->schemas != NULL)
+        rc = each_word(raw->schemas, take_schema, options, error);
+    if (rc == 0 && raw->cache_dir != NULL)
+        rc = (options->cache_dir = strdup(raw->cache_dir)) == NULL ? -ENOMEM : 0;
+    else if (rc == 0)
+        rc = default_cache_dir(&options->cache_dir);
+    if (rc == 0)
+        rc = make_absolute(&options->cache_dir);
+    if (rc < 0 || options->help || options->version)
+        return rc;
+    if (raw->positional < 2)
+        return error_set(error, -EINVAL, "a connection string and a mount point are needed: pgvecfs CONNINFO MOUNTPOINT (\"\" for the environment); see pgvecfs --help");
+    char *real = realpath(options->mountpoint, NULL);
+    if (real == NULL)
+        return error_set(error, -errno, "cannot mount on %s: %s", options->mountpoint, strerror(errno));
+    free(options->mountpoint);
+    options->mountpoint = real;
+    return 0;
+}
+
+/* Whoever lists processes must not read a password there. */
+static void wipe_conninfo(int argc, char **argv, const char *conninfo)
+{
+    for (int i = 1; conninfo != NULL && i < argc; i++)
+        if (strcmp(argv[i], conninfo) == 0)
+            memset(argv[i], 'x', strlen(argv[i]));
+}
+
+int options_parse(int argc, char **argv, struct options *options, struct fuse_args *rest,
+                  struct error *error)
+{
+    *options = (struct options){0};
+    struct raw raw = {.options = options, .error = error};
+    *rest = (struct fuse_args)FUSE_ARGS_INIT(argc, argv);
+    int rc = fuse_opt_parse(rest, &raw, table, on_option) < 0 ? -EINVAL : 0;
+    if (rc < 0 && error->text[0] == '\0')
+        error_set(error, rc, "the options cannot be read; see pgvecfs --help");
+    if (rc == 0)
+        rc = check(&raw, options, error);
+    wipe_conninfo(argc, argv, options->conninfo);
+    char *strings[] = {raw.cache_dir, raw.cache_size, raw.memory, raw.jobs,
+                       raw.lease,     raw.formats,    raw.list,   raw.schemas};
+    for (size_t i = 0; i < sizeof strings / sizeof *strings; i++)
+        free(strings[i]);
+    return rc;
+}
+
+void options_clear(struct options *options)
+{
+    if (options->conninfo != NULL)
+        explicit_bzero(options->conninfo, strlen(options->conninfo));
+    free(options->conninfo);
+    free(options->mountpoint);
+    free(options->cache_dir);
+    for (char **schema = options->schemas; schema != NULL && *schema != NULL; schema++)
+        free(*schema);
+    free(options->schemas);
+    *options = (struct options){0};
+}

@@ -1,0 +1,35 @@
+/* The command line: pgvecfs [OPTIONS] CONNINFO MOUNTPOINT, and the mount(8) order of it. */
+#ifndef FS_OPTIONS_H
+#define FS_OPTIONS_H
+
+#include "codec/error.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct fuse_args;
+
+struct options {
+    char *conninfo;   /* a copy; the one in argv has been wiped */
+    char *mountpoint; /* absolute */
+    char *cache_dir;  /* absolute */
+    uint64_t cache_size, memory; /* bytes */
+    int jobs;
+    int64_t lease_ms;
+    unsigned listed_formats; /* mask of format numbers */
+    bool list_partitions, list_control;
+    char **schemas; /* NULL-terminated, or NULL: all */
+    bool system, rw;
+    bool foreground, debug, single;
+    bool help, version;
+};
+
+/* Fills `options` from argv; what is libfuse's own business (allow_other, …) is left in `rest`. Wipes the connection string in argv. */
+MUST_CHECK int options_parse(int argc, char **argv, struct options *options, struct fuse_args *rest,
+                             struct error *error);
+void options_clear(struct options *options);
+
+/* The text of --help. */
+extern const char options_help[];
+
+#endif

@@ -1,0 +1,316 @@
+#include "fs/request.h"
+
+#include "fs/listing.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+    DIRECTORY_FRESH_MS = 1000 /* a directory that was there so lately is taken to be there */
+};
+
+struct request {
+    struct request *next;
+    fuse_req_t req;
+    struct node *node;
+    enum request_kind kind;
+    struct fuse_file_info file;
+    int pid;
+    atomic_bool interrupted; /* set by libfuse's thread; all else is guarded by mount->lock */
+    int64_t arrived;
+    bool hooked;  /* told of interrupts */
+    bool waited;  /* for a refresh, since this count of them: */
+    unsigned refreshes_seen, failures_seen;
+    const struct subject *counted; /* whose counts these are */
+    bool listing_asked;
+    unsigned listing_failures_seen;
+    bool looked_again; /* the relation was gone once: its name may stand for a new one */
+};
+
+/* ---- what it waits for: each returns 0 to go on, -EAGAIN to wait, or the errno to answer ---- */
+
+/* The catalog must have been looked at since `since`. */
+static int need_listing(struct mount *mount, struct request *request, int64_t since)
+{
+    if (mount->catalog_checked >= since)
+        return 0;
+    if (!request->listing_asked) {
+        request->listing_asked = true;
+        request->listing_failures_seen = mount->catalog_failures;
+    } else if (request->listing_failures_seen != mount->catalog_failures) {
+        return mount->catalog_rc;
+    }
+    if (!mount->catalog_running || !mount->catalog_wanted)
+        listing_check(mount);
+    return -EAGAIN;
+}
+
+static int try_directory(struct mount *mount, struct request *request)
+{
+    const struct node *node = request->node;
+    if (node->kind == NODE_CONTROL)
+        return 0;
+    bool lists = request->kind == REQUEST_OPENDIR && node->kind != NODE_TABLE;
+    if (node->kind == NODE_ROOT && !lists)
+        return 0;
+    int64_t since = lists || !node_exists(mount, node) ? request->arrived : request->arrived - DIRECTORY_FRESH_MS;
+    int rc = need_listing(mount, request, since);
+    return rc < 0 ? rc : node_exists(mount, node) ? 0 : -ENOENT;
+}
+
+static int find_subject(struct mount *mount, struct request *request)
+{
+    struct node *node = request->node;
+    const struct relation *relation = node_relation(mount, node->parent);
+    if (relation == NULL || request->looked_again) {
+        int rc = need_listing(mount, request, request->arrived);
+        if (rc < 0)
+            return rc;
+        relation = node_relation(mount, node->parent);
+    }
+    if (relation == NULL)
+        return -ENOENT;
+    struct table *table = table_get(mount, relation);
+    if (table == NULL)
+        return -ENOMEM;
+    node->subject = table_subject(table, node->face);
+    return 0;
+}
+
+/* The relation behind the name has gone: once more, from its name. */
+static int look_again(struct mount *mount, struct request *request)
+{
+    if (request->looked_again || request->node->version != NULL)
+        return -ENOENT;
+    request->looked_again = true;
+    request->listing_asked = false;
+    request->arrived = clock_ms();
+    request->counted = NULL;
+    request->waited = false;
+    request->node->subject = NULL;
+    listing_doubt(mount);
+    return find_subject(mount, request);
+}
+
+static int need_refresh(struct request *request, struct subject *subject, enum need need)
+{
+    if (!request->waited) {
+        request->waited = true;
+        request->refreshes_seen = subject->refreshes;
+    }
+    subject_want(subject, true, request->node->face, need);
+    return -EAGAIN;
+}
+
+static int need_face(struct request *request, struct subject *subject, enum need need)
+{
+    const struct version *version = request->node->version;
+    int face = request->node->face;
+    if (version->state[face] == FACE_FAILED)
+        return version->rc[face];
+    if (version->state[face] >= (need == NEED_BYTES ? FACE_READABLE : FACE_SIZED))
+        return 0;
+    if (version != subject->current)
+        return -ESTALE; /* superseded before anybody measured it: the kernel looks its name up again */
+    subject_want(subject, false, face, need);
+    return -EAGAIN;
+}
+
+static int try_file(struct mount *mount, struct request *request)
+{
+    struct node *node = request->node;
+    int rc = node->subject == NULL ? find_subject(mount, request) : 0;
+    if (rc < 0)
+        return rc;
+    struct subject *subject = node->subject;
+    if (request->counted != subject) {
+        request->counted = subject;
+        request->failures_seen = subject->failures;
+    } else if (request->failures_seen != subject->failures) {
+        if (subject->rc != -ENOENT)
+            return subject->rc;
+        rc = look_again(mount, request);
+        return rc < 0 ? rc : try_file(mount, request);
+    }
+    enum need need = request->kind == REQUEST_OPEN ? NEED_BYTES : NEED_SIZE;
+    bool refreshed = request->waited && request->refreshes_seen != subject->refreshes;
+    bool good = refreshed || subject_leased(subject, request->pid);
+    if (node->version == NULL) {
+        if (!good || subject->current == NULL)
+            return need_refresh(request, subject, need);
+        node_bind(node);
+    } else if (node->version != subject->current) {
+        if (request->waited && node->opens == 0)
+            return -ESTALE;
+    } else if (!good && node->opens == 0) {
+        return need_refresh(request, subject, need);
+    }
+    return need_face(request, subject, need);
+}
+
+/* ---- answers ---- */
+
+static void answer_attributes(struct mount *mount, struct request *request)
+{
+    struct stat st;
+    struct node *node = request->node;
+    node_attributes(mount, node, &st);
+    if (node->kind == NODE_FILE && node->version == node->subject->current)
+        subject_grace(node->subject, request->pid);
+    double timeout = node_is_directory(node) ? 1.0 : 0.0;
+    fuse_reply_attr(request->req, &st, timeout);
+}
+
+static void answer_open(struct request *request)
+{
+    struct node *node = request->node;
+    struct fuse_file_info *file = &request->file;
+    file->fh = 0;
+    file->keep_cache = 1; /* the bytes of a node never change */
+    if (node->kind == NODE_FILE) {
+        if (node->version == node->subject->current)
+            file->fh = subject_open(node->subject, node->face);
+        node->version->opens++;
+    }
+    node->opens++;
+    if (fuse_reply_open(request->req, file) == -ENOENT) { /* interrupted: there will be no RELEASE */
+        node->opens--;
+        if (node->kind == NODE_FILE)
+            node->version->opens--;
+    }
+}
+
+static void answer_opendir(struct mount *mount, struct request *request)
+{
+    struct listing *listing;
+    int rc = node_list(mount, request->node, &listing);
+    if (rc < 0) {
+        fuse_reply_err(request->req, -rc);
+        return;
+    }
+    request->file.fh = (uintptr_t)listing;
+    if (fuse_reply_open(request->req, &request->file) == -ENOENT)
+        listing_free(listing);
+}
+
+static void answer(struct mount *mount, struct request *request, int rc)
+{
+    if (request->hooked)
+        fuse_req_interrupt_func(request->req, NULL, NULL); /* waits out a callback under way */
+    if (rc < 0)
+        fuse_reply_err(request->req, -rc);
+    else if (request->kind == REQUEST_GETATTR)
+        answer_attributes(mount, request);
+    else if (request->kind == REQUEST_OPEN)
+        answer_open(request);
+    else
+        answer_opendir(mount, request);
+    free(request);
+}
+
+/* Whether it was answered. */
+static bool try(struct mount *mount, struct request *request)
+{
+    int rc = node_is_directory(request->node)     ? try_directory(mount, request)
+             : request->node->kind == NODE_TEXT ? 0
+                                                  : try_file(mount, request);
+    if (rc == -EAGAIN)
+        return false;
+    answer(mount, request, rc);
+    return true;
+}
+
+static void on_interrupt(fuse_req_t req, void *data)
+{
+    struct request *request = data;
+    (void)req;
+    request->interrupted = true;
+}
+
+void request_start(struct mount *mount, fuse_req_t req, struct node *node, enum request_kind kind,
+                   const struct fuse_file_info *file)
+{
+    struct request *request = calloc(1, sizeof *request);
+    if (request == NULL) {
+        fuse_reply_err(req, ENOMEM);
+        return;
+    }
+    request->req = req;
+    request->node = node;
+    request->kind = kind;
+    if (file != NULL)
+        request->file = *file;
+    request->pid = fuse_req_ctx(req)->pid;
+    request->arrived = clock_ms();
+    if (mount->ending) {
+        answer(mount, request, -EIO);
+        return;
+    }
+    if (try(mount, request))
+        return;
+    request->next = mount->parked;
+    mount->parked = request;
+    request->hooked = true;
+    fuse_req_interrupt_func(req, on_interrupt, request);
+}
+
+void request_retry_all(struct mount *mount)
+{
+    struct request *list = mount->parked, *next;
+    mount->parked = NULL;
+    for (struct request *request = list; request != NULL; request = next) {
+        next = request->next;
+        if (!try(mount, request)) {
+            request->next = mount->parked;
+            mount->parked = request;
+        }
+    }
+}
+
+void request_fail_all(struct mount *mount, int rc)
+{
+    while (mount->parked != NULL) {
+        struct request *request = mount->parked;
+        mount->parked = request->next;
+        answer(mount, request, rc);
+    }
+}
+
+/* ---- interrupts ---- */
+
+/* Whether a signal that ends a program is pending for the task. The kernel raises an interrupt for every signal, window changes and
+ * timers included. */
+static bool is_being_killed(int pid)
+{
+    const unsigned long long deadly = 1ULL << (SIGKILL - 1) | 1ULL << (SIGINT - 1) | 1ULL << (SIGQUIT - 1) |
+                                      1ULL << (SIGTERM - 1) | 1ULL << (SIGHUP - 1);
+    char path[40], line[200];
+    snprintf(path, sizeof path, "/proc/%d/status", pid);
+    FILE *status = pid > 0 ? fopen(path, "re") : NULL;
+    if (status == NULL)
+        return true;
+    unsigned long long pending = 0, set;
+    while (fgets(line, sizeof line, status) != NULL)
+        if (sscanf(line, "SigPnd: %llx", &set) == 1 || sscanf(line, "ShdPnd: %llx", &set) == 1)
+            pending |= set;
+    fclose(status);
+    return pending & deadly;
+}
+
+void request_tend(struct mount *mount)
+{
+    for (struct request **at = &mount->parked; *at != NULL;) {
+        struct request *request = *at;
+        if (request->interrupted && is_being_killed(request->pid)) {
+            *at = request->next;
+            mount->count.interrupted++;
+            answer(mount, request, -EINTR);
+            continue;
+        }
+        if (request->node->kind == NODE_FILE && request->node->subject != NULL)
+            request->node->subject->wanted_at = clock_ms();
+        at = &request->next;
+    }
+}

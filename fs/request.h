@@ -1,0 +1,31 @@
+/* Requests that may have to wait for the server: GETATTR, OPEN and OPENDIR. Each is tried at once; one that must wait is parked, and
+ * tried again whenever something has happened. Nobody's thread waits.
+ *
+ * A parked request is answered exactly once: with what it asked for, with the errno of the job it waited for, or with EINTR when its caller
+ * got a signal that ends it (request_tend looks: not every signal does).
+ *
+ * Threads: guarded by mount->lock.
+ */
+#ifndef FS_REQUEST_H
+#define FS_REQUEST_H
+
+#include "fs/node.h"
+
+#include <fuse_lowlevel.h>
+
+enum request_kind { REQUEST_GETATTR, REQUEST_OPEN, REQUEST_OPENDIR };
+
+/* Takes `req`: it is answered now or later. */
+void request_start(struct mount *mount, fuse_req_t req, struct node *node, enum request_kind kind,
+                   const struct fuse_file_info *file);
+
+/* Something has changed: tries all that are parked. */
+void request_retry_all(struct mount *mount);
+
+/* Answers those whose caller is being killed. Called every 100 ms. */
+void request_tend(struct mount *mount);
+
+/* Answers all with this errno; the mount ends. */
+void request_fail_all(struct mount *mount, int rc);
+
+#endif

@@ -1,0 +1,174 @@
+#include "fs/snapshot.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+struct group *group_new(struct store *store, uint32_t relation, const struct rowgroup *rows)
+{
+    struct group *group = calloc(1, sizeof *group);
+    if (group == NULL)
+        return NULL;
+    group->refs = 1;
+    group->store = store;
+    group->relation = relation;
+    group->id = store_new_id(store);
+    group->rows = rows->rows;
+    group->content = rows->content;
+    group->row_id_sum = rows->row_id_sum;
+    for (int i = 0; i < rows->run_count; i++)
+        group->bytes += rows->runs[i].size;
+    for (int i = 0; i < FORMAT_COUNT; i++)
+        group->sizes[i] = SIZE_UNKNOWN;
+    return group;
+}
+
+struct group *group_ref(struct group *group)
+{
+    atomic_fetch_add(&group->refs, 1);
+    return group;
+}
+
+void group_unref(struct group *group)
+{
+    if (group == NULL || atomic_fetch_sub(&group->refs, 1) != 1)
+        return;
+    if (!group->kept)
+        store_drop_group(group->store, group->relation, group->id);
+    free(group);
+}
+
+int snapshot_new(struct store *store, struct snapshot **out)
+{
+    struct snapshot *snapshot = calloc(1, sizeof *snapshot);
+    if (snapshot == NULL)
+        return -ENOMEM;
+    snapshot->refs = 1;
+    snapshot->store = store;
+    pthread_mutex_init(&snapshot->lock, NULL);
+    *out = snapshot;
+    return 0;
+}
+
+struct snapshot *snapshot_ref(struct snapshot *snapshot)
+{
+    atomic_fetch_add(&snapshot->refs, 1);
+    return snapshot;
+}
+
+static void face_clear(struct face *face)
+{
+    free(face->reason);
+    buffer_clear(&face->head);
+    buffer_clear(&face->tail);
+    free(face->offsets);
+}
+
+void snapshot_unref(struct snapshot *snapshot)
+{
+    if (snapshot == NULL || atomic_fetch_sub(&snapshot->refs, 1) != 1)
+        return;
+    if (snapshot->held != NULL) {
+        struct session *session = snapshot->held->leader;
+        readpoint_close(snapshot->held);
+        session_give(session);
+    }
+    for (size_t i = 0; i < snapshot->group_count; i++)
+        group_unref(snapshot->groups[i]);
+    free(snapshot->groups);
+    for (size_t i = 0; i < snapshot->source_count; i++)
+        free(snapshot->sources[i].from);
+    free(snapshot->sources);
+    for (int i = 0; i < FORMAT_COUNT; i++)
+        face_clear(&snapshot->faces[i]);
+    free((char *)snapshot->relation.schema);
+    free((char *)snapshot->relation.name);
+    free(snapshot->key.mark);
+    free(snapshot->key.signature);
+    schema_free(snapshot->schema);
+    pthread_mutex_destroy(&snapshot->lock);
+    free(snapshot);
+}
+
+int snapshot_add_group(struct snapshot *snapshot, struct group *group)
+{
+    size_t n = snapshot->group_count;
+    if ((n & (n - 1)) == 0) { /* at each power of two, room for as many again */
+        struct group **grown = realloc(snapshot->groups, (n == 0 ? 1 : 2 * n) * sizeof *grown);
+        if (grown == NULL)
+            return -ENOMEM;
+        snapshot->groups = grown;
+    }
+    snapshot->groups[snapshot->group_count++] = group;
+    snapshot->rows += group->rows;
+    snapshot->row_id_sum += group->row_id_sum;
+    return 0;
+}
+
+static int measure(struct snapshot *snapshot, int number)
+{
+    struct face *face = &snapshot->faces[number];
+    size_t count = snapshot->group_count;
+    uint64_t *offsets = malloc((count + 1) * sizeof *offsets);
+    if (offsets == NULL)
+        return -ENOMEM;
+    face->head.size = face->tail.size = 0;
+    int rc = formats[number]->head(snapshot->schema, &face->head);
+    if (rc == 0)
+        rc = formats[number]->tail(snapshot->schema, &face->tail);
+    if (rc < 0) {
+        free(offsets);
+        return rc;
+    }
+    offsets[0] = face->head.size;
+    for (size_t i = 0; i < count; i++)
+        offsets[i + 1] = offsets[i] + snapshot->groups[i]->sizes[number];
+    face->offsets = offsets;
+    return 0;
+}
+
+int snapshot_measured(struct snapshot *snapshot, int format)
+{
+    pthread_mutex_lock(&snapshot->lock);
+    int rc = 0;
+    if (!snapshot->faces[format].measured) {
+        rc = measure(snapshot, format);
+        if (rc == 0)
+            snapshot->faces[format].measured = true;
+    }
+    pthread_mutex_unlock(&snapshot->lock);
+    return rc;
+}
+
+uint64_t snapshot_size(const struct snapshot *snapshot, int format)
+{
+    const struct face *face = &snapshot->faces[format];
+    return face->offsets[snapshot->group_count] + face->tail.size;
+}
+
+static bool same_refusals(const struct snapshot *a, const struct snapshot *b)
+{
+    for (int i = 0; i < FORMAT_COUNT; i++)
+        if ((a->faces[i].refused == 0) != (b->faces[i].refused == 0))
+            return false;
+    return true;
+}
+
+bool snapshot_same_content(const struct snapshot *a, const struct snapshot *b)
+{
+    if (a->rows != b->rows || a->group_count != b->group_count ||
+        strcmp(a->key.signature, b->key.signature) != 0 || !same_refusals(a, b))
+        return false;
+    for (size_t i = 0; i < a->group_count; i++)
+        if (a->groups[i]->rows != b->groups[i]->rows ||
+            !hash128_equal(a->groups[i]->content, b->groups[i]->content))
+            return false;
+    return true;
+}
+
+void snapshot_forsake(struct snapshot *snapshot, const struct snapshot *newer)
+{
+    for (size_t i = 0; i < snapshot->group_count; i++)
+        snapshot->groups[i]->kept = false;
+    for (size_t i = 0; newer != NULL && i < newer->group_count; i++)
+        newer->groups[i]->kept = true;
+}

@@ -1,0 +1,102 @@
+/* A table snapshot: the schema, the ordered row groups and the version key of one fetch of a relation.
+ *
+ * A row group (struct group) is known here by its measures; its rows are in the store, or are fetched again from where
+ * they came from (fs/fetch.h) and then checked against `content`. Snapshots of one relation may share groups.
+ *
+ * Lifetime: reference-counted. Built by fs/fetch.c, then published: from there on nothing changes but the sizes, heads and
+ *   hashes of the formats, each computed once (snapshot_measured, snapshot_hashed).
+ * Threads: any, once published.
+ */
+#ifndef FS_SNAPSHOT_H
+#define FS_SNAPSHOT_H
+
+#include "codec/format.h"
+#include "fs/store.h"
+#include "pgclient/readpoint.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#define SIZE_UNKNOWN UINT64_MAX
+
+struct group {
+    atomic_uint refs;
+    atomic_bool kept; /* a record on disk names it: its file outlives the last reference */
+    struct store *store;
+    uint32_t relation;
+    uint64_t id;
+    uint32_t source;         /* number of the snapshot's source that it is from */
+    struct ctid_range range; /* of a ctid source */
+    uint32_t rows;
+    uint64_t bytes; /* of its parts, roughly what it takes in memory */
+    uint64_t row_id_sum;
+    struct hash128 content;
+    _Atomic uint64_t sizes[FORMAT_COUNT]; /* of its body; SIZE_UNKNOWN */
+};
+
+struct group *group_new(struct store *store, uint32_t relation, const struct rowgroup *rows);
+struct group *group_ref(struct group *group);
+void group_unref(struct group *group);
+
+/* One format of the snapshot. */
+struct face {
+    int refused; /* the server refuses this format: a negative errno, and why */
+    char *reason;
+    atomic_bool measured; /* what follows is set */
+    struct buffer head, tail;
+    uint64_t *offsets;     /* where each group's body begins; one more: where the tail does */
+    atomic_bool hashed;
+    struct hash128 hash;
+};
+
+struct snapshot_source {
+    uint32_t oid;
+    bool by_ctid;
+    char *from;
+};
+
+struct snapshot {
+    atomic_uint refs;
+    pthread_mutex_t lock; /* guards the measuring of faces, and `held` */
+    struct store *store;
+    struct version_key key; /* mark: of the last time it was found unchanged; guarded by the owner's lock */
+    struct relation relation; /* as it was called then; the names are its own */
+    struct schema *schema;
+    struct snapshot_source *sources;
+    size_t source_count;
+    struct group **groups;
+    size_t group_count;
+    uint64_t rows;
+    uint64_t row_id_sum;
+    uint64_t serial;     /* grows with each new version of the relation */
+    int64_t mtime;       /* seconds since 1970 */
+    int64_t fetched_at;  /* the point in time it stands for, microseconds since 1970 */
+    struct face faces[FORMAT_COUNT];
+    atomic_bool broken;  /* a group is lost and cannot be had again: the next fetch makes a new version */
+    struct readpoint *held; /* where groups that found no room on disk are read from; NULL: none */
+};
+
+MUST_CHECK int snapshot_new(struct store *store, struct snapshot **out);
+struct snapshot *snapshot_ref(struct snapshot *snapshot);
+void snapshot_unref(struct snapshot *snapshot);
+
+/* Takes the reference. */
+MUST_CHECK int snapshot_add_group(struct snapshot *snapshot, struct group *group);
+
+/* Once every group's size in this format is known: the whole view's. 0 or -ENOMEM. */
+MUST_CHECK int snapshot_measured(struct snapshot *snapshot, int format);
+
+/* Size of a measured view in bytes. */
+uint64_t snapshot_size(const struct snapshot *snapshot, int format);
+
+/* Whether two have the same rows in the same order, by contents. */
+bool snapshot_same_content(const struct snapshot *a, const struct snapshot *b);
+
+/* The record in the store; after it, the groups' files stay. */
+MUST_CHECK int snapshot_save(struct snapshot *snapshot);
+MUST_CHECK int snapshot_load(struct store *store, uint32_t relation, struct snapshot **out);
+
+/* A newer one has been saved: the files of groups that only this one has go when it does. */
+void snapshot_forsake(struct snapshot *snapshot, const struct snapshot *newer);
+
+#endif

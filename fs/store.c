@@ -1,0 +1,382 @@
+#include "fs/store.h"
+
+#include "codec/bytes.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { SLOTS = 64, NAME_SIZE = 64 };
+
+struct store {
+    char *path;
+    int dir, lock;
+    uint64_t limit;
+    _Atomic uint64_t used;    /* bytes of all row groups on disk */
+    _Atomic uint64_t next_id;
+};
+
+static const char record_magic[8] = {'p', 'g', 'v', 'e', 'c', 'r', 'e', 1};
+
+const char *store_path(const struct store *store)
+{
+    return store->path;
+}
+
+uint64_t store_used(const struct store *store)
+{
+    return store->used;
+}
+
+uint64_t store_limit(const struct store *store)
+{
+    return store->limit;
+}
+
+uint64_t store_new_id(struct store *store)
+{
+    return atomic_fetch_add(&store->next_id, 1);
+}
+
+static int make_dirs(char *path, struct error *error)
+{
+    for (char *slash = path; slash != NULL;) {
+        slash = strchr(slash + 1, '/');
+        if (slash != NULL)
+            *slash = '\0';
+        int rc = mkdir(path, 0700) < 0 && errno != EEXIST ? -errno : 0;
+        if (rc < 0)
+            return error_set(error, rc, "cannot make the cache directory %s: %s; name another with -o cache_dir=DIR",
+                             path, strerror(-rc));
+        if (slash != NULL)
+            *slash = '/';
+    }
+    return 0;
+}
+
+/* Others must not read the tables from the cache. */
+static int check_private(int dir, const char *path, struct error *error)
+{
+    struct stat st;
+    if (fstat(dir, &st) < 0)
+        return -errno;
+    if (st.st_uid != geteuid())
+        return error_set(error, -EPERM, "the cache directory %s belongs to another user; name another with -o cache_dir=DIR", path);
+    if ((st.st_mode & 0777) != 0700 && fchmod(dir, 0700) < 0)
+        return error_set(error, -errno, "cannot make the cache directory %s private (0700)", path);
+    return 0;
+}
+
+/* Opens the slot and locks it; -EWOULDBLOCK where another daemon has it. */
+static int open_slot(struct store *store, struct error *error)
+{
+    int rc = make_dirs(store->path, error);
+    if (rc < 0)
+        return rc;
+    store->dir = open(store->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    if (store->dir < 0)
+        return error_set(error, -errno, "cannot open the cache directory %s: %s", store->path, strerror(errno));
+    rc = check_private(store->dir, store->path, error);
+    if (rc == 0) {
+        store->lock = openat(store->dir, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+        if (store->lock < 0)
+            rc = error_set(error, -errno, "cannot write to the cache directory %s: %s; name another with -o cache_dir=DIR",
+                           store->path, strerror(errno));
+        else if (flock(store->lock, LOCK_EX | LOCK_NB) < 0)
+            rc = -errno;
+    }
+    if (rc < 0) {
+        close(store->dir);
+        if (store->lock >= 0)
+            close(store->lock);
+        store->dir = store->lock = -1;
+    }
+    return rc;
+}
+
+static bool parse_group_name(const char *name, uint64_t *id)
+{
+    char *end;
+    errno = 0;
+    *id = strtoull(name, &end, 16);
+    return errno == 0 && end == name + 16 && strcmp(end, ".rows") == 0;
+}
+
+static bool parse_relation_name(const char *name, uint32_t *relation)
+{
+    char *end;
+    errno = 0;
+    unsigned long value = strtoul(name, &end, 10);
+    *relation = (uint32_t)value;
+    return errno == 0 && end != name && *end == '\0' && value > 0 && value <= UINT32_MAX;
+}
+
+static DIR *open_folder(int at, const char *name)
+{
+    int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    DIR *folder = fd < 0 ? NULL : fdopendir(fd);
+    if (folder == NULL && fd >= 0)
+        close(fd);
+    return folder;
+}
+
+void store_each(struct store *store, void (*visit)(void *, uint32_t), void *context)
+{
+    DIR *folder = open_folder(store->dir, ".");
+    if (folder == NULL)
+        return;
+    struct dirent *entry;
+    uint32_t relation;
+    while ((entry = readdir(folder)) != NULL)
+        if (parse_relation_name(entry->d_name, &relation))
+            visit(context, relation);
+    closedir(folder);
+}
+
+/* Counts what is there, and begins new ids behind every one seen. */
+static void count_relation(void *context, uint32_t relation)
+{
+    struct store *store = context;
+    char name[NAME_SIZE];
+    snprintf(name, sizeof name, "%" PRIu32, relation);
+    DIR *folder = open_folder(store->dir, name);
+    struct dirent *entry;
+    while (folder != NULL && (entry = readdir(folder)) != NULL) {
+        uint64_t id;
+        struct stat st;
+        if (!parse_group_name(entry->d_name, &id) ||
+            fstatat(dirfd(folder), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+            continue;
+        store->used += (uint64_t)st.st_size;
+        if (id >= store->next_id)
+            store->next_id = id + 1;
+    }
+    if (folder != NULL)
+        closedir(folder);
+}
+
+int store_open(const char *dir, const struct store_name *name, uint64_t limit, struct store **out,
+               struct error *error)
+{
+    struct store *store = calloc(1, sizeof *store);
+    if (store == NULL)
+        return -ENOMEM;
+    store->limit = limit;
+    uint64_t role = hash64(name->role, strlen(name->role));
+    int rc = -EWOULDBLOCK;
+    for (int slot = 0; rc == -EWOULDBLOCK && slot < SLOTS; slot++) {
+        store->dir = store->lock = -1;
+        free(store->path);
+        store->path = NULL;
+        if (asprintf(&store->path, "%s/%016" PRIx64 "-%" PRIu32 "-%08" PRIx32 "-%d", dir, name->system_id,
+                     name->database, (uint32_t)role, slot) < 0) {
+            store->path = NULL;
+            rc = -ENOMEM;
+        } else {
+            rc = open_slot(store, error);
+        }
+    }
+    if (rc == -EWOULDBLOCK)
+        error_set(error, rc, "%d daemons use the cache below %s already", SLOTS, dir);
+    if (rc < 0) {
+        free(store->path);
+        free(store);
+        return rc;
+    }
+    /* Ids of lost files are not used again either, within this clock. */
+    store->next_id = (uint64_t)time(NULL) << 24;
+    store_each(store, count_relation, store);
+    *out = store;
+    return 0;
+}
+
+void store_close(struct store *store)
+{
+    if (store == NULL)
+        return;
+    close(store->lock);
+    close(store->dir);
+    free(store->path);
+    free(store);
+}
+
+static void group_name(uint32_t relation, uint64_t id, char name[NAME_SIZE])
+{
+    snprintf(name, NAME_SIZE, "%" PRIu32 "/%016" PRIx64 ".rows", relation, id);
+}
+
+static int open_new(struct store *store, uint32_t relation, const char *name)
+{
+    char folder[NAME_SIZE];
+    snprintf(folder, sizeof folder, "%" PRIu32, relation);
+    int fd = openat(store->dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0 && errno == ENOENT && (mkdirat(store->dir, folder, 0700) == 0 || errno == EEXIST))
+        fd = openat(store->dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    return fd < 0 ? -errno : fd;
+}
+
+static int write_pieces(int fd, const struct iovec *pieces, int count)
+{
+    for (int i = 0; i < count; i++) {
+        const uint8_t *at = pieces[i].iov_base;
+        size_t left = pieces[i].iov_len;
+        while (left > 0) {
+            ssize_t n = write(fd, at, left);
+            if (n < 0 && errno == EINTR)
+                continue;
+            if (n <= 0)
+                return n < 0 ? -errno : -EIO;
+            at += n;
+            left -= (size_t)n;
+        }
+    }
+    return 0;
+}
+
+int store_put_group(struct store *store, uint32_t relation, uint64_t id,
+                    const struct rowgroup_image *image)
+{
+    if (atomic_fetch_add(&store->used, image->size) + image->size > store->limit) {
+        store->used -= image->size;
+        return -ENOSPC;
+    }
+    char name[NAME_SIZE];
+    group_name(relation, id, name);
+    int fd = open_new(store, relation, name);
+    int rc = fd < 0 ? fd : write_pieces(fd, image->pieces, image->count);
+    if (fd >= 0 && close(fd) < 0 && rc == 0)
+        rc = -errno;
+    if (rc < 0) {
+        unlinkat(store->dir, name, 0);
+        store->used -= image->size;
+    }
+    return rc == -EDQUOT ? -ENOSPC : rc;
+}
+
+static int read_file(int dir, const char *name, uint8_t **bytes, size_t *size)
+{
+    int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return -errno;
+    struct stat st;
+    int rc = fstat(fd, &st) < 0 ? -errno : !S_ISREG(st.st_mode) ? -EBADMSG : 0;
+    uint8_t *at = rc == 0 ? malloc((size_t)st.st_size + 1) : NULL;
+    if (rc == 0 && at == NULL)
+        rc = -ENOMEM;
+    size_t got = 0;
+    while (rc == 0 && got < (size_t)st.st_size) {
+        ssize_t n = pread(fd, at + got, (size_t)st.st_size - got, (off_t)got);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            rc = n < 0 ? -errno : -EBADMSG;
+        else
+            got += (size_t)n;
+    }
+    close(fd);
+    if (rc < 0) {
+        free(at);
+        return rc;
+    }
+    *bytes = at;
+    *size = got;
+    return 0;
+}
+
+int store_get_group(struct store *store, uint32_t relation, uint64_t id, uint8_t **bytes, size_t *size)
+{
+    char name[NAME_SIZE];
+    group_name(relation, id, name);
+    return read_file(store->dir, name, bytes, size);
+}
+
+bool store_has_group(struct store *store, uint32_t relation, uint64_t id)
+{
+    char name[NAME_SIZE];
+    group_name(relation, id, name);
+    return faccessat(store->dir, name, R_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+void store_drop_group(struct store *store, uint32_t relation, uint64_t id)
+{
+    char name[NAME_SIZE];
+    struct stat st;
+    group_name(relation, id, name);
+    if (fstatat(store->dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && unlinkat(store->dir, name, 0) == 0)
+        store->used -= (uint64_t)st.st_size;
+}
+
+static void record_name(uint32_t relation, const char *kind, const char *suffix, char name[NAME_SIZE])
+{
+    snprintf(name, NAME_SIZE, "%" PRIu32 "/%s.record%s", relation, kind, suffix);
+}
+
+int store_put_record(struct store *store, uint32_t relation, const char *kind,
+                     const struct buffer *record)
+{
+    char name[NAME_SIZE], fresh[NAME_SIZE];
+    record_name(relation, kind, "", name);
+    record_name(relation, kind, ".new", fresh);
+    uint8_t head[16];
+    memcpy(head, record_magic, sizeof record_magic);
+    store_le64(head + 8, hash64(record->data, record->size));
+    struct iovec pieces[] = {{head, sizeof head}, {record->data, record->size}};
+    int fd = open_new(store, relation, fresh);
+    int rc = fd < 0 ? fd : write_pieces(fd, pieces, 2);
+    if (fd >= 0 && close(fd) < 0 && rc == 0)
+        rc = -errno;
+    if (rc == 0 && renameat(store->dir, fresh, store->dir, name) < 0)
+        rc = -errno;
+    if (rc < 0)
+        unlinkat(store->dir, fresh, 0);
+    return rc;
+}
+
+int store_get_record(struct store *store, uint32_t relation, const char *kind, struct buffer *out)
+{
+    char name[NAME_SIZE];
+    record_name(relation, kind, "", name);
+    uint8_t *bytes;
+    size_t size;
+    int rc = read_file(store->dir, name, &bytes, &size);
+    if (rc < 0)
+        return rc;
+    if (size < 16 || memcmp(bytes, record_magic, sizeof record_magic) != 0 ||
+        load_le64(bytes + 8) != hash64(bytes + 16, size - 16))
+        rc = -EBADMSG;
+    else
+        rc = buffer_append(out, bytes + 16, size - 16);
+    free(bytes);
+    return rc;
+}
+
+void store_drop_record(struct store *store, uint32_t relation, const char *kind)
+{
+    char name[NAME_SIZE];
+    record_name(relation, kind, "", name);
+    unlinkat(store->dir, name, 0);
+}
+
+void store_sweep(struct store *store, uint32_t relation, bool (*keep)(void *, uint64_t), void *context)
+{
+    char name[NAME_SIZE];
+    snprintf(name, sizeof name, "%" PRIu32, relation);
+    DIR *folder = open_folder(store->dir, name);
+    struct dirent *entry;
+    while (folder != NULL && (entry = readdir(folder)) != NULL) {
+        uint64_t id;
+        if (parse_group_name(entry->d_name, &id) && !keep(context, id))
+            store_drop_group(store, relation, id);
+    }
+    if (folder != NULL)
+        closedir(folder);
+}

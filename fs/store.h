@@ -1,0 +1,61 @@
+/* The cache on disk: row groups, and one record for each table that says which of them make it.
+ *
+ *   DIR/SYSTEM-DATABASE-ROLE-N/     0700; N is 0, or the next free one where another daemon has locked it
+ *     lock
+ *     OID/KIND.record               magic, XXH3 of the rest, the rest: replaced by rename
+ *     OID/ID.rows                   a row group's file (rowgroup.h); ID is 16 hex digits
+ *
+ * Whatever is read back is checked by checksum; nothing is trusted. Files that no record names are swept at start.
+ *
+ * Threads: any. Groups are put, read and dropped by their (relation, id), which is never used twice.
+ * Errors: -ENOSPC the disk or cache_size is full, -ENOENT not there, -EBADMSG there, but damaged, or another errno of the disk.
+ */
+#ifndef FS_STORE_H
+#define FS_STORE_H
+
+#include "codec/rowgroup.h"
+
+struct store;
+
+struct store_name {
+    uint64_t system_id;
+    uint32_t database;
+    const char *role;
+};
+
+/* Makes the folders where they are missing. `limit`: bytes of row groups at most. */
+MUST_CHECK int store_open(const char *dir, const struct store_name *name, uint64_t limit,
+                          struct store **out, struct error *error);
+void store_close(struct store *store);
+
+/* Where it is, for messages. */
+const char *store_path(const struct store *store);
+uint64_t store_used(const struct store *store);
+uint64_t store_limit(const struct store *store);
+
+/* A new id, never used before in this store. */
+uint64_t store_new_id(struct store *store);
+
+MUST_CHECK int store_put_group(struct store *store, uint32_t relation, uint64_t id,
+                               const struct rowgroup_image *image);
+/* The whole file; the caller frees *bytes. */
+MUST_CHECK int store_get_group(struct store *store, uint32_t relation, uint64_t id, uint8_t **bytes,
+                               size_t *size);
+void store_drop_group(struct store *store, uint32_t relation, uint64_t id);
+bool store_has_group(struct store *store, uint32_t relation, uint64_t id);
+
+MUST_CHECK int store_put_record(struct store *store, uint32_t relation, const char *kind,
+                                const struct buffer *record);
+/* Appends the record to `out`. */
+MUST_CHECK int store_get_record(struct store *store, uint32_t relation, const char *kind,
+                                struct buffer *out);
+void store_drop_record(struct store *store, uint32_t relation, const char *kind);
+
+/* Deletes the relation's groups that `keep` does not say yes to. */
+void store_sweep(struct store *store, uint32_t relation, bool (*keep)(void *context, uint64_t id),
+                 void *context);
+
+/* Calls `visit` for each relation that has a folder. */
+void store_each(struct store *store, void (*visit)(void *context, uint32_t relation), void *context);
+
+#endif

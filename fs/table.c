@@ -1,0 +1,183 @@
+#include "fs/table.h"
+
+#include "fs/job.h"
+#include "fs/log.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+enum {
+    GRACE_MS = 1000,    /* between a process's stat and its open */
+    ORPHAN_MS = 10000   /* a job goes on so long without anybody waiting */
+};
+
+struct version *version_ref(struct version *version)
+{
+    atomic_fetch_add(&version->refs, 1);
+    return version;
+}
+
+void version_unref(struct version *version)
+{
+    if (version == NULL || atomic_fetch_sub(&version->refs, 1) != 1)
+        return;
+    snapshot_unref(version->snapshot);
+    free(version->mark);
+    for (int i = 0; i < FACE_COUNT; i++) {
+        buffer_clear(&version->text[i]);
+        free(version->reason[i]);
+    }
+    free(version);
+}
+
+static int set_names(struct table *table, const struct relation *relation)
+{
+    char *schema = strdup(relation->schema), *name = strdup(relation->name);
+    if (schema == NULL || name == NULL) {
+        free(schema);
+        free(name);
+        return -ENOMEM;
+    }
+    free((char *)table->relation.schema);
+    free((char *)table->relation.name);
+    table->relation = *relation;
+    table->relation.schema = schema;
+    table->relation.name = name;
+    return 0;
+}
+
+struct table *table_get(struct mount *mount, const struct relation *relation)
+{
+    struct table **bucket = &mount->tables[relation->oid % TABLE_BUCKETS];
+    for (struct table *table = *bucket; table != NULL; table = table->next) {
+        if (table->relation.oid != relation->oid)
+            continue;
+        bool renamed = strcmp(table->relation.name, relation->name) != 0 ||
+                       strcmp(table->relation.schema, relation->schema) != 0;
+        /* A running job reads the names: it learns of the rename from the server, and fails. */
+        bool busy = table->subjects[SUBJECT_ROWS].running || table->subjects[SUBJECT_DDL].running;
+        if (renamed && !busy && set_names(table, relation) < 0)
+            return NULL;
+        return table;
+    }
+    struct table *table = calloc(1, sizeof *table);
+    if (table == NULL || set_names(table, relation) < 0) {
+        free(table);
+        return NULL;
+    }
+    table->mount = mount;
+    for (int i = 0; i < SUBJECT_COUNT; i++) {
+        table->subjects[i].table = table;
+        table->subjects[i].kind = i;
+    }
+    table->next = *bucket;
+    *bucket = table;
+    mount->table_count++;
+    return table;
+}
+
+void table_free(struct table *table)
+{
+    for (int i = 0; i < SUBJECT_COUNT; i++)
+        version_unref(table->subjects[i].current);
+    free((char *)table->relation.schema);
+    free((char *)table->relation.name);
+    free(table);
+}
+
+bool subject_leased(const struct subject *subject, int pid)
+{
+    if (subject->current == NULL ||
+        (subject->current->snapshot != NULL && subject->current->snapshot->broken))
+        return false;
+    int64_t now = clock_ms();
+    bool measuring = subject->running && !subject->want_refresh && (subject->want_sizes | subject->want_bytes);
+    if (measuring || now < subject->lease_until)
+        return true;
+    for (size_t i = 0; i < sizeof subject->graces / sizeof *subject->graces; i++)
+        if (subject->graces[i].pid == pid && now < subject->graces[i].until)
+            return true;
+    return false;
+}
+
+/* Bounded, or a process that polls would never see a new version. */
+void subject_grace(struct subject *subject, int pid)
+{
+    int64_t now = clock_ms();
+    if (now >= subject->lease_until + subject->table->mount->options->lease_ms || now + GRACE_MS < subject->lease_until)
+        return;
+    size_t slots = sizeof subject->graces / sizeof *subject->graces;
+    subject->graces[subject->next_grace++ % slots] = (struct grace){pid, now + GRACE_MS};
+}
+
+bool subject_open(struct subject *subject, int face)
+{
+    bool first = !(subject->opened & 1U << face);
+    subject->opened |= 1U << face;
+    if (first)
+        subject_extend(subject);
+    return first;
+}
+
+void subject_extend(struct subject *subject)
+{
+    int64_t until = clock_ms() + subject->table->mount->options->lease_ms;
+    if (until > subject->lease_until)
+        subject->lease_until = until;
+}
+
+void subject_want(struct subject *subject, bool refresh, int face, enum need need)
+{
+    subject->wanted_at = clock_ms();
+    subject->want_refresh |= refresh;
+    subject->want_sizes |= 1U << face;
+    if (need == NEED_BYTES)
+        subject->want_bytes |= 1U << face;
+    if (!subject->running)
+        job_start(subject);
+}
+
+static void tend_subject(struct subject *subject, int64_t now)
+{
+    if (subject->running && now - subject->wanted_at > ORPHAN_MS && !subject->stop) {
+        log_say(LOG_SAY_INFO, "%s.%s: nobody waits any more; the fetch ends", subject->table->relation.schema,
+                subject->table->relation.name);
+        job_stop(subject);
+    }
+    struct version *version = subject->current;
+    struct snapshot *snapshot = version != NULL ? version->snapshot : NULL;
+    if (snapshot == NULL || snapshot->held == NULL || subject->running || version->opens > 0 ||
+        now < subject->lease_until || pthread_mutex_trylock(&snapshot->lock) != 0)
+        return;
+    struct readpoint *held = snapshot->held;
+    snapshot->held = NULL;
+    pthread_mutex_unlock(&snapshot->lock);
+    if (held != NULL)
+        job_release_readpoint(subject, held);
+}
+
+static void each_subject(struct mount *mount, void (*visit)(struct subject *, int64_t))
+{
+    int64_t now = clock_ms();
+    for (int i = 0; i < TABLE_BUCKETS; i++)
+        for (struct table *table = mount->tables[i]; table != NULL; table = table->next)
+            for (int k = 0; k < SUBJECT_COUNT; k++)
+                visit(&table->subjects[k], now);
+}
+
+void table_tend(struct mount *mount)
+{
+    each_subject(mount, tend_subject);
+}
+
+static void stop_subject(struct subject *subject, int64_t now)
+{
+    (void)now;
+    if (subject->running)
+        job_stop(subject);
+}
+
+void table_stop_all(struct mount *mount)
+{
+    each_subject(mount, stop_subject);
+}

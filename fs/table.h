@@ -1,0 +1,106 @@
+/* What is known of one relation: two subjects, its rows and its DDL, each with its current version, its lease and its job.
+ *
+ * A subject is refreshed by a job (one at a time): it asks the server whether the version still holds, makes a new one if not, and
+ * measures the faces that requests wait for. A face is one file of it: a format of the rows, the manifest, schema.sql.
+ *
+ * Versions are reference-counted and immutable, but for faces, each measured once.
+ *
+ * Threads: everything here is guarded by mount->lock, except what a version points to.
+ */
+#ifndef FS_TABLE_H
+#define FS_TABLE_H
+
+#include "fs/mount.h"
+
+enum { /* faces: first the formats, by number */
+    FACE_MANIFEST = FORMAT_COUNT,
+    FACE_DDL,
+    FACE_COUNT
+};
+enum { SUBJECT_ROWS, SUBJECT_DDL, SUBJECT_COUNT };
+
+/* What a request needs of a face. */
+enum need { NEED_SIZE, NEED_BYTES };
+
+
+enum face_state { FACE_UNKNOWN, FACE_SIZED, FACE_READABLE, FACE_FAILED };
+
+struct version {
+    atomic_uint refs;
+    uint64_t serial;
+    int64_t mtime;
+    struct snapshot *snapshot; /* of rows; of DDL NULL */
+    char *mark;                /* of DDL: catalog_mark() when it was last found to hold */
+    int opens;                 /* files of it that are open */
+    struct buffer text[FACE_COUNT]; /* of faces that are no format: their bytes, once readable */
+    uint64_t size[FACE_COUNT];
+    enum face_state state[FACE_COUNT];
+    int rc[FACE_COUNT]; /* why it failed */
+    char *reason[FACE_COUNT];
+};
+
+struct version *version_ref(struct version *version);
+void version_unref(struct version *version);
+
+struct grace {
+    int pid;
+    int64_t until;
+};
+
+struct subject {
+    struct table *table;
+    int kind;
+    struct version *current;
+    bool loaded; /* the store's record has been looked at */
+    int64_t lease_until; /* clock_ms() */
+    unsigned opened;     /* mask of faces that have extended this lease */
+    struct grace graces[16];
+    size_t next_grace;
+
+    bool running, want_refresh;
+    unsigned want_sizes, want_bytes; /* masks of faces */
+    atomic_bool stop;
+    struct fetch *fetch; /* while one runs */
+    int64_t wanted_at;   /* clock_ms() when a request last waited for it */
+    unsigned refreshes;  /* counts those that went well */
+    unsigned failures;   /* counts the others; of the last one: */
+    int rc;
+    struct error error;
+};
+
+struct table {
+    struct table *next; /* in its bucket */
+    struct mount *mount;
+    struct relation relation; /* owns its names */
+    struct subject subjects[SUBJECT_COUNT];
+};
+
+/* The table of a relation, made if need be; NULL: no memory. A renamed relation's table takes the new name. */
+struct table *table_get(struct mount *mount, const struct relation *relation);
+void table_free(struct table *table);
+
+static inline struct subject *table_subject(struct table *table, int face)
+{
+    return &table->subjects[face == FACE_DDL ? SUBJECT_DDL : SUBJECT_ROWS];
+}
+
+/* Whether the current version may be handed to this process without asking the server. */
+bool subject_leased(const struct subject *subject, int pid);
+
+/* The process has been told the attributes: a moment later it may open what it was told of. */
+void subject_grace(struct subject *subject, int pid);
+
+/* A file of the current version was opened for the first time in this lease, is read, or closed. */
+bool subject_open(struct subject *subject, int face);
+void subject_extend(struct subject *subject);
+
+/* Makes the job do this, starting it if it does not run. */
+void subject_want(struct subject *subject, bool refresh, int face, enum need need);
+
+/* Ends jobs that nobody waits for, and read points that nobody needs. Called now and then. */
+void table_tend(struct mount *mount);
+
+/* Ends all jobs; they come back soon. */
+void table_stop_all(struct mount *mount);
+
+#endif

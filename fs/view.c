@@ -1,0 +1,113 @@
+#include "fs/view.h"
+
+#include <errno.h>
+
+/* Bodies that are begun before a sequential reader needs them. */
+enum { AHEAD = 2 };
+
+/* The part of a piece that begins at `start` in the view and is `size` long which the range meets. */
+struct overlap {
+    uint64_t from; /* in the piece */
+    uint64_t size;
+};
+
+static struct overlap meet(uint64_t start, uint64_t size, uint64_t offset, uint64_t end)
+{
+    uint64_t first = offset > start ? offset - start : 0;
+    uint64_t last = end < start + size ? (end > start ? end - start : 0) : size;
+    return (struct overlap){first, last > first ? last - first : 0};
+}
+
+/* The first group whose body ends behind `offset`; group_count where the tail is meant. */
+static size_t group_at(const struct face *face, size_t count, uint64_t offset)
+{
+    size_t low = 0, high = count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (face->offsets[middle + 1] > offset)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return low;
+}
+
+static int read_body(struct body_cache *cache, struct snapshot *snapshot, int format, size_t group,
+                     struct overlap part, bool patient, struct buffer *out, struct error *error)
+{
+    struct body *body;
+    int rc = patient ? body_get(cache, snapshot, format, group, &body, error)
+                     : body_try(cache, snapshot, format, group, &body);
+    if (rc < 0)
+        return rc;
+    rc = buffer_append(out, body_bytes(body)->data + part.from, part.size);
+    body_release(cache, body);
+    return rc;
+}
+
+int view_read(struct body_cache *cache, struct snapshot *snapshot, int format, uint64_t offset,
+              uint64_t size, bool patient, struct buffer *out, struct error *error)
+{
+    const struct face *face = &snapshot->faces[format];
+    uint64_t whole = snapshot_size(snapshot, format);
+    uint64_t end = offset >= whole ? offset : size > whole - offset ? whole : offset + size;
+    int rc = buffer_reserve(out, end - offset);
+    struct overlap part = meet(0, face->head.size, offset, end);
+    if (rc == 0)
+        rc = buffer_append(out, face->head.data + part.from, part.size);
+    size_t count = snapshot->group_count, i = group_at(face, count, offset);
+    for (; rc == 0 && i < count && face->offsets[i] < end; i++) {
+        part = meet(face->offsets[i], face->offsets[i + 1] - face->offsets[i], offset, end);
+        for (size_t k = i + 1; k <= i + AHEAD && k < count; k++)
+            body_ahead(cache, snapshot, format, k);
+        if (part.size > 0)
+            rc = read_body(cache, snapshot, format, i, part, patient, out, error);
+    }
+    part = meet(face->offsets[count], face->tail.size, offset, end);
+    if (rc == 0 && part.size > 0)
+        rc = buffer_append(out, face->tail.data + part.from, part.size);
+    return rc;
+}
+
+static int hash_groups(struct body_cache *cache, struct snapshot *snapshot, int format,
+                       const atomic_bool *stop, struct hash_stream *hash, struct error *error)
+{
+    for (size_t i = 0; i < snapshot->group_count; i++) {
+        struct body *body;
+        if (*stop)
+            return -EINTR;
+        for (size_t k = i + 1; k <= i + AHEAD && k < snapshot->group_count; k++)
+            body_ahead(cache, snapshot, format, k);
+        int rc = body_get(cache, snapshot, format, i, &body, error);
+        if (rc < 0)
+            return rc;
+        hash_stream_add(hash, body_bytes(body)->data, body_bytes(body)->size);
+        body_release(cache, body);
+    }
+    return 0;
+}
+
+int view_hash(struct body_cache *cache, struct snapshot *snapshot, int format, const atomic_bool *stop,
+              struct hash128 *out, struct error *error)
+{
+    struct face *face = &snapshot->faces[format];
+    if (!face->hashed) {
+        struct hash_stream *hash = hash_stream_new();
+        if (hash == NULL)
+            return -ENOMEM;
+        hash_stream_add(hash, face->head.data, face->head.size);
+        int rc = hash_groups(cache, snapshot, format, stop, hash, error);
+        hash_stream_add(hash, face->tail.data, face->tail.size);
+        if (rc == 0) {
+            pthread_mutex_lock(&snapshot->lock);
+            face->hash = hash_stream_value(hash);
+            face->hashed = true;
+            pthread_mutex_unlock(&snapshot->lock);
+        }
+        hash_stream_free(hash);
+        if (rc < 0)
+            return rc;
+    }
+    *out = face->hash;
+    return 0;
+}

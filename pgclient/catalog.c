@@ -1,0 +1,162 @@
+#include "pgclient/catalog.h"
+
+#include "codec/buffer.h"
+#include "pgclient/cluster.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The catalog's strings stay where libpq put them. */
+struct kept_catalog {
+    struct catalog catalog; /* first, so that catalog_free finds the rest */
+    struct cluster cluster;
+    PGresult *rows;
+};
+
+enum { COLUMN_SCHEMA, COLUMN_OID, COLUMN_KIND, COLUMN_NAME, COLUMN_PARENT };
+
+/* A row for each relation, and one without a relation for a schema that has none. %s: which system schemas. */
+static const char question[] =
+    "SELECT n.nspname, c.oid, c.relkind, c.relname, i.inhparent"
+    " FROM pg_catalog.pg_namespace n"
+    " LEFT JOIN (pg_catalog.pg_class c"
+    "  LEFT JOIN pg_catalog.pg_inherits i ON c.relispartition AND i.inhrelid = c.oid)"
+    " ON c.relnamespace = n.oid AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relpersistence <> 't'"
+    "  AND (has_table_privilege(c.oid, 'SELECT') OR has_any_column_privilege(c.oid, 'SELECT')"
+    "   AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0"
+    "    AND NOT a.attisdropped AND NOT has_column_privilege(c.oid, a.attnum, 'SELECT')))"
+    " WHERE has_schema_privilege(n.oid, 'USAGE') AND ";
+static const char without_system[] =
+    "NOT starts_with(n.nspname, 'pg_') AND n.nspname <> 'information_schema'";
+static const char with_system[] =
+    "(NOT starts_with(n.nspname, 'pg_') OR n.nspname = 'pg_catalog')";
+
+/* In an SQL_ASCII database a name may be any bytes; what has no UTF-8 name cannot be shown. */
+static bool is_utf8(const char *text)
+{
+    const unsigned char *s = (const unsigned char *)text;
+    while (*s != 0) {
+        int more = *s < 0x80 ? 0 : *s >= 0xC2 && *s < 0xE0 ? 1 : (*s & 0xF0) == 0xE0 ? 2 : *s >= 0xF0 && *s < 0xF5 ? 3 : -1;
+        if (more < 0 || (*s == 0xE0 && s[1] < 0xA0) || (*s == 0xED && s[1] > 0x9F) ||
+            (*s == 0xF0 && s[1] < 0x90) || (*s == 0xF4 && s[1] > 0x8F))
+            return false;
+        for (s++; more > 0; more--, s++)
+            if ((*s & 0xC0) != 0x80)
+                return false;
+    }
+    return true;
+}
+
+static bool in_scope(const struct catalog_scope *scope, const char *schema)
+{
+    if (!is_utf8(schema))
+        return false;
+    if (scope->schemas == NULL)
+        return true;
+    for (char **wanted = scope->schemas; *wanted != NULL; wanted++)
+        if (strcmp(*wanted, schema) == 0)
+            return true;
+    return false;
+}
+
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static int by_name(const void *a, const void *b)
+{
+    const struct relation *left = a, *right = b;
+    int order = strcmp(left->schema, right->schema);
+    return order != 0 ? order : strcmp(left->name, right->name);
+}
+
+static int take_rows(struct catalog *catalog, const PGresult *rows, const struct catalog_scope *scope)
+{
+    int count = PQntuples(rows);
+    catalog->schemas = calloc((size_t)count + 1, sizeof *catalog->schemas);
+    catalog->relations = calloc((size_t)count + 1, sizeof *catalog->relations);
+    if (catalog->schemas == NULL || catalog->relations == NULL)
+        return -ENOMEM;
+    for (int i = 0; i < count; i++) {
+        const char *schema = PQgetvalue(rows, i, COLUMN_SCHEMA);
+        if (!in_scope(scope, schema))
+            continue;
+        catalog->schemas[catalog->schema_count++] = schema;
+        const char *name = PQgetvalue(rows, i, COLUMN_NAME);
+        if (PQgetisnull(rows, i, COLUMN_OID) || !is_utf8(name))
+            continue;
+        catalog->relations[catalog->relation_count++] = (struct relation){
+            .oid = (uint32_t)strtoul(PQgetvalue(rows, i, COLUMN_OID), NULL, 10),
+            .parent = (uint32_t)strtoul(PQgetvalue(rows, i, COLUMN_PARENT), NULL, 10),
+            .kind = (enum relation_kind)PQgetvalue(rows, i, COLUMN_KIND)[0],
+            .schema = schema,
+            .name = name,
+        };
+    }
+    qsort(catalog->relations, catalog->relation_count, sizeof *catalog->relations, by_name);
+    qsort(catalog->schemas, catalog->schema_count, sizeof *catalog->schemas, by_text);
+    size_t distinct = 0;
+    for (size_t i = 0; i < catalog->schema_count; i++)
+        if (i == 0 || strcmp(catalog->schemas[i], catalog->schemas[distinct - 1]) != 0)
+            catalog->schemas[distinct++] = catalog->schemas[i];
+    catalog->schema_count = distinct;
+    return 0;
+}
+
+int catalog_read(struct session *session, const struct catalog_scope *scope, struct catalog **out,
+                 struct error *error)
+{
+    struct connection *connection = session_connection(session);
+    struct kept_catalog *kept = calloc(1, sizeof *kept);
+    if (kept == NULL)
+        return error_set(error, -ENOMEM, "out of memory");
+    struct buffer sql = {0};
+    int rc = buffer_printf(&sql, "%s%s", question, scope->system ? with_system : without_system);
+    if (rc == 0)
+        rc = buffer_append_byte(&sql, '\0');
+    if (rc == 0)
+        rc = cluster_read(connection, &kept->cluster, error);
+    if (rc == 0)
+        rc = connection_run(connection, (const char *)sql.data, &kept->rows, error);
+    if (rc == 0)
+        rc = take_rows(&kept->catalog, kept->rows, scope);
+    buffer_clear(&sql);
+    if (rc != 0) {
+        catalog_free(&kept->catalog);
+        return rc == -ENOMEM ? error_set(error, rc, "out of memory") : rc;
+    }
+    const struct cluster *cluster = &kept->cluster;
+    kept->catalog.system_id = cluster->system_id;
+    kept->catalog.database = cluster->database;
+    kept->catalog.role = cluster->role;
+    kept->catalog.server_version = connection_version(connection);
+    /* initdb puts the time into the upper half of the identifier. */
+    kept->catalog.born = cluster->system_id_known ? (int64_t)(cluster->system_id >> 32) : 0;
+    *out = &kept->catalog;
+    return 0;
+}
+
+void catalog_free(struct catalog *catalog)
+{
+    if (catalog == NULL)
+        return;
+    struct kept_catalog *kept = (struct kept_catalog *)catalog;
+    free(catalog->schemas);
+    free(catalog->relations);
+    cluster_clear(&kept->cluster);
+    PQclear(kept->rows);
+    free(kept);
+}
+
+int catalog_mark(struct session *session, char **out, struct error *error)
+{
+    struct cluster cluster;
+    int rc = cluster_read(session_connection(session), &cluster, error);
+    if (rc != 0)
+        return rc;
+    rc = cluster_mark(&cluster, cluster.snapshot, out);
+    cluster_clear(&cluster);
+    return rc == 0 ? 0 : error_set(error, rc, "out of memory");
+}

@@ -1,0 +1,620 @@
+#include "pgclient/connection.h"
+
+#include "codec/buffer.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum { TICK_MS = 100, CANCEL_PATIENCE_MS = 5000, OLDEST_SERVER = 130000 };
+
+struct connection {
+    PGconn *pg;
+    const atomic_bool *stop;
+    bool broken; /* a statement may be running still, or its end is unknown */
+};
+
+/* ---- helper threads: libpq's blocking calls that nothing may wait for without looking at the stop flag ---- */
+
+/* Signals are the daemon's business, not theirs. */
+static int start_detached(void *(*run)(void *), void *argument)
+{
+    sigset_t all, before;
+    pthread_attr_t attributes;
+    pthread_t thread;
+    sigfillset(&all);
+    int rc = pthread_attr_init(&attributes);
+    if (rc != 0)
+        return -rc;
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    rc = pthread_create(&thread, &attributes, run, argument);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attributes);
+    return -rc;
+}
+
+static struct timespec tick_from_now(void)
+{
+    struct timespec at;
+    clock_gettime(CLOCK_MONOTONIC, &at);
+    at.tv_nsec += TICK_MS * 1000000L;
+    if (at.tv_nsec >= 1000000000L) {
+        at.tv_sec++;
+        at.tv_nsec -= 1000000000L;
+    }
+    return at;
+}
+
+static int64_t now_ms(void)
+{
+    struct timespec at;
+    clock_gettime(CLOCK_MONOTONIC, &at);
+    return (int64_t)at.tv_sec * 1000 + at.tv_nsec / 1000000;
+}
+
+static void cond_init_monotonic(pthread_cond_t *cond)
+{
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(cond, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
+
+/* A job that a helper thread runs and one other thread waits for, or gives up: who is last frees it. */
+struct job {
+    void (*run)(struct job *job);
+    void (*drop)(struct job *job); /* frees all of it */
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool done, given_up; /* guarded by lock */
+};
+
+static void job_init(struct job *job, void (*run)(struct job *), void (*drop)(struct job *))
+{
+    *job = (struct job){.run = run, .drop = drop};
+    pthread_mutex_init(&job->lock, NULL);
+    cond_init_monotonic(&job->changed);
+}
+
+static void job_free(struct job *job)
+{
+    pthread_cond_destroy(&job->changed);
+    pthread_mutex_destroy(&job->lock);
+    job->drop(job);
+}
+
+static void *job_thread(void *argument)
+{
+    struct job *job = argument;
+    job->run(job);
+    pthread_mutex_lock(&job->lock);
+    job->done = true;
+    bool last = job->given_up;
+    pthread_cond_signal(&job->changed);
+    pthread_mutex_unlock(&job->lock);
+    if (last)
+        job_free(job);
+    return NULL;
+}
+
+/* Waits until it is done; false: given up, because of the stop flag (nullable) or the time (negative: any). */
+static bool job_wait(struct job *job, const atomic_bool *stop, int milliseconds)
+{
+    int64_t deadline = now_ms() + milliseconds;
+    pthread_mutex_lock(&job->lock);
+    while (!job->done && !job->given_up) {
+        if ((stop != NULL && atomic_load(stop)) || (milliseconds >= 0 && now_ms() >= deadline)) {
+            job->given_up = true;
+        } else {
+            struct timespec until = tick_from_now();
+            pthread_cond_timedwait(&job->changed, &job->lock, &until);
+        }
+    }
+    bool done = job->done;
+    pthread_mutex_unlock(&job->lock);
+    return done;
+}
+
+/* ---- cancelling: PQcancel opens a connection of its own and blocks ---- */
+
+struct cancelling {
+    struct job job;
+    PGcancel *what;
+};
+
+static void cancelling_run(struct job *job)
+{
+    char words[256];
+    (void)PQcancel(((struct cancelling *)job)->what, words, sizeof words);
+}
+
+static void cancelling_drop(struct job *job)
+{
+    PQfreeCancel(((struct cancelling *)job)->what);
+    free(job);
+}
+
+/* Asks the server to end the running statement; true once it has been told, within `milliseconds`. */
+static bool cancel(struct connection *connection, int milliseconds)
+{
+    struct cancelling *cancelling = malloc(sizeof *cancelling);
+    if (cancelling == NULL)
+        return false;
+    job_init(&cancelling->job, cancelling_run, cancelling_drop);
+    cancelling->what = PQgetCancel(connection->pg);
+    if (cancelling->what == NULL || start_detached(job_thread, cancelling) != 0) {
+        job_free(&cancelling->job);
+        return false;
+    }
+    bool told = job_wait(&cancelling->job, NULL, milliseconds);
+    if (told)
+        job_free(&cancelling->job);
+    return told;
+}
+
+/* ---- errors ---- */
+
+/* The server's words in one line, and in UTF-8: while a COPY runs in the database's own encoding, they are in that too. */
+static void tidy_words(const struct connection *connection, char *text)
+{
+    const char *encoding = PQparameterStatus(connection->pg, "client_encoding");
+    bool utf8 = encoding != NULL && strcmp(encoding, "UTF8") == 0;
+    char *to = text;
+    for (const char *from = text; *from != '\0'; from++) {
+        unsigned char byte = (unsigned char)*from;
+        char c = byte < ' ' ? ' ' : byte >= 0x80 && !utf8 ? '?' : *from;
+        if (c == ' ' && (to == text || to[-1] == ' '))
+            continue;
+        *to++ = c;
+    }
+    while (to > text && to[-1] == ' ')
+        to--;
+    *to = '\0';
+}
+
+static int errno_of(const char *state)
+{
+    static const struct {
+        const char *prefix;
+        int code;
+    } known[] = {
+        {"42501", -EACCES},   {"42P01", -ENOENT},   {"3F000", -ENOENT},   {"42704", -ENOENT},
+        {"57P01", -ENOTCONN}, {"57P02", -ENOTCONN}, {"57P03", -ENOTCONN}, {"57P05", -ENOTCONN},
+        {"08", -ENOTCONN},    {"40", -EAGAIN},      {"55P03", -EAGAIN},
+    };
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (strncmp(state, known[i].prefix, strlen(known[i].prefix)) == 0)
+            return known[i].code;
+    return -EIO;
+}
+
+static int fail_lost(struct connection *connection, struct error *error)
+{
+    connection->broken = true;
+    if (error == NULL)
+        return -ENOTCONN;
+    error_set(error, -ENOTCONN, "%s", PQerrorMessage(connection->pg));
+    tidy_words(connection, error->text);
+    if (error->text[0] == '\0')
+        error_set(error, -ENOTCONN, "the connection to the server was lost");
+    return -ENOTCONN;
+}
+
+static int fail_stopped(struct connection *connection, struct error *error)
+{
+    if (!connection->broken) {
+        connection->broken = true;
+        (void)cancel(connection, 0);
+    }
+    return error_set(error, -EINTR, "stopped");
+}
+
+static int fail_result(struct connection *connection, const PGresult *result, struct error *error)
+{
+    const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    const char *primary = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+    const char *detail = PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL);
+    const char *hint = PQresultErrorField(result, PG_DIAG_MESSAGE_HINT);
+    if (state == NULL || primary == NULL)
+        return fail_lost(connection, error);
+    int rc = errno_of(state);
+    if (rc == -ENOTCONN)
+        connection->broken = true;
+    error_set(error, rc, "%s%s%s%s%s (SQLSTATE %s)", primary, detail ? ". " : "", detail ? detail : "",
+              hint ? ". " : "", hint ? hint : "", state);
+    if (error != NULL)
+        tidy_words(connection, error->text);
+    return rc;
+}
+
+/* ---- waiting ---- */
+
+static bool stopped(const struct connection *connection)
+{
+    return connection->stop != NULL && atomic_load_explicit(connection->stop, memory_order_relaxed);
+}
+
+/* Waits until something came in, or a tick has passed, and takes in what came. Losing the connection is seen by whoever
+ * asks libpq for the next result: it then gives the server's last words, if there were any. */
+static int take_in(struct connection *connection, short events, struct error *error)
+{
+    if (stopped(connection))
+        return fail_stopped(connection, error);
+    struct pollfd fd = {.fd = PQsocket(connection->pg), .events = events};
+    if (fd.fd < 0)
+        return fail_lost(connection, error);
+    (void)poll(&fd, 1, TICK_MS);
+    /* Also after a mere tick: TLS may hold bytes that poll does not see. */
+    (void)PQconsumeInput(connection->pg);
+    return 0;
+}
+
+static int flush(struct connection *connection, struct error *error)
+{
+    int rc = 0, left;
+    while ((left = PQflush(connection->pg)) > 0 && rc == 0)
+        rc = take_in(connection, POLLIN | POLLOUT, error);
+    return rc != 0 ? rc : left < 0 ? fail_lost(connection, error) : 0;
+}
+
+/* The next result of the running statements; NULL when there are no more. */
+static int next_result(struct connection *connection, PGresult **out, struct error *error)
+{
+    int rc = 0;
+    while (rc == 0 && PQisBusy(connection->pg) && PQstatus(connection->pg) == CONNECTION_OK)
+        rc = take_in(connection, POLLIN, error);
+    if (rc == 0)
+        *out = PQgetResult(connection->pg);
+    return rc;
+}
+
+/* Takes all results; the first error is the answer, else the last result is. */
+static int finish(struct connection *connection, PGresult **out, struct error *error)
+{
+    PGresult *last = NULL, *result = NULL;
+    int failed = 0, rc;
+    while ((rc = next_result(connection, &result, error)) == 0 && result != NULL) {
+        ExecStatusType status = PQresultStatus(result);
+        if (status == PGRES_FATAL_ERROR && failed == 0)
+            failed = fail_result(connection, result, error);
+        else if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK &&
+                 status != PGRES_EMPTY_QUERY && failed == 0)
+            failed = error_set(error, -EIO, "unexpected answer of the server: %s", PQresStatus(status));
+        PQclear(last);
+        last = result;
+        if (status == PGRES_COPY_OUT || status == PGRES_COPY_IN || status == PGRES_COPY_BOTH) {
+            connection->broken = true;
+            break;
+        }
+    }
+    if (rc == 0 && PQstatus(connection->pg) != CONNECTION_OK) {
+        connection->broken = true;
+        rc = failed == 0 ? fail_lost(connection, error) : -ENOTCONN;
+    }
+    if (rc == 0)
+        rc = failed;
+    if (rc == 0 && last == NULL)
+        rc = fail_lost(connection, error);
+    if (rc != 0 || out == NULL)
+        PQclear(last);
+    else
+        *out = last;
+    return rc;
+}
+
+int connection_run(struct connection *connection, const char *sql, PGresult **out,
+                   struct error *error)
+{
+    if (connection->broken || !PQsendQuery(connection->pg, sql))
+        return stopped(connection) ? fail_stopped(connection, error) : fail_lost(connection, error);
+    int rc = flush(connection, error);
+    return rc == 0 ? finish(connection, out, error) : rc;
+}
+
+int connection_ask(struct connection *connection, const char *sql, int count,
+                   const char *const *parameters, PGresult **out, struct error *error)
+{
+    if (connection->broken ||
+        !PQsendQueryParams(connection->pg, sql, count, NULL, parameters, NULL, NULL, 0))
+        return stopped(connection) ? fail_stopped(connection, error) : fail_lost(connection, error);
+    int rc = flush(connection, error);
+    return rc == 0 ? finish(connection, out, error) : rc;
+}
+
+bool connection_ping(struct connection *connection, int milliseconds)
+{
+    int64_t deadline = now_ms() + milliseconds;
+    (void)PQconsumeInput(connection->pg); /* the server's farewell, if it has said one */
+    if (!connection_usable(connection) || !PQsendQuery(connection->pg, "") ||
+        flush(connection, NULL) != 0)
+        return false;
+    while (PQisBusy(connection->pg) && PQstatus(connection->pg) == CONNECTION_OK)
+        if (now_ms() >= deadline || take_in(connection, POLLIN, NULL) != 0) {
+            connection->broken = true;
+            return false;
+        }
+    return finish(connection, NULL, NULL) == 0;
+}
+
+/* ---- COPY ---- */
+
+/* Feeds the sink until the stream ends; 0 then says nothing yet about how the statement ended. */
+static int feed(struct connection *connection, copy_sink *sink, void *context, int *sink_error,
+                struct error *error)
+{
+    for (int dry = 0;;) {
+        if (stopped(connection))
+            return fail_stopped(connection, error);
+        char *bytes = NULL;
+        int n = PQgetCopyData(connection->pg, &bytes, 1);
+        if (n > 0) {
+            *sink_error = sink(context, (const uint8_t *)bytes, (size_t)n);
+            PQfreemem(bytes);
+            if (*sink_error < 0)
+                return 0;
+            dry = 0;
+        } else if (n < 0) {
+            return n == -1 ? 0 : fail_lost(connection, error);
+        } else if (PQstatus(connection->pg) != CONNECTION_OK) {
+            return fail_lost(connection, error);
+        } else if (PQsslInUse(connection->pg) && dry++ < 2) {
+            (void)PQconsumeInput(connection->pg); /* a TLS record is larger than one read of libpq's */
+        } else {
+            int rc = take_in(connection, POLLIN, error);
+            if (rc != 0)
+                return rc;
+            dry = 0;
+        }
+    }
+}
+
+static int swallow(void *context, const uint8_t *bytes, size_t size)
+{
+    (void)context, (void)bytes, (void)size;
+    return 0;
+}
+
+/* Ends a COPY whose sink has had enough, so that the connection is ready for the next statement. */
+static void end_early(struct connection *connection)
+{
+    int none = 0;
+    if (!cancel(connection, CANCEL_PATIENCE_MS) ||
+        feed(connection, swallow, NULL, &none, NULL) != 0) {
+        connection->broken = true;
+        return;
+    }
+    (void)finish(connection, NULL, NULL); /* canceled, or it had just succeeded */
+}
+
+int connection_copy(struct connection *connection, const char *sql, copy_sink *sink, void *context,
+                    struct error *error)
+{
+    if (connection->broken || !PQsendQuery(connection->pg, sql))
+        return stopped(connection) ? fail_stopped(connection, error) : fail_lost(connection, error);
+    PGresult *result = NULL;
+    int rc = flush(connection, error);
+    if (rc == 0)
+        rc = next_result(connection, &result, error);
+    if (rc != 0)
+        return rc;
+    ExecStatusType status = PQresultStatus(result);
+    if (status != PGRES_COPY_OUT) {
+        rc = status == PGRES_FATAL_ERROR ? fail_result(connection, result, error)
+                                         : error_set(error, -EIO, "the server answered COPY with %s", PQresStatus(status));
+        PQclear(result);
+        (void)finish(connection, NULL, NULL);
+        return rc;
+    }
+    PQclear(result);
+    int sink_error = 0;
+    rc = feed(connection, sink, context, &sink_error, error);
+    if (sink_error < 0) {
+        end_early(connection);
+        return sink_error;
+    }
+    return rc == 0 ? finish(connection, NULL, error) : rc;
+}
+
+/* ---- opening and closing ---- */
+
+struct connecting {
+    struct job job;
+    struct server *server;
+    PGconn *pg;
+};
+
+/* In a thread of its own: resolving names blocks, and only the blocking call tries the next of several hosts when
+ * connect_timeout has passed. */
+static void connecting_run(struct job *job)
+{
+    struct connecting *connecting = (struct connecting *)job;
+    connecting->pg = PQconnectdbParams(server_keywords(connecting->server),
+                                       server_values(connecting->server), 0);
+}
+
+static void connecting_drop(struct job *job)
+{
+    struct connecting *connecting = (struct connecting *)job;
+    PQfinish(connecting->pg);
+    server_free(connecting->server);
+    free(connecting);
+}
+
+static int connect_to(const struct server *server, const atomic_bool *stop, PGconn **out)
+{
+    struct connecting *connecting = calloc(1, sizeof *connecting);
+    if (connecting == NULL)
+        return -ENOMEM;
+    job_init(&connecting->job, connecting_run, connecting_drop);
+    int rc = server_copy(server, &connecting->server);
+    if (rc == 0)
+        rc = start_detached(job_thread, connecting);
+    if (rc != 0) {
+        job_free(&connecting->job);
+        return rc;
+    }
+    if (!job_wait(&connecting->job, stop, -1))
+        return -EINTR;
+    *out = connecting->pg;
+    connecting->pg = NULL;
+    job_free(&connecting->job);
+    return *out == NULL ? -ENOMEM : 0;
+}
+
+static void no_notices(void *context, const char *message)
+{
+    (void)context, (void)message;
+}
+
+/* What decides how values print, how long statements may take and in which order rows come, whatever the role, the database or
+ * the server's configuration say: what pg_dump sets, and what keeps scans in physical order. lc_monetary stays as it is: no
+ * value of it is right for every database; it is a part of the signature. */
+static const struct {
+    int since;
+    const char *sql;
+} pinned[] = {
+    {0, "SET statement_timeout = 0"},
+    {0, "SET search_path = ''"},
+    {0, "SET DateStyle = 'ISO, MDY'"},
+    {0, "SET IntervalStyle = 'postgres'"},
+    {0, "SET TimeZone = 'UTC'"},
+    {0, "SET extra_float_digits = 1"},
+    {0, "SET bytea_output = 'hex'"},
+    {0, "SET xmlbinary = 'base64'"},
+    {0, "SET xmloption = 'content'"},
+    {0, "SET quote_all_identifiers = off"},
+    {0, "SET array_nulls = on"},
+    {0, "SET standard_conforming_strings = on"},
+    {0, "SET transform_null_equals = off"},
+    {0, "SET client_min_messages = error"},
+    {0, "SET exit_on_error = off"},
+    {0, "SET lock_timeout = 0"},
+    {0, "SET idle_in_transaction_session_timeout = 0"},
+    {140000, "SET idle_session_timeout = 0"},
+    {170000, "SET transaction_timeout = 0"},
+    {0, "SET row_security = off"},
+    {0, "SET default_transaction_read_only = on"},
+    {0, "SET default_transaction_deferrable = off"},
+    {0, "SET synchronize_seqscans = off"},
+    {0, "SET max_parallel_workers_per_gather = 0"},
+    {0, "SET enable_seqscan = on"},
+    {0, "SET enable_tidscan = on"},
+    {0, "SET jit = off"},
+    {140000, "SET enable_async_append = off"},
+    {160000, "SET debug_parallel_query = off"},
+};
+
+static int pin_settings(struct connection *connection, struct error *error)
+{
+    struct buffer sql = {0};
+    int rc = 0;
+    for (size_t i = 0; i < sizeof pinned / sizeof *pinned && rc == 0; i++)
+        if (connection_version(connection) >= pinned[i].since)
+            rc = buffer_printf(&sql, "%s;", pinned[i].sql);
+    if (rc == 0 && connection_version(connection) < 160000)
+        rc = buffer_append_text(&sql, "SET force_parallel_mode = off;");
+    /* Nothing can be converted from there; whoever reads names checks that they are UTF-8. */
+    bool ascii = strcmp(connection_encoding(connection), "SQL_ASCII") == 0;
+    if (rc == 0)
+        rc = buffer_printf(&sql, "SET client_encoding = '%s'", ascii ? "SQL_ASCII" : "UTF8");
+    if (rc == 0)
+        rc = buffer_append_byte(&sql, '\0');
+    if (rc == 0)
+        rc = connection_run(connection, (const char *)sql.data, NULL, error);
+    buffer_clear(&sql);
+    return rc;
+}
+
+static int make_ready(struct connection *connection, struct error *error)
+{
+    if (PQstatus(connection->pg) != CONNECTION_OK)
+        return fail_lost(connection, error);
+    if (connection_version(connection) < OLDEST_SERVER)
+        return error_set(error, -EIO, "the server is PostgreSQL %s, 13 or newer is needed",
+                         PQparameterStatus(connection->pg, "server_version"));
+    if (PQsetnonblocking(connection->pg, 1) != 0)
+        return fail_lost(connection, error);
+    PQsetNoticeProcessor(connection->pg, no_notices, NULL);
+    return pin_settings(connection, error);
+}
+
+int connection_open(const struct server *server, const atomic_bool *stop, struct connection **out,
+                    struct error *error)
+{
+    struct connection *connection = calloc(1, sizeof *connection);
+    if (connection == NULL)
+        return error_set(error, -ENOMEM, "out of memory");
+    connection->stop = stop;
+    int rc = connect_to(server, stop, &connection->pg);
+    if (rc == -EINTR)
+        error_set(error, rc, "stopped");
+    else if (rc != 0)
+        error_set(error, rc, "cannot start to connect: %s", strerror(-rc));
+    else
+        rc = make_ready(connection, error);
+    if (rc != 0) {
+        connection_close(connection);
+        return rc;
+    }
+    *out = connection;
+    return 0;
+}
+
+void connection_close(struct connection *connection)
+{
+    if (connection == NULL)
+        return;
+    PQfinish(connection->pg);
+    free(connection);
+}
+
+bool connection_usable(const struct connection *connection)
+{
+    PGTransactionStatusType status = PQtransactionStatus(connection->pg);
+    return !connection->broken && PQstatus(connection->pg) == CONNECTION_OK &&
+           (status == PQTRANS_IDLE || status == PQTRANS_INTRANS || status == PQTRANS_INERROR);
+}
+
+bool connection_in_transaction(const struct connection *connection)
+{
+    PGTransactionStatusType status = PQtransactionStatus(connection->pg);
+    return status == PQTRANS_INTRANS || status == PQTRANS_INERROR;
+}
+
+int connection_backend(const struct connection *connection)
+{
+    return PQbackendPID(connection->pg);
+}
+
+int connection_version(const struct connection *connection)
+{
+    return PQserverVersion(connection->pg);
+}
+
+const char *connection_encoding(const struct connection *connection)
+{
+    const char *encoding = PQparameterStatus(connection->pg, "server_encoding");
+    return encoding == NULL ? "" : encoding;
+}
+
+bool connection_is_utf8(const struct connection *connection)
+{
+    return strcmp(connection_encoding(connection), "UTF8") == 0;
+}
+
+const char *connection_address(const struct connection *connection)
+{
+    const char *host = PQhost(connection->pg);
+    return host == NULL ? "" : host;
+}
+
+const char *connection_port(const struct connection *connection)
+{
+    const char *port = PQport(connection->pg);
+    return port == NULL ? "" : port;
+}

@@ -1,0 +1,496 @@
+#include "pgclient/ddl.h"
+
+#include "pgclient/connection.h"
+#include "pgclient/identifier.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+extern char **environ;
+
+enum { TICK_MS = 100, POLITE_TICKS = 10, PATH_SIZE = 512, WORDS_SIZE = 600 };
+
+/* ---- lists of strings: arguments and environments ---- */
+
+struct list {
+    char **items; /* NULL-terminated; owned */
+    size_t count;
+};
+
+static int list_add(struct list *list, char *item) /* takes it; NULL: -ENOMEM */
+{
+    char **items = item == NULL ? NULL : reallocarray(list->items, list->count + 2, sizeof *items);
+    if (items == NULL) {
+        free(item);
+        return -ENOMEM;
+    }
+    items[list->count++] = item;
+    items[list->count] = NULL;
+    list->items = items;
+    return 0;
+}
+
+static void list_clear(struct list *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        explicit_bzero(list->items[i], strlen(list->items[i])); /* a password may be in it */
+        free(list->items[i]);
+    }
+    free(list->items);
+    *list = (struct list){0};
+}
+
+static int out_of_memory(struct error *error)
+{
+    return error_set(error, -ENOMEM, "out of memory");
+}
+
+/* ---- which pg_dump ---- */
+
+/* The newest of PREFIX<major>/bin/pg_dump that is not older than the server. */
+static void look_in(const char *parent, const char *prefix, int *best, char *path)
+{
+    DIR *folder = opendir(parent);
+    if (folder == NULL)
+        return;
+    for (const struct dirent *entry; (entry = readdir(folder)) != NULL;) {
+        size_t n = strlen(prefix);
+        if (strncmp(entry->d_name, prefix, n) != 0)
+            continue;
+        int major = atoi(entry->d_name + n);
+        char candidate[PATH_SIZE];
+        int size = snprintf(candidate, sizeof candidate, "%s/%s/bin/pg_dump", parent, entry->d_name);
+        if (major >= *best && size < PATH_SIZE && access(candidate, X_OK) == 0) {
+            *best = major;
+            memcpy(path, candidate, (size_t)size + 1);
+        }
+    }
+    closedir(folder);
+}
+
+/* Distributions keep each version in a folder of its own; elsewhere there is the one in PATH, which says itself if it
+ * is too old. */
+static void find_program(int server_major, char *path)
+{
+    int best = server_major;
+    strcpy(path, "pg_dump");
+    look_in("/usr/lib/postgresql", "", &best, path);
+    look_in("/usr", "pgsql-", &best, path);
+}
+
+/* ---- what it is told ---- */
+
+static bool sets(const char *entry, const char *variable)
+{
+    size_t n = strlen(variable);
+    return strncmp(entry, variable, n) == 0 && entry[n] == '=';
+}
+
+static const PQconninfoOption *option_of(const PQconninfoOption *options, const char *keyword)
+{
+    for (const PQconninfoOption *o = options; o->keyword != NULL; o++)
+        if (strcmp(o->keyword, keyword) == 0)
+            return o;
+    return NULL;
+}
+
+static int set_variable(struct list *environment, const char *variable, const char *value)
+{
+    struct buffer entry = {0};
+    int rc = buffer_printf(&entry, "%s=%s", variable, value);
+    if (rc == 0)
+        rc = buffer_append_byte(&entry, '\0');
+    if (rc != 0) {
+        buffer_clear(&entry);
+        return rc;
+    }
+    for (size_t i = 0; i < environment->count; i++)
+        if (sets(environment->items[i], variable)) {
+            free(environment->items[i]);
+            environment->items[i] = (char *)entry.data;
+            return 0;
+        }
+    return list_add(environment, (char *)entry.data);
+}
+
+static int put_keyword(struct buffer *conninfo, const char *keyword, const char *value)
+{
+    int rc = buffer_printf(conninfo, "%s%s='", conninfo->size > 0 ? " " : "", keyword);
+    for (const char *c = value; *c != '\0' && rc == 0; c++) {
+        if (*c == '\'' || *c == '\\')
+            rc = buffer_append_byte(conninfo, '\\');
+        if (rc == 0)
+            rc = buffer_append_byte(conninfo, (uint8_t)*c);
+    }
+    return rc == 0 ? buffer_append_byte(conninfo, '\'') : rc;
+}
+
+/* Each connection parameter goes where libpq looks for it: its environment variable; the few that have none, and are no secret,
+ * into `conninfo`, an argument. (A secret without a variable, such as sslpassword, cannot be handed on.) */
+static int tell_server(const struct server *server, struct list *environment, struct buffer *conninfo)
+{
+    const char *const *keywords = server_keywords(server), *const *values = server_values(server);
+    PQconninfoOption *options = PQconndefaults();
+    int rc = options == NULL ? -ENOMEM : 0;
+    for (size_t i = 0; keywords[i] != NULL && rc == 0; i++) {
+        const PQconninfoOption *option = option_of(options, keywords[i]);
+        if (option == NULL || strcmp(keywords[i], "client_encoding") == 0)
+            continue;
+        if (option->envvar != NULL)
+            rc = set_variable(environment, option->envvar, values[i]);
+        else if (option->dispchar[0] != '*')
+            rc = put_keyword(conninfo, keywords[i], values[i]);
+    }
+    for (PQconninfoOption *o = options; o != NULL && o->keyword != NULL; o++)
+        if (o->val != NULL)
+            explicit_bzero(o->val, strlen(o->val));
+    PQconninfoFree(options);
+    return rc == 0 ? buffer_append_byte(conninfo, '\0') : rc;
+}
+
+static int make_environment(const struct server *server, struct list *environment,
+                            struct buffer *conninfo)
+{
+    int rc = 0;
+    for (char **entry = environ; *entry != NULL && rc == 0; entry++)
+        rc = list_add(environment, strdup(*entry));
+    if (rc == 0)
+        rc = set_variable(environment, "LC_ALL", "C"); /* messages in English */
+    if (rc == 0)
+        rc = set_variable(environment, "PGAPPNAME", "pgvecfs");
+    return rc == 0 ? tell_server(server, environment, conninfo) : rc;
+}
+
+/* What pg_dump has to be asked for. */
+struct request {
+    char program[PATH_SIZE];
+    struct buffer table;    /* --table="s"."t": inside double quotes its patterns are literal */
+    struct list extensions; /* --extension="e" */
+    bool ascii;
+};
+
+static int make_arguments(const struct request *request, const char *conninfo, struct list *arguments)
+{
+    int rc = list_add(arguments, strdup("pg_dump"));
+    if (rc == 0)
+        rc = list_add(arguments, strdup("--schema-only"));
+    if (rc == 0)
+        rc = list_add(arguments, strdup("--strict-names"));
+    if (rc == 0)
+        rc = list_add(arguments, strdup("--no-password"));
+    if (rc == 0)
+        rc = list_add(arguments, strdup(request->ascii ? "--encoding=SQL_ASCII" : "--encoding=UTF8"));
+    if (rc == 0)
+        rc = list_add(arguments, strdup((const char *)request->table.data));
+    for (size_t i = 0; i < request->extensions.count && rc == 0; i++)
+        rc = list_add(arguments, strdup(request->extensions.items[i]));
+    if (rc == 0 && conninfo[0] != '\0') {
+        struct buffer argument = {0};
+        rc = buffer_printf(&argument, "--dbname=%s", conninfo);
+        if (rc == 0)
+            rc = buffer_append_byte(&argument, '\0');
+        if (rc == 0)
+            rc = list_add(arguments, (char *)argument.data);
+        else
+            buffer_clear(&argument);
+    }
+    return rc;
+}
+
+/* ---- what the server has to be asked before ---- */
+
+/* The relation's present name, and the extensions that its columns' types (also as elements of arrays, bases of domains, parts of
+ * ranges and composites) come from. One row at least, unless it has been dropped. */
+static const char question[] =
+    "WITH RECURSIVE part(oid) AS ("
+    " SELECT atttypid FROM pg_catalog.pg_attribute WHERE attrelid = $1::pg_catalog.oid AND attnum > 0 AND NOT attisdropped"
+    " UNION SELECT e.oid FROM part p JOIN pg_catalog.pg_type t ON t.oid = p.oid,"
+    " LATERAL (SELECT t.typelem WHERE t.typelem <> 0 UNION ALL SELECT t.typbasetype WHERE t.typbasetype <> 0"
+    "  UNION ALL SELECT r.rngsubtype FROM pg_catalog.pg_range r WHERE r.rngtypid = t.oid"
+    "  UNION ALL SELECT a.atttypid FROM pg_catalog.pg_attribute a"
+    "   WHERE a.attrelid = t.typrelid AND t.typrelid <> 0 AND a.attnum > 0 AND NOT a.attisdropped) AS e(oid))"
+    " SELECT DISTINCT n.nspname, c.relname, x.extname COLLATE \"C\" FROM pg_catalog.pg_class c"
+    " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+    " LEFT JOIN (part p JOIN pg_catalog.pg_depend d ON d.objid = p.oid AND d.deptype = 'e'"
+    "   AND d.classid = 'pg_catalog.pg_type'::pg_catalog.regclass"
+    "   AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass"
+    "  JOIN pg_catalog.pg_extension x ON x.oid = d.refobjid) ON true"
+    " WHERE c.oid = $1::pg_catalog.oid ORDER BY 3";
+
+static int take_answer(const PGresult *rows, int server_version, struct request *request)
+{
+    int rc = buffer_append_text(&request->table, "--table=");
+    if (rc == 0)
+        rc = identifier_put_relation(&request->table, PQgetvalue(rows, 0, 0), PQgetvalue(rows, 0, 1));
+    if (rc == 0)
+        rc = buffer_append_byte(&request->table, '\0');
+    find_program(server_version / 10000, request->program);
+    for (int i = 0; i < PQntuples(rows) && rc == 0; i++) {
+        if (PQgetisnull(rows, i, 2))
+            continue;
+        struct buffer extension = {0};
+        rc = buffer_append_text(&extension, "--extension=");
+        if (rc == 0)
+            rc = identifier_put(&extension, PQgetvalue(rows, i, 2));
+        if (rc == 0)
+            rc = buffer_append_byte(&extension, '\0');
+        if (rc == 0)
+            rc = list_add(&request->extensions, (char *)extension.data);
+        else
+            buffer_clear(&extension);
+    }
+    return rc;
+}
+
+static int ask(const struct server *server, const struct relation *relation, const atomic_bool *stop,
+               struct request *request, struct error *error)
+{
+    struct connection *connection = NULL;
+    PGresult *rows = NULL;
+    char oid[16];
+    snprintf(oid, sizeof oid, "%u", relation->oid);
+    const char *parameter = oid;
+    int rc = connection_open(server, stop, &connection, error);
+    if (rc == 0)
+        rc = connection_ask(connection, question, 1, &parameter, &rows, error);
+    if (rc == 0 && PQntuples(rows) == 0)
+        rc = error_set(error, -ENOENT, "relation \"%s\".\"%s\" has been dropped", relation->schema,
+                       relation->name);
+    if (rc == 0) {
+        request->ascii = strcmp(connection_encoding(connection), "SQL_ASCII") == 0;
+        rc = take_answer(rows, connection_version(connection), request);
+        if (rc != 0)
+            out_of_memory(error);
+    }
+    PQclear(rows);
+    connection_close(connection);
+    return rc;
+}
+
+/* ---- running it ---- */
+
+struct child {
+    pid_t pid;
+    int out, err; /* our ends of its pipes, non-blocking */
+};
+
+static int spawn(const char *program, char *const *arguments, char *const *environment,
+                 struct child *child)
+{
+    int out[2] = {-1, -1}, err[2] = {-1, -1}, rc = 0;
+    if (pipe2(out, O_CLOEXEC) != 0 || pipe2(err, O_CLOEXEC) != 0)
+        rc = -errno;
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
+    sigset_t none, usual;
+    sigemptyset(&none);
+    sigfillset(&usual);
+    posix_spawn_file_actions_init(&actions);
+    posix_spawnattr_init(&attributes);
+    posix_spawnattr_setsigmask(&attributes, &none);
+    posix_spawnattr_setsigdefault(&attributes, &usual);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_adddup2(&actions, out[1], 1);
+    posix_spawn_file_actions_adddup2(&actions, err[1], 2);
+    if (rc == 0)
+        rc = -posix_spawnp(&child->pid, program, &actions, &attributes, arguments, environment);
+    posix_spawn_file_actions_destroy(&actions);
+    posix_spawnattr_destroy(&attributes);
+    if (out[1] >= 0)
+        close(out[1]);
+    if (err[1] >= 0)
+        close(err[1]);
+    if (rc != 0) {
+        if (out[0] >= 0)
+            close(out[0]);
+        if (err[0] >= 0)
+            close(err[0]);
+        return rc;
+    }
+    fcntl(out[0], F_SETFL, O_NONBLOCK);
+    fcntl(err[0], F_SETFL, O_NONBLOCK);
+    child->out = out[0];
+    child->err = err[0];
+    return 0;
+}
+
+/* Takes what there is; *fd becomes -1 at the end. */
+static int drain(int *fd, struct buffer *into)
+{
+    for (;;) {
+        if (buffer_reserve(into, 65536) != 0)
+            return -ENOMEM;
+        ssize_t n = read(*fd, into->data + into->size, 65536);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0 && errno == EAGAIN)
+            return 0;
+        if (n <= 0) {
+            close(*fd);
+            *fd = -1;
+            return 0;
+        }
+        into->size += (size_t)n;
+    }
+}
+
+static int listen_to(struct child *child, const atomic_bool *stop, struct buffer *out,
+                     struct buffer *words)
+{
+    int rc = 0;
+    while (rc == 0 && (child->out >= 0 || child->err >= 0)) {
+        struct pollfd fds[] = {{.fd = child->out, .events = POLLIN}, {.fd = child->err, .events = POLLIN}};
+        (void)poll(fds, 2, TICK_MS);
+        if (stop != NULL && atomic_load(stop))
+            rc = -EINTR;
+        if (rc == 0 && child->out >= 0)
+            rc = drain(&child->out, out);
+        if (rc == 0 && child->err >= 0)
+            rc = drain(&child->err, words);
+    }
+    return rc;
+}
+
+/* Waits for its end; one that is to go is asked once, then made to. */
+static int reap(struct child *child, bool kill_it)
+{
+    int status = 0;
+    if (child->out >= 0)
+        close(child->out);
+    if (child->err >= 0)
+        close(child->err);
+    if (kill_it) {
+        kill(child->pid, SIGTERM);
+        for (int i = 0; i < POLITE_TICKS; i++) {
+            if (waitpid(child->pid, &status, WNOHANG) == child->pid)
+                return status;
+            nanosleep(&(struct timespec){.tv_nsec = TICK_MS * 100000L}, NULL);
+        }
+        kill(child->pid, SIGKILL);
+    }
+    while (waitpid(child->pid, &status, 0) < 0)
+        if (errno != EINTR)
+            return -1;
+    return status;
+}
+
+/* pg_dump's last words in one line. */
+static int fail_dump(struct buffer *words, int status, struct error *error)
+{
+    if (buffer_append_byte(words, '\0') != 0)
+        return out_of_memory(error);
+    char *text = (char *)words->data;
+    for (char *c = text; *c != '\0'; c++)
+        if ((unsigned char)*c < ' ')
+            *c = ' ';
+    while (*text == ' ')
+        text++;
+    if (*text == '\0')
+        return error_set(error, -EIO, "pg_dump ended with status %d and said nothing", status);
+    return error_set(error, -EIO, "%.*s", WORDS_SIZE, text);
+}
+
+static int run(const struct request *request, char *const *arguments, char *const *environment,
+               const atomic_bool *stop, struct buffer *out, struct error *error)
+{
+    struct child child;
+    int rc = spawn(request->program, arguments, environment, &child);
+    if (rc == -ENOENT)
+        return error_set(error, rc, "pg_dump is not installed (Debian: postgresql-client)");
+    if (rc != 0)
+        return error_set(error, rc, "cannot run %s: %s", request->program, strerror(-rc));
+    struct buffer words = {0};
+    rc = listen_to(&child, stop, out, &words);
+    int status = reap(&child, rc != 0);
+    if (rc == -EINTR)
+        error_set(error, rc, "stopped");
+    else if (rc != 0)
+        out_of_memory(error);
+    else if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+        rc = fail_dump(&words, status, error);
+    buffer_clear(&words);
+    return rc;
+}
+
+/* ---- leaving out what changes from run to run ---- */
+
+static bool begins(const char *line, const char *end, const char *with)
+{
+    size_t n = strlen(with);
+    return (size_t)(end - line) >= n && memcmp(line, with, n) == 0;
+}
+
+static const char *next_line(const char *line, const char *end)
+{
+    const char *newline = memchr(line, '\n', (size_t)(end - line));
+    return newline == NULL ? end : newline + 1;
+}
+
+/* Of the head: everything before the first statement. Of the tail: the one line that belongs to \restrict, the last of its kind. What
+ * stands between, a function's body for instance, may hold the same words. */
+static int strip(const struct buffer *dump, struct buffer *out)
+{
+    const char *at = (const char *)dump->data, *end = at + dump->size;
+    bool restricted = false;
+    int rc = 0;
+    while (at < end && rc == 0 && (*at == '\n' || begins(at, end, "--") || begins(at, end, "\\restrict "))) {
+        const char *next = next_line(at, end);
+        bool key = begins(at, end, "\\restrict ");
+        restricted = restricted || key;
+        if (!key && !begins(at, end, "-- Dumped from ") && !begins(at, end, "-- Dumped by "))
+            rc = buffer_append(out, at, (size_t)(next - at));
+        else if (next < end && *next == '\n')
+            next++;
+        at = next;
+    }
+    const char *tail = NULL, *past = NULL;
+    for (const char *line = at; restricted && line < end; line = next_line(line, end))
+        if (begins(line, end, "\\unrestrict "))
+            tail = line;
+    if (rc == 0 && tail != NULL) {
+        rc = buffer_append(out, at, (size_t)(tail - at));
+        past = next_line(tail, end);
+        at = past < end && *past == '\n' ? past + 1 : past;
+    }
+    return rc == 0 ? buffer_append(out, at, (size_t)(end - at)) : rc;
+}
+
+int ddl_read(const struct server *server, const struct relation *relation, const atomic_bool *stop,
+             struct buffer *out, struct error *error)
+{
+    struct request request = {0};
+    struct list arguments = {0}, environment = {0};
+    struct buffer conninfo = {0}, dump = {0};
+    int rc = ask(server, relation, stop, &request, error);
+    if (rc == 0) {
+        rc = make_environment(server, &environment, &conninfo);
+        if (rc == 0)
+            rc = make_arguments(&request, (const char *)conninfo.data, &arguments);
+        if (rc != 0)
+            out_of_memory(error);
+    }
+    if (rc == 0)
+        rc = run(&request, arguments.items, environment.items, stop, &dump, error);
+    size_t before = out->size;
+    if (rc == 0 && (rc = strip(&dump, out)) != 0) {
+        out->size = before;
+        out_of_memory(error);
+    }
+    buffer_clear(&request.table);
+    list_clear(&request.extensions);
+    list_clear(&arguments);
+    list_clear(&environment);
+    buffer_clear(&conninfo);
+    buffer_clear(&dump);
+    return rc;
+}

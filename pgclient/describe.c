@@ -1,0 +1,407 @@
+#include "pgclient/describe.h"
+
+#include "pgclient/identifier.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* What the signature stands for changes with what this program asks the server for: then count this up. */
+#define OUTPUT_VERSION "pgvecfs output 1"
+
+enum { TID_RANGE_SCANS = 140000, MULTIRANGES = 140000 };
+
+static uint32_t number(const PGresult *rows, int row, int column)
+{
+    return (uint32_t)strtoul(PQgetvalue(rows, row, column), NULL, 10);
+}
+
+static bool yes(const PGresult *rows, int row, int column)
+{
+    return PQgetvalue(rows, row, column)[0] == 't';
+}
+
+static int out_of_memory(struct error *error)
+{
+    return error_set(error, -ENOMEM, "out of memory");
+}
+
+/* The buffer as a string, now the caller's; NULL (and rc) after a failure. */
+static char *string_of(struct buffer *buffer, int *rc)
+{
+    if (*rc == 0)
+        *rc = buffer_append_byte(buffer, '\0');
+    if (*rc == 0)
+        return (char *)buffer->data;
+    buffer_clear(buffer);
+    return NULL;
+}
+
+/* ---- sources ---- */
+
+/* Leaves come in the order in which the server itself reads them, which only its plan says; $1 is EXPLAIN's JSON. */
+static const char leaves_in_order[] =
+    "SELECT c.oid FROM jsonb_path_query($1::pg_catalog.jsonb, 'strict $.** ? (exists(@.\"Relation Name\"))')"
+    " WITH ORDINALITY AS node(plan, place)"
+    " LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = plan->>'Schema'"
+    " LEFT JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = plan->>'Relation Name'"
+    " ORDER BY place";
+
+static int explain_leaves(struct connection *connection, const struct relation *relation,
+                          PGresult **out, struct error *error)
+{
+    struct buffer sql = {0};
+    int rc = buffer_append_text(&sql, "EXPLAIN (VERBOSE, FORMAT JSON, COSTS OFF) SELECT FROM ");
+    if (rc == 0)
+        rc = identifier_put_relation(&sql, relation->schema, relation->name);
+    char *text = string_of(&sql, &rc);
+    if (rc != 0)
+        return out_of_memory(error);
+    PGresult *plan = NULL;
+    rc = connection_run(connection, text, &plan, error);
+    free(text);
+    if (rc == 0) {
+        const char *json = PQgetvalue(plan, 0, 0);
+        rc = connection_ask(connection, leaves_in_order, 1, &json, out, error);
+    }
+    PQclear(plan);
+    return rc;
+}
+
+/* The relations whose rows are the relation's, as an array's text: itself, or its leaves. */
+static int list_members(struct connection *connection, const struct relation *relation, char **out,
+                        struct error *error)
+{
+    struct buffer list = {0};
+    int rc = 0;
+    if (relation->kind != RELATION_PARTITIONED) {
+        rc = buffer_printf(&list, "{%u}", relation->oid);
+    } else {
+        PGresult *leaves = NULL;
+        rc = explain_leaves(connection, relation, &leaves, error);
+        if (rc != 0)
+            return rc;
+        rc = buffer_append_byte(&list, '{');
+        for (int i = 0; i < PQntuples(leaves) && rc == 0; i++)
+            rc = buffer_printf(&list, "%s%u", i > 0 ? "," : "", number(leaves, i, 0));
+        if (rc == 0)
+            rc = buffer_append_byte(&list, '}');
+        PQclear(leaves);
+    }
+    *out = string_of(&list, &rc);
+    return rc == 0 ? 0 : out_of_memory(error);
+}
+
+/* A leaf is read directly only where that shows the same rows as its parent does: the role may, and no policy interferes.
+ * Columns: oid, schema, name, filenode seen, filenode now, by ctid, pages, bytes, unlogged, the tree's number of leaves. */
+static const char sources_question[] =
+    "SELECT s.oid, n.nspname, c.relname, c.relfilenode, coalesce(pg_relation_filenode(s.oid), 0),"
+    " c.relkind IN ('r', 'm') AND coalesce(a.amhandler = 'pg_catalog.heap_tableam_handler'::pg_catalog.regproc, false)"
+    "  AND has_table_privilege(s.oid, 'SELECT') AND has_schema_privilege(n.oid, 'USAGE')"
+    "  AND (s.oid = $2::pg_catalog.oid OR NOT row_security_active(s.oid)),"
+    " CASE WHEN c.relkind IN ('r', 'm') THEN pg_relation_size(s.oid) / current_setting('block_size')::int8 ELSE 0 END,"
+    " CASE WHEN c.relkind IN ('r', 'm') THEN pg_table_size(s.oid) ELSE 0 END,"
+    " c.relpersistence = 'u',"
+    " CASE $3 WHEN 'p' THEN (SELECT count(*) FROM pg_partition_tree($2::pg_catalog.oid) WHERE isleaf AND relid <> $2::pg_catalog.oid)"
+    "  ELSE 1 END"
+    " FROM unnest($1::pg_catalog.oid[]) WITH ORDINALITY AS s(oid, place)"
+    " LEFT JOIN pg_catalog.pg_class c ON c.oid = s.oid"
+    " LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+    " LEFT JOIN pg_catalog.pg_am a ON a.oid = c.relam"
+    " ORDER BY s.place";
+enum { S_OID, S_SCHEMA, S_NAME, S_SEEN, S_NOW, S_CTID, S_PAGES, S_BYTES, S_UNLOGGED, S_LEAVES };
+
+static char *from_clause(const char *only, const char *schema, const char *name)
+{
+    struct buffer from = {0};
+    int rc = buffer_append_text(&from, only);
+    if (rc == 0)
+        rc = identifier_put_relation(&from, schema, name);
+    return string_of(&from, &rc);
+}
+
+static int take_heaps(const PGresult *rows, struct sources *out)
+{
+    out->by_ctid = true;
+    for (int i = 0; i < PQntuples(rows); i++) {
+        out->list[i] = (struct source){
+            .oid = number(rows, i, S_OID),
+            .filenode = number(rows, i, S_NOW),
+            .by_ctid = true,
+            .pages = number(rows, i, S_PAGES),
+            .bytes = strtoull(PQgetvalue(rows, i, S_BYTES), NULL, 10),
+            .from = from_clause("ONLY ", PQgetvalue(rows, i, S_SCHEMA), PQgetvalue(rows, i, S_NAME)),
+        };
+        out->count++;
+        if (out->list[i].from == NULL)
+            return -ENOMEM;
+    }
+    return 0;
+}
+
+/* Everything in one stream. An ordinary table does not include its children, as COPY t does not. */
+static int take_stream(const struct relation *relation, const PGresult *rows, struct sources *out)
+{
+    bool itself = relation->kind != RELATION_PARTITIONED;
+    const char *only = relation->kind == RELATION_TABLE ? "ONLY " : "";
+    struct source *source = &out->list[0];
+    *source = (struct source){
+        .oid = relation->oid,
+        .filenode = itself ? number(rows, 0, S_NOW) : 0,
+        .from = from_clause(only, relation->schema, relation->name),
+    };
+    for (int i = 0; i < PQntuples(rows); i++)
+        source->bytes += strtoull(PQgetvalue(rows, i, S_BYTES), NULL, 10);
+    out->count = 1;
+    return source->from == NULL ? -ENOMEM : 0;
+}
+
+static int take_sources(struct connection *connection, const struct relation *relation,
+                        const PGresult *rows, struct sources *out)
+{
+    int count = PQntuples(rows);
+    bool heaps = connection_version(connection) >= TID_RANGE_SCANS;
+    for (int i = 0; i < count; i++) {
+        uint32_t seen = number(rows, i, S_SEEN); /* 0 also for the few catalogs whose file is mapped elsewhere */
+        if (PQgetisnull(rows, i, S_NAME) || (seen != 0 && seen != number(rows, i, S_NOW)))
+            return -ESTALE;
+        heaps = heaps && yes(rows, i, S_CTID);
+        out->unlogged = out->unlogged || yes(rows, i, S_UNLOGGED);
+    }
+    if (count > 0 && number(rows, 0, S_LEAVES) != (uint32_t)count)
+        heaps = false; /* the plan does not tell leaf by leaf: a foreign server's join, or a cleverness to come */
+    out->list = calloc((size_t)count + 1, sizeof *out->list);
+    if (out->list == NULL)
+        return -ENOMEM;
+    return heaps ? take_heaps(rows, out) : take_stream(relation, rows, out);
+}
+
+int describe_sources(struct connection *connection, const struct relation *relation,
+                     struct sources *out, struct error *error)
+{
+    *out = (struct sources){0};
+    char *members = NULL, oid[16], kind[2] = {(char)relation->kind, '\0'};
+    int rc = list_members(connection, relation, &members, error);
+    if (rc != 0)
+        return rc;
+    snprintf(oid, sizeof oid, "%u", relation->oid);
+    const char *parameters[] = {members, oid, kind};
+    PGresult *rows = NULL;
+    rc = connection_ask(connection, sources_question, 3, parameters, &rows, error);
+    free(members);
+    if (rc != 0)
+        return rc;
+    rc = take_sources(connection, relation, rows, out);
+    PQclear(rows);
+    if (rc != 0)
+        sources_clear(out);
+    return rc == -ENOMEM ? out_of_memory(error) : rc;
+}
+
+void sources_clear(struct sources *sources)
+{
+    for (size_t i = 0; i < sources->count; i++)
+        free(sources->list[i].from);
+    free(sources->list);
+    *sources = (struct sources){0};
+}
+
+/* ---- columns ---- */
+
+/* part: for each column's type (root) the types it consists of, through arrays, domains, composites, ranges. $1: relations. */
+#define PARTS_OF_TYPES(multiranges)                                                                    \
+    "WITH RECURSIVE part(root, oid) AS ("                                                              \
+    " SELECT DISTINCT atttypid, atttypid FROM pg_catalog.pg_attribute"                                 \
+    "  WHERE attrelid = ANY ($1::pg_catalog.oid[]) AND attnum > 0 AND NOT attisdropped"                \
+    " UNION SELECT p.root, e.oid FROM part p JOIN pg_catalog.pg_type t ON t.oid = p.oid,"              \
+    " LATERAL (SELECT t.typelem WHERE t.typelem <> 0"                                                  \
+    "  UNION ALL SELECT t.typbasetype WHERE t.typbasetype <> 0"                                        \
+    "  UNION ALL SELECT a.atttypid FROM pg_catalog.pg_attribute a"                                     \
+    "   WHERE a.attrelid = t.typrelid AND t.typrelid <> 0 AND a.attnum > 0 AND NOT a.attisdropped"     \
+    "  UNION ALL SELECT r.rngsubtype FROM pg_catalog.pg_range r WHERE r.rngtypid = t.oid"              \
+    multiranges ") AS e(oid))"
+#define WITH_MULTIRANGES                                                                               \
+    "  UNION ALL SELECT r.rngtypid FROM pg_catalog.pg_range r WHERE r.rngmultitypid = t.oid"
+
+/* Types whose text is not a function of their value and of what the signature holds: those that print the names of other
+ * objects, and output functions or casts to json of users that do not promise it. PostgreSQL's own stable output functions depend on
+ * settings that are pinned, and on types that are parts. */
+#define COLUMNS_QUESTION(multiranges)                                                                  \
+    PARTS_OF_TYPES(multiranges)                                                                        \
+    ", base(root, oid, type) AS ("                                                                     \
+    " SELECT root, oid, oid FROM part WHERE root = oid"                                                \
+    " UNION ALL SELECT b.root, t.typbasetype, t.typbasetype FROM base b"                               \
+    "  JOIN pg_catalog.pg_type t ON t.oid = b.oid WHERE t.typtype = 'd'"                               \
+    "), root AS ("                                                                                     \
+    " SELECT p.root, bool_and(t.typsend <> 0 AND t.typtype <> 'p') AS with_binary, bool_or("           \
+    "  t.typnamespace = 'pg_catalog'::pg_catalog.regnamespace AND (starts_with(t.typname, 'reg') OR t.typname = 'aclitem')" \
+    "  OR t.typtype = 'p'"                                                                             \
+    "  OR f.pronamespace <> 'pg_catalog'::pg_catalog.regnamespace AND f.provolatile <> 'i'"            \
+    "   AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_extension x ON x.oid = d.refobjid" \
+    "    WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.objid = f.oid AND d.deptype = 'e'" \
+    "    AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND x.extname = 'vector')"  \
+    "  OR EXISTS (SELECT FROM pg_catalog.pg_cast c JOIN pg_catalog.pg_proc j ON j.oid = c.castfunc"    \
+    "   WHERE c.castsource = t.oid AND c.casttarget = 'pg_catalog.json'::pg_catalog.regtype AND j.provolatile <> 'i')" \
+    " ) AS depends FROM part p JOIN pg_catalog.pg_type t ON t.oid = p.oid"                             \
+    " JOIN pg_catalog.pg_proc f ON f.oid = t.typoutput GROUP BY p.root)"                               \
+    " SELECT a.attname, format_type(a.atttypid, a.atttypmod), t.typname, x.extname,"                   \
+    "  t.typnamespace = 'pg_catalog'::pg_catalog.regnamespace, a.attgenerated, r.with_binary, r.depends, a.atttypid" \
+    " FROM pg_catalog.pg_attribute a JOIN root r ON r.root = a.atttypid"                               \
+    " JOIN base b ON b.root = a.atttypid JOIN pg_catalog.pg_type t ON t.oid = b.type AND t.typtype <> 'd'" \
+    " LEFT JOIN (pg_catalog.pg_depend d JOIN pg_catalog.pg_extension x ON x.oid = d.refobjid)"         \
+    "  ON d.classid = 'pg_catalog.pg_type'::pg_catalog.regclass AND d.objid = t.oid AND d.deptype = 'e'" \
+    "  AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass"                              \
+    " WHERE a.attrelid = ANY ($1::pg_catalog.oid[]) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum"
+enum { C_NAME, C_TYPE, C_BASE, C_EXTENSION, C_BUILT_IN, C_GENERATED, C_BINARY, C_DEPENDS, C_TYPE_OID };
+
+static const struct type *rendered_here(struct connection *connection, const PGresult *rows, int i)
+{
+    bool of_extension = !PQgetisnull(rows, i, C_EXTENSION);
+    if (!of_extension && !yes(rows, i, C_BUILT_IN))
+        return NULL;
+    const struct type *type = type_find(of_extension ? PQgetvalue(rows, i, C_EXTENSION) : NULL,
+                                        PQgetvalue(rows, i, C_BASE));
+    if (type != NULL && type->in_database_encoding && !connection_is_utf8(connection))
+        return NULL;
+    return type;
+}
+
+static bool same_columns(const PGresult *rows, const PGresult *present)
+{
+    if (PQntuples(rows) != PQnfields(present))
+        return false;
+    for (int i = 0; i < PQntuples(rows); i++)
+        if (strcmp(PQgetvalue(rows, i, C_NAME), PQfname(present, i)) != 0)
+            return false;
+    return true;
+}
+
+static int take_columns(struct connection *connection, const struct relation *relation,
+                        const PGresult *rows, struct columns *out)
+{
+    int count = PQntuples(rows), rc = 0;
+    out->with_binary = calloc((size_t)count + 1, sizeof *out->with_binary);
+    if (out->with_binary == NULL)
+        return -ENOMEM;
+    out->self_contained = true;
+    for (int i = 0; i < count && rc == 0; i++) {
+        char generated = PQgetvalue(rows, i, C_GENERATED)[0];
+        bool in_copy = generated == '\0' || relation->kind != RELATION_TABLE;
+        out->with_binary[i] = yes(rows, i, C_BINARY);
+        if (yes(rows, i, C_DEPENDS) || generated == 'v')
+            out->self_contained = false;
+        rc = schema_add(out->schema, PQgetvalue(rows, i, C_NAME), PQgetvalue(rows, i, C_TYPE),
+                        rendered_here(connection, rows, i), in_copy);
+    }
+    return rc;
+}
+
+int describe_columns(struct connection *connection, const struct relation *relation,
+                     bool with_row_ids, const PGresult *present, struct columns *out,
+                     struct error *error)
+{
+    char oids[16];
+    snprintf(oids, sizeof oids, "{%u}", relation->oid);
+    const char *parameter = oids;
+    const char *sql = connection_version(connection) >= MULTIRANGES ? COLUMNS_QUESTION(WITH_MULTIRANGES)
+                                                                    : COLUMNS_QUESTION("");
+    *out = (struct columns){0};
+    PGresult *rows = NULL;
+    int rc = connection_ask(connection, sql, 1, &parameter, &rows, error);
+    if (rc != 0)
+        return rc;
+    if (!same_columns(rows, present)) {
+        PQclear(rows);
+        return -ESTALE;
+    }
+    rc = schema_new(with_row_ids, &out->schema);
+    if (rc == 0)
+        rc = take_columns(connection, relation, rows, out);
+    PQclear(rows);
+    if (rc != 0)
+        columns_clear(out);
+    return rc == 0 ? 0 : out_of_memory(error);
+}
+
+void columns_clear(struct columns *columns)
+{
+    schema_free(columns->schema);
+    free(columns->with_binary);
+    *columns = (struct columns){0};
+}
+
+/* ---- signature ---- */
+
+/* $1: the relation and its sources, $2: the sources' (oid, filenode) in order, $3: the run of the server for unlogged tables,
+ * $4: the relation. Each line is an unambiguous text of catalog rows in a fixed order. */
+#define SIGNATURE_QUESTION(multiranges, multirange_column)                                             \
+    PARTS_OF_TYPES(multiranges)                                                                        \
+    ", type AS (SELECT t.*, t.xmin AS version, x.extname, x.extversion FROM pg_catalog.pg_type t"      \
+    "  LEFT JOIN (pg_catalog.pg_depend d JOIN pg_catalog.pg_extension x ON x.oid = d.refobjid)"        \
+    "   ON d.classid = 'pg_catalog.pg_type'::pg_catalog.regclass AND d.objid = t.oid AND d.deptype = 'e'" \
+    "   AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass"                             \
+    "  WHERE t.oid IN (SELECT oid FROM part))"                                                         \
+    " SELECT encode(sha256(convert_to(concat_ws(E'\\n', '" OUTPUT_VERSION "',"                         \
+    " current_setting('server_version_num'), current_setting('server_encoding'), current_setting('lc_monetary'), $2::pg_catalog.text, $3::pg_catalog.text," \
+    " (SELECT string_agg(ROW(attrelid, attnum, attname, atttypid, atttypmod, attisdropped, attgenerated,"\
+    "   attcollation, attmissingval::text)::text, ';' ORDER BY attrelid, attnum)"                      \
+    "  FROM pg_catalog.pg_attribute WHERE attrelid = ANY ($1::pg_catalog.oid[]) AND attnum > 0),"      \
+    " (SELECT string_agg(ROW(t.oid, t.typname, t.typnamespace, t.version, t.typoutput, f.xmin, t.extname, t.extversion)::text," \
+    "   ';' ORDER BY t.oid) FROM type t JOIN pg_catalog.pg_proc f ON f.oid = t.typoutput),"            \
+    " (SELECT string_agg(ROW(e.enumtypid, e.oid, e.enumlabel, e.enumsortorder)::text, ';' ORDER BY e.enumtypid, e.oid)" \
+    "  FROM pg_catalog.pg_enum e WHERE e.enumtypid IN (SELECT oid FROM part)),"                        \
+    " (SELECT string_agg(ROW(r.rngtypid, r.rngsubtype, r.rngcollation, r.rngcanonical" multirange_column ")::text, ';' ORDER BY r.rngtypid)" \
+    "  FROM pg_catalog.pg_range r WHERE r.rngtypid IN (SELECT oid FROM part)),"                        \
+    " (SELECT string_agg(ROW(t.oid, a.attnum, a.attname, a.atttypid, a.atttypmod, a.attisdropped)::text, ';' ORDER BY t.oid, a.attnum)" \
+    "  FROM type t JOIN pg_catalog.pg_attribute a ON a.attrelid = t.typrelid AND a.attnum > 0 WHERE t.typrelid <> 0)," \
+    " (SELECT string_agg(ROW(c.castsource, c.castfunc, j.xmin)::text, ';' ORDER BY c.castsource)"      \
+    "  FROM pg_catalog.pg_cast c JOIN pg_catalog.pg_proc j ON j.oid = c.castfunc"                      \
+    "  WHERE c.casttarget = 'pg_catalog.json'::pg_catalog.regtype AND c.castsource IN (SELECT oid FROM part))," \
+    " (SELECT c.relkind::text || CASE c.relkind WHEN 'v' THEN pg_get_viewdef(c.oid) ELSE '' END"             \
+    "  FROM pg_catalog.pg_class c WHERE c.oid = $4::pg_catalog.oid)"                                   \
+    "), current_setting('server_encoding'))), 'hex')"
+
+static int put_sources(const struct relation *relation, const struct sources *sources,
+                       struct buffer *oids, struct buffer *nodes)
+{
+    int rc = buffer_printf(oids, "{%u", relation->oid);
+    for (size_t i = 0; i < sources->count && rc == 0; i++) {
+        const struct source *source = &sources->list[i];
+        rc = buffer_printf(oids, ",%u", source->oid);
+        if (rc == 0)
+            rc = buffer_printf(nodes, "%u/%u%s ", source->oid, source->filenode,
+                               source->by_ctid ? "" : " stream");
+    }
+    if (rc == 0)
+        rc = buffer_append(oids, "}", 2);
+    return rc == 0 ? buffer_append_byte(nodes, '\0') : rc;
+}
+
+int describe_signature(struct connection *connection, const struct relation *relation,
+                       const struct sources *sources, const char *run, char **out,
+                       struct error *error)
+{
+    struct buffer oids = {0}, nodes = {0};
+    char oid[16];
+    snprintf(oid, sizeof oid, "%u", relation->oid);
+    PGresult *row = NULL;
+    int rc = put_sources(relation, sources, &oids, &nodes);
+    if (rc != 0) {
+        out_of_memory(error);
+    } else {
+        const char *parameters[] = {(const char *)oids.data, (const char *)nodes.data,
+                                    sources->unlogged ? run : "", oid};
+        const char *sql = connection_version(connection) >= MULTIRANGES
+                              ? SIGNATURE_QUESTION(WITH_MULTIRANGES, ", r.rngmultitypid")
+                              : SIGNATURE_QUESTION("", "");
+        rc = connection_ask(connection, sql, 4, parameters, &row, error);
+    }
+    if (rc == 0) {
+        *out = strdup(PQgetvalue(row, 0, 0));
+        rc = *out == NULL ? out_of_memory(error) : 0;
+    }
+    PQclear(row);
+    buffer_clear(&oids);
+    buffer_clear(&nodes);
+    return rc;
+}

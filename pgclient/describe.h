@@ -1,0 +1,40 @@
+/* What a relation is, as one snapshot sees it: its columns, the sources of its rows, and the signature of all that its
+ * output depends on. For readpoint.c, inside its transaction, the relation being locked.
+ *
+ * Errors: as session.h; -ESTALE where the snapshot and the server's present do not agree: a new snapshot is needed.
+ */
+#ifndef PGCLIENT_DESCRIBE_H
+#define PGCLIENT_DESCRIBE_H
+
+#include "pgclient/connection.h"
+#include "pgclient/readpoint.h"
+
+/* The sources in order; one stream for the whole relation where its rows cannot be had by ctid. `unlogged`: one of them is. */
+struct sources {
+    struct source *list;
+    size_t count;
+    bool by_ctid; /* all of them; true also where there are none */
+    bool unlogged;
+};
+
+MUST_CHECK int describe_sources(struct connection *connection, const struct relation *relation,
+                                struct sources *out, struct error *error);
+void sources_clear(struct sources *sources);
+
+struct columns {
+    struct schema *schema; /* with_row_ids if sources->by_ctid */
+    bool *with_binary;
+    bool self_contained; /* the columns' texts depend on nothing but their values and the signature */
+};
+
+/* `present` has the columns as the lock found them: a SELECT * of no rows. */
+MUST_CHECK int describe_columns(struct connection *connection, const struct relation *relation,
+                                bool with_row_ids, const PGresult *present, struct columns *out,
+                                struct error *error);
+void columns_clear(struct columns *columns);
+
+MUST_CHECK int describe_signature(struct connection *connection, const struct relation *relation,
+                                  const struct sources *sources, const char *run, char **out,
+                                  struct error *error);
+
+#endif

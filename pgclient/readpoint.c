@@ -1,0 +1,456 @@
+#include "pgclient/readpoint.h"
+
+#include "pgclient/cluster.h"
+#include "pgclient/describe.h"
+#include "pgclient/identifier.h"
+#include "pgclient/selection.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* The order in which a read point is made (each step needs the one before):
+ *
+ *   look up    the relation's present names by its oid, and which run of which server this is
+ *   lock       as the transaction's first statement: LOCK TABLE takes no snapshot, so the snapshot is later than the lock, and
+ *              TRUNCATE and the like, which snapshots do not protect from, are over or will wait. Views, materialized views and
+ *              foreign tables cannot be locked like that, and LOCK TABLE wants a privilege on the whole table:
+ *              those are locked by a SELECT, whose snapshot is earlier; hence
+ *   describe   compares what the snapshot sees with what is true now. If they differ: all over again.
+ */
+enum { ATTEMPTS = 3 };
+
+#define BEGIN_READING "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;"
+
+/* The questions to the catalog follow a few oids through large tables; the planner, which cannot know how few, would read those
+ * as a whole (16 ms instead of 2 with 10,000 tables). */
+#define PLAN_SMALL "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off;"
+#define PLAN_AS_USUAL "SET LOCAL enable_hashjoin = DEFAULT; SET LOCAL enable_mergejoin = DEFAULT"
+
+struct kept_readpoint {
+    struct readpoint public; /* first, so that the others find the rest */
+    char *lock;              /* LOCK TABLE … IN ACCESS SHARE MODE, or "" */
+    char *probe;             /* SELECT * FROM … LIMIT 0 */
+    struct cluster cluster;
+};
+
+static struct kept_readpoint *kept(struct readpoint *readpoint)
+{
+    return (struct kept_readpoint *)readpoint;
+}
+
+static int out_of_memory(struct error *error)
+{
+    return error_set(error, -ENOMEM, "out of memory");
+}
+
+/* ---- opening ---- */
+
+/* By oid: the catalog's names may be old. */
+static const char lookup_question[] =
+    "SELECT n.nspname, c.relname, c.relkind, has_table_privilege(c.oid, 'SELECT')"
+    " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+    " WHERE c.oid = $1::pg_catalog.oid";
+
+static int take_names(struct kept_readpoint *r, const struct relation *relation, const PGresult *row)
+{
+    r->public.relation = *relation;
+    r->public.relation.kind = (enum relation_kind)PQgetvalue(row, 0, 2)[0];
+    r->public.relation.schema = strdup(PQgetvalue(row, 0, 0));
+    r->public.relation.name = strdup(PQgetvalue(row, 0, 1));
+    return r->public.relation.schema == NULL || r->public.relation.name == NULL ? -ENOMEM : 0;
+}
+
+static int put_names(struct buffer *sql, const struct relation *relation)
+{
+    int rc = relation->kind == RELATION_TABLE ? buffer_append_text(sql, "ONLY ") : 0;
+    return rc == 0 ? identifier_put_relation(sql, relation->schema, relation->name) : rc;
+}
+
+/* LOCK TABLE of a partitioned table locks its leaves too. */
+static int write_statements(struct kept_readpoint *r, bool may_lock)
+{
+    const struct relation *relation = &r->public.relation;
+    bool lockable = may_lock && (relation->kind == RELATION_TABLE || relation->kind == RELATION_PARTITIONED);
+    struct buffer lock = {0}, probe = {0};
+    int rc = 0;
+    if (lockable) {
+        rc = buffer_append_text(&lock, "LOCK TABLE ");
+        if (rc == 0)
+            rc = put_names(&lock, relation);
+        if (rc == 0)
+            rc = buffer_append_text(&lock, " IN ACCESS SHARE MODE");
+    }
+    if (rc == 0)
+        rc = buffer_append_byte(&lock, '\0');
+    if (rc == 0)
+        rc = buffer_append_text(&probe, "SELECT * FROM ");
+    if (rc == 0)
+        rc = put_names(&probe, relation);
+    if (rc == 0)
+        rc = buffer_append(&probe, " LIMIT 0", sizeof " LIMIT 0");
+    if (rc != 0) {
+        buffer_clear(&lock);
+        buffer_clear(&probe);
+        return rc;
+    }
+    r->lock = (char *)lock.data;
+    r->probe = (char *)probe.data;
+    return 0;
+}
+
+static int look_up(struct kept_readpoint *r, struct connection *connection,
+                   const struct relation *relation, struct error *error)
+{
+    char oid[16];
+    snprintf(oid, sizeof oid, "%u", relation->oid);
+    const char *parameter = oid;
+    PGresult *row = NULL;
+    int rc = cluster_read(connection, &r->cluster, error);
+    if (rc == 0)
+        rc = connection_ask(connection, lookup_question, 1, &parameter, &row, error);
+    if (rc != 0)
+        return rc;
+    if (PQntuples(row) != 1) {
+        PQclear(row);
+        return error_set(error, -ENOENT, "relation \"%s\".\"%s\" has been dropped", relation->schema,
+                         relation->name);
+    }
+    rc = take_names(r, relation, row);
+    if (rc == 0)
+        rc = write_statements(r, PQgetvalue(row, 0, 3)[0] == 't');
+    PQclear(row);
+    return rc == 0 ? 0 : out_of_memory(error);
+}
+
+/* Begins, locks, and tells the columns as they are under the lock. -ENOENT: renamed or dropped meanwhile. */
+static int lock(struct kept_readpoint *r, struct connection *connection, PGresult **present,
+                struct error *error)
+{
+    struct buffer sql = {0};
+    int rc = buffer_printf(&sql, BEGIN_READING PLAN_SMALL "%s", r->lock);
+    if (rc == 0)
+        rc = buffer_append_byte(&sql, '\0');
+    rc = rc == 0 ? connection_run(connection, (const char *)sql.data, NULL, error) : out_of_memory(error);
+    buffer_clear(&sql);
+    return rc == 0 ? connection_run(connection, r->probe, present, error) : rc;
+}
+
+/* Is the name that was locked the relation that was meant? */
+static int verify_name(struct kept_readpoint *r, struct connection *connection, struct error *error)
+{
+    struct buffer name = {0};
+    int rc = identifier_put_relation(&name, r->public.relation.schema, r->public.relation.name);
+    if (rc == 0)
+        rc = buffer_append_byte(&name, '\0');
+    if (rc != 0) {
+        buffer_clear(&name);
+        return out_of_memory(error);
+    }
+    const char *parameter = (const char *)name.data;
+    PGresult *row = NULL;
+    rc = connection_ask(connection,
+                        "SELECT to_regclass($1)::pg_catalog.oid, pg_export_snapshot(), pg_current_snapshot()", 1,
+                        &parameter, &row, error);
+    buffer_clear(&name);
+    if (rc == 0 && strtoul(PQgetvalue(row, 0, 0), NULL, 10) != r->public.relation.oid)
+        rc = -ESTALE;
+    if (rc == 0) {
+        r->public.snapshot = strdup(PQgetvalue(row, 0, 1));
+        rc = cluster_mark(&r->cluster, PQgetvalue(row, 0, 2), &r->public.key.mark);
+        if (rc != 0 || r->public.snapshot == NULL)
+            rc = out_of_memory(error);
+    }
+    PQclear(row);
+    return rc;
+}
+
+static int describe(struct kept_readpoint *r, struct connection *connection, const PGresult *present,
+                    struct error *error)
+{
+    struct readpoint *out = &r->public;
+    struct sources sources = {0};
+    struct columns columns = {0};
+    int rc = verify_name(r, connection, error);
+    if (rc == 0)
+        rc = describe_sources(connection, &out->relation, &sources, error);
+    if (rc == 0)
+        rc = describe_columns(connection, &out->relation, sources.by_ctid, present, &columns, error);
+    if (rc == 0)
+        rc = describe_signature(connection, &out->relation, &sources, r->cluster.run,
+                                &out->key.signature, error);
+    if (rc == 0)
+        rc = connection_run(connection, PLAN_AS_USUAL, NULL, error);
+    if (rc != 0) {
+        sources_clear(&sources);
+        columns_clear(&columns);
+        return rc;
+    }
+    out->sources = sources.list;
+    out->source_count = sources.count;
+    out->schema = columns.schema;
+    out->with_binary = columns.with_binary;
+    out->key.system_id = r->cluster.system_id;
+    out->key.timeline = r->cluster.timeline;
+    out->key.database = r->cluster.database;
+    out->key.relation = out->relation.oid;
+    out->key.proves = sources.by_ctid && columns.self_contained && r->cluster.timeline != 0;
+    return 0;
+}
+
+/* Frees what an attempt has gathered. */
+static void empty(struct kept_readpoint *r)
+{
+    struct readpoint *out = &r->public;
+    struct sources sources = {.list = out->sources, .count = out->source_count};
+    sources_clear(&sources);
+    schema_free(out->schema);
+    free(out->with_binary);
+    free((char *)out->relation.schema);
+    free((char *)out->relation.name);
+    free(out->key.mark);
+    free(out->key.signature);
+    free(out->snapshot);
+    free(r->lock);
+    free(r->probe);
+    cluster_clear(&r->cluster);
+    *r = (struct kept_readpoint){.public = {.leader = out->leader}};
+}
+
+static void roll_back(struct connection *connection)
+{
+    if (connection_usable(connection) && connection_in_transaction(connection))
+        (void)!connection_run(connection, "ROLLBACK", NULL, NULL);
+}
+
+/* -ESTALE: the relation changed between two steps. */
+static int attempt(struct kept_readpoint *r, const struct relation *relation, struct error *error)
+{
+    struct connection *connection = session_connection(r->public.leader);
+    PGresult *present = NULL;
+    int rc = look_up(r, connection, relation, error);
+    if (rc != 0)
+        return rc;
+    rc = lock(r, connection, &present, error);
+    if (rc == -ENOENT)
+        rc = -ESTALE; /* the next look-up tells */
+    if (rc == 0)
+        rc = describe(r, connection, present, error);
+    PQclear(present);
+    if (rc != 0)
+        roll_back(connection);
+    return rc;
+}
+
+int readpoint_open(struct session *leader, const struct relation *relation, struct readpoint **out,
+                   struct error *error)
+{
+    struct kept_readpoint *r = calloc(1, sizeof *r);
+    if (r == NULL)
+        return out_of_memory(error);
+    r->public.leader = leader;
+    int rc = -ESTALE;
+    for (int i = 0; i < ATTEMPTS && rc == -ESTALE; i++) {
+        rc = attempt(r, relation, error);
+        if (rc != 0)
+            empty(r);
+    }
+    if (rc == -ESTALE)
+        error_set(error, rc, "\"%s\".\"%s\" was rewritten or renamed again and again while its read began: try again",
+                  relation->schema, relation->name);
+    if (rc != 0) {
+        free(r);
+        return rc;
+    }
+    *out = &r->public;
+    return 0;
+}
+
+void readpoint_close(struct readpoint *readpoint)
+{
+    if (readpoint == NULL)
+        return;
+    roll_back(session_connection(readpoint->leader));
+    empty(kept(readpoint));
+    free(readpoint);
+}
+
+/* ---- joining ---- */
+
+int readpoint_join(struct readpoint *readpoint, struct session *worker, struct error *error)
+{
+    struct connection *connection = session_connection(worker);
+    struct kept_readpoint *r = kept(readpoint);
+    struct buffer sql = {0};
+    int rc = buffer_printf(&sql, BEGIN_READING "SET TRANSACTION SNAPSHOT '%s';", readpoint->snapshot);
+    /* Behind a queued ACCESS EXCLUSIVE a worker would wait for the one who waits for the leader, who waits for the worker. */
+    if (rc == 0)
+        rc = r->lock[0] != '\0' ? buffer_printf(&sql, "%s NOWAIT", r->lock)
+                                : buffer_printf(&sql, "SET LOCAL lock_timeout = '100ms';%s;SET LOCAL lock_timeout = 0", r->probe);
+    if (rc == 0)
+        rc = buffer_append_byte(&sql, '\0');
+    rc = rc == 0 ? connection_run(connection, (const char *)sql.data, NULL, error) : out_of_memory(error);
+    buffer_clear(&sql);
+    if (rc != 0)
+        roll_back(connection);
+    return rc;
+}
+
+void readpoint_leave(struct readpoint *readpoint, struct session *worker)
+{
+    (void)readpoint;
+    roll_back(session_connection(worker));
+}
+
+/* ---- reading ---- */
+
+/* Runs `run` so that an error of it leaves the transaction as it was. Undone in any case: settings go back, too. */
+struct guarded {
+    struct connection *connection;
+    const char *before; /* settings for the statement */
+};
+
+static int guard(const struct guarded *guarded, struct error *error)
+{
+    char sql[192];
+    snprintf(sql, sizeof sql, "SAVEPOINT pgvecfs;%s", guarded->before);
+    return connection_run(guarded->connection, sql, NULL, error);
+}
+
+static int unguard(const struct guarded *guarded, struct error *error)
+{
+    if (!connection_usable(guarded->connection))
+        return error_set(error, -ENOTCONN, "the connection to the server was lost");
+    return connection_run(guarded->connection,
+                          "ROLLBACK TO SAVEPOINT pgvecfs; RELEASE SAVEPOINT pgvecfs", NULL, error);
+}
+
+int readpoint_fingerprint(struct readpoint *readpoint, uint64_t *rows, uint64_t *sum,
+                          struct error *error)
+{
+    struct guarded guarded = {session_connection(readpoint->leader), ""};
+    uint64_t all_rows = 0, all_sum = 0;
+    int rc = guard(&guarded, error);
+    if (rc != 0)
+        return rc;
+    for (size_t i = 0; i < readpoint->source_count && rc == 0; i++) {
+        struct buffer sql = {0};
+        PGresult *row = NULL;
+        if (!readpoint->sources[i].by_ctid)
+            rc = error_set(error, -EINVAL, "rows of a stream have no identity");
+        else if (buffer_printf(&sql,
+                               "SELECT count(*), mod(mod(coalesce(sum(hashtidextended(ctid, xmin::pg_catalog.text::int8)), 0),"
+                               " 18446744073709551616) + 18446744073709551616, 18446744073709551616) FROM %s",
+                               readpoint->sources[i].from) != 0 ||
+                 buffer_append_byte(&sql, '\0') != 0)
+            rc = out_of_memory(error);
+        else
+            rc = connection_run(guarded.connection, (const char *)sql.data, &row, error);
+        if (rc == 0) {
+            all_rows += strtoull(PQgetvalue(row, 0, 0), NULL, 10);
+            all_sum += strtoull(PQgetvalue(row, 0, 1), NULL, 10);
+        }
+        PQclear(row);
+        buffer_clear(&sql);
+    }
+    int after = unguard(&guarded, rc == 0 ? error : NULL);
+    rc = rc == 0 ? after : rc;
+    if (rc == 0) {
+        *rows = all_rows;
+        *sum = all_sum;
+    }
+    return rc;
+}
+
+/* The statement in the database's own encoding: there text comes as the database's own bytes, so the statement has to be sent in
+ * it, too. No server's encoding has bytes inside a character that would look like ASCII. */
+static int convert(struct connection *connection, struct buffer *sql, struct error *error)
+{
+    const char *parameters[] = {(const char *)sql->data};
+    PGresult *row = NULL;
+    int rc = connection_ask(connection, "SELECT convert_to($1, getdatabaseencoding())", 1, parameters,
+                            &row, error);
+    if (rc != 0)
+        return rc;
+    size_t size = 0;
+    unsigned char *bytes = PQunescapeBytea((const unsigned char *)PQgetvalue(row, 0, 0), &size);
+    PQclear(row);
+    sql->size = 0;
+    rc = bytes == NULL ? -ENOMEM : buffer_append(sql, bytes, size);
+    if (rc == 0)
+        rc = buffer_append_byte(sql, '\0');
+    PQfreemem(bytes);
+    return rc == 0 ? 0 : out_of_memory(error);
+}
+
+static int put_copy(struct buffer *sql, const struct schema *schema, const struct source *source,
+                    const struct ctid_range *range, bool utf8)
+{
+    int rc = buffer_append_text(sql, "COPY (");
+    if (rc == 0)
+        rc = selection_put(sql, schema, source, range, utf8);
+    if (rc == 0)
+        rc = buffer_append_text(sql, ") TO STDOUT (FORMAT binary)");
+    return rc == 0 ? buffer_append_byte(sql, '\0') : rc;
+}
+
+static int build_error(int rc, struct error *error)
+{
+    if (rc == -EOVERFLOW)
+        return error_set(error, rc, "more columns than a SELECT may have");
+    return out_of_memory(error);
+}
+
+int readpoint_copy(struct readpoint *readpoint, struct session *session, const struct schema *schema,
+                   const struct source *source, const struct ctid_range *range, copy_sink *sink,
+                   void *context, struct error *error)
+{
+    /* A table's rows come in the order of the heap, as COPY t gives them, never in that of an index. */
+    bool view = readpoint->relation.kind == RELATION_VIEW;
+    char before[128];
+    snprintf(before, sizeof before, "%s", view ? "" : "SET LOCAL enable_indexonlyscan = off;");
+    struct guarded guarded = {session_connection(session), before};
+    bool utf8 = connection_is_utf8(guarded.connection);
+    bool ascii = strcmp(connection_encoding(guarded.connection), "SQL_ASCII") == 0;
+    struct buffer sql = {0};
+    int rc = put_copy(&sql, schema, source, range, utf8);
+    if (rc != 0) {
+        rc = build_error(rc, error);
+    } else if (!utf8 && !ascii) {
+        size_t n = strlen(before);
+        snprintf(before + n, sizeof before - n, "SET LOCAL client_encoding = '%s'",
+                 connection_encoding(guarded.connection));
+        rc = convert(guarded.connection, &sql, error);
+    }
+    if (rc == 0)
+        rc = guard(&guarded, error);
+    if (rc == 0) {
+        rc = connection_copy(guarded.connection, (const char *)sql.data, sink, context, error);
+        int after = unguard(&guarded, rc == 0 ? error : NULL);
+        rc = rc == 0 ? after : rc;
+    }
+    buffer_clear(&sql);
+    return rc;
+}
+
+int readpoint_try(struct readpoint *readpoint, const struct schema *schema, struct error *error)
+{
+    struct guarded guarded = {session_connection(readpoint->leader), ""};
+    if (readpoint->source_count == 0)
+        return 0;
+    struct buffer sql = {0};
+    int rc = buffer_append_text(&sql, "EXPLAIN (COSTS OFF) ");
+    if (rc == 0)
+        rc = selection_put(&sql, schema, &readpoint->sources[0], NULL,
+                           connection_is_utf8(guarded.connection));
+    if (rc == 0)
+        rc = buffer_append_byte(&sql, '\0');
+    rc = rc == 0 ? guard(&guarded, error) : build_error(rc, error);
+    if (rc == 0) {
+        rc = connection_run(guarded.connection, (const char *)sql.data, NULL, error);
+        int after = unguard(&guarded, rc == 0 ? error : NULL);
+        rc = rc == 0 ? after : rc;
+    }
+    buffer_clear(&sql);
+    return rc;
+}

@@ -1,0 +1,238 @@
+#include "pgclient/server.h"
+
+#include "codec/buffer.h"
+
+#include <errno.h>
+#include <libpq-fe.h>
+#include <stdlib.h>
+
+struct server {
+    char **keywords, **values; /* NULL-terminated */
+    size_t count;
+    char *name;
+    bool has_password;
+};
+
+static int add(struct server *server, const char *keyword, const char *value)
+{
+    size_t n = server->count;
+    server->keywords[n] = strdup(keyword);
+    server->values[n] = strdup(value);
+    if (server->keywords[n] == NULL || server->values[n] == NULL)
+        return -ENOMEM;
+    server->count++;
+    return 0;
+}
+
+static struct server *with_room(size_t parameters)
+{
+    struct server *server = calloc(1, sizeof *server);
+    if (server == NULL)
+        return NULL;
+    server->keywords = calloc(parameters + 1, sizeof *server->keywords);
+    server->values = calloc(parameters + 1, sizeof *server->values);
+    if (server->keywords != NULL && server->values != NULL)
+        return server;
+    server_free(server);
+    return NULL;
+}
+
+static void wipe(char *text)
+{
+    if (text != NULL)
+        explicit_bzero(text, strlen(text));
+}
+
+/* PQconninfoFree leaves passwords behind in the heap. */
+static void options_free(PQconninfoOption *options)
+{
+    for (PQconninfoOption *o = options; o != NULL && o->keyword != NULL; o++)
+        wipe(o->val);
+    PQconninfoFree(options);
+}
+
+static const char *option_value(const PQconninfoOption *options, const char *keyword)
+{
+    for (const PQconninfoOption *o = options; o != NULL && o->keyword != NULL; o++)
+        if (strcmp(o->keyword, keyword) == 0 && o->val != NULL && o->val[0] != '\0')
+            return o->val;
+    return NULL;
+}
+
+/* What libpq would take for each parameter, environment, service file and defaults included. Only an attempt to connect
+ * reads the service that a string names, so one is made that fails at once: a socket in a directory that cannot be. */
+static PQconninfoOption *effective_options(const struct server *server)
+{
+    size_t n = 0;
+    const char **keywords = calloc(server->count + 3, sizeof *keywords);
+    const char **values = calloc(server->count + 3, sizeof *values);
+    PQconninfoOption *options = NULL;
+    if (keywords != NULL && values != NULL) {
+        for (size_t i = 0; i < server->count; i++) {
+            if (strcmp(server->keywords[i], "host") == 0 ||
+                strcmp(server->keywords[i], "hostaddr") == 0)
+                continue;
+            keywords[n] = server->keywords[i];
+            values[n++] = server->values[i];
+        }
+        keywords[n] = "host";
+        values[n] = "/dev/null/none";
+        PGconn *pg = PQconnectStartParams(keywords, values, 0);
+        options = PQconninfo(pg);
+        PQfinish(pg);
+    }
+    free(keywords);
+    free(values);
+    return options;
+}
+
+static int append_named(struct buffer *name, const char *keyword, const char *value)
+{
+    if (value == NULL)
+        return 0;
+    int rc = buffer_printf(name, "%s%s='", name->size > 0 ? " " : "", keyword);
+    for (const char *c = value; *c != '\0' && rc == 0; c++) {
+        if (*c == '\'' || *c == '\\')
+            rc = buffer_append_byte(name, '\\');
+        if (rc == 0)
+            rc = buffer_append_byte(name, (uint8_t)((unsigned char)*c < ' ' ? '?' : *c));
+    }
+    return rc == 0 ? buffer_append_byte(name, '\'') : rc;
+}
+
+/* A dbname may itself be a connection string for PQconnectdb, but not here: expand_dbname is never asked for. */
+static int name_it(struct server *server, const PQconninfoOption *given,
+                   const PQconninfoOption *effective)
+{
+    static const char *const shown[] = {"service", "host", "hostaddr", "port", "dbname", "user"};
+    struct buffer name = {0};
+    int rc = 0;
+    for (size_t i = 0; i < sizeof shown / sizeof *shown && rc == 0; i++) {
+        const char *value = option_value(given, shown[i]);
+        bool faked = strncmp(shown[i], "host", 4) == 0;
+        if (value == NULL && !faked)
+            value = option_value(effective, shown[i]);
+        if (value == NULL && faked && getenv(i == 1 ? "PGHOST" : "PGHOSTADDR") != NULL)
+            value = getenv(i == 1 ? "PGHOST" : "PGHOSTADDR");
+        rc = append_named(&name, shown[i], value);
+    }
+    if (rc == 0)
+        rc = buffer_append_byte(&name, '\0');
+    if (rc != 0)
+        buffer_clear(&name);
+    server->name = (char *)name.data;
+    return rc;
+}
+
+static int fill(struct server *server, const PQconninfoOption *given)
+{
+    int rc = 0;
+    for (const PQconninfoOption *o = given; o->keyword != NULL && rc == 0; o++)
+        if (o->val != NULL && strcmp(o->keyword, "client_encoding") != 0)
+            rc = add(server, o->keyword, o->val);
+    return rc;
+}
+
+/* A server that has gone away without a word is noticed within a minute. */
+static int add_defaults(struct server *server, const PQconninfoOption *effective)
+{
+    static const char *const defaults[][2] = {
+        {"connect_timeout", "10"},     {"keepalives_idle", "30"},
+        {"keepalives_interval", "10"}, {"keepalives_count", "3"},
+        {"tcp_user_timeout", "60000"},
+    };
+    int rc = 0;
+    for (size_t i = 0; i < sizeof defaults / sizeof *defaults && rc == 0; i++) {
+        /* libpq itself says tcp_user_timeout 0 where nothing is given; whoever wants none gives a large one. */
+        const char *value = option_value(effective, defaults[i][0]);
+        if (value == NULL || strcmp(value, "0") == 0)
+            rc = add(server, defaults[i][0], defaults[i][1]);
+    }
+    if (rc == 0)
+        rc = add(server, "fallback_application_name", "pgvecfs");
+    return rc == 0 ? add(server, "client_encoding", "UTF8") : rc;
+}
+
+int server_parse(const char *conninfo, struct server **out, struct error *error)
+{
+    PQconninfoOption *given = PQconninfoParse(conninfo, NULL);
+    if (given == NULL)
+        return error_set(error, -EINVAL,
+                         "not a connection string: give a libpq URI (postgresql://user@host/database) or "
+                         "keyword=value pairs (host=… dbname=… user=…), a value with spaces in single quotes");
+    size_t most = 8;
+    for (const PQconninfoOption *o = given; o->keyword != NULL; o++)
+        most++;
+    PQconninfoOption *effective = NULL;
+    struct server *server = with_room(most);
+    int rc = server == NULL ? -ENOMEM : fill(server, given);
+    if (rc == 0) {
+        effective = effective_options(server);
+        server->has_password = option_value(given, "password") != NULL;
+        rc = name_it(server, given, effective);
+    }
+    if (rc == 0)
+        rc = add_defaults(server, effective);
+    options_free(given);
+    options_free(effective);
+    if (rc != 0) {
+        server_free(server);
+        return error_set(error, rc, "out of memory");
+    }
+    *out = server;
+    return 0;
+}
+
+bool server_has_password(const struct server *server)
+{
+    return server->has_password;
+}
+
+const char *server_name(const struct server *server)
+{
+    return server->name;
+}
+
+const char *const *server_keywords(const struct server *server)
+{
+    return (const char *const *)server->keywords;
+}
+
+const char *const *server_values(const struct server *server)
+{
+    return (const char *const *)server->values;
+}
+
+int server_copy(const struct server *server, struct server **out)
+{
+    struct server *copy = with_room(server->count);
+    int rc = copy == NULL ? -ENOMEM : 0;
+    for (size_t i = 0; i < server->count && rc == 0; i++)
+        rc = add(copy, server->keywords[i], server->values[i]);
+    if (rc == 0) {
+        copy->has_password = server->has_password;
+        copy->name = strdup(server->name);
+        rc = copy->name == NULL ? -ENOMEM : 0;
+    }
+    if (rc != 0)
+        server_free(copy);
+    else
+        *out = copy;
+    return rc;
+}
+
+void server_free(struct server *server)
+{
+    if (server == NULL)
+        return;
+    for (size_t i = 0; server->keywords != NULL && server->keywords[i] != NULL; i++)
+        free(server->keywords[i]);
+    for (size_t i = 0; server->values != NULL && server->values[i] != NULL; i++) {
+        wipe(server->values[i]);
+        free(server->values[i]);
+    }
+    free(server->keywords);
+    free(server->values);
+    free(server->name);
+    free(server);
+}

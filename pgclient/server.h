@@ -1,0 +1,34 @@
+/* Where the database is: a parsed connection string. Holds the password; prints it never.
+ *
+ * Lifetime: server_parse, server_free (which wipes it). Threads: read by all.
+ */
+#ifndef PGCLIENT_SERVER_H
+#define PGCLIENT_SERVER_H
+
+#include "codec/error.h"
+
+#include <stdbool.h>
+
+struct server;
+
+/* `conninfo` is a libpq keyword string or URI, or "" for the PG* environment, service and passfile.
+ * -EINVAL: not a connection string (the error repeats no part of it that may be a password). */
+MUST_CHECK int server_parse(const char *conninfo, struct server **out, struct error *error);
+
+/* Whether the string itself holds a password: then the user is told where passwords belong. */
+bool server_has_password(const struct server *server);
+
+/* For the log and the mount table: host, port, database, user, as `keyword='value'…` without any secret. */
+const char *server_name(const struct server *server);
+
+/* For pgclient/ alone: the parameters as libpq's PQconnectdbParams takes them, our defaults and the password included:
+ * two arrays that end with NULL. */
+const char *const *server_keywords(const struct server *server);
+const char *const *server_values(const struct server *server);
+
+/* A second one, for whoever cannot say how long he needs it. */
+MUST_CHECK int server_copy(const struct server *server, struct server **out);
+
+void server_free(struct server *server);
+
+#endif

@@ -1,0 +1,177 @@
+# shellcheck shell=bash
+# What the end-to-end tests share: a private server, a mount and a cache for each bats file.
+#
+#   load helper
+#   setup_file()    { server_start; psql -X -q -c "CREATE TABLE …"; mount_start; }
+#   teardown_file() { teardown_all; }
+#
+# Everything a file makes is under build/e2e/NAME, NAME being the file's own without .bats. With
+# E2E_KEEP=1 in the environment teardown_all ends the mounts and servers, but leaves the files.
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+: "${E2E_NAME:=$(basename "${BATS_TEST_FILENAME:-none}" .bats)}"
+E2E=$ROOT/build/e2e/$E2E_NAME
+: "${MNT:=$E2E/mnt}"
+: "${CACHE:=$E2E/cache}"
+: "${PGVECFS:=$ROOT/build/pgvecfs}" # another build of it can be tested: PGVECFS=build/asan/pgvecfs
+export E2E_NAME MNT CACHE PGVECFS
+
+# Starts the server with database "test", and points psql to it. Options as of private-pg start.
+server_start() {
+    teardown_all || return # what an interrupted run left
+    mkdir -p "$E2E" || return
+    "$ROOT/scripts/private-pg" start "$E2E/pg" "$@" || return
+    server_env || return
+    PGDATABASE=postgres psql -X -q -v ON_ERROR_STOP=1 -c 'CREATE DATABASE test' &&
+        psql -X -q -v ON_ERROR_STOP=1 -c 'CREATE EXTENSION vector'
+}
+
+# Exports PGHOST PGPORT PGUSER PGDATABASE for the server that runs in build/e2e/NAME/pg.
+server_env() {
+    local lines
+    lines=$("$ROOT/scripts/private-pg" env "$E2E/pg") || return
+    eval "$lines"
+    export PGDATABASE=test
+}
+
+server_stop() { "$ROOT/scripts/private-pg" stop "$E2E/pg"; }
+
+# Mounts database $PGDATABASE at $MNT, as a user would; the arguments are options of pgvecfs.
+# A second mount beside the first: MNT=$E2E/mnt2 CACHE=$E2E/cache2 mount_start; the same for mount_stop.
+mount_start() {
+    mkdir -p "$MNT" "$CACHE" || return
+    (
+        # bats waits until nobody has its descriptors open any more, so the daemon must not get them.
+        for fd in /proc/self/fd/*; do
+            fd=${fd##*/}
+            if [ "$fd" -gt 2 ] && [ "$fd" -lt 255 ]; then eval "exec $fd>&-"; fi
+        done
+        exec "$PGVECFS" -o cache_dir="$CACHE" "$@" \
+            "host=$PGHOST port=$PGPORT user=$PGUSER dbname=$PGDATABASE" "$MNT"
+    ) </dev/null || return
+    daemon_pid >"$E2E/$(basename "$MNT").pid"
+}
+
+# The pid of the daemon behind $MNT, as the mount itself says it.
+daemon_pid() {
+    timeout 10 sed -n 's/.*"pid" *: *\([0-9][0-9]*\).*/\1/p' "$MNT/.pgvecfs/status.json" 2>/dev/null | sed -n 1p
+}
+
+# Whether process $1 has ended; a zombie has, whoever is to reap it.
+process_gone() {
+    local state
+    state=$(sed -n 's/^State:[[:space:]]*\(.\).*/\1/p' "/proc/$1/status" 2>/dev/null) || true
+    [ -z "$state" ] || [ "$state" = Z ]
+}
+
+# Waits until process $1 has ended, at most $2 seconds.
+wait_gone() {
+    local tenths=$(($2 * 10))
+    until process_gone "$1"; do
+        [ $((tenths -= 1)) -ge 0 ] || return 1
+        sleep 0.1
+    done
+}
+
+# Unmounts $MNT, and waits until the daemon has ended: only then are its cache and sessions closed.
+mount_stop() {
+    local pid
+    pid=$(cat "$E2E/$(basename "$MNT").pid" 2>/dev/null) || true
+    fusermount3 -u "$MNT" || return
+    [ -n "$pid" ] || return 0
+    wait_gone "$pid" 10 || { echo "the daemon (pid $pid) still runs 10 s after unmounting" >&2; return 1; }
+    rm -f "$E2E/$(basename "$MNT").pid"
+}
+
+# The mounts under build/e2e/NAME, innermost first. mountinfo writes a space as \040.
+mounts_below() {
+    local path
+    while read -r _ _ _ _ path _; do
+        path=$(printf '%b' "${path//\\/\\0}")
+        [[ $path == "$E2E"/* ]] && printf '%s\n' "$path"
+    done </proc/self/mountinfo | sort -r
+}
+
+# Ends and removes all that this file's tests, or an interrupted run of them, have left.
+teardown_all() {
+    local path pid file
+    while read -r path; do fusermount3 -uz "$path" || umount -l "$path" || true; done < <(mounts_below)
+    for file in "$E2E"/*.pid; do
+        pid=$(cat "$file" 2>/dev/null) || true
+        [ -n "$pid" ] || continue
+        # The number may by now be another process: ours has the folder on its command line.
+        for signal in none TERM KILL; do
+            grep -qF -- "$E2E" "/proc/$pid/cmdline" 2>/dev/null || break
+            [ $signal = none ] || kill -s $signal "$pid" 2>/dev/null || true
+            if wait_gone "$pid" 5; then break; fi
+        done
+    done
+    for path in "$E2E"/pg*/; do
+        if [ -e "$path/port" ]; then "$ROOT/scripts/private-pg" stop "$path" || true; fi
+    done
+    [ -n "${E2E_KEEP:-}" ] || rm -rf --one-file-system -- "$E2E"
+}
+
+# ---- what a file of the mount must hold, by the server's own word -----------------------------
+
+# psql under the session settings that pgvecfs pins; synchronised scans and parallel plans would
+# change the order of rows.
+psql_pinned() {
+    PGOPTIONS="-c search_path= -c DateStyle=ISO -c IntervalStyle=postgres -c extra_float_digits=1 \
+-c bytea_output=hex -c TimeZone=UTC -c synchronize_seqscans=off -c max_parallel_workers_per_gather=0" \
+        psql -X -q -At -v ON_ERROR_STOP=1 "$@"
+}
+
+# What to COPY for relation $1 (schema-qualified, quoted as SQL wants it): a table by its name, which
+# leaves generated columns out; the others only go as a query.
+copy_source() {
+    local kind
+    kind=$(psql_pinned -c "SELECT relkind FROM pg_catalog.pg_class WHERE oid = '${1//\'/\'\'}'::regclass") || return
+    case $kind in
+        r) printf '%s' "$1" ;;
+        *) printf '(SELECT * FROM %s)' "$1" ;;
+    esac
+}
+
+reference_csv() {
+    local source
+    source=$(copy_source "$1") && psql_pinned -c "COPY $source TO STDOUT (FORMAT csv, HEADER)"
+}
+
+reference_bin() {
+    local source
+    source=$(copy_source "$1") && psql_pinned -c "COPY $source TO STDOUT (FORMAT binary)"
+}
+
+# row_to_json of every row, vector and halfvec columns as JSON arrays.
+reference_jsonl() {
+    local columns
+    columns=$(psql_pinned -c "
+        SELECT string_agg(CASE WHEN t.typname IN ('vector', 'halfvec')
+                               THEN format('%1\$I::text::json AS %1\$I', a.attname)
+                               ELSE quote_ident(a.attname) END, ', ' ORDER BY a.attnum)
+        FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
+        WHERE a.attrelid = '${1//\'/\'\'}'::regclass AND a.attnum > 0 AND NOT a.attisdropped") || return
+    psql_pinned -c "SELECT row_to_json(r) FROM (SELECT $columns FROM $1) r"
+}
+
+# Fails, showing the first difference, unless the two files have the same bytes.
+assert_same_bytes() {
+    local at
+    if cmp -s -- "$1" "$2"; then return 0; fi
+    {
+        echo "not the same bytes:"
+        echo "  $1: $(wc -c <"$1") bytes"
+        echo "  $2: $(wc -c <"$2") bytes"
+        at=$(LC_ALL=C cmp -- "$1" "$2" 2>/dev/null | sed -n 's/.* byte \([0-9]*\),.*/\1/p')
+        # No difference within the shorter one: it ends where the other goes on.
+        [ -n "$at" ] || at=$(($(stat -c %s -- "$1" "$2" | sort -n | sed -n 1p) + 1))
+        echo "first difference at offset $((at - 1)); from 16 bytes before it:"
+        at=$((at > 17 ? at - 17 : 0))
+        for file in "$1" "$2"; do
+            echo "  $file"
+            od -A d -t x1z -j "$at" -N 64 -- "$file" 2>/dev/null | sed 's/^/    /'
+        done
+    } >&2
+    return 1
+}

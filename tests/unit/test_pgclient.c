@@ -1,0 +1,607 @@
+/* Sessions, the catalog and the DDL, against a real server. */
+#include "tests/unit/test_pgclient.h"
+
+#include "pgclient/ddl.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <time.h>
+
+static int64_t now_ms(void)
+{
+    struct timespec at;
+    clock_gettime(CLOCK_MONOTONIC, &at);
+    return (int64_t)at.tv_sec * 1000 + at.tv_nsec / 1000000;
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    test_find_server();
+    test_new_database("pgc", "");
+    return 0;
+}
+
+/* ---- server ---- */
+
+static void strings_are_parsed_and_secrets_kept(void **state)
+{
+    (void)state;
+    struct server *server = test_server("host=h port=7 dbname='a b' user=u password='se cret' sslpassword=hidden");
+    assert_true(server_has_password(server));
+    assert_string_equal(server_name(server), "host='h' port='7' dbname='a b' user='u'");
+    server_free(server);
+
+    server = test_server("postgresql://u:se%20cret@h:7/d?keepalives=1");
+    assert_true(server_has_password(server));
+    assert_string_equal(server_name(server), "host='h' port='7' dbname='d' user='u'");
+    server_free(server);
+
+    server = test_server("");
+    assert_false(server_has_password(server));
+    server_free(server);
+
+    static const char *const wrong[] = {"secret", "password=a secret", "nonsense=secret", "postgresql://secret:secret@[::1",
+                                        "password='secret"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        struct error error = {""};
+        assert_int_equal(server_parse(wrong[i], &server, &error), -EINVAL);
+        assert_null(strstr(error.text, "secret"));
+        assert_true(strlen(error.text) > 20);
+    }
+}
+
+/* ---- sessions ---- */
+
+static void pool_has_a_limit(void **state)
+{
+    (void)state;
+    struct test_pool pool = test_pool("pgc", "", 2);
+    struct session *a = test_take(&pool), *b = test_take(&pool), *c = NULL;
+    assert_int_equal(session_take(pool.pool, false, &c, NULL), -EAGAIN);
+    int pids[4];
+    assert_int_equal(session_pool_backends(pool.pool, pids, 4), 2);
+    session_give(a);
+    assert_int_equal(session_pool_backends(pool.pool, pids, 4), 1);
+    assert_int_equal(pids[0], connection_backend(session_connection(b)));
+    c = test_take(&pool);
+    session_give(b);
+    session_give(c);
+    test_pool_free(&pool);
+}
+
+struct waiter {
+    struct test_pool *pool;
+    int rc;
+    struct session *session;
+};
+
+static void *take_waiting(void *argument)
+{
+    struct waiter *waiter = argument;
+    waiter->rc = session_take(waiter->pool->pool, true, &waiter->session, NULL);
+    return NULL;
+}
+
+static void waiting_for_a_session_ends(void **state)
+{
+    (void)state;
+    struct test_pool pool = test_pool("pgc", "", 1);
+    struct session *held = test_take(&pool);
+    struct waiter waiter = {.pool = &pool};
+    pthread_t thread;
+    pthread_create(&thread, NULL, take_waiting, &waiter);
+    usleep(50000);
+    session_give(held);
+    pthread_join(thread, NULL);
+    assert_int_equal(waiter.rc, 0);
+
+    struct waiter second = {.pool = &pool};
+    pthread_create(&thread, NULL, take_waiting, &second);
+    usleep(50000);
+    session_pool_stop(pool.pool);
+    pthread_join(thread, NULL);
+    assert_int_equal(second.rc, -EINTR);
+    session_give(waiter.session);
+    test_pool_free(&pool);
+}
+
+static void given_back_in_any_state(void **state)
+{
+    (void)state;
+    struct test_pool pool = test_pool("pgc", "", 1);
+    struct session *session = test_take(&pool);
+    int backend = connection_backend(session_connection(session));
+    assert_int_equal(connection_run(session_connection(session), "BEGIN; SELECT 1/0", NULL, NULL), -EIO);
+    session_give(session);
+    session = test_take(&pool);
+    assert_int_equal(connection_backend(session_connection(session)), backend);
+    assert_false(connection_in_transaction(session_connection(session)));
+    session_give(session);
+    test_pool_free(&pool);
+}
+
+static void errors_have_the_servers_words(void **state)
+{
+    (void)state;
+    struct test_pool pool = test_pool("pgc", "", 1);
+    struct session *session = test_take(&pool);
+    struct error error = {""};
+    assert_int_equal(connection_run(session_connection(session), "SELECT * FROM nowhere", NULL, &error), -ENOENT);
+    assert_string_equal(error.text, "relation \"nowhere\" does not exist (SQLSTATE 42P01)");
+    assert_int_equal(connection_run(session_connection(session), "CREATE TABLE t ()", NULL, &error), -EIO);
+    assert_non_null(strstr(error.text, "read-only transaction"));
+    session_give(session);
+    test_pool_free(&pool);
+
+    pool = test_pool("no_such_database", "", 1);
+    assert_int_equal(session_take(pool.pool, true, &session, &error), -ENOTCONN);
+    assert_non_null(strstr(error.text, "no_such_database"));
+    test_pool_free(&pool);
+}
+
+static void *stop_soon(void *argument)
+{
+    usleep(100000);
+    session_stop(argument);
+    return NULL;
+}
+
+static int count_of(const char *sql)
+{
+    char *value = test_value("pgc", sql);
+    int n = atoi(value);
+    free(value);
+    return n;
+}
+
+static void stop_ends_a_blocked_lock(void **state)
+{
+    (void)state;
+    test_sql("pgc", "CREATE TABLE locked (a int)");
+    PGconn *holder = PQconnectdb("dbname=pgc");
+    PQclear(PQexec(holder, "BEGIN; LOCK TABLE locked"));
+    struct test_pool pool = test_pool("pgc", "", 1);
+    struct session *session = test_take(&pool);
+    int backend = connection_backend(session_connection(session));
+    pthread_t thread;
+    pthread_create(&thread, NULL, stop_soon, session);
+    int64_t start = now_ms();
+    struct error error = {""};
+    assert_int_equal(connection_run(session_connection(session), "BEGIN; LOCK TABLE public.locked IN ACCESS SHARE MODE", NULL, &error), -EINTR);
+    assert_true(now_ms() - start < 400);
+    pthread_join(thread, NULL);
+    session_give(session);
+    /* The server was asked to cancel: its backend waits no longer. */
+    char sql[128];
+    snprintf(sql, sizeof sql, "SELECT count(*) FROM pg_stat_activity WHERE pid = %d AND state = 'active'", backend);
+    int left = 1;
+    for (int i = 0; i < 50 && left > 0; i++, usleep(20000))
+        left = count_of(sql);
+    assert_int_equal(left, 0);
+    PQfinish(holder);
+    session = test_take(&pool);
+    session_give(session);
+    test_pool_free(&pool);
+}
+
+/* A server that takes connections and says nothing. */
+static void stop_ends_connecting(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/pgvecfs-test-XXXXXX", conninfo[128], command[256];
+    assert_non_null(mkdtemp(folder));
+    snprintf(command, sizeof command,
+             "python3 -c \"import socket,time; s=socket.socket(socket.AF_UNIX); s.bind('%s/.s.PGSQL.5432'); s.listen(); time.sleep(3)\" &",
+             folder);
+    assert_int_equal(system(command), 0);
+    usleep(500000);
+    snprintf(conninfo, sizeof conninfo, "host=%s port=5432", folder);
+    struct test_pool pool = test_pool("x", conninfo, 1);
+    struct waiter waiter = {.pool = &pool};
+    pthread_t thread;
+    pthread_create(&thread, NULL, take_waiting, &waiter);
+    usleep(200000);
+    int64_t start = now_ms();
+    session_pool_stop(pool.pool);
+    pthread_join(thread, NULL);
+    assert_int_equal(waiter.rc, -EINTR);
+    assert_true(now_ms() - start < 400);
+    test_pool_free(&pool);
+    sleep(3); /* the abandoned attempt ends with the server */
+    snprintf(command, sizeof command, "rm -r '%s'", folder);
+    assert_int_equal(system(command), 0);
+}
+
+struct kill_at {
+    int backend;
+    size_t rows;
+};
+
+static int kill_backend(void *context, const uint8_t *bytes, size_t size)
+{
+    struct kill_at *at = context;
+    (void)bytes, (void)size;
+    if (at->rows++ == 1000) {
+        char sql[96];
+        snprintf(sql, sizeof sql, "SELECT pg_terminate_backend(%d)", at->backend);
+        test_sql("pgc", sql);
+    }
+    return 0;
+}
+
+static void death_in_mid_copy_is_an_error(void **state)
+{
+    (void)state;
+    struct test_pool pool = test_pool("pgc", "", 1);
+    struct session *session = test_take(&pool);
+    struct kill_at at = {.backend = connection_backend(session_connection(session))};
+    struct error error = {""};
+    assert_int_equal(connection_copy(session_connection(session),
+                                     "COPY (SELECT repeat('x', 1000) FROM generate_series(1, 1000000)) TO STDOUT (FORMAT binary)",
+                                     kill_backend, &at, &error), -ENOTCONN);
+    assert_true(at.rows < 1000000);
+    assert_true(error.text[0] != '\0');
+    session_give(session);
+    session = test_take(&pool);
+    assert_int_equal(connection_run(session_connection(session), "SELECT 1", NULL, &error), 0);
+    session_give(session);
+    test_pool_free(&pool);
+}
+
+static int refuse_at(void *context, const uint8_t *bytes, size_t size)
+{
+    (void)bytes, (void)size;
+    return ++*(int *)context == 3 ? -ENOSPC : 0;
+}
+
+static void sink_ends_a_copy(void **state)
+{
+    (void)state;
+    struct test_pool pool = test_pool("pgc", "", 1);
+    struct session *session = test_take(&pool);
+    static const char *const statements[] = {
+        "COPY (SELECT generate_series(1, 100000000)) TO STDOUT (FORMAT binary)",
+        "COPY (SELECT generate_series(1, 3)) TO STDOUT (FORMAT binary)",
+        "COPY (SELECT CASE WHEN g < 5 THEN 1 ELSE 1 / (g - g) END FROM generate_series(1, 9) g) TO STDOUT (FORMAT binary)",
+    };
+    for (size_t i = 0; i < 3; i++) {
+        int rows = 0;
+        int64_t start = now_ms();
+        assert_int_equal(connection_copy(session_connection(session), statements[i], refuse_at, &rows, NULL), -ENOSPC);
+        assert_int_equal(rows, 3);
+        assert_true(now_ms() - start < 2000);
+        assert_true(connection_usable(session_connection(session)));
+        assert_int_equal(connection_run(session_connection(session), "SELECT 1", NULL, NULL), 0);
+    }
+    session_give(session);
+    test_pool_free(&pool);
+}
+
+static int count_rows(void *context, const uint8_t *bytes, size_t size)
+{
+    (void)bytes, (void)size;
+    ++*(int *)context;
+    return 0;
+}
+
+static void error_in_mid_copy_is_an_error(void **state)
+{
+    (void)state;
+    struct test_pool pool = test_pool("pgc", "", 1);
+    struct session *session = test_take(&pool);
+    struct error error = {""};
+    int rows = 0;
+    assert_int_equal(connection_copy(session_connection(session),
+                                     "COPY (SELECT 1 / (5000 - g) FROM generate_series(1, 9999) g) TO STDOUT (FORMAT binary)",
+                                     count_rows, &rows, &error), -EIO);
+    assert_string_equal(error.text, "division by zero (SQLSTATE 22012)");
+    assert_true(connection_usable(session_connection(session)));
+    session_give(session);
+    test_pool_free(&pool);
+}
+
+static void restart_is_recovered_from(void **state)
+{
+    (void)state;
+    struct test_pool pool = test_pool("pgc", "", 2);
+    struct session *idle = test_take(&pool), *busy = test_take(&pool);
+    session_give(idle);
+    test_script("restart");
+    struct error error = {""};
+    assert_int_equal(connection_run(session_connection(busy), "SELECT 1", NULL, &error), -ENOTCONN);
+    session_give(busy);
+    for (int i = 0; i < 2; i++) {
+        struct session *session = test_take(&pool);
+        assert_int_equal(connection_run(session_connection(session), "SELECT 1", NULL, &error), 0);
+        session_give(session);
+    }
+    test_pool_free(&pool);
+}
+
+static const char *const disturbing[] = {
+    "search_path = 'public'", "DateStyle = 'German'", "IntervalStyle = 'iso_8601'", "TimeZone = 'Asia/Tokyo'",
+    "extra_float_digits = -5", "bytea_output = 'escape'", "xmlbinary = 'hex'", "row_security = on",
+    "statement_timeout = '2s'", "lock_timeout = '1s'", "idle_in_transaction_session_timeout = '2s'",
+    "idle_session_timeout = '2s'", "synchronize_seqscans = on", "max_parallel_workers_per_gather = 8",
+    "jit = on", "default_transaction_read_only = off", "quote_all_identifiers = on", "client_encoding = 'LATIN1'",
+    "standard_conforming_strings = off", "array_nulls = off", "client_min_messages = 'debug5'",
+    "enable_seqscan = off", "force_parallel_mode = on", "exit_on_error = on", "transform_null_equals = on",
+    "default_transaction_isolation = 'serializable'", "default_transaction_deferrable = on",
+};
+
+static char *settings_of(const char *more)
+{
+    struct test_pool pool = test_pool("pgc", more, 1);
+    struct session *session = test_take(&pool);
+    PGresult *row = NULL;
+    struct error error = {""};
+    if (connection_run(session_connection(session),
+                       "SELECT string_agg(name || '=' || setting, E'\\n' ORDER BY name) FROM pg_catalog.pg_settings"
+                       " WHERE name NOT IN ('default_transaction_isolation', 'transaction_isolation', 'transaction_deferrable')",
+                       &row, &error) != 0)
+        fail_msg("%s", error.text);
+    char *settings = strdup(PQgetvalue(row, 0, 0));
+    PQclear(row);
+    session_give(session);
+    test_pool_free(&pool);
+    return settings;
+}
+
+static void settings_of_roles_and_databases_change_nothing(void **state)
+{
+    (void)state;
+    test_sql("postgres", "DROP ROLE IF EXISTS odd");
+    test_sql("postgres", "CREATE ROLE odd SUPERUSER LOGIN");
+    char *before = settings_of("user=odd");
+    for (size_t i = 0; i < sizeof disturbing / sizeof *disturbing; i++) {
+        char sql[256];
+        snprintf(sql, sizeof sql, i % 2 ? "ALTER ROLE odd SET %s" : "ALTER DATABASE pgc SET %s", disturbing[i]);
+        test_sql("postgres", sql);
+    }
+    char *after = settings_of("user=odd");
+    assert_string_equal(before, after);
+    free(before);
+    free(after);
+    test_sql("postgres", "ALTER DATABASE pgc RESET ALL");
+    test_sql("postgres", "DROP ROLE odd");
+}
+
+/* ---- catalog ---- */
+
+static void catalog_shows_what_the_role_may_read(void **state)
+{
+    (void)state;
+    test_new_database("pgc_catalog", "");
+    test_sql("postgres", "DROP ROLE IF EXISTS reader");
+    test_sql("postgres", "CREATE ROLE reader LOGIN");
+    test_sql("pgc_catalog",
+             "CREATE SCHEMA empty; GRANT USAGE ON SCHEMA empty TO reader; CREATE SCHEMA closed;"
+             "CREATE TABLE closed.t (a int); GRANT SELECT ON closed.t TO reader;"
+             "CREATE TABLE yes (a int); GRANT SELECT ON yes TO reader;"
+             "CREATE TABLE no (a int);"
+             "CREATE TABLE all_columns (a int, x int, b int); ALTER TABLE all_columns DROP x;"
+             "GRANT SELECT (a, b) ON all_columns TO reader;"
+             "CREATE TABLE some_columns (a int, b int); GRANT SELECT (a) ON some_columns TO reader;"
+             "CREATE TABLE parent (a int) PARTITION BY RANGE (a);"
+             "CREATE TABLE child PARTITION OF parent FOR VALUES FROM (0) TO (9); GRANT SELECT ON parent, child TO reader;"
+             "CREATE VIEW v AS SELECT 1 AS one; CREATE MATERIALIZED VIEW mv AS SELECT 1 AS one; GRANT SELECT ON v, mv TO reader;"
+             "CREATE TABLE \"odd \"\"na/me\"\"%\n.\u00fc\U0001F600\" (a int);"
+             "GRANT SELECT ON \"odd \"\"na/me\"\"%\n.\u00fc\U0001F600\" TO reader;"
+             "CREATE SEQUENCE seq; CREATE TYPE composite AS (a int); CREATE INDEX i ON yes (a)");
+    struct test_pool pool = test_pool("pgc_catalog", "user=reader", 1);
+    struct session *session = test_take(&pool);
+    struct catalog *catalog = test_catalog(session);
+    static const char *const expected[] = {"all_columns", "child", "mv", "odd \"na/me\"%\n.\u00fc\U0001F600", "parent", "v", "yes"};
+    assert_int_equal(catalog->relation_count, 7);
+    for (size_t i = 0; i < 7; i++)
+        assert_string_equal(catalog->relations[i].name, expected[i]);
+    assert_int_equal(catalog->schema_count, 2);
+    assert_string_equal(catalog->schemas[0], "empty");
+    assert_string_equal(catalog->schemas[1], "public");
+    const struct relation *child = test_find(catalog, "public", "child"), *parent = test_find(catalog, "public", "parent");
+    assert_int_equal(child->parent, parent->oid);
+    assert_int_equal(parent->parent, 0);
+    assert_int_equal(parent->kind, RELATION_PARTITIONED);
+    assert_int_equal(test_find(catalog, "public", "v")->kind, RELATION_VIEW);
+    assert_int_equal(test_find(catalog, "public", "mv")->kind, RELATION_MATVIEW);
+    assert_string_equal(catalog->role, "reader");
+    char *id = test_value("pgc_catalog", "SELECT system_identifier FROM pg_control_system()");
+    assert_int_equal(catalog->system_id, strtoull(id, NULL, 10));
+    assert_true(catalog->born > 1700000000);
+    free(id);
+    catalog_free(catalog);
+
+    char *only[] = {(char *)"empty", NULL};
+    struct catalog_scope scope = {.schemas = only};
+    assert_int_equal(catalog_read(session, &scope, &catalog, NULL), 0);
+    assert_int_equal(catalog->schema_count, 1);
+    assert_int_equal(catalog->relation_count, 0);
+    catalog_free(catalog);
+
+    scope = (struct catalog_scope){.system = true};
+    assert_int_equal(catalog_read(session, &scope, &catalog, NULL), 0);
+    assert_non_null(test_find(catalog, "pg_catalog", "pg_class"));
+    assert_non_null(test_find(catalog, "information_schema", "tables"));
+    assert_null(test_find(catalog, "pg_catalog", "pg_authid"));
+    for (size_t i = 0; i < catalog->schema_count; i++)
+        assert_true(strncmp(catalog->schemas[i], "pg_toast", 8) != 0);
+    catalog_free(catalog);
+
+    /* A role that may not ask for the system's identifier gets another, always the same. */
+    test_sql("pgc_catalog", "REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC");
+    catalog = test_catalog(session);
+    struct catalog *again = test_catalog(session);
+    assert_int_equal(catalog->system_id, again->system_id);
+    assert_int_not_equal(catalog->system_id, 0);
+    assert_int_equal(catalog->born, 0);
+    catalog_free(catalog);
+    catalog_free(again);
+    session_give(session);
+    test_pool_free(&pool);
+    test_new_database("pgc_catalog", "");
+    test_sql("postgres", "DROP ROLE reader");
+}
+
+static char *mark_of(struct session *session)
+{
+    char *mark = NULL;
+    struct error error = {""};
+    if (catalog_mark(session, &mark, &error) != 0)
+        fail_msg("%s", error.text);
+    return mark;
+}
+
+static void mark_changes_with_what_is_visible(void **state)
+{
+    (void)state;
+    test_sql("pgc", "CREATE TABLE marked (a int)");
+    struct test_pool pool = test_pool("pgc", "", 1);
+    struct session *session = test_take(&pool);
+    char *a = mark_of(session), *b = mark_of(session);
+    assert_string_equal(a, b);
+    test_sql("pgc", "INSERT INTO marked VALUES (1)");
+    char *c = mark_of(session);
+    assert_string_not_equal(b, c);
+    free(a), free(b), free(c);
+    session_give(session);
+    test_pool_free(&pool);
+}
+
+/* ---- DDL ---- */
+
+static char *ddl_of(struct test_pool *pool, const struct relation *relation)
+{
+    struct buffer out = {0};
+    struct error error = {""};
+    atomic_bool stop = false;
+    if (ddl_read(pool->server, relation, &stop, &out, &error) != 0)
+        fail_msg("%s", error.text);
+    assert_int_equal(buffer_append_byte(&out, 0), 0);
+    return (char *)out.data;
+}
+
+static void ddl_is_that_of_the_relation_alone(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"plain", "a\"b", "a*b?", "a.b", "a|(b)", "a$b^[x]{2}+\\d", "new\nline", "\u00fc %s 'q'",
+                                        "UPPER", "--table", "a,b", "tab\there"};
+    test_new_database("pgc_ddl", "");
+    test_sql("pgc_ddl", "CREATE EXTENSION vector; CREATE TABLE other (a int); CREATE TABLE axb (a int); CREATE TABLE aab (a int)");
+    PGconn *pg = PQconnectdb("dbname=pgc_ddl client_encoding=UTF8");
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char sql[512];
+        char *quoted = PQescapeIdentifier(pg, names[i], strlen(names[i]));
+        snprintf(sql, sizeof sql, "CREATE TABLE %s (mine%zu vector(3)[])", quoted, i);
+        PQclear(PQexec(pg, sql));
+        PQfreemem(quoted);
+    }
+    PQfinish(pg);
+    struct test_pool pool = test_pool("pgc_ddl", "", 1);
+    struct session *session = test_take(&pool);
+    struct catalog *catalog = test_catalog(session);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const struct relation *relation = test_find(catalog, "public", names[i]);
+        assert_non_null(relation);
+        char *ddl = ddl_of(&pool, relation), *again = ddl_of(&pool, relation), column[32];
+        assert_string_equal(ddl, again);
+        snprintf(column, sizeof column, "mine%zu public.vector(3)[]", i);
+        assert_non_null(strstr(ddl, column));
+        const char *table = strstr(ddl, "CREATE TABLE ");
+        assert_non_null(table);
+        assert_null(strstr(table + 1, "CREATE TABLE "));
+        const char *extension = strstr(ddl, "CREATE EXTENSION IF NOT EXISTS vector");
+        assert_true(extension != NULL && extension < table);
+        assert_null(strstr(ddl, "Dumped"));
+        assert_null(strstr(ddl, "restrict"));
+        free(ddl);
+        free(again);
+    }
+    catalog_free(catalog);
+    session_give(session);
+    test_pool_free(&pool);
+}
+
+static void ddl_keeps_lines_that_only_look_like_pg_dumps(void **state)
+{
+    (void)state;
+    test_sql("pgc_ddl", "CREATE VIEW tricky AS SELECT E'x\n\\\\unrestrict abc\n-- Dumped from x\n' AS a");
+    struct test_pool pool = test_pool("pgc_ddl", "", 1);
+    struct session *session = test_take(&pool);
+    struct catalog *catalog = test_catalog(session);
+    char *ddl = ddl_of(&pool, test_find(catalog, "public", "tricky"));
+    assert_non_null(strstr(ddl, "unrestrict abc\n-- Dumped from x\n"));
+    assert_null(strstr(ddl, "\n\\restrict"));
+    free(ddl);
+    catalog_free(catalog);
+    session_give(session);
+    test_pool_free(&pool);
+}
+
+static void *set_flag(void *argument)
+{
+    usleep(400000);
+    atomic_store((atomic_bool *)argument, true);
+    return NULL;
+}
+
+static void ddl_fails_in_words_and_stops(void **state)
+{
+    (void)state;
+    struct test_pool pool = test_pool("pgc_ddl", "", 1);
+    struct error error = {""};
+    struct buffer out = {0};
+    atomic_bool stop = false;
+    struct relation gone = {.oid = 1, .schema = "s", .name = "t"};
+    assert_int_equal(ddl_read(pool.server, &gone, &stop, &out, &error), -ENOENT);
+
+    struct session *session = test_take(&pool);
+    struct catalog *catalog = test_catalog(session);
+    PGconn *holder = PQconnectdb("dbname=pgc_ddl");
+    PQclear(PQexec(holder, "BEGIN; LOCK TABLE other"));
+    pthread_t thread;
+    pthread_create(&thread, NULL, set_flag, &stop);
+    int64_t start = now_ms();
+    assert_int_equal(ddl_read(pool.server, test_find(catalog, "public", "other"), &stop, &out, &error), -EINTR);
+    assert_true(now_ms() - start < 1500);
+    assert_int_equal(out.size, 0);
+    pthread_join(thread, NULL);
+    PQfinish(holder);
+
+    test_sql("postgres", "DROP ROLE IF EXISTS nobody_much");
+    test_sql("postgres", "CREATE ROLE nobody_much LOGIN");
+    struct test_pool poor = test_pool("pgc_ddl", "user=nobody_much", 1);
+    atomic_store(&stop, false);
+    assert_int_equal(ddl_read(poor.server, test_find(catalog, "public", "other"), &stop, &out, &error), -EIO);
+    assert_non_null(strstr(error.text, "permission denied"));
+    test_pool_free(&poor);
+    test_sql("postgres", "DROP ROLE nobody_much");
+    buffer_clear(&out);
+    catalog_free(catalog);
+    session_give(session);
+    test_pool_free(&pool);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(strings_are_parsed_and_secrets_kept),
+        cmocka_unit_test(pool_has_a_limit),
+        cmocka_unit_test(waiting_for_a_session_ends),
+        cmocka_unit_test(given_back_in_any_state),
+        cmocka_unit_test(errors_have_the_servers_words),
+        cmocka_unit_test(stop_ends_a_blocked_lock),
+        cmocka_unit_test(stop_ends_connecting),
+        cmocka_unit_test(death_in_mid_copy_is_an_error),
+        cmocka_unit_test(sink_ends_a_copy),
+        cmocka_unit_test(error_in_mid_copy_is_an_error),
+        cmocka_unit_test(restart_is_recovered_from),
+        cmocka_unit_test(settings_of_roles_and_databases_change_nothing),
+        cmocka_unit_test(catalog_shows_what_the_role_may_read),
+        cmocka_unit_test(mark_changes_with_what_is_visible),
+        cmocka_unit_test(ddl_is_that_of_the_relation_alone),
+        cmocka_unit_test(ddl_keeps_lines_that_only_look_like_pg_dumps),
+        cmocka_unit_test(ddl_fails_in_words_and_stops),
+    };
+    return cmocka_run_group_tests(tests, set_up, NULL);
+}

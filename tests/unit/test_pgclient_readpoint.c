@@ -1,0 +1,822 @@
+/* Read points, against a real server. */
+#include "tests/unit/test_pgclient.h"
+
+#include "codec/bytes.h"
+#include "codec/row_id.h"
+#include "pgclient/selection.h"
+
+#include <pthread.h>
+
+enum { ALL_PARTS = 1 << PART_BINARY | 1 << PART_TEXT | 1 << PART_JSON };
+
+static int set_up(void **state)
+{
+    (void)state;
+    test_find_server();
+    test_new_database("pgr", "");
+    test_sql("pgr", "CREATE EXTENSION vector");
+    return 0;
+}
+
+/* ---- a relation under test ---- */
+
+struct opened {
+    struct test_pool pool;
+    struct session *session;
+    struct catalog *catalog;
+    struct readpoint *readpoint;
+};
+
+static struct opened open_as(const char *database, const char *more, const char *table)
+{
+    struct opened o = {.pool = test_pool(database, more, 4)};
+    struct error error = {""};
+    o.session = test_take(&o.pool);
+    o.catalog = test_catalog(o.session);
+    const struct relation *relation = test_find(o.catalog, "public", table);
+    assert_non_null(relation);
+    if (readpoint_open(o.session, relation, &o.readpoint, &error) != 0)
+        fail_msg("%s", error.text);
+    schema_number(o.readpoint->schema, o.readpoint->with_binary, ALL_PARTS);
+    return o;
+}
+
+static struct opened open_table(const char *table)
+{
+    return open_as("pgr", "", table);
+}
+
+static void close_table(struct opened *o)
+{
+    readpoint_close(o->readpoint);
+    catalog_free(o->catalog);
+    session_give(o->session);
+    test_pool_free(&o->pool);
+}
+
+static int gather(void *context, const uint8_t *bytes, size_t size)
+{
+    return buffer_append(context, bytes, size);
+}
+
+/* Adds the COPY stream of all sources, checked for its header and trailer, without them. */
+static void copy_rows(struct opened *o, struct buffer *rows)
+{
+    struct error error = {""};
+    for (size_t i = 0; i < o->readpoint->source_count; i++) {
+        struct buffer stream = {0};
+        if (readpoint_copy(o->readpoint, o->session, o->readpoint->schema, &o->readpoint->sources[i], NULL,
+                           gather, &stream, &error) != 0)
+            fail_msg("%s", error.text);
+        assert_true(stream.size >= 21);
+        assert_memory_equal(stream.data, "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0", 19);
+        assert_memory_equal(stream.data + stream.size - 2, "\377\377", 2);
+        assert_int_equal(buffer_append(rows, stream.data + 19, stream.size - 21), 0);
+        buffer_clear(&stream);
+    }
+}
+
+/* Walks the rows of a stream. */
+struct field {
+    const uint8_t *bytes;
+    int32_t size; /* -1: NULL */
+};
+
+static int next_row(const uint8_t **at, const uint8_t *end, struct field *fields, int most)
+{
+    if (*at == end)
+        return -1;
+    int count = load_be16(*at);
+    *at += 2;
+    assert_true(count <= most);
+    for (int i = 0; i < count; i++) {
+        fields[i].size = (int32_t)load_be32(*at);
+        fields[i].bytes = *at + 4;
+        *at += 4 + (fields[i].size > 0 ? fields[i].size : 0);
+        assert_true(*at <= end);
+    }
+    return count;
+}
+
+/* Element `index` of an array field; "" of NULL with *null set. */
+static char *element(const struct field *array, int index, bool *null)
+{
+    const uint8_t *at = array->bytes;
+    assert_int_equal(load_be32(at), 1); /* dimensions */
+    int count = (int)load_be32(at + 12);
+    assert_true(index < count);
+    at += 20;
+    for (int i = 0;; i++) {
+        int32_t size = (int32_t)load_be32(at);
+        at += 4;
+        if (i == index) {
+            *null = size < 0;
+            return strndup((const char *)at, size < 0 ? 0 : (size_t)size);
+        }
+        at += size < 0 ? 0 : size;
+    }
+}
+
+static char *signature_of(const char *table)
+{
+    struct opened o = open_table(table);
+    char *signature = strdup(o.readpoint->key.signature);
+    close_table(&o);
+    return signature;
+}
+
+/* ---- columns ---- */
+
+static void columns_are_in_order_and_known(void **state)
+{
+    (void)state;
+    test_sql("pgr", "CREATE DOMAIN small AS int4 CHECK (VALUE < 100); CREATE DOMAIN smaller AS small;"
+                    "CREATE TYPE pair AS (a int, b text); CREATE TYPE bad AS (a int, b aclitem);"
+                    "CREATE TABLE cols (z int, gone int, a text, \"q\"\"\n%\" smaller, g int GENERATED ALWAYS AS (z + 1) STORED,"
+                    " v vector(2), p pair, b bad, ba bad[], ac aclitem, r int4range, m int4multirange, rc regclass)");
+    test_sql("pgr", "ALTER TABLE cols DROP gone");
+    struct opened o = open_table("cols");
+    struct schema *schema = o.readpoint->schema;
+    static const char *const names[] = {"z", "a", "q\"\n%", "g", "v", "p", "b", "ba", "ac", "r", "m", "rc"};
+    static const char *const types[] = {"integer", "text", "public.smaller", "integer", "public.vector(2)", "public.pair",
+                                        "public.bad", "public.bad[]", "aclitem", "int4range", "int4multirange", "regclass"};
+    static const bool binary[] = {true, true, true, true, true, true, false, false, false, true, true, true};
+    assert_int_equal(schema->column_count, 12);
+    for (int i = 0; i < 12; i++) {
+        assert_string_equal(schema->columns[i].name, names[i]);
+        assert_string_equal(schema->columns[i].type_name, types[i]);
+        assert_int_equal(o.readpoint->with_binary[i], binary[i]);
+        assert_int_equal(schema->columns[i].in_copy, i != 3);
+    }
+    assert_ptr_equal(schema->columns[0].type, type_find(NULL, "int4"));
+    assert_ptr_equal(schema->columns[2].type, type_find(NULL, "int4"));
+    assert_ptr_equal(schema->columns[4].type, type_find("vector", "vector"));
+    assert_null(schema->columns[5].type);
+    assert_true(schema->with_row_ids);
+    assert_false(o.readpoint->key.proves); /* aclitem, regclass */
+    assert_int_equal(o.readpoint->source_count, 1);
+    assert_string_equal(o.readpoint->sources[0].from, "ONLY \"public\".\"cols\"");
+    close_table(&o);
+}
+
+/* What the server renders for us is what psql would print, and row_to_json. */
+static void rendered_values_are_the_servers(void **state)
+{
+    (void)state;
+    test_sql("pgr", "CREATE EXTENSION hstore; CREATE TYPE colour AS ENUM ('red', 'green')");
+    test_sql("pgr",
+             "CREATE TABLE vals (id serial, b bool, n numeric, j json, jb jsonb, ia int[], r int4range, m money, x xml,"
+             " h hstore, c char(5), i inet, p pair, e colour, iv interval, ts timestamptz, f point, d date, by bytea, k bit(3), t time);"
+             "INSERT INTO vals VALUES (1, true, 'NaN', '{\"a\" : 1}', '{\"b\":null}', '{{1,NULL},{3,4}}', '[1,5)', 12.5, '<a/>',"
+             " 'a=>1', 'x', '10.0.0.0/8', ROW(NULL, NULL), 'red', '1 day 2 hours', '2020-01-01', '(1,2)', 'infinity', '\\x00ff', '101', '12:00'),"
+             " (2, NULL, NULL, 'null', 'null', '{}', 'empty', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL),"
+             " (3, false, 'Infinity', '[1, 2]', '\"x\"', NULL, NULL, -1, NULL, 'q=>NULL', '', '::1', ROW(1, 'a,\"b'), 'green', '-1 mon', 'infinity', NULL, '0044-03-15 BC', '', '000', '24:00');");
+    struct opened o = open_table("vals");
+    struct buffer rows = {0};
+    copy_rows(&o, &rows);
+    const uint8_t *at = rows.data;
+    struct field fields[64];
+    for (int row = 1; row <= 3; row++) {
+        int count = next_row(&at, rows.data + rows.size, fields, 64);
+        struct schema *schema = o.readpoint->schema;
+        assert_int_equal(count, 2 + schema->part_count[PART_BINARY] + 2);
+        for (int i = 0; i < schema->column_count; i++) {
+            if (schema->columns[i].type != NULL)
+                continue;
+            char sql[512];
+            for (int kind = PART_TEXT; kind <= PART_JSON; kind++) {
+                int first = schema->part_count[PART_BINARY] + (kind == PART_JSON ? schema->part_count[PART_TEXT] : 0);
+                bool null;
+                char *got = element(&fields[count - (kind == PART_TEXT ? 2 : 1)], schema->columns[i].part[kind] - first, &null);
+                snprintf(sql, sizeof sql, kind == PART_TEXT ? "SET DateStyle = ISO; SET TimeZone = 'UTC'; SELECT %s FROM vals WHERE id = %d"
+                                                            : "SET DateStyle = ISO; SET TimeZone = 'UTC'; SELECT row_to_json(v)->'%s' FROM vals v WHERE id = %d",
+                         schema->columns[i].name, row);
+                char *expected = test_value("pgr", sql);
+                /* JSON: NULL is absent there and null in row_to_json; the column's own json null stays a text. */
+                assert_string_equal(got, null && kind == PART_JSON ? "" : expected);
+                if (null && kind == PART_JSON)
+                    assert_string_equal(expected, "null");
+                free(expected);
+                free(got);
+            }
+        }
+    }
+    assert_ptr_equal(at, rows.data + rows.size);
+    buffer_clear(&rows);
+    close_table(&o);
+}
+
+static void null_composites_and_empty_ones_differ(void **state)
+{
+    (void)state;
+    test_sql("pgr", "CREATE TABLE composites (p pair); INSERT INTO composites VALUES (NULL), (ROW(NULL, NULL)), (ROW(1, NULL))");
+    struct opened o = open_table("composites");
+    struct buffer rows = {0};
+    copy_rows(&o, &rows);
+    const uint8_t *at = rows.data;
+    static const char *const texts[] = {"", "(,)", "(1,)"}, *const jsons[] = {"", "{\"a\":null,\"b\":null}", "{\"a\":1,\"b\":null}"};
+    for (int row = 0; row < 3; row++) {
+        struct field fields[8];
+        assert_int_equal(next_row(&at, rows.data + rows.size, fields, 8), 5);
+        bool null;
+        char *text = element(&fields[3], 0, &null);
+        assert_int_equal(null, row == 0);
+        assert_string_equal(text, texts[row]);
+        char *json = element(&fields[4], 0, &null);
+        assert_int_equal(null, row == 0);
+        assert_string_equal(json, jsons[row]);
+        free(text), free(json);
+    }
+    buffer_clear(&rows);
+    close_table(&o);
+}
+
+static void sixteen_hundred_columns_and_none(void **state)
+{
+    (void)state;
+    struct buffer sql = {0};
+    assert_int_equal(buffer_append_text(&sql, "CREATE TABLE wide ("), 0);
+    for (int i = 0; i < 1600; i++)
+        assert_int_equal(buffer_printf(&sql, "%sc%d bit", i ? "," : "", i), 0);
+    assert_int_equal(buffer_append(&sql, ")", 2), 0);
+    test_sql("pgr", (const char *)sql.data);
+    buffer_clear(&sql);
+    test_sql("pgr", "INSERT INTO wide DEFAULT VALUES; CREATE TABLE none (); INSERT INTO none DEFAULT VALUES; INSERT INTO none DEFAULT VALUES");
+    struct opened o = open_table("wide");
+    struct buffer rows = {0};
+    struct error error = {""};
+    if (readpoint_try(o.readpoint, o.readpoint->schema, &error) != 0)
+        fail_msg("%s", error.text);
+    copy_rows(&o, &rows);
+    static struct field fields[1700];
+    const uint8_t *at = rows.data;
+    int parts = o.readpoint->schema->part_count[PART_TEXT] > 0 ? 2 : 0;
+    assert_int_equal(next_row(&at, rows.data + rows.size, fields, 1700), 2 + 1600 + parts);
+    buffer_clear(&rows);
+    close_table(&o);
+
+    o = open_table("none");
+    copy_rows(&o, &rows);
+    assert_int_equal(rows.size, 2 * (2 + 4 + 6 + 4 + 4));
+    buffer_clear(&rows);
+    o.readpoint->schema->with_row_ids = false;
+    copy_rows(&o, &rows);
+    assert_int_equal(rows.size, 2 * 2);
+    buffer_clear(&rows);
+    close_table(&o);
+}
+
+/* ---- signature and fingerprint ---- */
+
+static void assert_signature(const char *table, const char *sql, bool changes)
+{
+    char *before = signature_of(table);
+    test_sql("pgr", sql);
+    char *after = signature_of(table);
+    if (changes == (strcmp(before, after) == 0))
+        fail_msg("%s: the signature %s", sql, changes ? "stays" : "changes");
+    free(before);
+    free(after);
+}
+
+static void signature_changes_with_the_catalog(void **state)
+{
+    (void)state;
+    test_sql("pgr", "CREATE TYPE mood AS ENUM ('a', 'b'); CREATE TYPE inner_type AS (m mood); CREATE DOMAIN moods AS inner_type[];"
+                    "CREATE TABLE signed (id int PRIMARY KEY, m moods); INSERT INTO signed VALUES (1, NULL), (2, NULL);"
+                    "CREATE TABLE signed_unlogged (id int)");
+    assert_signature("signed", "SELECT 1", false);
+    assert_signature("signed", "INSERT INTO signed VALUES (3, NULL)", false);
+    assert_signature("signed", "VACUUM signed", false);
+    assert_signature("signed", "VACUUM FREEZE signed", false);
+    assert_signature("signed", "ANALYZE signed", false);
+    assert_signature("signed", "CREATE INDEX ON signed (id)", false);
+    assert_signature("signed", "ALTER TABLE signed ADD extra int DEFAULT 5", true);
+    assert_signature("signed", "ALTER TABLE signed RENAME extra TO more", true);
+    assert_signature("signed", "ALTER TYPE mood RENAME VALUE 'a' TO 'z'", true);
+    assert_signature("signed", "ALTER TYPE mood ADD VALUE 'c'", true);
+    assert_signature("signed", "ALTER TYPE inner_type RENAME ATTRIBUTE m TO mm", true);
+    assert_signature("signed", "CLUSTER signed USING signed_pkey", true);
+    assert_signature("signed", "VACUUM FULL signed", true);
+    assert_signature("signed", "TRUNCATE signed", true);
+    assert_signature("signed", "ALTER TABLE signed DROP more", true);
+    assert_signature("signed_unlogged", "ALTER TABLE signed_unlogged SET UNLOGGED", true);
+    test_sql("pgr", "CREATE VIEW viewed AS SELECT 1 AS one");
+    assert_signature("viewed", "CREATE OR REPLACE VIEW viewed AS SELECT 2 AS one", true);
+    struct opened o = open_table("signed");
+    assert_true(o.readpoint->key.proves);
+    close_table(&o);
+    o = open_table("viewed");
+    assert_false(o.readpoint->key.proves);
+    close_table(&o);
+    assert_signature("signed", "ALTER DATABASE pgr SET lc_monetary = 'POSIX'", true);
+    test_sql("pgr", "ALTER DATABASE pgr RESET ALL");
+}
+
+static void fingerprint(const char *table, uint64_t *rows, uint64_t *sum)
+{
+    struct opened o = open_table(table);
+    struct error error = {""};
+    if (readpoint_fingerprint(o.readpoint, rows, sum, &error) != 0)
+        fail_msg("%s", error.text);
+    /* The same from what COPY delivers. */
+    struct buffer stream = {0};
+    copy_rows(&o, &stream);
+    uint64_t own_rows = 0, own_sum = 0;
+    struct field fields[16];
+    const uint8_t *at = stream.data;
+    while (next_row(&at, stream.data + stream.size, fields, 16) >= 0) {
+        own_rows++;
+        own_sum += row_id_hash(load_be32(fields[0].bytes), load_be16(fields[0].bytes + 4), load_be32(fields[1].bytes));
+    }
+    assert_int_equal(own_rows, *rows);
+    assert_true(own_sum == *sum);
+    buffer_clear(&stream);
+    close_table(&o);
+}
+
+static void fingerprint_changes_with_the_rows(void **state)
+{
+    (void)state;
+    test_sql("pgr", "CREATE TABLE fingers (id int, t text)");
+    uint64_t rows, sum, rows_before, sum_before;
+    fingerprint("fingers", &rows, &sum);
+    assert_int_equal(rows, 0);
+    assert_int_equal(sum, 0);
+    test_sql("pgr", "INSERT INTO fingers SELECT g, 'x' FROM generate_series(1, 5000) g");
+    fingerprint("fingers", &rows_before, &sum_before);
+    assert_int_equal(rows_before, 5000);
+    fingerprint("fingers", &rows, &sum);
+    assert_true(sum == sum_before);
+    test_sql("pgr", "VACUUM FREEZE fingers");
+    fingerprint("fingers", &rows, &sum);
+    assert_true(sum == sum_before);
+    test_sql("pgr", "UPDATE fingers SET t = 'y' WHERE id = 7");
+    fingerprint("fingers", &rows, &sum);
+    assert_int_equal(rows, 5000);
+    assert_true(sum != sum_before);
+    test_sql("pgr", "DELETE FROM fingers WHERE id = 8");
+    fingerprint("fingers", &rows, &sum);
+    assert_int_equal(rows, 4999);
+}
+
+static void row_id_hash_is_the_servers(void **state)
+{
+    (void)state;
+    struct test_pool pool = test_pool("pgr", "", 1);
+    struct session *session = test_take(&pool);
+    PGresult *rows = NULL;
+    struct error error = {""};
+    if (connection_run(session_connection(session),
+                       "SELECT b, o, x, hashtidextended(format('(%s,%s)', b, o)::tid, x)::text FROM"
+                       " (SELECT (random() * 4294967294)::int8 AS b, (random() * 65535)::int4 AS o, (random() * 4294967295)::int8 AS x"
+                       "  FROM generate_series(1, 50000)"
+                       "  UNION ALL SELECT b, o, x FROM unnest('{0,1,65535,65536,4294967294}'::int8[]) b,"
+                       "  unnest('{0,1,255,256,65535}'::int4[]) o, unnest('{0,1,2,3,65536,2147483648,4294967295}'::int8[]) x) AS t",
+                       &rows, &error) != 0)
+        fail_msg("%s", error.text);
+    for (int i = 0; i < PQntuples(rows); i++) {
+        uint64_t hash = row_id_hash((uint32_t)strtoul(PQgetvalue(rows, i, 0), NULL, 10), (uint16_t)atoi(PQgetvalue(rows, i, 1)),
+                                    (uint32_t)strtoul(PQgetvalue(rows, i, 2), NULL, 10));
+        assert_true(hash == (uint64_t)strtoll(PQgetvalue(rows, i, 3), NULL, 10));
+    }
+    assert_true(PQntuples(rows) > 50000);
+    PQclear(rows);
+    session_give(session);
+    test_pool_free(&pool);
+}
+
+/* ---- ranges and joining ---- */
+
+static void ranges_together_are_the_whole(void **state)
+{
+    (void)state;
+    test_sql("pgr", "CREATE TABLE ranged (id int, t text); INSERT INTO ranged SELECT g, repeat('x', 300) FROM generate_series(1, 2000) g;"
+                    "DELETE FROM ranged WHERE id % 3 = 0");
+    test_sql("pgr", "VACUUM ranged");
+    test_sql("pgr", "INSERT INTO ranged SELECT g, 'late' FROM generate_series(1, 50) g");
+    struct opened o = open_table("ranged");
+    struct source *source = &o.readpoint->sources[0];
+    assert_true(source->pages > 50);
+    struct buffer whole = {0}, parts = {0};
+    copy_rows(&o, &whole);
+    struct ctid cuts[] = {{0, 0}, {0, 5}, {1, 0}, {1, 65535}, {20, 3}, {source->pages, 0}, {UINT32_MAX, 0}};
+    struct session *worker = test_take(&o.pool);
+    struct error error = {""};
+    if (readpoint_join(o.readpoint, worker, &error) != 0)
+        fail_msg("%s", error.text);
+    test_sql("pgr", "INSERT INTO ranged VALUES (99999, 'after the snapshot')");
+    for (size_t i = 0; i + 1 < sizeof cuts / sizeof *cuts; i++) {
+        struct buffer stream = {0};
+        struct ctid_range range = {cuts[i], cuts[i + 1]};
+        assert_int_equal(readpoint_copy(o.readpoint, i % 2 ? worker : o.session, o.readpoint->schema, source, &range, gather,
+                                        &stream, &error), 0);
+        assert_int_equal(buffer_append(&parts, stream.data + 19, stream.size - 21), 0);
+        buffer_clear(&stream);
+    }
+    assert_int_equal(parts.size, whole.size);
+    assert_memory_equal(parts.data, whole.data, whole.size);
+    readpoint_leave(o.readpoint, worker);
+    session_give(worker);
+    buffer_clear(&whole);
+    buffer_clear(&parts);
+    close_table(&o);
+}
+
+static int refuse(void *context, const uint8_t *bytes, size_t size)
+{
+    (void)bytes, (void)size;
+    return ++*(int *)context == 3 ? -ENOSPC : 0;
+}
+
+static void failures_leave_the_snapshot(void **state)
+{
+    (void)state;
+    test_sql("pgr", "CREATE TABLE kept AS SELECT g AS id FROM generate_series(1, 100000) g;"
+                    "CREATE VIEW failing AS SELECT 1 / (50 - g) AS q FROM generate_series(1, 100) g");
+    struct opened o = open_table("kept");
+    int rows = 0;
+    struct error error = {""};
+    assert_int_equal(readpoint_copy(o.readpoint, o.session, o.readpoint->schema, &o.readpoint->sources[0], NULL, refuse, &rows, &error), -ENOSPC);
+    test_sql("pgr", "DELETE FROM kept");
+    uint64_t count, sum;
+    assert_int_equal(readpoint_fingerprint(o.readpoint, &count, &sum, &error), 0);
+    assert_int_equal(count, 100000);
+    close_table(&o);
+
+    o = open_table("failing");
+    struct buffer stream = {0};
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(readpoint_copy(o.readpoint, o.session, o.readpoint->schema, &o.readpoint->sources[0], NULL, gather, &stream, &error), -EIO);
+        assert_non_null(strstr(error.text, "division by zero"));
+    }
+    assert_int_equal(readpoint_fingerprint(o.readpoint, &count, &sum, &error), -EINVAL);
+    buffer_clear(&stream);
+    close_table(&o);
+}
+
+static void *lock_exclusively(void *argument)
+{
+    (void)argument;
+    PGconn *pg = PQconnectdb("dbname=pgr");
+    PQclear(PQexec(pg, "BEGIN; LOCK TABLE queued; SELECT pg_sleep(0)"));
+    PQfinish(pg);
+    return NULL;
+}
+
+static void joining_never_waits_behind_a_lock(void **state)
+{
+    (void)state;
+    test_sql("pgr", "CREATE TABLE queued (a int)");
+    struct opened o = open_table("queued");
+    pthread_t thread;
+    pthread_create(&thread, NULL, lock_exclusively, NULL);
+    usleep(300000);
+    struct session *worker = test_take(&o.pool);
+    assert_int_equal(readpoint_join(o.readpoint, worker, NULL), -EAGAIN);
+    session_give(worker);
+    close_table(&o);
+    pthread_join(thread, NULL);
+}
+
+/* ---- relations that change or go ---- */
+
+static void renamed_and_dropped_relations(void **state)
+{
+    (void)state;
+    test_sql("pgr", "CREATE TABLE moving (a int); INSERT INTO moving VALUES (1)");
+    struct test_pool pool = test_pool("pgr", "", 1);
+    struct session *session = test_take(&pool);
+    struct catalog *catalog = test_catalog(session);
+    const struct relation *relation = test_find(catalog, "public", "moving");
+    test_sql("pgr", "CREATE SCHEMA else_where; ALTER TABLE moving RENAME TO moved; ALTER TABLE moved SET SCHEMA else_where;"
+                    "CREATE TABLE moving (other text)");
+    struct readpoint *readpoint = NULL;
+    struct error error = {""};
+    assert_int_equal(readpoint_open(session, relation, &readpoint, &error), 0);
+    assert_string_equal(readpoint->relation.schema, "else_where");
+    assert_string_equal(readpoint->relation.name, "moved");
+    assert_string_equal(readpoint->schema->columns[0].name, "a");
+    readpoint_close(readpoint);
+    test_sql("pgr", "DROP TABLE else_where.moved");
+    assert_int_equal(readpoint_open(session, relation, &readpoint, &error), -ENOENT);
+    catalog_free(catalog);
+    session_give(session);
+    test_pool_free(&pool);
+}
+
+static void *rewrite_then_let_go(void *argument)
+{
+    PGconn *pg = argument;
+    usleep(300000);
+    PQclear(PQexec(pg, "COMMIT"));
+    return NULL;
+}
+
+/* A rewrite that is under way when the read begins is waited for, and its result is what is read. */
+static void rewrites_are_waited_for(void **state)
+{
+    (void)state;
+    test_sql("pgr", "CREATE TABLE truncated AS SELECT 1 AS a; CREATE MATERIALIZED VIEW refreshed AS SELECT count(*) AS n FROM truncated;"
+                    "CREATE VIEW replaced AS SELECT 1 AS a");
+    static const char *const changes[][2] = {
+        {"truncated", "BEGIN; TRUNCATE truncated; INSERT INTO truncated VALUES (1), (2)"},
+        {"refreshed", "BEGIN; REFRESH MATERIALIZED VIEW refreshed"},
+        {"replaced", "BEGIN; DROP VIEW replaced; CREATE VIEW replaced AS SELECT 1 AS a"},
+        {"replaced", "BEGIN; CREATE OR REPLACE VIEW replaced AS SELECT 1 AS a, 2 AS b"},
+    };
+    for (size_t i = 0; i < 4; i++) {
+        struct test_pool pool = test_pool("pgr", "", 1);
+        struct session *session = test_take(&pool);
+        struct catalog *catalog = test_catalog(session);
+        PGconn *pg = PQconnectdb("dbname=pgr");
+        PQclear(PQexec(pg, changes[i][1]));
+        pthread_t thread;
+        pthread_create(&thread, NULL, rewrite_then_let_go, pg);
+        struct readpoint *readpoint = NULL;
+        struct error error = {""};
+        int rc = readpoint_open(session, test_find(catalog, "public", changes[i][0]), &readpoint, &error);
+        pthread_join(thread, NULL);
+        PQfinish(pg);
+        assert_int_equal(rc, i == 2 ? -ENOENT : 0);
+        if (i == 0) {
+            uint64_t rows, sum;
+            assert_int_equal(readpoint_fingerprint(readpoint, &rows, &sum, &error), 0);
+            assert_int_equal(rows, 2);
+        }
+        if (i == 3)
+            assert_int_equal(readpoint->schema->column_count, 2);
+        if (rc == 0)
+            readpoint_close(readpoint);
+        catalog_free(catalog);
+        session_give(session);
+        test_pool_free(&pool);
+    }
+}
+
+/* ---- partitions, inheritance, privileges ---- */
+
+static void assert_order(struct opened *o, const char *sql)
+{
+    struct buffer rows = {0};
+    copy_rows(o, &rows);
+    PGconn *pg = PQconnectdb("dbname=pgr");
+    PGresult *result = PQexecParams(pg, sql, 0, NULL, NULL, NULL, NULL, 1);
+    struct field fields[8];
+    const uint8_t *at = rows.data;
+    for (int i = 0; i < PQntuples(result); i++) {
+        int count = next_row(&at, rows.data + rows.size, fields, 8);
+        assert_true(count > 0);
+        int first = o->readpoint->schema->with_row_ids ? 2 : 0;
+        assert_memory_equal(fields[first].bytes, PQgetvalue(result, i, 0), 4);
+    }
+    assert_ptr_equal(at, rows.data + rows.size);
+    PQclear(result);
+    PQfinish(pg);
+    buffer_clear(&rows);
+}
+
+static void partitions_come_in_the_servers_order(void **state)
+{
+    (void)state;
+    test_sql("pgr", "CREATE SCHEMA \"le\"\"aves\";"
+                    "CREATE TABLE tree (id int, t text, g int GENERATED ALWAYS AS (id * 2) STORED) PARTITION BY RANGE (id);"
+                    "CREATE TABLE \"le\"\"aves\".\"zz \u00fc\" (t text, dropped int, id int, g int GENERATED ALWAYS AS (id * 2) STORED);"
+                    "ALTER TABLE \"le\"\"aves\".\"zz \u00fc\" DROP dropped;"
+                    "ALTER TABLE tree ATTACH PARTITION \"le\"\"aves\".\"zz \u00fc\" FOR VALUES FROM (0) TO (10);"
+                    "CREATE TABLE aa PARTITION OF tree DEFAULT;"
+                    "CREATE TABLE mm PARTITION OF tree FOR VALUES FROM (10) TO (20) PARTITION BY LIST (id);"
+                    "CREATE TABLE mm2 PARTITION OF mm FOR VALUES IN (11, 18); CREATE TABLE mm1 PARTITION OF mm FOR VALUES IN (15, 12);"
+                    "INSERT INTO tree SELECT g, 't' || g FROM unnest('{100,15,3,12,11,18,7,-5}'::int[]) g;");
+    struct opened o = open_table("tree");
+    assert_int_equal(o.readpoint->source_count, 4);
+    assert_true(o.readpoint->key.proves);
+    assert_string_equal(o.readpoint->sources[0].from, "ONLY \"le\"\"aves\".\"zz \u00fc\"");
+    assert_true(o.readpoint->schema->columns[2].in_copy);
+    assert_order(&o, "SELECT id FROM tree");
+    uint64_t rows, sum;
+    assert_int_equal(readpoint_fingerprint(o.readpoint, &rows, &sum, NULL), 0);
+    assert_int_equal(rows, 8);
+    close_table(&o);
+
+    char *before = signature_of("tree");
+    test_sql("pgr", "CREATE TABLE late PARTITION OF tree FOR VALUES FROM (20) TO (30)");
+    char *after = signature_of("tree");
+    assert_string_not_equal(before, after);
+    free(before), free(after);
+
+    test_sql("pgr", "CREATE TABLE leafless (id int) PARTITION BY RANGE (id)");
+    o = open_table("leafless");
+    assert_int_equal(o.readpoint->source_count, 0);
+    assert_int_equal(readpoint_try(o.readpoint, o.readpoint->schema, NULL), 0);
+    close_table(&o);
+}
+
+static void partitions_that_may_not_be_read_directly(void **state)
+{
+    (void)state;
+    test_sql("postgres", "DROP ROLE IF EXISTS reader2");
+    test_sql("postgres", "CREATE ROLE reader2 LOGIN");
+    test_sql("pgr", "GRANT SELECT ON tree TO reader2");
+    struct opened o = open_as("pgr", "user=reader2", "tree");
+    assert_int_equal(o.readpoint->source_count, 1);
+    assert_false(o.readpoint->sources[0].by_ctid);
+    assert_string_equal(o.readpoint->sources[0].from, "\"public\".\"tree\"");
+    assert_false(o.readpoint->key.proves);
+    assert_false(o.readpoint->schema->with_row_ids);
+    assert_order(&o, "SELECT id FROM tree");
+    close_table(&o);
+
+    test_sql("pgr", "CREATE EXTENSION IF NOT EXISTS file_fdw; CREATE SERVER files FOREIGN DATA WRAPPER file_fdw;"
+                    "CREATE TABLE mixed (id int) PARTITION BY RANGE (id); CREATE TABLE mixed1 PARTITION OF mixed FOR VALUES FROM (0) TO (10);"
+                    "CREATE FOREIGN TABLE mixed2 PARTITION OF mixed FOR VALUES FROM (10) TO (20) SERVER files OPTIONS (program 'seq 10 12');"
+                    "INSERT INTO mixed VALUES (1)");
+    o = open_table("mixed");
+    assert_int_equal(o.readpoint->source_count, 1);
+    assert_false(o.readpoint->sources[0].by_ctid);
+    assert_order(&o, "SELECT id FROM mixed");
+    close_table(&o);
+    o = open_table("mixed2");
+    assert_false(o.readpoint->key.proves);
+    assert_order(&o, "SELECT id FROM mixed2");
+    close_table(&o);
+}
+
+static void privileges_on_columns_and_policies(void **state)
+{
+    (void)state;
+    test_sql("pgr", "CREATE TABLE by_column (a int, b int); INSERT INTO by_column VALUES (1, 2); GRANT SELECT (a, b) ON by_column TO reader2;"
+                    "CREATE TABLE policed (a int); INSERT INTO policed VALUES (1); GRANT SELECT ON policed TO reader2;"
+                    "ALTER TABLE policed ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON policed USING (a > 1)");
+    struct opened o = open_as("pgr", "user=reader2", "by_column");
+    assert_false(o.readpoint->sources[0].by_ctid);
+    assert_string_equal(o.readpoint->sources[0].from, "ONLY \"public\".\"by_column\"");
+    struct buffer rows = {0};
+    copy_rows(&o, &rows);
+    assert_int_equal(rows.size, 2 + 8 + 8);
+    buffer_clear(&rows);
+    close_table(&o);
+
+    /* A part of the rows is never passed off as the table. */
+    struct test_pool pool = test_pool("pgr", "user=reader2", 1);
+    struct session *session = test_take(&pool);
+    struct catalog *catalog = test_catalog(session);
+    struct readpoint *readpoint = NULL;
+    struct error error = {""};
+    assert_int_equal(readpoint_open(session, test_find(catalog, "public", "policed"), &readpoint, &error), -EACCES);
+    assert_non_null(strstr(error.text, "row-level security"));
+    catalog_free(catalog);
+    session_give(session);
+    test_pool_free(&pool);
+}
+
+static void children_are_left_out(void **state)
+{
+    (void)state;
+    test_sql("pgr", "CREATE TABLE mother (a int); CREATE TABLE daughter () INHERITS (mother);"
+                    "INSERT INTO mother VALUES (1); INSERT INTO daughter VALUES (2)");
+    struct opened o = open_table("mother");
+    assert_order(&o, "SELECT a FROM ONLY mother");
+    close_table(&o);
+}
+
+static void an_index_is_never_read_instead(void **state)
+{
+    (void)state;
+    test_sql("pgr", "CREATE TABLE indexed (a int, b int); INSERT INTO indexed SELECT g, g FROM generate_series(2000, 1, -1) g;"
+                    "ALTER TABLE indexed ADD filler text DEFAULT repeat('x', 2000); UPDATE indexed SET a = a;"
+                    "ALTER TABLE indexed DROP filler; CREATE INDEX ON indexed (a, b)");
+    test_sql("pgr", "VACUUM indexed");
+    test_sql("pgr", "GRANT SELECT (a, b) ON indexed TO reader2");
+    struct opened o = open_as("pgr", "user=reader2", "indexed");
+    assert_order(&o, "SELECT a FROM indexed ORDER BY ctid");
+    close_table(&o);
+}
+
+/* ---- encodings ---- */
+
+static void assert_encoding(const char *encoding, const char *options, const char *value, size_t bytes)
+{
+    char sql[512];
+    test_new_database("pgr_encoding", options);
+    snprintf(sql, sizeof sql, "CREATE TABLE t (id int, \"%s\" text, c varchar(9)); INSERT INTO t VALUES (1, '%s', '%s'), (2, NULL, '')", value, value, value);
+    test_sql("pgr_encoding", sql);
+    struct opened o = open_as("pgr_encoding", "", "t");
+    struct schema *schema = o.readpoint->schema;
+    assert_string_equal(schema->columns[1].name, value);
+    assert_null(schema->columns[1].type);
+    struct buffer rows = {0};
+    copy_rows(&o, &rows);
+    struct field fields[8];
+    const uint8_t *at = rows.data;
+    assert_int_equal(next_row(&at, rows.data + rows.size, fields, 8), 2 + 3 + 2);
+    assert_int_equal(fields[3].size, bytes); /* the database's own bytes, as COPY BINARY there gives them */
+    bool null;
+    char *text = element(&fields[5], 0, &null), *json = element(&fields[6], 0, &null), quoted[128];
+    assert_string_equal(text, value);
+    snprintf(quoted, sizeof quoted, "\"%s\"", value);
+    assert_string_equal(json, quoted);
+    free(text), free(json);
+    next_row(&at, rows.data + rows.size, fields, 8);
+    text = element(&fields[5], 0, &null);
+    assert_true(null);
+    free(text);
+    buffer_clear(&rows);
+    (void)encoding;
+    /* And afterwards the session speaks UTF-8 again. */
+    PGresult *row = NULL;
+    assert_int_equal(connection_run(session_connection(o.session), "SHOW client_encoding", &row, NULL), 0);
+    assert_string_equal(PQgetvalue(row, 0, 0), strcmp(encoding, "SQL_ASCII") == 0 ? "SQL_ASCII" : "UTF8");
+    PQclear(row);
+    close_table(&o);
+}
+
+static void databases_in_other_encodings(void **state)
+{
+    (void)state;
+    assert_encoding("LATIN1", "ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'", "\u00fc\u00e9\u00df", 3);
+    assert_encoding("EUC_JP", "ENCODING 'EUC_JP' LC_COLLATE 'C' LC_CTYPE 'C'", "\u65e5\u672c", 4);
+    assert_encoding("SQL_ASCII", "ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C'", "\u00fc\u65e5", 5);
+
+    /* Bytes that are no text have a binary form only. */
+    test_sql("pgr_encoding", "SET client_encoding = 'SQL_ASCII'; CREATE TABLE raw (a text); INSERT INTO raw VALUES (E'\\xff\\xfe');"
+                             "DO $$ BEGIN EXECUTE format('CREATE TABLE %I (a int)', E'bad\\xff'); END $$");
+    struct opened o = open_as("pgr_encoding", "", "raw");
+    struct buffer stream = {0};
+    struct error error = {""};
+    assert_int_equal(readpoint_copy(o.readpoint, o.session, o.readpoint->schema, &o.readpoint->sources[0], NULL, gather, &stream, &error), -EIO);
+    assert_non_null(strstr(error.text, "invalid byte sequence"));
+    stream.size = 0;
+    schema_number(o.readpoint->schema, o.readpoint->with_binary, 1u << PART_BINARY);
+    assert_int_equal(readpoint_copy(o.readpoint, o.session, o.readpoint->schema, &o.readpoint->sources[0], NULL, gather, &stream, &error), 0);
+    buffer_clear(&stream);
+    close_table(&o);
+}
+
+/* Words of the server in the database's encoding never reach a person as broken UTF-8. */
+static void errors_during_a_copy_are_utf8(void **state)
+{
+    (void)state;
+    test_new_database("pgr_encoding", "ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'");
+    test_sql("pgr_encoding", "CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS $$ BEGIN RAISE 'b\u00f6se'; END $$; CREATE VIEW v AS SELECT f()");
+    struct opened o = open_as("pgr_encoding", "", "v");
+    struct buffer stream = {0};
+    struct error error = {""};
+    assert_int_equal(readpoint_copy(o.readpoint, o.session, o.readpoint->schema, &o.readpoint->sources[0], NULL, gather, &stream, &error), -EIO);
+    assert_string_equal(error.text, "b?se (SQLSTATE P0001)");
+    buffer_clear(&stream);
+    close_table(&o);
+}
+
+/* A view's function that sets things has set them for its own transaction only. */
+static void settings_do_not_leak_out_of_views(void **state)
+{
+    (void)state;
+    test_sql("pgr", "CREATE VIEW setter AS SELECT set_config('DateStyle', 'German', false) AS a, set_config('search_path', 'public', false) AS b");
+    struct opened o = open_table("setter");
+    struct buffer rows = {0};
+    copy_rows(&o, &rows);
+    buffer_clear(&rows);
+    readpoint_close(o.readpoint);
+    PGresult *row = NULL;
+    assert_int_equal(connection_run(session_connection(o.session), "SELECT current_setting('DateStyle') || current_setting('search_path')", &row, NULL), 0);
+    assert_string_equal(PQgetvalue(row, 0, 0), "ISO, MDY\"\"");
+    PQclear(row);
+    o.readpoint = NULL;
+    close_table(&o);
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    test_sql("pgr", "DROP OWNED BY reader2");
+    test_sql("postgres", "DROP ROLE reader2");
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(columns_are_in_order_and_known),
+        cmocka_unit_test(rendered_values_are_the_servers),
+        cmocka_unit_test(null_composites_and_empty_ones_differ),
+        cmocka_unit_test(sixteen_hundred_columns_and_none),
+        cmocka_unit_test(signature_changes_with_the_catalog),
+        cmocka_unit_test(fingerprint_changes_with_the_rows),
+        cmocka_unit_test(row_id_hash_is_the_servers),
+        cmocka_unit_test(ranges_together_are_the_whole),
+        cmocka_unit_test(failures_leave_the_snapshot),
+        cmocka_unit_test(joining_never_waits_behind_a_lock),
+        cmocka_unit_test(renamed_and_dropped_relations),
+        cmocka_unit_test(rewrites_are_waited_for),
+        cmocka_unit_test(partitions_come_in_the_servers_order),
+        cmocka_unit_test(partitions_that_may_not_be_read_directly),
+        cmocka_unit_test(privileges_on_columns_and_policies),
+        cmocka_unit_test(children_are_left_out),
+        cmocka_unit_test(an_index_is_never_read_instead),
+        cmocka_unit_test(databases_in_other_encodings),
+        cmocka_unit_test(errors_during_a_copy_are_utf8),
+        cmocka_unit_test(settings_do_not_leak_out_of_views),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
