@@ -1,5 +1,5 @@
-/* Days become a year, month and day as in Howard Hinnant's "chrono-Compatible Low-Level Date Algorithms": years that
- * start in March, eras of 400 years (146,097 days). */
+/* Days become a year, month and day as in Howard Hinnant's "chrono-Compatible Low-Level Date
+ * Algorithms": years that start in March, eras of 400 years (146,097 days). */
 #include "codec/datetime_text.h"
 
 #include "codec/bytes.h"
@@ -9,7 +9,8 @@
 
 #define DAY_US INT64_C(86400000000)
 
-/* What the server accepts: from 4714-11-24 BC (Julian day 0) until before 5874898-01-01 (date) or 294277-01-01. */
+/* What the server accepts: from 4714-11-24 BC (Julian day 0) until before 5874898-01-01 (date) or
+ * 294277-01-01. */
 #define DATE_FIRST (-2451545)
 #define DATE_END 2145031949
 #define TIMESTAMP_FIRST (DATE_FIRST * DAY_US)
@@ -35,7 +36,8 @@ static char *write_day(char *at, int32_t days, bool *before_christ)
     int64_t z = (int64_t)days - 60; /* from 2000-03-01 */
     int64_t era = (z >= 0 ? z : z - 146096) / 146097;
     uint32_t day_of_era = (uint32_t)(z - era * 146097);
-    uint32_t year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
+    uint32_t year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
     uint32_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     uint32_t march = (5 * day_of_year + 2) / 153; /* months since March */
     uint32_t day = day_of_year - (153 * march + 2) / 5 + 1;
@@ -112,7 +114,8 @@ static int append_date(const uint8_t *wire, size_t size, enum shape shape, struc
     return append(out, shape, text, at);
 }
 
-static int append_timestamp(const uint8_t *wire, size_t size, enum shape shape, const char *zone, struct buffer *out)
+static int append_timestamp(const uint8_t *wire, size_t size, enum shape shape, const char *zone,
+                            struct buffer *out)
 {
     if (size != 8)
         return -EBADMSG;

@@ -36,8 +36,9 @@ void error_prefix(struct error *error, const char *format, ...)
     memcpy(said, error->text, sizeof said);
     va_list args;
     va_start(args, format);
-    vsnprintf(context, sizeof context, format, args);
+    int wanted = vsnprintf(context, sizeof context, format, args);
     va_end(args);
-    int wanted = snprintf(error->text, sizeof error->text, "%s: %s", context, said);
+    drop_torn_character(context, sizeof context, wanted);
+    wanted = snprintf(error->text, sizeof error->text, "%s: %s", context, said);
     drop_torn_character(error->text, sizeof error->text, wanted);
 }

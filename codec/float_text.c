@@ -1,11 +1,13 @@
-/* Schubfach: Raffaello Giulietti, "The Schubfach way to render doubles" (2020, revised 2022), with the interval's
- * bounds left out. Written without branches on the digits: which length and which digit a number gets is close to
- * random, and a mispredicted branch costs as much as all the arithmetic.
+/* Schubfach: Raffaello Giulietti, "The Schubfach way to render doubles" (2020, revised 2022), with
+ * the interval's bounds left out. Written without branches on the digits: which length and which
+ * digit a number gets is close to random, and a mispredicted branch costs as much as all the
+ * arithmetic.
  *
- * For a number c * 2^q take k = floor(log10(2^q)) (3/4 of it where the gap below is half as wide). Its
- * neighbourhood then holds at least one multiple of 10^k and at most one of 10^(k+1); the latter wins, otherwise the
- * closer of the two of the former, ties to even. The number and both ends of its interval are compared as
- * 4 * x / 10^k, rounded to odd, where a comparison with an even integer is still exact.
+ * For a number c * 2^q take k = floor(log10(2^q)) (3/4 of it where the gap below is half as wide).
+ * Its neighbourhood then holds at least one multiple of 10^k and at most one of 10^(k+1); the
+ * latter wins, otherwise the closer of the two of the former, ties to even. The number and both
+ * ends of its interval are compared as 4 * x / 10^k, rounded to odd, where a comparison with an
+ * even integer is still exact.
  */
 #include "codec/float_text.h"
 
@@ -24,16 +26,13 @@ struct decimal {
     int exponent;
 };
 
-/* Exact for all exponents that occur; >> of a negative number is arithmetic on every compiler there is. */
+/* Exact for all exponents that occur; >> of a negative number is arithmetic on all compilers. */
 static inline int floor_log10_pow2(int e, bool three_quarters)
 {
     return (e * 1262611 - (three_quarters ? 524031 : 0)) >> 22;
 }
 
-static inline int floor_log2_pow10(int e)
-{
-    return (e * 1741647) >> 19;
-}
+static inline int floor_log2_pow10(int e) { return (e * 1741647) >> 19; }
 
 /* The choice of the paper from lower < value < upper, each 4 * x / 10^k rounded to odd. */
 static inline uint64_t shortest_digits(uint64_t lower, uint64_t value, uint64_t upper)
@@ -89,8 +88,8 @@ static inline struct decimal float8_shortest(uint32_t biased, uint64_t fraction)
     return (struct decimal){shortest_digits(lower, value, upper), k};
 }
 
-/* The eight digits of n < 10^8 as bytes 0..9, the first in the lowest byte: split in halves in parallel lanes,
- * quotients by multiplication. */
+/* The eight digits of n < 10^8 as bytes 0..9, the first in the lowest byte: split in halves in
+ * parallel lanes, quotients by multiplication. */
 static inline uint64_t spread_digits(uint32_t n)
 {
     uint64_t fours = n / 10000 | (uint64_t)(n % 10000) << 32;
@@ -103,7 +102,7 @@ static inline uint64_t spread_digits(uint32_t n)
 /* How many of the eight are left without trailing zeros. */
 static inline int count_digits(uint64_t spread)
 {
-    /* From the other end, for counting leading zeros is slow where there is no instruction for it. */
+    /* From the other end: counting leading zeros is slow where no instruction does it. */
     return spread == 0 ? 0 : 8 - __builtin_ctzll(__builtin_bswap64(spread)) / 8;
 }
 
@@ -145,7 +144,7 @@ size_t float4_text(uint32_t bits, char *out)
     int e = decimal.exponent;
     for (; digits < 1000000; e--)
         digits *= 10;
-    static const uint32_t to_nine[] = {100, 10, 1}; /* a table, for compilers make branches of conditionals */
+    static const uint32_t to_nine[] = {100, 10, 1}; /* a table: conditionals become branches */
     int length = (digits >= 10000000) + (digits >= 100000000);
     e += 6 + length;
     digits *= to_nine[length];
@@ -158,8 +157,10 @@ size_t float4_text(uint32_t bits, char *out)
     *out = '-';
     out += negative;
     if (e >= -4 && e < 6) {
-        /* Fraction: 0.000ddd; otherwise d, the digits again behind the point: overlapping stores, later ones win. */
-        int small = e >> 31, ahead = e & ~small, zeros = -(e & small); /* small: all ones if e < 0 */
+        /* Fraction: 0.000ddd; otherwise d, the digits again behind the point: overlapping stores,
+         * later ones win. */
+        int small = e >> 31; /* all ones if e < 0 */
+        int ahead = e & ~small, zeros = -(e & small);
         uint64_t digits8 = rest << 8 | (uint8_t)digit, mask = (uint64_t)(int64_t)small;
         store_le64(out, (digits8 & ~mask) | (ZEROS & mask));
         store_le64(out + zeros + ahead + 2, rest >> 8 * ahead);
@@ -225,7 +226,8 @@ size_t float8_text(uint64_t bits, char *out)
 
 uint32_t half_to_float4(uint16_t half)
 {
-    uint32_t sign = (uint32_t)(half & 0x8000) << 16, biased = half >> 10 & 0x1f, fraction = half & 0x3ff;
+    uint32_t sign = (uint32_t)(half & 0x8000) << 16;
+    uint32_t biased = half >> 10 & 0x1f, fraction = half & 0x3ff;
     if (biased == 0x1f)
         return sign | 0x7f800000 | fraction << 13;
     if (biased != 0)

@@ -1,5 +1,5 @@
-/* Numbers and bool; see type.h for the contract of render functions. NaN and the infinities are JSON strings, and so
- * is an oid, as to_json() has it. */
+/* Numbers and bool; see type.h for the contract of render functions. NaN and the infinities are
+ * JSON strings, and so is an oid, as to_json() has it. */
 #ifndef CODEC_NUMBER_TEXT_H
 #define CODEC_NUMBER_TEXT_H
 

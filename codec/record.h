@@ -1,7 +1,7 @@
 /* Small records for the cache's files: little-endian numbers and counted strings, one behind another.
  *
  * Writing appends to a buffer. Reading never passes the end: the first read that would sets `bad`, and from then on every
- * read gives 0 or an empty string; the reader of a record looks at `bad` once, at the end. Strings point into the record.
+ * read gives 0 or NULL; the reader of a record looks at `bad` once, at the end.
  */
 #ifndef CODEC_RECORD_H
 #define CODEC_RECORD_H

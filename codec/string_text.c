@@ -49,7 +49,8 @@ static char *write_hex(char *at, const uint8_t *bytes, size_t size)
     return at;
 }
 
-static int append_hex(const char *before, const uint8_t *wire, size_t size, const char *after, struct buffer *out)
+static int append_hex(const char *before, const uint8_t *wire, size_t size, const char *after,
+                      struct buffer *out)
 {
     if (size > SIZE_MAX / 4)
         return -EBADMSG;

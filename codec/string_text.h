@@ -1,6 +1,7 @@
-/* Types whose bytes are text or opaque: text and its like, json, jsonb, bytea, uuid; see type.h for the contract of
- * render functions. That text is valid in the database's encoding, and json valid JSON, is the server's word: only
- * what the server could never send is refused (a NUL byte, empty json, another version of jsonb). */
+/* Types whose bytes are text or opaque: text and its like, json, jsonb, bytea, uuid; see type.h for
+ * the contract of render functions. That text is valid in the database's encoding, and json valid
+ * JSON, is the server's word: only what the server could never send is refused (a NUL byte, empty
+ * json, another version of jsonb). */
 #ifndef CODEC_STRING_TEXT_H
 #define CODEC_STRING_TEXT_H
 

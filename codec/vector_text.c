@@ -10,10 +10,7 @@
 #define SPARSEVEC_DIM_MAX 1000000000
 #define SPARSEVEC_NNZ_MAX 16000
 
-static inline bool is_finite(uint32_t bits)
-{
-    return (bits & 0x7f800000) != 0x7f800000;
-}
+static inline bool is_finite(uint32_t bits) { return (bits & 0x7f800000) != 0x7f800000; }
 
 static char *write_text(char *at, const char *text)
 {
@@ -159,8 +156,8 @@ int sparsevec_render_json(const uint8_t *wire, size_t size, struct buffer *out)
     return 0;
 }
 
-/* Eight bits as text, the highest first: the product holds eight copies of the byte, nine bits apart, so that bit 7 - j
- * lies where byte j of the result wants it. */
+/* Eight bits as text, the highest first: the product holds eight copies of the byte, nine bits
+ * apart, so that bit 7 - j lies where byte j of the result wants it. */
 static inline void write_bits(char *at, uint8_t byte)
 {
     uint64_t spread = (byte * UINT64_C(0x8040201008040201) >> 7) & UINT64_C(0x0101010101010101);

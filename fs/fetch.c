@@ -8,9 +8,9 @@
 #include <time.h>
 
 enum {
-    TASK_BYTES_LEAST = 8 << 20, /* below, a COPY's start costs more than sharing it gains */
-    TASK_BYTES_MOST = 256 << 20,
-    TASKS_A_WORKER = 4,
+    /* A COPY's start costs about a millisecond; what the workers have rendered ahead of the first of them waits in memory. */
+    TASK_BYTES = 8 << 20,
+    TASKS_AT_MOST = 1 << 16,
     ATTEMPTS = 3,
     WORKERS_AT_MOST = 64
 };
@@ -37,6 +37,7 @@ struct fetch {
     const struct schema *schema;
     bool discard;          /* only to see whether the server gives it */
     unsigned measure;      /* mask of formats */
+    struct prefill *prefills[FORMAT_COUNT];
     atomic_bool unstored;  /* a group found no room in the store */
     _Atomic uint64_t rows, bytes;
 };
@@ -68,6 +69,21 @@ void fetch_stop(struct fetch *fetch)
         if (fetch->sessions[i] != NULL)
             session_stop(fetch->sessions[i]);
     pthread_mutex_unlock(&fetch->lock);
+}
+
+void fetch_prefill(struct fetch *fetch, int format, struct prefill *prefill)
+{
+    fetch->prefills[format] = prefill;
+}
+
+/* What has been stored will not be what the file is. */
+static void spoil_prefills(struct fetch *fetch)
+{
+    for (int i = 0; i < FORMAT_COUNT; i++)
+        if (fetch->prefills[i] != NULL) {
+            prefill_spoil(fetch->prefills[i]);
+            fetch->prefills[i] = NULL;
+        }
 }
 
 void fetch_progress(const struct fetch *fetch, uint64_t *rows, uint64_t *bytes)
@@ -113,11 +129,11 @@ struct task_copy {
     struct buffer scratch;
 };
 
-int fetch_body_size(const struct schema *schema, const struct rowgroup *rows, int format,
+int fetch_body_size(const struct schema *schema, const struct rowgroup *rows, int format, bool rendered,
                     struct buffer *scratch, uint64_t *out)
 {
     const struct format *f = formats[format];
-    if (f->body_size != NULL) {
+    if (f->body_size != NULL && !rendered) {
         *out = f->body_size(schema, rows);
         return 0;
     }
@@ -131,13 +147,20 @@ int fetch_body_size(const struct schema *schema, const struct rowgroup *rows, in
 /* What cannot be measured now stays unknown, and says why when somebody asks for it. */
 static void measure_group(struct task_copy *copy, const struct rowgroup *rows, struct group *group)
 {
-    const struct schema *schema = copy->fetch->schema;
+    struct fetch *fetch = copy->fetch;
     for (int i = 0; i < FORMAT_COUNT; i++) {
         uint64_t size;
-        bool wanted = formats[i]->body_size != NULL || (copy->fetch->measure & 1U << i);
-        if (wanted && formats[i]->possible(schema) &&
-            fetch_body_size(schema, rows, i, &copy->scratch, &size) == 0)
+        bool wanted = formats[i]->body_size != NULL || (fetch->measure & 1U << i);
+        if (!wanted || !formats[i]->possible(fetch->schema))
+            continue;
+        struct prefill *prefill = fetch->prefills[i];
+        int rc = fetch_body_size(fetch->schema, rows, i, prefill != NULL, &copy->scratch, &size);
+        if (rc == 0)
             group->sizes[i] = size;
+        if (prefill != NULL && rc == 0)
+            prefill_put(prefill, (size_t)(copy->task - fetch->tasks), copy->scratch.data, copy->scratch.size);
+        else if (prefill != NULL)
+            prefill_spoil(prefill);
     }
 }
 
@@ -217,6 +240,9 @@ static int run_task(struct fetch *fetch, struct task *task, struct session *sess
                         error);
     if (rc == 0)
         rc = group_copy_finish(&copy.copy);
+    for (int i = 0; rc == 0 && i < FORMAT_COUNT; i++)
+        if (fetch->prefills[i] != NULL)
+            prefill_run_done(fetch->prefills[i], (size_t)(task - fetch->tasks));
     group_copy_clear(&copy.copy);
     buffer_clear(&copy.scratch);
     return rc;
@@ -304,13 +330,12 @@ static void forget_tasks(struct fetch *fetch)
     fetch->task_count = fetch->next_task = 0;
 }
 
-static uint64_t ranges_of(const struct fetch *fetch, const struct source *source)
+static uint64_t ranges_of(const struct source *source)
 {
     if (!source->by_ctid || source->pages == 0)
         return 1;
-    uint64_t each = source->bytes / (uint64_t)(fetch->place->jobs * TASKS_A_WORKER);
-    each = each < TASK_BYTES_LEAST ? TASK_BYTES_LEAST : each > TASK_BYTES_MOST ? TASK_BYTES_MOST : each;
-    uint64_t ranges = source->bytes / each + 1;
+    uint64_t ranges = source->bytes / TASK_BYTES + 1;
+    ranges = ranges > TASKS_AT_MOST ? TASKS_AT_MOST : ranges;
     return ranges > source->pages ? source->pages : ranges;
 }
 
@@ -319,13 +344,13 @@ static int make_tasks(struct fetch *fetch)
     const struct readpoint *readpoint = fetch->readpoint;
     uint64_t total = 0;
     for (size_t i = 0; i < readpoint->source_count; i++)
-        total += ranges_of(fetch, &readpoint->sources[i]);
+        total += ranges_of(&readpoint->sources[i]);
     fetch->tasks = calloc(total + 1, sizeof *fetch->tasks);
     if (fetch->tasks == NULL)
         return -ENOMEM;
     for (size_t i = 0; i < readpoint->source_count; i++) {
         const struct source *source = &readpoint->sources[i];
-        uint64_t ranges = ranges_of(fetch, source);
+        uint64_t ranges = ranges_of(source);
         for (uint64_t k = 0; k < ranges; k++) {
             struct task *task = &fetch->tasks[fetch->task_count++];
             task->source = source;
@@ -540,6 +565,7 @@ static int copy_changed(struct fetch *fetch, struct face *faces, struct error *e
     int rc = copy_all(fetch, false, error);
     bool again = rc == -EIO;
     if (again) {
+        spoil_prefills(fetch);
         rc = find_refusals(fetch, faces, error);
         parts = rc > 0 ? (unsigned)rc : 0;
     }
@@ -550,11 +576,25 @@ static int copy_changed(struct fetch *fetch, struct face *faces, struct error *e
     if (impossible == 0 && !again)
         return 0;
     /* Their columns were left out of what has been copied; only the words are missing, but asking moves the parts. */
+    spoil_prefills(fetch);
     rc = impossible == 0 ? 0 : explain_impossible(fetch, impossible, faces);
     if (rc < 0)
         return error_set(error, rc, "cannot find out which formats the server refuses");
     schema_number(schema, readpoint->with_binary, parts);
     return copy_all(fetch, false, error);
+}
+
+static int put_heads(struct fetch *fetch)
+{
+    struct buffer head = {0};
+    int rc = 0;
+    for (int i = 0; rc == 0 && i < FORMAT_COUNT; i++) {
+        head.size = 0;
+        if (fetch->prefills[i] != NULL && (rc = formats[i]->head(fetch->readpoint->schema, &head)) == 0)
+            prefill_head(fetch->prefills[i], &head);
+    }
+    buffer_clear(&head);
+    return rc;
 }
 
 static int make_snapshot(struct fetch *fetch, struct snapshot *old, struct snapshot **out,
@@ -564,6 +604,11 @@ static int make_snapshot(struct fetch *fetch, struct snapshot *old, struct snaps
     int rc = snapshot_new(fetch->place->store, &snapshot);
     if (rc < 0)
         return rc;
+    rc = put_heads(fetch);
+    if (rc < 0) {
+        snapshot_unref(snapshot);
+        return rc;
+    }
     rc = copy_changed(fetch, snapshot->faces, error);
     if (rc == 0)
         rc = assemble(fetch, snapshot);
@@ -691,6 +736,8 @@ int fetch_table(struct fetch *fetch, const struct relation *relation, struct sna
     for (int attempt = 0; rc == -ENOTCONN && attempt < ATTEMPTS; attempt++) {
         struct session *leader;
         bool holding = false;
+        if (attempt > 0)
+            spoil_prefills(fetch);
         if (attempt > 0)
             log_say(LOG_SAY_INFO, "%s.%s: %s; trying again", relation->schema, relation->name,
                     error != NULL ? error->text : "connection lost");

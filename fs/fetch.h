@@ -10,6 +10,7 @@
 #ifndef FS_FETCH_H
 #define FS_FETCH_H
 
+#include "fs/prefill.h"
 #include "fs/snapshot.h"
 
 /* What all fetches of a mount share. */
@@ -24,6 +25,9 @@ struct fetch;
 
 MUST_CHECK int fetch_new(const struct fetch_place *place, struct fetch **out);
 void fetch_free(struct fetch *fetch);
+
+/* What is rendered of this format on the way goes into `prefill` too; borrowed. Before fetch_table. */
+void fetch_prefill(struct fetch *fetch, int format, struct prefill *prefill);
 
 /* Ends fetch_table early. */
 void fetch_stop(struct fetch *fetch);
@@ -41,12 +45,13 @@ void fetch_progress(const struct fetch *fetch, uint64_t *rows, uint64_t *bytes);
 MUST_CHECK int fetch_group(const struct fetch_place *place, struct snapshot *snapshot, size_t group,
                            struct rowgroup **out, struct error *error);
 
-/* Computes the sizes of one format: renders what has no size yet. */
+/* Computes the sizes of one format: renders what has no size yet, on place->jobs threads. With `prefill` (may be NULL)
+ * all is rendered, and stored. */
 MUST_CHECK int fetch_measure(const struct fetch_place *place, struct snapshot *snapshot, int format,
-                             const atomic_bool *stop, struct error *error);
+                             const atomic_bool *stop, struct prefill *prefill, struct error *error);
 
-/* Size of a group's body, by rendering it into `scratch` where it must be. */
+/* Size of a group's body. It is rendered into `scratch` where it must be, or where `rendered` asks for it. */
 MUST_CHECK int fetch_body_size(const struct schema *schema, const struct rowgroup *rows, int format,
-                               struct buffer *scratch, uint64_t *out);
+                               bool rendered, struct buffer *scratch, uint64_t *out);
 
 #endif

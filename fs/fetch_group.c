@@ -173,32 +173,99 @@ int fetch_group(const struct fetch_place *place, struct snapshot *snapshot, size
     return rc;
 }
 
-int fetch_measure(const struct fetch_place *place, struct snapshot *snapshot, int format,
-                  const atomic_bool *stop, struct error *error)
+/* ---- measuring ---- */
+
+/* Threads that take one group after another. */
+struct measuring {
+    const struct fetch_place *place;
+    struct snapshot *snapshot;
+    int format;
+    const atomic_bool *stop;
+    struct prefill *prefill;
+    atomic_size_t next;
+    pthread_mutex_t lock; /* guards rc and error: the first one's */
+    int rc;
+    struct error error;
+};
+
+static int measure_group(struct measuring *measuring, size_t number, struct buffer *scratch, struct error *error)
 {
+    struct snapshot *snapshot = measuring->snapshot;
+    struct group *group = snapshot->groups[number];
+    const struct format *format = formats[measuring->format];
+    struct rowgroup *rows;
+    uint64_t size;
+    if (group->sizes[measuring->format] != SIZE_UNKNOWN && measuring->prefill == NULL)
+        return 0;
+    int rc = fetch_group(measuring->place, snapshot, number, &rows, error);
+    if (rc < 0)
+        return rc;
+    rc = fetch_body_size(snapshot->schema, rows, measuring->format, measuring->prefill != NULL, scratch, &size);
+    rowgroup_free(rows);
+    if (rc < 0)
+        return error_set(error, rc, "row group %zu cannot be written as %s: %s", number, format->name,
+                         rc == -EBADMSG ? "the server sent a value that is not one of its type" : strerror(-rc));
+    group->sizes[measuring->format] = size;
+    if (measuring->prefill != NULL) {
+        prefill_put(measuring->prefill, number, scratch->data, scratch->size);
+        prefill_run_done(measuring->prefill, number);
+    }
+    return 0;
+}
+
+static void *measure_groups(void *argument)
+{
+    struct measuring *measuring = argument;
     struct buffer scratch = {0};
     int rc = 0;
-    for (size_t i = 0; rc == 0 && i < snapshot->group_count; i++) {
-        struct group *group = snapshot->groups[i];
-        struct rowgroup *rows;
-        uint64_t size;
-        if (group->sizes[format] != SIZE_UNKNOWN)
-            continue;
-        if (*stop) {
-            rc = -EINTR;
+    while (rc == 0) {
+        struct error error = {""};
+        size_t number = atomic_fetch_add(&measuring->next, 1);
+        if (number >= measuring->snapshot->group_count)
             break;
-        }
-        rc = fetch_group(place, snapshot, i, &rows, error);
-        if (rc < 0)
-            break;
-        rc = fetch_body_size(snapshot->schema, rows, format, &scratch, &size);
-        rowgroup_free(rows);
+        rc = *measuring->stop ? -EINTR : measure_group(measuring, number, &scratch, &error);
         if (rc == 0)
-            group->sizes[format] = size;
-        else
-            error_set(error, rc, "row group %zu cannot be written as %s: %s", i, formats[format]->name,
-                      rc == -EBADMSG ? "the server sent a value that is not one of its type" : strerror(-rc));
+            continue;
+        pthread_mutex_lock(&measuring->lock);
+        if (measuring->rc == 0) {
+            measuring->rc = rc;
+            measuring->error = error;
+        }
+        pthread_mutex_unlock(&measuring->lock);
+        measuring->next = measuring->snapshot->group_count; /* the others end too */
     }
     buffer_clear(&scratch);
-    return rc < 0 ? rc : snapshot_measured(snapshot, format);
+    return NULL;
+}
+
+int fetch_measure(const struct fetch_place *place, struct snapshot *snapshot, int format,
+                  const atomic_bool *stop, struct prefill *prefill, struct error *error)
+{
+    enum { THREADS_AT_MOST = 64 };
+    pthread_t threads[THREADS_AT_MOST];
+    struct measuring measuring = {.place = place,
+                                  .snapshot = snapshot,
+                                  .format = format,
+                                  .stop = stop,
+                                  .prefill = prefill,
+                                  .lock = PTHREAD_MUTEX_INITIALIZER};
+    if (prefill != NULL) {
+        struct buffer head = {0};
+        int rc = formats[format]->head(snapshot->schema, &head);
+        if (rc == 0)
+            prefill_head(prefill, &head);
+        else
+            prefill_spoil(prefill);
+        buffer_clear(&head);
+    }
+    int started = 1;
+    for (; started < place->jobs && started < THREADS_AT_MOST && (size_t)started < snapshot->group_count; started++)
+        if (pthread_create(&threads[started], NULL, measure_groups, &measuring) != 0)
+            break;
+    measure_groups(&measuring);
+    for (int i = 1; i < started; i++)
+        pthread_join(threads[i], NULL);
+    if (measuring.rc < 0 && error != NULL)
+        *error = measuring.error;
+    return measuring.rc < 0 ? measuring.rc : snapshot_measured(snapshot, format);
 }

@@ -3,6 +3,7 @@
 #include "fs/listing.h"
 #include "fs/log.h"
 #include "fs/manifest.h"
+#include "fs/node.h"
 #include "fs/request.h"
 #include "fs/view.h"
 #include "pgclient/ddl.h"
@@ -201,12 +202,13 @@ static int refresh_ddl(struct subject *subject, struct version *old, struct vers
 
 /* ---- faces ---- */
 
-static int measure_format(struct subject *subject, struct version *version, int format, struct error *error)
+static int measure_format(struct subject *subject, struct version *version, int format, struct prefill *prefill,
+                          struct error *error)
 {
     struct snapshot *snapshot = version->snapshot;
     if (snapshot->faces[format].refused < 0 || snapshot->faces[format].measured)
         return 0;
-    int rc = fetch_measure(&subject->table->mount->place, snapshot, format, &subject->stop, error);
+    int rc = fetch_measure(&subject->table->mount->place, snapshot, format, &subject->stop, prefill, error);
     if (rc == -EBADMSG) { /* it will not get better */
         pthread_mutex_lock(&snapshot->lock);
         snapshot->faces[format].refused = -EIO;
@@ -245,7 +247,7 @@ static int make_manifest(struct subject *subject, struct version *version, bool 
     int rc = 0;
     for (int i = 0; rc == 0 && i < FORMAT_COUNT; i++)
         if (listed & 1U << i)
-            rc = measure_format(subject, version, i, error);
+            rc = measure_format(subject, version, i, NULL, error);
     if (rc == 0 && hashes)
         rc = hash_views(subject, version, error);
     return rc < 0 ? rc : manifest_write(version->snapshot, listed, hashes, out);
@@ -286,6 +288,60 @@ static void install(struct subject *subject, struct version *fresh)
     subject_extend(subject);
 }
 
+/* A node whose page cache is filled while its size is computed. */
+struct filling {
+    uint64_t nodeid;
+    struct prefill *prefill;
+    enum prefill_result result;
+};
+
+/* For each face wanted that some node waits for without having any bytes. */
+static void begin_filling(struct subject *subject, unsigned faces, struct filling fillings[FORMAT_COUNT])
+{
+    struct mount *mount = subject->table->mount;
+    for (int i = 0; i < FORMAT_COUNT; i++) {
+        struct node *node = node_find(mount, subject->prefill_nodes[i]);
+        fillings[i] = (struct filling){0};
+        if (!(faces & 1U << i) || node == NULL)
+            continue;
+        subject->prefill_nodes[i] = 0;
+        bool empty = node->kind == NODE_FILE && node->face == i && node->subject == subject && node->opens == 0 &&
+                     !node->filling && !node->spoiled &&
+                     (node->version == NULL || node->version->state[i] == FACE_UNKNOWN);
+        if (!empty || prefill_new(mount->session, node->nodeid, prefill_budget(), &fillings[i].prefill) < 0)
+            continue;
+        fillings[i].nodeid = node->nodeid;
+        node->filling = true;
+    }
+}
+
+/* Not called with the lock held: storing the tail may take time. */
+static void end_filling(struct filling fillings[FORMAT_COUNT], const struct snapshot *snapshot)
+{
+    for (int i = 0; i < FORMAT_COUNT; i++) {
+        const struct face *face = snapshot != NULL ? &snapshot->faces[i] : NULL;
+        bool whole = face != NULL && face->measured && face->refused == 0;
+        fillings[i].result = prefill_end(fillings[i].prefill, whole ? &face->tail : NULL);
+    }
+}
+
+/* What the nodes are from now on; `version` NULL: nothing came of it. */
+static void settle_filling(struct mount *mount, struct filling fillings[FORMAT_COUNT], struct version *version)
+{
+    for (int i = 0; i < FORMAT_COUNT; i++) {
+        struct node *node = fillings[i].prefill != NULL ? node_find(mount, fillings[i].nodeid) : NULL;
+        if (node == NULL)
+            continue;
+        node->filling = false;
+        if (fillings[i].result == PREFILL_NOTHING)
+            continue;
+        if (fillings[i].result == PREFILL_GOOD && node->version == NULL && version != NULL)
+            node->version = version_ref(version);
+        else if (fillings[i].result == PREFILL_SPOILED || node->version == NULL)
+            node->spoiled = true;
+    }
+}
+
 static void do_refresh(struct subject *subject)
 {
     struct mount *mount = subject->table->mount;
@@ -296,15 +352,23 @@ static void do_refresh(struct subject *subject)
     struct version *old = subject->current != NULL ? version_ref(subject->current) : NULL, *fresh = NULL;
     bool loaded = subject->loaded;
     struct error error = {""};
+    struct filling fillings[FORMAT_COUNT] = {{0}};
     int rc = subject->kind == SUBJECT_ROWS ? fetch_new(&mount->place, &subject->fetch) : 0;
+    if (rc == 0 && subject->kind == SUBJECT_ROWS)
+        begin_filling(subject, measure, fillings);
     pthread_mutex_unlock(&mount->lock);
+    for (int i = 0; i < FORMAT_COUNT; i++)
+        if (fillings[i].prefill != NULL)
+            fetch_prefill(subject->fetch, i, fillings[i].prefill);
     if (!loaded)
         old = subject->kind == SUBJECT_ROWS ? load_rows(subject) : load_ddl(subject);
     if (rc == 0 && subject->kind == SUBJECT_ROWS)
         rc = refresh_rows(subject, old, measure, &fresh, &error);
     else if (rc == 0)
         rc = refresh_ddl(subject, old, &fresh, &error);
+    end_filling(fillings, rc == 0 ? fresh->snapshot : NULL);
     pthread_mutex_lock(&mount->lock);
+    settle_filling(mount, fillings, rc == 0 ? fresh : NULL);
     fetch_free(subject->fetch);
     subject->fetch = NULL;
     subject->loaded = true;
@@ -352,10 +416,14 @@ static void do_face(struct subject *subject)
     struct buffer text = {0};
     int rc = 0;
     if (!face_satisfied(version, face, bytes)) {
+        struct filling fillings[FORMAT_COUNT] = {{0}};
+        begin_filling(subject, 1U << face, fillings);
         pthread_mutex_unlock(&mount->lock);
-        rc = face < FORMAT_COUNT ? measure_format(subject, version, face, &error)
+        rc = face < FORMAT_COUNT ? measure_format(subject, version, face, fillings[face].prefill, &error)
                                  : make_manifest(subject, version, bytes, &text, &error);
+        end_filling(fillings, rc == 0 ? version->snapshot : NULL);
         pthread_mutex_lock(&mount->lock);
+        settle_filling(mount, fillings, version);
     }
     if (rc < 0) {
         fail_subject(subject, rc, &error);

@@ -105,6 +105,7 @@ static int mount_session(struct program *program, struct error *error)
     program->session = fuse_session_new(&program->fuse_args, &ops, sizeof ops, &program->mount);
     if (program->session == NULL)
         return error_set(error, -EINVAL, "libfuse does not take these options; see pgvecfs --help");
+    program->mount.session = program->session;
     if (fuse_set_signal_handlers(program->session) < 0)
         return error_set(error, -EINVAL, "cannot set signal handlers");
     if (fuse_session_mount(program->session, program->options.mountpoint) < 0)

@@ -13,6 +13,7 @@
 #include "fs/workers.h"
 #include "pgclient/catalog.h"
 
+struct fuse_session;
 struct node;
 struct request;
 struct table;
@@ -21,6 +22,7 @@ enum { TABLE_BUCKETS = 4096, NODE_BUCKETS = 16384 };
 
 struct mount {
     const struct options *options;
+    struct fuse_session *session;
     struct server *server;
     struct session_pool *pool;
     struct store *store;

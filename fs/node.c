@@ -249,7 +249,7 @@ static int lookup_directory(struct mount *mount, struct node *parent, const char
 static struct node *file_with(const struct node *parent, int face, const struct version *version)
 {
     struct node *child = parent->children;
-    while (child != NULL && (child->kind != NODE_FILE || child->face != face || child->version != version))
+    while (child != NULL && (child->kind != NODE_FILE || child->face != face || child->version != version || child->spoiled))
         child = child->next_name;
     return child;
 }

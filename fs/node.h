@@ -37,6 +37,8 @@ struct node {
     struct subject *subject; /* of a file; NULL until the relation is known */
     struct version *version; /* of a file; NULL: pending */
     int opens;
+    bool filling; /* its page cache is being filled by a job: what it will be is decided when that ends */
+    bool spoiled; /* its page cache holds bytes of no version: it is never shown again */
 
     struct buffer text; /* of a control file */
     int64_t made_ms;

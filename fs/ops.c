@@ -245,6 +245,7 @@ static void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
         node->opens--;
         if (node->kind == NODE_FILE) {
             node->version->opens--;
+            node->subject->opens--;
             if (file->fh != 0 && node->version == node->subject->current)
                 subject_extend(node->subject);
         }

@@ -101,6 +101,8 @@ static int need_refresh(struct request *request, struct subject *subject, enum n
         request->refreshes_seen = subject->refreshes;
     }
     subject_want(subject, true, request->node->face, need);
+    if (request->node->version == NULL)
+        subject_offer(subject, request->node->face, request->node->nodeid);
     return -EAGAIN;
 }
 
@@ -115,6 +117,7 @@ static int need_face(struct request *request, struct subject *subject, enum need
     if (version != subject->current)
         return -ESTALE; /* superseded before anybody measured it: the kernel looks its name up again */
     subject_want(subject, false, face, need);
+    subject_offer(subject, face, request->node->nodeid);
     return -EAGAIN;
 }
 
@@ -134,6 +137,10 @@ static int try_file(struct mount *mount, struct request *request)
         rc = look_again(mount, request);
         return rc < 0 ? rc : try_file(mount, request);
     }
+    if (node->spoiled)
+        return -ESTALE;
+    if (node->filling)
+        return -EAGAIN;
     enum need need = request->kind == REQUEST_OPEN ? NEED_BYTES : NEED_SIZE;
     bool refreshed = request->waited && request->refreshes_seen != subject->refreshes;
     bool good = refreshed || subject_leased(subject, request->pid);
@@ -173,12 +180,15 @@ static void answer_open(struct request *request)
         if (node->version == node->subject->current)
             file->fh = subject_open(node->subject, node->face);
         node->version->opens++;
+        node->subject->opens++;
     }
     node->opens++;
     if (fuse_reply_open(request->req, file) == -ENOENT) { /* interrupted: there will be no RELEASE */
         node->opens--;
-        if (node->kind == NODE_FILE)
+        if (node->kind == NODE_FILE) {
             node->version->opens--;
+            node->subject->opens--;
+        }
     }
 }
 

@@ -137,6 +137,25 @@ void subject_want(struct subject *subject, bool refresh, int face, enum need nee
         job_start(subject);
 }
 
+void subject_offer(struct subject *subject, int face, uint64_t nodeid)
+{
+    if (face < FORMAT_COUNT)
+        subject->prefill_nodes[face] = nodeid;
+}
+
+bool mount_uses_relation(struct mount *mount, uint32_t relation)
+{
+    bool used = false;
+    pthread_mutex_lock(&mount->lock);
+    for (const struct table *table = mount->tables[relation % TABLE_BUCKETS]; table != NULL; table = table->next) {
+        const struct subject *rows = &table->subjects[SUBJECT_ROWS];
+        if (table->relation.oid == relation)
+            used = rows->running || rows->opens > 0 || clock_ms() < rows->lease_until;
+    }
+    pthread_mutex_unlock(&mount->lock);
+    return used;
+}
+
 static void tend_subject(struct subject *subject, int64_t now)
 {
     if (subject->running && now - subject->wanted_at > ORPHAN_MS && !subject->stop) {

@@ -56,9 +56,11 @@ struct subject {
     unsigned opened;     /* mask of faces that have extended this lease */
     struct grace graces[16];
     size_t next_grace;
+    int opens; /* files of any version that are open */
 
     bool running, want_refresh;
     unsigned want_sizes, want_bytes; /* masks of faces */
+    uint64_t prefill_nodes[FORMAT_COUNT]; /* nodes whose page cache may be filled on the way; 0: none */
     atomic_bool stop;
     struct fetch *fetch; /* while one runs */
     int64_t wanted_at;   /* clock_ms() when a request last waited for it */
@@ -96,6 +98,9 @@ void subject_extend(struct subject *subject);
 
 /* Makes the job do this, starting it if it does not run. */
 void subject_want(struct subject *subject, bool refresh, int face, enum need need);
+
+/* The node waits for the size of this face, and the kernel has no bytes of it: they may be stored while it waits. */
+void subject_offer(struct subject *subject, int face, uint64_t nodeid);
 
 /* Ends jobs that nobody waits for, and read points that nobody needs. Called now and then. */
 void table_tend(struct mount *mount);
