@@ -170,7 +170,11 @@ static int store_group(struct fetch *fetch, const struct rowgroup *rows, const s
     int rc = rowgroup_encode(rows, fetch->schema, &image);
     if (rc < 0)
         return rc;
-    rc = store_put_group(fetch->place->store, group->relation, group->id, &image);
+    const struct fetch_place *place = fetch->place;
+    rc = store_put_group(place->store, group->relation, group->id, &image);
+    if (rc == -ENOSPC && place->in_use != NULL &&
+        store_make_room(place->store, image.size, place->in_use, place->context))
+        rc = store_put_group(place->store, group->relation, group->id, &image);
     rowgroup_image_clear(&image);
     if (rc < 0 && !atomic_exchange(&fetch->unstored, true))
         log_say(LOG_SAY_ERROR, "%s.%s: row groups find no room in the cache %s (%s); they are read from the server again when needed",
@@ -676,6 +680,15 @@ static bool must_hold(const struct fetch *fetch, const struct snapshot *snapshot
     return fetch->unstored && snapshot->held == NULL;
 }
 
+/* The path that led here must still be the relation's. */
+static int check_name(const struct readpoint *readpoint, const struct relation *relation, struct error *error)
+{
+    const struct relation *now = &readpoint->relation;
+    if (strcmp(now->schema, relation->schema) == 0 && strcmp(now->name, relation->name) == 0)
+        return 0;
+    return error_set(error, -ENOENT, "it is called %s.%s now", now->schema, now->name);
+}
+
 static int fetch_under(struct fetch *fetch, struct session *leader, const struct relation *relation,
                        struct snapshot *old, struct snapshot **out, bool *holding, struct error *error)
 {
@@ -688,7 +701,9 @@ static int fetch_under(struct fetch *fetch, struct session *leader, const struct
     if (rc < 0)
         return rc;
     struct snapshot *fresh = NULL;
-    rc = unchanged(fetch, old, error);
+    rc = check_name(fetch->readpoint, relation, error);
+    if (rc == 0)
+        rc = unchanged(fetch, old, error);
     if (rc > 0)
         fresh = snapshot_ref(old);
     else if (rc == 0)

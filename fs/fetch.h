@@ -18,7 +18,9 @@ struct fetch_place {
     struct session_pool *pool;
     struct store *store;
     int jobs;                /* COPYs at once for one relation */
-    uint64_t group_bytes;    /* a row group is cut once it has this many */
+    uint64_t group_bytes;    /* a row group is cut once it has this many; 0: a sensible number */
+    bool (*in_use)(void *context, uint32_t relation); /* whose row groups must stay; NULL: all */
+    void *context;
 };
 
 struct fetch;

@@ -346,11 +346,13 @@ static void do_refresh(struct subject *subject)
 {
     struct mount *mount = subject->table->mount;
     subject->want_refresh = false;
+    subject->refreshing = true;
     unsigned measure = subject->want_sizes & ((1U << FORMAT_COUNT) - 1);
     if (subject->want_sizes & 1U << FACE_MANIFEST)
         measure |= mount->options->listed_formats;
     struct version *old = subject->current != NULL ? version_ref(subject->current) : NULL, *fresh = NULL;
     bool loaded = subject->loaded;
+    store_touch(mount->store, subject->table->relation.oid);
     struct error error = {""};
     struct filling fillings[FORMAT_COUNT] = {{0}};
     int rc = subject->kind == SUBJECT_ROWS ? fetch_new(&mount->place, &subject->fetch) : 0;
@@ -372,6 +374,7 @@ static void do_refresh(struct subject *subject)
     fetch_free(subject->fetch);
     subject->fetch = NULL;
     subject->loaded = true;
+    subject->refreshing = false;
     if (rc < 0) {
         /* What was loaded from the cache has not been proved: it is kept to be compared, behind an expired lease. */
         if (!loaded && subject->current == NULL) {
@@ -381,6 +384,7 @@ static void do_refresh(struct subject *subject)
         fail_subject(subject, rc, &error);
     } else {
         install(subject, fresh);
+        subject->want_refresh = false; /* who is not content with this one, having come later, asks again */
     }
     version_unref(old);
     request_retry_all(mount);

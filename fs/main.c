@@ -53,6 +53,11 @@ static int connect_server(struct program *program, struct error *error)
     return listing_start(mount, error);
 }
 
+static bool in_use(void *context, uint32_t relation)
+{
+    return mount_uses_relation(context, relation);
+}
+
 static int open_store(struct program *program, struct error *error)
 {
     struct mount *mount = &program->mount;
@@ -60,7 +65,9 @@ static int open_store(struct program *program, struct error *error)
     int rc = store_open(program->options.cache_dir, &name, program->options.cache_size, &mount->store, error);
     if (rc < 0)
         return rc;
-    mount->place = (struct fetch_place){.pool = mount->pool, .store = mount->store, .jobs = program->options.jobs};
+    mount->place = (struct fetch_place){.pool = mount->pool, .store = mount->store, .jobs = program->options.jobs,
+                                        .in_use = in_use,
+                                        .context = mount};
     return 0;
 }
 

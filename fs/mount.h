@@ -40,6 +40,7 @@ struct mount {
     pthread_mutex_t lock; /* guards all that follows, and what node.h, table.h and request.h say */
     struct node *root;
     struct node *nodes[NODE_BUCKETS]; /* by nodeid */
+    struct node *directories[NODE_BUCKETS]; /* by ino, which stands for the path */
     uint64_t next_nodeid;
     struct table *tables[TABLE_BUCKETS]; /* by oid */
     size_t table_count;

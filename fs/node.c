@@ -45,10 +45,17 @@ static struct node *node_new(struct mount *mount, struct node *parent, enum node
     node->name = copy;
     node->parent = parent;
     node->face = -1;
+    node->absent_ms = INT64_MIN / 2;
     if (parent != NULL) {
         node->ino = child_ino(parent, name);
-        node->next_name = parent->children;
-        parent->children = node;
+    }
+    if (parent != NULL && node_is_directory(node)) {
+        struct node **paths = &mount->directories[node->ino % NODE_BUCKETS];
+        node->next_path = *paths;
+        *paths = node;
+    } else if (parent != NULL) {
+        node->next_file = parent->files;
+        parent->files = node;
     }
     struct node **bucket = &mount->nodes[node->nodeid % NODE_BUCKETS];
     node->next_id = *bucket;
@@ -66,11 +73,17 @@ static void node_free(struct node *node)
     free(node);
 }
 
-static void unlink_from(struct node **at, struct node *node, bool by_id)
+/* Directories are never unlinked. */
+static void unlink_file(struct mount *mount, struct node *file)
 {
-    while (*at != node)
-        at = by_id ? &(*at)->next_id : &(*at)->next_name;
-    *at = by_id ? node->next_id : node->next_name;
+    struct node **at = &file->parent->files;
+    while (*at != file)
+        at = &(*at)->next_file;
+    *at = file->next_file;
+    at = &mount->nodes[file->nodeid % NODE_BUCKETS];
+    while (*at != file)
+        at = &(*at)->next_id;
+    *at = file->next_id;
 }
 
 int node_start(struct mount *mount)
@@ -112,8 +125,7 @@ void node_forget(struct mount *mount, uint64_t nodeid, uint64_t lookups)
     node->lookups -= lookups < node->lookups ? lookups : node->lookups;
     if (node->lookups > 0 || node_is_directory(node) || node->opens > 0)
         return;
-    unlink_from(&node->parent->children, node, false);
-    unlink_from(&mount->nodes[nodeid % NODE_BUCKETS], node, true);
+    unlink_file(mount, node);
     node_free(node);
 }
 
@@ -188,12 +200,12 @@ static int face_of(const struct node *table, const char *name)
     return format_find(name + n + 1, strlen(name + n + 1));
 }
 
-static struct node *child_named(const struct node *parent, const char *name)
+static struct node *directory_named(const struct mount *mount, const struct node *parent, const char *name)
 {
-    struct node *child = parent->children;
-    while (child != NULL && (!node_is_directory(child) || strcmp(child->name, name) != 0))
-        child = child->next_name;
-    return child;
+    struct node *node = mount->directories[child_ino(parent, name) % NODE_BUCKETS];
+    while (node != NULL && (node->parent != parent || strcmp(node->name, name) != 0))
+        node = node->next_path;
+    return node;
 }
 
 static int directory_new(struct mount *mount, struct node *parent, enum node_kind kind, const char *name,
@@ -224,7 +236,11 @@ static int directory_new(struct mount *mount, struct node *parent, enum node_kin
 
 static int lookup_directory(struct mount *mount, struct node *parent, const char *name, struct node **out)
 {
-    *out = child_named(parent, name);
+    enum { ABSENT_MS = 100 };
+    *out = directory_named(mount, parent, name);
+    /* Whoever asked a moment ago and was told so wants to make it now, and is told that nothing can be made. */
+    if (*out != NULL && clock_ms() - (*out)->absent_ms < ABSENT_MS && !node_exists(mount, *out))
+        return -ENOENT;
     if (*out != NULL)
         return 0;
     enum node_kind kind;
@@ -248,10 +264,10 @@ static int lookup_directory(struct mount *mount, struct node *parent, const char
 
 static struct node *file_with(const struct node *parent, int face, const struct version *version)
 {
-    struct node *child = parent->children;
-    while (child != NULL && (child->kind != NODE_FILE || child->face != face || child->version != version || child->spoiled))
-        child = child->next_name;
-    return child;
+    struct node *file = parent->files;
+    while (file != NULL && (file->face != face || file->version != version || file->spoiled))
+        file = file->next_file;
+    return file;
 }
 
 static int file_new(struct mount *mount, struct node *parent, int face, const char *name, struct subject *subject,
@@ -299,9 +315,9 @@ void node_bind(struct node *node)
 
 static int lookup_text(struct mount *mount, struct node *parent, const char *name, struct node **out)
 {
-    for (struct node *child = parent->children; child != NULL; child = child->next_name)
-        if (strcmp(child->name, name) == 0 && clock_ms() - child->made_ms < TEXT_KEPT_MS) {
-            *out = child;
+    for (struct node *file = parent->files; file != NULL; file = file->next_file)
+        if (strcmp(file->name, name) == 0 && clock_ms() - file->made_ms < TEXT_KEPT_MS) {
+            *out = file;
             return 0;
         }
     struct buffer text = {0};

@@ -28,8 +28,10 @@ struct node {
     char *name;             /* in its directory, as the user writes it */
     uint64_t ino;
     struct node *next_id;   /* in the bucket of its nodeid */
-    struct node *children;  /* of a directory */
-    struct node *next_name; /* among its parent's children */
+    struct node *next_path; /* of a directory: in the bucket of its ino */
+    struct node *files;     /* of a directory: those in it that the kernel knows */
+    struct node *next_file; /* among its directory's */
+    int64_t absent_ms;      /* of a directory: clock_ms() when somebody was told that there is none */
 
     char *schema, *relation; /* SQL names: of a schema, of a table */
 

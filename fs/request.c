@@ -49,7 +49,7 @@ static int need_listing(struct mount *mount, struct request *request, int64_t si
 
 static int try_directory(struct mount *mount, struct request *request)
 {
-    const struct node *node = request->node;
+    struct node *node = request->node;
     if (node->kind == NODE_CONTROL)
         return 0;
     bool lists = request->kind == REQUEST_OPENDIR && node->kind != NODE_TABLE;
@@ -57,7 +57,10 @@ static int try_directory(struct mount *mount, struct request *request)
         return 0;
     int64_t since = lists || !node_exists(mount, node) ? request->arrived : request->arrived - DIRECTORY_FRESH_MS;
     int rc = need_listing(mount, request, since);
-    return rc < 0 ? rc : node_exists(mount, node) ? 0 : -ENOENT;
+    if (rc < 0 || node_exists(mount, node))
+        return rc;
+    node->absent_ms = clock_ms();
+    return -ENOENT;
 }
 
 static int find_subject(struct mount *mount, struct request *request)
@@ -98,7 +101,8 @@ static int need_refresh(struct request *request, struct subject *subject, enum n
 {
     if (!request->waited) {
         request->waited = true;
-        request->refreshes_seen = subject->refreshes;
+        /* One that is under way may have looked at the server before this request came. */
+        request->refreshes_seen = subject->refreshes + subject->refreshing;
     }
     subject_want(subject, true, request->node->face, need);
     if (request->node->version == NULL)
@@ -142,7 +146,7 @@ static int try_file(struct mount *mount, struct request *request)
     if (node->filling)
         return -EAGAIN;
     enum need need = request->kind == REQUEST_OPEN ? NEED_BYTES : NEED_SIZE;
-    bool refreshed = request->waited && request->refreshes_seen != subject->refreshes;
+    bool refreshed = request->waited && (int)(subject->refreshes - request->refreshes_seen) > 0;
     bool good = refreshed || subject_leased(subject, request->pid);
     if (node->version == NULL) {
         if (!good || subject->current == NULL)

@@ -380,3 +380,58 @@ void store_sweep(struct store *store, uint32_t relation, bool (*keep)(void *, ui
     if (folder != NULL)
         closedir(folder);
 }
+
+void store_touch(struct store *store, uint32_t relation)
+{
+    char name[NAME_SIZE];
+    snprintf(name, sizeof name, "%" PRIu32, relation);
+    utimensat(store->dir, name, NULL, AT_SYMLINK_NOFOLLOW); /* not there yet: made now, and so new anyway */
+}
+
+/* The relation used longest ago among those not passed over. */
+struct oldest {
+    struct store *store;
+    bool (*in_use)(void *, uint32_t);
+    void *context;
+    struct timespec after; /* those used before were looked at already */
+    struct timespec when;
+    uint32_t relation; /* 0: none */
+};
+
+static bool earlier(struct timespec a, struct timespec b)
+{
+    return a.tv_sec != b.tv_sec ? a.tv_sec < b.tv_sec : a.tv_nsec < b.tv_nsec;
+}
+
+static void look_for_oldest(void *context, uint32_t relation)
+{
+    struct oldest *oldest = context;
+    char name[NAME_SIZE];
+    struct stat st;
+    snprintf(name, sizeof name, "%" PRIu32, relation);
+    if (fstatat(oldest->store->dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !earlier(oldest->after, st.st_mtim) ||
+        (oldest->relation != 0 && !earlier(st.st_mtim, oldest->when)) || oldest->in_use(oldest->context, relation))
+        return;
+    oldest->relation = relation;
+    oldest->when = st.st_mtim;
+}
+
+static bool keep_none(void *context, uint64_t id)
+{
+    (void)context, (void)id;
+    return false;
+}
+
+bool store_make_room(struct store *store, uint64_t bytes, bool (*in_use)(void *, uint32_t), void *context)
+{
+    struct oldest oldest = {.store = store, .in_use = in_use, .context = context};
+    while (store->used + bytes > store->limit) {
+        oldest.relation = 0;
+        store_each(store, look_for_oldest, &oldest);
+        if (oldest.relation == 0)
+            return false;
+        oldest.after = oldest.when;
+        store_sweep(store, oldest.relation, keep_none, NULL);
+    }
+    return true;
+}

@@ -41,6 +41,14 @@ MUST_CHECK int store_put_group(struct store *store, uint32_t relation, uint64_t 
 /* The whole file; the caller frees *bytes. */
 MUST_CHECK int store_get_group(struct store *store, uint32_t relation, uint64_t id, uint8_t **bytes,
                                size_t *size);
+/* Notes that the relation has been used: others' groups go before its. */
+void store_touch(struct store *store, uint32_t relation);
+
+/* Drops groups of the relations that were used longest ago, none of those that `in_use` says yes to, until `bytes` more fit below the limit. Whether
+ * they do. */
+bool store_make_room(struct store *store, uint64_t bytes, bool (*in_use)(void *context, uint32_t relation),
+                     void *context);
+
 void store_drop_group(struct store *store, uint32_t relation, uint64_t id);
 bool store_has_group(struct store *store, uint32_t relation, uint64_t id);
 

@@ -91,7 +91,8 @@ bool subject_leased(const struct subject *subject, int pid)
         (subject->current->snapshot != NULL && subject->current->snapshot->broken))
         return false;
     int64_t now = clock_ms();
-    bool measuring = subject->running && !subject->want_refresh && (subject->want_sizes | subject->want_bytes);
+    bool measuring = subject->running && !subject->refreshing && !subject->want_refresh &&
+                     (subject->want_sizes | subject->want_bytes);
     if (measuring || now < subject->lease_until)
         return true;
     for (size_t i = 0; i < sizeof subject->graces / sizeof *subject->graces; i++)

@@ -1,8 +1,9 @@
-/* Prints what the codec makes of every day and of one moment in each, for datetime_all.sh to compare with the server:
+/* Prints what the codec makes of every day and of one moment in each, for datetime_all.sh to
+ * compare with the server:
  *
- *   datetime_all FIRST LAST [date]     days since 2000-01-01; a line each of: day, the date, its JSON, and, without
- *                                      "date", the texts and JSON of timestamp and timestamptz of the moment
- *                                      |day| * 7919000003 mod 86400000000 microseconds into the day
+ *   datetime_all FIRST LAST [date]     days since 2000-01-01; a line each of: day, the date, its
+ * JSON, and, without "date", the texts and JSON of timestamp and timestamptz of the moment |day| *
+ * 7919000003 mod 86400000000 microseconds into the day
  */
 #include "codec/bytes.h"
 #include "codec/type.h"

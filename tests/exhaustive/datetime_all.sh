@@ -15,9 +15,9 @@ as_postgres() {
 }
 
 stop() {
-    if [ -n "$server" ]; then
-        kill -INT "$server" 2>/dev/null || true
-        wait "$server" 2>/dev/null || true
+    if [ -n "$server" ]; then # it may be the shell around the server
+        kill -INT "$(head -n 1 "$dir/data/postmaster.pid")" 2>/dev/null || kill "$server" || true
+        wait "$server" || true
     fi
     rm -rf "$dir"
 }
@@ -33,13 +33,17 @@ server=$!
 tries=0
 until "$bin/pg_isready" -q -h "$dir"; do
     tries=$((tries + 1))
-    [ "$tries" -lt 300 ] || { cat "$dir/log" >&2; exit 1; }
+    if [ "$tries" -ge 300 ] || ! kill -0 "$server"; then
+        cat "$dir/log" >&2
+        exit 1
+    fi
     sleep 0.2
 done
 
 # FIRST LAST [date]: with a moment in each day, or (a timestamp ends long before a date does) without.
 compare() {
-    moment= texts=
+    moment=''
+    texts=''
     if [ $# -lt 3 ]; then
         moment=", day + abs(d::bigint) * 7919000003 % 86400000000 * interval '1 microsecond' AS t"
         texts=", t, to_json(t), t::timestamptz, to_json(t::timestamptz)"

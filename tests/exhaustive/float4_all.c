@@ -1,8 +1,8 @@
 /* float4_text against PostgreSQL's own routine (libpgcommon).
  *
  *   float4_all        every one of the 2^32 bit patterns, on all processors
- *   float4_all N      the edges of every exponent, all integers up to 2^24, the neighbours of all powers of ten, and
- *                     N pseudo-random patterns
+ *   float4_all N      the edges of every exponent, all integers up to 2^24, the neighbours of all
+ * powers of ten, and N pseudo-random patterns
  */
 #include "codec/float_text.h"
 
@@ -56,7 +56,8 @@ static int compare_all(void)
     pthread_t threads[64];
     long wanted = sysconf(_SC_NPROCESSORS_ONLN);
     int started = 0;
-    while (started < 64 && started < wanted && pthread_create(&threads[started], NULL, compare_blocks, NULL) == 0)
+    while (started < 64 && started < wanted &&
+           pthread_create(&threads[started], NULL, compare_blocks, NULL) == 0)
         started++;
     if (started == 0)
         compare_blocks(NULL);

@@ -1,6 +1,7 @@
-/* float8_text against PostgreSQL's own routine (libpgcommon): the edges of every exponent, powers of two and ten with
- * their neighbours, integers, numbers of few bits (where ties of the closest digits are), and N (20 million) each of
- * random bit patterns and of random decimal numbers with 1 to 17 digits. */
+/* float8_text against PostgreSQL's own routine (libpgcommon): the edges of every exponent, powers
+ * of two and ten with their neighbours, integers, numbers of few bits (where ties of the closest
+ * digits are), and N (20 million) each of random bit patterns and of random decimal numbers with 1
+ * to 17 digits. */
 #include "codec/float_text.h"
 
 #include <stdbool.h>
@@ -22,7 +23,8 @@ static bool compare(uint64_t bits)
     count++;
     if (n == m && memcmp(ours, theirs, n) == 0)
         return true;
-    fprintf(stderr, "%016llx: %.*s, expected %.*s\n", (unsigned long long)bits, (int)n, ours, (int)m, theirs);
+    fprintf(stderr, "%016llx: %.*s, expected %.*s\n", (unsigned long long)bits, (int)n, ours,
+            (int)m, theirs);
     return false;
 }
 
@@ -45,7 +47,8 @@ static bool compare_edges(void)
 {
     for (uint64_t top = 0; top < 4096; top++)
         for (uint64_t near = 0; near < 200; near++)
-            if (!compare((top << 52) + near - 100) || !compare((top << 52 | UINT64_C(1) << 51) + near - 100))
+            if (!compare((top << 52) + near - 100) ||
+                !compare((top << 52 | UINT64_C(1) << 51) + near - 100))
                 return false;
     for (int exponent = -330; exponent <= 310; exponent++) {
         char text[16];
@@ -58,7 +61,8 @@ static bool compare_edges(void)
                 return false;
     }
     for (uint64_t integer = 0; integer < 3000000; integer++)
-        if (!compare_number((double)integer) || !compare_number((double)((UINT64_C(1) << 53) - 1500000 + integer)))
+        if (!compare_number((double)integer) ||
+            !compare_number((double)((UINT64_C(1) << 53) - 1500000 + integer)))
             return false;
     for (uint64_t top = 0; top < 2048; top++) /* every number of at most ten bits */
         for (uint64_t fraction = 0; fraction < 512; fraction++)
@@ -83,8 +87,10 @@ static bool compare_random(uint64_t wanted)
         if (!compare_number(strtod(text, NULL)))
             return false;
     }
-    for (uint64_t i = 0; i < wanted / 4; i++) /* few bits at a random place: integers, dyadic fractions */
-        if (!compare_number((double)(random_next(&state) >> (random_next(&state) & 63)) / (double)(UINT64_C(1) << (i & 63))))
+    for (uint64_t i = 0; i < wanted / 4;
+         i++) /* few bits at a random place: integers, dyadic fractions */
+        if (!compare_number((double)(random_next(&state) >> (random_next(&state) & 63)) /
+                            (double)(UINT64_C(1) << (i & 63))))
             return false;
     return true;
 }

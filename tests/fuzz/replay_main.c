@@ -1,4 +1,5 @@
-/* Runs a fuzz target over files, and over all files of directories (not of theirs), instead of a fuzzer's inputs. */
+/* Runs a fuzz target over files, and over all files of directories (not of theirs), instead of a
+ * fuzzer's inputs. */
 #include <dirent.h>
 #include <errno.h>
 #include <stddef.h>

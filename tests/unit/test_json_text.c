@@ -21,9 +21,14 @@ static size_t string_reference(const uint8_t *text, size_t size, char *out)
     size_t n = 0;
     out[n++] = '"';
     for (size_t i = 0; i < size; i++) {
-        const char *name = text[i] == '\b' ? "\\b" : text[i] == '\f' ? "\\f" : text[i] == '\n' ? "\\n" :
-                           text[i] == '\r' ? "\\r" : text[i] == '\t' ? "\\t" : text[i] == '"'  ? "\\\"" :
-                           text[i] == '\\' ? "\\\\" : NULL;
+        const char *name = text[i] == '\b'   ? "\\b"
+                           : text[i] == '\f' ? "\\f"
+                           : text[i] == '\n' ? "\\n"
+                           : text[i] == '\r' ? "\\r"
+                           : text[i] == '\t' ? "\\t"
+                           : text[i] == '"'  ? "\\\""
+                           : text[i] == '\\' ? "\\\\"
+                                             : NULL;
         if (name != NULL)
             n += (size_t)sprintf(out + n, "%s", name);
         else if (text[i] < 0x20)
@@ -48,13 +53,15 @@ static void assert_like_reference(const uint8_t *text, size_t size)
 static void test_server_answer(void **state)
 {
     (void)state;
-    static const char text[] = "a\001\037\b\f\n\r\t\"\\/\177", json[] = "\"a\\u0001\\u001f\\b\\f\\n\\r\\t\\\"\\\\/\177\"";
+    static const char text[] = "a\001\037\b\f\n\r\t\"\\/\177",
+                      json[] = "\"a\\u0001\\u001f\\b\\f\\n\\r\\t\\\"\\\\/\177\"";
     struct buffer out = {0};
     assert_int_equal(json_string(&out, text, sizeof text - 1), 0);
     assert_holds(&out, json, sizeof json - 1);
 }
 
-/* Every byte value at every place of a string of up to 40 bytes: before, in and behind whole blocks. */
+/* Every byte value at every place of a string of up to 40 bytes: before, in and behind whole
+ * blocks. */
 static void test_every_byte_and_place(void **state)
 {
     (void)state;
@@ -121,8 +128,9 @@ static void test_one_line(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_server_answer), cmocka_unit_test(test_every_byte_and_place), cmocka_unit_test(test_all_escaped),
-        cmocka_unit_test(test_appends),       cmocka_unit_test(test_one_line),
+        cmocka_unit_test(test_server_answer), cmocka_unit_test(test_every_byte_and_place),
+        cmocka_unit_test(test_all_escaped),   cmocka_unit_test(test_appends),
+        cmocka_unit_test(test_one_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

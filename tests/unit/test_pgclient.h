@@ -31,7 +31,7 @@ static inline void test_script(const char *verb)
     snprintf(command, sizeof command, "scripts/private-pg %s '%s' >/dev/null", verb, test_directory);
     if (system(command) != 0) {
         fprintf(stderr, "failed: %s\n", command);
-        abort();
+        exit(1); /* not abort(): the server has to be stopped */
     }
 }
 
@@ -67,7 +67,7 @@ static inline void test_find_server(void)
     } else {
         char here[2048];
         if (getcwd(here, sizeof here) == NULL)
-            abort();
+            exit(1); /* not abort(): the server has to be stopped */
         snprintf(test_directory, sizeof test_directory, "%s/build/unit/pg.%ld", here, (long)getpid());
         test_started = true;
         atexit(test_stop_server);
@@ -79,7 +79,7 @@ static inline void test_find_server(void)
     while (lines != NULL && fgets(line, sizeof line, lines) != NULL)
         test_take_export(line);
     if (lines == NULL || pclose(lines) != 0)
-        abort();
+        exit(1); /* not abort(): the server has to be stopped */
 }
 
 static inline struct server *test_server(const char *conninfo)

@@ -1,5 +1,6 @@
-/* Every type that is rendered here: values with the answers of PostgreSQL 15 and pgvector 0.8 (send function, format('%s'),
- * to_json), every truncation, every changed byte, and the wrong values of each kind. */
+/* Every type that is rendered here: values with the answers of PostgreSQL 15 and pgvector 0.8 (send
+ * function, format('%s'), to_json), every truncation, every changed byte, and the wrong values of
+ * each kind. */
 #include "codec/type.h"
 
 #include <errno.h>
@@ -16,7 +17,8 @@ struct answer {
     const char *text, *json;
 };
 
-/* json loses its line breaks, vectors are arrays and sparse vectors objects; the rest is as the server printed it. */
+/* json loses its line breaks, vectors are arrays and sparse vectors objects; the rest is as the
+ * server printed it. */
 static const struct answer answers[] = {
     {NULL, "bool", "01", "t", "true"},
     {NULL, "bool", "00", "f", "false"},
@@ -88,31 +90,49 @@ static const struct answer answers[] = {
     {NULL, "date", "7fffffff", "infinity", "\"infinity\""},
     {NULL, "date", "80000000", "-infinity", "\"-infinity\""},
     {NULL, "timestamp", "0000000000000000", "2000-01-01 00:00:00", "\"2000-01-01T00:00:00\""},
-    {NULL, "timestamp", "ffffffffffffffff", "1999-12-31 23:59:59.999999", "\"1999-12-31T23:59:59.999999\""},
+    {NULL, "timestamp", "ffffffffffffffff", "1999-12-31 23:59:59.999999",
+     "\"1999-12-31T23:59:59.999999\""},
     {NULL, "timestamp", "0002b58341712a60", "2024-02-29 12:34:56.7", "\"2024-02-29T12:34:56.7\""},
-    {NULL, "timestamp", "0002b58341667c01", "2024-02-29 12:34:56.000001", "\"2024-02-29T12:34:56.000001\""},
+    {NULL, "timestamp", "0002b58341667c01", "2024-02-29 12:34:56.000001",
+     "\"2024-02-29T12:34:56.000001\""},
     {NULL, "timestamp", "0002b583416802a0", "2024-02-29 12:34:56.1", "\"2024-02-29T12:34:56.1\""},
-    {NULL, "timestamp", "0002b58341685282", "2024-02-29 12:34:56.12045", "\"2024-02-29T12:34:56.12045\""},
+    {NULL, "timestamp", "0002b58341685282", "2024-02-29 12:34:56.12045",
+     "\"2024-02-29T12:34:56.12045\""},
     {NULL, "timestamp", "ff1fe2ffc59c6000", "0001-01-01 00:00:00", "\"0001-01-01T00:00:00\""},
-    {NULL, "timestamp", "ff1fe2ffc59c5fff", "0001-12-31 23:59:59.999999 BC", "\"0001-12-31T23:59:59.999999 BC\""},
-    {NULL, "timestamp", "ff1af9dfca4b39e0", "0044-03-15 01:02:03.5 BC", "\"0044-03-15T01:02:03.5 BC\""},
+    {NULL, "timestamp", "ff1fe2ffc59c5fff", "0001-12-31 23:59:59.999999 BC",
+     "\"0001-12-31T23:59:59.999999 BC\""},
+    {NULL, "timestamp", "ff1af9dfca4b39e0", "0044-03-15 01:02:03.5 BC",
+     "\"0044-03-15T01:02:03.5 BC\""},
     {NULL, "timestamp", "fd0f7cc1411fa000", "4714-11-24 00:00:00 BC", "\"4714-11-24T00:00:00 BC\""},
-    {NULL, "timestamp", "7fffff5bb3b29fff", "294276-12-31 23:59:59.999999", "\"294276-12-31T23:59:59.999999\""},
+    {NULL, "timestamp", "7fffff5bb3b29fff", "294276-12-31 23:59:59.999999",
+     "\"294276-12-31T23:59:59.999999\""},
     {NULL, "timestamp", "0380e70b913b8000", "10000-01-01 00:00:00", "\"10000-01-01T00:00:00\""},
     {NULL, "timestamp", "7fffffffffffffff", "infinity", "\"infinity\""},
     {NULL, "timestamp", "8000000000000000", "-infinity", "\"-infinity\""},
-    {NULL, "timestamptz", "0000000000000000", "2000-01-01 00:00:00+00", "\"2000-01-01T00:00:00+00:00\""},
-    {NULL, "timestamptz", "ffffffffffffffff", "1999-12-31 23:59:59.999999+00", "\"1999-12-31T23:59:59.999999+00:00\""},
-    {NULL, "timestamptz", "0002b58341712a60", "2024-02-29 12:34:56.7+00", "\"2024-02-29T12:34:56.7+00:00\""},
-    {NULL, "timestamptz", "0002b58341667c01", "2024-02-29 12:34:56.000001+00", "\"2024-02-29T12:34:56.000001+00:00\""},
-    {NULL, "timestamptz", "0002b583416802a0", "2024-02-29 12:34:56.1+00", "\"2024-02-29T12:34:56.1+00:00\""},
-    {NULL, "timestamptz", "0002b58341685282", "2024-02-29 12:34:56.12045+00", "\"2024-02-29T12:34:56.12045+00:00\""},
-    {NULL, "timestamptz", "ff1fe2ffc59c6000", "0001-01-01 00:00:00+00", "\"0001-01-01T00:00:00+00:00\""},
-    {NULL, "timestamptz", "ff1fe2ffc59c5fff", "0001-12-31 23:59:59.999999+00 BC", "\"0001-12-31T23:59:59.999999+00:00 BC\""},
-    {NULL, "timestamptz", "ff1af9dfca4b39e0", "0044-03-15 01:02:03.5+00 BC", "\"0044-03-15T01:02:03.5+00:00 BC\""},
-    {NULL, "timestamptz", "fd0f7cc1411fa000", "4714-11-24 00:00:00+00 BC", "\"4714-11-24T00:00:00+00:00 BC\""},
-    {NULL, "timestamptz", "7fffff5bb3b29fff", "294276-12-31 23:59:59.999999+00", "\"294276-12-31T23:59:59.999999+00:00\""},
-    {NULL, "timestamptz", "0380e70b913b8000", "10000-01-01 00:00:00+00", "\"10000-01-01T00:00:00+00:00\""},
+    {NULL, "timestamptz", "0000000000000000", "2000-01-01 00:00:00+00",
+     "\"2000-01-01T00:00:00+00:00\""},
+    {NULL, "timestamptz", "ffffffffffffffff", "1999-12-31 23:59:59.999999+00",
+     "\"1999-12-31T23:59:59.999999+00:00\""},
+    {NULL, "timestamptz", "0002b58341712a60", "2024-02-29 12:34:56.7+00",
+     "\"2024-02-29T12:34:56.7+00:00\""},
+    {NULL, "timestamptz", "0002b58341667c01", "2024-02-29 12:34:56.000001+00",
+     "\"2024-02-29T12:34:56.000001+00:00\""},
+    {NULL, "timestamptz", "0002b583416802a0", "2024-02-29 12:34:56.1+00",
+     "\"2024-02-29T12:34:56.1+00:00\""},
+    {NULL, "timestamptz", "0002b58341685282", "2024-02-29 12:34:56.12045+00",
+     "\"2024-02-29T12:34:56.12045+00:00\""},
+    {NULL, "timestamptz", "ff1fe2ffc59c6000", "0001-01-01 00:00:00+00",
+     "\"0001-01-01T00:00:00+00:00\""},
+    {NULL, "timestamptz", "ff1fe2ffc59c5fff", "0001-12-31 23:59:59.999999+00 BC",
+     "\"0001-12-31T23:59:59.999999+00:00 BC\""},
+    {NULL, "timestamptz", "ff1af9dfca4b39e0", "0044-03-15 01:02:03.5+00 BC",
+     "\"0044-03-15T01:02:03.5+00:00 BC\""},
+    {NULL, "timestamptz", "fd0f7cc1411fa000", "4714-11-24 00:00:00+00 BC",
+     "\"4714-11-24T00:00:00+00:00 BC\""},
+    {NULL, "timestamptz", "7fffff5bb3b29fff", "294276-12-31 23:59:59.999999+00",
+     "\"294276-12-31T23:59:59.999999+00:00\""},
+    {NULL, "timestamptz", "0380e70b913b8000", "10000-01-01 00:00:00+00",
+     "\"10000-01-01T00:00:00+00:00\""},
     {NULL, "timestamptz", "7fffffffffffffff", "infinity", "\"infinity\""},
     {NULL, "timestamptz", "8000000000000000", "-infinity", "\"-infinity\""},
     {NULL, "text", "", "", "\"\""},
@@ -120,8 +140,11 @@ static const struct answer answers[] = {
     {NULL, "text", "612c62", "a,b", "\"a,b\""},
     {NULL, "text", "2271756f74656422", "\"quoted\"", "\"\\\"quoted\\\"\""},
     {NULL, "text", "6261636b5c736c617368", "back\\slash", "\"back\\\\slash\""},
-    {NULL, "text", "6c696e650a627265616b0d09746162", "line\nbreak\r\ttab", "\"line\\nbreak\\r\\ttab\""},
-    {NULL, "text", "c5bcc3b3c582c48720f09f9098", "\305\274\303\263\305\202\304\207 \360\237\220\230", "\"\305\274\303\263\305\202\304\207 \360\237\220\230\""},
+    {NULL, "text", "6c696e650a627265616b0d09746162", "line\nbreak\r\ttab",
+     "\"line\\nbreak\\r\\ttab\""},
+    {NULL, "text", "c5bcc3b3c582c48720f09f9098",
+     "\305\274\303\263\305\202\304\207 \360\237\220\230",
+     "\"\305\274\303\263\305\202\304\207 \360\237\220\230\""},
     {NULL, "text", "011f7f", "\001\037\177", "\"\\u0001\\u001f\177\""},
     {NULL, "varchar", "", "", "\"\""},
     {NULL, "varchar", "4e554c4c", "NULL", "\"NULL\""},
@@ -129,19 +152,23 @@ static const struct answer answers[] = {
     {NULL, "bpchar", "61622020", "ab  ", "\"ab  \""},
     {NULL, "bpchar", "", "", "\"\""},
     {NULL, "name", "70675f636c617373", "pg_class", "\"pg_class\""},
-    {NULL, "json", "7b2261223a0a20312c0d0a202262223a205b312c2020325d7d", "{\"a\":\n 1,\r\n \"b\": [1,  2]}", "{\"a\": 1, \"b\": [1,  2]}"},
+    {NULL, "json", "7b2261223a0a20312c0d0a202262223a205b312c2020325d7d",
+     "{\"a\":\n 1,\r\n \"b\": [1,  2]}", "{\"a\": 1, \"b\": [1,  2]}"},
     {NULL, "json", "6e756c6c", "null", "null"},
     {NULL, "json", "22785c6e7922", "\"x\\ny\"", "\"x\\ny\""},
     {NULL, "json", "203120", " 1 ", " 1 "},
-    {NULL, "jsonb", "017b2261223a205b747275652c206e756c6c5d2c202262223a20317d", "{\"a\": [true, null], \"b\": 1}", "{\"a\": [true, null], \"b\": 1}"},
+    {NULL, "jsonb", "017b2261223a205b747275652c206e756c6c5d2c202262223a20317d",
+     "{\"a\": [true, null], \"b\": 1}", "{\"a\": [true, null], \"b\": 1}"},
     {NULL, "jsonb", "0122c3a922", "\"\303\251\"", "\"\303\251\""},
     {NULL, "jsonb", "012d302e3130", "-0.10", "-0.10"},
     {NULL, "bytea", "", "\\x", "\"\\\\x\""},
     {NULL, "bytea", "00", "\\x00", "\"\\\\x00\""},
     {NULL, "bytea", "deadbeef", "\\xdeadbeef", "\"\\\\xdeadbeef\""},
     {NULL, "bytea", "5c78", "\\x5c78", "\"\\\\x5c78\""},
-    {NULL, "uuid", "00000000000000000000000000000000", "00000000-0000-0000-0000-000000000000", "\"00000000-0000-0000-0000-000000000000\""},
-    {NULL, "uuid", "5b0e4f8e12344abc9def0123456789ab", "5b0e4f8e-1234-4abc-9def-0123456789ab", "\"5b0e4f8e-1234-4abc-9def-0123456789ab\""},
+    {NULL, "uuid", "00000000000000000000000000000000", "00000000-0000-0000-0000-000000000000",
+     "\"00000000-0000-0000-0000-000000000000\""},
+    {NULL, "uuid", "5b0e4f8e12344abc9def0123456789ab", "5b0e4f8e-1234-4abc-9def-0123456789ab",
+     "\"5b0e4f8e-1234-4abc-9def-0123456789ab\""},
     {NULL, "bit", "00000000", "", "\"\""},
     {NULL, "bit", "0000000180", "1", "\"1\""},
     {NULL, "bit", "00000008a5", "10100101", "\"10100101\""},
@@ -153,19 +180,29 @@ static const struct answer answers[] = {
     {NULL, "varbit", "00000011ff0080", "11111111000000001", "\"11111111000000001\""},
     {"vector", "vector", "000100003f800000", "[1]", "[1]"},
     {"vector", "vector", "000300003f80000040200000bdcccccd", "[1,2.5,-0.1]", "[1,2.5,-0.1]"},
-    {"vector", "vector", "000500000000000080000000000000017f7fffffe0ad78ec", "[0,-0,1e-45,3.4028235e+38,-1e+20]", "[0,-0,1e-45,3.4028235e+38,-1e+20]"},
-    {"vector", "vector", "000400003c0000004b80000049742400497423f0", "[0.0078125,1.6777216e+07,1e+06,999999]", "[0.0078125,1.6777216e+07,1e+06,999999]"},
+    {"vector", "vector", "000500000000000080000000000000017f7fffffe0ad78ec",
+     "[0,-0,1e-45,3.4028235e+38,-1e+20]", "[0,-0,1e-45,3.4028235e+38,-1e+20]"},
+    {"vector", "vector", "000400003c0000004b80000049742400497423f0",
+     "[0.0078125,1.6777216e+07,1e+06,999999]", "[0.0078125,1.6777216e+07,1e+06,999999]"},
     {"vector", "halfvec", "000100003c00", "[1]", "[1]"},
-    {"vector", "halfvec", "000500002e6680007bff00013554", "[0.099975586,-0,65504,5.9604645e-08,0.3330078]", "[0.099975586,-0,65504,5.9604645e-08,0.3330078]"},
-    {"vector", "sparsevec", "000000030000000000000000", "{}/3", "{\"dim\":3,\"indices\":[],\"values\":[]}"},
-    {"vector", "sparsevec", "00000005000000020000000000000000000000023fc00000c0000000", "{1:1.5,3:-2}/5", "{\"dim\":5,\"indices\":[1,3],\"values\":[1.5,-2]}"},
-    {"vector", "sparsevec", "3b9aca0000000001000000003b9ac9ff3dcccccd", "{1000000000:0.1}/1000000000", "{\"dim\":1000000000,\"indices\":[1000000000],\"values\":[0.1]}"},
-    {"vector", "sparsevec", "00000002000000020000000000000000000000013f8000000da24260", "{1:1,2:1e-30}/2", "{\"dim\":2,\"indices\":[1,2],\"values\":[1,1e-30]}"},
+    {"vector", "halfvec", "000500002e6680007bff00013554",
+     "[0.099975586,-0,65504,5.9604645e-08,0.3330078]",
+     "[0.099975586,-0,65504,5.9604645e-08,0.3330078]"},
+    {"vector", "sparsevec", "000000030000000000000000", "{}/3",
+     "{\"dim\":3,\"indices\":[],\"values\":[]}"},
+    {"vector", "sparsevec", "00000005000000020000000000000000000000023fc00000c0000000",
+     "{1:1.5,3:-2}/5", "{\"dim\":5,\"indices\":[1,3],\"values\":[1.5,-2]}"},
+    {"vector", "sparsevec", "3b9aca0000000001000000003b9ac9ff3dcccccd",
+     "{1000000000:0.1}/1000000000",
+     "{\"dim\":1000000000,\"indices\":[1000000000],\"values\":[0.1]}"},
+    {"vector", "sparsevec", "00000002000000020000000000000000000000013f8000000da24260",
+     "{1:1,2:1e-30}/2", "{\"dim\":2,\"indices\":[1,2],\"values\":[1,1e-30]}"},
 };
 
 static const size_t answer_count = sizeof answers / sizeof *answers;
 
-/* The bytes in a heap block of exactly their size, so that a sanitizer sees any read behind them. */
+/* The bytes in a heap block of exactly their size, so that a sanitizer sees any read behind them.
+ */
 static uint8_t *from_hex(const char *hex, size_t *size)
 {
     *size = strlen(hex) / 2;
@@ -178,7 +215,8 @@ static uint8_t *from_hex(const char *hex, size_t *size)
     return wire;
 }
 
-static void assert_renders(render_value *render, const uint8_t *wire, size_t size, const char *expected)
+static void assert_renders(render_value *render, const uint8_t *wire, size_t size,
+                           const char *expected)
 {
     struct buffer out = {0};
     assert_int_equal(buffer_append_text(&out, ">"), 0);
@@ -271,8 +309,9 @@ static void test_fixed_sizes(void **state)
     static const struct {
         const char *name;
         size_t size;
-    } fixed[] = {{"bool", 1}, {"int2", 2}, {"int4", 4}, {"int8", 8}, {"oid", 4}, {"float4", 4}, {"float8", 8},
-                 {"date", 4}, {"timestamp", 8}, {"timestamptz", 8}, {"uuid", 16}};
+    } fixed[] = {{"bool", 1},      {"int2", 2},        {"int4", 4},   {"int8", 8},
+                 {"oid", 4},       {"float4", 4},      {"float8", 8}, {"date", 4},
+                 {"timestamp", 8}, {"timestamptz", 8}, {"uuid", 16}};
     static const uint8_t zeros[64];
     for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++) {
         const struct type *type = type_find(NULL, fixed[i].name);
@@ -313,12 +352,12 @@ static void test_wrong_values(void **state)
         {NULL, "bit", "ffffffff"},     /* negative */
         {NULL, "varbit", "80000000"},
         {NULL, "varbit", "7fffffff00"},
-        {"vector", "vector", "00000000"},                 /* no dimensions */
-        {"vector", "vector", "000100013f800000"},         /* unused is not 0 */
-        {"vector", "vector", "000100003f80000000"},       /* too long */
-        {"vector", "vector", "000200003f800000"},         /* too short */
+        {"vector", "vector", "00000000"},           /* no dimensions */
+        {"vector", "vector", "000100013f800000"},   /* unused is not 0 */
+        {"vector", "vector", "000100003f80000000"}, /* too long */
+        {"vector", "vector", "000200003f800000"},   /* too short */
         {"vector", "vector", "ffff00003f800000"},
-        {"vector", "vector", "000100007f800000"},         /* Infinity */
+        {"vector", "vector", "000100007f800000"}, /* Infinity */
         {"vector", "vector", "00010000ff800000"},
         {"vector", "vector", "000200003f8000007fc00000"}, /* NaN */
         {"vector", "halfvec", "00000000"},
@@ -326,19 +365,23 @@ static void test_wrong_values(void **state)
         {"vector", "halfvec", "000100003c0000"},
         {"vector", "halfvec", "000100007c00"},
         {"vector", "halfvec", "00010000fc01"},
-        {"vector", "sparsevec", "000000000000000000000000"},                                 /* no dimensions */
-        {"vector", "sparsevec", "3b9aca010000000000000000"},                                 /* too many */
+        {"vector", "sparsevec", "000000000000000000000000"}, /* no dimensions */
+        {"vector", "sparsevec", "3b9aca010000000000000000"}, /* too many */
         {"vector", "sparsevec", "800000000000000000000000"},
-        {"vector", "sparsevec", "000000030000000000000001"},                                 /* unused is not 0 */
-        {"vector", "sparsevec", "00000003ffffffff00000000"},                                 /* negative count */
-        {"vector", "sparsevec", "00000003000000010000000000000000"},                         /* short */
-        {"vector", "sparsevec", "00000003000000010000000000000000bf80000000"},               /* long */
-        {"vector", "sparsevec", "000000030000000100000000000000033f800000"},                 /* index out of range */
+        {"vector", "sparsevec", "000000030000000000000001"},                   /* unused is not 0 */
+        {"vector", "sparsevec", "00000003ffffffff00000000"},                   /* negative count */
+        {"vector", "sparsevec", "00000003000000010000000000000000"},           /* short */
+        {"vector", "sparsevec", "00000003000000010000000000000000bf80000000"}, /* long */
+        {"vector", "sparsevec",
+         "000000030000000100000000000000033f800000"}, /* index out of range */
         {"vector", "sparsevec", "000000030000000100000000ffffffff3f800000"},
-        {"vector", "sparsevec", "00000003000000020000000000000001000000013f8000003f800000"}, /* the same index twice */
-        {"vector", "sparsevec", "00000003000000020000000000000001000000003f8000003f800000"}, /* out of order */
-        {"vector", "sparsevec", "00000001000000020000000000000000000000013f8000003f800000"}, /* more than dim */
-        {"vector", "sparsevec", "0000000300000001000000000000000000000000"},                 /* a stored zero */
+        {"vector", "sparsevec",
+         "00000003000000020000000000000001000000013f8000003f800000"}, /* the same index twice */
+        {"vector", "sparsevec",
+         "00000003000000020000000000000001000000003f8000003f800000"}, /* out of order */
+        {"vector", "sparsevec",
+         "00000001000000020000000000000000000000013f8000003f800000"},        /* more than dim */
+        {"vector", "sparsevec", "0000000300000001000000000000000000000000"}, /* a stored zero */
         {"vector", "sparsevec", "0000000300000001000000000000000080000000"},
         {"vector", "sparsevec", "000000030000000100000000000000007fc00000"},
     };
@@ -381,7 +424,10 @@ static void test_limits(void **state)
         memcpy(wire + 6, (uint8_t[]){(uint8_t)(nnz >> 8), (uint8_t)nnz}, 2);
         for (uint32_t i = 0; i < nnz; i++) {
             uint32_t index = 1000000000 - nnz + i;
-            memcpy(wire + 12 + 4 * i, (uint8_t[]){(uint8_t)(index >> 24), (uint8_t)(index >> 16), (uint8_t)(index >> 8), (uint8_t)index}, 4);
+            memcpy(wire + 12 + 4 * i,
+                   (uint8_t[]){(uint8_t)(index >> 24), (uint8_t)(index >> 16),
+                               (uint8_t)(index >> 8), (uint8_t)index},
+                   4);
             memcpy(wire + 12 + 4 * nnz + 4 * i, "\x80\x80\x00\x00", 4);
         }
         assert_safe(type, wire, size);
@@ -397,7 +443,8 @@ static void test_bit_padding(void **state)
 {
     (void)state;
     assert_renders(type_find(NULL, "bit")->text, (const uint8_t *)"\0\0\0\1\xff", 5, "1");
-    assert_renders(type_find(NULL, "varbit")->json, (const uint8_t *)"\0\0\0\x9\x00\x7f", 6, "\"000000000\"");
+    assert_renders(type_find(NULL, "varbit")->json, (const uint8_t *)"\0\0\0\x9\x00\x7f", 6,
+                   "\"000000000\"");
 }
 
 static void test_find(void **state)
@@ -422,9 +469,10 @@ static void test_find(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_answers),      cmocka_unit_test(test_truncations),  cmocka_unit_test(test_changed_bytes),
-        cmocka_unit_test(test_fixed_sizes),  cmocka_unit_test(test_wrong_values), cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_bit_padding), cmocka_unit_test(test_find),
+        cmocka_unit_test(test_answers),       cmocka_unit_test(test_truncations),
+        cmocka_unit_test(test_changed_bytes), cmocka_unit_test(test_fixed_sizes),
+        cmocka_unit_test(test_wrong_values),  cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_bit_padding),   cmocka_unit_test(test_find),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
