@@ -481,10 +481,7 @@ static int take_sources(const struct readpoint *readpoint, struct snapshot *snap
     for (size_t i = 0; i < readpoint->source_count; i++) {
         struct snapshot_source *source = &snapshot->sources[i];
         *source = (struct snapshot_source){.oid = readpoint->sources[i].oid,
-                                           .by_ctid = readpoint->sources[i].by_ctid,
-                                           .from = strdup(readpoint->sources[i].from)};
-        if (source->from == NULL)
-            return -ENOMEM;
+                                           .by_ctid = readpoint->sources[i].by_ctid};
         snapshot->source_count++;
     }
     return 0;
@@ -627,9 +624,11 @@ static int make_snapshot(struct fetch *fetch, struct snapshot *old, struct snaps
 
 /* ---- whether anything has changed ---- */
 
-static bool same_history(const struct version_key *a, const struct version_key *b)
+static bool same_history(const struct snapshot *old, const struct readpoint *readpoint)
 {
-    return a->system_id == b->system_id && a->timeline == b->timeline && a->database == b->database &&
+    const struct version_key *a = &old->key, *b = &readpoint->key;
+    return strcmp(old->relation.name, readpoint->relation.name) == 0 &&
+           strcmp(old->relation.schema, readpoint->relation.schema) == 0 && a->system_id == b->system_id && a->timeline == b->timeline && a->database == b->database &&
            a->relation == b->relation && strcmp(a->signature, b->signature) == 0;
 }
 
@@ -648,7 +647,7 @@ static int unchanged(struct fetch *fetch, struct snapshot *old, struct error *er
 {
     struct readpoint *readpoint = fetch->readpoint;
     if (old == NULL || old->broken || !old->key.proves || !readpoint->key.proves ||
-        !same_history(&old->key, &readpoint->key))
+        !same_history(old, readpoint))
         return 0;
     uint64_t rows, sum;
     int rc = readpoint_fingerprint(readpoint, &rows, &sum, error);

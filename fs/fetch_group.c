@@ -68,17 +68,23 @@ static int copy_again(struct readpoint *readpoint, struct session *session, stru
                       size_t number, struct rowgroup **out, struct error *error)
 {
     const struct group *group = snapshot->groups[number];
-    const struct snapshot_source *from = &snapshot->sources[group->source];
-    struct source source = {.oid = from->oid, .by_ctid = from->by_ctid, .from = from->from};
+    const struct source *source = NULL;
+    for (size_t i = 0; i < readpoint->source_count; i++)
+        if (readpoint->sources[i].oid == snapshot->sources[group->source].oid &&
+            readpoint->sources[i].by_ctid == snapshot->sources[group->source].by_ctid)
+            source = &readpoint->sources[i];
+    if (source == NULL)
+        return error_set(error, -ESTALE, "%s.%s has lost a partition since its rows were read; open the file again",
+                         snapshot->relation.schema, snapshot->relation.name);
     struct picker picker = {.group = group};
-    const struct ctid_range *range = source.by_ctid ? &group->range : NULL;
-    for (size_t i = number; !source.by_ctid && i > 0 && snapshot->groups[i - 1]->source == group->source; i--)
+    const struct ctid_range *range = source->by_ctid ? &group->range : NULL;
+    for (size_t i = number; !source->by_ctid && i > 0 && snapshot->groups[i - 1]->source == group->source; i--)
         picker.skip += snapshot->groups[i - 1]->rows;
     int rc = group_copy_init(&picker.copy, snapshot->schema, range, pick_group, &picker, error);
     if (rc < 0)
         return rc;
     aim(&picker);
-    rc = readpoint_copy(readpoint, session, snapshot->schema, &source, range, group_copy_feed, &picker.copy, error);
+    rc = readpoint_copy(readpoint, session, snapshot->schema, source, range, group_copy_feed, &picker.copy, error);
     if (rc == 0)
         rc = group_copy_finish(&picker.copy);
     if (rc == -ECANCELED && picker.found != NULL)

@@ -75,8 +75,6 @@ void snapshot_unref(struct snapshot *snapshot)
     for (size_t i = 0; i < snapshot->group_count; i++)
         group_unref(snapshot->groups[i]);
     free(snapshot->groups);
-    for (size_t i = 0; i < snapshot->source_count; i++)
-        free(snapshot->sources[i].from);
     free(snapshot->sources);
     for (int i = 0; i < FORMAT_COUNT; i++)
         face_clear(&snapshot->faces[i]);
@@ -156,7 +154,8 @@ static bool same_refusals(const struct snapshot *a, const struct snapshot *b)
 bool snapshot_same_content(const struct snapshot *a, const struct snapshot *b)
 {
     if (a->rows != b->rows || a->group_count != b->group_count ||
-        strcmp(a->key.signature, b->key.signature) != 0 || !same_refusals(a, b))
+        strcmp(a->key.signature, b->key.signature) != 0 || strcmp(a->relation.name, b->relation.name) != 0 ||
+        strcmp(a->relation.schema, b->relation.schema) != 0 || !same_refusals(a, b))
         return false;
     for (size_t i = 0; i < a->group_count; i++)
         if (a->groups[i]->rows != b->groups[i]->rows ||

@@ -52,7 +52,6 @@ struct face {
 struct snapshot_source {
     uint32_t oid;
     bool by_ctid;
-    char *from;
 };
 
 struct snapshot {

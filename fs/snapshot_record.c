@@ -74,7 +74,6 @@ static int put_all(const struct snapshot *snapshot, struct buffer *out)
     for (size_t i = 0; i < snapshot->source_count; i++) {
         TRY(record_put_u32(out, snapshot->sources[i].oid));
         TRY(record_put_u8(out, snapshot->sources[i].by_ctid));
-        TRY(record_put_string(out, snapshot->sources[i].from));
     }
     TRY(record_put_u64(out, snapshot->group_count));
     for (size_t i = 0; i < snapshot->group_count; i++)
@@ -130,7 +129,6 @@ static int get_sources(struct record_reader *in, struct snapshot *snapshot)
         struct snapshot_source *source = &snapshot->sources[i];
         source->oid = record_get_u32(in);
         source->by_ctid = record_get_u8(in) != 0;
-        source->from = record_get_string(in);
         snapshot->source_count++;
     }
     return in->bad ? -EBADMSG : 0;

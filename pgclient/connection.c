@@ -483,6 +483,7 @@ static const struct {
     {0, "SET DateStyle = 'ISO, MDY'"},
     {0, "SET IntervalStyle = 'postgres'"},
     {0, "SET TimeZone = 'UTC'"},
+    {0, "SET extra_float_digits = 1"},
     {0, "SET bytea_output = 'hex'"},
     {0, "SET xmlbinary = 'base64'"},
     {0, "SET xmloption = 'content'"},
