@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -282,6 +283,9 @@ int main(int argc, char **argv)
         fputs(program.options.help ? options_help : "pgvecfs " VERSION "\n", stdout);
         return 0;
     }
+    /* Buffers of a few MiB come and go all the time: keep them, instead of having the kernel clear them anew each time. */
+    mallopt(M_MMAP_THRESHOLD, 32 << 20);
+    mallopt(M_TRIM_THRESHOLD, 64 << 20);
     int status = run(&program, &error);
     if (program.session != NULL) {
         fuse_session_unmount(program.session);
