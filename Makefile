@@ -63,6 +63,12 @@ test: deps ## set up and run all tests; ends with `N passed, N failed`
 	@$(MAKE) --no-print-directory tests lint
 	@BUILD=$(BUILD) scripts/run-tests
 
+demo: ## build, load sample data, mount it, and show around (FULL=1: all 341,479 words)
+	@FULL=$(FULL) scripts/demo
+
+demo-stop: ## end the demo
+	@scripts/demo-stop
+
 -include $(OBJECTS:.o=.d)
 
 clean: ## remove what was built
