@@ -746,15 +746,16 @@ int fetch_table(struct fetch *fetch, const struct relation *relation, struct sna
 {
     fetch->measure = measure;
     struct snapshot *fresh = NULL;
+    /* A connection may be lost, and a standby ends a COPY that stands in the way of its recovery: another one may do better. */
     int rc = -ENOTCONN;
-    for (int attempt = 0; rc == -ENOTCONN && attempt < ATTEMPTS; attempt++) {
+    for (int attempt = 0; (rc == -ENOTCONN || rc == -EAGAIN) && attempt < ATTEMPTS; attempt++) {
         struct session *leader;
         bool holding = false;
-        if (attempt > 0)
+        if (attempt > 0) {
             spoil_prefills(fetch);
-        if (attempt > 0)
             log_say(LOG_SAY_INFO, "%s.%s: %s; trying again", relation->schema, relation->name,
                     error != NULL ? error->text : "connection lost");
+        }
         rc = session_take(fetch->place->pool, true, &leader, error);
         if (rc < 0)
             return rc; /* the server is not there: no use in asking three times */

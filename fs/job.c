@@ -91,6 +91,13 @@ static struct version *load_rows(struct subject *subject)
     return snapshot != NULL ? version_of_rows(snapshot) : NULL;
 }
 
+static void log_refused(const struct snapshot *snapshot, int format)
+{
+    const char *reason = snapshot->faces[format].reason;
+    log_say(LOG_SAY_ERROR, "%s.%s: no %s: %s", snapshot->relation.schema, snapshot->relation.name, formats[format]->name,
+            reason != NULL ? reason : strerror(-snapshot->faces[format].refused));
+}
+
 static int refresh_rows(struct subject *subject, struct version *old, unsigned measure, struct version **out,
                         struct error *error)
 {
@@ -111,6 +118,9 @@ static int refresh_rows(struct subject *subject, struct version *old, unsigned m
         return 0;
     }
     mount->count.fetches++;
+    for (int i = 0; i < FORMAT_COUNT; i++)
+        if (fresh->faces[i].refused < 0)
+            log_refused(fresh, i);
     *out = version_of_rows(fresh);
     return *out == NULL ? error_set(error, -ENOMEM, "no memory") : 0;
 }
@@ -214,6 +224,7 @@ static int measure_format(struct subject *subject, struct version *version, int 
         snapshot->faces[format].refused = -EIO;
         snapshot->faces[format].reason = strdup(error->text);
         pthread_mutex_unlock(&snapshot->lock);
+        log_refused(snapshot, format);
         rc = 0;
     }
     if (rc == 0 && snapshot_save(snapshot) < 0)
@@ -263,7 +274,7 @@ static void fail_subject(struct subject *subject, int rc, const struct error *er
     subject->want_refresh = false;
     subject->want_sizes = subject->want_bytes = 0;
     subject->failures++;
-    subject->rc = rc;
+    subject->rc = user_errno(rc);
     subject->error = *error;
     mount->count.failures++;
     if (rc == -ENOENT)

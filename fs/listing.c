@@ -118,7 +118,7 @@ static void run_check(void *argument)
             take(mount, catalog, mark, asked);
         } else {
             mount->catalog_failures++;
-            mount->catalog_rc = rc;
+            mount->catalog_rc = user_errno(rc);
             mount->catalog_error = error;
         }
         request_retry_all(mount);

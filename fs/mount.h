@@ -13,6 +13,8 @@
 #include "fs/workers.h"
 #include "pgclient/catalog.h"
 
+#include <errno.h>
+
 struct fuse_session;
 struct node;
 struct request;
@@ -63,6 +65,13 @@ struct mount {
 
 /* Milliseconds of a clock that never goes back. */
 int64_t clock_ms(void);
+
+/* The errno that a user is told: what he can act on, and EIO for everything else. What our own rooms say to each other (try
+ * again, stale, lost connection) means other things to the kernel. */
+static inline int user_errno(int rc)
+{
+    return rc == -EACCES || rc == -ENOENT || rc == -ENOMEM || rc == -ENOSPC ? rc : -EIO;
+}
 
 /* Which table's row groups must not be evicted now. */
 bool mount_uses_relation(struct mount *mount, uint32_t relation);

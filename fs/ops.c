@@ -267,12 +267,33 @@ static const char *reason_of(const struct mount *mount, const struct node *node)
     return node->subject->error.text;
 }
 
+/* A line for each file that failed: tools that ask a file's attributes first, as getfattr does, cannot ask the file itself. */
+static void reasons_of_table(struct mount *mount, const struct node *node, char *text, size_t size)
+{
+    const struct relation *relation = node_relation(mount, node);
+    struct table *table = relation != NULL ? table_get(mount, relation) : NULL;
+    size_t n = 0;
+    text[0] = '\0';
+    for (int kind = 0; table != NULL && kind < SUBJECT_COUNT; kind++) {
+        const struct subject *subject = &table->subjects[kind];
+        const struct version *version = subject->current;
+        if (subject->error.text[0] != '\0' && n < size)
+            n += (size_t)snprintf(text + n, size - n, "%s\n", subject->error.text);
+        for (int face = 0; version != NULL && face < FORMAT_COUNT; face++)
+            if (version->state[face] == FACE_FAILED && version->reason[face] != NULL && n < size)
+                n += (size_t)snprintf(text + n, size - n, "%s.%s: %s\n", node->name, formats[face]->name, version->reason[face]);
+    }
+}
+
 /* Copies it, so that nothing is replied under the lock. */
 static int find_reason(struct mount *mount, fuse_ino_t ino, char *text, size_t size)
 {
     pthread_mutex_lock(&mount->lock);
     const struct node *node = node_find(mount, ino);
-    snprintf(text, size, "%s", node != NULL ? reason_of(mount, node) : "");
+    if (node != NULL && node->kind == NODE_TABLE)
+        reasons_of_table(mount, node, text, size);
+    else
+        snprintf(text, size, "%s", node != NULL ? reason_of(mount, node) : "");
     pthread_mutex_unlock(&mount->lock);
     return node == NULL ? -ESTALE : 0;
 }

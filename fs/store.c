@@ -103,21 +103,21 @@ static int open_slot(struct store *store, struct error *error)
     return rc;
 }
 
+/* Only what group_name() writes: another spelling of the same number is another's file. */
 static bool parse_group_name(const char *name, uint64_t *id)
 {
-    char *end;
-    errno = 0;
-    *id = strtoull(name, &end, 16);
-    return errno == 0 && end == name + 16 && strcmp(end, ".rows") == 0;
+    char own[NAME_SIZE];
+    *id = strtoull(name, NULL, 16);
+    snprintf(own, sizeof own, "%016" PRIx64 ".rows", *id);
+    return strcmp(name, own) == 0;
 }
 
 static bool parse_relation_name(const char *name, uint32_t *relation)
 {
-    char *end;
-    errno = 0;
-    unsigned long value = strtoul(name, &end, 10);
-    *relation = (uint32_t)value;
-    return errno == 0 && end != name && *end == '\0' && value > 0 && value <= UINT32_MAX;
+    char own[NAME_SIZE];
+    *relation = (uint32_t)strtoul(name, NULL, 10);
+    snprintf(own, sizeof own, "%" PRIu32, *relation);
+    return *relation != 0 && strcmp(name, own) == 0;
 }
 
 static DIR *open_folder(int at, const char *name)
@@ -154,7 +154,7 @@ static void count_relation(void *context, uint32_t relation)
         uint64_t id;
         struct stat st;
         if (!parse_group_name(entry->d_name, &id) ||
-            fstatat(dirfd(folder), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+            fstatat(dirfd(folder), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
             continue;
         store->used += (uint64_t)st.st_size;
         if (id >= store->next_id)
