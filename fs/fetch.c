@@ -446,7 +446,8 @@ static unsigned impossible_formats(const struct schema *schema, const struct fac
     return mask;
 }
 
-/* Asks for each of them, for the server's own words. */
+/* Asks for each of them: the server says in its own words why not, or gives it after all (an array of a type without binary
+ * output is fine as long as it is NULL), and then its columns are fetched. */
 static int explain_impossible(struct fetch *fetch, unsigned mask, struct face *faces)
 {
     for (int i = 0; i < FORMAT_COUNT; i++) {
@@ -454,8 +455,8 @@ static int explain_impossible(struct fetch *fetch, unsigned mask, struct face *f
             continue;
         struct error reason = {""};
         int rc = try_format(fetch, i, &reason);
-        if (rc == 0)
-            rc = error_set(&reason, -EIO, "the type of a column has no %s", formats[i]->command);
+        for (int k = 0; rc == 0 && k < fetch->readpoint->schema->column_count; k++)
+            fetch->readpoint->with_binary[k] = true;
         if (rc == -EIO || rc == -EACCES)
             rc = refuse(&faces[i], rc, &reason);
         if (rc < 0)
@@ -576,7 +577,7 @@ static int copy_changed(struct fetch *fetch, struct face *faces, struct error *e
     unsigned impossible = impossible_formats(schema, faces);
     if (impossible == 0 && !again)
         return 0;
-    /* Their columns were left out of what has been copied; only the words are missing, but asking moves the parts. */
+    /* Their columns were left out of what has been copied, and asking moves the parts. */
     spoil_prefills(fetch);
     rc = impossible == 0 ? 0 : explain_impossible(fetch, impossible, faces);
     if (rc < 0)

@@ -332,7 +332,8 @@ static void end_filling(struct filling fillings[FORMAT_COUNT], const struct snap
     for (int i = 0; i < FORMAT_COUNT; i++) {
         const struct face *face = snapshot != NULL ? &snapshot->faces[i] : NULL;
         bool whole = face != NULL && face->measured && face->refused == 0;
-        fillings[i].result = prefill_end(fillings[i].prefill, whole ? &face->tail : NULL);
+        fillings[i].result = prefill_end(fillings[i].prefill, whole ? &face->tail : NULL,
+                                         whole ? snapshot_size(snapshot, i) : 0);
     }
 }
 

@@ -115,7 +115,7 @@ static int parse_size(const char *text, const char *name, uint64_t least, uint64
     unsigned long long value = strtoull(text, &end, 10);
     const char *unit = *end != '\0' ? strchr(units, *end & ~0x20) : NULL;
     int shift = unit != NULL && *unit != '\0' ? 10 * (int)(unit - units + 1) : 0;
-    bool ok = end != text && text[0] != '-' && errno == 0 && (*end == '\0' || (shift > 0 && end[1] == '\0')) &&
+    bool ok = text[0] >= '0' && text[0] <= '9' && errno == 0 && (*end == '\0' || (shift > 0 && end[1] == '\0')) &&
               value <= UINT64_MAX >> shift;
     if (!ok || value << shift < least)
         return error_set(error, -EINVAL, "%s=%.50s: a size is a number of bytes (at least %llu), or with K, M, G or T behind it",

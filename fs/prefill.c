@@ -195,11 +195,12 @@ void prefill_spoil(struct prefill *prefill)
     pthread_mutex_unlock(&prefill->lock);
 }
 
-enum prefill_result prefill_end(struct prefill *prefill, const struct buffer *tail)
+enum prefill_result prefill_end(struct prefill *prefill, const struct buffer *tail, uint64_t size)
 {
     if (prefill == NULL)
         return PREFILL_NOTHING;
-    if (tail != NULL && prefill->waiting == NULL) {
+    /* Nothing was put, for one, where the version turned out to be the old one. */
+    if (tail != NULL && prefill->offset + prefill->rest.size + tail->size == size) {
         store(prefill, tail->data, tail->size);
         if (!prefill->stopped && prefill->rest.size > 0)
             send(prefill, prefill->rest.data, prefill->rest.size);

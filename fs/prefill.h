@@ -44,7 +44,8 @@ enum prefill_result {
     PREFILL_SPOILED  /* the node's page cache holds bytes of no version */
 };
 
-/* Stores the tail if all before it was, and frees. NULL is PREFILL_NOTHING. */
-enum prefill_result prefill_end(struct prefill *prefill, const struct buffer *tail);
+/* Stores the tail (nullable), with which the file has `size` bytes, if all before it was stored, and frees. NULL is
+ * PREFILL_NOTHING. */
+enum prefill_result prefill_end(struct prefill *prefill, const struct buffer *tail, uint64_t size);
 
 #endif

@@ -214,13 +214,15 @@ static void group_name(uint32_t relation, uint64_t id, char name[NAME_SIZE])
     snprintf(name, NAME_SIZE, "%" PRIu32 "/%016" PRIx64 ".rows", relation, id);
 }
 
-static int open_new(struct store *store, uint32_t relation, const char *name)
+/* `how`: O_EXCL or O_TRUNC. */
+static int open_new(struct store *store, uint32_t relation, const char *name, int how)
 {
     char folder[NAME_SIZE];
+    int flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | how;
     snprintf(folder, sizeof folder, "%" PRIu32, relation);
-    int fd = openat(store->dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int fd = openat(store->dir, name, flags, 0600);
     if (fd < 0 && errno == ENOENT && (mkdirat(store->dir, folder, 0700) == 0 || errno == EEXIST))
-        fd = openat(store->dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+        fd = openat(store->dir, name, flags, 0600);
     return fd < 0 ? -errno : fd;
 }
 
@@ -251,14 +253,14 @@ int store_put_group(struct store *store, uint32_t relation, uint64_t id,
     }
     char name[NAME_SIZE];
     group_name(relation, id, name);
-    int fd = open_new(store, relation, name);
+    int fd = open_new(store, relation, name, O_EXCL); /* or two who put it back would count it twice */
     int rc = fd < 0 ? fd : write_pieces(fd, image->pieces, image->count);
     if (fd >= 0 && close(fd) < 0 && rc == 0)
         rc = -errno;
-    if (rc < 0) {
+    if (fd >= 0 && rc < 0)
         unlinkat(store->dir, name, 0);
+    if (rc < 0)
         store->used -= image->size;
-    }
     return rc == -EDQUOT ? -ENOSPC : rc;
 }
 
@@ -330,7 +332,7 @@ int store_put_record(struct store *store, uint32_t relation, const char *kind,
     memcpy(head, record_magic, sizeof record_magic);
     store_le64(head + 8, hash64(record->data, record->size));
     struct iovec pieces[] = {{head, sizeof head}, {record->data, record->size}};
-    int fd = open_new(store, relation, fresh);
+    int fd = open_new(store, relation, fresh, O_TRUNC);
     int rc = fd < 0 ? fd : write_pieces(fd, pieces, 2);
     if (fd >= 0 && close(fd) < 0 && rc == 0)
         rc = -errno;

@@ -53,7 +53,7 @@ int view_read(struct body_cache *cache, struct snapshot *snapshot, int format, u
     uint64_t end = offset >= whole ? offset : size > whole - offset ? whole : offset + size;
     int rc = buffer_reserve(out, end - offset);
     struct overlap part = meet(0, face->head.size, offset, end);
-    if (rc == 0)
+    if (rc == 0 && part.size > 0)
         rc = buffer_append(out, face->head.data + part.from, part.size);
     size_t count = snapshot->group_count, i = group_at(face, count, offset);
     for (; rc == 0 && i < count && face->offsets[i] < end; i++) {

@@ -163,7 +163,7 @@ assert_same_bytes() {
         echo "not the same bytes:"
         echo "  $1: $(wc -c <"$1") bytes"
         echo "  $2: $(wc -c <"$2") bytes"
-        at=$(LC_ALL=C cmp -- "$1" "$2" 2>/dev/null | sed -n 's/.* byte \([0-9]*\),.*/\1/p')
+        at=$(LC_ALL=C cmp -- "$1" "$2" 2>/dev/null | sed -n 's/.* \(byte\|char\) \([0-9]*\),.*/\2/p')
         # No difference within the shorter one: it ends where the other goes on.
         [ -n "$at" ] || at=$(($(stat -c %s -- "$1" "$2" | sort -n | sed -n 1p) + 1))
         echo "first difference at offset $((at - 1)); from 16 bytes before it:"
