@@ -257,26 +257,8 @@ static void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 
 /* ---- why something failed ---- */
 
-/* A table's directory tells for its files: getfattr asks for a file's attributes first, and they may be what fails. */
-static const char *reason_of_table(struct mount *mount, const struct node *node)
+static const char *reason_of(const struct mount *mount, const struct node *node)
 {
-    const struct relation *relation = node_relation(mount, node);
-    const struct table *table = relation != NULL ? table_get(mount, relation) : NULL;
-    for (int i = 0; table != NULL && i < SUBJECT_COUNT; i++) {
-        const struct subject *subject = &table->subjects[i];
-        if (subject->error.text[0] != '\0')
-            return subject->error.text;
-        for (int k = 0; subject->current != NULL && k < FACE_COUNT; k++)
-            if (subject->current->state[k] == FACE_FAILED && subject->current->reason[k] != NULL)
-                return subject->current->reason[k];
-    }
-    return "";
-}
-
-static const char *reason_of(struct mount *mount, const struct node *node)
-{
-    if (node->kind == NODE_TABLE)
-        return reason_of_table(mount, node);
     if (node->kind != NODE_FILE || node->subject == NULL)
         return mount->catalog_error.text;
     const struct version *version = node->version != NULL ? node->version : node->subject->current;
