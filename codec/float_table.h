@@ -1,6 +1,6 @@
+/* clang-format off */
 /* Powers of ten for float_text.c, made by scripts/make-float-table. Row i is 10^(i + FLOAT_TABLE_FIRST), scaled by
  * a power of two into [2^127, 2^128) and rounded up to an integer. */
-/* clang-format off */
 #ifndef CODEC_FLOAT_TABLE_H
 #define CODEC_FLOAT_TABLE_H
 

@@ -277,8 +277,11 @@ static void fail_subject(struct subject *subject, int rc, const struct error *er
     subject->rc = user_errno(rc);
     subject->error = *error;
     mount->count.failures++;
-    if (rc == -ENOENT)
+    if (rc == -ENOENT) {
+        version_unref(subject->current);
+        subject->current = NULL;
         listing_doubt(mount);
+    }
     log_say(LOG_SAY_ERROR, "%s.%s: %s", subject->table->relation.schema, subject->table->relation.name,
             error->text[0] != '\0' ? error->text : strerror(-rc));
 }
@@ -431,7 +434,8 @@ static void do_face(struct subject *subject)
     struct error error = {""};
     struct buffer text = {0};
     int rc = 0;
-    if (!face_satisfied(version, face, bytes)) {
+    bool missing = !face_satisfied(version, face, bytes);
+    if (missing) {
         struct filling fillings[FORMAT_COUNT] = {{0}};
         begin_filling(subject, 1U << face, fillings);
         pthread_mutex_unlock(&mount->lock);
@@ -444,7 +448,8 @@ static void do_face(struct subject *subject)
     if (rc < 0) {
         fail_subject(subject, rc, &error);
     } else {
-        settle_face(version, face, &text, bytes);
+        if (missing)
+            settle_face(version, face, &text, bytes);
         subject->want_sizes &= ~(1U << face);
         if (bytes)
             subject->want_bytes &= ~(1U << face);

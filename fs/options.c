@@ -233,8 +233,11 @@ static int check(const struct raw *raw, struct options *options, struct error *e
         rc = parse_size(raw->cache_size, "cache_size", 0, &options->cache_size, error);
     if (rc == 0 && raw->memory != NULL)
         rc = parse_size(raw->memory, "memory", 1 << 20, &options->memory, error);
-    if (rc == 0 && raw->jobs != NULL && (rc = parse_number(raw->jobs, "jobs", 1, 64, &number, error)) == 0)
+    if (rc == 0 && raw->jobs != NULL && (rc = parse_number(raw->jobs, "jobs", 1, 64, &number, error)) == 0) {
         options->jobs = (int)number;
+        if (options->jobs != number)
+            rc = error_set(error, -EINVAL, "jobs=%.50s: a whole number is needed", raw->jobs);
+    }
     if (rc == 0 && raw->lease != NULL && (rc = parse_number(raw->lease, "lease", 0, 86400, &number, error)) == 0)
         options->lease_ms = (int64_t)(number * 1000);
     if (rc == 0)

@@ -85,8 +85,10 @@ static int find_subject(struct mount *mount, struct request *request)
 /* The relation behind the name has gone: once more, from its name. */
 static int look_again(struct mount *mount, struct request *request)
 {
-    if (request->looked_again || request->node->version != NULL)
+    if (request->looked_again)
         return -ENOENT;
+    if (request->node->version != NULL)
+        return request->node->opens > 0 ? -ENOENT : -ESTALE; /* this node stays what it was: the kernel looks its name up again */
     request->looked_again = true;
     request->listing_asked = false;
     request->arrived = clock_ms();

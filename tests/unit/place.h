@@ -1,0 +1,132 @@
+/* A store in a directory of its own, and snapshots of the hand-made tables of rows.h in it, for tests of fs/ that need no
+ * server. The place's session pool leads to a server that is not there: whatever the store does not have is lost. */
+#ifndef TESTS_PLACE_H
+#define TESTS_PLACE_H
+
+#include "fs/fetch.h"
+#include "tests/unit/rows.h"
+
+#include <errno.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <unistd.h>
+
+struct place {
+    char dir[64];
+    struct store *store;
+    struct server *server;
+    struct fetch_place fetch;
+};
+
+enum { PLACE_RELATION = 4711 };
+
+static const struct store_name place_name = {.system_id = 7, .database = 5, .role = "tester"};
+
+static inline int place_remove(const char *path, const struct stat *st, int kind, struct FTW *ftw)
+{
+    (void)st, (void)kind, (void)ftw;
+    return remove(path);
+}
+
+static inline void place_open(struct place *place, uint64_t limit)
+{
+    *place = (struct place){.dir = "/tmp/pgvecfs-test.XXXXXX"};
+    must(mkdtemp(place->dir) != NULL);
+    must(store_open(place->dir, &place_name, limit, &place->store, NULL) == 0);
+    must(server_parse("host=/nonexistent", &place->server, NULL) == 0);
+    place->fetch = (struct fetch_place){.store = place->store, .jobs = 1};
+    must(session_pool_new(place->server, 1, &place->fetch.pool) == 0);
+}
+
+static inline void place_close(struct place *place)
+{
+    session_pool_free(place->fetch.pool);
+    server_free(place->server);
+    store_close(place->store);
+    nftw(place->dir, place_remove, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+static inline void place_measure(struct snapshot *snapshot, const struct rowgroup *rows, struct group *group)
+{
+    for (int f = 0; f < FORMAT_COUNT; f++) {
+        struct buffer body = {0};
+        if (!formats[f]->possible(snapshot->schema))
+            continue;
+        must(formats[f]->body(snapshot->schema, rows, &body) == 0);
+        group->sizes[f] = body.size;
+        buffer_clear(&body);
+    }
+}
+
+static inline char *place_copy(const char *text)
+{
+    char *copy = strdup(text);
+    must(copy != NULL);
+    return copy;
+}
+
+static inline void place_describe(struct snapshot *snapshot, const struct rows_table *table)
+{
+    snapshot->key = (struct version_key){.system_id = 7,
+                                         .timeline = 1,
+                                         .database = 5,
+                                         .relation = PLACE_RELATION,
+                                         .mark = place_copy("10:20:30"),
+                                         .signature = place_copy("0123456789abcdef"),
+                                         .proves = true};
+    snapshot->relation.oid = PLACE_RELATION;
+    snapshot->relation.kind = RELATION_TABLE;
+    snapshot->relation.schema = place_copy("public");
+    snapshot->relation.name = place_copy(table->name);
+    snapshot->sources = calloc(1, sizeof *snapshot->sources);
+    must(snapshot->sources != NULL);
+    snapshot->sources[0] = (struct snapshot_source){
+        .oid = PLACE_RELATION, .by_ctid = table->with_row_ids};
+    snapshot->source_count = 1;
+    snapshot->serial = 42;
+    snapshot->mtime = 1700000000;
+    snapshot->fetched_at = INT64_C(1700000000123456);
+}
+
+/* A snapshot of rows [0, rows), cut into groups of `each`, which the store has; all possible formats measured, the others refused. */
+static inline struct snapshot *place_snapshot(struct place *place, const struct rows_table *table, uint32_t rows,
+                                              uint32_t each)
+{
+    struct snapshot *snapshot;
+    must(snapshot_new(place->store, &snapshot) == 0);
+    snapshot->schema = rows_schema(table);
+    place_describe(snapshot, table);
+    for (uint32_t first = 0; first < rows; first += each) {
+        struct rowgroup *group = rows_group(table, snapshot->schema, first, first + each < rows ? first + each : rows);
+        struct group *known = group_new(place->store, PLACE_RELATION, group);
+        struct rowgroup_image image;
+        must(known != NULL && rowgroup_encode(group, snapshot->schema, &image) == 0);
+        must(store_put_group(place->store, PLACE_RELATION, known->id, &image) == 0);
+        rowgroup_image_clear(&image);
+        known->range = (struct ctid_range){{first / 3, (uint16_t)(first % 3 + 1)}, {(first + each) / 3, (uint16_t)((first + each) % 3 + 1)}};
+        place_measure(snapshot, group, known);
+        must(snapshot_add_group(snapshot, known) == 0);
+        rowgroup_free(group);
+    }
+    for (int f = 0; f < FORMAT_COUNT; f++)
+        if (formats[f]->possible(snapshot->schema)) {
+            must(snapshot_measured(snapshot, f) == 0);
+        } else {
+            snapshot->faces[f].refused = -EIO;
+            snapshot->faces[f].reason = place_copy("no binary output function");
+        }
+    return snapshot;
+}
+
+/* Appends the whole view as it must be, without the store, the caches or the offsets. */
+static inline void place_view(const struct rows_table *table, const struct snapshot *snapshot, uint32_t rows, int format,
+                              struct buffer *out)
+{
+    struct rowgroup *group = rows_group(table, snapshot->schema, 0, rows);
+    must(formats[format]->head(snapshot->schema, out) == 0);
+    must(formats[format]->body(snapshot->schema, group, out) == 0);
+    must(formats[format]->tail(snapshot->schema, out) == 0);
+    rowgroup_free(group);
+}
+
+#endif

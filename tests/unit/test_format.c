@@ -1,0 +1,298 @@
+#include "codec/format.h"
+
+#include "tests/unit/rows.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+/* A table of text columns, NULL-terminated names; each row has as many values. */
+static struct schema *text_schema(const char *const *names)
+{
+    struct schema *schema;
+    const bool with_binary[8] = {true, true, true, true, true, true, true, true};
+    assert_int_equal(schema_new(false, &schema), 0);
+    for (; *names != NULL; names++)
+        assert_int_equal(schema_add(schema, *names, "text", type_find(NULL, "text"), true), 0);
+    schema_number(schema, with_binary, ROWS_ALL_PARTS);
+    return schema;
+}
+
+static struct rowgroup *text_group(const struct schema *schema, const char *const *values, size_t rows)
+{
+    struct rowgroup_builder *builder;
+    struct rowgroup *group;
+    assert_int_equal(rowgroup_builder_new(schema, &builder), 0);
+    for (size_t row = 0; row < rows; row++) {
+        struct buffer tuple = {0};
+        for (int i = 0; i < schema->column_count; i++, values++) {
+            rows_put_be32(&tuple, *values != NULL ? (uint32_t)strlen(*values) : UINT32_MAX);
+            if (*values != NULL)
+                rows_put_text(&tuple, *values);
+        }
+        assert_int_equal(rowgroup_builder_add(builder, tuple.data, tuple.size, NULL), 0);
+        buffer_clear(&tuple);
+    }
+    assert_int_equal(rowgroup_builder_finish(builder, &group), 0);
+    rowgroup_builder_free(builder);
+    return group;
+}
+
+static struct buffer render(const struct format *format, const struct schema *schema, const struct rowgroup *group)
+{
+    struct buffer out = {0};
+    assert_true(format->possible(schema));
+    assert_int_equal(format->head(schema, &out), 0);
+    assert_int_equal(format->body(schema, group, &out), 0);
+    assert_int_equal(format->tail(schema, &out), 0);
+    return out;
+}
+
+static void assert_renders(const struct format *format, const char *const *names, const char *const *values,
+                           size_t rows, const char *expected, size_t size)
+{
+    struct schema *schema = text_schema(names);
+    struct rowgroup *group = text_group(schema, values, rows);
+    struct buffer out = render(format, schema, group);
+    assert_int_equal(out.size, size);
+    assert_memory_equal(out.data, expected, size);
+    buffer_clear(&out);
+    rowgroup_free(group);
+    schema_free(schema);
+}
+
+#define RENDERS(format, names, values, rows, expected) \
+    assert_renders(&format, names, values, rows, expected, sizeof(expected) - 1)
+
+static const char *const one[] = {"a", NULL}, *const two[] = {"a", "b", NULL};
+
+/* What PostgreSQL 15 prints for these with COPY … (FORMAT csv, HEADER). */
+static void test_csv_of_one_column(void **state)
+{
+    (void)state;
+    static const char *const values[] = {"x", NULL, "", "a,b", "q\"q", "\"", "1\n2", "1\r2", "\\.", "\\.x", "x\\.", " ", "\t", "\\N"};
+    RENDERS(format_csv, one, values, 14,
+            "a\nx\n\n\"\"\n\"a,b\"\n\"q\"\"q\"\n\"\"\"\"\n\"1\n2\"\n\"1\r2\"\n\"\\.\"\n\\.x\nx\\.\n \n\t\n\\N\n");
+    RENDERS(format_csv, one, values, 0, "a\n");
+}
+
+static void test_csv_of_two_columns(void **state)
+{
+    (void)state;
+    static const char *const values[] = {"x", "y", NULL, NULL, "", NULL, NULL, "", "\\.", "\\.", "a,\"b\"", "\r\n"};
+    RENDERS(format_csv, two, values, 6, "a,b\nx,y\n,\n\"\",\n,\"\"\n\\.,\\.\n\"a,\"\"b\"\"\",\"\r\n\"\n");
+}
+
+static void test_csv_header(void **state)
+{
+    (void)state;
+    static const char *const plain[] = {"a b", "ü", "A", NULL}, *const quoted[] = {"a,b", "q\"", "n\nl", "\\.", NULL},
+                      *const lone[] = {"\\.", NULL};
+    RENDERS(format_csv, plain, NULL, 0, "a b,ü,A\n");
+    RENDERS(format_csv, quoted, NULL, 0, "\"a,b\",\"q\"\"\",\"n\nl\",\\.\n");
+    RENDERS(format_csv, lone, NULL, 0, "\"\\.\"\n");
+}
+
+static void test_jsonl(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"a", "b\"\n", NULL}, *const values[] = {"x", NULL, "", "q\"\\\n\t\x01ü/"};
+    RENDERS(format_jsonl, names, values, 2,
+            "{\"a\":\"x\",\"b\\\"\\n\":null}\n{\"a\":\"\",\"b\\\"\\n\":\"q\\\"\\\\\\n\\t\\u0001ü/\"}\n");
+    RENDERS(format_jsonl, names, NULL, 0, "");
+}
+
+static void test_bin(void **state)
+{
+    (void)state;
+    static const char *const values[] = {"xy", NULL, "", "z"};
+    RENDERS(format_bin, two, values, 2,
+            "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0"
+            "\0\2\0\0\0\2xy\377\377\377\377"
+            "\0\2\0\0\0\0\0\0\0\1z\377\377");
+    RENDERS(format_bin, two, NULL, 0, "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0\377\377");
+}
+
+/* A table without columns has rows all the same. */
+static void test_no_columns(void **state)
+{
+    (void)state;
+    struct schema *schema = rows_schema(&rows_tables[4]);
+    struct rowgroup *group = rows_group(&rows_tables[4], schema, 0, 3);
+    static const struct {
+        const struct format *format;
+        const char *text;
+        size_t size;
+    } cases[] = {{&format_csv, "\n\n\n\n", 4}, {&format_jsonl, "{}\n{}\n{}\n", 9},
+                 {&format_bin, "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\377\377", 27}};
+    for (size_t i = 0; i < 3; i++) {
+        struct buffer out = render(cases[i].format, schema, group);
+        assert_int_equal(out.size, cases[i].size);
+        assert_memory_equal(out.data, cases[i].text, out.size);
+        buffer_clear(&out);
+    }
+    rowgroup_free(group);
+    schema_free(schema);
+}
+
+/* Server-rendered columns go out as their parts say, a generated one only as JSON, and each JSON on one line. */
+static void test_parts_of_the_server(void **state)
+{
+    (void)state;
+    static const struct rows_table table = {"t", false, 2, {ROWS_SERVER, ROWS_GENERATED}};
+    struct schema *schema = rows_schema(&table);
+    struct rowgroup *group = rows_group(&table, schema, 0, 4); /* row 2 is NULL */
+    struct buffer csv = render(&format_csv, schema, group), jsonl = render(&format_jsonl, schema, group);
+    struct buffer bin = render(&format_bin, schema, group);
+    static const char expected_csv[] = "\"c,0\"\n\"\"\n\"a,b\"\n\n\"line\nbreak\"\n";
+    assert_int_equal(csv.size, sizeof expected_csv - 1);
+    assert_memory_equal(csv.data, expected_csv, csv.size);
+    static const char expected_jsonl[] = "{\"c,0\":17,\"c,1\":17}\n{\"c,0\":{\"a\": [1,2]},\"c,1\":{\"a\": [1,2]}}\n"
+                                         "{\"c,0\":null,\"c,1\":null}\n{\"c,0\":{\"a\": [1,2]},\"c,1\":{\"a\": [1,2]}}\n";
+    assert_int_equal(jsonl.size, sizeof expected_jsonl - 1);
+    assert_memory_equal(jsonl.data, expected_jsonl, jsonl.size);
+    assert_int_equal(bin.size, 19 + 4 * 6 + 0 + 1 + 3 + 2);
+    buffer_clear(&csv);
+    buffer_clear(&jsonl);
+    buffer_clear(&bin);
+    rowgroup_free(group);
+    schema_free(schema);
+}
+
+/* Of a table whose rows came without ids, .bin is the stream itself. */
+static void test_bin_is_what_came(void **state)
+{
+    (void)state;
+    static const struct rows_table table = {"t", false, 4, {ROWS_INT4_NULLS, ROWS_TEXT, ROWS_VECTOR, ROWS_ALL_NULL}};
+    struct schema *schema = rows_schema(&table);
+    struct rowgroup *group = rows_group(&table, schema, 0, 60);
+    struct buffer stream = {0}, bin = render(&format_bin, schema, group);
+    rows_stream(&table, schema, 60, &stream);
+    assert_int_equal(bin.size, stream.size);
+    assert_memory_equal(bin.data, stream.data, bin.size);
+    buffer_clear(&stream);
+    buffer_clear(&bin);
+    rowgroup_free(group);
+    schema_free(schema);
+}
+
+static void append_body(const struct rows_table *table, const struct schema *schema, const struct format *format,
+                        uint32_t first, uint32_t end, struct buffer *out)
+{
+    struct rowgroup *group = rows_group(table, schema, first, end);
+    size_t before = out->size;
+    assert_int_equal(format->body(schema, group, out), 0);
+    if (format->body_size != NULL)
+        assert_int_equal(format->body_size(schema, group), out->size - before);
+    rowgroup_free(group);
+}
+
+/* Cut anywhere into two groups, the bodies one behind another are the body of the whole. */
+static void test_bodies_do_not_depend_on_their_place(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ROWS_TABLES; i++) {
+        struct schema *schema = rows_schema(&rows_tables[i]);
+        for (int f = 0; f < FORMAT_COUNT; f++) {
+            struct buffer whole = {0};
+            if (!formats[f]->possible(schema))
+                continue;
+            append_body(&rows_tables[i], schema, formats[f], 0, 30, &whole);
+            for (uint32_t cut = 0; cut <= 30; cut++) {
+                struct buffer parts = {0};
+                append_body(&rows_tables[i], schema, formats[f], 0, cut, &parts);
+                append_body(&rows_tables[i], schema, formats[f], cut, 30, &parts);
+                assert_int_equal(parts.size, whole.size);
+                assert_true(whole.size == 0 || memcmp(parts.data, whole.data, whole.size) == 0);
+                buffer_clear(&parts);
+            }
+            buffer_clear(&whole);
+        }
+        schema_free(schema);
+    }
+}
+
+static void test_possible(void **state)
+{
+    (void)state;
+    struct schema *schema = rows_schema(&rows_tables[6]); /* its types have no binary output */
+    assert_true(format_csv.possible(schema));
+    assert_true(format_jsonl.possible(schema));
+    assert_false(format_bin.possible(schema));
+    const bool with_binary[] = {true, true};
+    static const struct {
+        unsigned parts;
+        bool csv, bin, jsonl;
+    } cases[] = {{0, false, false, false},
+                 {1 << PART_BINARY, false, true, false},
+                 {1 << PART_TEXT, true, false, false},
+                 {1 << PART_JSON, false, false, true}};
+    for (size_t i = 0; i < 4; i++) {
+        schema_number(schema, with_binary, cases[i].parts);
+        assert_int_equal(format_csv.possible(schema), cases[i].csv);
+        assert_int_equal(format_bin.possible(schema), cases[i].bin);
+        assert_int_equal(format_jsonl.possible(schema), cases[i].jsonl);
+    }
+    schema_free(schema);
+}
+
+/* A value that is not one of its type comes from the network: it is refused. */
+static void test_values_that_are_none(void **state)
+{
+    (void)state;
+    struct schema *schema;
+    const bool with_binary[] = {true};
+    assert_int_equal(schema_new(false, &schema), 0);
+    assert_int_equal(schema_add(schema, "v", "vector", type_find("vector", "vector"), true), 0);
+    schema_number(schema, with_binary, ROWS_ALL_PARTS);
+    struct rowgroup_builder *builder;
+    struct rowgroup *group;
+    assert_int_equal(rowgroup_builder_new(schema, &builder), 0);
+    assert_int_equal(rowgroup_builder_add(builder, (const uint8_t *)"\0\0\0\3abc", 7, NULL), 0);
+    assert_int_equal(rowgroup_builder_finish(builder, &group), 0);
+    struct buffer out = {0};
+    assert_int_equal(format_csv.body(schema, group, &out), -EBADMSG);
+    assert_int_equal(format_jsonl.body(schema, group, &out), -EBADMSG);
+    out.size = 0;
+    assert_int_equal(format_bin.body(schema, group, &out), 0); /* as it came */
+    assert_int_equal(out.size, 9);
+    buffer_clear(&out);
+    rowgroup_builder_free(builder);
+    rowgroup_free(group);
+    schema_free(schema);
+}
+
+static void test_find(void **state)
+{
+    (void)state;
+    for (int i = 0; i < FORMAT_COUNT; i++)
+        assert_int_equal(format_find(formats[i]->name, strlen(formats[i]->name)), i);
+    assert_int_equal(format_find("csvx", 3), 0);
+    assert_int_equal(format_find("cs", 2), -1);
+    assert_int_equal(format_find("", 0), -1);
+    assert_int_equal(format_find("CSV", 3), -1);
+    assert_int_equal(format_find("jsonlx", 6), -1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_csv_of_one_column),
+        cmocka_unit_test(test_csv_of_two_columns),
+        cmocka_unit_test(test_csv_header),
+        cmocka_unit_test(test_jsonl),
+        cmocka_unit_test(test_bin),
+        cmocka_unit_test(test_no_columns),
+        cmocka_unit_test(test_parts_of_the_server),
+        cmocka_unit_test(test_bin_is_what_came),
+        cmocka_unit_test(test_bodies_do_not_depend_on_their_place),
+        cmocka_unit_test(test_possible),
+        cmocka_unit_test(test_values_that_are_none),
+        cmocka_unit_test(test_find),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,328 @@
+/* Every allocation fails once. The Makefile links this test with --wrap for the functions below, so that the n-th
+ * allocation of what is under test can be made to fail, for n = 1, 2, … until all goes well. Each time the answer is
+ * -ENOMEM and nothing is lost (which `make asan` checks) or left behind. */
+#include "codec/copy_stream.h"
+
+#include "tests/unit/place.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+static long countdown; /* 0: nothing fails */
+
+static bool fails(void)
+{
+    return countdown > 0 && --countdown == 0;
+}
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *block, size_t size);
+void *__real_reallocarray(void *block, size_t count, size_t size);
+char *__real_strdup(const char *text);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *block, size_t size);
+void *__wrap_reallocarray(void *block, size_t count, size_t size);
+char *__wrap_strdup(const char *text);
+
+void *__wrap_malloc(size_t size)
+{
+    return fails() ? NULL : __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+    return fails() ? NULL : __real_calloc(count, size);
+}
+
+void *__wrap_realloc(void *block, size_t size)
+{
+    return fails() ? NULL : __real_realloc(block, size);
+}
+
+void *__wrap_reallocarray(void *block, size_t count, size_t size)
+{
+    return fails() ? NULL : __real_reallocarray(block, count, size);
+}
+
+char *__wrap_strdup(const char *text)
+{
+    return fails() ? NULL : __real_strdup(text);
+}
+
+/* What the attempts work on, made without failures. */
+struct setting {
+    struct place *place;
+    const struct rows_table *table;
+    struct schema *schema;
+    struct rowgroup *group;
+    struct buffer stream, record;
+    int format;
+};
+
+/* Calls `attempt` until no allocation fails in it. `also`: another errno that stands for it. */
+static void each_failure(int (*attempt)(struct setting *), struct setting *setting, int also)
+{
+    for (long n = 1;; n++) {
+        assert_true(n < 100000);
+        countdown = n;
+        int rc = attempt(setting);
+        bool failed = countdown == 0;
+        countdown = 0;
+        if (!failed) {
+            assert_int_equal(rc, 0);
+            assert_true(n > 1); /* it did allocate */
+            return;
+        }
+        assert_true(rc == -ENOMEM || rc == also);
+    }
+}
+
+static void each_table(int (*attempt)(struct setting *), int also)
+{
+    for (size_t i = 0; i < ROWS_TABLES; i++) {
+        struct setting setting = {.table = &rows_tables[i], .schema = rows_schema(&rows_tables[i])};
+        setting.group = rows_group(&rows_tables[i], setting.schema, 0, 40);
+        rows_stream(&rows_tables[i], setting.schema, 40, &setting.stream);
+        must(schema_put(setting.schema, &setting.record) == 0);
+        each_failure(attempt, &setting, also);
+        rowgroup_free(setting.group);
+        schema_free(setting.schema);
+        buffer_clear(&setting.stream);
+        buffer_clear(&setting.record);
+    }
+}
+
+static int make_schema(struct setting *setting)
+{
+    struct schema *schema;
+    int rc = schema_new(true, &schema);
+    if (rc < 0)
+        return rc;
+    for (int i = 0; rc == 0 && i < 5; i++) {
+        rc = schema_add(schema, "name", "type", NULL, true);
+        assert_int_equal(schema->column_count, rc == 0 ? i + 1 : i);
+    }
+    (void)setting;
+    schema_free(schema);
+    return rc;
+}
+
+static int put_schema(struct setting *setting)
+{
+    struct buffer record = {0};
+    int rc = schema_put(setting->schema, &record);
+    buffer_clear(&record);
+    return rc;
+}
+
+static int get_schema(struct setting *setting)
+{
+    struct record_reader in = {.at = setting->record.data, .end = setting->record.data + setting->record.size};
+    struct schema *schema = NULL;
+    int rc = schema_get(&in, &schema);
+    assert_int_equal(schema != NULL, rc == 0);
+    schema_free(schema);
+    return rc;
+}
+
+static int add_row(void *context, const uint8_t *tuple, size_t size)
+{
+    return rowgroup_builder_add(context, tuple, size, NULL);
+}
+
+static int build(struct setting *setting)
+{
+    struct copy_stream stream = {.fields = rowgroup_fields(setting->schema)};
+    struct rowgroup_builder *builder;
+    struct rowgroup *group = NULL;
+    int rc = rowgroup_builder_new(setting->schema, &builder);
+    if (rc < 0)
+        return rc;
+    for (size_t at = 0; rc == 0 && at < setting->stream.size; at += 100) {
+        size_t n = setting->stream.size - at < 100 ? setting->stream.size - at : 100;
+        rc = copy_stream_feed(&stream, setting->stream.data + at, n, add_row, builder, NULL);
+    }
+    if (rc == 0) {
+        rc = rowgroup_builder_finish(builder, &group);
+        assert_int_equal(group != NULL, rc == 0);
+        if (rc == -ENOMEM) /* the rows are still there */
+            assert_int_equal(rowgroup_builder_rows(builder), 40);
+    }
+    assert_true(rc < 0 || rows_same_group(group, setting->group));
+    rowgroup_free(group);
+    rowgroup_builder_free(builder);
+    copy_stream_clear(&stream);
+    return rc;
+}
+
+static int encode(struct setting *setting)
+{
+    struct rowgroup_image image = {0};
+    int rc = rowgroup_encode(setting->group, setting->schema, &image);
+    assert_int_equal(image.pieces != NULL, rc == 0);
+    rowgroup_image_clear(&image);
+    return rc;
+}
+
+static int decode(struct setting *setting)
+{
+    long at = countdown;
+    countdown = 0;
+    size_t size;
+    struct rowgroup *group = NULL;
+    uint8_t *file = rows_file(setting->group, setting->schema, &size);
+    countdown = at;
+    int rc = rowgroup_decode(file, size, setting->schema, &group);
+    assert_int_equal(group != NULL, rc == 0);
+    if (rc < 0)
+        free(file);
+    assert_true(rc < 0 || rows_same_group(group, setting->group));
+    rowgroup_free(group);
+    return rc;
+}
+
+static int write_format(struct setting *setting)
+{
+    struct buffer out = {0};
+    const struct format *format = formats[setting->format];
+    int rc = format->possible(setting->schema) ? 0 : buffer_append_byte(&out, 0);
+    if (rc == 0)
+        rc = format->head(setting->schema, &out);
+    if (rc == 0 && format->possible(setting->schema))
+        rc = format->body(setting->schema, setting->group, &out);
+    if (rc == 0)
+        rc = format->tail(setting->schema, &out);
+    buffer_clear(&out);
+    return rc;
+}
+
+static int write_csv(struct setting *setting)
+{
+    setting->format = 0;
+    return write_format(setting);
+}
+
+static int write_bin(struct setting *setting)
+{
+    setting->format = 1;
+    return write_format(setting);
+}
+
+static int write_jsonl(struct setting *setting)
+{
+    setting->format = 2;
+    return write_format(setting);
+}
+
+/* The bytes of a buffer are as before. */
+static int append(struct setting *setting)
+{
+    struct buffer out = {0};
+    int rc = 0;
+    (void)setting;
+    for (int i = 0; rc == 0 && i < 50; i++) {
+        struct buffer before = out;
+        rc = i % 2 != 0 ? buffer_printf(&out, "%d and %s", i, "some text") : buffer_append_text(&out, "0123456789");
+        if (rc < 0)
+            assert_memory_equal(&before, &out, sizeof out);
+    }
+    buffer_clear(&out);
+    return rc;
+}
+
+static int load_snapshot(struct setting *setting)
+{
+    struct snapshot *snapshot = NULL;
+    int rc = snapshot_load(setting->place->store, PLACE_RELATION, &snapshot);
+    assert_int_equal(snapshot != NULL, rc == 0);
+    snapshot_unref(snapshot);
+    return rc;
+}
+
+static int save_snapshot(struct setting *setting)
+{
+    struct snapshot *snapshot = NULL;
+    long at = countdown;
+    countdown = 0;
+    must(snapshot_load(setting->place->store, PLACE_RELATION, &snapshot) == 0);
+    countdown = at;
+    int rc = snapshot_save(snapshot);
+    snapshot_unref(snapshot);
+    return rc;
+}
+
+static int get_group(struct setting *setting)
+{
+    struct snapshot *snapshot = NULL;
+    struct rowgroup *rows = NULL;
+    long at = countdown;
+    countdown = 0;
+    must(snapshot_load(setting->place->store, PLACE_RELATION, &snapshot) == 0);
+    countdown = at;
+    int rc = fetch_group(&setting->place->fetch, snapshot, 0, &rows, NULL);
+    assert_int_equal(rows != NULL, rc == 0);
+    rowgroup_free(rows);
+    snapshot_unref(snapshot);
+    return rc;
+}
+
+static void test_buffer(void **state)
+{
+    (void)state;
+    each_table(append, 0);
+}
+
+/* A record's strings say only that the record is bad (record.h). */
+static void test_schema(void **state)
+{
+    (void)state;
+    each_table(make_schema, 0);
+    each_table(put_schema, 0);
+    each_table(get_schema, -EBADMSG);
+}
+
+static void test_rowgroup(void **state)
+{
+    (void)state;
+    each_table(build, 0);
+    each_table(encode, 0);
+    each_table(decode, 0);
+}
+
+static void test_formats(void **state)
+{
+    (void)state;
+    each_table(write_csv, 0);
+    each_table(write_bin, 0);
+    each_table(write_jsonl, 0);
+}
+
+static void test_snapshot(void **state)
+{
+    (void)state;
+    struct place place;
+    place_open(&place, 100 << 20);
+    struct setting setting = {.place = &place};
+    struct snapshot *snapshot = place_snapshot(&place, &rows_tables[0], 20, 5);
+    must(snapshot_save(snapshot) == 0);
+    snapshot_unref(snapshot);
+    each_failure(load_snapshot, &setting, -EBADMSG);
+    each_failure(save_snapshot, &setting, 0);
+    each_failure(get_group, &setting, 0);
+    place_close(&place);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_buffer),  cmocka_unit_test(test_schema),   cmocka_unit_test(test_rowgroup),
+        cmocka_unit_test(test_formats), cmocka_unit_test(test_snapshot),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,123 @@
+#include "codec/record.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+static const char *const texts[] = {"", "a", "ü\n%", "longer than a few bytes, so that the buffer has to grow for it"};
+
+static struct buffer example(void)
+{
+    struct buffer record = {0};
+    assert_int_equal(record_put_u8(&record, 0xAB), 0);
+    assert_int_equal(record_put_u32(&record, 0x01020304), 0);
+    assert_int_equal(record_put_u64(&record, UINT64_C(0x0102030405060708)), 0);
+    for (size_t i = 0; i < 4; i++)
+        assert_int_equal(record_put_string(&record, texts[i]), 0);
+    return record;
+}
+
+static struct record_reader reader_of(const uint8_t *bytes, size_t size)
+{
+    return (struct record_reader){.at = bytes, .end = bytes + size};
+}
+
+static void read_all(struct record_reader *in, bool whole)
+{
+    uint8_t a = record_get_u8(in);
+    uint32_t b = record_get_u32(in);
+    uint64_t c = record_get_u64(in);
+    if (whole) {
+        assert_int_equal(a, 0xAB);
+        assert_int_equal(b, 0x01020304);
+        assert_true(c == UINT64_C(0x0102030405060708));
+    }
+    for (size_t i = 0; i < 4; i++) {
+        char *text = record_get_string(in);
+        if (whole)
+            assert_string_equal(text, texts[i]);
+        free(text);
+    }
+}
+
+static void test_round_trip(void **state)
+{
+    (void)state;
+    struct buffer record = example();
+    struct record_reader in = reader_of(record.data, record.size);
+    read_all(&in, true);
+    assert_false(in.bad);
+    assert_ptr_equal(in.at, in.end);
+    buffer_clear(&record);
+}
+
+static void test_layout(void **state)
+{
+    (void)state;
+    struct buffer record = {0};
+    assert_int_equal(record_put_u32(&record, 0x01020304), 0);
+    assert_int_equal(record_put_string(&record, "xy"), 0);
+    assert_int_equal(record.size, 10);
+    assert_memory_equal(record.data, "\x04\x03\x02\x01\x02\0\0\0xy", 10);
+    buffer_clear(&record);
+}
+
+/* Cut anywhere, it is bad, and nothing behind the cut is read: the copy ends there. */
+static void test_every_cut(void **state)
+{
+    (void)state;
+    struct buffer record = example();
+    for (size_t cut = 0; cut < record.size; cut++) {
+        uint8_t *copy = malloc(cut + 1);
+        assert_non_null(copy);
+        memcpy(copy, record.data, cut);
+        copy = realloc(copy, cut > 0 ? cut : 1);
+        struct record_reader in = reader_of(copy, cut);
+        read_all(&in, false);
+        assert_true(in.bad);
+        free(copy);
+    }
+    buffer_clear(&record);
+}
+
+/* After the first failure everything is 0 or NULL, though there are bytes left. */
+static void test_bad_stays_bad(void **state)
+{
+    (void)state;
+    struct record_reader in = reader_of((const uint8_t *)"\x01\x01\x01", 3);
+    assert_int_equal(record_get_u32(&in), 0);
+    assert_true(in.bad);
+    assert_int_equal(record_get_u8(&in), 0);
+    assert_null(record_get_string(&in));
+    assert_true(record_get_u64(&in) == 0);
+}
+
+static void test_strings_that_are_none(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *bytes;
+        size_t size;
+    } cases[] = {{"\x03\0\0\0a\0b", 7}, {"\x01\0\0\0\0", 5}, {"\xff\xff\xff\xff" "abc", 7}, {"\x04\0\0\0abc", 7}, {"\x01\0\0", 3}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct record_reader in = reader_of((const uint8_t *)cases[i].bytes, cases[i].size);
+        assert_null(record_get_string(&in));
+        assert_true(in.bad);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_layout),
+        cmocka_unit_test(test_every_cut),
+        cmocka_unit_test(test_bad_stays_bad),
+        cmocka_unit_test(test_strings_that_are_none),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

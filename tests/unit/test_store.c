@@ -1,0 +1,406 @@
+#include "fs/store.h"
+
+#include "tests/unit/place.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <sys/stat.h>
+
+#include <cmocka.h>
+
+static struct place place;
+
+static int set_up(void **state)
+{
+    (void)state;
+    place_open(&place, 10000);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    place_close(&place);
+    return 0;
+}
+
+static void reopen(void)
+{
+    store_close(place.store);
+    assert_int_equal(store_open(place.dir, &place_name, 10000, &place.store, NULL), 0);
+    place.fetch.store = place.store;
+}
+
+/* An "image" of `size` bytes in two pieces. */
+static int put(uint32_t relation, uint64_t id, size_t size, char fill)
+{
+    static char bytes[20000];
+    memset(bytes, fill, sizeof bytes);
+    struct iovec pieces[] = {{bytes, size / 3}, {bytes, size - size / 3}};
+    struct rowgroup_image image = {.pieces = pieces, .count = 2, .size = size};
+    return store_put_group(place.store, relation, id, &image);
+}
+
+static void assert_group(uint32_t relation, uint64_t id, size_t size, char fill)
+{
+    uint8_t *bytes;
+    size_t got;
+    assert_int_equal(store_get_group(place.store, relation, id, &bytes, &got), 0);
+    assert_int_equal(got, size);
+    for (size_t i = 0; i < size; i++)
+        assert_int_equal(bytes[i], fill);
+    free(bytes);
+    assert_true(store_has_group(place.store, relation, id));
+}
+
+static void assert_no_group(uint32_t relation, uint64_t id)
+{
+    uint8_t *bytes;
+    size_t got;
+    assert_int_equal(store_get_group(place.store, relation, id, &bytes, &got), -ENOENT);
+    assert_false(store_has_group(place.store, relation, id));
+}
+
+/* A path below the store's folder. */
+static const char *path(const char *name)
+{
+    static char text[2][400];
+    static int next;
+    next ^= 1;
+    snprintf(text[next], sizeof text[next], "%s/%s", store_path(place.store), name);
+    return text[next];
+}
+
+static void write_file(const char *name, const char *text, size_t size)
+{
+    FILE *file = fopen(path(name), "wb");
+    assert_non_null(file);
+    assert_int_equal(fwrite(text, 1, size, file), size);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void test_put_get_drop(void **state)
+{
+    (void)state;
+    assert_no_group(1, 5);
+    assert_int_equal(put(1, 5, 100, 'a'), 0);
+    assert_int_equal(put(1, 6, 0, 'a'), 0);
+    assert_int_equal(put(2, 5, 200, 'b'), 0);
+    assert_group(1, 5, 100, 'a');
+    assert_group(1, 6, 0, 'a');
+    assert_group(2, 5, 200, 'b');
+    assert_no_group(2, 6);
+    assert_true(store_used(place.store) == 300);
+    store_drop_group(place.store, 1, 5);
+    store_drop_group(place.store, 1, 5);
+    assert_no_group(1, 5);
+    assert_true(store_used(place.store) == 200);
+}
+
+/* A group that is there is not put again: whoever has been faster has put the same. */
+static void test_put_twice(void **state)
+{
+    (void)state;
+    assert_int_equal(put(1, 5, 100, 'a'), 0);
+    assert_int_equal(put(1, 5, 300, 'b'), -EEXIST);
+    assert_group(1, 5, 100, 'a');
+    assert_true(store_used(place.store) == 100);
+}
+
+static void test_limit(void **state)
+{
+    (void)state;
+    assert_true(store_limit(place.store) == 10000);
+    assert_int_equal(put(1, 1, 10001, 'a'), -ENOSPC);
+    assert_no_group(1, 1);
+    assert_true(store_used(place.store) == 0);
+    assert_int_equal(put(1, 1, 6000, 'a'), 0);
+    assert_int_equal(put(1, 2, 4001, 'a'), -ENOSPC);
+    assert_int_equal(put(1, 2, 4000, 'a'), 0);
+    assert_int_equal(put(1, 3, 1, 'a'), -ENOSPC);
+    store_drop_group(place.store, 1, 2);
+    assert_int_equal(put(1, 3, 1, 'a'), 0);
+}
+
+static void test_survives_reopening(void **state)
+{
+    (void)state;
+    uint64_t id = store_new_id(place.store);
+    assert_int_equal(put(1, id, 100, 'a'), 0);
+    assert_int_equal(put(1, id + 1000, 50, 'b'), 0);
+    reopen();
+    assert_true(store_used(place.store) == 150);
+    assert_group(1, id, 100, 'a');
+    assert_true(store_new_id(place.store) > id + 1000);
+}
+
+static void test_is_private(void **state)
+{
+    (void)state;
+    struct stat st;
+    assert_int_equal(put(1, 5, 1, 'a'), 0);
+    assert_int_equal(chmod(store_path(place.store), 0755), 0);
+    reopen();
+    static const char *const names[] = {".", "1", "1/0000000000000005.rows", "lock"};
+    static const unsigned modes[] = {0700, 0700, 0600, 0600};
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(stat(path(names[i]), &st), 0);
+        assert_int_equal(st.st_mode & 0777, modes[i]);
+    }
+}
+
+/* What is called almost as we call it is not ours: not counted, not swept. */
+static void test_foreign_files(void **state)
+{
+    (void)state;
+    assert_int_equal(put(5, 7, 100, 'a'), 0);
+    static const char *const names[] = {"5/0x00000000000007.rows", "5/+000000000000007.rows", "5/0000000000000007.ROWS",
+                                        "5/000000000000000A.rows", "5/000000000000007.rows", "5/0000000000000007.rows.new",
+                                        "5/ 000000000000007.rows", "readme", "5/notes"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        write_file(names[i], "foreign", 7);
+    assert_int_equal(mkdir(path("05"), 0700), 0);
+    assert_int_equal(mkdir(path("+5"), 0700), 0);
+    assert_int_equal(mkdir(path("5x"), 0700), 0);
+    assert_int_equal(mkdir(path("5/000000000000000b.rows"), 0700), 0);
+    reopen();
+    assert_true(store_used(place.store) == 100);
+    store_drop_group(place.store, 5, 11); /* the folder */
+    assert_true(store_used(place.store) == 100);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        assert_int_equal(access(path(names[i]), F_OK), 0);
+}
+
+static bool keep_odd(void *context, uint64_t id)
+{
+    (void)context;
+    return id % 2 == 1;
+}
+
+static void test_sweep(void **state)
+{
+    (void)state;
+    for (uint64_t id = 1; id <= 6; id++)
+        assert_int_equal(put(3, id, 10, 'a'), 0);
+    assert_int_equal(put(4, 2, 10, 'a'), 0);
+    store_sweep(place.store, 3, keep_odd, NULL);
+    for (uint64_t id = 1; id <= 6; id++)
+        assert_int_equal(store_has_group(place.store, 3, id), id % 2 == 1);
+    assert_true(store_has_group(place.store, 4, 2));
+    assert_true(store_used(place.store) == 40);
+    store_sweep(place.store, 99, keep_odd, NULL);
+}
+
+static void add_relation(void *context, uint32_t relation)
+{
+    *(uint64_t *)context += relation;
+}
+
+static void test_each(void **state)
+{
+    (void)state;
+    uint64_t sum = 0;
+    assert_int_equal(put(3, 1, 1, 'a'), 0);
+    assert_int_equal(put(4000000000U, 1, 1, 'a'), 0);
+    store_each(place.store, add_relation, &sum);
+    assert_true(sum == 4000000003U);
+}
+
+static bool two_is_used(void *context, uint32_t relation)
+{
+    (void)context;
+    return relation == 2;
+}
+
+static void set_used(const char *relation, time_t when)
+{
+    struct timespec times[2] = {{.tv_sec = when}, {.tv_sec = when}};
+    assert_int_equal(utimensat(AT_FDCWD, path(relation), times, 0), 0);
+}
+
+/* The longest unused goes first, what is in use never. */
+static void test_make_room(void **state)
+{
+    (void)state;
+    for (uint32_t relation = 1; relation <= 4; relation++)
+        assert_int_equal(put(relation, 1, 2000, 'a'), 0);
+    set_used("2", 1000);
+    set_used("3", 2000);
+    set_used("1", 3000);
+    set_used("4", 4000);
+    assert_true(store_make_room(place.store, 2000, two_is_used, NULL));
+    assert_true(store_used(place.store) == 8000);
+    assert_true(store_make_room(place.store, 2001, two_is_used, NULL));
+    assert_no_group(3, 1);
+    assert_true(store_used(place.store) == 6000);
+    store_touch(place.store, 1); /* now 4 is older */
+    assert_true(store_make_room(place.store, 6000, two_is_used, NULL));
+    assert_no_group(4, 1);
+    assert_group(1, 1, 2000, 'a');
+    assert_group(2, 1, 2000, 'a');
+    assert_false(store_make_room(place.store, 10001, two_is_used, NULL));
+    assert_group(2, 1, 2000, 'a');
+}
+
+/* A link in the place of a file is never followed, neither to be read nor to be written. */
+static void test_symlinks(void **state)
+{
+    (void)state;
+    uint8_t *bytes;
+    size_t size;
+    struct buffer record = {0};
+    assert_int_equal(buffer_append_text(&record, "new"), 0);
+    write_file("victim", "victim", 6);
+    assert_int_equal(put(1, 1, 1, 'a'), 0);
+    assert_int_equal(symlink("../victim", path("1/0000000000000002.rows")), 0);
+    assert_int_equal(symlink("../victim", path("1/table.record")), 0);
+    assert_int_equal(symlink("../victim", path("1/table.record.new")), 0);
+    assert_int_equal(store_get_group(place.store, 1, 2, &bytes, &size), -ELOOP);
+    assert_int_not_equal(put(1, 2, 100, 'a'), 0);
+    assert_int_not_equal(store_get_record(place.store, 1, "table", &record), 0);
+    assert_int_not_equal(store_put_record(place.store, 1, "table", &record), 0);
+    struct stat st;
+    assert_int_equal(stat(path("victim"), &st), 0);
+    assert_int_equal(st.st_size, 6);
+    reopen();
+    assert_true(store_used(place.store) == 1);
+    buffer_clear(&record);
+}
+
+static void test_not_regular_files(void **state)
+{
+    (void)state;
+    uint8_t *bytes;
+    size_t size;
+    assert_int_equal(put(1, 1, 1, 'a'), 0);
+    assert_int_equal(mkdir(path("1/0000000000000002.rows"), 0700), 0);
+    assert_true(store_get_group(place.store, 1, 2, &bytes, &size) < 0);
+    store_drop_group(place.store, 1, 2);
+}
+
+/* Each daemon has a slot of its own. */
+static void test_slots(void **state)
+{
+    (void)state;
+    enum { MOST = 64 };
+    struct store *stores[MOST];
+    struct error error = {""};
+    stores[0] = place.store;
+    for (int i = 1; i < MOST; i++) {
+        assert_int_equal(store_open(place.dir, &place_name, 1, &stores[i], NULL), 0);
+        for (int k = 0; k < i; k++)
+            assert_string_not_equal(store_path(stores[i]), store_path(stores[k]));
+    }
+    struct store *more = NULL;
+    assert_int_equal(store_open(place.dir, &place_name, 1, &more, &error), -EWOULDBLOCK);
+    assert_null(more);
+    assert_true(error.text[0] != '\0');
+    char freed[400];
+    snprintf(freed, sizeof freed, "%s", store_path(stores[9]));
+    store_close(stores[9]);
+    assert_int_equal(store_open(place.dir, &place_name, 1, &stores[9], NULL), 0);
+    assert_string_equal(store_path(stores[9]), freed);
+    for (int i = 1; i < MOST; i++)
+        store_close(stores[i]);
+}
+
+/* Another cluster, database or role has another folder. */
+static void test_names(void **state)
+{
+    (void)state;
+    static const struct store_name names[] = {{8, 5, "tester"}, {7, 6, "tester"}, {7, 5, "other"}};
+    for (size_t i = 0; i < 3; i++) {
+        struct store *store;
+        assert_int_equal(store_open(place.dir, &names[i], 1, &store, NULL), 0);
+        assert_string_not_equal(store_path(store), store_path(place.store));
+        size_t n = strlen(store_path(store));
+        assert_string_equal(store_path(store) + n - 2, "-0");
+        store_close(store);
+    }
+}
+
+static void test_directories_that_cannot_be(void **state)
+{
+    (void)state;
+    struct store *store;
+    struct error error = {""};
+    write_file("file", "x", 1);
+    assert_int_equal(store_open(path("file"), &place_name, 1, &store, &error), -ENOTDIR);
+    assert_non_null(strstr(error.text, "cache_dir"));
+    assert_true(store_open("/proc/none", &place_name, 1, &store, &error) < 0);
+}
+
+static void test_records(void **state)
+{
+    (void)state;
+    struct buffer record = {0}, back = {0};
+    assert_int_equal(store_get_record(place.store, 1, "table", &back), -ENOENT);
+    for (size_t size = 0; size < 300; size++) {
+        back.size = 0;
+        assert_int_equal(buffer_append_text(&back, "kept"), 0);
+        assert_int_equal(store_put_record(place.store, 1, "table", &record), 0);
+        assert_int_equal(store_get_record(place.store, 1, "table", &back), 0);
+        assert_int_equal(back.size, 4 + size);
+        assert_memory_equal(back.data, "kept", 4);
+        assert_true(size == 0 || memcmp(back.data + 4, record.data, size) == 0);
+        assert_int_equal(buffer_append_byte(&record, (uint8_t)(size * 7)), 0);
+    }
+    assert_int_equal(store_get_record(place.store, 1, "ddl", &back), -ENOENT);
+    assert_true(store_used(place.store) == 0);
+    assert_int_equal(access(path("1/table.record.new"), F_OK), -1);
+    store_drop_record(place.store, 1, "table");
+    store_drop_record(place.store, 1, "table");
+    assert_int_equal(store_get_record(place.store, 1, "table", &back), -ENOENT);
+    buffer_clear(&record);
+    buffer_clear(&back);
+}
+
+/* Torn at any byte, lengthened, or with any bit turned over: refused, and nothing appended. */
+static void test_damaged_records(void **state)
+{
+    (void)state;
+    struct buffer record = {0}, back = {0};
+    assert_int_equal(buffer_append_text(&record, "a record of some bytes"), 0);
+    assert_int_equal(store_put_record(place.store, 1, "table", &record), 0);
+    char file[100];
+    FILE *from = fopen(path("1/table.record"), "rb");
+    assert_non_null(from);
+    size_t size = fread(file, 1, sizeof file, from);
+    fclose(from);
+    assert_int_equal(size, 16 + record.size);
+    for (size_t cut = 0; cut <= size + 1; cut++) {
+        file[size] = 0;
+        write_file("1/table.record", file, cut);
+        assert_int_equal(store_get_record(place.store, 1, "table", &back), cut == size ? 0 : -EBADMSG);
+        assert_int_equal(back.size, cut >= size ? record.size : 0);
+    }
+    back.size = 0;
+    for (size_t bit = 0; bit < 8 * size; bit++) {
+        file[bit / 8] ^= (char)(1 << bit % 8);
+        write_file("1/table.record", file, size);
+        file[bit / 8] ^= (char)(1 << bit % 8);
+        assert_int_equal(store_get_record(place.store, 1, "table", &back), -EBADMSG);
+        assert_int_equal(back.size, 0);
+    }
+    buffer_clear(&record);
+    buffer_clear(&back);
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(test_put_get_drop),  TEST(test_put_twice),
+        TEST(test_limit),         TEST(test_survives_reopening),
+        TEST(test_is_private),    TEST(test_foreign_files),
+        TEST(test_sweep),         TEST(test_each),
+        TEST(test_make_room),     TEST(test_symlinks),
+        TEST(test_not_regular_files), TEST(test_slots),
+        TEST(test_names),         TEST(test_directories_that_cannot_be),
+        TEST(test_records),       TEST(test_damaged_records),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
