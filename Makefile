@@ -24,8 +24,19 @@ LIB_OBJECTS := $(filter-out $(BUILD)/fs/main.o,$(OBJECTS))
 UNIT := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 EXHAUSTIVE := $(patsubst tests/exhaustive/%.c,$(BUILD)/tests/exhaustive/%,$(wildcard tests/exhaustive/*.c))
 FUZZ := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+REPLAY := $(FUZZ:fuzz_%=$(BUILD)/tests/fuzz-replay-%)
+FUZZ_SECONDS ?= 60
 
-.PHONY: all test unit e2e exhaustive fuzz asan tsan bench format lint demo demo-stop install clean help deps
+# The arguments that make an exhaustive test short enough for every `make test`.
+SHORT_copy_split := short
+SHORT_rowgroup_damage := short
+SHORT_view_reads := short
+SHORT_float4_all := 1000000
+SHORT_float8_sample := 100000
+SHORT_half_all :=
+SHORT := $(patsubst tests/exhaustive/%.c,$(BUILD)/tests/short-%,$(filter-out %/datetime_all.c,$(wildcard tests/exhaustive/*.c)))
+
+.PHONY: all test unit e2e exhaustive fuzz asan tsan bench format lint demo demo-stop install clean help deps tests
 
 all: $(BUILD)/pgvecfs ## build the program
 
@@ -42,26 +53,68 @@ $(BUILD)/libpgvecfs.a: $(LIB_OBJECTS)
 
 $(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/libpgvecfs.a
 	@mkdir -p $(@D)
-	@echo "  CC $@"; $(CC) $(ALL_CFLAGS) -MMD -MP -o $@ $< $(BUILD)/libpgvecfs.a $(PGCOMMON) -lcmocka $(ALL_LIBS)
+	@echo "  CC $@"; $(CC) $(ALL_CFLAGS) -MMD -MP -o $@ $< $(BUILD)/libpgvecfs.a $(WRAP) $(PGCOMMON) -lcmocka $(ALL_LIBS)
+
+$(BUILD)/tests/unit/test_no_memory: WRAP := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=reallocarray,--wrap=strdup
 
 $(BUILD)/tests/exhaustive/%: tests/exhaustive/%.c $(BUILD)/libpgvecfs.a
 	@mkdir -p $(@D)
 	@echo "  CC $@"; $(CC) $(ALL_CFLAGS) -MMD -MP -o $@ $< $(BUILD)/libpgvecfs.a $(PGCOMMON) -lcmocka $(ALL_LIBS)
 
+$(BUILD)/tests/short-%: $(BUILD)/tests/exhaustive/%
+	@printf '#!/bin/sh\nexec "$$(dirname "$$0")/exhaustive/%s" %s\n' '$*' '$(SHORT_$*)' >$@ && chmod +x $@
+
 # A fuzz target replays its corpus with a plain main; `make fuzz` links it with libFuzzer instead.
 $(BUILD)/tests/fuzz-replay-%: tests/fuzz/fuzz_%.c tests/fuzz/replay_main.c $(BUILD)/libpgvecfs.a
 	@mkdir -p $(@D)
-	@echo "  CC $@"; $(CC) $(ALL_CFLAGS) -DCORPUS='"tests/fuzz/corpus/$*"' -o $@ $< tests/fuzz/replay_main.c $(BUILD)/libpgvecfs.a $(ALL_LIBS)
+	@echo "  CC $@"; $(CC) $(ALL_CFLAGS) -MMD -MP -DCORPUS='"tests/fuzz/corpus/$*"' -o $@ $< tests/fuzz/replay_main.c $(BUILD)/libpgvecfs.a $(ALL_LIBS)
+
+$(BUILD)/fuzz_%: tests/fuzz/fuzz_%.c $(BUILD)/libpgvecfs.a
+	@echo "  CC $@"; $(CC) $(ALL_CFLAGS) -MMD -MP -fsanitize=fuzzer -o $@ $< $(BUILD)/libpgvecfs.a $(ALL_LIBS)
 
 deps:
 	@scripts/install-deps build test
 
-tests: $(BUILD)/pgvecfs $(UNIT) $(EXHAUSTIVE) $(FUZZ:fuzz_%=$(BUILD)/tests/fuzz-replay-%)
+tests: $(BUILD)/pgvecfs $(UNIT) $(EXHAUSTIVE) $(SHORT) $(REPLAY)
 
 # The set-up may bring the tools that the variables above ask for: so make starts anew behind it.
 test: deps ## set up and run all tests; ends with `N passed, N failed`
 	@$(MAKE) --no-print-directory tests lint
 	@BUILD=$(BUILD) scripts/run-tests
+
+unit: $(UNIT) $(SHORT) $(REPLAY) ## unit tests, replayed fuzz inputs, the short forms of the exhaustive tests
+	@BUILD=$(BUILD) scripts/run-tests unit
+
+e2e: $(BUILD)/pgvecfs ## end-to-end tests (E2E=FILE.bats…: only these)
+	@BUILD=$(BUILD) PGVECFS=$(abspath $(BUILD))/pgvecfs scripts/run-tests e2e $(E2E)
+
+exhaustive: $(EXHAUSTIVE) ## the exhaustive tests in full: about an hour on two processors
+	@set -e; for program in $(filter-out %/datetime_all,$(EXHAUSTIVE)); do echo "  RUN $$program"; $$program; done
+	@set -e; for script in $(wildcard tests/exhaustive/*.sh); do echo "  RUN $$script"; $$script $(BUILD)/tests/exhaustive/$$(basename $$script .sh); done
+
+fuzz: ## libFuzzer on each of tests/fuzz, FUZZ_SECONDS=60 each (needs clang)
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/fuzz CC=clang $(FUZZ:%=$(BUILD)/fuzz/%) \
+		CFLAGS='-O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all'
+	@BUILD=$(BUILD) FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/run-fuzz $(FUZZ:fuzz_%=%)
+
+asan: ## all tests under AddressSanitizer, LeakSanitizer and UndefinedBehaviorSanitizer
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan tests \
+		CFLAGS='-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all'
+	@BUILD=$(BUILD)/asan scripts/run-sanitized $(E2E)
+
+tsan: ## all tests under ThreadSanitizer
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/tsan tests CFLAGS='-O1 -g -fno-omit-frame-pointer -fsanitize=thread'
+	@BUILD=$(BUILD)/tsan scripts/run-sanitized $(E2E)
+
+lint: ## arrows between folders, formatting, warnings of gcc and clang as errors, scripts
+	@BUILD=$(BUILD) scripts/lint
+
+format: ## clang-format over all C files
+	clang-format -i $(wildcard $(addsuffix /*.[ch],codec pgclient fs index tests/unit tests/exhaustive tests/fuzz))
+
+install: $(BUILD)/pgvecfs ## to PREFIX (/usr/local) below DESTDIR
+	install -d $(DESTDIR)$(PREFIX)/bin
+	install -m 0755 $(BUILD)/pgvecfs $(DESTDIR)$(PREFIX)/bin/pgvecfs
 
 demo: ## build, load sample data, mount it, and show around (FULL=1: all 341,479 words)
 	@FULL=$(FULL) scripts/demo
@@ -69,10 +122,10 @@ demo: ## build, load sample data, mount it, and show around (FULL=1: all 341,479
 demo-stop: ## end the demo
 	@scripts/demo-stop
 
--include $(OBJECTS:.o=.d)
+-include $(OBJECTS:.o=.d) $(UNIT:=.d) $(EXHAUSTIVE:=.d) $(REPLAY:=.d)
 
 clean: ## remove what was built
 	rm -rf $(BUILD)
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile | awk -F': ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1: /p' Makefile | awk -F': ' '{printf "  make %-12s %s\n", $$1, $$2}'

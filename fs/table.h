@@ -59,7 +59,6 @@ struct subject {
     int opens; /* files of any version that are open */
 
     bool running, want_refresh;
-    bool measuring; /* the job is at a face of the current version, whose lease lasts until it is done */
     bool refreshing; /* the job asks the server now */
     unsigned want_sizes, want_bytes; /* masks of faces */
     uint64_t prefill_nodes[FORMAT_COUNT]; /* nodes whose page cache may be filled on the way; 0: none */
