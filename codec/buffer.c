@@ -10,9 +10,9 @@ int buffer_grow(struct buffer *buffer, size_t extra)
     if (extra > SIZE_MAX / 2 - buffer->size)
         return -ENOMEM;
     size_t wanted = buffer->size + extra;
-    size_t capacity = buffer->capacity < 64 ? 64 : buffer->capacity;
-    while (capacity < wanted)
-        capacity += capacity / 2;
+    size_t capacity = buffer->capacity < 64 ? 64 : buffer->capacity + buffer->capacity / 2;
+    if (capacity < wanted)
+        capacity = wanted;
     uint8_t *data = realloc(buffer->data, capacity);
     if (data == NULL)
         return -ENOMEM;

@@ -66,7 +66,7 @@ static int bin_body(const struct schema *schema, const struct rowgroup *group, s
             bool given = run_next(&cursors[i], &bytes, &size);
             store_be32(at, given ? (uint32_t)size : UINT32_MAX);
             at += 4;
-            if (given) {
+            if (given && size > 0) {
                 memcpy(at, bytes, size);
                 at += size;
             }

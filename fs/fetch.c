@@ -674,12 +674,6 @@ static int nothing_happened(struct session *session, struct snapshot *old, struc
     return same;
 }
 
-/* Groups that are not on disk are read from this read point as long as somebody needs the snapshot. */
-static bool must_hold(const struct fetch *fetch, const struct snapshot *snapshot)
-{
-    return fetch->unstored && snapshot->held == NULL;
-}
-
 /* The path that led here must still be the relation's. */
 static int check_name(const struct readpoint *readpoint, const struct relation *relation, struct error *error)
 {
@@ -689,6 +683,7 @@ static int check_name(const struct readpoint *readpoint, const struct relation *
     return error_set(error, -ENOENT, "it is called %s.%s now", now->schema, now->name);
 }
 
+/* Where groups found no room on disk, the read point is held: they are read from it as long as somebody needs the snapshot. */
 static int fetch_under(struct fetch *fetch, struct session *leader, const struct relation *relation,
                        struct snapshot *old, struct snapshot **out, bool *holding, struct error *error)
 {
@@ -708,12 +703,10 @@ static int fetch_under(struct fetch *fetch, struct session *leader, const struct
         fresh = snapshot_ref(old);
     else if (rc == 0)
         rc = make_snapshot(fetch, old, &fresh, error);
-    if (rc >= 0 && fresh != old && must_hold(fetch, fresh)) {
-        fresh->held = fetch->readpoint;
-        *holding = true;
-    } else {
+    *holding = rc >= 0 && fresh != old && fetch->unstored && fetch->place->held != NULL &&
+               snapshot_hold(fresh, fetch->readpoint, fetch->place->held);
+    if (!*holding)
         readpoint_close(fetch->readpoint);
-    }
     fetch->readpoint = NULL;
     forget_tasks(fetch);
     if (rc < 0)
@@ -726,10 +719,11 @@ static int fetch_under(struct fetch *fetch, struct session *leader, const struct
 static struct snapshot *settle(struct snapshot *fresh, struct snapshot *old)
 {
     if (fresh == old || old == NULL || old->broken || !snapshot_same_content(fresh, old)) {
-        if (fresh != old && snapshot_save(fresh) < 0)
+        bool saved = fresh != old && snapshot_save(fresh) == 0;
+        if (fresh != old && !saved)
             log_say(LOG_SAY_ERROR, "%s.%s: its record finds no room in the cache %s; after the next mount it is fetched again",
                     fresh->relation.schema, fresh->relation.name, store_path(fresh->store));
-        if (fresh != old && old != NULL)
+        if (saved && old != NULL)
             snapshot_forsake(old, fresh);
         return fresh;
     }

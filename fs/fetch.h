@@ -19,6 +19,7 @@ struct fetch_place {
     struct store *store;
     int jobs;                /* COPYs at once for one relation */
     uint64_t group_bytes;    /* a row group is cut once it has this many; 0: a sensible number */
+    atomic_int *held;        /* read points held by snapshots */
     bool (*in_use)(void *context, uint32_t relation); /* whose row groups must stay; NULL: all */
     void *context;
 };

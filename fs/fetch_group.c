@@ -107,16 +107,11 @@ static int from_held(struct snapshot *snapshot, size_t number, struct rowgroup *
 {
     int rc = -ENOTCONN;
     pthread_mutex_lock(&snapshot->lock);
-    if (snapshot->held != NULL) {
-        struct session *leader = snapshot->held->leader;
-        rc = copy_again(snapshot->held, leader, snapshot, number, out, error);
-        if (rc == -ENOTCONN) {
-            readpoint_close(snapshot->held);
-            session_give(leader);
-            snapshot->held = NULL;
-        }
-    }
+    if (snapshot->held != NULL)
+        rc = copy_again(snapshot->held, snapshot->held->leader, snapshot, number, out, error);
     pthread_mutex_unlock(&snapshot->lock);
+    if (rc == -ENOTCONN)
+        snapshot_let_go(snapshot);
     return rc;
 }
 

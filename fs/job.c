@@ -31,7 +31,7 @@ static void settle_format(struct version *version, int format)
 }
 
 /* Takes the reference to the snapshot. */
-static struct version *version_of_rows(struct snapshot *snapshot)
+static struct version *version_of_rows(struct mount *mount, struct snapshot *snapshot)
 {
     struct version *version = calloc(1, sizeof *version);
     if (version == NULL) {
@@ -39,6 +39,7 @@ static struct version *version_of_rows(struct snapshot *snapshot)
         return NULL;
     }
     version->refs = 1;
+    version->mount = mount;
     version->snapshot = snapshot;
     version->serial = snapshot->serial;
     version->mtime = snapshot->mtime;
@@ -48,7 +49,7 @@ static struct version *version_of_rows(struct snapshot *snapshot)
 }
 
 /* Takes text and mark. */
-static struct version *version_of_ddl(struct buffer *text, char *mark, uint64_t serial, int64_t mtime)
+static struct version *version_of_ddl(struct mount *mount, struct buffer *text, char *mark, uint64_t serial, int64_t mtime)
 {
     struct version *version = calloc(1, sizeof *version);
     if (version == NULL) {
@@ -57,6 +58,7 @@ static struct version *version_of_ddl(struct buffer *text, char *mark, uint64_t 
         return NULL;
     }
     version->refs = 1;
+    version->mount = mount;
     version->serial = serial;
     version->mtime = mtime;
     version->mark = mark;
@@ -88,7 +90,7 @@ static struct version *load_rows(struct subject *subject)
         log_say(LOG_SAY_ERROR, "%s.%s: its record in the cache cannot be used (%s); it is fetched again",
                 subject->table->relation.schema, subject->table->relation.name, strerror(-rc));
     store_sweep(mount->store, subject->table->relation.oid, keep_group, snapshot);
-    return snapshot != NULL ? version_of_rows(snapshot) : NULL;
+    return snapshot != NULL ? version_of_rows(mount, snapshot) : NULL;
 }
 
 static void log_refused(const struct snapshot *snapshot, int format)
@@ -121,7 +123,7 @@ static int refresh_rows(struct subject *subject, struct version *old, unsigned m
     for (int i = 0; i < FORMAT_COUNT; i++)
         if (fresh->faces[i].refused < 0)
             log_refused(fresh, i);
-    *out = version_of_rows(fresh);
+    *out = version_of_rows(mount, fresh);
     return *out == NULL ? error_set(error, -ENOMEM, "no memory") : 0;
 }
 
@@ -150,7 +152,7 @@ static struct version *load_ddl(struct subject *subject)
         uint64_t serial = record_get_u64(&in);
         int64_t mtime = (int64_t)record_get_u64(&in);
         if (!in.bad && buffer_append(&text, in.at, (size_t)(in.end - in.at)) == 0)
-            version = version_of_ddl(&text, NULL, serial, mtime);
+            version = version_of_ddl(subject->table->mount, &text, NULL, serial, mtime);
     }
     buffer_clear(&record);
     return version;
@@ -201,7 +203,7 @@ static int refresh_ddl(struct subject *subject, struct version *old, struct vers
     int64_t mtime = (int64_t)time(NULL);
     if (old != NULL && mtime <= old->mtime)
         mtime = old->mtime + 1;
-    *out = version_of_ddl(&text, mark, old != NULL ? old->serial + 1 : (uint64_t)mtime, mtime);
+    *out = version_of_ddl(mount, &text, mark, old != NULL ? old->serial + 1 : (uint64_t)mtime, mtime);
     if (*out == NULL)
         return error_set(error, -ENOMEM, "no memory");
     if (save_ddl(subject, *out) < 0)
@@ -316,7 +318,7 @@ static void begin_filling(struct subject *subject, unsigned faces, struct fillin
     for (int i = 0; i < FORMAT_COUNT; i++) {
         struct node *node = node_find(mount, subject->prefill_nodes[i]);
         fillings[i] = (struct filling){0};
-        if (!(faces & 1U << i) || node == NULL)
+        if (!(faces & 1U << i) || node == NULL || subject->no_prefill)
             continue;
         subject->prefill_nodes[i] = 0;
         bool empty = node->kind == NODE_FILE && node->face == i && node->subject == subject && node->opens == 0 &&
@@ -352,8 +354,11 @@ static void settle_filling(struct mount *mount, struct filling fillings[FORMAT_C
             continue;
         if (fillings[i].result == PREFILL_GOOD && node->version == NULL && version != NULL)
             node->version = version_ref(version);
-        else if (fillings[i].result == PREFILL_SPOILED || node->version == NULL)
+        else if (fillings[i].result == PREFILL_SPOILED || node->version == NULL) {
             node->spoiled = true;
+            if (node->subject != NULL)
+                node->subject->no_prefill = true;
+        }
     }
 }
 
@@ -502,16 +507,15 @@ void job_stop(struct subject *subject)
         fetch_stop(subject->fetch);
 }
 
-static void release_readpoint(void *argument)
+static void let_go(void *argument)
 {
-    struct readpoint *held = argument;
-    struct session *leader = held->leader;
-    readpoint_close(held);
-    session_give(leader);
+    struct snapshot *snapshot = argument;
+    snapshot_let_go(snapshot);
+    snapshot_unref(snapshot);
 }
 
-void job_release_readpoint(struct subject *subject, struct readpoint *held)
+void job_let_go(struct mount *mount, struct snapshot *snapshot)
 {
-    if (workers_add(subject->table->mount->fetchers, release_readpoint, held, 1) < 0)
-        release_readpoint(held);
+    if (workers_add(mount->fetchers, let_go, snapshot_ref(snapshot), 1) < 0)
+        let_go(snapshot);
 }

@@ -7,7 +7,7 @@
 void job_start(struct subject *subject);
 void job_stop(struct subject *subject);
 
-/* Ends a read point that a snapshot held, on a thread that may wait for the server. */
-void job_release_readpoint(struct subject *subject, struct readpoint *held);
+/* Ends the read point that the snapshot holds, if any, on a thread that may wait for the server. */
+void job_let_go(struct mount *mount, struct snapshot *snapshot);
 
 #endif

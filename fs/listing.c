@@ -69,6 +69,7 @@ static void take(struct mount *mount, struct catalog *catalog, char *mark, int64
     free(mount->catalog_mark);
     mount->catalog_mark = mark;
     mount->catalog_checked = asked;
+    mount->catalog_error.text[0] = '\0';
 }
 
 int listing_start(struct mount *mount, struct error *error)

@@ -67,6 +67,7 @@ static int open_store(struct program *program, struct error *error)
     if (rc < 0)
         return rc;
     mount->place = (struct fetch_place){.pool = mount->pool, .store = mount->store, .jobs = program->options.jobs,
+                                        .held = &mount->held,
                                         .in_use = in_use,
                                         .context = mount};
     return 0;
@@ -245,6 +246,7 @@ static void end(struct program *program)
         pthread_join(program->ticker, NULL);
     workers_free(mount->listers);
     workers_free(mount->fetchers);
+    mount->fetchers = NULL;
     workers_free(mount->renderers);
     body_cache_free(mount->bodies);
     node_free_all(mount);

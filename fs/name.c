@@ -39,8 +39,10 @@ int name_decode(const char *file, size_t size, char **out)
         if (c == '%') {
             int high = i + 2 < size ? hex_value(file[i + 1]) : -1;
             int low = i + 2 < size ? hex_value(file[i + 2]) : -1;
+            if (high < 0 || low < 0)
+                goto none;
             c = (unsigned char)(high << 4 | low);
-            if (high < 0 || low < 0 || c == '\0' || !must_escape(c, n == 0))
+            if (c == '\0' || !must_escape(c, n == 0))
                 goto none;
             i += 2;
         } else if (must_escape(c, n == 0)) {

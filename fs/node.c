@@ -53,6 +53,7 @@ static struct node *node_new(struct mount *mount, struct node *parent, enum node
         struct node **paths = &mount->directories[node->ino % NODE_BUCKETS];
         node->next_path = *paths;
         *paths = node;
+        parent->below++;
     } else if (parent != NULL) {
         node->next_file = parent->files;
         parent->files = node;
@@ -73,17 +74,30 @@ static void node_free(struct node *node)
     free(node);
 }
 
-/* Directories are never unlinked. */
-static void unlink_file(struct mount *mount, struct node *file)
+/* Only one that stands for nothing: the others stay for the mount's life. */
+static void unlink_directory(struct mount *mount, struct node *directory)
+{
+    struct node **at = &mount->directories[directory->ino % NODE_BUCKETS];
+    while (*at != directory)
+        at = &(*at)->next_path;
+    *at = directory->next_path;
+    directory->parent->below--;
+}
+
+static void unlink_file(struct node *file)
 {
     struct node **at = &file->parent->files;
     while (*at != file)
         at = &(*at)->next_file;
     *at = file->next_file;
-    at = &mount->nodes[file->nodeid % NODE_BUCKETS];
-    while (*at != file)
+}
+
+static void unlink_id(struct mount *mount, struct node *node)
+{
+    struct node **at = &mount->nodes[node->nodeid % NODE_BUCKETS];
+    while (*at != node)
         at = &(*at)->next_id;
-    *at = file->next_id;
+    *at = node->next_id;
 }
 
 int node_start(struct mount *mount)
@@ -123,9 +137,16 @@ void node_forget(struct mount *mount, uint64_t nodeid, uint64_t lookups)
     if (node == NULL)
         return;
     node->lookups -= lookups < node->lookups ? lookups : node->lookups;
-    if (node->lookups > 0 || node_is_directory(node) || node->opens > 0)
+    if (node->lookups > 0 || node->opens > 0)
         return;
-    unlink_file(mount, node);
+    if (node_is_directory(node)) {
+        if (node->below > 0 || node->files != NULL || node_exists(mount, node))
+            return;
+        unlink_directory(mount, node);
+    } else {
+        unlink_file(node);
+    }
+    unlink_id(mount, node);
     node_free(node);
 }
 
@@ -331,6 +352,7 @@ static int lookup_text(struct mount *mount, struct node *parent, const char *nam
     }
     node->text = text;
     node->made_ms = clock_ms();
+    node->made_at = time(NULL);
     node->ino += node->nodeid; /* each is another file */
     *out = node;
     return 0;
@@ -362,7 +384,7 @@ void node_attributes(const struct mount *mount, const struct node *node, struct 
     const struct version *version = node->version;
     if (node->kind == NODE_TEXT) {
         out->st_size = (off_t)node->text.size;
-        when = (time_t)(time(NULL) - (clock_ms() - node->made_ms) / 1000);
+        when = node->made_at;
     } else if (version != NULL && version->state[node->face] >= FACE_SIZED &&
                version->state[node->face] != FACE_FAILED) {
         out->st_size = (off_t)version->size[node->face];

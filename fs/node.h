@@ -17,6 +17,7 @@
 #include "fs/table.h"
 
 #include <sys/stat.h>
+#include <time.h>
 
 enum node_kind { NODE_ROOT, NODE_CONTROL, NODE_SCHEMA, NODE_TABLE, NODE_PARTITIONS, NODE_FILE, NODE_TEXT };
 
@@ -31,6 +32,7 @@ struct node {
     struct node *next_path; /* of a directory: in the bucket of its ino */
     struct node *files;     /* of a directory: those in it that the kernel knows */
     struct node *next_file; /* among its directory's */
+    unsigned below;         /* directories in it */
     int64_t absent_ms;      /* of a directory: clock_ms() when somebody was told that there is none */
 
     char *schema, *relation; /* SQL names: of a schema, of a table */
@@ -43,7 +45,8 @@ struct node {
     bool spoiled; /* its page cache holds bytes of no version: it is never shown again */
 
     struct buffer text; /* of a control file */
-    int64_t made_ms;
+    int64_t made_ms;  /* clock_ms(), */
+    time_t made_at;   /* and by the calendar */
 };
 
 MUST_CHECK int node_start(struct mount *mount);

@@ -147,6 +147,7 @@ struct read {
     fuse_req_t req;
     struct mount *mount;
     struct version *version;
+    struct subject *subject;
     int face;
     uint64_t offset, size;
 };
@@ -154,7 +155,11 @@ struct read {
 static void reply_read(const struct read *read, int rc, const struct buffer *bytes, const struct error *error)
 {
     if (rc < 0) {
-        log_say(LOG_SAY_ERROR, "read at %llu: %s", (unsigned long long)read->offset,
+        pthread_mutex_lock(&read->mount->lock);
+        read->subject->error = *error;
+        pthread_mutex_unlock(&read->mount->lock);
+        log_say(LOG_SAY_ERROR, "%s.%s: read at %llu: %s", read->version->snapshot->relation.schema,
+                read->version->snapshot->relation.name, (unsigned long long)read->offset,
                 error->text[0] != '\0' ? error->text : strerror(-rc));
         fuse_reply_err(read->req, rc == -ENOMEM ? ENOMEM : EIO);
         return;
@@ -221,6 +226,7 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, s
         if (file->fh != 0 && node->version == node->subject->current)
             subject_extend(node->subject);
         read.version = version_ref(node->version);
+        read.subject = node->subject;
         read.face = node->face;
     }
     pthread_mutex_unlock(&mount->lock);

@@ -57,6 +57,9 @@ static int try_directory(struct mount *mount, struct request *request)
         return 0;
     int64_t since = lists || !node_exists(mount, node) ? request->arrived : request->arrived - DIRECTORY_FRESH_MS;
     int rc = need_listing(mount, request, since);
+    /* While the server is away, what was there can be walked through: to .pgvecfs, to the reason of a failure, to what is open. */
+    if (rc < 0 && rc != -EAGAIN && request->kind == REQUEST_GETATTR && node_exists(mount, node))
+        return 0;
     if (rc < 0 || node_exists(mount, node))
         return rc;
     node->absent_ms = clock_ms();

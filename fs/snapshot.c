@@ -63,15 +63,37 @@ static void face_clear(struct face *face)
     free(face->offsets);
 }
 
+bool snapshot_hold(struct snapshot *snapshot, struct readpoint *readpoint, atomic_int *count)
+{
+    enum { HELD_AT_MOST = 4 };
+    if (atomic_fetch_add(count, 1) >= HELD_AT_MOST) {
+        atomic_fetch_sub(count, 1);
+        return false;
+    }
+    snapshot->held = readpoint;
+    snapshot->held_count = count;
+    return true;
+}
+
+void snapshot_let_go(struct snapshot *snapshot)
+{
+    pthread_mutex_lock(&snapshot->lock);
+    struct readpoint *held = snapshot->held;
+    snapshot->held = NULL;
+    pthread_mutex_unlock(&snapshot->lock);
+    if (held == NULL)
+        return;
+    struct session *leader = held->leader;
+    readpoint_close(held);
+    session_give(leader);
+    atomic_fetch_sub(snapshot->held_count, 1);
+}
+
 void snapshot_unref(struct snapshot *snapshot)
 {
     if (snapshot == NULL || atomic_fetch_sub(&snapshot->refs, 1) != 1)
         return;
-    if (snapshot->held != NULL) {
-        struct session *session = snapshot->held->leader;
-        readpoint_close(snapshot->held);
-        session_give(session);
-    }
+    snapshot_let_go(snapshot);
     for (size_t i = 0; i < snapshot->group_count; i++)
         group_unref(snapshot->groups[i]);
     free(snapshot->groups);

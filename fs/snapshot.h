@@ -73,7 +73,15 @@ struct snapshot {
     struct face faces[FORMAT_COUNT];
     atomic_bool broken;  /* a group is lost and cannot be had again: the next fetch makes a new version */
     struct readpoint *held; /* where groups that found no room on disk are read from; NULL: none */
+    atomic_int *held_count; /* of the whole mount */
 };
+
+/* Takes the read point, unless so many are held already that others would go short of sessions. Whether it did. Before it is
+ * published. */
+bool snapshot_hold(struct snapshot *snapshot, struct readpoint *readpoint, atomic_int *count);
+
+/* Ends the read point, if one is held. It may wait for the server. */
+void snapshot_let_go(struct snapshot *snapshot);
 
 MUST_CHECK int snapshot_new(struct store *store, struct snapshot **out);
 struct snapshot *snapshot_ref(struct snapshot *snapshot);

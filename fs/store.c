@@ -149,6 +149,8 @@ static void count_relation(void *context, uint32_t relation)
     char name[NAME_SIZE];
     snprintf(name, sizeof name, "%" PRIu32, relation);
     DIR *folder = open_folder(store->dir, name);
+    if (folder == NULL && (errno == ENOTDIR || errno == ELOOP))
+        unlinkat(store->dir, name, 0); /* a link would lead out of the cache */
     struct dirent *entry;
     while (folder != NULL && (entry = readdir(folder)) != NULL) {
         uint64_t id;
@@ -266,7 +268,7 @@ int store_put_group(struct store *store, uint32_t relation, uint64_t id,
 
 static int read_file(int dir, const char *name, uint8_t **bytes, size_t *size)
 {
-    int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK); /* a FIFO would block */
     if (fd < 0)
         return -errno;
     struct stat st;

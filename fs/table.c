@@ -17,11 +17,19 @@ struct version *version_ref(struct version *version)
     return version;
 }
 
+static void unref_snapshot(void *argument)
+{
+    snapshot_unref(argument);
+}
+
 void version_unref(struct version *version)
 {
     if (version == NULL || atomic_fetch_sub(&version->refs, 1) != 1)
         return;
-    snapshot_unref(version->snapshot);
+    /* The last reference deletes files and may end a transaction: not under the mount's lock, if it can be helped. */
+    if (version->snapshot != NULL && (version->mount->fetchers == NULL ||
+                                      workers_add(version->mount->fetchers, unref_snapshot, version->snapshot, 1) < 0))
+        snapshot_unref(version->snapshot);
     free(version->mark);
     for (int i = 0; i < FACE_COUNT; i++) {
         buffer_clear(&version->text[i]);
@@ -164,16 +172,14 @@ static void tend_subject(struct subject *subject, int64_t now)
                 subject->table->relation.name);
         job_stop(subject);
     }
-    struct version *version = subject->current;
-    struct snapshot *snapshot = version != NULL ? version->snapshot : NULL;
-    if (snapshot == NULL || snapshot->held == NULL || subject->running || version->opens > 0 ||
-        now < subject->lease_until || pthread_mutex_trylock(&snapshot->lock) != 0)
+    const struct version *version = subject->current;
+    if (version == NULL || version->snapshot == NULL || subject->running || version->opens > 0 ||
+        now < subject->lease_until || pthread_mutex_trylock(&version->snapshot->lock) != 0)
         return;
-    struct readpoint *held = snapshot->held;
-    snapshot->held = NULL;
-    pthread_mutex_unlock(&snapshot->lock);
-    if (held != NULL)
-        job_release_readpoint(subject, held);
+    bool holds = version->snapshot->held != NULL;
+    pthread_mutex_unlock(&version->snapshot->lock);
+    if (holds)
+        job_let_go(subject->table->mount, version->snapshot);
 }
 
 static void each_subject(struct mount *mount, void (*visit)(struct subject *, int64_t))

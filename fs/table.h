@@ -27,6 +27,7 @@ enum face_state { FACE_UNKNOWN, FACE_SIZED, FACE_READABLE, FACE_FAILED };
 
 struct version {
     atomic_uint refs;
+    struct mount *mount;
     uint64_t serial;
     int64_t mtime;
     struct snapshot *snapshot; /* of rows; of DDL NULL */
@@ -62,6 +63,7 @@ struct subject {
     bool refreshing; /* the job asks the server now */
     unsigned want_sizes, want_bytes; /* masks of faces */
     uint64_t prefill_nodes[FORMAT_COUNT]; /* nodes whose page cache may be filled on the way; 0: none */
+    bool no_prefill;     /* one came to nothing: another might, too, and each costs the waiting request a round */
     atomic_bool stop;
     struct fetch *fetch; /* while one runs */
     int64_t wanted_at;   /* clock_ms() when a request last waited for it */

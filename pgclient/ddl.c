@@ -175,8 +175,27 @@ struct request {
     char program[PATH_SIZE];
     struct buffer table;    /* --table="s"."t": inside double quotes its patterns are literal */
     struct list extensions; /* --extension="e" */
+    struct buffer settings; /* for PGOPTIONS: what the database or the role sets otherwise, and pg_dump leaves as it is */
     bool ascii;
 };
+
+static int pin_settings(const struct request *request, struct list *environment)
+{
+    static const char variable[] = "PGOPTIONS";
+    struct buffer value = {0};
+    int rc = 0;
+    if (request->settings.size <= 1)
+        return 0;
+    for (size_t i = 0; i < environment->count && rc == 0; i++)
+        if (sets(environment->items[i], variable))
+            rc = buffer_append_text(&value, environment->items[i] + sizeof variable);
+    if (rc == 0)
+        rc = buffer_append(&value, request->settings.data, request->settings.size);
+    if (rc == 0)
+        rc = set_variable(environment, variable, (const char *)value.data);
+    buffer_clear(&value);
+    return rc;
+}
 
 static int make_arguments(const struct request *request, const char *conninfo, struct list *arguments)
 {
@@ -208,7 +227,7 @@ static int make_arguments(const struct request *request, const char *conninfo, s
 
 /* ---- what the server has to be asked before ---- */
 
-/* The relation's present name, and the extensions that its columns' types (also as elements of arrays, bases of domains, parts of
+/* The relation's present name, settings to be pinned, and the extensions that its columns' types (also as elements of arrays, bases of domains, parts of
  * ranges and composites) come from. One row at least, unless it has been dropped. */
 static const char question[] =
     "WITH RECURSIVE part(oid) AS ("
@@ -218,7 +237,10 @@ static const char question[] =
     "  UNION ALL SELECT r.rngsubtype FROM pg_catalog.pg_range r WHERE r.rngtypid = t.oid"
     "  UNION ALL SELECT a.atttypid FROM pg_catalog.pg_attribute a"
     "   WHERE a.attrelid = t.typrelid AND t.typrelid <> 0 AND a.attnum > 0 AND NOT a.attisdropped) AS e(oid))"
-    " SELECT DISTINCT n.nspname, c.relname, x.extname COLLATE \"C\" FROM pg_catalog.pg_class c"
+    " SELECT DISTINCT n.nspname, c.relname, x.extname COLLATE \"C\","
+    " (SELECT string_agg(format(' -c %s=%s', s.name, CASE s.reset_val WHEN 'on' THEN 'off' ELSE 'on' END), '') FROM pg_catalog.pg_settings s"
+    "  WHERE s.name = 'quote_all_identifiers' AND s.reset_val = 'on' OR s.name = 'standard_conforming_strings' AND s.reset_val = 'off')"
+    " FROM pg_catalog.pg_class c"
     " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
     " LEFT JOIN (part p JOIN pg_catalog.pg_depend d ON d.objid = p.oid AND d.deptype = 'e'"
     "   AND d.classid = 'pg_catalog.pg_type'::pg_catalog.regclass"
@@ -233,6 +255,8 @@ static int take_answer(const PGresult *rows, int server_version, struct request 
         rc = identifier_put_relation(&request->table, PQgetvalue(rows, 0, 0), PQgetvalue(rows, 0, 1));
     if (rc == 0)
         rc = buffer_append_byte(&request->table, '\0');
+    if (rc == 0)
+        rc = buffer_append(&request->settings, PQgetvalue(rows, 0, 3), strlen(PQgetvalue(rows, 0, 3)) + 1);
     find_program(server_version / 10000, request->program);
     for (int i = 0; i < PQntuples(rows) && rc == 0; i++) {
         if (PQgetisnull(rows, i, 2))
@@ -475,6 +499,8 @@ int ddl_read(const struct server *server, const struct relation *relation, const
     if (rc == 0) {
         rc = make_environment(server, &environment, &conninfo);
         if (rc == 0)
+            rc = pin_settings(&request, &environment);
+        if (rc == 0)
             rc = make_arguments(&request, (const char *)conninfo.data, &arguments);
         if (rc != 0)
             out_of_memory(error);
@@ -487,6 +513,7 @@ int ddl_read(const struct server *server, const struct relation *relation, const
         out_of_memory(error);
     }
     buffer_clear(&request.table);
+    buffer_clear(&request.settings);
     list_clear(&request.extensions);
     list_clear(&arguments);
     list_clear(&environment);

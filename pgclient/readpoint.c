@@ -223,15 +223,17 @@ static void roll_back(struct connection *connection)
         (void)!connection_run(connection, "ROLLBACK", NULL, NULL);
 }
 
-/* -ESTALE: the relation changed between two steps. */
-static int attempt(struct kept_readpoint *r, const struct relation *relation, struct error *error)
+/* -ESTALE: the relation changed between two steps, or (`missing`) the server misses something, which it names. */
+static int attempt(struct kept_readpoint *r, const struct relation *relation, bool *missing, struct error *error)
 {
     struct connection *connection = session_connection(r->public.leader);
     PGresult *present = NULL;
+    *missing = false;
     int rc = look_up(r, connection, relation, error);
     if (rc != 0)
         return rc;
     rc = lock(r, connection, &present, error);
+    *missing = rc == -ENOENT;
     if (rc == -ENOENT)
         rc = -ESTALE; /* the next look-up tells */
     if (rc == 0)
@@ -249,12 +251,15 @@ int readpoint_open(struct session *leader, const struct relation *relation, stru
     if (r == NULL)
         return out_of_memory(error);
     r->public.leader = leader;
+    bool missing = false;
     int rc = -ESTALE;
     for (int i = 0; i < ATTEMPTS && rc == -ESTALE; i++) {
-        rc = attempt(r, relation, error);
+        rc = attempt(r, relation, &missing, error);
         if (rc != 0)
             empty(r);
     }
+    if (rc == -ESTALE && missing)
+        rc = -EIO; /* not the relation itself: something that a view needs */
     if (rc == -ESTALE)
         error_set(error, rc, "\"%s\".\"%s\" was rewritten or renamed again and again while its read began: try again",
                   relation->schema, relation->name);

@@ -53,16 +53,20 @@ static int replay_directory(const char *path, DIR *directory)
     return rc;
 }
 
+static int replay(const char *path)
+{
+    DIR *directory = opendir(path);
+    int rc = directory != NULL ? replay_directory(path, directory) : replay_file(path);
+    if (directory != NULL)
+        closedir(directory);
+    return rc;
+}
+
 int main(int argc, char **argv)
 {
-    for (int i = 1; i < argc; i++) {
-        DIR *directory = opendir(argv[i]);
-        int rc = directory != NULL ? replay_directory(argv[i], directory) : replay_file(argv[i]);
-        if (directory != NULL)
-            closedir(directory);
-        if (rc != 0)
-            return 1;
-    }
+    int rc = argc > 1 ? 0 : replay(CORPUS);
+    for (int i = 1; rc == 0 && i < argc; i++)
+        rc = replay(argv[i]);
     printf("replayed %zu inputs\n", replayed);
-    return 0;
+    return rc == 0 && replayed > 0 ? 0 : 1;
 }

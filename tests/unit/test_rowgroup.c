@@ -192,7 +192,8 @@ static int add(const struct schema *schema, const uint8_t *tuple, size_t size)
     struct rowgroup_builder *builder;
     uint8_t *copy = malloc(size > 0 ? size : 1);
     assert_non_null(copy);
-    memcpy(copy, tuple, size);
+    if (size > 0)
+        memcpy(copy, tuple, size);
     assert_int_equal(rowgroup_builder_new(schema, &builder), 0);
     int rc = rowgroup_builder_add(builder, copy, size, NULL);
     rowgroup_builder_free(builder);

@@ -1,0 +1,345 @@
+# Copies taken while other clients write: each is one committed state, and none fails.
+load helper
+
+setup_file() {
+    server_start
+    psql -X -q -v ON_ERROR_STOP=1 <<'SQL'
+-- Every transaction sets all rows to the same number.
+CREATE TABLE tick (id int PRIMARY KEY, v int, pad text);
+INSERT INTO tick SELECT i, 0, repeat('x', 50) FROM generate_series(1, 3000) i;
+-- Every transaction moves money: the sum stays.
+CREATE TABLE account (id int PRIMARY KEY, money int, pad text);
+INSERT INTO account SELECT i, 100, repeat('y', 200) FROM generate_series(1, 20000) i;
+-- Every transaction adds rows 10 at a time and takes away others.
+CREATE TABLE queue (id int, batch int);
+INSERT INTO queue SELECT i, i / 10 FROM generate_series(10, 1009) i;
+SQL
+    mkdir -p "$E2E"
+    cat >"$E2E/check.py" <<'PYTHON'
+"""check.py KIND FILE...: whether each file is one committed state of its table; the format is the name's end."""
+import csv, ctypes, json, os, struct, sys
+
+def rows(path):
+    if path.endswith(".csv"):
+        with open(path, newline="") as f:
+            return [(int(r[0]), int(r[1])) for r in list(csv.reader(f))[1:]]
+    if path.endswith(".jsonl"):
+        with open(path) as f:
+            return [tuple(json.loads(l).values())[:2] for l in f]
+    data = open(path, "rb").read()
+    assert data[:19] == b"PGCOPY\n\377\r\n\0" + bytes(8), path
+    out, at = [], 19
+    while True:
+        count = struct.unpack_from(">h", data, at)[0]
+        at += 2
+        if count == -1:
+            assert at == len(data), path
+            return out
+        fields = []
+        for i in range(count):
+            size = struct.unpack_from(">i", data, at)[0]
+            fields.append(data[at + 4:at + 4 + size])
+            at += 4 + size
+        out.append(tuple(struct.unpack(">i", f)[0] for f in fields[:2]))
+
+def check(kind, path):
+    r = rows(path)
+    if kind == "tick":
+        assert len(r) == 3000 and len({v for _, v in r}) == 1, (path, len(r), len({v for _, v in r}))
+        assert {i for i, _ in r} == set(range(1, 3001)), path
+    elif kind == "account":
+        assert len(r) == 20000 and sum(v for _, v in r) == 2000000, (path, len(r), sum(v for _, v in r))
+        assert {i for i, _ in r} == set(range(1, 20001)), path
+    else:
+        assert len(r) == 1000 and len({i for i, _ in r}) == 1000, (path, len(r))
+        batches = [b for _, b in r]
+        assert all(batches.count(b) == 10 for b in set(batches)), path
+    return r
+
+class Hash(ctypes.Structure):
+    _fields_ = [("low", ctypes.c_uint64), ("high", ctypes.c_uint64)]
+
+xxhash = ctypes.CDLL("libxxhash.so.0")
+xxhash.XXH3_128bits.restype = Hash
+xxhash.XXH3_128bits.argtypes = [ctypes.c_char_p, ctypes.c_size_t]
+
+def check_manifest(folder):
+    table = os.path.basename(folder)
+    with open(folder + "/manifest.json") as f:
+        manifest = json.load(f)
+    for format, view in manifest["views"].items():
+        data = open("%s/%s.%s" % (folder, table, format), "rb").read()
+        h = xxhash.XXH3_128bits(data, len(data))
+        assert view["bytes"] == len(data), (folder, format)
+        assert view["xxh3_128"] == "%016x%016x" % (h.high, h.low), (folder, format)
+
+if __name__ == "__main__":
+    for path in sys.argv[2:]:
+        if sys.argv[1] == "manifest":
+            check_manifest(path)
+        else:
+            check(sys.argv[1], path)
+PYTHON
+}
+
+teardown_file() { teardown_all; }
+
+setup() {
+    T=$MNT/public
+    OUT=$E2E/out/$BATS_TEST_NUMBER
+    mkdir -p "$OUT"
+    PIDS=()
+}
+
+teardown() {
+    for pid in "${PIDS[@]}"; do kill -KILL "$pid" 2>/dev/null || true; done
+    psql -X -q -c "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'writer'" >/dev/null || true
+    mount_stop || true
+    [ -n "${E2E_KEEP:-}" ] || rm -rf "$OUT"
+}
+
+# Runs the statement over and over, in a session of its own, until the test ends.
+writer() {
+    while :; do echo "$1"; done | PGAPPNAME=writer psql -X -q >/dev/null 2>"$OUT/writer.err" 3>&- &
+    PIDS+=($!)
+}
+
+write_tick() { writer "UPDATE tick SET v = v + 1;"; }
+write_account() {
+    writer "WITH moved AS (SELECT (random() * 19999)::int + 1 AS a, (random() * 19999)::int + 1 AS b, (random() * 50)::int AS m)
+        UPDATE account SET money = money + CASE WHEN id = a THEN m ELSE 0 END - CASE WHEN id = b THEN m ELSE 0 END FROM moved WHERE id IN (a, b);"
+}
+write_queue() {
+    writer "BEGIN; WITH top AS (SELECT max(batch) AS b FROM queue) INSERT INTO queue SELECT (b + 1) * 10 + i, b + 1 FROM top, generate_series(0, 9) i;
+        DELETE FROM queue WHERE batch = (SELECT min(batch) FROM queue); COMMIT;"
+}
+
+writers_ran() { [ ! -s "$OUT/writer.err" ] || { cat "$OUT/writer.err"; return 1; }; }
+
+copies() { # copies TABLE COUNT: in turns of the formats
+    local formats=(csv bin jsonl) i
+    for ((i = 0; i < $2; i++)); do
+        cp "$T/$1/$1.${formats[$((i % 3))]}" "$OUT/$1-$i.${formats[$((i % 3))]}" || return
+    done
+}
+
+@test "200 cp in a row of tables that change all the time: none fails, each is one committed state (lease=0)" {
+    mount_start -o lease=0
+    write_tick
+    write_account
+    write_queue
+    copies tick 80
+    copies account 40
+    copies queue 80
+    writers_ran
+    for table in tick account queue; do python3 "$E2E/check.py" $table "$OUT/$table"-*; done
+    # They were indeed changing.
+    [ "$(sha256sum "$OUT"/tick-*.csv | cut -d' ' -f1 | sort -u | wc -l)" -gt 5 ]
+}
+
+@test "200 cp in a row with the default lease" {
+    mount_start
+    write_tick
+    write_account
+    write_queue
+    for i in 1 2 3 4; do
+        mkdir -p "$OUT/$i"
+        OUT=$OUT/$i copies tick 20
+        OUT=$OUT/$i copies account 10
+        OUT=$OUT/$i copies queue 20
+        sleep 2
+    done
+    writers_ran
+    for table in tick account queue; do python3 "$E2E/check.py" $table "$OUT"/?/$table-*; done
+}
+
+@test "readers side by side of a table that changes all the time (lease=0)" {
+    mount_start -o lease=0
+    write_tick
+    write_queue
+    readers=()
+    for i in 1 2 3 4; do
+        mkdir "$OUT/$i"
+        (OUT=$OUT/$i; copies tick 25 && copies queue 25) 2>"$OUT/$i.err" 3>&- &
+        readers+=($!)
+    done
+    failed=0
+    for pid in "${readers[@]}"; do wait "$pid" || failed=$((failed + 1)); done
+    cat "$OUT"/?.err
+    [ "$failed" -eq 0 ]
+    for table in tick queue; do python3 "$E2E/check.py" $table "$OUT"/?/$table-*; done
+}
+
+@test "many readings of one open file are of one state" {
+    mount_start -o lease=0
+    write_account
+    for format in csv bin jsonl; do
+        {
+            head -c 100000 <&4 >"$OUT/parts.$format"
+            sleep 0.5
+            dd bs=65536 count=10 <&4 >>"$OUT/parts.$format" 2>/dev/null
+            sleep 0.5
+            cat <&4 >>"$OUT/parts.$format"
+        } 4<"$T/account/account.$format"
+    done
+    python3 "$E2E/check.py" account "$OUT"/parts.*
+}
+
+@test "cp -r of a table's directory: its formats and its manifest belong together (default lease)" {
+    mount_start
+    write_tick
+    write_account
+    write_queue
+    for i in $(seq 8); do
+        mkdir "$OUT/$i"
+        for table in tick account queue; do cp -r "$T/$table" "$OUT/$i/"; done
+        sleep 0.7
+    done
+    writers_ran
+    for table in tick account queue; do
+        python3 "$E2E/check.py" manifest "$OUT"/?/$table
+        python3 "$E2E/check.py" $table "$OUT"/?/$table/$table.*
+    done
+    [ "$(sha256sum "$OUT"/?/tick/tick.csv | cut -d' ' -f1 | sort -u | wc -l)" -gt 1 ]
+}
+
+@test "rsync, tar and cat of a mount under updates" {
+    mount_start
+    write_tick
+    write_queue
+    for i in 1 2 3; do
+        rsync -a --exclude=account "$MNT/" "$OUT/rsync/"
+        python3 "$E2E/check.py" tick "$OUT"/rsync/public/tick/tick.*
+        python3 "$E2E/check.py" queue "$OUT"/rsync/public/queue/queue.*
+        run tar -cf "$OUT/$i.tar" -C "$MNT" public/tick public/queue
+        [ "$status" -eq 0 ]
+        [ -z "$output" ] || { echo "$output"; false; }
+        mkdir "$OUT/tar$i"
+        tar -xf "$OUT/$i.tar" -C "$OUT/tar$i"
+        python3 "$E2E/check.py" tick "$OUT/tar$i"/public/tick/tick.*
+        sleep 1
+    done
+}
+
+@test "with lease=0 what was committed before a read began is in it, also while others read" {
+    psql -X -q -c "DROP TABLE IF EXISTS fresh" -c "CREATE TABLE fresh (id int)"
+    mount_start -o lease=0
+    for k in 1 2; do
+        while :; do cat "$T/fresh/fresh.csv" || :; done >/dev/null 2>&1 3>&- &
+        PIDS+=($!)
+    done
+    for i in $(seq 40); do
+        psql -X -q -c "INSERT INTO fresh VALUES ($i)"
+        formats=(csv bin jsonl)
+        case $((i % 3)) in
+            0) [ "$(tail -n 1 "$T/fresh/fresh.csv")" = "$i" ] ;;
+            1) [ "$(tail -n 1 "$T/fresh/fresh.jsonl")" = "{\"id\":$i}" ] ;;
+            2) [ "$(stat -c %s "$T/fresh/fresh.bin")" -eq $((21 + 10 * i)) ] ;;
+        esac
+    done
+}
+
+@test "with a lease a change shows after it, and not before the path has led to one version for that long" {
+    psql -X -q -c "DROP TABLE IF EXISTS leased" -c "CREATE TABLE leased (id int)" -c "INSERT INTO leased VALUES (1)"
+    mount_start -o lease=4
+    [ "$(tail -n 1 "$T/leased/leased.csv")" = 1 ]
+    psql -X -q -c "INSERT INTO leased VALUES (2)"
+    [ "$(tail -n 1 "$T/leased/leased.csv")" = 1 ] # a second or less after the first
+    # Somebody who reads it all the time does not hold on to it for ever.
+    for _ in $(seq 120); do
+        if [ "$(tail -n 1 "$T/leased/leased.csv")" = 2 ]; then break; fi
+        sleep 0.1
+    done
+    [ "$(tail -n 1 "$T/leased/leased.csv")" = 2 ]
+}
+
+# For each format the mount's file is what the server says.
+assert_current() {
+    local format
+    for format in csv bin jsonl; do
+        "reference_$format" "public.$1" >"$OUT/right"
+        cp "$T/$1/$1.$format" "$OUT/got" || return
+        assert_same_bytes "$OUT/got" "$OUT/right" || return
+    done
+}
+
+@test "DDL between reads: columns, types, TRUNCATE, DROP and CREATE, RENAME, SET SCHEMA" {
+    psql -X -q -c "DROP TABLE IF EXISTS shape, other_name" -c "DROP SCHEMA IF EXISTS elsewhere CASCADE" -c "CREATE SCHEMA elsewhere" \
+        -c "CREATE TABLE shape (id int, v text)" -c "INSERT INTO shape SELECT i, 'v' || i FROM generate_series(1, 500) i"
+    mount_start -o lease=0
+    assert_current shape
+    for ddl in "ALTER TABLE shape ADD extra int DEFAULT 7" "ALTER TABLE shape ALTER id TYPE bigint" "ALTER TABLE shape DROP v" \
+        "ALTER TABLE shape RENAME extra TO wider" "ALTER TABLE shape ADD e vector(3)" "UPDATE shape SET e = '[1,2,3]'" \
+        "TRUNCATE shape" "INSERT INTO shape VALUES (1, 2, NULL)" "VACUUM FULL shape" "ALTER TABLE shape SET UNLOGGED" \
+        "DROP TABLE shape; CREATE TABLE shape (other text, more date); INSERT INTO shape VALUES ('a', '2020-01-01')" \
+        "DROP TABLE shape; CREATE VIEW shape AS SELECT i FROM generate_series(1, 10) i" \
+        "DROP VIEW shape; CREATE MATERIALIZED VIEW shape AS SELECT 1 AS one" \
+        "DROP MATERIALIZED VIEW shape; CREATE TABLE shape (id int); INSERT INTO shape VALUES (5)"; do
+        echo "$ddl"
+        psql -X -q -v ON_ERROR_STOP=1 -c "$ddl"
+        assert_current shape
+        grep -q shape "$T/shape/schema.sql"
+        python3 -m json.tool "$T/shape/manifest.json" >/dev/null
+    done
+    psql -X -q -c "ALTER TABLE shape RENAME TO other_name"
+    run cat "$T/shape/shape.csv"
+    [ "$status" -ne 0 ]
+    [[ $output == *"No such file"* ]] || { echo "$output"; false; }
+    assert_current other_name
+    [ "$(ls "$T" | grep -c -e '^shape$' -e '^other_name$')" -eq 1 ]
+    psql -X -q -c "ALTER TABLE other_name SET SCHEMA elsewhere"
+    run cat "$T/other_name/other_name.csv"
+    [ "$status" -ne 0 ]
+    [ "$(tail -n 1 "$MNT/elsewhere/other_name/other_name.csv")" = 5 ]
+    # Two tables change names.
+    psql -X -q -c "CREATE TABLE one AS SELECT 1 AS a" -c "CREATE TABLE two AS SELECT 2 AS a"
+    [ "$(tail -n 1 "$T/one/one.csv")$(tail -n 1 "$T/two/two.csv")" = 12 ]
+    psql -X -q -c "BEGIN; ALTER TABLE one RENAME TO three; ALTER TABLE two RENAME TO one; ALTER TABLE three RENAME TO two; COMMIT"
+    [ "$(tail -n 1 "$T/one/one.csv")$(tail -n 1 "$T/two/two.csv")" = 21 ]
+    psql -X -q -c "DROP TABLE one, two"
+    sleep 1.2 # a directory that was there a second ago is taken to be there
+    run ls "$T/one"
+    [ "$status" -ne 0 ]
+}
+
+@test "a loop of DDL beside a loop of reads: right bytes or a clear error, and it recovers by itself" {
+    psql -X -q -c "DROP TABLE IF EXISTS shape" -c "CREATE TABLE shape (id int, v int)"
+    mount_start -o lease=0
+    (
+        export PGAPPNAME=writer
+        for ((n = 0; n < 60; n++)); do
+            psql -X -q -c "BEGIN; DROP TABLE shape; CREATE TABLE shape (id int, v int); INSERT INTO shape SELECT i, $n FROM generate_series(1, 300) i; COMMIT" \
+                -c "ALTER TABLE shape ADD c$n int DEFAULT $n" -c "ALTER TABLE shape RENAME TO away" -c "ALTER TABLE away RENAME TO shape" -c "TRUNCATE shape"
+        done
+    ) >/dev/null 2>&1 3>&- &
+    changer=$!
+    PIDS+=("$changer")
+    : >"$OUT/errors"
+    good=0
+    while ! process_gone "$changer"; do
+        if cp "$T/shape/shape.csv" "$OUT/copy.csv" 2>>"$OUT/errors"; then
+            good=$((good + 1))
+            # Of one state: all rows of one n and with as many fields as the header, or none.
+            awk -F, 'NR == 1 { fields = NF } NF != fields || (NR > 1 && $2 != (v == "" ? v = $2 : v)) { print FILENAME ":" $0; bad = 1 } END { exit bad || (NR != 301 && NR != 1) }' "$OUT/copy.csv"
+        fi
+    done
+    sed 's/.*: //' "$OUT/errors" | sort | uniq -c
+    echo "$good good"
+    [ "$good" -gt 10 ]
+    [ -z "$(grep -v -e 'No such file or directory' -e 'Stale file handle' "$OUT/errors")" ]
+    assert_current shape
+}
+
+@test "a file that is open while its table is dropped stays readable" {
+    psql -X -q -c "DROP TABLE IF EXISTS doomed" -c "CREATE TABLE doomed AS SELECT i, repeat('z', 500) AS z FROM generate_series(1, 20000) i"
+    reference_csv public.doomed >"$OUT/right"
+    mount_start -o lease=0
+    {
+        head -c 1000 <&4 >"$OUT/got"
+        psql -X -q -c "DROP TABLE doomed"
+        run cat "$T/doomed/doomed.csv"
+        [ "$status" -ne 0 ]
+        cat <&4 >>"$OUT/got"
+    } 4<"$T/doomed/doomed.csv"
+    assert_same_bytes "$OUT/got" "$OUT/right"
+}
