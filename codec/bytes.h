@@ -1,5 +1,5 @@
-/* Loads and stores of fixed-width numbers at any alignment. PostgreSQL's wire is big-endian (be), the cache is
- * little-endian (le), whatever the machine is. */
+/* Loads and stores of fixed-width numbers at any alignment. PostgreSQL's wire is big-endian (be),
+ * the cache is little-endian (le), whatever the machine is. */
 #ifndef CODEC_BYTES_H
 #define CODEC_BYTES_H
 

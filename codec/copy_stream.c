@@ -7,8 +7,8 @@ static const uint8_t signature[11] = "PGCOPY\n\377\r\n";
 
 enum { FIXED_HEADER = sizeof signature + 8, CRITICAL_FLAGS = (int)0xFFFF0000 };
 
-/* The walks below look at what is there of one header or tuple. They return its size once it is whole, 0 while
- * bytes are missing, or an error. */
+/* The walks below look at what is there of one header or tuple. They return its size once it is
+ * whole, 0 while bytes are missing, or an error. */
 
 static ssize_t walk_header(const uint8_t *at, size_t size, struct error *error)
 {
@@ -37,8 +37,8 @@ static ssize_t walk_tuple(struct copy_stream *stream, const uint8_t *at, size_t 
             stream->state = COPY_ENDED;
         else if (fields != stream->fields)
             return error_set(error, -EBADMSG,
-                             "a row of the server's COPY stream has %d fields instead of %d", fields,
-                             stream->fields);
+                             "a row of the server's COPY stream has %d fields instead of %d",
+                             fields, stream->fields);
         stream->scanned = 2;
         if (fields == -1)
             return 2;
@@ -58,7 +58,8 @@ static ssize_t walk_tuple(struct copy_stream *stream, const uint8_t *at, size_t 
     return (ssize_t)stream->scanned;
 }
 
-/* Takes one header, tuple or trailer from the front of `at`; returns the bytes taken, 0 for none yet. */
+/* Takes one header, tuple or trailer from the front of `at`; returns the bytes taken, 0 for none
+ * yet. */
 static ssize_t take(struct copy_stream *stream, const uint8_t *at, size_t size, tuple_sink *sink,
                     void *context, struct error *error)
 {
@@ -83,8 +84,8 @@ static ssize_t take(struct copy_stream *stream, const uint8_t *at, size_t size, 
     return rc < 0 ? rc : n;
 }
 
-int copy_stream_feed(struct copy_stream *stream, const uint8_t *bytes, size_t size, tuple_sink *sink,
-                     void *context, struct error *error)
+int copy_stream_feed(struct copy_stream *stream, const uint8_t *bytes, size_t size,
+                     tuple_sink *sink, void *context, struct error *error)
 {
     bool carried = stream->carry.size > 0;
     if (carried) {

@@ -4,11 +4,12 @@
  *   tuple    int16 number of fields, then for each: int32 size (-1: NULL), bytes
  *   trailer  int16 -1
  *
- * All numbers are big-endian. A tuple is handed out whole, as it stands in the stream; when a piece holds it whole it
- * is not copied.
+ * All numbers are big-endian. A tuple is handed out whole, as it stands in the stream; when a piece
+ * holds it whole it is not copied.
  *
  * Lifetime: init to {0} with `fields` set; copy_stream_clear.
- * Errors: -EBADMSG for anything that is not such a stream, also more bytes behind the trailer, also its end before it.
+ * Errors: -EBADMSG for anything that is not such a stream, also more bytes behind the trailer, also
+ * its end before it.
  */
 #ifndef CODEC_COPY_STREAM_H
 #define CODEC_COPY_STREAM_H
@@ -22,9 +23,9 @@
 typedef int tuple_sink(void *context, const uint8_t *tuple, size_t size);
 
 struct copy_stream {
-    int fields;           /* that every tuple must have */
-    struct buffer carry;  /* the beginning of a header or tuple whose end has not come */
-    size_t scanned;       /* bytes of it whose fields have been walked */
+    int fields;          /* that every tuple must have */
+    struct buffer carry; /* the beginning of a header or tuple whose end has not come */
+    size_t scanned;      /* bytes of it whose fields have been walked */
     int fields_scanned;
     enum { COPY_HEADER, COPY_TUPLES, COPY_ENDED } state;
 };

@@ -1,8 +1,9 @@
 /* The words that go with an errno, for the person who has to act on it.
  *
- * Functions return 0 or a negative errno; where a person needs to know more, they also take a nullable
- * `struct error *` and write one sentence into it: what failed, on what, and what to do. The text never holds a
- * password or table data. It is set by the place that raised the error; callers may put context in front of it.
+ * Functions return 0 or a negative errno; where a person needs to know more, they also take a
+ * nullable `struct error *` and write one sentence into it: what failed, on what, and what to do.
+ * The text never holds a password or table data. It is set by the place that raised the error;
+ * callers may put context in front of it.
  */
 #ifndef CODEC_ERROR_H
 #define CODEC_ERROR_H

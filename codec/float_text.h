@@ -1,8 +1,8 @@
-/* Shortest decimal text of binary floating point numbers, byte for byte as PostgreSQL 12 and later print float4 and
- * float8 with extra_float_digits >= 1: the fewest digits that read back as the same number (of those, the closest;
- * the interval's bounds are never accepted), fixed notation while -4 <= exponent < 6 (float4) or 15 (float8), else
- * d.ddde±XX with at least two digits of exponent; -0, NaN, Infinity, -Infinity.
- * Pure; no errors; nothing is terminated.
+/* Shortest decimal text of binary floating point numbers, byte for byte as PostgreSQL 12 and later
+ * print float4 and float8 with extra_float_digits >= 1: the fewest digits that read back as the
+ * same number (of those, the closest; the interval's bounds are never accepted), fixed notation
+ * while -4 <= exponent < 6 (float4) or 15 (float8), else d.ddde±XX with at least two digits of
+ * exponent; -0, NaN, Infinity, -Infinity. Pure; no errors; nothing is terminated.
  */
 #ifndef CODEC_FLOAT_TEXT_H
 #define CODEC_FLOAT_TEXT_H
@@ -10,7 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define FLOAT4_TEXT_MAX 16 /* bytes that float4_text may write to, though what it returns may be less */
+#define FLOAT4_TEXT_MAX                                                                            \
+    16 /* bytes that float4_text may write to, though what it returns may be less */
 #define FLOAT8_TEXT_MAX 32
 
 /* Writes the text of the number with these IEEE 754 bits; returns its length. */

@@ -1,8 +1,8 @@
 /* A format: how rows become the bytes of a file.
  *
- * A file is head + the body of each row group, in order + tail. A body depends on the schema and its own group only, never on
- * where it stands, so bodies are made in any order, by many threads. A new format is a file that defines one of these,
- * and a line in format.c.
+ * A file is head + the body of each row group, in order + tail. A body depends on the schema and
+ * its own group only, never on where it stands, so bodies are made in any order, by many threads. A
+ * new format is a file that defines one of these, and a line in format.c.
  *
  * Threads: pure functions.
  * Errors: -EBADMSG a value that is not one of its type, -ENOMEM.
@@ -15,7 +15,8 @@
 struct format {
     const char *name;    /* the file's extension, without the dot */
     const char *command; /* what the server would say, for messages: "COPY … (FORMAT csv)" */
-    unsigned parts;      /* the part kinds it needs, as 1 << part_kind, of columns that are not rendered here */
+    unsigned parts; /* the part kinds it needs, as 1 << part_kind, of columns that are not rendered
+                       here */
 
     /* Whether the schema holds all parts that this format needs. */
     bool (*possible)(const struct schema *schema);

@@ -1,5 +1,6 @@
-/* .csv: as COPY … (FORMAT csv, HEADER) prints it. NULL is nothing; a value is quoted iff it is empty, holds a comma, quote
- * or line break, or is \. alone in its row; a quote is doubled. The header follows the same rule. */
+/* .csv: as COPY … (FORMAT csv, HEADER) prints it. NULL is nothing; a value is quoted iff it is
+ * empty, holds a comma, quote or line break, or is \. alone in its row; a quote is doubled. The
+ * header follows the same rule. */
 #include "codec/format.h"
 
 #include <errno.h>
@@ -46,7 +47,8 @@ static int put_any(struct buffer *out, const uint8_t *text, size_t size, bool si
     return quote ? put_quoted(out, text, size) : buffer_append(out, text, size);
 }
 
-/* A value whose text has commas at most: quoted in front at a guess, and unquoted again where there were none. */
+/* A value whose text has commas at most: quoted in front at a guess, and unquoted again where there
+ * were none. */
 static int put_list(struct buffer *out, const struct type *type, const uint8_t *wire, size_t size)
 {
     size_t start = out->size;
@@ -70,8 +72,8 @@ struct writer {
     bool single;
 };
 
-static int put_value(struct writer *writer, const uint8_t *bytes, size_t size, struct buffer *scratch,
-                     struct buffer *out)
+static int put_value(struct writer *writer, const uint8_t *bytes, size_t size,
+                     struct buffer *scratch, struct buffer *out)
 {
     const struct type *type = writer->type;
     if (type == NULL)
@@ -111,7 +113,8 @@ static int csv_body(const struct schema *schema, const struct rowgroup *group, s
         if (!column->in_copy)
             continue;
         int part = column->part[column->type != NULL ? PART_BINARY : PART_TEXT];
-        writers[columns++] = (struct writer){.cursor = {.run = &group->runs[part]}, .type = column->type};
+        writers[columns++] =
+            (struct writer){.cursor = {.run = &group->runs[part]}, .type = column->type};
     }
     if (columns == 1)
         writers[0].single = true;

@@ -1,5 +1,6 @@
-/* .jsonl: one JSON object a row and a line, with the values of row_to_json under the columns' names, in column order. NULL is
- * null. Values rendered by the server lose the line breaks between their tokens. */
+/* .jsonl: one JSON object a row and a line, with the values of row_to_json under the columns'
+ * names, in column order. NULL is null. Values rendered by the server lose the line breaks between
+ * their tokens. */
 #include "codec/format.h"
 #include "codec/json_text.h"
 

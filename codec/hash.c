@@ -4,10 +4,7 @@
 #include <stdio.h>
 #include <xxhash.h>
 
-uint64_t hash64(const void *bytes, size_t size)
-{
-    return XXH3_64bits(bytes, size);
-}
+uint64_t hash64(const void *bytes, size_t size) { return XXH3_64bits(bytes, size); }
 
 static struct hash128 from_xxh(XXH128_hash_t value)
 {
@@ -37,10 +34,7 @@ struct hash128 hash_stream_value(const struct hash_stream *stream)
     return from_xxh(XXH3_128bits_digest((const XXH3_state_t *)stream));
 }
 
-void hash_stream_free(struct hash_stream *stream)
-{
-    XXH3_freeState((XXH3_state_t *)stream);
-}
+void hash_stream_free(struct hash_stream *stream) { XXH3_freeState((XXH3_state_t *)stream); }
 
 void hash128_text(struct hash128 hash, char out[33])
 {

@@ -1,4 +1,5 @@
-/* XXH3, the only checksum here: 64 bits for blocks of the cache, 128 bits for contents and for the manifest. */
+/* XXH3, the only checksum here: 64 bits for blocks of the cache, 128 bits for contents and for the
+ * manifest. */
 #ifndef CODEC_HASH_H
 #define CODEC_HASH_H
 

@@ -4,10 +4,7 @@
 
 #include <stdlib.h>
 
-int record_put_u8(struct buffer *out, uint8_t value)
-{
-    return buffer_append_byte(out, value);
-}
+int record_put_u8(struct buffer *out, uint8_t value) { return buffer_append_byte(out, value); }
 
 int record_put_u32(struct buffer *out, uint32_t value)
 {

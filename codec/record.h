@@ -1,7 +1,9 @@
-/* Small records for the cache's files: little-endian numbers and counted strings, one behind another.
+/* Small records for the cache's files: little-endian numbers and counted strings, one behind
+ * another.
  *
- * Writing appends to a buffer. Reading never passes the end: the first read that would sets `bad`, and from then on every
- * read gives 0 or NULL; the reader of a record looks at `bad` once, at the end.
+ * Writing appends to a buffer. Reading never passes the end: the first read that would sets `bad`,
+ * and from then on every read gives 0 or NULL; the reader of a record looks at `bad` once, at the
+ * end.
  */
 #ifndef CODEC_RECORD_H
 #define CODEC_RECORD_H
@@ -24,7 +26,8 @@ uint8_t record_get_u8(struct record_reader *in);
 uint32_t record_get_u32(struct record_reader *in);
 uint64_t record_get_u64(struct record_reader *in);
 
-/* A newly allocated, terminated copy; NULL (and bad) if the record ends, holds a NUL byte in it, or memory is short. */
+/* A newly allocated, terminated copy; NULL (and bad) if the record ends, holds a NUL byte in it, or
+ * memory is short. */
 char *record_get_string(struct record_reader *in);
 
 #endif

@@ -1,7 +1,8 @@
 #include "codec/row_id.h"
 
-/* Bob Jenkins' lookup3 (public domain), for a key of six bytes: block's upper half, block's lower half, offset, two
- * little-endian bytes each. PostgreSQL starts it from its own constant and stirs the seed's two halves in first. */
+/* Bob Jenkins' lookup3 (public domain), for a key of six bytes: block's upper half, block's lower
+ * half, offset, two little-endian bytes each. PostgreSQL starts it from its own constant and stirs
+ * the seed's two halves in first. */
 
 enum { KEY_SIZE = 6 };
 
@@ -9,10 +10,7 @@ struct state {
     uint32_t a, b, c;
 };
 
-static uint32_t rotate(uint32_t x, int bits)
-{
-    return x << bits | x >> (32 - bits);
-}
+static uint32_t rotate(uint32_t x, int bits) { return x << bits | x >> (32 - bits); }
 
 static void mix(struct state *s)
 {

@@ -1,7 +1,7 @@
 /* The hash of a row version's identity, (ctid, xmin), whose sum over a table is its fingerprint.
  *
- * Equals PostgreSQL's hashtidextended(ctid, xmin::text::int8) of a little-endian server, so that the sum over rows held
- * here can be compared with the sum that the server computes. Pure.
+ * Equals PostgreSQL's hashtidextended(ctid, xmin::text::int8) of a little-endian server, so that
+ * the sum over rows held here can be compared with the sum that the server computes. Pure.
  */
 #ifndef CODEC_ROW_ID_H
 #define CODEC_ROW_ID_H

@@ -1,14 +1,16 @@
 /* A row group: an immutable run of rows, kept by part (schema.h).
  *
- * In memory each part is a struct run: the values' bytes one behind another, and their sizes. A group also knows each row's
- * (ctid, xmin), if its source has any, and a hash of its contents (of the parts, not of the row ids).
+ * In memory each part is a struct run: the values' bytes one behind another, and their sizes. A
+ * group also knows each row's (ctid, xmin), if its source has any, and a hash of its contents (of
+ * the parts, not of the row ids).
  *
  * In the cache it is one file, little-endian:
  *
  *   "pgvecfs\1" | u64 hash64 of the rest of this head | u32 size of this head | u32 rows | u32 runs
  *   | u64 u64 content hash | u64 row_id_sum
- *   | for each run (the row ids last): u32 fixed, then for its sizes and its bytes: u8 compressed, u64 offset, u64 stored, u64 raw, u64 hash64 of the stored bytes
- *   | the blocks, each at a multiple of 64: raw where the run belongs to a vector type, else zstd if that is smaller
+ *   | for each run (the row ids last): u32 fixed, then for its sizes and its bytes: u8 compressed,
+ * u64 offset, u64 stored, u64 raw, u64 hash64 of the stored bytes | the blocks, each at a multiple
+ * of 64: raw where the run belongs to a vector type, else zstd if that is smaller
  *
  * Threads: a finished group is read by all.
  * Errors: -EBADMSG bytes that are not a row group, or whose checksum does not hold; -ENOMEM.
@@ -38,8 +40,9 @@ struct row_id {
 struct rowgroup {
     uint32_t rows;
     int run_count;
-    struct run *runs;      /* schema_parts() of them */
-    struct run row_ids;    /* 10 bytes a row: u32 block, u32 xmin, u16 offset, little-endian; or none (size 0) */
+    struct run *runs;   /* schema_parts() of them */
+    struct run row_ids; /* 10 bytes a row: u32 block, u32 xmin, u16 offset, little-endian; or none
+                           (size 0) */
     struct hash128 content;
     uint64_t row_id_sum;   /* of row_id_hash over all rows, modulo 2^64 */
     struct buffer *memory; /* what the runs point into */
@@ -57,8 +60,8 @@ int rowgroup_fields(const struct schema *schema);
 
 /* Takes one tuple as copy_stream hands it out. -EBADMSG where its fields do not fit the
  * schema. After an error the builder is only good for being freed. */
-MUST_CHECK int rowgroup_builder_add(struct rowgroup_builder *builder, const uint8_t *tuple, size_t size,
-                                    struct error *error);
+MUST_CHECK int rowgroup_builder_add(struct rowgroup_builder *builder, const uint8_t *tuple,
+                                    size_t size, struct error *error);
 
 uint32_t rowgroup_builder_rows(const struct rowgroup_builder *builder);
 size_t rowgroup_builder_bytes(const struct rowgroup_builder *builder);

@@ -1,4 +1,5 @@
-/* Collecting the tuples of a COPY stream into a row group: each field's bytes go behind those of its part. */
+/* Collecting the tuples of a COPY stream into a row group: each field's bytes go behind those of
+ * its part. */
 #include "codec/bytes.h"
 #include "codec/row_id.h"
 #include "codec/rowgroup.h"
@@ -48,7 +49,8 @@ int rowgroup_builder_new(const struct schema *schema, struct rowgroup_builder **
     return 0;
 }
 
-/* Row `row` (from 0) of this run is of another size than all before it: from now on each has its own. */
+/* Row `row` (from 0) of this run is of another size than all before it: from now on each has its
+ * own. */
 static int spread_sizes(struct growing *run, uint32_t row)
 {
     int rc = buffer_reserve(&run->sizes, ((size_t)row + 1) * sizeof(int32_t));
@@ -162,7 +164,8 @@ int rowgroup_builder_add(struct rowgroup_builder *builder, const uint8_t *tuple,
     struct reader in = {tuple, tuple + size};
     int rc = add_fields(builder, &in);
     if (rc == -EBADMSG)
-        return error_set(error, rc, "a row of the server's COPY stream does not fit the columns asked for");
+        return error_set(error, rc,
+                         "a row of the server's COPY stream does not fit the columns asked for");
     if (rc < 0)
         return error_set(error, rc, "no memory for a row of %zu bytes", size);
     builder->rows++;
@@ -170,15 +173,9 @@ int rowgroup_builder_add(struct rowgroup_builder *builder, const uint8_t *tuple,
     return 0;
 }
 
-uint32_t rowgroup_builder_rows(const struct rowgroup_builder *builder)
-{
-    return builder->rows;
-}
+uint32_t rowgroup_builder_rows(const struct rowgroup_builder *builder) { return builder->rows; }
 
-size_t rowgroup_builder_bytes(const struct rowgroup_builder *builder)
-{
-    return builder->bytes;
-}
+size_t rowgroup_builder_bytes(const struct rowgroup_builder *builder) { return builder->bytes; }
 
 /* The finished group owns the builder's buffers. */
 static void hand_over(struct growing *from, struct run *to, struct rowgroup *group)
@@ -186,7 +183,8 @@ static void hand_over(struct growing *from, struct run *to, struct rowgroup *gro
     *to = (struct run){.bytes = from->bytes.data,
                        .size = from->bytes.size,
                        .fixed = from->fixed,
-                       .sizes = from->fixed == RUN_VARIABLE ? (int32_t *)(void *)from->sizes.data : NULL};
+                       .sizes = from->fixed == RUN_VARIABLE ? (int32_t *)(void *)from->sizes.data
+                                                            : NULL};
     group->memory[group->memory_count++] = from->bytes;
     group->memory[group->memory_count++] = from->sizes;
     *from = (struct growing){0};

@@ -6,7 +6,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "runs are written as they stand in memory");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+               "runs are written as they stand in memory");
 
 enum {
     MAGIC_SIZE = 8,
@@ -25,15 +26,9 @@ enum {
 static const char magic[MAGIC_SIZE] = {'p', 'g', 'v', 'e', 'c', 'f', 's', 1};
 static const uint8_t padding[ALIGNMENT];
 
-static size_t head_size(int runs)
-{
-    return DIRECTORY_AT + (size_t)runs * RUN_ENTRY;
-}
+static size_t head_size(int runs) { return DIRECTORY_AT + (size_t)runs * RUN_ENTRY; }
 
-static size_t aligned(size_t size)
-{
-    return (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-}
+static size_t aligned(size_t size) { return (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT; }
 
 /* Vectors do not shrink, and are read again and again: their bytes stay as they are. */
 static bool worth_compressing(const struct schema *schema, int run)
@@ -82,8 +77,8 @@ static int add_block(struct rowgroup_image *image, const void *raw, size_t size,
     return 0;
 }
 
-static int add_run(struct rowgroup_image *image, const struct run *run, uint32_t rows, bool try_zstd,
-                   uint8_t *entry)
+static int add_run(struct rowgroup_image *image, const struct run *run, uint32_t rows,
+                   bool try_zstd, uint8_t *entry)
 {
     store_le32(entry, run->fixed);
     size_t sizes = run->sizes != NULL ? (size_t)rows * sizeof(int32_t) : 0;
@@ -110,8 +105,9 @@ int rowgroup_encode(const struct rowgroup *group, const struct schema *schema,
     add_piece(&image, head, size);
     for (size_t i = 0; rc == 0 && i < runs; i++) {
         bool last = i == runs - 1;
-        rc = add_run(&image, last ? &group->row_ids : &group->runs[i], group->rows,
-                     last || worth_compressing(schema, (int)i), head + DIRECTORY_AT + i * RUN_ENTRY);
+        rc =
+            add_run(&image, last ? &group->row_ids : &group->runs[i], group->rows,
+                    last || worth_compressing(schema, (int)i), head + DIRECTORY_AT + i * RUN_ENTRY);
     }
     memcpy(head, magic, sizeof magic);
     store_le32(head + HEAD_AT, (uint32_t)size);
@@ -138,9 +134,10 @@ void rowgroup_image_clear(struct rowgroup_image *image)
     *image = (struct rowgroup_image){0};
 }
 
-/* One block of the file as its raw bytes: where they stand, or unpacked into memory that the group then owns. */
-static int read_block(struct rowgroup *group, const uint8_t *file, size_t size, const uint8_t *entry,
-                      const uint8_t **raw, size_t *raw_size)
+/* One block of the file as its raw bytes: where they stand, or unpacked into memory that the group
+ * then owns. */
+static int read_block(struct rowgroup *group, const uint8_t *file, size_t size,
+                      const uint8_t *entry, const uint8_t **raw, size_t *raw_size)
 {
     uint64_t offset = load_le64(entry + 1), stored = load_le64(entry + 9);
     uint64_t wanted = load_le64(entry + 17);
@@ -165,7 +162,8 @@ static int read_block(struct rowgroup *group, const uint8_t *file, size_t size, 
 static bool run_is_sound(const struct run *run, uint32_t rows, size_t sizes_bytes)
 {
     if (run->fixed != RUN_VARIABLE)
-        return sizes_bytes == 0 && run->fixed <= INT32_MAX && (size_t)run->fixed * rows == run->size;
+        return sizes_bytes == 0 && run->fixed <= INT32_MAX &&
+               (size_t)run->fixed * rows == run->size;
     if (sizes_bytes != (size_t)rows * sizeof(int32_t))
         return false;
     size_t sum = 0;
@@ -198,7 +196,8 @@ static int read_run(struct rowgroup *group, const uint8_t *file, size_t size, co
 static bool head_is_sound(const uint8_t *file, size_t size, int runs)
 {
     return size >= head_size(runs) && memcmp(file, magic, sizeof magic) == 0 &&
-           load_le32(file + HEAD_AT) == head_size(runs) && load_le32(file + RUNS_AT) == (uint32_t)runs &&
+           load_le32(file + HEAD_AT) == head_size(runs) &&
+           load_le32(file + RUNS_AT) == (uint32_t)runs &&
            load_le64(file + CHECK_AT) == hash64(file + HEAD_AT, head_size(runs) - HEAD_AT);
 }
 
@@ -215,7 +214,8 @@ int rowgroup_decode(uint8_t *bytes, size_t size, const struct schema *schema, st
     int rc = group->runs == NULL || group->memory == NULL ? -ENOMEM : 0;
     group->rows = load_le32(bytes + ROWS_AT);
     group->run_count = parts;
-    group->content = (struct hash128){load_le64(bytes + CONTENT_AT), load_le64(bytes + CONTENT_AT + 8)};
+    group->content =
+        (struct hash128){load_le64(bytes + CONTENT_AT), load_le64(bytes + CONTENT_AT + 8)};
     group->row_id_sum = load_le64(bytes + SUM_AT);
     for (int i = 0; rc == 0 && i < runs; i++)
         rc = read_run(group, bytes, size, bytes + DIRECTORY_AT + (size_t)i * RUN_ENTRY,
@@ -226,7 +226,8 @@ int rowgroup_decode(uint8_t *bytes, size_t size, const struct schema *schema, st
         rowgroup_free(group);
         return rc;
     }
-    group->memory[group->memory_count++] = (struct buffer){.data = bytes, .size = size, .capacity = size};
+    group->memory[group->memory_count++] =
+        (struct buffer){.data = bytes, .size = size, .capacity = size};
     *out = group;
     return 0;
 }

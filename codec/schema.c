@@ -14,10 +14,7 @@ int schema_new(bool with_row_ids, struct schema **out)
     return 0;
 }
 
-static bool is_power_of_two(int n)
-{
-    return (n & (n - 1)) == 0;
-}
+static bool is_power_of_two(int n) { return (n & (n - 1)) == 0; }
 
 /* The array's capacity is the next power of two, so it needs no member of its own. */
 static int make_room(struct schema *schema)
@@ -59,10 +56,14 @@ static bool has_part(const struct column *column, enum part_kind kind, bool with
 {
     bool asked = (wanted & 1u << kind) != 0;
     switch (kind) {
-    case PART_BINARY: return with_binary && ((asked && column->in_copy) || column->type != NULL);
-    case PART_TEXT: return asked && column->in_copy && column->type == NULL;
-    case PART_JSON: return asked && column->type == NULL;
-    default: return false;
+    case PART_BINARY:
+        return with_binary && ((asked && column->in_copy) || column->type != NULL);
+    case PART_TEXT:
+        return asked && column->in_copy && column->type == NULL;
+    case PART_JSON:
+        return asked && column->type == NULL;
+    default:
+        return false;
     }
 }
 
@@ -140,7 +141,8 @@ int schema_put(const struct schema *schema, struct buffer *out)
     return rc;
 }
 
-/* The type a column's record names; NULL and bad where this program does not render it (any more). */
+/* The type a column's record names; NULL and bad where this program does not render it (any more).
+ */
 static const struct type *get_type(struct record_reader *in, unsigned bits)
 {
     char *name = record_get_string(in);

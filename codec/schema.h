@@ -1,13 +1,14 @@
 /* The columns of a relation, and which of their values a row group holds.
  *
- * A column's values are fetched as up to three parts: its COPY BINARY value, the server's own text (what its output
- * function prints, UTF-8) and the server's own JSON (what to_json() makes of it, UTF-8). A column whose type is
- * rendered here (type.h) needs its binary only. Parts are numbered over the whole relation: all binary parts in column
- * order, then all text parts, then all JSON parts; a row group keeps one run of values for each part.
+ * A column's values are fetched as up to three parts: its COPY BINARY value, the server's own text
+ * (what its output function prints, UTF-8) and the server's own JSON (what to_json() makes of it,
+ * UTF-8). A column whose type is rendered here (type.h) needs its binary only. Parts are numbered
+ * over the whole relation: all binary parts in column order, then all text parts, then all JSON
+ * parts; a row group keeps one run of values for each part.
  *
- * One row of the COPY stream that fetches a relation is therefore: with_row_ids ? (ctid as tid, xmin as xid) : nothing;
- * one field for each binary part; one text[] (bytea[] where the database is not in UTF-8) with one element for
- * each text part, if there are any; the same for the JSON parts.
+ * One row of the COPY stream that fetches a relation is therefore: with_row_ids ? (ctid as tid,
+ * xmin as xid) : nothing; one field for each binary part; one text[] (bytea[] where the database is
+ * not in UTF-8) with one element for each text part, if there are any; the same for the JSON parts.
  *
  * Lifetime: built by schema_add, then never changed; schema_free. Threads: read by all once built.
  */
@@ -26,8 +27,8 @@ struct column {
     char *name;              /* UTF-8 */
     char *type_name;         /* as format_type() prints it, UTF-8 */
     const struct type *type; /* NULL: rendered by the server */
-    bool in_copy;            /* false: COPY t leaves it out (a generated column), row_to_json does not */
-    int part[PART_KINDS];    /* the part's number, PART_NONE where it is not fetched */
+    bool in_copy; /* false: COPY t leaves it out (a generated column), row_to_json does not */
+    int part[PART_KINDS]; /* the part's number, PART_NONE where it is not fetched */
 };
 
 struct schema {
@@ -43,9 +44,10 @@ MUST_CHECK int schema_new(bool with_row_ids, struct schema **out);
 MUST_CHECK int schema_add(struct schema *schema, const char *name, const char *type_name,
                           const struct type *type, bool in_copy);
 
-/* Decides the parts: with_binary[i] says whether column i's type has binary output at all, `wanted` is a mask of
- * 1 << part_kind that this fetch asks for: binary of every in_copy column (and always of the columns rendered here),
- * text of the in_copy columns and JSON of all columns that are not rendered here. */
+/* Decides the parts: with_binary[i] says whether column i's type has binary output at all, `wanted`
+ * is a mask of 1 << part_kind that this fetch asks for: binary of every in_copy column (and always
+ * of the columns rendered here), text of the in_copy columns and JSON of all columns that are not
+ * rendered here. */
 void schema_number(struct schema *schema, const bool *with_binary, unsigned wanted);
 
 /* Parts of all kinds together. */

@@ -1,13 +1,13 @@
 /* The types that are rendered here, one row each.
  *
- * A value arrives as its COPY BINARY bytes (big-endian, without the length in front) and leaves as the text that
- * the type's output function prints under the pinned session settings (DateStyle ISO, TimeZone UTC,
- * extra_float_digits 1, bytea_output hex), or as the JSON that to_json() makes of it. A type without a row here is
- * rendered by the server (see schema.h).
+ * A value arrives as its COPY BINARY bytes (big-endian, without the length in front) and leaves as
+ * the text that the type's output function prints under the pinned session settings (DateStyle ISO,
+ * TimeZone UTC, extra_float_digits 1, bytea_output hex), or as the JSON that to_json() makes of it.
+ * A type without a row here is rendered by the server (see schema.h).
  *
  * Threads: everything here is pure.
- * Errors: -EBADMSG where the bytes are not a value of the type (they come from the network), -ENOMEM. After an
- *         error the buffer may hold a part of the value; its owner drops it.
+ * Errors: -EBADMSG where the bytes are not a value of the type (they come from the network),
+ * -ENOMEM. After an error the buffer may hold a part of the value; its owner drops it.
  */
 #ifndef CODEC_TYPE_H
 #define CODEC_TYPE_H
@@ -22,21 +22,25 @@ typedef int render_value(const uint8_t *wire, size_t size, struct buffer *out);
 /* What CSV has to look for in the text of a value. */
 enum csv_care {
     CSV_PLAIN, /* never empty, never holds a comma, quote or line break: goes out as it is */
-    CSV_LIST,  /* may hold commas (then it is quoted) but never a quote or line break, is never empty and never \. */
-    CSV_ANY    /* anything: scanned */
+    CSV_LIST, /* may hold commas (then it is quoted) but never a quote or line break, is never empty
+                 and never \. */
+    CSV_ANY   /* anything: scanned */
 };
 
 struct type {
-    const char *extension; /* NULL: of pg_catalog; else a member of this extension, in whatever schema */
-    const char *name;      /* pg_type.typname */
-    render_value *text;    /* as the output function */
-    render_value *json;    /* as to_json(), but a vector is an array of numbers and a sparsevec an object */
+    const char
+        *extension;   /* NULL: of pg_catalog; else a member of this extension, in whatever schema */
+    const char *name; /* pg_type.typname */
+    render_value *text; /* as the output function */
+    render_value
+        *json; /* as to_json(), but a vector is an array of numbers and a sparsevec an object */
     enum csv_care csv;
-    bool in_database_encoding; /* the wire holds text in the database's encoding: only rendered here if that is UTF-8 */
+    bool in_database_encoding; /* the wire holds text in the database's encoding: only rendered here
+                                  if that is UTF-8 */
 };
 
-/* The row for a type, NULL if the server renders it. `extension` is NULL for types that belong to none. Domains are
- * looked up by their base type. */
+/* The row for a type, NULL if the server renders it. `extension` is NULL for types that belong to
+ * none. Domains are looked up by their base type. */
 const struct type *type_find(const char *extension, const char *name);
 
 /* All rows, for tests and tables; *count is set. */

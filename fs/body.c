@@ -77,7 +77,8 @@ static void drop(struct body_cache *cache, struct body *body)
 
 static void shrink(struct body_cache *cache)
 {
-    for (struct body *body = cache->oldest, *newer; body != NULL && cache->used > cache->limit; body = newer) {
+    for (struct body *body = cache->oldest, *newer; body != NULL && cache->used > cache->limit;
+         body = newer) {
         newer = body->newer;
         if (body->borrowers == 0)
             drop(cache, body);
@@ -109,8 +110,8 @@ static int render(struct body_cache *cache, struct snapshot *snapshot, int forma
         rc = formats[format]->body(snapshot->schema, rows, bytes);
     rowgroup_free(rows);
     if (rc == 0 && size != SIZE_UNKNOWN && bytes->size != size)
-        rc = error_set(error, -EIO, "row group %zu came out as %zu bytes of %s instead of %llu", number,
-                       bytes->size, formats[format]->name, (unsigned long long)size);
+        rc = error_set(error, -EIO, "row group %zu came out as %zu bytes of %s instead of %llu",
+                       number, bytes->size, formats[format]->name, (unsigned long long)size);
     return rc;
 }
 
@@ -247,10 +248,7 @@ void body_ahead(struct body_cache *cache, struct snapshot *snapshot, int format,
     pthread_mutex_unlock(&cache->lock);
 }
 
-const struct buffer *body_bytes(const struct body *body)
-{
-    return &body->bytes;
-}
+const struct buffer *body_bytes(const struct body *body) { return &body->bytes; }
 
 void body_release(struct body_cache *cache, struct body *body)
 {

@@ -1,7 +1,9 @@
-/* Rendered bodies: a row group as the bytes of one format, kept in memory up to a limit, the least recently used going first.
+/* Rendered bodies: a row group as the bytes of one format, kept in memory up to a limit, the least
+ * recently used going first.
  *
- * Lifetime: body_get lends a body until body_release. The cache frees what nobody borrows once it is over its limit.
- * Threads: any. Several who ask for the same body at once wait for one rendering.
+ * Lifetime: body_get lends a body until body_release. The cache frees what nobody borrows once it
+ * is over its limit. Threads: any. Several who ask for the same body at once wait for one
+ * rendering.
  */
 #ifndef FS_BODY_H
 #define FS_BODY_H
@@ -13,17 +15,17 @@ struct body;
 struct body_cache;
 
 /* Borrows the place and the workers, which render ahead. `limit` in bytes. */
-MUST_CHECK int body_cache_new(const struct fetch_place *place, struct workers *workers, uint64_t limit,
-                              struct body_cache **out);
+MUST_CHECK int body_cache_new(const struct fetch_place *place, struct workers *workers,
+                              uint64_t limit, struct body_cache **out);
 void body_cache_free(struct body_cache *cache);
 
 /* The body; rendered now if need be. */
-MUST_CHECK int body_get(struct body_cache *cache, struct snapshot *snapshot, int format, size_t group,
-                        struct body **out, struct error *error);
+MUST_CHECK int body_get(struct body_cache *cache, struct snapshot *snapshot, int format,
+                        size_t group, struct body **out, struct error *error);
 
 /* The same only if it is there already; else -EAGAIN. */
-MUST_CHECK int body_try(struct body_cache *cache, struct snapshot *snapshot, int format, size_t group,
-                        struct body **out);
+MUST_CHECK int body_try(struct body_cache *cache, struct snapshot *snapshot, int format,
+                        size_t group, struct body **out);
 
 /* Begins to render it, for somebody who will ask soon. */
 void body_ahead(struct body_cache *cache, struct snapshot *snapshot, int format, size_t group);

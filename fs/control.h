@@ -1,4 +1,5 @@
-/* The files in .pgvecfs/: status.json, metrics, version, log. Each look-up makes their text anew, if the last is a second old. */
+/* The files in .pgvecfs/: status.json, metrics, version, log. Each look-up makes their text anew,
+ * if the last is a second old. */
 #ifndef FS_CONTROL_H
 #define FS_CONTROL_H
 

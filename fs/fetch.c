@@ -8,7 +8,8 @@
 #include <time.h>
 
 enum {
-    /* A COPY's start costs about a millisecond; what the workers have rendered ahead of the first of them waits in memory. */
+    /* A COPY's start costs about a millisecond; what the workers have rendered ahead of the first
+       of them waits in memory. */
     TASK_BYTES = 8 << 20,
     TASKS_AT_MOST = 1 << 16,
     ATTEMPTS = 3,
@@ -35,10 +36,10 @@ struct fetch {
     atomic_bool failed;
     struct readpoint *readpoint;
     const struct schema *schema;
-    bool discard;          /* only to see whether the server gives it */
-    unsigned measure;      /* mask of formats */
+    bool discard;     /* only to see whether the server gives it */
+    unsigned measure; /* mask of formats */
     struct prefill *prefills[FORMAT_COUNT];
-    atomic_bool unstored;  /* a group found no room in the store */
+    atomic_bool unstored; /* a group found no room in the store */
     _Atomic uint64_t rows, bytes;
 };
 
@@ -129,8 +130,8 @@ struct task_copy {
     struct buffer scratch;
 };
 
-int fetch_body_size(const struct schema *schema, const struct rowgroup *rows, int format, bool rendered,
-                    struct buffer *scratch, uint64_t *out)
+int fetch_body_size(const struct schema *schema, const struct rowgroup *rows, int format,
+                    bool rendered, struct buffer *scratch, uint64_t *out)
 {
     const struct format *f = formats[format];
     if (f->body_size != NULL && !rendered) {
@@ -158,7 +159,8 @@ static void measure_group(struct task_copy *copy, const struct rowgroup *rows, s
         if (rc == 0)
             group->sizes[i] = size;
         if (prefill != NULL && rc == 0)
-            prefill_put(prefill, (size_t)(copy->task - fetch->tasks), copy->scratch.data, copy->scratch.size);
+            prefill_put(prefill, (size_t)(copy->task - fetch->tasks), copy->scratch.data,
+                        copy->scratch.size);
         else if (prefill != NULL)
             prefill_spoil(prefill);
     }
@@ -177,7 +179,9 @@ static int store_group(struct fetch *fetch, const struct rowgroup *rows, const s
         rc = store_put_group(place->store, group->relation, group->id, &image);
     rowgroup_image_clear(&image);
     if (rc < 0 && !atomic_exchange(&fetch->unstored, true))
-        log_say(LOG_SAY_ERROR, "%s.%s: row groups find no room in the cache %s (%s); they are read from the server again when needed",
+        log_say(LOG_SAY_ERROR,
+                "%s.%s: row groups find no room in the cache %s (%s); they are read from the "
+                "server again when needed",
                 fetch->readpoint->relation.schema, fetch->readpoint->relation.name,
                 store_path(fetch->place->store), strerror(-rc));
     return rc == -ENOMEM ? rc : 0;
@@ -231,7 +235,8 @@ static int feed_task(void *context, const uint8_t *bytes, size_t size)
     return group_copy_feed(&copy->copy, bytes, size);
 }
 
-static int run_task(struct fetch *fetch, struct task *task, struct session *session, struct error *error)
+static int run_task(struct fetch *fetch, struct task *task, struct session *session,
+                    struct error *error)
 {
     struct task_copy copy = {.fetch = fetch, .task = task};
     const struct ctid_range *range = task->source->by_ctid ? &task->range : NULL;
@@ -240,8 +245,8 @@ static int run_task(struct fetch *fetch, struct task *task, struct session *sess
         return error_set(error, rc, "no memory to fetch with");
     if (fetch->place->group_bytes > 0)
         copy.copy.group_bytes = fetch->place->group_bytes;
-    rc = readpoint_copy(fetch->readpoint, session, fetch->schema, task->source, range, feed_task, &copy,
-                        error);
+    rc = readpoint_copy(fetch->readpoint, session, fetch->schema, task->source, range, feed_task,
+                        &copy, error);
     if (rc == 0)
         rc = group_copy_finish(&copy.copy);
     for (int i = 0; rc == 0 && i < FORMAT_COUNT; i++)
@@ -294,7 +299,8 @@ static void *run_worker(void *argument)
             work_off(fetch, session);
             readpoint_leave(fetch->readpoint, session);
         } else {
-            log_say(LOG_SAY_DEBUG, "a second session could not join the read point: %s", error.text);
+            log_say(LOG_SAY_DEBUG, "a second session could not join the read point: %s",
+                    error.text);
         }
     }
     delist(fetch, worker->slot);
@@ -306,7 +312,8 @@ static void *run_worker(void *argument)
 static int work_all(struct fetch *fetch, struct session *leader, struct error *error)
 {
     struct worker workers[WORKERS_AT_MOST];
-    int wanted = fetch->place->jobs < WORKERS_AT_MOST ? fetch->place->jobs : WORKERS_AT_MOST, started = 1;
+    int wanted = fetch->place->jobs < WORKERS_AT_MOST ? fetch->place->jobs : WORKERS_AT_MOST,
+        started = 1;
     for (; started < wanted && (size_t)started < fetch->task_count; started++) {
         workers[started] = (struct worker){.fetch = fetch, .slot = started};
         if (pthread_create(&workers[started].thread, NULL, run_worker, &workers[started]) != 0)
@@ -359,7 +366,8 @@ static int make_tasks(struct fetch *fetch)
             struct task *task = &fetch->tasks[fetch->task_count++];
             task->source = source;
             task->range.first.block = (uint32_t)(source->pages * k / ranges);
-            task->range.end.block = k + 1 == ranges ? UINT32_MAX : (uint32_t)(source->pages * (k + 1) / ranges);
+            task->range.end.block =
+                k + 1 == ranges ? UINT32_MAX : (uint32_t)(source->pages * (k + 1) / ranges);
         }
     }
     return 0;
@@ -381,7 +389,8 @@ static int copy_all(struct fetch *fetch, bool discard, struct error *error)
 
 /* ---- what the server refuses ---- */
 
-/* With a binary part for every column, so that the server says in its own words which it has none for. */
+/* With a binary part for every column, so that the server says in its own words which it has none
+ * for. */
 static void number_for_trial(struct readpoint *readpoint, int format, bool *all)
 {
     for (int i = 0; i < readpoint->schema->column_count; i++)
@@ -410,7 +419,8 @@ static int refuse(struct face *face, int rc, const struct error *error)
     return face->reason == NULL ? -ENOMEM : 0;
 }
 
-/* The whole did not come: finds the formats that do alone. Returns the mask of their parts, or the error of all. */
+/* The whole did not come: finds the formats that do alone. Returns the mask of their parts, or the
+ * error of all. */
 static int find_refusals(struct fetch *fetch, struct face *faces, struct error *error)
 {
     unsigned parts = 0;
@@ -446,8 +456,9 @@ static unsigned impossible_formats(const struct schema *schema, const struct fac
     return mask;
 }
 
-/* Asks for each of them: the server says in its own words why not, or gives it after all (an array of a type without binary
- * output is fine as long as it is NULL), and then its columns are fetched. */
+/* Asks for each of them: the server says in its own words why not, or gives it after all (an array
+ * of a type without binary output is fine as long as it is NULL), and then its columns are fetched.
+ */
 static int explain_impossible(struct fetch *fetch, unsigned mask, struct face *faces)
 {
     for (int i = 0; i < FORMAT_COUNT; i++) {
@@ -543,7 +554,8 @@ static int assemble(struct fetch *fetch, struct snapshot *snapshot)
     return measure_known(snapshot);
 }
 
-/* Later than the one before by a whole second at least, so that tools which compare whole seconds see it. */
+/* Later than the one before by a whole second at least, so that tools which compare whole seconds
+ * see it. */
 static void stamp(struct snapshot *snapshot, const struct snapshot *old)
 {
     snapshot->fetched_at = now_microseconds();
@@ -592,7 +604,8 @@ static int put_heads(struct fetch *fetch)
     int rc = 0;
     for (int i = 0; rc == 0 && i < FORMAT_COUNT; i++) {
         head.size = 0;
-        if (fetch->prefills[i] != NULL && (rc = formats[i]->head(fetch->readpoint->schema, &head)) == 0)
+        if (fetch->prefills[i] != NULL &&
+            (rc = formats[i]->head(fetch->readpoint->schema, &head)) == 0)
             prefill_head(fetch->prefills[i], &head);
     }
     buffer_clear(&head);
@@ -629,8 +642,10 @@ static bool same_history(const struct snapshot *old, const struct readpoint *rea
 {
     const struct version_key *a = &old->key, *b = &readpoint->key;
     return strcmp(old->relation.name, readpoint->relation.name) == 0 &&
-           strcmp(old->relation.schema, readpoint->relation.schema) == 0 && a->system_id == b->system_id && a->timeline == b->timeline && a->database == b->database &&
-           a->relation == b->relation && strcmp(a->signature, b->signature) == 0;
+           strcmp(old->relation.schema, readpoint->relation.schema) == 0 &&
+           a->system_id == b->system_id && a->timeline == b->timeline &&
+           a->database == b->database && a->relation == b->relation &&
+           strcmp(a->signature, b->signature) == 0;
 }
 
 static int refresh_mark(struct snapshot *old, const char *mark)
@@ -675,7 +690,8 @@ static int nothing_happened(struct session *session, struct snapshot *old, struc
 }
 
 /* The path that led here must still be the relation's. */
-static int check_name(const struct readpoint *readpoint, const struct relation *relation, struct error *error)
+static int check_name(const struct readpoint *readpoint, const struct relation *relation,
+                      struct error *error)
 {
     const struct relation *now = &readpoint->relation;
     if (strcmp(now->schema, relation->schema) == 0 && strcmp(now->name, relation->name) == 0)
@@ -683,9 +699,11 @@ static int check_name(const struct readpoint *readpoint, const struct relation *
     return error_set(error, -ENOENT, "it is called %s.%s now", now->schema, now->name);
 }
 
-/* Where groups found no room on disk, the read point is held: they are read from it as long as somebody needs the snapshot. */
+/* Where groups found no room on disk, the read point is held: they are read from it as long as
+ * somebody needs the snapshot. */
 static int fetch_under(struct fetch *fetch, struct session *leader, const struct relation *relation,
-                       struct snapshot *old, struct snapshot **out, bool *holding, struct error *error)
+                       struct snapshot *old, struct snapshot **out, bool *holding,
+                       struct error *error)
 {
     int rc = nothing_happened(leader, old, error);
     if (rc != 0) {
@@ -721,13 +739,16 @@ static struct snapshot *settle(struct snapshot *fresh, struct snapshot *old)
     if (fresh == old || old == NULL || old->broken || !snapshot_same_content(fresh, old)) {
         bool saved = fresh != old && snapshot_save(fresh) == 0;
         if (fresh != old && !saved)
-            log_say(LOG_SAY_ERROR, "%s.%s: its record finds no room in the cache %s; after the next mount it is fetched again",
+            log_say(LOG_SAY_ERROR,
+                    "%s.%s: its record finds no room in the cache %s; after the next mount it is "
+                    "fetched again",
                     fresh->relation.schema, fresh->relation.name, store_path(fresh->store));
         if (saved && old != NULL)
             snapshot_forsake(old, fresh);
         return fresh;
     }
-    /* The signature is equal, so that from here on the new key's history stands for the old rows as well. */
+    /* The signature is equal, so that from here on the new key's history stands for the old rows as
+     * well. */
     old->key.timeline = fresh->key.timeline;
     char *mark = old->key.mark;
     old->key.mark = fresh->key.mark;
@@ -741,7 +762,8 @@ int fetch_table(struct fetch *fetch, const struct relation *relation, struct sna
 {
     fetch->measure = measure;
     struct snapshot *fresh = NULL;
-    /* A connection may be lost, and a standby ends a COPY that stands in the way of its recovery: another one may do better. */
+    /* A connection may be lost, and a standby ends a COPY that stands in the way of its recovery:
+     * another one may do better. */
     int rc = -ENOTCONN;
     for (int attempt = 0; (rc == -ENOTCONN || rc == -EAGAIN) && attempt < ATTEMPTS; attempt++) {
         struct session *leader;

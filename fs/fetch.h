@@ -1,8 +1,10 @@
-/* Fetching a relation: from a read point, over parallel COPYs, to a published table snapshot; and a single row group again.
+/* Fetching a relation: from a read point, over parallel COPYs, to a published table snapshot; and a
+ * single row group again.
  *
- * The relation's sources are cut into tasks (ranges of heap pages, or a whole stream); the leader's session and up to
- * jobs - 1 others work them off. A task's rows are cut into row groups of a few MiB as they arrive; each is measured
- * for the formats asked for and put into the store while the next arrives. Tasks' groups in order are the snapshot's.
+ * The relation's sources are cut into tasks (ranges of heap pages, or a whole stream); the leader's
+ * session and up to jobs - 1 others work them off. A task's rows are cut into row groups of a few
+ * MiB as they arrive; each is measured for the formats asked for and put into the store while the
+ * next arrives. Tasks' groups in order are the snapshot's.
  *
  * Threads: fetch_table is called by one thread and starts its own; fetch_stop from any.
  * Errors: those of pgclient/session.h and fs/store.h; -EINTR after fetch_stop.
@@ -17,9 +19,9 @@
 struct fetch_place {
     struct session_pool *pool;
     struct store *store;
-    int jobs;                /* COPYs at once for one relation */
-    uint64_t group_bytes;    /* a row group is cut once it has this many; 0: a sensible number */
-    atomic_int *held;        /* read points held by snapshots */
+    int jobs;             /* COPYs at once for one relation */
+    uint64_t group_bytes; /* a row group is cut once it has this many; 0: a sensible number */
+    atomic_int *held;     /* read points held by snapshots */
     bool (*in_use)(void *context, uint32_t relation); /* whose row groups must stay; NULL: all */
     void *context;
 };
@@ -29,31 +31,36 @@ struct fetch;
 MUST_CHECK int fetch_new(const struct fetch_place *place, struct fetch **out);
 void fetch_free(struct fetch *fetch);
 
-/* What is rendered of this format on the way goes into `prefill` too; borrowed. Before fetch_table. */
+/* What is rendered of this format on the way goes into `prefill` too; borrowed. Before fetch_table.
+ */
 void fetch_prefill(struct fetch *fetch, int format, struct prefill *prefill);
 
 /* Ends fetch_table early. */
 void fetch_stop(struct fetch *fetch);
 
-/* The relation as it is now. `old` is what was last known of it, or NULL. *out is a new reference: to `old`, its mark refreshed, if nothing has changed, else
- * to a new snapshot, already saved. `measure` is a mask of the formats whose sizes are worth computing on the way. */
-MUST_CHECK int fetch_table(struct fetch *fetch, const struct relation *relation, struct snapshot *old,
-                           unsigned measure, struct snapshot **out, struct error *error);
+/* The relation as it is now. `old` is what was last known of it, or NULL. *out is a new reference:
+ * to `old`, its mark refreshed, if nothing has changed, else to a new snapshot, already saved.
+ * `measure` is a mask of the formats whose sizes are worth computing on the way. */
+MUST_CHECK int fetch_table(struct fetch *fetch, const struct relation *relation,
+                           struct snapshot *old, unsigned measure, struct snapshot **out,
+                           struct error *error);
 
 /* Rows and bytes received so far. */
 void fetch_progress(const struct fetch *fetch, uint64_t *rows, uint64_t *bytes);
 
-/* The rows of one group: from the store, or, where they are not there or damaged, copied again and checked against the
- * group's hash. -EIO, and the snapshot is broken, where they have changed since. */
+/* The rows of one group: from the store, or, where they are not there or damaged, copied again and
+ * checked against the group's hash. -EIO, and the snapshot is broken, where they have changed
+ * since. */
 MUST_CHECK int fetch_group(const struct fetch_place *place, struct snapshot *snapshot, size_t group,
                            struct rowgroup **out, struct error *error);
 
-/* Computes the sizes of one format: renders what has no size yet, on place->jobs threads. With `prefill` (may be NULL)
- * all is rendered, and stored. */
+/* Computes the sizes of one format: renders what has no size yet, on place->jobs threads. With
+ * `prefill` (may be NULL) all is rendered, and stored. */
 MUST_CHECK int fetch_measure(const struct fetch_place *place, struct snapshot *snapshot, int format,
                              const atomic_bool *stop, struct prefill *prefill, struct error *error);
 
-/* Size of a group's body. It is rendered into `scratch` where it must be, or where `rendered` asks for it. */
+/* Size of a group's body. It is rendered into `scratch` where it must be, or where `rendered` asks
+ * for it. */
 MUST_CHECK int fetch_body_size(const struct schema *schema, const struct rowgroup *rows, int format,
                                bool rendered, struct buffer *scratch, uint64_t *out);
 

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 
 /* -ENOENT: not there; -EBADMSG: not what was put there. */
-static int from_store(struct store *store, const struct snapshot *snapshot, const struct group *group,
-                      struct rowgroup **out)
+static int from_store(struct store *store, const struct snapshot *snapshot,
+                      const struct group *group, struct rowgroup **out)
 {
     uint8_t *bytes;
     size_t size;
@@ -34,13 +34,14 @@ struct picker {
     struct rowgroup *found;
 };
 
-/* The next piece ends where the group begins, or where the group ends: it is known by its number of rows. */
+/* The next piece ends where the group begins, or where the group ends: it is known by its number of
+ * rows. */
 static void aim(struct picker *picker)
 {
     enum { PIECE_ROWS = 1 << 16, PIECE_BYTES = 4 << 20 };
     bool skipping = picker->skip > 0;
     picker->copy.group_bytes = skipping ? PIECE_BYTES : UINT64_MAX;
-    picker->copy.group_rows = !skipping                    ? picker->group->rows
+    picker->copy.group_rows = !skipping                   ? picker->group->rows
                               : picker->skip < PIECE_ROWS ? (uint32_t)picker->skip
                                                           : PIECE_ROWS;
 }
@@ -64,8 +65,9 @@ static int pick_group(void *context, struct rowgroup *rows, const struct ctid_ra
     return picker->copy.schema->with_row_ids ? 0 : -ECANCELED;
 }
 
-static int copy_again(struct readpoint *readpoint, struct session *session, struct snapshot *snapshot,
-                      size_t number, struct rowgroup **out, struct error *error)
+static int copy_again(struct readpoint *readpoint, struct session *session,
+                      struct snapshot *snapshot, size_t number, struct rowgroup **out,
+                      struct error *error)
 {
     const struct group *group = snapshot->groups[number];
     const struct source *source = NULL;
@@ -74,17 +76,20 @@ static int copy_again(struct readpoint *readpoint, struct session *session, stru
             readpoint->sources[i].by_ctid == snapshot->sources[group->source].by_ctid)
             source = &readpoint->sources[i];
     if (source == NULL)
-        return error_set(error, -ESTALE, "%s.%s has lost a partition since its rows were read; open the file again",
+        return error_set(error, -ESTALE,
+                         "%s.%s has lost a partition since its rows were read; open the file again",
                          snapshot->relation.schema, snapshot->relation.name);
     struct picker picker = {.group = group};
     const struct ctid_range *range = source->by_ctid ? &group->range : NULL;
-    for (size_t i = number; !source->by_ctid && i > 0 && snapshot->groups[i - 1]->source == group->source; i--)
+    for (size_t i = number;
+         !source->by_ctid && i > 0 && snapshot->groups[i - 1]->source == group->source; i--)
         picker.skip += snapshot->groups[i - 1]->rows;
     int rc = group_copy_init(&picker.copy, snapshot->schema, range, pick_group, &picker, error);
     if (rc < 0)
         return rc;
     aim(&picker);
-    rc = readpoint_copy(readpoint, session, snapshot->schema, source, range, group_copy_feed, &picker.copy, error);
+    rc = readpoint_copy(readpoint, session, snapshot->schema, source, range, group_copy_feed,
+                        &picker.copy, error);
     if (rc == 0)
         rc = group_copy_finish(&picker.copy);
     if (rc == -ECANCELED && picker.found != NULL)
@@ -93,7 +98,9 @@ static int copy_again(struct readpoint *readpoint, struct session *session, stru
     bool same = rc == 0 && picker.found != NULL && picker.found->rows == group->rows &&
                 hash128_equal(picker.found->content, group->content);
     if (rc == -ESTALE || (rc == 0 && !same))
-        rc = error_set(error, -ESTALE, "%s.%s has changed since its rows were read, and the cache has lost them; open the file again",
+        rc = error_set(error, -ESTALE,
+                       "%s.%s has changed since its rows were read, and the cache has lost them; "
+                       "open the file again",
                        snapshot->relation.schema, snapshot->relation.name);
     if (rc < 0)
         rowgroup_free(picker.found);
@@ -102,8 +109,10 @@ static int copy_again(struct readpoint *readpoint, struct session *session, stru
     return rc;
 }
 
-/* From the read point that the snapshot itself was read from. -ENOTCONN: it has none, or none any more. */
-static int from_held(struct snapshot *snapshot, size_t number, struct rowgroup **out, struct error *error)
+/* From the read point that the snapshot itself was read from. -ENOTCONN: it has none, or none any
+ * more. */
+static int from_held(struct snapshot *snapshot, size_t number, struct rowgroup **out,
+                     struct error *error)
 {
     int rc = -ENOTCONN;
     pthread_mutex_lock(&snapshot->lock);
@@ -126,7 +135,9 @@ static int from_now(const struct fetch_place *place, struct snapshot *snapshot, 
     rc = readpoint_open(session, &snapshot->relation, &readpoint, error);
     if (rc == 0) {
         if (strcmp(readpoint->key.signature, snapshot->key.signature) != 0)
-            rc = error_set(error, -ESTALE, "%s.%s has been altered since its rows were read, and the cache has lost them; open the file again",
+            rc = error_set(error, -ESTALE,
+                           "%s.%s has been altered since its rows were read, and the cache has "
+                           "lost them; open the file again",
                            snapshot->relation.schema, snapshot->relation.name);
         else
             rc = copy_again(readpoint, session, snapshot, number, out, error);
@@ -136,8 +147,8 @@ static int from_now(const struct fetch_place *place, struct snapshot *snapshot, 
     return rc;
 }
 
-static void put_back(struct store *store, const struct snapshot *snapshot, const struct group *group,
-                     const struct rowgroup *rows)
+static void put_back(struct store *store, const struct snapshot *snapshot,
+                     const struct group *group, const struct rowgroup *rows)
 {
     struct rowgroup_image image;
     if (rowgroup_encode(rows, snapshot->schema, &image) < 0)
@@ -156,7 +167,8 @@ int fetch_group(const struct fetch_place *place, struct snapshot *snapshot, size
     if (rc == 0 || rc == -ENOMEM)
         return rc;
     if (rc != -ENOENT)
-        log_say(LOG_SAY_ERROR, "%s.%s: row group %zu in the cache is damaged (%s); fetching it again",
+        log_say(LOG_SAY_ERROR,
+                "%s.%s: row group %zu in the cache is damaged (%s); fetching it again",
                 snapshot->relation.schema, snapshot->relation.name, number, strerror(-rc));
     rc = from_held(snapshot, number, out, error);
     if (rc == -ENOTCONN)
@@ -169,8 +181,8 @@ int fetch_group(const struct fetch_place *place, struct snapshot *snapshot, size
         snapshot->broken = true;
         rc = -EIO;
     }
-    log_say(LOG_SAY_ERROR, "%s.%s: row group %zu: %s", snapshot->relation.schema, snapshot->relation.name,
-            number, error != NULL ? error->text : strerror(-rc));
+    log_say(LOG_SAY_ERROR, "%s.%s: row group %zu: %s", snapshot->relation.schema,
+            snapshot->relation.name, number, error != NULL ? error->text : strerror(-rc));
     return rc;
 }
 
@@ -189,7 +201,8 @@ struct measuring {
     struct error error;
 };
 
-static int measure_group(struct measuring *measuring, size_t number, struct buffer *scratch, struct error *error)
+static int measure_group(struct measuring *measuring, size_t number, struct buffer *scratch,
+                         struct error *error)
 {
     struct snapshot *snapshot = measuring->snapshot;
     struct group *group = snapshot->groups[number];
@@ -201,11 +214,13 @@ static int measure_group(struct measuring *measuring, size_t number, struct buff
     int rc = fetch_group(measuring->place, snapshot, number, &rows, error);
     if (rc < 0)
         return rc;
-    rc = fetch_body_size(snapshot->schema, rows, measuring->format, measuring->prefill != NULL, scratch, &size);
+    rc = fetch_body_size(snapshot->schema, rows, measuring->format, measuring->prefill != NULL,
+                         scratch, &size);
     rowgroup_free(rows);
     if (rc < 0)
-        return error_set(error, rc, "row group %zu cannot be written as %s: %s", number, format->name,
-                         rc == -EBADMSG ? "the server sent a value that is not one of its type" : strerror(-rc));
+        return error_set(
+            error, rc, "row group %zu cannot be written as %s: %s", number, format->name,
+            rc == -EBADMSG ? "the server sent a value that is not one of its type" : strerror(-rc));
     group->sizes[measuring->format] = size;
     if (measuring->prefill != NULL) {
         prefill_put(measuring->prefill, number, scratch->data, scratch->size);
@@ -260,7 +275,9 @@ int fetch_measure(const struct fetch_place *place, struct snapshot *snapshot, in
         buffer_clear(&head);
     }
     int started = 1;
-    for (; started < place->jobs && started < THREADS_AT_MOST && (size_t)started < snapshot->group_count; started++)
+    for (; started < place->jobs && started < THREADS_AT_MOST &&
+           (size_t)started < snapshot->group_count;
+         started++)
         if (pthread_create(&threads[started], NULL, measure_groups, &measuring) != 0)
             break;
     measure_groups(&measuring);

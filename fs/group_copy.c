@@ -6,8 +6,9 @@
 
 enum { ROWS_AT_MOST = 1 << 20, BYTES_AT_MOST = 4 << 20 };
 
-int group_copy_init(struct group_copy *copy, const struct schema *schema, const struct ctid_range *range,
-                    group_sink *sink, void *context, struct error *error)
+int group_copy_init(struct group_copy *copy, const struct schema *schema,
+                    const struct ctid_range *range, group_sink *sink, void *context,
+                    struct error *error)
 {
     *copy = (struct group_copy){.stream = {.fields = rowgroup_fields(schema)},
                                 .schema = schema,
@@ -33,7 +34,8 @@ static int hand_out(struct group_copy *copy, struct ctid end)
     return copy->sink(copy->context, rows, &range);
 }
 
-/* The row's ctid: the tuple's first field. The builder checks the tuple; here a short one is only not read beyond its end. */
+/* The row's ctid: the tuple's first field. The builder checks the tuple; here a short one is only
+ * not read beyond its end. */
 static struct ctid tuple_ctid(const struct group_copy *copy, const uint8_t *tuple, size_t size)
 {
     if (!copy->schema->with_row_ids || size < 10)

@@ -1,4 +1,5 @@
-/* From the bytes of a COPY to row groups: frames the stream, collects tuples, and hands out a group whenever one is full.
+/* From the bytes of a COPY to row groups: frames the stream, collects tuples, and hands out a group
+ * whenever one is full.
  *
  * Lifetime: group_copy_init, feed it as a copy_sink, group_copy_finish, group_copy_clear.
  */
@@ -9,7 +10,8 @@
 #include "codec/rowgroup.h"
 #include "pgclient/readpoint.h"
 
-/* Gets a group (and owns it) with the range of ctids it stands for: from the end of the one before to the first row of the next. */
+/* Gets a group (and owns it) with the range of ctids it stands for: from the end of the one before
+ * to the first row of the next. */
 typedef int group_sink(void *context, struct rowgroup *rows, const struct ctid_range *range);
 
 struct group_copy {
@@ -18,7 +20,8 @@ struct group_copy {
     const struct schema *schema;
     uint64_t group_bytes; /* cut before the row that would come after so many */
     uint32_t group_rows;  /* or after so many rows */
-    struct ctid_range range;  /* what the stream was asked for; then: from where the next group begins */
+    struct ctid_range
+        range; /* what the stream was asked for; then: from where the next group begins */
     group_sink *sink;
     void *context;
     struct error *error;
@@ -31,7 +34,8 @@ MUST_CHECK int group_copy_init(struct group_copy *copy, const struct schema *sch
 /* A copy_sink; `context` is the group_copy. */
 int group_copy_feed(void *context, const uint8_t *bytes, size_t size);
 
-/* After the COPY ended well: checks that the stream did too, and hands out the last group, if it has rows. */
+/* After the COPY ended well: checks that the stream did too, and hands out the last group, if it
+ * has rows. */
 MUST_CHECK int group_copy_finish(struct group_copy *copy);
 void group_copy_clear(struct group_copy *copy);
 

@@ -49,7 +49,8 @@ static struct version *version_of_rows(struct mount *mount, struct snapshot *sna
 }
 
 /* Takes text and mark. */
-static struct version *version_of_ddl(struct mount *mount, struct buffer *text, char *mark, uint64_t serial, int64_t mtime)
+static struct version *version_of_ddl(struct mount *mount, struct buffer *text, char *mark,
+                                      uint64_t serial, int64_t mtime)
 {
     struct version *version = calloc(1, sizeof *version);
     if (version == NULL) {
@@ -87,7 +88,8 @@ static struct version *load_rows(struct subject *subject)
     struct snapshot *snapshot = NULL;
     int rc = snapshot_load(mount->store, subject->table->relation.oid, &snapshot);
     if (rc < 0 && rc != -ENOENT)
-        log_say(LOG_SAY_ERROR, "%s.%s: its record in the cache cannot be used (%s); it is fetched again",
+        log_say(LOG_SAY_ERROR,
+                "%s.%s: its record in the cache cannot be used (%s); it is fetched again",
                 subject->table->relation.schema, subject->table->relation.name, strerror(-rc));
     store_sweep(mount->store, subject->table->relation.oid, keep_group, snapshot);
     return snapshot != NULL ? version_of_rows(mount, snapshot) : NULL;
@@ -96,17 +98,18 @@ static struct version *load_rows(struct subject *subject)
 static void log_refused(const struct snapshot *snapshot, int format)
 {
     const char *reason = snapshot->faces[format].reason;
-    log_say(LOG_SAY_ERROR, "%s.%s: no %s: %s", snapshot->relation.schema, snapshot->relation.name, formats[format]->name,
+    log_say(LOG_SAY_ERROR, "%s.%s: no %s: %s", snapshot->relation.schema, snapshot->relation.name,
+            formats[format]->name,
             reason != NULL ? reason : strerror(-snapshot->faces[format].refused));
 }
 
-static int refresh_rows(struct subject *subject, struct version *old, unsigned measure, struct version **out,
-                        struct error *error)
+static int refresh_rows(struct subject *subject, struct version *old, unsigned measure,
+                        struct version **out, struct error *error)
 {
     struct mount *mount = subject->table->mount;
     struct snapshot *fresh;
-    int rc = fetch_table(subject->fetch, &subject->table->relation, old != NULL ? old->snapshot : NULL, measure,
-                         &fresh, error);
+    int rc = fetch_table(subject->fetch, &subject->table->relation,
+                         old != NULL ? old->snapshot : NULL, measure, &fresh, error);
     uint64_t rows, bytes;
     fetch_progress(subject->fetch, &rows, &bytes);
     mount->count.rows_fetched += rows;
@@ -138,7 +141,8 @@ static int save_ddl(struct subject *subject, const struct version *version)
     if (rc == 0)
         rc = buffer_append(&record, version->text[FACE_DDL].data, version->text[FACE_DDL].size);
     if (rc == 0)
-        rc = store_put_record(subject->table->mount->store, subject->table->relation.oid, ddl_kind, &record);
+        rc = store_put_record(subject->table->mount->store, subject->table->relation.oid, ddl_kind,
+                              &record);
     buffer_clear(&record);
     return rc;
 }
@@ -147,7 +151,8 @@ static struct version *load_ddl(struct subject *subject)
 {
     struct buffer record = {0}, text = {0};
     struct version *version = NULL;
-    if (store_get_record(subject->table->mount->store, subject->table->relation.oid, ddl_kind, &record) == 0) {
+    if (store_get_record(subject->table->mount->store, subject->table->relation.oid, ddl_kind,
+                         &record) == 0) {
         struct record_reader in = {.at = record.data, .end = record.data + record.size};
         uint64_t serial = record_get_u64(&in);
         int64_t mtime = (int64_t)record_get_u64(&in);
@@ -174,7 +179,8 @@ static bool same_text(const struct buffer *a, const struct buffer *b)
     return a->size == b->size && (a->size == 0 || memcmp(a->data, b->data, a->size) == 0);
 }
 
-static int refresh_ddl(struct subject *subject, struct version *old, struct version **out, struct error *error)
+static int refresh_ddl(struct subject *subject, struct version *old, struct version **out,
+                       struct error *error)
 {
     struct mount *mount = subject->table->mount;
     char *mark;
@@ -203,24 +209,26 @@ static int refresh_ddl(struct subject *subject, struct version *old, struct vers
     int64_t mtime = (int64_t)time(NULL);
     if (old != NULL && mtime <= old->mtime)
         mtime = old->mtime + 1;
-    *out = version_of_ddl(mount, &text, mark, old != NULL ? old->serial + 1 : (uint64_t)mtime, mtime);
+    *out =
+        version_of_ddl(mount, &text, mark, old != NULL ? old->serial + 1 : (uint64_t)mtime, mtime);
     if (*out == NULL)
         return error_set(error, -ENOMEM, "no memory");
     if (save_ddl(subject, *out) < 0)
-        log_say(LOG_SAY_ERROR, "%s.%s: schema.sql finds no room in the cache", subject->table->relation.schema,
-                subject->table->relation.name);
+        log_say(LOG_SAY_ERROR, "%s.%s: schema.sql finds no room in the cache",
+                subject->table->relation.schema, subject->table->relation.name);
     return 0;
 }
 
 /* ---- faces ---- */
 
-static int measure_format(struct subject *subject, struct version *version, int format, struct prefill *prefill,
-                          struct error *error)
+static int measure_format(struct subject *subject, struct version *version, int format,
+                          struct prefill *prefill, struct error *error)
 {
     struct snapshot *snapshot = version->snapshot;
     if (snapshot->faces[format].refused < 0 || snapshot->faces[format].measured)
         return 0;
-    int rc = fetch_measure(&subject->table->mount->place, snapshot, format, &subject->stop, prefill, error);
+    int rc = fetch_measure(&subject->table->mount->place, snapshot, format, &subject->stop, prefill,
+                           error);
     if (rc == -EBADMSG) { /* it will not get better */
         pthread_mutex_lock(&snapshot->lock);
         snapshot->faces[format].refused = -EIO;
@@ -230,8 +238,8 @@ static int measure_format(struct subject *subject, struct version *version, int 
         rc = 0;
     }
     if (rc == 0 && snapshot_save(snapshot) < 0)
-        log_say(LOG_SAY_DEBUG, "the sizes of %s.%s find no room in the cache", snapshot->relation.schema,
-                snapshot->relation.name);
+        log_say(LOG_SAY_DEBUG, "the sizes of %s.%s find no room in the cache",
+                snapshot->relation.schema, snapshot->relation.name);
     return rc;
 }
 
@@ -241,20 +249,21 @@ static int hash_views(struct subject *subject, struct version *version, struct e
     struct snapshot *snapshot = version->snapshot;
     for (int i = 0; i < FORMAT_COUNT; i++) {
         struct hash128 hash;
-        if (!(mount->options->listed_formats & 1U << i) || snapshot->faces[i].refused < 0 || snapshot->faces[i].hashed)
+        if (!(mount->options->listed_formats & 1U << i) || snapshot->faces[i].refused < 0 ||
+            snapshot->faces[i].hashed)
             continue;
         int rc = view_hash(mount->bodies, snapshot, i, &subject->stop, &hash, error);
         if (rc < 0)
             return rc;
     }
     if (snapshot_save(snapshot) < 0)
-        log_say(LOG_SAY_DEBUG, "the hashes of %s.%s find no room in the cache", snapshot->relation.schema,
-                snapshot->relation.name);
+        log_say(LOG_SAY_DEBUG, "the hashes of %s.%s find no room in the cache",
+                snapshot->relation.schema, snapshot->relation.name);
     return 0;
 }
 
-static int make_manifest(struct subject *subject, struct version *version, bool hashes, struct buffer *out,
-                         struct error *error)
+static int make_manifest(struct subject *subject, struct version *version, bool hashes,
+                         struct buffer *out, struct error *error)
 {
     unsigned listed = subject->table->mount->options->listed_formats;
     int rc = 0;
@@ -284,8 +293,8 @@ static void fail_subject(struct subject *subject, int rc, const struct error *er
         subject->current = NULL;
         listing_doubt(mount);
     }
-    log_say(LOG_SAY_ERROR, "%s.%s: %s", subject->table->relation.schema, subject->table->relation.name,
-            error->text[0] != '\0' ? error->text : strerror(-rc));
+    log_say(LOG_SAY_ERROR, "%s.%s: %s", subject->table->relation.schema,
+            subject->table->relation.name, error->text[0] != '\0' ? error->text : strerror(-rc));
 }
 
 /* Takes the reference. */
@@ -312,7 +321,8 @@ struct filling {
 };
 
 /* For each face wanted that some node waits for without having any bytes. */
-static void begin_filling(struct subject *subject, unsigned faces, struct filling fillings[FORMAT_COUNT])
+static void begin_filling(struct subject *subject, unsigned faces,
+                          struct filling fillings[FORMAT_COUNT])
 {
     struct mount *mount = subject->table->mount;
     for (int i = 0; i < FORMAT_COUNT; i++) {
@@ -321,10 +331,11 @@ static void begin_filling(struct subject *subject, unsigned faces, struct fillin
         if (!(faces & 1U << i) || node == NULL || subject->no_prefill)
             continue;
         subject->prefill_nodes[i] = 0;
-        bool empty = node->kind == NODE_FILE && node->face == i && node->subject == subject && node->opens == 0 &&
-                     !node->filling && !node->spoiled &&
+        bool empty = node->kind == NODE_FILE && node->face == i && node->subject == subject &&
+                     node->opens == 0 && !node->filling && !node->spoiled &&
                      (node->version == NULL || node->version->state[i] == FACE_UNKNOWN);
-        if (!empty || prefill_new(mount->session, node->nodeid, prefill_budget(), &fillings[i].prefill) < 0)
+        if (!empty ||
+            prefill_new(mount->session, node->nodeid, prefill_budget(), &fillings[i].prefill) < 0)
             continue;
         fillings[i].nodeid = node->nodeid;
         node->filling = true;
@@ -343,10 +354,12 @@ static void end_filling(struct filling fillings[FORMAT_COUNT], const struct snap
 }
 
 /* What the nodes are from now on; `version` NULL: nothing came of it. */
-static void settle_filling(struct mount *mount, struct filling fillings[FORMAT_COUNT], struct version *version)
+static void settle_filling(struct mount *mount, struct filling fillings[FORMAT_COUNT],
+                           struct version *version)
 {
     for (int i = 0; i < FORMAT_COUNT; i++) {
-        struct node *node = fillings[i].prefill != NULL ? node_find(mount, fillings[i].nodeid) : NULL;
+        struct node *node =
+            fillings[i].prefill != NULL ? node_find(mount, fillings[i].nodeid) : NULL;
         if (node == NULL)
             continue;
         node->filling = false;
@@ -370,7 +383,8 @@ static void do_refresh(struct subject *subject)
     unsigned measure = subject->want_sizes & ((1U << FORMAT_COUNT) - 1);
     if (subject->want_sizes & 1U << FACE_MANIFEST)
         measure |= mount->options->listed_formats;
-    struct version *old = subject->current != NULL ? version_ref(subject->current) : NULL, *fresh = NULL;
+    struct version *old = subject->current != NULL ? version_ref(subject->current) : NULL,
+                   *fresh = NULL;
     bool loaded = subject->loaded;
     store_touch(mount->store, subject->table->relation.oid);
     struct error error = {""};
@@ -396,7 +410,8 @@ static void do_refresh(struct subject *subject)
     subject->loaded = true;
     subject->refreshing = false;
     if (rc < 0) {
-        /* What was loaded from the cache has not been proved: it is kept to be compared, behind an expired lease. */
+        /* What was loaded from the cache has not been proved: it is kept to be compared, behind an
+         * expired lease. */
         if (!loaded && subject->current == NULL) {
             subject->current = old;
             old = NULL;
@@ -404,7 +419,8 @@ static void do_refresh(struct subject *subject)
         fail_subject(subject, rc, &error);
     } else {
         install(subject, fresh);
-        subject->want_refresh = false; /* who is not content with this one, having come later, asks again */
+        subject->want_refresh =
+            false; /* who is not content with this one, having come later, asks again */
     }
     version_unref(old);
     request_retry_all(mount);
@@ -427,7 +443,8 @@ static void settle_face(struct version *version, int face, struct buffer *text, 
 
 static bool face_satisfied(const struct version *version, int face, bool bytes)
 {
-    return version->state[face] == FACE_FAILED || version->state[face] >= (bytes ? FACE_READABLE : FACE_SIZED);
+    return version->state[face] == FACE_FAILED ||
+           version->state[face] >= (bytes ? FACE_READABLE : FACE_SIZED);
 }
 
 static void do_face(struct subject *subject)
@@ -444,8 +461,9 @@ static void do_face(struct subject *subject)
         struct filling fillings[FORMAT_COUNT] = {{0}};
         begin_filling(subject, 1U << face, fillings);
         pthread_mutex_unlock(&mount->lock);
-        rc = face < FORMAT_COUNT ? measure_format(subject, version, face, fillings[face].prefill, &error)
-                                 : make_manifest(subject, version, bytes, &text, &error);
+        rc = face < FORMAT_COUNT
+                 ? measure_format(subject, version, face, fillings[face].prefill, &error)
+                 : make_manifest(subject, version, bytes, &text, &error);
         end_filling(fillings, rc == 0 ? version->snapshot : NULL);
         pthread_mutex_lock(&mount->lock);
         settle_filling(mount, fillings, version);
@@ -478,7 +496,8 @@ static void run_job(void *argument)
             do_face(subject);
         else
             break;
-        if (subject->stop) { /* stopped for want of waiters: what was wanted is not wanted any more */
+        if (subject
+                ->stop) { /* stopped for want of waiters: what was wanted is not wanted any more */
             subject->want_refresh = false;
             subject->want_sizes = subject->want_bytes = 0;
             request_retry_all(mount);

@@ -1,4 +1,5 @@
-/* The job of a subject: the only one that talks to the server for it. Called with mount->lock held. */
+/* The job of a subject: the only one that talks to the server for it. Called with mount->lock held.
+ */
 #ifndef FS_JOB_H
 #define FS_JOB_H
 

@@ -31,16 +31,18 @@ static int adopt_orphans(struct catalog *catalog)
     qsort(oids, catalog->relation_count, sizeof *oids, compare_oids);
     for (size_t i = 0; i < catalog->relation_count; i++) {
         struct relation *relation = &catalog->relations[i];
-        if (relation->parent != 0 &&
-            bsearch(&relation->parent, oids, catalog->relation_count, sizeof *oids, compare_oids) == NULL)
+        if (relation->parent != 0 && bsearch(&relation->parent, oids, catalog->relation_count,
+                                             sizeof *oids, compare_oids) == NULL)
             relation->parent = 0;
     }
     free(oids);
     return 0;
 }
 
-/* Reads the mark, and the catalog too unless `known` is the mark still. *out stays NULL where it is. */
-static int ask(struct mount *mount, const char *known, struct catalog **out, char **mark, struct error *error)
+/* Reads the mark, and the catalog too unless `known` is the mark still. *out stays NULL where it
+ * is. */
+static int ask(struct mount *mount, const char *known, struct catalog **out, char **mark,
+               struct error *error)
 {
     struct session *session;
     int rc = session_take(mount->pool, true, &session, error);
@@ -87,12 +89,15 @@ int listing_start(struct mount *mount, struct error *error)
     return 0;
 }
 
-/* A connection string with several hosts may lead to another cluster after a failover gone wrong. */
+/* A connection string with several hosts may lead to another cluster after a failover gone wrong.
+ */
 static int check_identity(struct mount *mount, const struct catalog *catalog, struct error *error)
 {
     if (catalog->system_id == mount->system_id && catalog->database == mount->database)
         return 0;
-    return error_set(error, -EIO, "the server behind this connection is another one than was mounted (system identifier or database differ); unmount and mount again");
+    return error_set(error, -EIO,
+                     "the server behind this connection is another one than was mounted (system "
+                     "identifier or database differ); unmount and mount again");
 }
 
 static void run_check(void *argument)
@@ -101,7 +106,8 @@ static void run_check(void *argument)
     pthread_mutex_lock(&mount->lock);
     while (mount->catalog_wanted && !mount->ending) {
         mount->catalog_wanted = false;
-        char *known = mount->catalog_mark != NULL ? strdup(mount->catalog_mark) : NULL, *mark = NULL;
+        char *known = mount->catalog_mark != NULL ? strdup(mount->catalog_mark) : NULL,
+             *mark = NULL;
         pthread_mutex_unlock(&mount->lock);
         struct catalog *catalog = NULL;
         struct error error = {""};

@@ -1,7 +1,7 @@
 /* The relations that the mount shows: the last catalog read, and whether it still holds.
  *
- * A look-up is answered from memory, always at once. What must be true of now (does this directory exist? what is in it?)
- * waits in GETATTR or OPENDIR for listing_check. */
+ * A look-up is answered from memory, always at once. What must be true of now (does this directory
+ * exist? what is in it?) waits in GETATTR or OPENDIR for listing_check. */
 #ifndef FS_LISTING_H
 #define FS_LISTING_H
 
@@ -17,7 +17,8 @@ void listing_check(struct mount *mount);
 void listing_doubt(struct mount *mount);
 
 /* NULL: there is none. Called with the lock held; good until it is released. */
-const struct relation *listing_find(const struct mount *mount, const char *schema, const char *name);
+const struct relation *listing_find(const struct mount *mount, const char *schema,
+                                    const char *name);
 bool listing_has_schema(const struct mount *mount, const char *schema);
 
 #endif

@@ -1,5 +1,5 @@
-/* What the daemon has to say: to stderr while it runs in the foreground, else to syslog, and always to a ring of the last
- * lines that `.pgvecfs/log` shows. Never a password, never table data.
+/* What the daemon has to say: to stderr while it runs in the foreground, else to syslog, and always
+ * to a ring of the last lines that `.pgvecfs/log` shows. Never a password, never table data.
  *
  * Threads: any.
  */

@@ -1,7 +1,7 @@
-/* pgvecfs: parses the command line, connects, mounts, and runs until it is unmounted. Whatever can fail is tried before the mount
- * is there, and said in one line. */
-#include "fs/log.h"
+/* pgvecfs: parses the command line, connects, mounts, and runs until it is unmounted. Whatever can
+ * fail is tried before the mount is there, and said in one line. */
 #include "fs/listing.h"
+#include "fs/log.h"
 #include "fs/ops.h"
 #include "fs/request.h"
 #include "fs/version.h"
@@ -43,7 +43,8 @@ static int connect_server(struct program *program, struct error *error)
     if (rc < 0)
         return rc;
     if (server_has_password(mount->server))
-        fputs("pgvecfs: the password in the connection string could be seen by others while the program started; "
+        fputs("pgvecfs: the password in the connection string could be seen by others while the "
+              "program started; "
               "a service file, a passfile (~/.pgpass) or PGPASSWORD keeps it to yourself\n",
               stderr);
     int sessions = JOBS_AT_ONCE + options->jobs + 2;
@@ -63,10 +64,13 @@ static int open_store(struct program *program, struct error *error)
 {
     struct mount *mount = &program->mount;
     struct store_name name = {mount->system_id, mount->database, mount->catalog->role};
-    int rc = store_open(program->options.cache_dir, &name, program->options.cache_size, &mount->store, error);
+    int rc = store_open(program->options.cache_dir, &name, program->options.cache_size,
+                        &mount->store, error);
     if (rc < 0)
         return rc;
-    mount->place = (struct fetch_place){.pool = mount->pool, .store = mount->store, .jobs = program->options.jobs,
+    mount->place = (struct fetch_place){.pool = mount->pool,
+                                        .store = mount->store,
+                                        .jobs = program->options.jobs,
                                         .held = &mount->held,
                                         .in_use = in_use,
                                         .context = mount};
@@ -87,17 +91,19 @@ static int prepare(struct program *program, struct error *error)
     return rc;
 }
 
-/* Nobody else may look in without it. And with default_permissions the kernel asks the attributes before it hands on any request,
- * so that what has no attributes could not tell why, either. */
+/* Nobody else may look in without it. And with default_permissions the kernel asks the attributes
+ * before it hands on any request, so that what has no attributes could not tell why, either. */
 static bool others_may_look(const struct fuse_args *args)
 {
     for (int i = 0; i < args->argc; i++)
-        if (strstr(args->argv[i], "allow_other") != NULL || strstr(args->argv[i], "allow_root") != NULL)
+        if (strstr(args->argv[i], "allow_other") != NULL ||
+            strstr(args->argv[i], "allow_root") != NULL)
             return true;
     return false;
 }
 
-/* What /proc/mounts shows: where the database is, without any secret. Commas would end the option. */
+/* What /proc/mounts shows: where the database is, without any secret. Commas would end the option.
+ */
 static int add_mount_options(struct program *program)
 {
     struct buffer option = {0};
@@ -130,7 +136,9 @@ static int mount_session(struct program *program, struct error *error)
     if (fuse_set_signal_handlers(program->session) < 0)
         return error_set(error, -EINVAL, "cannot set signal handlers");
     if (fuse_session_mount(program->session, program->options.mountpoint) < 0)
-        return error_set(error, -EIO, "cannot mount on %s (see the line above; it needs /dev/fuse, and the directory must be yours)",
+        return error_set(error, -EIO,
+                         "cannot mount on %s (see the line above; it needs /dev/fuse, and the "
+                         "directory must be yours)",
                          program->options.mountpoint);
     return 0;
 }
@@ -166,7 +174,8 @@ static int start_threads(struct program *program)
     if (rc == 0)
         rc = workers_new(1, &mount->listers);
     if (rc == 0)
-        rc = body_cache_new(&mount->place, mount->renderers, program->options.memory, &mount->bodies);
+        rc = body_cache_new(&mount->place, mount->renderers, program->options.memory,
+                            &mount->bodies);
     if (rc == 0)
         program->ticking = pthread_create(&program->ticker, NULL, tick, program) == 0;
     return rc < 0 ? rc : program->ticking ? 0 : -EAGAIN;
@@ -179,7 +188,8 @@ static void raise_read_ahead(const char *mountpoint)
     struct stat st;
     if (geteuid() != 0 || stat(mountpoint, &st) < 0)
         return;
-    snprintf(path, sizeof path, "/sys/class/bdi/%u:%u/read_ahead_kb", major(st.st_dev), minor(st.st_dev));
+    snprintf(path, sizeof path, "/sys/class/bdi/%u:%u/read_ahead_kb", major(st.st_dev),
+             minor(st.st_dev));
     int fd = open(path, O_WRONLY | O_CLOEXEC);
     if (fd >= 0) {
         if (write(fd, "1024", 4) != 4)
@@ -198,12 +208,16 @@ static void *raise_later(void *argument)
 
 static void warn_of_timeouts(void)
 {
-    static const char *const paths[] = {"/proc/sys/fs/fuse/default_request_timeout", "/proc/sys/fs/fuse/max_request_timeout"};
+    static const char *const paths[] = {"/proc/sys/fs/fuse/default_request_timeout",
+                                        "/proc/sys/fs/fuse/max_request_timeout"};
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
         unsigned seconds = 0;
         FILE *file = fopen(paths[i], "re");
         if (file != NULL && fscanf(file, "%u", &seconds) == 1 && seconds > 0)
-            log_say(LOG_SAY_ERROR, "%s is %u: the kernel will end this mount when a fetch takes longer; set it to 0", paths[i], seconds);
+            log_say(
+                LOG_SAY_ERROR,
+                "%s is %u: the kernel will end this mount when a fetch takes longer; set it to 0",
+                paths[i], seconds);
         if (file != NULL)
             fclose(file);
     }
@@ -271,7 +285,10 @@ static int run(struct program *program, struct error *error)
     if (rc < 0)
         return say(error, rc);
     if (fuse_daemonize(program->options.foreground) < 0)
-        return say(error_set(error, -EIO, "cannot become a daemon: %s", strerror(errno)) < 0 ? error : error, -EIO);
+        return say(error_set(error, -EIO, "cannot become a daemon: %s", strerror(errno)) < 0
+                       ? error
+                       : error,
+                   -EIO);
     log_open(program->options.foreground, program->options.debug);
     warn_of_timeouts();
     log_say(LOG_SAY_INFO, "%s is mounted on %s; cache %s", server_name(program->mount.server),
@@ -297,7 +314,8 @@ int main(int argc, char **argv)
         fputs(program.options.help ? options_help : "pgvecfs " VERSION "\n", stdout);
         return 0;
     }
-    /* Buffers of a few MiB come and go all the time: keep them, instead of having the kernel clear them anew each time. */
+    /* Buffers of a few MiB come and go all the time: keep them, instead of having the kernel clear
+     * them anew each time. */
     mallopt(M_MMAP_THRESHOLD, 32 << 20);
     mallopt(M_TRIM_THRESHOLD, 64 << 20);
     int status = run(&program, &error);

@@ -54,7 +54,8 @@ static int put_columns(const struct schema *schema, struct buffer *out)
     return rc < 0 ? rc : buffer_append_text(out, schema->column_count > 0 ? "\n  ],\n" : "],\n");
 }
 
-static int put_view(const struct snapshot *snapshot, int format, bool hashes, bool first, struct buffer *out)
+static int put_view(const struct snapshot *snapshot, int format, bool hashes, bool first,
+                    struct buffer *out)
 {
     const struct face *face = &snapshot->faces[format];
     char digits[33] = "00000000000000000000000000000000";
@@ -69,11 +70,12 @@ static int put_view(const struct snapshot *snapshot, int format, bool hashes, bo
     }
     if (hashes)
         hash128_text(face->hash, digits);
-    return buffer_printf(out, "\"bytes\": %" PRIu64 ", \"xxh3_128\": \"%s\"}", snapshot_size(snapshot, format),
-                         digits);
+    return buffer_printf(out, "\"bytes\": %" PRIu64 ", \"xxh3_128\": \"%s\"}",
+                         snapshot_size(snapshot, format), digits);
 }
 
-int manifest_write(const struct snapshot *snapshot, unsigned listed, bool hashes, struct buffer *out)
+int manifest_write(const struct snapshot *snapshot, unsigned listed, bool hashes,
+                   struct buffer *out)
 {
     int rc = buffer_append_text(out, "{\n  \"schema\": ");
     if (rc == 0)
@@ -96,7 +98,8 @@ int manifest_write(const struct snapshot *snapshot, unsigned listed, bool hashes
             first = false;
         }
     if (rc == 0)
-        rc = buffer_printf(out, "\n  },\n  \"version\": \"%" PRIu64 "\",\n  \"point_in_time\": ", snapshot->serial);
+        rc = buffer_printf(out, "\n  },\n  \"version\": \"%" PRIu64 "\",\n  \"point_in_time\": ",
+                           snapshot->serial);
     if (rc == 0)
         rc = put_time(out, snapshot->fetched_at);
     return rc < 0 ? rc : buffer_append_text(out, "\n}\n");

@@ -1,8 +1,8 @@
 /* One mount: what all rooms of fs/ share, and the lock that guards it.
  *
- * The state of paths, tables, jobs and parked requests is guarded by the one `lock`. It is held for looking things up and for
- * linking, never while talking to the server, the disk or the kernel's page cache; rendering and fetching work on immutable
- * snapshots outside of it.
+ * The state of paths, tables, jobs and parked requests is guarded by the one `lock`. It is held for
+ * looking things up and for linking, never while talking to the server, the disk or the kernel's
+ * page cache; rendering and fetching work on immutable snapshots outside of it.
  */
 #ifndef FS_MOUNT_H
 #define FS_MOUNT_H
@@ -37,12 +37,12 @@ struct mount {
     struct catalog_scope scope;
     uint64_t system_id; /* of the cluster mounted; with another one the mount refuses to go on */
     uint32_t database;
-    int64_t born;       /* seconds; the time of every directory */
+    int64_t born; /* seconds; the time of every directory */
     int64_t started_ms;
 
     pthread_mutex_t lock; /* guards all that follows, and what node.h, table.h and request.h say */
     struct node *root;
-    struct node *nodes[NODE_BUCKETS]; /* by nodeid */
+    struct node *nodes[NODE_BUCKETS];       /* by nodeid */
     struct node *directories[NODE_BUCKETS]; /* by ino, which stands for the path */
     uint64_t next_nodeid;
     struct table *tables[TABLE_BUCKETS]; /* by oid */
@@ -67,8 +67,8 @@ struct mount {
 /* Milliseconds of a clock that never goes back. */
 int64_t clock_ms(void);
 
-/* The errno that a user is told: what he can act on, and EIO for everything else. What our own rooms say to each other (try
- * again, stale, lost connection) means other things to the kernel. */
+/* The errno that a user is told: what he can act on, and EIO for everything else. What our own
+ * rooms say to each other (try again, stale, lost connection) means other things to the kernel. */
 static inline int user_errno(int rc)
 {
     return rc == -EACCES || rc == -ENOENT || rc == -ENOMEM || rc == -ENOSPC ? rc : -EIO;

@@ -16,7 +16,8 @@ int name_encode(const char *sql, struct buffer *out)
     for (const char *at = sql; rc == 0 && *at != '\0'; at++) {
         unsigned char c = (unsigned char)*at;
         char escaped[3] = {'%', digits[c >> 4], digits[c & 15]};
-        rc = must_escape(c, at == sql) ? buffer_append(out, escaped, 3) : buffer_append_byte(out, c);
+        rc =
+            must_escape(c, at == sql) ? buffer_append(out, escaped, 3) : buffer_append_byte(out, c);
     }
     return rc;
 }

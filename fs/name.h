@@ -1,5 +1,6 @@
-/* SQL names as file names: `%`, `/`, control characters (also DEL) and a leading `.` are written %XX, upper-case hex; the rest, UTF-8, stays.
- * One name for one name, both ways: a file name that encodes in any other way names nothing. */
+/* SQL names as file names: `%`, `/`, control characters (also DEL) and a leading `.` are written
+ * %XX, upper-case hex; the rest, UTF-8, stays. One name for one name, both ways: a file name that
+ * encodes in any other way names nothing. */
 #ifndef FS_NAME_H
 #define FS_NAME_H
 
@@ -8,7 +9,8 @@
 /* Appends the file name. */
 MUST_CHECK int name_encode(const char *sql, struct buffer *out);
 
-/* The SQL name of `size` bytes of a file name, newly allocated. -ENOENT: no SQL name is written like that. */
+/* The SQL name of `size` bytes of a file name, newly allocated. -ENOENT: no SQL name is written
+ * like that. */
 MUST_CHECK int name_decode(const char *file, size_t size, char **out);
 
 #endif

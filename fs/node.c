@@ -22,16 +22,19 @@ static uint64_t child_ino(const struct node *parent, const char *name)
     return ino > 1 ? ino : 2;
 }
 
-static uint64_t version_ino(const struct mount *mount, const struct subject *subject, int face, uint64_t serial)
+static uint64_t version_ino(const struct mount *mount, const struct subject *subject, int face,
+                            uint64_t serial)
 {
-    uint64_t parts[] = {mount->system_id, mount->database, subject->table->relation.oid, (uint64_t)face, serial};
+    uint64_t parts[] = {mount->system_id, mount->database, subject->table->relation.oid,
+                        (uint64_t)face, serial};
     uint64_t ino = hash64(parts, sizeof parts);
     return ino > 1 ? ino : 2;
 }
 
 /* ---- making and freeing ---- */
 
-static struct node *node_new(struct mount *mount, struct node *parent, enum node_kind kind, const char *name)
+static struct node *node_new(struct mount *mount, struct node *parent, enum node_kind kind,
+                             const char *name)
 {
     struct node *node = calloc(1, sizeof *node);
     char *copy = strdup(name);
@@ -152,8 +155,10 @@ void node_forget(struct mount *mount, uint64_t nodeid, uint64_t lookups)
 
 /* ---- what names mean ---- */
 
-/* How a partition is called below partitions/: a foreign schema goes in front, behind it a dot that no other name has escaped. */
-static int partition_name(const struct relation *parent, const struct relation *partition, struct buffer *out)
+/* How a partition is called below partitions/: a foreign schema goes in front, behind it a dot that
+ * no other name has escaped. */
+static int partition_name(const struct relation *parent, const struct relation *partition,
+                          struct buffer *out)
 {
     int rc = 0;
     if (strcmp(parent->schema, partition->schema) != 0) {
@@ -166,7 +171,8 @@ static int partition_name(const struct relation *parent, const struct relation *
     return rc < 0 ? rc : buffer_append_byte(out, '\0');
 }
 
-static const struct relation *find_partition(const struct mount *mount, const struct node *table, const char *name)
+static const struct relation *find_partition(const struct mount *mount, const struct node *table,
+                                             const char *name)
 {
     const struct relation *parent = node_relation(mount, table), *found = NULL;
     const struct catalog *catalog = mount->catalog;
@@ -174,7 +180,8 @@ static const struct relation *find_partition(const struct mount *mount, const st
     for (size_t i = 0; parent != NULL && found == NULL && i < catalog->relation_count; i++) {
         text.size = 0;
         if (catalog->relations[i].parent == parent->oid &&
-            partition_name(parent, &catalog->relations[i], &text) == 0 && strcmp((char *)text.data, name) == 0)
+            partition_name(parent, &catalog->relations[i], &text) == 0 &&
+            strcmp((char *)text.data, name) == 0)
             found = &catalog->relations[i];
     }
     buffer_clear(&text);
@@ -215,13 +222,15 @@ static int face_of(const struct node *table, const char *name)
         return FACE_DDL;
     if (strcmp(name, "manifest.json") == 0)
         return FACE_MANIFEST;
-    /* Below partitions/ a foreign schema stands in the directory's name only: the file is called as the directory. */
+    /* Below partitions/ a foreign schema stands in the directory's name only: the file is called as
+     * the directory. */
     if (strncmp(name, table->name, n) != 0 || name[n] != '.')
         return -1;
     return format_find(name + n + 1, strlen(name + n + 1));
 }
 
-static struct node *directory_named(const struct mount *mount, const struct node *parent, const char *name)
+static struct node *directory_named(const struct mount *mount, const struct node *parent,
+                                    const char *name)
 {
     struct node *node = mount->directories[child_ino(parent, name) % NODE_BUCKETS];
     while (node != NULL && (node->parent != parent || strcmp(node->name, name) != 0))
@@ -229,8 +238,8 @@ static struct node *directory_named(const struct mount *mount, const struct node
     return node;
 }
 
-static int directory_new(struct mount *mount, struct node *parent, enum node_kind kind, const char *name,
-                         struct node **out)
+static int directory_new(struct mount *mount, struct node *parent, enum node_kind kind,
+                         const char *name, struct node **out)
 {
     char *sql = NULL;
     if (kind == NODE_SCHEMA || (kind == NODE_TABLE && parent->kind == NODE_SCHEMA)) {
@@ -255,11 +264,13 @@ static int directory_new(struct mount *mount, struct node *parent, enum node_kin
     return 0;
 }
 
-static int lookup_directory(struct mount *mount, struct node *parent, const char *name, struct node **out)
+static int lookup_directory(struct mount *mount, struct node *parent, const char *name,
+                            struct node **out)
 {
     enum { ABSENT_MS = 100 };
     *out = directory_named(mount, parent, name);
-    /* Whoever asked a moment ago and was told so wants to make it now, and is told that nothing can be made. */
+    /* Whoever asked a moment ago and was told so wants to make it now, and is told that nothing can
+     * be made. */
     if (*out != NULL && clock_ms() - (*out)->absent_ms < ABSENT_MS && !node_exists(mount, *out))
         return -ENOENT;
     if (*out != NULL)
@@ -291,8 +302,8 @@ static struct node *file_with(const struct node *parent, int face, const struct 
     return file;
 }
 
-static int file_new(struct mount *mount, struct node *parent, int face, const char *name, struct subject *subject,
-                    struct node **out)
+static int file_new(struct mount *mount, struct node *parent, int face, const char *name,
+                    struct subject *subject, struct node **out)
 {
     struct node *node = node_new(mount, parent, NODE_FILE, name);
     if (node == NULL)
@@ -303,8 +314,8 @@ static int file_new(struct mount *mount, struct node *parent, int face, const ch
     return 0;
 }
 
-static int lookup_file(struct mount *mount, struct node *parent, int face, const char *name, int pid,
-                       struct node **out)
+static int lookup_file(struct mount *mount, struct node *parent, int face, const char *name,
+                       int pid, struct node **out)
 {
     const struct relation *relation = node_relation(mount, parent);
     struct table *table = relation != NULL ? table_get(mount, relation) : NULL;
@@ -319,8 +330,8 @@ static int lookup_file(struct mount *mount, struct node *parent, int face, const
             node_bind(*out);
         return rc;
     }
-    /* Whether the version still holds is asked later, by stat or open. A file that somebody has open must go on answering for
-     * what it is, so that a fresh node has to ask. */
+    /* Whether the version still holds is asked later, by stat or open. A file that somebody has
+     * open must go on answering for what it is, so that a fresh node has to ask. */
     if (*out != NULL && (*out)->opens == 0)
         return 0;
     *out = file_with(parent, face, NULL);
@@ -329,12 +340,10 @@ static int lookup_file(struct mount *mount, struct node *parent, int face, const
     return file_new(mount, parent, face, name, subject, out);
 }
 
-void node_bind(struct node *node)
-{
-    node->version = version_ref(node->subject->current);
-}
+void node_bind(struct node *node) { node->version = version_ref(node->subject->current); }
 
-static int lookup_text(struct mount *mount, struct node *parent, const char *name, struct node **out)
+static int lookup_text(struct mount *mount, struct node *parent, const char *name,
+                       struct node **out)
 {
     for (struct node *file = parent->files; file != NULL; file = file->next_file)
         if (strcmp(file->name, name) == 0 && clock_ms() - file->made_ms < TEXT_KEPT_MS) {
@@ -358,7 +367,8 @@ static int lookup_text(struct mount *mount, struct node *parent, const char *nam
     return 0;
 }
 
-int node_lookup(struct mount *mount, struct node *parent, const char *name, int pid, struct node **out)
+int node_lookup(struct mount *mount, struct node *parent, const char *name, int pid,
+                struct node **out)
 {
     int face = parent->kind == NODE_TABLE ? face_of(parent, name) : -1;
     int rc = parent->kind == NODE_CONTROL ? lookup_text(mount, parent, name, out)
@@ -429,13 +439,16 @@ static int add_sql_name(struct listing *listing, const struct node *node, const 
 
 static int list_schemas(const struct mount *mount, const struct node *node, struct listing *listing)
 {
-    int rc = mount->options->list_control ? add_entry(listing, control_name, child_ino(node, control_name), true) : 0;
+    int rc = mount->options->list_control
+                 ? add_entry(listing, control_name, child_ino(node, control_name), true)
+                 : 0;
     for (size_t i = 0; rc == 0 && i < mount->catalog->schema_count; i++)
         rc = add_sql_name(listing, node, mount->catalog->schemas[i]);
     return rc;
 }
 
-static int list_relations(const struct mount *mount, const struct node *node, struct listing *listing)
+static int list_relations(const struct mount *mount, const struct node *node,
+                          struct listing *listing)
 {
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < mount->catalog->relation_count; i++) {
@@ -446,7 +459,8 @@ static int list_relations(const struct mount *mount, const struct node *node, st
     return rc;
 }
 
-static int list_partitions(const struct mount *mount, const struct node *node, struct listing *listing)
+static int list_partitions(const struct mount *mount, const struct node *node,
+                           struct listing *listing)
 {
     const struct relation *parent = node_relation(mount, node->parent);
     struct buffer name = {0};
@@ -463,7 +477,8 @@ static int list_partitions(const struct mount *mount, const struct node *node, s
     return rc;
 }
 
-static int add_face(struct mount *mount, const struct node *node, int face, const char *name, struct listing *listing)
+static int add_face(struct mount *mount, const struct node *node, int face, const char *name,
+                    struct listing *listing)
 {
     const struct relation *relation = node_relation(mount, node);
     struct table *table = relation != NULL ? table_get(mount, relation) : NULL;
@@ -492,7 +507,8 @@ static int list_faces(struct mount *mount, const struct node *node, struct listi
     if (rc == 0)
         rc = add_face(mount, node, FACE_MANIFEST, "manifest.json", listing);
     const struct relation *relation = node_relation(mount, node);
-    if (rc == 0 && mount->options->list_partitions && relation != NULL && relation->kind == RELATION_PARTITIONED)
+    if (rc == 0 && mount->options->list_partitions && relation != NULL &&
+        relation->kind == RELATION_PARTITIONED)
         rc = add_entry(listing, partitions_name, child_ino(node, partitions_name), true);
     return rc;
 }

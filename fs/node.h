@@ -1,13 +1,14 @@
 /* Inodes. Three numbers must not be mixed up:
  *
- *   nodeid    what the kernel calls a node: handed out one after another, never used twice in a mount. All bytes that the kernel
- *             ever caches for one nodeid are the same, so a new version of a file is a new node.
- *   ino       st_ino, what tools compare: a hash of the cluster, the database and what the node stands for (for a file: relation, face and the
- *             version's serial), so that it is the same after a remount.
- *   version   what a file's bytes are (table.h). A file's node is pending until its version is known, and then keeps it for ever.
+ *   nodeid    what the kernel calls a node: handed out one after another, never used twice in a
+ * mount. All bytes that the kernel ever caches for one nodeid are the same, so a new version of a
+ * file is a new node. ino       st_ino, what tools compare: a hash of the cluster, the database and
+ * what the node stands for (for a file: relation, face and the version's serial), so that it is the
+ * same after a remount. version   what a file's bytes are (table.h). A file's node is pending until
+ * its version is known, and then keeps it for ever.
  *
- * Directory nodes stand for paths, not for relations: they are made once and stay for the mount's life. File nodes go when
- * the kernel has forgotten them.
+ * Directory nodes stand for paths, not for relations: they are made once and stay for the mount's
+ * life. File nodes go when the kernel has forgotten them.
  *
  * Threads: guarded by mount->lock.
  */
@@ -19,21 +20,29 @@
 #include <sys/stat.h>
 #include <time.h>
 
-enum node_kind { NODE_ROOT, NODE_CONTROL, NODE_SCHEMA, NODE_TABLE, NODE_PARTITIONS, NODE_FILE, NODE_TEXT };
+enum node_kind {
+    NODE_ROOT,
+    NODE_CONTROL,
+    NODE_SCHEMA,
+    NODE_TABLE,
+    NODE_PARTITIONS,
+    NODE_FILE,
+    NODE_TEXT
+};
 
 struct node {
     uint64_t nodeid;
     uint64_t lookups; /* that the kernel has not forgotten */
     enum node_kind kind;
     struct node *parent;
-    char *name;             /* in its directory, as the user writes it */
+    char *name; /* in its directory, as the user writes it */
     uint64_t ino;
     struct node *next_id;   /* in the bucket of its nodeid */
     struct node *next_path; /* of a directory: in the bucket of its ino */
     struct node *files;     /* of a directory: those in it that the kernel knows */
     struct node *next_file; /* among its directory's */
     unsigned below;         /* directories in it */
-    int64_t absent_ms;      /* of a directory: clock_ms() when somebody was told that there is none */
+    int64_t absent_ms; /* of a directory: clock_ms() when somebody was told that there is none */
 
     char *schema, *relation; /* SQL names: of a schema, of a table */
 
@@ -41,12 +50,13 @@ struct node {
     struct subject *subject; /* of a file; NULL until the relation is known */
     struct version *version; /* of a file; NULL: pending */
     int opens;
-    bool filling; /* its page cache is being filled by a job: what it will be is decided when that ends */
+    bool filling; /* its page cache is being filled by a job: what it will be is decided when that
+                     ends */
     bool spoiled; /* its page cache holds bytes of no version: it is never shown again */
 
     struct buffer text; /* of a control file */
-    int64_t made_ms;  /* clock_ms(), */
-    time_t made_at;   /* and by the calendar */
+    int64_t made_ms;    /* clock_ms(), */
+    time_t made_at;     /* and by the calendar */
 };
 
 MUST_CHECK int node_start(struct mount *mount);
@@ -54,9 +64,11 @@ void node_free_all(struct mount *mount);
 
 struct node *node_find(const struct mount *mount, uint64_t nodeid);
 
-/* The child with this name, counted as looked up once; *out. -ENOENT: there can be none of that name. Never asks the server: a name that the
- * catalog does not know yet gives a node that is checked later. */
-MUST_CHECK int node_lookup(struct mount *mount, struct node *parent, const char *name, int pid, struct node **out);
+/* The child with this name, counted as looked up once; *out. -ENOENT: there can be none of that
+ * name. Never asks the server: a name that the catalog does not know yet gives a node that is
+ * checked later. */
+MUST_CHECK int node_lookup(struct mount *mount, struct node *parent, const char *name, int pid,
+                           struct node **out);
 void node_forget(struct mount *mount, uint64_t nodeid, uint64_t lookups);
 
 static inline bool node_is_directory(const struct node *node)

@@ -13,17 +13,15 @@
 
 static const char error_xattr[] = "user.pgvecfs.error";
 
-static struct mount *mount_of(fuse_req_t req)
-{
-    return fuse_req_userdata(req);
-}
+static struct mount *mount_of(fuse_req_t req) { return fuse_req_userdata(req); }
 
 /* ---- the connection ---- */
 
 static void op_init(void *userdata, struct fuse_conn_info *conn)
 {
     (void)userdata;
-    /* The bytes of a node never change, so that its page cache never has to be invalidated by a changed time or size. */
+    /* The bytes of a node never change, so that its page cache never has to be invalidated by a
+     * changed time or size. */
     conn->want &= ~(unsigned)FUSE_CAP_AUTO_INVAL_DATA;
     if (conn->capable & FUSE_CAP_EXPLICIT_INVAL_DATA)
         conn->want |= FUSE_CAP_EXPLICIT_INVAL_DATA;
@@ -79,7 +77,8 @@ static void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_dat
 
 /* ---- what may wait ---- */
 
-static void start(fuse_req_t req, fuse_ino_t ino, enum request_kind kind, const struct fuse_file_info *file)
+static void start(fuse_req_t req, fuse_ino_t ino, enum request_kind kind,
+                  const struct fuse_file_info *file)
 {
     struct mount *mount = mount_of(req);
     pthread_mutex_lock(&mount->lock);
@@ -112,7 +111,8 @@ static void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 
 /* ---- directories ---- */
 
-static void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *file)
+static void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
+                       struct fuse_file_info *file)
 {
     const struct listing *listing = (const struct listing *)(uintptr_t)file->fh;
     char *page = malloc(size);
@@ -152,7 +152,8 @@ struct read {
     uint64_t offset, size;
 };
 
-static void reply_read(const struct read *read, int rc, const struct buffer *bytes, const struct error *error)
+static void reply_read(const struct read *read, int rc, const struct buffer *bytes,
+                       const struct error *error)
 {
     if (rc < 0) {
         pthread_mutex_lock(&read->mount->lock);
@@ -171,8 +172,8 @@ static void reply_read(const struct read *read, int rc, const struct buffer *byt
 
 static int do_read(const struct read *read, bool patient, struct buffer *bytes, struct error *error)
 {
-    return view_read(read->mount->bodies, read->version->snapshot, read->face, read->offset, read->size, patient,
-                     bytes, error);
+    return view_read(read->mount->bodies, read->version->snapshot, read->face, read->offset,
+                     read->size, patient, bytes, error);
 }
 
 static void run_read(void *argument)
@@ -216,7 +217,8 @@ static void reply_slice(fuse_req_t req, const struct buffer *text, size_t size, 
     fuse_reply_buf(req, n > 0 ? (const char *)text->data + from : NULL, n);
 }
 
-static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *file)
+static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
+                    struct fuse_file_info *file)
 {
     struct mount *mount = mount_of(req);
     struct read read = {.req = req, .mount = mount, .offset = (uint64_t)offset, .size = size};
@@ -233,7 +235,8 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, s
     if (node == NULL) {
         fuse_reply_err(req, ESTALE);
     } else if (read.version == NULL) {
-        reply_slice(req, &node->text, size, offset); /* of a control file; it is open, and so stays */
+        reply_slice(req, &node->text, size,
+                    offset); /* of a control file; it is open, and so stays */
     } else if (read.face < FORMAT_COUNT) {
         read_format(&read);
     } else {
@@ -268,12 +271,14 @@ static const char *reason_of(const struct mount *mount, const struct node *node)
     if (node->kind != NODE_FILE || node->subject == NULL)
         return mount->catalog_error.text;
     const struct version *version = node->version != NULL ? node->version : node->subject->current;
-    if (version != NULL && version->state[node->face] == FACE_FAILED && version->reason[node->face] != NULL)
+    if (version != NULL && version->state[node->face] == FACE_FAILED &&
+        version->reason[node->face] != NULL)
         return version->reason[node->face];
     return node->subject->error.text;
 }
 
-/* A line for each file that failed: tools that ask a file's attributes first, as getfattr does, cannot ask the file itself. */
+/* A line for each file that failed: tools that ask a file's attributes first, as getfattr does,
+ * cannot ask the file itself. */
 static void reasons_of_table(struct mount *mount, const struct node *node, char *text, size_t size)
 {
     const struct relation *relation = node_relation(mount, node);
@@ -287,7 +292,8 @@ static void reasons_of_table(struct mount *mount, const struct node *node, char 
             n += (size_t)snprintf(text + n, size - n, "%s\n", subject->error.text);
         for (int face = 0; version != NULL && face < FORMAT_COUNT; face++)
             if (version->state[face] == FACE_FAILED && version->reason[face] != NULL && n < size)
-                n += (size_t)snprintf(text + n, size - n, "%s.%s: %s\n", node->name, formats[face]->name, version->reason[face]);
+                n += (size_t)snprintf(text + n, size - n, "%s.%s: %s\n", node->name,
+                                      formats[face]->name, version->reason[face]);
     }
 }
 
@@ -345,7 +351,8 @@ static void op_statfs(fuse_req_t req, fuse_ino_t ino)
 
 /* ---- everything is read-only ---- */
 
-static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set, struct fuse_file_info *file)
+static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
+                       struct fuse_file_info *file)
 {
     (void)ino, (void)attr, (void)to_set, (void)file;
     fuse_reply_err(req, EROFS);
@@ -375,8 +382,8 @@ static void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, co
     fuse_reply_err(req, EROFS);
 }
 
-static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t to, const char *as,
-                      unsigned flags)
+static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t to,
+                      const char *as, unsigned flags)
 {
     (void)parent, (void)name, (void)to, (void)as, (void)flags;
     fuse_reply_err(req, EROFS);
@@ -388,13 +395,15 @@ static void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t to, const char *a
     fuse_reply_err(req, EROFS);
 }
 
-static void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *file)
+static void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
+                      struct fuse_file_info *file)
 {
     (void)parent, (void)name, (void)mode, (void)file;
     fuse_reply_err(req, EROFS);
 }
 
-static void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size, int flags)
+static void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value,
+                        size_t size, int flags)
 {
     (void)ino, (void)name, (void)value, (void)size, (void)flags;
     fuse_reply_err(req, EROFS);

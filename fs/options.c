@@ -14,23 +14,28 @@ const char options_help[] =
     "usage: pgvecfs [OPTIONS] CONNINFO MOUNTPOINT\n"
     "\n"
     "Mounts a PostgreSQL database: every table is a directory with .csv, .bin and .jsonl files.\n"
-    "CONNINFO is a libpq connection string or URI, or \"\" for PGHOST, PGSERVICE, the passfile and so on.\n"
+    "CONNINFO is a libpq connection string or URI, or \"\" for PGHOST, PGSERVICE, the passfile and "
+    "so on.\n"
     "\n"
     "    -h  --help              this text\n"
     "    -V  --version           print version\n"
     "    -f                      stay in the foreground, log to stderr\n"
     "    -d                      the same with debug output\n"
     "    -s                      one thread for requests\n"
-    "    -o cache_dir=DIR        where row groups are kept ($XDG_CACHE_HOME/pgvecfs, ~/.cache/pgvecfs)\n"
+    "    -o cache_dir=DIR        where row groups are kept ($XDG_CACHE_HOME/pgvecfs, "
+    "~/.cache/pgvecfs)\n"
     "    -o cache_size=SIZE      at most so much of them on disk (10G)\n"
     "    -o memory=SIZE          at most so much rendered text in memory (128M)\n"
     "    -o jobs=N               COPYs at once for one table (number of CPUs, 2 to 8)\n"
-    "    -o lease=SECONDS        how long a path keeps pointing at the version it was resolved to (5)\n"
-    "    -o formats=LIST         formats listed in a table's directory, with + between them (csv+bin+jsonl)\n"
+    "    -o lease=SECONDS        how long a path keeps pointing at the version it was resolved to "
+    "(5)\n"
+    "    -o formats=LIST         formats listed in a table's directory, with + between them "
+    "(csv+bin+jsonl)\n"
     "    -o list=LIST            list these too: partitions, .pgvecfs\n"
     "    -o schemas=LIST         show only these schemas, with + between them\n"
     "    -o system               show pg_catalog and information_schema too\n"
-    "    -o allow_other, allow_root, default_permissions, auto_unmount, …   as every libfuse filesystem\n"
+    "    -o allow_other, allow_root, default_permissions, auto_unmount, …   as every libfuse "
+    "filesystem\n"
     "\n"
     "SIZE is in bytes, or with K, M, G or T behind it. LISTs take + or : between their words.\n";
 
@@ -44,7 +49,10 @@ struct raw {
     struct error *error;
 };
 
-#define RAW(pattern, field) {pattern, offsetof(struct raw, field), 1}
+#define RAW(pattern, field)                                                                        \
+    {                                                                                              \
+        pattern, offsetof(struct raw, field), 1                                                    \
+    }
 
 static const struct fuse_opt table[] = {
     RAW("cache_dir=%s", cache_dir), RAW("cache_size=%s", cache_size), RAW("memory=%s", memory),
@@ -59,9 +67,12 @@ static const struct fuse_opt table[] = {
     FUSE_OPT_KEY("users", FUSE_OPT_KEY_DISCARD), FUSE_OPT_KEY("user=", FUSE_OPT_KEY_DISCARD),
     FUSE_OPT_KEY("owner", FUSE_OPT_KEY_DISCARD), FUSE_OPT_KEY("group", FUSE_OPT_KEY_DISCARD),
     FUSE_OPT_KEY("defaults", FUSE_OPT_KEY_DISCARD), FUSE_OPT_KEY("comment=", FUSE_OPT_KEY_DISCARD),
-    FUSE_OPT_KEY("relatime", FUSE_OPT_KEY_DISCARD), FUSE_OPT_KEY("norelatime", FUSE_OPT_KEY_DISCARD),
-    FUSE_OPT_KEY("strictatime", FUSE_OPT_KEY_DISCARD), FUSE_OPT_KEY("lazytime", FUSE_OPT_KEY_DISCARD),
-    FUSE_OPT_KEY("nolazytime", FUSE_OPT_KEY_DISCARD), FUSE_OPT_KEY("diratime", FUSE_OPT_KEY_DISCARD),
+    FUSE_OPT_KEY("relatime", FUSE_OPT_KEY_DISCARD),
+    FUSE_OPT_KEY("norelatime", FUSE_OPT_KEY_DISCARD),
+    FUSE_OPT_KEY("strictatime", FUSE_OPT_KEY_DISCARD),
+    FUSE_OPT_KEY("lazytime", FUSE_OPT_KEY_DISCARD),
+    FUSE_OPT_KEY("nolazytime", FUSE_OPT_KEY_DISCARD),
+    FUSE_OPT_KEY("diratime", FUSE_OPT_KEY_DISCARD),
     FUSE_OPT_KEY("nodiratime", FUSE_OPT_KEY_DISCARD), FUSE_OPT_KEY("loud", FUSE_OPT_KEY_DISCARD),
     FUSE_OPT_KEY("silent", FUSE_OPT_KEY_DISCARD), FUSE_OPT_END};
 
@@ -73,11 +84,30 @@ static bool begins(const char *text, const char *with)
 /* Options that libfuse or the kernel know. */
 static bool is_for_fuse(const char *option)
 {
-    static const char *const words[] = {"allow_other", "allow_root", "auto_unmount", "default_permissions",
-                                        "dev", "nodev", "suid", "nosuid", "exec", "noexec", "atime",
-                                        "noatime", "sync", "async", "dirsync", "ro", "max_idle_threads=",
-                                        "max_threads=", "context=", "fscontext=", "defcontext=",
-                                        "rootcontext=", "setuid=", "drop_privileges"};
+    static const char *const words[] = {"allow_other",
+                                        "allow_root",
+                                        "auto_unmount",
+                                        "default_permissions",
+                                        "dev",
+                                        "nodev",
+                                        "suid",
+                                        "nosuid",
+                                        "exec",
+                                        "noexec",
+                                        "atime",
+                                        "noatime",
+                                        "sync",
+                                        "async",
+                                        "dirsync",
+                                        "ro",
+                                        "max_idle_threads=",
+                                        "max_threads=",
+                                        "context=",
+                                        "fscontext=",
+                                        "defcontext=",
+                                        "rootcontext=",
+                                        "setuid=",
+                                        "drop_privileges"};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
         size_t n = strlen(words[i]);
         if (strcmp(option, words[i]) == 0 || (words[i][n - 1] == '=' && begins(option, words[i])))
@@ -96,7 +126,8 @@ static int on_option(void *data, const char *arg, int key, struct fuse_args *res
                                               : NULL;
         raw->positional++;
         if (place == NULL)
-            return error_set(raw->error, -1, "more than a connection string and a mount point; see pgvecfs --help");
+            return error_set(raw->error, -1,
+                             "more than a connection string and a mount point; see pgvecfs --help");
         *place = strdup(arg);
         return *place == NULL ? -1 : 0;
     }
@@ -107,7 +138,8 @@ static int on_option(void *data, const char *arg, int key, struct fuse_args *res
     return error_set(raw->error, -1, "unknown option '%.100s'; see pgvecfs --help", arg);
 }
 
-static int parse_size(const char *text, const char *name, uint64_t least, uint64_t *out, struct error *error)
+static int parse_size(const char *text, const char *name, uint64_t least, uint64_t *out,
+                      struct error *error)
 {
     static const char units[] = "KMGT";
     char *end;
@@ -115,11 +147,13 @@ static int parse_size(const char *text, const char *name, uint64_t least, uint64
     unsigned long long value = strtoull(text, &end, 10);
     const char *unit = *end != '\0' ? strchr(units, *end & ~0x20) : NULL;
     int shift = unit != NULL && *unit != '\0' ? 10 * (int)(unit - units + 1) : 0;
-    bool ok = text[0] >= '0' && text[0] <= '9' && errno == 0 && (*end == '\0' || (shift > 0 && end[1] == '\0')) &&
-              value <= UINT64_MAX >> shift;
+    bool ok = text[0] >= '0' && text[0] <= '9' && errno == 0 &&
+              (*end == '\0' || (shift > 0 && end[1] == '\0')) && value <= UINT64_MAX >> shift;
     if (!ok || value << shift < least)
-        return error_set(error, -EINVAL, "%s=%.50s: a size is a number of bytes (at least %llu), or with K, M, G or T behind it",
-                         name, text, (unsigned long long)least);
+        return error_set(
+            error, -EINVAL,
+            "%s=%.50s: a size is a number of bytes (at least %llu), or with K, M, G or T behind it",
+            name, text, (unsigned long long)least);
     *out = value << shift;
     return 0;
 }
@@ -130,13 +164,15 @@ static int parse_number(const char *text, const char *name, double least, double
     char *end;
     double value = strtod(text, &end);
     if (end == text || *end != '\0' || !(value >= least && value <= most))
-        return error_set(error, -EINVAL, "%s=%.50s: a number from %g to %g is needed", name, text, least, most);
+        return error_set(error, -EINVAL, "%s=%.50s: a number from %g to %g is needed", name, text,
+                         least, most);
     *out = value;
     return 0;
 }
 
 /* Calls `take` for each word. A comma ends a mount option, so that lists are joined by + or : */
-static int each_word(const char *list, int (*take)(struct options *, const char *, size_t, struct error *),
+static int each_word(const char *list,
+                     int (*take)(struct options *, const char *, size_t, struct error *),
                      struct options *options, struct error *error)
 {
     int rc = 0;
@@ -154,7 +190,8 @@ static int take_format(struct options *options, const char *word, size_t size, s
 {
     int number = format_find(word, size);
     if (number < 0)
-        return error_set(error, -EINVAL, "formats: '%.*s' is not one of csv, bin, jsonl", (int)size, word);
+        return error_set(error, -EINVAL, "formats: '%.*s' is not one of csv, bin, jsonl", (int)size,
+                         word);
     options->listed_formats |= 1U << number;
     return 0;
 }
@@ -166,7 +203,8 @@ static int take_listed(struct options *options, const char *word, size_t size, s
     else if (size == 8 && strncmp(word, ".pgvecfs", size) == 0)
         options->list_control = true;
     else
-        return error_set(error, -EINVAL, "list: '%.*s' is not one of partitions, .pgvecfs", (int)size, word);
+        return error_set(error, -EINVAL, "list: '%.*s' is not one of partitions, .pgvecfs",
+                         (int)size, word);
     return 0;
 }
 
@@ -189,9 +227,9 @@ static int take_schema(struct options *options, const char *word, size_t size, s
 static int default_cache_dir(char **out)
 {
     const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-    int n = cache != NULL && cache[0] == '/'  ? asprintf(out, "%s/pgvecfs", cache)
+    int n = cache != NULL && cache[0] == '/' ? asprintf(out, "%s/pgvecfs", cache)
             : home != NULL && home[0] == '/' ? asprintf(out, "%s/.cache/pgvecfs", home)
-                                              : asprintf(out, "/var/cache/pgvecfs");
+                                             : asprintf(out, "/var/cache/pgvecfs");
     return n < 0 ? -ENOMEM : 0;
 }
 
@@ -220,7 +258,9 @@ static int check(const struct raw *raw, struct options *options, struct error *e
                                 .mountpoint = options->mountpoint,
                                 .cache_size = 10ULL << 30,
                                 .memory = 128ULL << 20,
-                                .jobs = cpus < 2 ? 2 : cpus > 8 ? 8 : (int)cpus,
+                                .jobs = cpus < 2   ? 2
+                                        : cpus > 8 ? 8
+                                                   : (int)cpus,
                                 .lease_ms = 5000,
                                 .system = raw->system,
                                 .rw = raw->rw,
@@ -233,15 +273,18 @@ static int check(const struct raw *raw, struct options *options, struct error *e
         rc = parse_size(raw->cache_size, "cache_size", 0, &options->cache_size, error);
     if (rc == 0 && raw->memory != NULL)
         rc = parse_size(raw->memory, "memory", 1 << 20, &options->memory, error);
-    if (rc == 0 && raw->jobs != NULL && (rc = parse_number(raw->jobs, "jobs", 1, 64, &number, error)) == 0) {
+    if (rc == 0 && raw->jobs != NULL &&
+        (rc = parse_number(raw->jobs, "jobs", 1, 64, &number, error)) == 0) {
         options->jobs = (int)number;
         if (options->jobs != number)
             rc = error_set(error, -EINVAL, "jobs=%.50s: a whole number is needed", raw->jobs);
     }
-    if (rc == 0 && raw->lease != NULL && (rc = parse_number(raw->lease, "lease", 0, 86400, &number, error)) == 0)
+    if (rc == 0 && raw->lease != NULL &&
+        (rc = parse_number(raw->lease, "lease", 0, 86400, &number, error)) == 0)
         options->lease_ms = (int64_t)(number * 1000);
     if (rc == 0)
-        rc = each_word(raw->formats != NULL ? raw->formats : "csv+bin+jsonl", take_format, options, error);
+        rc = each_word(raw->formats != NULL ? raw->formats : "csv+bin+jsonl", take_format, options,
+                       error);
     if (rc == 0 && raw->list != NULL)
         rc = each_word(raw->list, take_listed, options, error);
     if (rc == 0 && raw->schemas != NULL)
@@ -255,10 +298,13 @@ static int check(const struct raw *raw, struct options *options, struct error *e
     if (rc < 0 || options->help || options->version)
         return rc;
     if (raw->positional < 2)
-        return error_set(error, -EINVAL, "a connection string and a mount point are needed: pgvecfs CONNINFO MOUNTPOINT (\"\" for the environment); see pgvecfs --help");
+        return error_set(error, -EINVAL,
+                         "a connection string and a mount point are needed: pgvecfs CONNINFO "
+                         "MOUNTPOINT (\"\" for the environment); see pgvecfs --help");
     char *real = realpath(options->mountpoint, NULL);
     if (real == NULL)
-        return error_set(error, -errno, "cannot mount on %s: %s", options->mountpoint, strerror(errno));
+        return error_set(error, -errno, "cannot mount on %s: %s", options->mountpoint,
+                         strerror(errno));
     free(options->mountpoint);
     options->mountpoint = real;
     return 0;

@@ -10,9 +10,9 @@
 struct fuse_args;
 
 struct options {
-    char *conninfo;   /* a copy; the one in argv has been wiped */
-    char *mountpoint; /* absolute */
-    char *cache_dir;  /* absolute */
+    char *conninfo;              /* a copy; the one in argv has been wiped */
+    char *mountpoint;            /* absolute */
+    char *cache_dir;             /* absolute */
     uint64_t cache_size, memory; /* bytes */
     int jobs;
     int64_t lease_ms;
@@ -24,7 +24,8 @@ struct options {
     bool help, version;
 };
 
-/* Fills `options` from argv; what is libfuse's own business (allow_other, …) is left in `rest`. Wipes the connection string in argv. */
+/* Fills `options` from argv; what is libfuse's own business (allow_other, …) is left in `rest`.
+ * Wipes the connection string in argv. */
 MUST_CHECK int options_parse(int argc, char **argv, struct options *options, struct fuse_args *rest,
                              struct error *error);
 void options_clear(struct options *options);

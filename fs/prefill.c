@@ -29,7 +29,8 @@ struct prefill {
     bool stored, stopped, spoiled;
 };
 
-int prefill_new(struct fuse_session *session, uint64_t nodeid, uint64_t budget, struct prefill **out)
+int prefill_new(struct fuse_session *session, uint64_t nodeid, uint64_t budget,
+                struct prefill **out)
 {
     struct prefill *prefill = calloc(1, sizeof *prefill);
     if (prefill == NULL)
@@ -78,13 +79,15 @@ static void send(struct prefill *prefill, const void *bytes, size_t size)
     struct fuse_bufvec piece = FUSE_BUFVEC_INIT(size);
     piece.buf[0].mem = (void *)bytes;
     prefill->stored = true;
-    if (fuse_lowlevel_notify_store(prefill->session, prefill->nodeid, (off_t)prefill->offset, &piece, 0) < 0)
-        stop(prefill); /* the kernel has forgotten the node, or has no memory: what is missing comes by READ */
+    if (fuse_lowlevel_notify_store(prefill->session, prefill->nodeid, (off_t)prefill->offset,
+                                   &piece, 0) < 0)
+        stop(prefill); /* the kernel has forgotten the node, or has no memory: what is missing comes
+                          by READ */
     prefill->offset += size;
 }
 
-/* Only whole pages: the kernel takes a page for complete, with zeros behind, that was filled up to the end of the file as known
- * so far. */
+/* Only whole pages: the kernel takes a page for complete, with zeros behind, that was filled up to
+ * the end of the file as known so far. */
 static void store(struct prefill *prefill, const uint8_t *bytes, size_t size)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE), missing = page - prefill->rest.size;
@@ -206,7 +209,7 @@ enum prefill_result prefill_end(struct prefill *prefill, const struct buffer *ta
             send(prefill, prefill->rest.data, prefill->rest.size);
     }
     stop(prefill);
-    enum prefill_result result = !prefill->stored ? PREFILL_NOTHING
+    enum prefill_result result = !prefill->stored   ? PREFILL_NOTHING
                                  : prefill->spoiled ? PREFILL_SPOILED
                                                     : PREFILL_GOOD;
     buffer_clear(&prefill->rest);

@@ -1,11 +1,12 @@
 /* Filling the kernel's page cache of a file while its size is still being computed.
  *
- * The text that has to be rendered to be measured is handed to the kernel at once, so that it is rendered once, and the reads that
- * follow never reach us. Bodies come in any order, numbered; they are stored in order, since only then is their offset known;
- * those that come early wait, up to a limit. Where the limits are reached the rest is left out: it comes by READ.
+ * The text that has to be rendered to be measured is handed to the kernel at once, so that it is
+ * rendered once, and the reads that follow never reach us. Bodies come in any order, numbered; they
+ * are stored in order, since only then is their offset known; those that come early wait, up to a
+ * limit. Where the limits are reached the rest is left out: it comes by READ.
  *
- * It must be the file's only bytes: whoever prefills a node binds it to that version, and to no other, or gives the node up
- * (prefill_end says which).
+ * It must be the file's only bytes: whoever prefills a node binds it to that version, and to no
+ * other, or gives the node up (prefill_end says which).
  *
  * Threads: prefill_put from any; the rest from the owner.
  */
@@ -21,15 +22,18 @@ struct fuse_session;
 struct prefill;
 
 /* At most `budget` bytes are stored. */
-MUST_CHECK int prefill_new(struct fuse_session *session, uint64_t nodeid, uint64_t budget, struct prefill **out);
+MUST_CHECK int prefill_new(struct fuse_session *session, uint64_t nodeid, uint64_t budget,
+                           struct prefill **out);
 
-/* How much may be stored in the page cache for one file: a share of the memory that is available now. */
+/* How much may be stored in the page cache for one file: a share of the memory that is available
+ * now. */
 uint64_t prefill_budget(void);
 
 /* The head of the file; before any prefill_put. */
 void prefill_head(struct prefill *prefill, const struct buffer *head);
 
-/* The next piece of run `major`, counted from 0. The pieces of one run come in order, those of several in any. */
+/* The next piece of run `major`, counted from 0. The pieces of one run come in order, those of
+ * several in any. */
 void prefill_put(struct prefill *prefill, size_t major, const void *bytes, size_t size);
 
 /* Run `major` has no more pieces. */
@@ -44,8 +48,8 @@ enum prefill_result {
     PREFILL_SPOILED  /* the node's page cache holds bytes of no version */
 };
 
-/* Stores the tail (nullable), with which the file has `size` bytes, if all before it was stored, and frees. NULL is
- * PREFILL_NOTHING. */
+/* Stores the tail (nullable), with which the file has `size` bytes, if all before it was stored,
+ * and frees. NULL is PREFILL_NOTHING. */
 enum prefill_result prefill_end(struct prefill *prefill, const struct buffer *tail, uint64_t size);
 
 #endif

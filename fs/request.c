@@ -20,8 +20,8 @@ struct request {
     int pid;
     atomic_bool interrupted; /* set by libfuse's thread; all else is guarded by mount->lock */
     int64_t arrived;
-    bool hooked;  /* told of interrupts */
-    bool waited;  /* for a refresh, since this count of them: */
+    bool hooked; /* told of interrupts */
+    bool waited; /* for a refresh, since this count of them: */
     unsigned refreshes_seen, failures_seen;
     const struct subject *counted; /* whose counts these are */
     bool listing_asked;
@@ -55,9 +55,11 @@ static int try_directory(struct mount *mount, struct request *request)
     bool lists = request->kind == REQUEST_OPENDIR && node->kind != NODE_TABLE;
     if (node->kind == NODE_ROOT && !lists)
         return 0;
-    int64_t since = lists || !node_exists(mount, node) ? request->arrived : request->arrived - DIRECTORY_FRESH_MS;
+    int64_t since = lists || !node_exists(mount, node) ? request->arrived
+                                                       : request->arrived - DIRECTORY_FRESH_MS;
     int rc = need_listing(mount, request, since);
-    /* While the server is away, what was there can be walked through: to .pgvecfs, to the reason of a failure, to what is open. */
+    /* While the server is away, what was there can be walked through: to .pgvecfs, to the reason of
+     * a failure, to what is open. */
     if (rc < 0 && rc != -EAGAIN && request->kind == REQUEST_GETATTR && node_exists(mount, node))
         return 0;
     if (rc < 0 || node_exists(mount, node))
@@ -91,7 +93,9 @@ static int look_again(struct mount *mount, struct request *request)
     if (request->looked_again)
         return -ENOENT;
     if (request->node->version != NULL)
-        return request->node->opens > 0 ? -ENOENT : -ESTALE; /* this node stays what it was: the kernel looks its name up again */
+        return request->node->opens > 0
+                   ? -ENOENT
+                   : -ESTALE; /* this node stays what it was: the kernel looks its name up again */
     request->looked_again = true;
     request->listing_asked = false;
     request->arrived = clock_ms();
@@ -124,7 +128,8 @@ static int need_face(struct request *request, struct subject *subject, enum need
     if (version->state[face] >= (need == NEED_BYTES ? FACE_READABLE : FACE_SIZED))
         return 0;
     if (version != subject->current)
-        return -ESTALE; /* superseded before anybody measured it: the kernel looks its name up again */
+        return -ESTALE; /* superseded before anybody measured it: the kernel looks its name up again
+                         */
     subject_want(subject, false, face, need);
     subject_offer(subject, face, request->node->nodeid);
     return -EAGAIN;
@@ -192,7 +197,8 @@ static void answer_open(struct request *request)
         node->subject->opens++;
     }
     node->opens++;
-    if (fuse_reply_open(request->req, file) == -ENOENT) { /* interrupted: there will be no RELEASE */
+    if (fuse_reply_open(request->req, file) ==
+        -ENOENT) { /* interrupted: there will be no RELEASE */
         node->opens--;
         if (node->kind == NODE_FILE) {
             node->version->opens--;
@@ -232,9 +238,9 @@ static void answer(struct mount *mount, struct request *request, int rc)
 /* Whether it was answered. */
 static bool try(struct mount *mount, struct request *request)
 {
-    int rc = node_is_directory(request->node)     ? try_directory(mount, request)
+    int rc = node_is_directory(request->node)   ? try_directory(mount, request)
              : request->node->kind == NODE_TEXT ? 0
-                                                  : try_file(mount, request);
+                                                : try_file(mount, request);
     if (rc == -EAGAIN)
         return false;
     answer(mount, request, rc);
@@ -299,12 +305,13 @@ void request_fail_all(struct mount *mount, int rc)
 
 /* ---- interrupts ---- */
 
-/* Whether a signal that ends a program is pending for the task. The kernel raises an interrupt for every signal, window changes and
- * timers included. */
+/* Whether a signal that ends a program is pending for the task. The kernel raises an interrupt for
+ * every signal, window changes and timers included. */
 static bool is_being_killed(int pid)
 {
-    const unsigned long long deadly = 1ULL << (SIGKILL - 1) | 1ULL << (SIGINT - 1) | 1ULL << (SIGQUIT - 1) |
-                                      1ULL << (SIGTERM - 1) | 1ULL << (SIGHUP - 1);
+    const unsigned long long deadly = 1ULL << (SIGKILL - 1) | 1ULL << (SIGINT - 1) |
+                                      1ULL << (SIGQUIT - 1) | 1ULL << (SIGTERM - 1) |
+                                      1ULL << (SIGHUP - 1);
     char path[40], line[200];
     snprintf(path, sizeof path, "/proc/%d/status", pid);
     FILE *status = pid > 0 ? fopen(path, "re") : NULL;

@@ -1,8 +1,10 @@
-/* Requests that may have to wait for the server: GETATTR, OPEN and OPENDIR. Each is tried at once; one that must wait is parked, and
- * tried again whenever something has happened. Nobody's thread waits.
+/* Requests that may have to wait for the server: GETATTR, OPEN and OPENDIR. Each is tried at once;
+ * one that must wait is parked, and tried again whenever something has happened. Nobody's thread
+ * waits.
  *
- * A parked request is answered exactly once: with what it asked for, with the errno of the job it waited for, or with EINTR when its caller
- * got a signal that ends it (request_tend looks: not every signal does).
+ * A parked request is answered exactly once: with what it asked for, with the errno of the job it
+ * waited for, or with EINTR when its caller got a signal that ends it (request_tend looks: not
+ * every signal does).
  *
  * Threads: guarded by mount->lock.
  */

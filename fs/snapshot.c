@@ -176,7 +176,8 @@ static bool same_refusals(const struct snapshot *a, const struct snapshot *b)
 bool snapshot_same_content(const struct snapshot *a, const struct snapshot *b)
 {
     if (a->rows != b->rows || a->group_count != b->group_count ||
-        strcmp(a->key.signature, b->key.signature) != 0 || strcmp(a->relation.name, b->relation.name) != 0 ||
+        strcmp(a->key.signature, b->key.signature) != 0 ||
+        strcmp(a->relation.name, b->relation.name) != 0 ||
         strcmp(a->relation.schema, b->relation.schema) != 0 || !same_refusals(a, b))
         return false;
     for (size_t i = 0; i < a->group_count; i++)

@@ -1,11 +1,13 @@
-/* A table snapshot: the schema, the ordered row groups and the version key of one fetch of a relation.
+/* A table snapshot: the schema, the ordered row groups and the version key of one fetch of a
+ * relation.
  *
- * A row group (struct group) is known here by its measures; its rows are in the store, or are fetched again from where
- * they came from (fs/fetch.h) and then checked against `content`. Snapshots of one relation may share groups.
+ * A row group (struct group) is known here by its measures; its rows are in the store, or are
+ * fetched again from where they came from (fs/fetch.h) and then checked against `content`.
+ * Snapshots of one relation may share groups.
  *
- * Lifetime: reference-counted. Built by fs/fetch.c, then published: from there on nothing changes but the sizes, heads and
- *   hashes of the formats, each computed once (snapshot_measured, snapshot_hashed).
- * Threads: any, once published.
+ * Lifetime: reference-counted. Built by fs/fetch.c, then published: from there on nothing changes
+ * but the sizes, heads and hashes of the formats, each computed once (snapshot_measured,
+ * snapshot_hashed). Threads: any, once published.
  */
 #ifndef FS_SNAPSHOT_H
 #define FS_SNAPSHOT_H
@@ -44,7 +46,7 @@ struct face {
     char *reason;
     atomic_bool measured; /* what follows is set */
     struct buffer head, tail;
-    uint64_t *offsets;     /* where each group's body begins; one more: where the tail does */
+    uint64_t *offsets; /* where each group's body begins; one more: where the tail does */
     atomic_bool hashed;
     struct hash128 hash;
 };
@@ -58,7 +60,8 @@ struct snapshot {
     atomic_uint refs;
     pthread_mutex_t lock; /* guards the measuring of faces, and `held` */
     struct store *store;
-    struct version_key key; /* mark: of the last time it was found unchanged; guarded by the owner's lock */
+    struct version_key
+        key; /* mark: of the last time it was found unchanged; guarded by the owner's lock */
     struct relation relation; /* as it was called then; the names are its own */
     struct schema *schema;
     struct snapshot_source *sources;
@@ -67,17 +70,18 @@ struct snapshot {
     size_t group_count;
     uint64_t rows;
     uint64_t row_id_sum;
-    uint64_t serial;     /* grows with each new version of the relation */
-    int64_t mtime;       /* seconds since 1970 */
-    int64_t fetched_at;  /* the point in time it stands for, microseconds since 1970 */
+    uint64_t serial;    /* grows with each new version of the relation */
+    int64_t mtime;      /* seconds since 1970 */
+    int64_t fetched_at; /* the point in time it stands for, microseconds since 1970 */
     struct face faces[FORMAT_COUNT];
-    atomic_bool broken;  /* a group is lost and cannot be had again: the next fetch makes a new version */
+    atomic_bool
+        broken; /* a group is lost and cannot be had again: the next fetch makes a new version */
     struct readpoint *held; /* where groups that found no room on disk are read from; NULL: none */
     atomic_int *held_count; /* of the whole mount */
 };
 
-/* Takes the read point, unless so many are held already that others would go short of sessions. Whether it did. Before it is
- * published. */
+/* Takes the read point, unless so many are held already that others would go short of sessions.
+ * Whether it did. Before it is published. */
 bool snapshot_hold(struct snapshot *snapshot, struct readpoint *readpoint, atomic_int *count);
 
 /* Ends the read point, if one is held. It may wait for the server. */

@@ -21,31 +21,19 @@ struct store {
     char *path;
     int dir, lock;
     uint64_t limit;
-    _Atomic uint64_t used;    /* bytes of all row groups on disk */
+    _Atomic uint64_t used; /* bytes of all row groups on disk */
     _Atomic uint64_t next_id;
 };
 
 static const char record_magic[8] = {'p', 'g', 'v', 'e', 'c', 'r', 'e', 1};
 
-const char *store_path(const struct store *store)
-{
-    return store->path;
-}
+const char *store_path(const struct store *store) { return store->path; }
 
-uint64_t store_used(const struct store *store)
-{
-    return store->used;
-}
+uint64_t store_used(const struct store *store) { return store->used; }
 
-uint64_t store_limit(const struct store *store)
-{
-    return store->limit;
-}
+uint64_t store_limit(const struct store *store) { return store->limit; }
 
-uint64_t store_new_id(struct store *store)
-{
-    return atomic_fetch_add(&store->next_id, 1);
-}
+uint64_t store_new_id(struct store *store) { return atomic_fetch_add(&store->next_id, 1); }
 
 static int make_dirs(char *path, struct error *error)
 {
@@ -55,8 +43,10 @@ static int make_dirs(char *path, struct error *error)
             *slash = '\0';
         int rc = mkdir(path, 0700) < 0 && errno != EEXIST ? -errno : 0;
         if (rc < 0)
-            return error_set(error, rc, "cannot make the cache directory %s: %s; name another with -o cache_dir=DIR",
-                             path, strerror(-rc));
+            return error_set(
+                error, rc,
+                "cannot make the cache directory %s: %s; name another with -o cache_dir=DIR", path,
+                strerror(-rc));
         if (slash != NULL)
             *slash = '/';
     }
@@ -70,7 +60,10 @@ static int check_private(int dir, const char *path, struct error *error)
     if (fstat(dir, &st) < 0)
         return -errno;
     if (st.st_uid != geteuid())
-        return error_set(error, -EPERM, "the cache directory %s belongs to another user; name another with -o cache_dir=DIR", path);
+        return error_set(
+            error, -EPERM,
+            "the cache directory %s belongs to another user; name another with -o cache_dir=DIR",
+            path);
     if ((st.st_mode & 0777) != 0700 && fchmod(dir, 0700) < 0)
         return error_set(error, -errno, "cannot make the cache directory %s private (0700)", path);
     return 0;
@@ -84,13 +77,16 @@ static int open_slot(struct store *store, struct error *error)
         return rc;
     store->dir = open(store->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     if (store->dir < 0)
-        return error_set(error, -errno, "cannot open the cache directory %s: %s", store->path, strerror(errno));
+        return error_set(error, -errno, "cannot open the cache directory %s: %s", store->path,
+                         strerror(errno));
     rc = check_private(store->dir, store->path, error);
     if (rc == 0) {
         store->lock = openat(store->dir, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
         if (store->lock < 0)
-            rc = error_set(error, -errno, "cannot write to the cache directory %s: %s; name another with -o cache_dir=DIR",
-                           store->path, strerror(errno));
+            rc = error_set(
+                error, -errno,
+                "cannot write to the cache directory %s: %s; name another with -o cache_dir=DIR",
+                store->path, strerror(errno));
         else if (flock(store->lock, LOCK_EX | LOCK_NB) < 0)
             rc = -errno;
     }
@@ -156,7 +152,8 @@ static void count_relation(void *context, uint32_t relation)
         uint64_t id;
         struct stat st;
         if (!parse_group_name(entry->d_name, &id) ||
-            fstatat(dirfd(folder), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
+            fstatat(dirfd(folder), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+            !S_ISREG(st.st_mode))
             continue;
         store->used += (uint64_t)st.st_size;
         if (id >= store->next_id)
@@ -179,8 +176,8 @@ int store_open(const char *dir, const struct store_name *name, uint64_t limit, s
         store->dir = store->lock = -1;
         free(store->path);
         store->path = NULL;
-        if (asprintf(&store->path, "%s/%016" PRIx64 "-%" PRIu32 "-%08" PRIx32 "-%d", dir, name->system_id,
-                     name->database, (uint32_t)role, slot) < 0) {
+        if (asprintf(&store->path, "%s/%016" PRIx64 "-%" PRIu32 "-%08" PRIx32 "-%d", dir,
+                     name->system_id, name->database, (uint32_t)role, slot) < 0) {
             store->path = NULL;
             rc = -ENOMEM;
         } else {
@@ -255,7 +252,8 @@ int store_put_group(struct store *store, uint32_t relation, uint64_t id,
     }
     char name[NAME_SIZE];
     group_name(relation, id, name);
-    int fd = open_new(store, relation, name, O_EXCL); /* or two who put it back would count it twice */
+    int fd =
+        open_new(store, relation, name, O_EXCL); /* or two who put it back would count it twice */
     int rc = fd < 0 ? fd : write_pieces(fd, image->pieces, image->count);
     if (fd >= 0 && close(fd) < 0 && rc == 0)
         rc = -errno;
@@ -268,7 +266,8 @@ int store_put_group(struct store *store, uint32_t relation, uint64_t id,
 
 static int read_file(int dir, const char *name, uint8_t **bytes, size_t *size)
 {
-    int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK); /* a FIFO would block */
+    int fd =
+        openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK); /* a FIFO would block */
     if (fd < 0)
         return -errno;
     struct stat st;
@@ -296,7 +295,8 @@ static int read_file(int dir, const char *name, uint8_t **bytes, size_t *size)
     return 0;
 }
 
-int store_get_group(struct store *store, uint32_t relation, uint64_t id, uint8_t **bytes, size_t *size)
+int store_get_group(struct store *store, uint32_t relation, uint64_t id, uint8_t **bytes,
+                    size_t *size)
 {
     char name[NAME_SIZE];
     group_name(relation, id, name);
@@ -315,11 +315,13 @@ void store_drop_group(struct store *store, uint32_t relation, uint64_t id)
     char name[NAME_SIZE];
     struct stat st;
     group_name(relation, id, name);
-    if (fstatat(store->dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && unlinkat(store->dir, name, 0) == 0)
+    if (fstatat(store->dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+        unlinkat(store->dir, name, 0) == 0)
         store->used -= (uint64_t)st.st_size;
 }
 
-static void record_name(uint32_t relation, const char *kind, const char *suffix, char name[NAME_SIZE])
+static void record_name(uint32_t relation, const char *kind, const char *suffix,
+                        char name[NAME_SIZE])
 {
     snprintf(name, NAME_SIZE, "%" PRIu32 "/%s.record%s", relation, kind, suffix);
 }
@@ -370,7 +372,8 @@ void store_drop_record(struct store *store, uint32_t relation, const char *kind)
     unlinkat(store->dir, name, 0);
 }
 
-void store_sweep(struct store *store, uint32_t relation, bool (*keep)(void *, uint64_t), void *context)
+void store_sweep(struct store *store, uint32_t relation, bool (*keep)(void *, uint64_t),
+                 void *context)
 {
     char name[NAME_SIZE];
     snprintf(name, sizeof name, "%" PRIu32, relation);
@@ -389,7 +392,8 @@ void store_touch(struct store *store, uint32_t relation)
 {
     char name[NAME_SIZE];
     snprintf(name, sizeof name, "%" PRIu32, relation);
-    utimensat(store->dir, name, NULL, AT_SYMLINK_NOFOLLOW); /* not there yet: made now, and so new anyway */
+    utimensat(store->dir, name, NULL,
+              AT_SYMLINK_NOFOLLOW); /* not there yet: made now, and so new anyway */
 }
 
 /* The relation used longest ago among those not passed over. */
@@ -413,8 +417,10 @@ static void look_for_oldest(void *context, uint32_t relation)
     char name[NAME_SIZE];
     struct stat st;
     snprintf(name, sizeof name, "%" PRIu32, relation);
-    if (fstatat(oldest->store->dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !earlier(oldest->after, st.st_mtim) ||
-        (oldest->relation != 0 && !earlier(st.st_mtim, oldest->when)) || oldest->in_use(oldest->context, relation))
+    if (fstatat(oldest->store->dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+        !earlier(oldest->after, st.st_mtim) ||
+        (oldest->relation != 0 && !earlier(st.st_mtim, oldest->when)) ||
+        oldest->in_use(oldest->context, relation))
         return;
     oldest->relation = relation;
     oldest->when = st.st_mtim;
@@ -426,7 +432,8 @@ static bool keep_none(void *context, uint64_t id)
     return false;
 }
 
-bool store_make_room(struct store *store, uint64_t bytes, bool (*in_use)(void *, uint32_t), void *context)
+bool store_make_room(struct store *store, uint64_t bytes, bool (*in_use)(void *, uint32_t),
+                     void *context)
 {
     struct oldest oldest = {.store = store, .in_use = in_use, .context = context};
     while (store->used + bytes > store->limit) {

@@ -1,14 +1,15 @@
 /* The cache on disk: row groups, and one record for each table that says which of them make it.
  *
- *   DIR/SYSTEM-DATABASE-ROLE-N/     0700; N is 0, or the next free one where another daemon has locked it
- *     lock
- *     OID/KIND.record               magic, XXH3 of the rest, the rest: replaced by rename
- *     OID/ID.rows                   a row group's file (rowgroup.h); ID is 16 hex digits
+ *   DIR/SYSTEM-DATABASE-ROLE-N/     0700; N is 0, or the next free one where another daemon has
+ * locked it lock OID/KIND.record               magic, XXH3 of the rest, the rest: replaced by
+ * rename OID/ID.rows                   a row group's file (rowgroup.h); ID is 16 hex digits
  *
- * Whatever is read back is checked by checksum; nothing is trusted. Files that no record names are swept at start.
+ * Whatever is read back is checked by checksum; nothing is trusted. Files that no record names are
+ * swept at start.
  *
- * Threads: any. Groups are put, read and dropped by their (relation, id), which is never used twice.
- * Errors: -ENOSPC the disk or cache_size is full, -ENOENT not there, -EBADMSG there, but damaged, or another errno of the disk.
+ * Threads: any. Groups are put, read and dropped by their (relation, id), which is never used
+ * twice. Errors: -ENOSPC the disk or cache_size is full, -ENOENT not there, -EBADMSG there, but
+ * damaged, or another errno of the disk.
  */
 #ifndef FS_STORE_H
 #define FS_STORE_H
@@ -44,10 +45,10 @@ MUST_CHECK int store_get_group(struct store *store, uint32_t relation, uint64_t 
 /* Notes that the relation has been used: others' groups go before its. */
 void store_touch(struct store *store, uint32_t relation);
 
-/* Drops groups of the relations that were used longest ago, none of those that `in_use` says yes to, until `bytes` more fit below the limit. Whether
- * they do. */
-bool store_make_room(struct store *store, uint64_t bytes, bool (*in_use)(void *context, uint32_t relation),
-                     void *context);
+/* Drops groups of the relations that were used longest ago, none of those that `in_use` says yes
+ * to, until `bytes` more fit below the limit. Whether they do. */
+bool store_make_room(struct store *store, uint64_t bytes,
+                     bool (*in_use)(void *context, uint32_t relation), void *context);
 
 void store_drop_group(struct store *store, uint32_t relation, uint64_t id);
 bool store_has_group(struct store *store, uint32_t relation, uint64_t id);
@@ -64,6 +65,7 @@ void store_sweep(struct store *store, uint32_t relation, bool (*keep)(void *cont
                  void *context);
 
 /* Calls `visit` for each relation that has a folder. */
-void store_each(struct store *store, void (*visit)(void *context, uint32_t relation), void *context);
+void store_each(struct store *store, void (*visit)(void *context, uint32_t relation),
+                void *context);
 
 #endif

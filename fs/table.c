@@ -7,8 +7,8 @@
 #include <stdlib.h>
 
 enum {
-    GRACE_MS = 1000,    /* between a process's stat and its open */
-    ORPHAN_MS = 10000   /* a job goes on so long without anybody waiting */
+    GRACE_MS = 1000,  /* between a process's stat and its open */
+    ORPHAN_MS = 10000 /* a job goes on so long without anybody waiting */
 };
 
 struct version *version_ref(struct version *version)
@@ -17,18 +17,17 @@ struct version *version_ref(struct version *version)
     return version;
 }
 
-static void unref_snapshot(void *argument)
-{
-    snapshot_unref(argument);
-}
+static void unref_snapshot(void *argument) { snapshot_unref(argument); }
 
 void version_unref(struct version *version)
 {
     if (version == NULL || atomic_fetch_sub(&version->refs, 1) != 1)
         return;
-    /* The last reference deletes files and may end a transaction: not under the mount's lock, if it can be helped. */
-    if (version->snapshot != NULL && (version->mount->fetchers == NULL ||
-                                      workers_add(version->mount->fetchers, unref_snapshot, version->snapshot, 1) < 0))
+    /* The last reference deletes files and may end a transaction: not under the mount's lock, if it
+     * can be helped. */
+    if (version->snapshot != NULL &&
+        (version->mount->fetchers == NULL ||
+         workers_add(version->mount->fetchers, unref_snapshot, version->snapshot, 1) < 0))
         snapshot_unref(version->snapshot);
     free(version->mark);
     for (int i = 0; i < FACE_COUNT; i++) {
@@ -113,7 +112,8 @@ bool subject_leased(const struct subject *subject, int pid)
 void subject_grace(struct subject *subject, int pid)
 {
     int64_t now = clock_ms();
-    if (now >= subject->lease_until + subject->table->mount->options->lease_ms || now + GRACE_MS < subject->lease_until)
+    if (now >= subject->lease_until + subject->table->mount->options->lease_ms ||
+        now + GRACE_MS < subject->lease_until)
         return;
     size_t slots = sizeof subject->graces / sizeof *subject->graces;
     subject->graces[subject->next_grace++ % slots] = (struct grace){pid, now + GRACE_MS};
@@ -156,7 +156,8 @@ bool mount_uses_relation(struct mount *mount, uint32_t relation)
 {
     bool used = false;
     pthread_mutex_lock(&mount->lock);
-    for (const struct table *table = mount->tables[relation % TABLE_BUCKETS]; table != NULL; table = table->next) {
+    for (const struct table *table = mount->tables[relation % TABLE_BUCKETS]; table != NULL;
+         table = table->next) {
         const struct subject *rows = &table->subjects[SUBJECT_ROWS];
         if (table->relation.oid == relation)
             used = rows->running || rows->opens > 0 || clock_ms() < rows->lease_until;
@@ -168,8 +169,8 @@ bool mount_uses_relation(struct mount *mount, uint32_t relation)
 static void tend_subject(struct subject *subject, int64_t now)
 {
     if (subject->running && now - subject->wanted_at > ORPHAN_MS && !subject->stop) {
-        log_say(LOG_SAY_INFO, "%s.%s: nobody waits any more; the fetch ends", subject->table->relation.schema,
-                subject->table->relation.name);
+        log_say(LOG_SAY_INFO, "%s.%s: nobody waits any more; the fetch ends",
+                subject->table->relation.schema, subject->table->relation.name);
         job_stop(subject);
     }
     const struct version *version = subject->current;
@@ -191,10 +192,7 @@ static void each_subject(struct mount *mount, void (*visit)(struct subject *, in
                 visit(&table->subjects[k], now);
 }
 
-void table_tend(struct mount *mount)
-{
-    each_subject(mount, tend_subject);
-}
+void table_tend(struct mount *mount) { each_subject(mount, tend_subject); }
 
 static void stop_subject(struct subject *subject, int64_t now)
 {
@@ -203,7 +201,4 @@ static void stop_subject(struct subject *subject, int64_t now)
         job_stop(subject);
 }
 
-void table_stop_all(struct mount *mount)
-{
-    each_subject(mount, stop_subject);
-}
+void table_stop_all(struct mount *mount) { each_subject(mount, stop_subject); }

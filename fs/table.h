@@ -1,7 +1,9 @@
-/* What is known of one relation: two subjects, its rows and its DDL, each with its current version, its lease and its job.
+/* What is known of one relation: two subjects, its rows and its DDL, each with its current version,
+ * its lease and its job.
  *
- * A subject is refreshed by a job (one at a time): it asks the server whether the version still holds, makes a new one if not, and
- * measures the faces that requests wait for. A face is one file of it: a format of the rows, the manifest, schema.sql.
+ * A subject is refreshed by a job (one at a time): it asks the server whether the version still
+ * holds, makes a new one if not, and measures the faces that requests wait for. A face is one file
+ * of it: a format of the rows, the manifest, schema.sql.
  *
  * Versions are reference-counted and immutable, but for faces, each measured once.
  *
@@ -13,15 +15,14 @@
 #include "fs/mount.h"
 
 enum { /* faces: first the formats, by number */
-    FACE_MANIFEST = FORMAT_COUNT,
-    FACE_DDL,
-    FACE_COUNT
+       FACE_MANIFEST = FORMAT_COUNT,
+       FACE_DDL,
+       FACE_COUNT
 };
 enum { SUBJECT_ROWS, SUBJECT_DDL, SUBJECT_COUNT };
 
 /* What a request needs of a face. */
 enum need { NEED_SIZE, NEED_BYTES };
-
 
 enum face_state { FACE_UNKNOWN, FACE_SIZED, FACE_READABLE, FACE_FAILED };
 
@@ -30,9 +31,9 @@ struct version {
     struct mount *mount;
     uint64_t serial;
     int64_t mtime;
-    struct snapshot *snapshot; /* of rows; of DDL NULL */
-    char *mark;                /* of DDL: catalog_mark() when it was last found to hold */
-    int opens;                 /* files of it that are open */
+    struct snapshot *snapshot;      /* of rows; of DDL NULL */
+    char *mark;                     /* of DDL: catalog_mark() when it was last found to hold */
+    int opens;                      /* files of it that are open */
     struct buffer text[FACE_COUNT]; /* of faces that are no format: their bytes, once readable */
     uint64_t size[FACE_COUNT];
     enum face_state state[FACE_COUNT];
@@ -52,7 +53,7 @@ struct subject {
     struct table *table;
     int kind;
     struct version *current;
-    bool loaded; /* the store's record has been looked at */
+    bool loaded;         /* the store's record has been looked at */
     int64_t lease_until; /* clock_ms() */
     unsigned opened;     /* mask of faces that have extended this lease */
     struct grace graces[16];
@@ -60,10 +61,12 @@ struct subject {
     int opens; /* files of any version that are open */
 
     bool running, want_refresh;
-    bool refreshing; /* the job asks the server now */
+    bool refreshing;                 /* the job asks the server now */
     unsigned want_sizes, want_bytes; /* masks of faces */
-    uint64_t prefill_nodes[FORMAT_COUNT]; /* nodes whose page cache may be filled on the way; 0: none */
-    bool no_prefill;     /* one came to nothing: another might, too, and each costs the waiting request a round */
+    uint64_t
+        prefill_nodes[FORMAT_COUNT]; /* nodes whose page cache may be filled on the way; 0: none */
+    bool no_prefill; /* one came to nothing: another might, too, and each costs the waiting request
+                        a round */
     atomic_bool stop;
     struct fetch *fetch; /* while one runs */
     int64_t wanted_at;   /* clock_ms() when a request last waited for it */
@@ -80,7 +83,8 @@ struct table {
     struct subject subjects[SUBJECT_COUNT];
 };
 
-/* The table of a relation, made if need be; NULL: no memory. A renamed relation's table takes the new name. */
+/* The table of a relation, made if need be; NULL: no memory. A renamed relation's table takes the
+ * new name. */
 struct table *table_get(struct mount *mount, const struct relation *relation);
 void table_free(struct table *table);
 
@@ -102,7 +106,8 @@ void subject_extend(struct subject *subject);
 /* Makes the job do this, starting it if it does not run. */
 void subject_want(struct subject *subject, bool refresh, int face, enum need need);
 
-/* The node waits for the size of this face, and the kernel has no bytes of it: they may be stored while it waits. */
+/* The node waits for the size of this face, and the kernel has no bytes of it: they may be stored
+ * while it waits. */
 void subject_offer(struct subject *subject, int face, uint64_t nodeid);
 
 /* Ends jobs that nobody waits for, and read points that nobody needs. Called now and then. */

@@ -5,7 +5,8 @@
 /* Bodies that are begun before a sequential reader needs them. */
 enum { AHEAD = 2 };
 
-/* The part of a piece that begins at `start` in the view and is `size` long which the range meets. */
+/* The part of a piece that begins at `start` in the view and is `size` long which the range meets.
+ */
 struct overlap {
     uint64_t from; /* in the piece */
     uint64_t size;
@@ -87,8 +88,8 @@ static int hash_groups(struct body_cache *cache, struct snapshot *snapshot, int 
     return 0;
 }
 
-int view_hash(struct body_cache *cache, struct snapshot *snapshot, int format, const atomic_bool *stop,
-              struct hash128 *out, struct error *error)
+int view_hash(struct body_cache *cache, struct snapshot *snapshot, int format,
+              const atomic_bool *stop, struct hash128 *out, struct error *error)
 {
     struct face *face = &snapshot->faces[format];
     if (!face->hashed) {

@@ -14,6 +14,7 @@ MUST_CHECK int workers_new(int threads, struct workers **out);
 void workers_free(struct workers *workers);
 
 /* Runs `work(argument)` soon. -ENOMEM: not queued. `urgent` ones come before the others. */
-MUST_CHECK int workers_add(struct workers *workers, void (*work)(void *), void *argument, int urgent);
+MUST_CHECK int workers_add(struct workers *workers, void (*work)(void *), void *argument,
+                           int urgent);
 
 #endif

@@ -16,28 +16,34 @@ struct kept_catalog {
 
 enum { COLUMN_SCHEMA, COLUMN_OID, COLUMN_KIND, COLUMN_NAME, COLUMN_PARENT };
 
-/* A row for each relation, and one without a relation for a schema that has none. %s: which system schemas. */
+/* A row for each relation, and one without a relation for a schema that has none. %s: which system
+ * schemas. */
 static const char question[] =
     "SELECT n.nspname, c.oid, c.relkind, c.relname, i.inhparent"
     " FROM pg_catalog.pg_namespace n"
     " LEFT JOIN (pg_catalog.pg_class c"
     "  LEFT JOIN pg_catalog.pg_inherits i ON c.relispartition AND i.inhrelid = c.oid)"
-    " ON c.relnamespace = n.oid AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relpersistence <> 't'"
+    " ON c.relnamespace = n.oid AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relpersistence <> "
+    "'t'"
     "  AND (has_table_privilege(c.oid, 'SELECT') OR has_any_column_privilege(c.oid, 'SELECT')"
-    "   AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0"
+    "   AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND "
+    "a.attnum > 0"
     "    AND NOT a.attisdropped AND NOT has_column_privilege(c.oid, a.attnum, 'SELECT')))"
     " WHERE has_schema_privilege(n.oid, 'USAGE') AND ";
 static const char without_system[] =
     "NOT starts_with(n.nspname, 'pg_') AND n.nspname <> 'information_schema'";
-static const char with_system[] =
-    "(NOT starts_with(n.nspname, 'pg_') OR n.nspname = 'pg_catalog')";
+static const char with_system[] = "(NOT starts_with(n.nspname, 'pg_') OR n.nspname = 'pg_catalog')";
 
 /* In an SQL_ASCII database a name may be any bytes; what has no UTF-8 name cannot be shown. */
 static bool is_utf8(const char *text)
 {
     const unsigned char *s = (const unsigned char *)text;
     while (*s != 0) {
-        int more = *s < 0x80 ? 0 : *s >= 0xC2 && *s < 0xE0 ? 1 : (*s & 0xF0) == 0xE0 ? 2 : *s >= 0xF0 && *s < 0xF5 ? 3 : -1;
+        int more = *s < 0x80                 ? 0
+                   : *s >= 0xC2 && *s < 0xE0 ? 1
+                   : (*s & 0xF0) == 0xE0     ? 2
+                   : *s >= 0xF0 && *s < 0xF5 ? 3
+                                             : -1;
         if (more < 0 || (*s == 0xE0 && s[1] < 0xA0) || (*s == 0xED && s[1] > 0x9F) ||
             (*s == 0xF0 && s[1] < 0x90) || (*s == 0xF4 && s[1] > 0x8F))
             return false;
@@ -72,7 +78,8 @@ static int by_name(const void *a, const void *b)
     return order != 0 ? order : strcmp(left->name, right->name);
 }
 
-static int take_rows(struct catalog *catalog, const PGresult *rows, const struct catalog_scope *scope)
+static int take_rows(struct catalog *catalog, const PGresult *rows,
+                     const struct catalog_scope *scope)
 {
     int count = PQntuples(rows);
     catalog->schemas = calloc((size_t)count + 1, sizeof *catalog->schemas);

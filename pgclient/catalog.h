@@ -30,11 +30,12 @@ struct catalog {
     size_t schema_count;
     struct relation *relations; /* sorted by (schema, name), bytes */
     size_t relation_count;
-    uint64_t system_id;  /* of the cluster; decides, with database, which cache is ours */
-    uint32_t database;   /* oid */
-    const char *role;    /* current_user */
-    int server_version;  /* as 150004 */
-    int64_t born;        /* seconds since 1970 when the cluster was made, from system_id; 0 if the role may not know that */
+    uint64_t system_id; /* of the cluster; decides, with database, which cache is ours */
+    uint32_t database;  /* oid */
+    const char *role;   /* current_user */
+    int server_version; /* as 150004 */
+    int64_t born; /* seconds since 1970 when the cluster was made, from system_id; 0 if the role may
+                     not know that */
 };
 
 struct catalog_scope {
@@ -42,16 +43,18 @@ struct catalog_scope {
     bool system;    /* pg_catalog and information_schema too */
 };
 
-/* Two queries, whatever the number of relations. Tables, partitioned tables, views, materialized views and foreign tables on which the role
- * has SELECT (on the table or on every column) in schemas on which it has USAGE; no temporary ones. */
+/* Two queries, whatever the number of relations. Tables, partitioned tables, views, materialized
+ * views and foreign tables on which the role has SELECT (on the table or on every column) in
+ * schemas on which it has USAGE; no temporary ones. */
 MUST_CHECK int catalog_read(struct session *session, const struct catalog_scope *scope,
                             struct catalog **out, struct error *error);
 void catalog_free(struct catalog *catalog);
 
-/* A text that is equal at two times only if nothing that a transaction could change has become visible in the whole cluster in
- * between: on a primary made of system id, timeline, start of the server (or its last
- * recovery from a crash) and pg_current_snapshot(), on a standby of the replayed position in its place, read before the snapshot. Newly allocated. It proves nothing about views with volatile functions
- * and about foreign tables. */
+/* A text that is equal at two times only if nothing that a transaction could change has become
+ * visible in the whole cluster in between: on a primary made of system id, timeline, start of the
+ * server (or its last recovery from a crash) and pg_current_snapshot(), on a standby of the
+ * replayed position in its place, read before the snapshot. Newly allocated. It proves nothing
+ * about views with volatile functions and about foreign tables. */
 MUST_CHECK int catalog_mark(struct session *session, char **out, struct error *error);
 
 #endif

@@ -5,20 +5,23 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* pg_control_*() may be forbidden to a role, and a mere mention of them then fails: so there are two wordings.
+/* pg_control_*() may be forbidden to a role, and a mere mention of them then fails: so there are
+ * two wordings.
  *
- * The timeline of a primary is in the name of the WAL file that it writes; a standby knows that of its last restart point and
- * that of the last position its files depend on, of which the later is nearer to the truth.
+ * The timeline of a primary is in the name of the WAL file that it writes; a standby knows that of
+ * its last restart point and that of the last position its files depend on, of which the later is
+ * nearer to the truth.
  *
- * A crash that the postmaster survives leaves its start time as it was, but loses all statistics. */
-#define QUESTION(system_id, standby_timeline)                                                          \
-    "SELECT " system_id ", CASE WHEN pg_is_in_recovery() THEN " standby_timeline                       \
-    " ELSE ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int8 END,"           \
-    " pg_is_in_recovery(),"                                                                            \
-    " extract(epoch FROM pg_postmaster_start_time()) || '-' ||"                                        \
-    " coalesce(extract(epoch FROM pg_stat_get_bgwriter_stat_reset_time())::text, ''),"                 \
-    " CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()::text ELSE '' END,"                  \
-    " pg_current_snapshot(), d.oid, d.datname, current_user"                                           \
+ * A crash that the postmaster survives leaves its start time as it was, but loses all statistics.
+ */
+#define QUESTION(system_id, standby_timeline)                                                      \
+    "SELECT " system_id ", CASE WHEN pg_is_in_recovery() THEN " standby_timeline                   \
+    " ELSE ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int8 END,"       \
+    " pg_is_in_recovery(),"                                                                        \
+    " extract(epoch FROM pg_postmaster_start_time()) || '-' ||"                                    \
+    " coalesce(extract(epoch FROM pg_stat_get_bgwriter_stat_reset_time())::text, ''),"             \
+    " CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()::text ELSE '' END,"              \
+    " pg_current_snapshot(), d.oid, d.datname, current_user"                                       \
     " FROM pg_catalog.pg_database d WHERE d.datname = current_database()"
 
 static const char full_question[] =
@@ -58,7 +61,8 @@ int cluster_read(struct connection *connection, struct cluster *out, struct erro
     }
     bool known = !PQgetisnull(row, 0, 0);
     struct cluster cluster = {
-        .system_id = known ? strtoull(PQgetvalue(row, 0, 0), NULL, 10) : substitute_id(connection, row),
+        .system_id =
+            known ? strtoull(PQgetvalue(row, 0, 0), NULL, 10) : substitute_id(connection, row),
         .system_id_known = known,
         .timeline = (uint32_t)strtoul(PQgetvalue(row, 0, 1), NULL, 10),
         .standby = PQgetvalue(row, 0, 2)[0] == 't',
@@ -87,7 +91,8 @@ void cluster_clear(struct cluster *cluster)
     *cluster = (struct cluster){0};
 }
 
-/* A standby's snapshot says nothing (its list of running transactions is empty), and its position everything. */
+/* A standby's snapshot says nothing (its list of running transactions is empty), and its position
+ * everything. */
 int cluster_mark(const struct cluster *cluster, const char *snapshot, char **out)
 {
     struct buffer mark = {0};

@@ -8,13 +8,15 @@
 #include "pgclient/connection.h"
 
 struct cluster {
-    uint64_t system_id; /* where the role may not ask for it: a hash of the server's address and the database */
+    uint64_t system_id; /* where the role may not ask for it: a hash of the server's address and the
+                           database */
     bool system_id_known;
     uint32_t timeline; /* 0: unknown (a standby, and the role may not ask) */
     uint32_t database;
     bool standby;
     char *run;      /* changes whenever the server is started, or recovers from a crash */
-    char *replayed; /* of a standby: the position replayed before this answer's snapshot or any later one; else "" */
+    char *replayed; /* of a standby: the position replayed before this answer's snapshot or any
+                       later one; else "" */
     char *snapshot; /* pg_current_snapshot() of this answer */
     char *role;
 };

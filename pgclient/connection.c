@@ -17,7 +17,8 @@ struct connection {
     bool broken; /* a statement may be running still, or its end is unknown */
 };
 
-/* ---- helper threads: libpq's blocking calls that nothing may wait for without looking at the stop flag ---- */
+/* ---- helper threads: libpq's blocking calls that nothing may wait for without looking at the stop
+ * flag ---- */
 
 /* Signals are the daemon's business, not theirs. */
 static int start_detached(void *(*run)(void *), void *argument)
@@ -65,7 +66,8 @@ static void cond_init_monotonic(pthread_cond_t *cond)
     pthread_condattr_destroy(&attributes);
 }
 
-/* A job that a helper thread runs and one other thread waits for, or gives up: who is last frees it. */
+/* A job that a helper thread runs and one other thread waits for, or gives up: who is last frees
+ * it. */
 struct job {
     void (*run)(struct job *job);
     void (*drop)(struct job *job); /* frees all of it */
@@ -102,7 +104,8 @@ static void *job_thread(void *argument)
     return NULL;
 }
 
-/* Waits until it is done; false: given up, because of the stop flag (nullable) or the time (negative: any). */
+/* Waits until it is done; false: given up, because of the stop flag (nullable) or the time
+ * (negative: any). */
 static bool job_wait(struct job *job, const atomic_bool *stop, int milliseconds)
 {
     int64_t deadline = now_ms() + milliseconds;
@@ -139,7 +142,8 @@ static void cancelling_drop(struct job *job)
     free(job);
 }
 
-/* Asks the server to end the running statement; true once it has been told, within `milliseconds`. */
+/* Asks the server to end the running statement; true once it has been told, within `milliseconds`.
+ */
 static bool cancel(struct connection *connection, int milliseconds)
 {
     struct cancelling *cancelling = malloc(sizeof *cancelling);
@@ -159,7 +163,8 @@ static bool cancel(struct connection *connection, int milliseconds)
 
 /* ---- errors ---- */
 
-/* The server's words in one line, and in UTF-8: while a COPY runs in the database's own encoding, they are in that too. */
+/* The server's words in one line, and in UTF-8: while a COPY runs in the database's own encoding,
+ * they are in that too. */
 static void tidy_words(const struct connection *connection, char *text)
 {
     const char *encoding = PQparameterStatus(connection->pg, "client_encoding");
@@ -225,8 +230,8 @@ static int fail_result(struct connection *connection, const PGresult *result, st
     int rc = errno_of(state);
     if (rc == -ENOTCONN)
         connection->broken = true;
-    error_set(error, rc, "%s%s%s%s%s (SQLSTATE %s)", primary, detail ? ". " : "", detail ? detail : "",
-              hint ? ". " : "", hint ? hint : "", state);
+    error_set(error, rc, "%s%s%s%s%s (SQLSTATE %s)", primary, detail ? ". " : "",
+              detail ? detail : "", hint ? ". " : "", hint ? hint : "", state);
     if (error != NULL)
         tidy_words(connection, error->text);
     return rc;
@@ -239,8 +244,9 @@ static bool stopped(const struct connection *connection)
     return connection->stop != NULL && atomic_load_explicit(connection->stop, memory_order_relaxed);
 }
 
-/* Waits until something came in, or a tick has passed, and takes in what came. Losing the connection is seen by whoever
- * asks libpq for the next result: it then gives the server's last words, if there were any. */
+/* Waits until something came in, or a tick has passed, and takes in what came. Losing the
+ * connection is seen by whoever asks libpq for the next result: it then gives the server's last
+ * words, if there were any. */
 static int take_in(struct connection *connection, short events, struct error *error)
 {
     if (stopped(connection))
@@ -284,7 +290,8 @@ static int finish(struct connection *connection, PGresult **out, struct error *e
             failed = fail_result(connection, result, error);
         else if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK &&
                  status != PGRES_EMPTY_QUERY && failed == 0)
-            failed = error_set(error, -EIO, "unexpected answer of the server: %s", PQresStatus(status));
+            failed =
+                error_set(error, -EIO, "unexpected answer of the server: %s", PQresStatus(status));
         PQclear(last);
         last = result;
         if (status == PGRES_COPY_OUT || status == PGRES_COPY_IN || status == PGRES_COPY_BOTH) {
@@ -363,7 +370,8 @@ static int feed(struct connection *connection, copy_sink *sink, void *context, i
         } else if (PQstatus(connection->pg) != CONNECTION_OK) {
             return fail_lost(connection, error);
         } else if (PQsslInUse(connection->pg) && dry++ < 2) {
-            (void)PQconsumeInput(connection->pg); /* a TLS record is larger than one read of libpq's */
+            (void)PQconsumeInput(
+                connection->pg); /* a TLS record is larger than one read of libpq's */
         } else {
             int rc = take_in(connection, POLLIN, error);
             if (rc != 0)
@@ -404,8 +412,9 @@ int connection_copy(struct connection *connection, const char *sql, copy_sink *s
         return rc;
     ExecStatusType status = PQresultStatus(result);
     if (status != PGRES_COPY_OUT) {
-        rc = status == PGRES_FATAL_ERROR ? fail_result(connection, result, error)
-                                         : error_set(error, -EIO, "the server answered COPY with %s", PQresStatus(status));
+        rc = status == PGRES_FATAL_ERROR
+                 ? fail_result(connection, result, error)
+                 : error_set(error, -EIO, "the server answered COPY with %s", PQresStatus(status));
         PQclear(result);
         (void)finish(connection, NULL, NULL);
         return rc;
@@ -428,8 +437,8 @@ struct connecting {
     PGconn *pg;
 };
 
-/* In a thread of its own: resolving names blocks, and only the blocking call tries the next of several hosts when
- * connect_timeout has passed. */
+/* In a thread of its own: resolving names blocks, and only the blocking call tries the next of
+ * several hosts when connect_timeout has passed. */
 static void connecting_run(struct job *job)
 {
     struct connecting *connecting = (struct connecting *)job;
@@ -466,14 +475,12 @@ static int connect_to(const struct server *server, const atomic_bool *stop, PGco
     return *out == NULL ? -ENOMEM : 0;
 }
 
-static void no_notices(void *context, const char *message)
-{
-    (void)context, (void)message;
-}
+static void no_notices(void *context, const char *message) { (void)context, (void)message; }
 
-/* What decides how values print, how long statements may take and in which order rows come, whatever the role, the database or
- * the server's configuration say: what pg_dump sets, and what keeps scans in physical order. lc_monetary stays as it is: no
- * value of it is right for every database; it is a part of the signature. */
+/* What decides how values print, how long statements may take and in which order rows come,
+ * whatever the role, the database or the server's configuration say: what pg_dump sets, and what
+ * keeps scans in physical order. lc_monetary stays as it is: no value of it is right for every
+ * database; it is a part of the signature. */
 static const struct {
     int since;
     const char *sql;
@@ -586,10 +593,7 @@ bool connection_in_transaction(const struct connection *connection)
     return status == PQTRANS_INTRANS || status == PQTRANS_INERROR;
 }
 
-int connection_backend(const struct connection *connection)
-{
-    return PQbackendPID(connection->pg);
-}
+int connection_backend(const struct connection *connection) { return PQbackendPID(connection->pg); }
 
 int connection_version(const struct connection *connection)
 {

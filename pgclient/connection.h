@@ -1,11 +1,13 @@
-/* One connection to the server, for pgclient/ alone: statements, COPY streams, and the ending of both from outside.
+/* One connection to the server, for pgclient/ alone: statements, COPY streams, and the ending of
+ * both from outside.
  *
- * Every wait looks at a stop flag ten times a second, that of connecting (name resolution included) too.
+ * Every wait looks at a stop flag ten times a second, that of connecting (name resolution included)
+ * too.
  *
  * Lifetime: connection_open, connection_close. The stop flag is borrowed.
  * Threads: one at a time; the stop flag is set by any.
- * Errors: -ENOTCONN, -EINTR, -EACCES, -ENOENT, -EAGAIN, -EIO as session.h says; after -ENOTCONN and -EINTR the connection is good
- *   for nothing but connection_close.
+ * Errors: -ENOTCONN, -EINTR, -EACCES, -ENOENT, -EAGAIN, -EIO as session.h says; after -ENOTCONN and
+ * -EINTR the connection is good for nothing but connection_close.
  */
 #ifndef PGCLIENT_CONNECTION_H
 #define PGCLIENT_CONNECTION_H
@@ -30,15 +32,16 @@ bool connection_in_transaction(const struct connection *connection);
 /* A round trip; whether it succeeded in time. */
 bool connection_ping(struct connection *connection, int milliseconds);
 
-int connection_backend(const struct connection *connection); /* process id */
-int connection_version(const struct connection *connection); /* as 150004 */
+int connection_backend(const struct connection *connection);          /* process id */
+int connection_version(const struct connection *connection);          /* as 150004 */
 const char *connection_encoding(const struct connection *connection); /* the database's */
 bool connection_is_utf8(const struct connection *connection);
-const char *connection_address(const struct connection *connection); /* of the server: host or socket directory */
+const char *connection_address(
+    const struct connection *connection); /* of the server: host or socket directory */
 const char *connection_port(const struct connection *connection);
 
-/* Runs statements without parameters; several may be in `sql`. `out` (nullable) gets the last result: text, in UTF-8
- * except in SQL_ASCII databases, whose bytes come as they are. */
+/* Runs statements without parameters; several may be in `sql`. `out` (nullable) gets the last
+ * result: text, in UTF-8 except in SQL_ASCII databases, whose bytes come as they are. */
 MUST_CHECK int connection_run(struct connection *connection, const char *sql, PGresult **out,
                               struct error *error);
 
@@ -49,7 +52,8 @@ MUST_CHECK int connection_ask(struct connection *connection, const char *sql, in
 /* Gets each message of a COPY stream. A negative return ends the COPY. */
 typedef int copy_sink(void *context, const uint8_t *bytes, size_t size);
 
-/* Runs one COPY … TO STDOUT. Returns the sink's error where it gave one, the statement cancelled. */
+/* Runs one COPY … TO STDOUT. Returns the sink's error where it gave one, the statement cancelled.
+ */
 MUST_CHECK int connection_copy(struct connection *connection, const char *sql, copy_sink *sink,
                                void *context, struct error *error);
 

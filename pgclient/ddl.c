@@ -49,10 +49,7 @@ static void list_clear(struct list *list)
     *list = (struct list){0};
 }
 
-static int out_of_memory(struct error *error)
-{
-    return error_set(error, -ENOMEM, "out of memory");
-}
+static int out_of_memory(struct error *error) { return error_set(error, -ENOMEM, "out of memory"); }
 
 /* ---- which pg_dump ---- */
 
@@ -68,7 +65,8 @@ static void look_in(const char *parent, const char *prefix, int *best, char *pat
             continue;
         int major = atoi(entry->d_name + n);
         char candidate[PATH_SIZE];
-        int size = snprintf(candidate, sizeof candidate, "%s/%s/bin/pg_dump", parent, entry->d_name);
+        int size =
+            snprintf(candidate, sizeof candidate, "%s/%s/bin/pg_dump", parent, entry->d_name);
         if (major >= *best && size < PATH_SIZE && access(candidate, X_OK) == 0) {
             *best = major;
             memcpy(path, candidate, (size_t)size + 1);
@@ -77,8 +75,8 @@ static void look_in(const char *parent, const char *prefix, int *best, char *pat
     closedir(folder);
 }
 
-/* Distributions keep each version in a folder of its own; elsewhere there is the one in PATH, which says itself if it
- * is too old. */
+/* Distributions keep each version in a folder of its own; elsewhere there is the one in PATH, which
+ * says itself if it is too old. */
 static void find_program(int server_major, char *path)
 {
     int best = server_major;
@@ -134,9 +132,11 @@ static int put_keyword(struct buffer *conninfo, const char *keyword, const char 
     return rc == 0 ? buffer_append_byte(conninfo, '\'') : rc;
 }
 
-/* Each connection parameter goes where libpq looks for it: its environment variable; the few that have none, and are no secret,
- * into `conninfo`, an argument. (A secret without a variable, such as sslpassword, cannot be handed on.) */
-static int tell_server(const struct server *server, struct list *environment, struct buffer *conninfo)
+/* Each connection parameter goes where libpq looks for it: its environment variable; the few that
+ * have none, and are no secret, into `conninfo`, an argument. (A secret without a variable, such as
+ * sslpassword, cannot be handed on.) */
+static int tell_server(const struct server *server, struct list *environment,
+                       struct buffer *conninfo)
 {
     const char *const *keywords = server_keywords(server), *const *values = server_values(server);
     PQconninfoOption *options = PQconndefaults();
@@ -175,7 +175,8 @@ struct request {
     char program[PATH_SIZE];
     struct buffer table;    /* --table="s"."t": inside double quotes its patterns are literal */
     struct list extensions; /* --extension="e" */
-    struct buffer settings; /* for PGOPTIONS: what the database or the role sets otherwise, and pg_dump leaves as it is */
+    struct buffer settings; /* for PGOPTIONS: what the database or the role sets otherwise, and
+                               pg_dump leaves as it is */
     bool ascii;
 };
 
@@ -197,7 +198,8 @@ static int pin_settings(const struct request *request, struct list *environment)
     return rc;
 }
 
-static int make_arguments(const struct request *request, const char *conninfo, struct list *arguments)
+static int make_arguments(const struct request *request, const char *conninfo,
+                          struct list *arguments)
 {
     int rc = list_add(arguments, strdup("pg_dump"));
     if (rc == 0)
@@ -207,7 +209,8 @@ static int make_arguments(const struct request *request, const char *conninfo, s
     if (rc == 0)
         rc = list_add(arguments, strdup("--no-password"));
     if (rc == 0)
-        rc = list_add(arguments, strdup(request->ascii ? "--encoding=SQL_ASCII" : "--encoding=UTF8"));
+        rc = list_add(arguments,
+                      strdup(request->ascii ? "--encoding=SQL_ASCII" : "--encoding=UTF8"));
     if (rc == 0)
         rc = list_add(arguments, strdup((const char *)request->table.data));
     for (size_t i = 0; i < request->extensions.count && rc == 0; i++)
@@ -227,19 +230,25 @@ static int make_arguments(const struct request *request, const char *conninfo, s
 
 /* ---- what the server has to be asked before ---- */
 
-/* The relation's present name, settings to be pinned, and the extensions that its columns' types (also as elements of arrays, bases of domains, parts of
- * ranges and composites) come from. One row at least, unless it has been dropped. */
+/* The relation's present name, settings to be pinned, and the extensions that its columns' types
+ * (also as elements of arrays, bases of domains, parts of ranges and composites) come from. One row
+ * at least, unless it has been dropped. */
 static const char question[] =
     "WITH RECURSIVE part(oid) AS ("
-    " SELECT atttypid FROM pg_catalog.pg_attribute WHERE attrelid = $1::pg_catalog.oid AND attnum > 0 AND NOT attisdropped"
+    " SELECT atttypid FROM pg_catalog.pg_attribute WHERE attrelid = $1::pg_catalog.oid AND attnum "
+    "> 0 AND NOT attisdropped"
     " UNION SELECT e.oid FROM part p JOIN pg_catalog.pg_type t ON t.oid = p.oid,"
-    " LATERAL (SELECT t.typelem WHERE t.typelem <> 0 UNION ALL SELECT t.typbasetype WHERE t.typbasetype <> 0"
+    " LATERAL (SELECT t.typelem WHERE t.typelem <> 0 UNION ALL SELECT t.typbasetype WHERE "
+    "t.typbasetype <> 0"
     "  UNION ALL SELECT r.rngsubtype FROM pg_catalog.pg_range r WHERE r.rngtypid = t.oid"
     "  UNION ALL SELECT a.atttypid FROM pg_catalog.pg_attribute a"
-    "   WHERE a.attrelid = t.typrelid AND t.typrelid <> 0 AND a.attnum > 0 AND NOT a.attisdropped) AS e(oid))"
+    "   WHERE a.attrelid = t.typrelid AND t.typrelid <> 0 AND a.attnum > 0 AND NOT a.attisdropped) "
+    "AS e(oid))"
     " SELECT DISTINCT n.nspname, c.relname, x.extname COLLATE \"C\","
-    " (SELECT string_agg(format(' -c %s=%s', s.name, CASE s.reset_val WHEN 'on' THEN 'off' ELSE 'on' END), '') FROM pg_catalog.pg_settings s"
-    "  WHERE s.name = 'quote_all_identifiers' AND s.reset_val = 'on' OR s.name = 'standard_conforming_strings' AND s.reset_val = 'off')"
+    " (SELECT string_agg(format(' -c %s=%s', s.name, CASE s.reset_val WHEN 'on' THEN 'off' ELSE "
+    "'on' END), '') FROM pg_catalog.pg_settings s"
+    "  WHERE s.name = 'quote_all_identifiers' AND s.reset_val = 'on' OR s.name = "
+    "'standard_conforming_strings' AND s.reset_val = 'off')"
     " FROM pg_catalog.pg_class c"
     " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
     " LEFT JOIN (part p JOIN pg_catalog.pg_depend d ON d.objid = p.oid AND d.deptype = 'e'"
@@ -252,11 +261,13 @@ static int take_answer(const PGresult *rows, int server_version, struct request 
 {
     int rc = buffer_append_text(&request->table, "--table=");
     if (rc == 0)
-        rc = identifier_put_relation(&request->table, PQgetvalue(rows, 0, 0), PQgetvalue(rows, 0, 1));
+        rc = identifier_put_relation(&request->table, PQgetvalue(rows, 0, 0),
+                                     PQgetvalue(rows, 0, 1));
     if (rc == 0)
         rc = buffer_append_byte(&request->table, '\0');
     if (rc == 0)
-        rc = buffer_append(&request->settings, PQgetvalue(rows, 0, 3), strlen(PQgetvalue(rows, 0, 3)) + 1);
+        rc = buffer_append(&request->settings, PQgetvalue(rows, 0, 3),
+                           strlen(PQgetvalue(rows, 0, 3)) + 1);
     find_program(server_version / 10000, request->program);
     for (int i = 0; i < PQntuples(rows) && rc == 0; i++) {
         if (PQgetisnull(rows, i, 2))
@@ -275,8 +286,8 @@ static int take_answer(const PGresult *rows, int server_version, struct request 
     return rc;
 }
 
-static int ask(const struct server *server, const struct relation *relation, const atomic_bool *stop,
-               struct request *request, struct error *error)
+static int ask(const struct server *server, const struct relation *relation,
+               const atomic_bool *stop, struct request *request, struct error *error)
 {
     struct connection *connection = NULL;
     PGresult *rows = NULL;
@@ -373,7 +384,8 @@ static int listen_to(struct child *child, const atomic_bool *stop, struct buffer
 {
     int rc = 0;
     while (rc == 0 && (child->out >= 0 || child->err >= 0)) {
-        struct pollfd fds[] = {{.fd = child->out, .events = POLLIN}, {.fd = child->err, .events = POLLIN}};
+        struct pollfd fds[] = {{.fd = child->out, .events = POLLIN},
+                               {.fd = child->err, .events = POLLIN}};
         (void)poll(fds, 2, TICK_MS);
         if (stop != NULL && atomic_load(stop))
             rc = -EINTR;
@@ -460,14 +472,16 @@ static const char *next_line(const char *line, const char *end)
     return newline == NULL ? end : newline + 1;
 }
 
-/* Of the head: everything before the first statement. Of the tail: the one line that belongs to \restrict, the last of its kind. What
- * stands between, a function's body for instance, may hold the same words. */
+/* Of the head: everything before the first statement. Of the tail: the one line that belongs to
+ * \restrict, the last of its kind. What stands between, a function's body for instance, may hold
+ * the same words. */
 static int strip(const struct buffer *dump, struct buffer *out)
 {
     const char *at = (const char *)dump->data, *end = at + dump->size;
     bool restricted = false;
     int rc = 0;
-    while (at < end && rc == 0 && (*at == '\n' || begins(at, end, "--") || begins(at, end, "\\restrict "))) {
+    while (at < end && rc == 0 &&
+           (*at == '\n' || begins(at, end, "--") || begins(at, end, "\\restrict "))) {
         const char *next = next_line(at, end);
         bool key = begins(at, end, "\\restrict ");
         restricted = restricted || key;

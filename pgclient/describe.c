@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* What the signature stands for changes with what this program asks the server for: then count this up. */
+/* What the signature stands for changes with what this program asks the server for: then count this
+ * up. */
 #define OUTPUT_VERSION "pgvecfs output 1"
 
 enum { TID_RANGE_SCANS = 140000, MULTIRANGES = 140000 };
@@ -21,10 +22,7 @@ static bool yes(const PGresult *rows, int row, int column)
     return PQgetvalue(rows, row, column)[0] == 't';
 }
 
-static int out_of_memory(struct error *error)
-{
-    return error_set(error, -ENOMEM, "out of memory");
-}
+static int out_of_memory(struct error *error) { return error_set(error, -ENOMEM, "out of memory"); }
 
 /* The buffer as a string, now the caller's; NULL (and rc) after a failure. */
 static char *string_of(struct buffer *buffer, int *rc)
@@ -39,12 +37,15 @@ static char *string_of(struct buffer *buffer, int *rc)
 
 /* ---- sources ---- */
 
-/* Leaves come in the order in which the server itself reads them, which only its plan says; $1 is EXPLAIN's JSON. */
+/* Leaves come in the order in which the server itself reads them, which only its plan says; $1 is
+ * EXPLAIN's JSON. */
 static const char leaves_in_order[] =
-    "SELECT c.oid FROM jsonb_path_query($1::pg_catalog.jsonb, 'strict $.** ? (exists(@.\"Relation Name\"))')"
+    "SELECT c.oid FROM jsonb_path_query($1::pg_catalog.jsonb, 'strict $.** ? (exists(@.\"Relation "
+    "Name\"))')"
     " WITH ORDINALITY AS node(plan, place)"
     " LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = plan->>'Schema'"
-    " LEFT JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = plan->>'Relation Name'"
+    " LEFT JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = plan->>'Relation "
+    "Name'"
     " ORDER BY place";
 
 static int explain_leaves(struct connection *connection, const struct relation *relation,
@@ -92,17 +93,21 @@ static int list_members(struct connection *connection, const struct relation *re
     return rc == 0 ? 0 : out_of_memory(error);
 }
 
-/* A leaf is read directly only where that shows the same rows as its parent does: the role may, and no policy interferes.
- * Columns: oid, schema, name, filenode seen, filenode now, by ctid, pages, bytes, unlogged, the tree's number of leaves. */
+/* A leaf is read directly only where that shows the same rows as its parent does: the role may, and
+ * no policy interferes. Columns: oid, schema, name, filenode seen, filenode now, by ctid, pages,
+ * bytes, unlogged, the tree's number of leaves. */
 static const char sources_question[] =
     "SELECT s.oid, n.nspname, c.relname, c.relfilenode, coalesce(pg_relation_filenode(s.oid), 0),"
-    " c.relkind IN ('r', 'm') AND coalesce(a.amhandler = 'pg_catalog.heap_tableam_handler'::pg_catalog.regproc, false)"
+    " c.relkind IN ('r', 'm') AND coalesce(a.amhandler = "
+    "'pg_catalog.heap_tableam_handler'::pg_catalog.regproc, false)"
     "  AND has_table_privilege(s.oid, 'SELECT') AND has_schema_privilege(n.oid, 'USAGE')"
     "  AND (s.oid = $2::pg_catalog.oid OR NOT row_security_active(s.oid)),"
-    " CASE WHEN c.relkind IN ('r', 'm') THEN pg_relation_size(s.oid) / current_setting('block_size')::int8 ELSE 0 END,"
+    " CASE WHEN c.relkind IN ('r', 'm') THEN pg_relation_size(s.oid) / "
+    "current_setting('block_size')::int8 ELSE 0 END,"
     " CASE WHEN c.relkind IN ('r', 'm') THEN pg_table_size(s.oid) ELSE 0 END,"
     " c.relpersistence = 'u',"
-    " CASE $3 WHEN 'p' THEN (SELECT count(*) FROM pg_partition_tree($2::pg_catalog.oid) WHERE isleaf AND relid <> $2::pg_catalog.oid)"
+    " CASE $3 WHEN 'p' THEN (SELECT count(*) FROM pg_partition_tree($2::pg_catalog.oid) WHERE "
+    "isleaf AND relid <> $2::pg_catalog.oid)"
     "  ELSE 1 END"
     " FROM unnest($1::pg_catalog.oid[]) WITH ORDINALITY AS s(oid, place)"
     " LEFT JOIN pg_catalog.pg_class c ON c.oid = s.oid"
@@ -130,7 +135,8 @@ static int take_heaps(const PGresult *rows, struct sources *out)
             .by_ctid = true,
             .pages = number(rows, i, S_PAGES),
             .bytes = strtoull(PQgetvalue(rows, i, S_BYTES), NULL, 10),
-            .from = from_clause("ONLY ", PQgetvalue(rows, i, S_SCHEMA), PQgetvalue(rows, i, S_NAME)),
+            .from =
+                from_clause("ONLY ", PQgetvalue(rows, i, S_SCHEMA), PQgetvalue(rows, i, S_NAME)),
         };
         out->count++;
         if (out->list[i].from == NULL)
@@ -162,14 +168,16 @@ static int take_sources(struct connection *connection, const struct relation *re
     int count = PQntuples(rows);
     bool heaps = connection_version(connection) >= TID_RANGE_SCANS;
     for (int i = 0; i < count; i++) {
-        uint32_t seen = number(rows, i, S_SEEN); /* 0 also for the few catalogs whose file is mapped elsewhere */
+        uint32_t seen = number(
+            rows, i, S_SEEN); /* 0 also for the few catalogs whose file is mapped elsewhere */
         if (PQgetisnull(rows, i, S_NAME) || (seen != 0 && seen != number(rows, i, S_NOW)))
             return -ESTALE;
         heaps = heaps && yes(rows, i, S_CTID);
         out->unlogged = out->unlogged || yes(rows, i, S_UNLOGGED);
     }
     if (count > 0 && number(rows, 0, S_LEAVES) != (uint32_t)count)
-        heaps = false; /* the plan does not tell leaf by leaf: a foreign server's join, or a cleverness to come */
+        heaps = false; /* the plan does not tell leaf by leaf: a foreign server's join, or a
+                          cleverness to come */
     out->list = calloc((size_t)count + 1, sizeof *out->list);
     if (out->list == NULL)
         return -ENOMEM;
@@ -208,51 +216,73 @@ void sources_clear(struct sources *sources)
 
 /* ---- columns ---- */
 
-/* part: for each column's type (root) the types it consists of, through arrays, domains, composites, ranges. $1: relations. */
-#define PARTS_OF_TYPES(multiranges)                                                                    \
-    "WITH RECURSIVE part(root, oid) AS ("                                                              \
-    " SELECT DISTINCT atttypid, atttypid FROM pg_catalog.pg_attribute"                                 \
-    "  WHERE attrelid = ANY ($1::pg_catalog.oid[]) AND attnum > 0 AND NOT attisdropped"                \
-    " UNION SELECT p.root, e.oid FROM part p JOIN pg_catalog.pg_type t ON t.oid = p.oid,"              \
-    " LATERAL (SELECT t.typelem WHERE t.typelem <> 0"                                                  \
-    "  UNION ALL SELECT t.typbasetype WHERE t.typbasetype <> 0"                                        \
-    "  UNION ALL SELECT a.atttypid FROM pg_catalog.pg_attribute a"                                     \
-    "   WHERE a.attrelid = t.typrelid AND t.typrelid <> 0 AND a.attnum > 0 AND NOT a.attisdropped"     \
-    "  UNION ALL SELECT r.rngsubtype FROM pg_catalog.pg_range r WHERE r.rngtypid = t.oid"              \
-    multiranges ") AS e(oid))"
-#define WITH_MULTIRANGES                                                                               \
+/* part: for each column's type (root) the types it consists of, through arrays, domains,
+ * composites, ranges. $1: relations. */
+#define PARTS_OF_TYPES(multiranges)                                                                \
+    "WITH RECURSIVE part(root, oid) AS ("                                                          \
+    " SELECT DISTINCT atttypid, atttypid FROM pg_catalog.pg_attribute"                             \
+    "  WHERE attrelid = ANY ($1::pg_catalog.oid[]) AND attnum > 0 AND NOT attisdropped"            \
+    " UNION SELECT p.root, e.oid FROM part p JOIN pg_catalog.pg_type t ON t.oid = p.oid,"          \
+    " LATERAL (SELECT t.typelem WHERE t.typelem <> 0"                                              \
+    "  UNION ALL SELECT t.typbasetype WHERE t.typbasetype <> 0"                                    \
+    "  UNION ALL SELECT a.atttypid FROM pg_catalog.pg_attribute a"                                 \
+    "   WHERE a.attrelid = t.typrelid AND t.typrelid <> 0 AND a.attnum > 0 AND NOT a.attisdropped" \
+    "  UNION ALL SELECT r.rngsubtype FROM pg_catalog.pg_range r WHERE r.rngtypid = "               \
+    "t.oid" multiranges ") AS e(oid))"
+#define WITH_MULTIRANGES                                                                           \
     "  UNION ALL SELECT r.rngtypid FROM pg_catalog.pg_range r WHERE r.rngmultitypid = t.oid"
 
-/* Types whose text is not a function of their value and of what the signature holds: those that print the names of other
- * objects, and output functions or casts to json of users that do not promise it. PostgreSQL's own stable output functions depend on
- * settings that are pinned, and on types that are parts. */
-#define COLUMNS_QUESTION(multiranges)                                                                  \
-    PARTS_OF_TYPES(multiranges)                                                                        \
-    ", base(root, oid, type) AS ("                                                                     \
-    " SELECT root, oid, oid FROM part WHERE root = oid"                                                \
-    " UNION ALL SELECT b.root, t.typbasetype, t.typbasetype FROM base b"                               \
-    "  JOIN pg_catalog.pg_type t ON t.oid = b.oid WHERE t.typtype = 'd'"                               \
-    "), root AS ("                                                                                     \
-    " SELECT p.root, bool_and(t.typsend <> 0 AND t.typtype <> 'p') AS with_binary, bool_or("           \
-    "  t.typnamespace = 'pg_catalog'::pg_catalog.regnamespace AND (starts_with(t.typname, 'reg') OR t.typname = 'aclitem')" \
-    "  OR t.typtype = 'p'"                                                                             \
-    "  OR f.pronamespace <> 'pg_catalog'::pg_catalog.regnamespace AND f.provolatile <> 'i'"            \
-    "   AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_extension x ON x.oid = d.refobjid" \
-    "    WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.objid = f.oid AND d.deptype = 'e'" \
-    "    AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND x.extname = 'vector')"  \
-    "  OR EXISTS (SELECT FROM pg_catalog.pg_cast c JOIN pg_catalog.pg_proc j ON j.oid = c.castfunc"    \
-    "   WHERE c.castsource = t.oid AND c.casttarget = 'pg_catalog.json'::pg_catalog.regtype AND j.provolatile <> 'i')" \
-    " ) AS depends FROM part p JOIN pg_catalog.pg_type t ON t.oid = p.oid"                             \
-    " JOIN pg_catalog.pg_proc f ON f.oid = t.typoutput GROUP BY p.root)"                               \
-    " SELECT a.attname, format_type(a.atttypid, a.atttypmod), t.typname, x.extname,"                   \
-    "  t.typnamespace = 'pg_catalog'::pg_catalog.regnamespace, a.attgenerated, r.with_binary, r.depends, a.atttypid" \
-    " FROM pg_catalog.pg_attribute a JOIN root r ON r.root = a.atttypid"                               \
-    " JOIN base b ON b.root = a.atttypid JOIN pg_catalog.pg_type t ON t.oid = b.type AND t.typtype <> 'd'" \
-    " LEFT JOIN (pg_catalog.pg_depend d JOIN pg_catalog.pg_extension x ON x.oid = d.refobjid)"         \
-    "  ON d.classid = 'pg_catalog.pg_type'::pg_catalog.regclass AND d.objid = t.oid AND d.deptype = 'e'" \
-    "  AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass"                              \
-    " WHERE a.attrelid = ANY ($1::pg_catalog.oid[]) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum"
-enum { C_NAME, C_TYPE, C_BASE, C_EXTENSION, C_BUILT_IN, C_GENERATED, C_BINARY, C_DEPENDS, C_TYPE_OID };
+/* Types whose text is not a function of their value and of what the signature holds: those that
+ * print the names of other objects, and output functions or casts to json of users that do not
+ * promise it. PostgreSQL's own stable output functions depend on settings that are pinned, and on
+ * types that are parts. */
+#define COLUMNS_QUESTION(multiranges)                                                              \
+    PARTS_OF_TYPES(multiranges)                                                                    \
+    ", base(root, oid, type) AS ("                                                                 \
+    " SELECT root, oid, oid FROM part WHERE root = oid"                                            \
+    " UNION ALL SELECT b.root, t.typbasetype, t.typbasetype FROM base b"                           \
+    "  JOIN pg_catalog.pg_type t ON t.oid = b.oid WHERE t.typtype = 'd'"                           \
+    "), root AS ("                                                                                 \
+    " SELECT p.root, bool_and(t.typsend <> 0 AND t.typtype <> 'p') AS with_binary, bool_or("       \
+    "  t.typnamespace = 'pg_catalog'::pg_catalog.regnamespace AND (starts_with(t.typname, 'reg') " \
+    "OR t.typname = 'aclitem')"                                                                    \
+    "  OR t.typtype = 'p'"                                                                         \
+    "  OR f.pronamespace <> 'pg_catalog'::pg_catalog.regnamespace AND f.provolatile <> 'i'"        \
+    "   AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_extension x ON "     \
+    "x.oid = d.refobjid"                                                                           \
+    "    WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.objid = f.oid AND "     \
+    "d.deptype = 'e'"                                                                              \
+    "    AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND x.extname = "       \
+    "'vector')"                                                                                    \
+    "  OR EXISTS (SELECT FROM pg_catalog.pg_cast c JOIN pg_catalog.pg_proc j ON j.oid = "          \
+    "c.castfunc"                                                                                   \
+    "   WHERE c.castsource = t.oid AND c.casttarget = 'pg_catalog.json'::pg_catalog.regtype AND "  \
+    "j.provolatile <> 'i')"                                                                        \
+    " ) AS depends FROM part p JOIN pg_catalog.pg_type t ON t.oid = p.oid"                         \
+    " JOIN pg_catalog.pg_proc f ON f.oid = t.typoutput GROUP BY p.root)"                           \
+    " SELECT a.attname, format_type(a.atttypid, a.atttypmod), t.typname, x.extname,"               \
+    "  t.typnamespace = 'pg_catalog'::pg_catalog.regnamespace, a.attgenerated, r.with_binary, "    \
+    "r.depends, a.atttypid"                                                                        \
+    " FROM pg_catalog.pg_attribute a JOIN root r ON r.root = a.atttypid"                           \
+    " JOIN base b ON b.root = a.atttypid JOIN pg_catalog.pg_type t ON t.oid = b.type AND "         \
+    "t.typtype <> 'd'"                                                                             \
+    " LEFT JOIN (pg_catalog.pg_depend d JOIN pg_catalog.pg_extension x ON x.oid = d.refobjid)"     \
+    "  ON d.classid = 'pg_catalog.pg_type'::pg_catalog.regclass AND d.objid = t.oid AND "          \
+    "d.deptype = 'e'"                                                                              \
+    "  AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass"                          \
+    " WHERE a.attrelid = ANY ($1::pg_catalog.oid[]) AND a.attnum > 0 AND NOT a.attisdropped "      \
+    "ORDER BY a.attnum"
+enum {
+    C_NAME,
+    C_TYPE,
+    C_BASE,
+    C_EXTENSION,
+    C_BUILT_IN,
+    C_GENERATED,
+    C_BINARY,
+    C_DEPENDS,
+    C_TYPE_OID
+};
 
 static const struct type *rendered_here(struct connection *connection, const PGresult *rows, int i)
 {
@@ -303,8 +333,9 @@ int describe_columns(struct connection *connection, const struct relation *relat
     char oids[16];
     snprintf(oids, sizeof oids, "{%u}", relation->oid);
     const char *parameter = oids;
-    const char *sql = connection_version(connection) >= MULTIRANGES ? COLUMNS_QUESTION(WITH_MULTIRANGES)
-                                                                    : COLUMNS_QUESTION("");
+    const char *sql = connection_version(connection) >= MULTIRANGES
+                          ? COLUMNS_QUESTION(WITH_MULTIRANGES)
+                          : COLUMNS_QUESTION("");
     *out = (struct columns){0};
     PGresult *rows = NULL;
     int rc = connection_ask(connection, sql, 1, &parameter, &rows, error);
@@ -332,33 +363,43 @@ void columns_clear(struct columns *columns)
 
 /* ---- signature ---- */
 
-/* $1: the relation and its sources, $2: the sources' (oid, filenode) in order, $3: the run of the server for unlogged tables,
- * $4: the relation. Each line is an unambiguous text of catalog rows in a fixed order. */
-#define SIGNATURE_QUESTION(multiranges, multirange_column)                                             \
-    PARTS_OF_TYPES(multiranges)                                                                        \
-    ", type AS (SELECT t.*, t.xmin AS version, x.extname, x.extversion FROM pg_catalog.pg_type t"      \
-    "  LEFT JOIN (pg_catalog.pg_depend d JOIN pg_catalog.pg_extension x ON x.oid = d.refobjid)"        \
-    "   ON d.classid = 'pg_catalog.pg_type'::pg_catalog.regclass AND d.objid = t.oid AND d.deptype = 'e'" \
-    "   AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass"                             \
-    "  WHERE t.oid IN (SELECT oid FROM part))"                                                         \
-    " SELECT encode(sha256(convert_to(concat_ws(E'\\n', '" OUTPUT_VERSION "',"                         \
-    " current_setting('server_version_num'), current_setting('server_encoding'), current_setting('lc_monetary'), $2::pg_catalog.text, $3::pg_catalog.text," \
-    " (SELECT string_agg(ROW(attrelid, attnum, attname, atttypid, atttypmod, attisdropped, attgenerated,"\
-    "   attcollation, attmissingval::text)::text, ';' ORDER BY attrelid, attnum)"                      \
-    "  FROM pg_catalog.pg_attribute WHERE attrelid = ANY ($1::pg_catalog.oid[]) AND attnum > 0),"      \
-    " (SELECT string_agg(ROW(t.oid, t.typname, t.typnamespace, t.version, t.typoutput, f.xmin, t.extname, t.extversion)::text," \
-    "   ';' ORDER BY t.oid) FROM type t JOIN pg_catalog.pg_proc f ON f.oid = t.typoutput),"            \
-    " (SELECT string_agg(ROW(e.enumtypid, e.oid, e.enumlabel, e.enumsortorder)::text, ';' ORDER BY e.enumtypid, e.oid)" \
-    "  FROM pg_catalog.pg_enum e WHERE e.enumtypid IN (SELECT oid FROM part)),"                        \
-    " (SELECT string_agg(ROW(r.rngtypid, r.rngsubtype, r.rngcollation, r.rngcanonical" multirange_column ")::text, ';' ORDER BY r.rngtypid)" \
-    "  FROM pg_catalog.pg_range r WHERE r.rngtypid IN (SELECT oid FROM part)),"                        \
-    " (SELECT string_agg(ROW(t.oid, a.attnum, a.attname, a.atttypid, a.atttypmod, a.attisdropped)::text, ';' ORDER BY t.oid, a.attnum)" \
-    "  FROM type t JOIN pg_catalog.pg_attribute a ON a.attrelid = t.typrelid AND a.attnum > 0 WHERE t.typrelid <> 0)," \
-    " (SELECT string_agg(ROW(c.castsource, c.castfunc, j.xmin)::text, ';' ORDER BY c.castsource)"      \
-    "  FROM pg_catalog.pg_cast c JOIN pg_catalog.pg_proc j ON j.oid = c.castfunc"                      \
-    "  WHERE c.casttarget = 'pg_catalog.json'::pg_catalog.regtype AND c.castsource IN (SELECT oid FROM part))," \
-    " (SELECT c.relkind::text || CASE c.relkind WHEN 'v' THEN pg_get_viewdef(c.oid) ELSE '' END"             \
-    "  FROM pg_catalog.pg_class c WHERE c.oid = $4::pg_catalog.oid)"                                   \
+/* $1: the relation and its sources, $2: the sources' (oid, filenode) in order, $3: the run of the
+ * server for unlogged tables, $4: the relation. Each line is an unambiguous text of catalog rows in
+ * a fixed order. */
+#define SIGNATURE_QUESTION(multiranges, multirange_column)                                         \
+    PARTS_OF_TYPES(multiranges)                                                                    \
+    ", type AS (SELECT t.*, t.xmin AS version, x.extname, x.extversion FROM pg_catalog.pg_type t"  \
+    "  LEFT JOIN (pg_catalog.pg_depend d JOIN pg_catalog.pg_extension x ON x.oid = d.refobjid)"    \
+    "   ON d.classid = 'pg_catalog.pg_type'::pg_catalog.regclass AND d.objid = t.oid AND "         \
+    "d.deptype = 'e'"                                                                              \
+    "   AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass"                         \
+    "  WHERE t.oid IN (SELECT oid FROM part))"                                                     \
+    " SELECT encode(sha256(convert_to(concat_ws(E'\\n', '" OUTPUT_VERSION "',"                     \
+    " current_setting('server_version_num'), current_setting('server_encoding'), "                 \
+    "current_setting('lc_monetary'), $2::pg_catalog.text, $3::pg_catalog.text,"                    \
+    " (SELECT string_agg(ROW(attrelid, attnum, attname, atttypid, atttypmod, attisdropped, "       \
+    "attgenerated,"                                                                                \
+    "   attcollation, attmissingval::text)::text, ';' ORDER BY attrelid, attnum)"                  \
+    "  FROM pg_catalog.pg_attribute WHERE attrelid = ANY ($1::pg_catalog.oid[]) AND attnum > 0),"  \
+    " (SELECT string_agg(ROW(t.oid, t.typname, t.typnamespace, t.version, t.typoutput, f.xmin, "   \
+    "t.extname, t.extversion)::text,"                                                              \
+    "   ';' ORDER BY t.oid) FROM type t JOIN pg_catalog.pg_proc f ON f.oid = t.typoutput),"        \
+    " (SELECT string_agg(ROW(e.enumtypid, e.oid, e.enumlabel, e.enumsortorder)::text, ';' ORDER "  \
+    "BY e.enumtypid, e.oid)"                                                                       \
+    "  FROM pg_catalog.pg_enum e WHERE e.enumtypid IN (SELECT oid FROM part)),"                    \
+    " (SELECT string_agg(ROW(r.rngtypid, r.rngsubtype, r.rngcollation, "                           \
+    "r.rngcanonical" multirange_column ")::text, ';' ORDER BY r.rngtypid)"                         \
+    "  FROM pg_catalog.pg_range r WHERE r.rngtypid IN (SELECT oid FROM part)),"                    \
+    " (SELECT string_agg(ROW(t.oid, a.attnum, a.attname, a.atttypid, a.atttypmod, "                \
+    "a.attisdropped)::text, ';' ORDER BY t.oid, a.attnum)"                                         \
+    "  FROM type t JOIN pg_catalog.pg_attribute a ON a.attrelid = t.typrelid AND a.attnum > 0 "    \
+    "WHERE t.typrelid <> 0),"                                                                      \
+    " (SELECT string_agg(ROW(c.castsource, c.castfunc, j.xmin)::text, ';' ORDER BY c.castsource)"  \
+    "  FROM pg_catalog.pg_cast c JOIN pg_catalog.pg_proc j ON j.oid = c.castfunc"                  \
+    "  WHERE c.casttarget = 'pg_catalog.json'::pg_catalog.regtype AND c.castsource IN (SELECT "    \
+    "oid FROM part)),"                                                                             \
+    " (SELECT c.relkind::text || CASE c.relkind WHEN 'v' THEN pg_get_viewdef(c.oid) ELSE '' END"   \
+    "  FROM pg_catalog.pg_class c WHERE c.oid = $4::pg_catalog.oid)"                               \
     "), current_setting('server_encoding'))), 'hex')"
 
 static int put_sources(const struct relation *relation, const struct sources *sources,

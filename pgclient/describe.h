@@ -1,7 +1,9 @@
-/* What a relation is, as one snapshot sees it: its columns, the sources of its rows, and the signature of all that its
- * output depends on. For readpoint.c, inside its transaction, the relation being locked.
+/* What a relation is, as one snapshot sees it: its columns, the sources of its rows, and the
+ * signature of all that its output depends on. For readpoint.c, inside its transaction, the
+ * relation being locked.
  *
- * Errors: as session.h; -ESTALE where the snapshot and the server's present do not agree: a new snapshot is needed.
+ * Errors: as session.h; -ESTALE where the snapshot and the server's present do not agree: a new
+ * snapshot is needed.
  */
 #ifndef PGCLIENT_DESCRIBE_H
 #define PGCLIENT_DESCRIBE_H
@@ -9,7 +11,8 @@
 #include "pgclient/connection.h"
 #include "pgclient/readpoint.h"
 
-/* The sources in order; one stream for the whole relation where its rows cannot be had by ctid. `unlogged`: one of them is. */
+/* The sources in order; one stream for the whole relation where its rows cannot be had by ctid.
+ * `unlogged`: one of them is. */
 struct sources {
     struct source *list;
     size_t count;
@@ -24,7 +27,8 @@ void sources_clear(struct sources *sources);
 struct columns {
     struct schema *schema; /* with_row_ids if sources->by_ctid */
     bool *with_binary;
-    bool self_contained; /* the columns' texts depend on nothing but their values and the signature */
+    bool self_contained; /* the columns' texts depend on nothing but their values and the signature
+                          */
 };
 
 /* `present` has the columns as the lock found them: a SELECT * of no rows. */

@@ -12,18 +12,19 @@
 /* The order in which a read point is made (each step needs the one before):
  *
  *   look up    the relation's present names by its oid, and which run of which server this is
- *   lock       as the transaction's first statement: LOCK TABLE takes no snapshot, so the snapshot is later than the lock, and
- *              TRUNCATE and the like, which snapshots do not protect from, are over or will wait. Views, materialized views and
- *              foreign tables cannot be locked like that, and LOCK TABLE wants a privilege on the whole table:
- *              those are locked by a SELECT, whose snapshot is earlier; hence
- *   describe   compares what the snapshot sees with what is true now. If they differ: all over again.
+ *   lock       as the transaction's first statement: LOCK TABLE takes no snapshot, so the snapshot
+ * is later than the lock, and TRUNCATE and the like, which snapshots do not protect from, are over
+ * or will wait. Views, materialized views and foreign tables cannot be locked like that, and LOCK
+ * TABLE wants a privilege on the whole table: those are locked by a SELECT, whose snapshot is
+ * earlier; hence describe   compares what the snapshot sees with what is true now. If they differ:
+ * all over again.
  */
 enum { ATTEMPTS = 3 };
 
 #define BEGIN_READING "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;"
 
-/* The questions to the catalog follow a few oids through large tables; the planner, which cannot know how few, would read those
- * as a whole (16 ms instead of 2 with 10,000 tables). */
+/* The questions to the catalog follow a few oids through large tables; the planner, which cannot
+ * know how few, would read those as a whole (16 ms instead of 2 with 10,000 tables). */
 #define PLAN_SMALL "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off;"
 #define PLAN_AS_USUAL "SET LOCAL enable_hashjoin = DEFAULT; SET LOCAL enable_mergejoin = DEFAULT"
 
@@ -39,10 +40,7 @@ static struct kept_readpoint *kept(struct readpoint *readpoint)
     return (struct kept_readpoint *)readpoint;
 }
 
-static int out_of_memory(struct error *error)
-{
-    return error_set(error, -ENOMEM, "out of memory");
-}
+static int out_of_memory(struct error *error) { return error_set(error, -ENOMEM, "out of memory"); }
 
 /* ---- opening ---- */
 
@@ -52,7 +50,8 @@ static const char lookup_question[] =
     " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
     " WHERE c.oid = $1::pg_catalog.oid";
 
-static int take_names(struct kept_readpoint *r, const struct relation *relation, const PGresult *row)
+static int take_names(struct kept_readpoint *r, const struct relation *relation,
+                      const PGresult *row)
 {
     r->public.relation = *relation;
     r->public.relation.kind = (enum relation_kind)PQgetvalue(row, 0, 2)[0];
@@ -71,7 +70,8 @@ static int put_names(struct buffer *sql, const struct relation *relation)
 static int write_statements(struct kept_readpoint *r, bool may_lock)
 {
     const struct relation *relation = &r->public.relation;
-    bool lockable = may_lock && (relation->kind == RELATION_TABLE || relation->kind == RELATION_PARTITIONED);
+    bool lockable =
+        may_lock && (relation->kind == RELATION_TABLE || relation->kind == RELATION_PARTITIONED);
     struct buffer lock = {0}, probe = {0};
     int rc = 0;
     if (lockable) {
@@ -113,8 +113,8 @@ static int look_up(struct kept_readpoint *r, struct connection *connection,
         return rc;
     if (PQntuples(row) != 1) {
         PQclear(row);
-        return error_set(error, -ENOENT, "relation \"%s\".\"%s\" has been dropped", relation->schema,
-                         relation->name);
+        return error_set(error, -ENOENT, "relation \"%s\".\"%s\" has been dropped",
+                         relation->schema, relation->name);
     }
     rc = take_names(r, relation, row);
     if (rc == 0)
@@ -123,7 +123,8 @@ static int look_up(struct kept_readpoint *r, struct connection *connection,
     return rc == 0 ? 0 : out_of_memory(error);
 }
 
-/* Begins, locks, and tells the columns as they are under the lock. -ENOENT: renamed or dropped meanwhile. */
+/* Begins, locks, and tells the columns as they are under the lock. -ENOENT: renamed or dropped
+ * meanwhile. */
 static int lock(struct kept_readpoint *r, struct connection *connection, PGresult **present,
                 struct error *error)
 {
@@ -131,7 +132,8 @@ static int lock(struct kept_readpoint *r, struct connection *connection, PGresul
     int rc = buffer_printf(&sql, BEGIN_READING PLAN_SMALL "%s", r->lock);
     if (rc == 0)
         rc = buffer_append_byte(&sql, '\0');
-    rc = rc == 0 ? connection_run(connection, (const char *)sql.data, NULL, error) : out_of_memory(error);
+    rc = rc == 0 ? connection_run(connection, (const char *)sql.data, NULL, error)
+                 : out_of_memory(error);
     buffer_clear(&sql);
     return rc == 0 ? connection_run(connection, r->probe, present, error) : rc;
 }
@@ -149,9 +151,10 @@ static int verify_name(struct kept_readpoint *r, struct connection *connection, 
     }
     const char *parameter = (const char *)name.data;
     PGresult *row = NULL;
-    rc = connection_ask(connection,
-                        "SELECT to_regclass($1)::pg_catalog.oid, pg_export_snapshot(), pg_current_snapshot()", 1,
-                        &parameter, &row, error);
+    rc = connection_ask(
+        connection,
+        "SELECT to_regclass($1)::pg_catalog.oid, pg_export_snapshot(), pg_current_snapshot()", 1,
+        &parameter, &row, error);
     buffer_clear(&name);
     if (rc == 0 && strtoul(PQgetvalue(row, 0, 0), NULL, 10) != r->public.relation.oid)
         rc = -ESTALE;
@@ -165,8 +168,8 @@ static int verify_name(struct kept_readpoint *r, struct connection *connection, 
     return rc;
 }
 
-static int describe(struct kept_readpoint *r, struct connection *connection, const PGresult *present,
-                    struct error *error)
+static int describe(struct kept_readpoint *r, struct connection *connection,
+                    const PGresult *present, struct error *error)
 {
     struct readpoint *out = &r->public;
     struct sources sources = {0};
@@ -175,7 +178,8 @@ static int describe(struct kept_readpoint *r, struct connection *connection, con
     if (rc == 0)
         rc = describe_sources(connection, &out->relation, &sources, error);
     if (rc == 0)
-        rc = describe_columns(connection, &out->relation, sources.by_ctid, present, &columns, error);
+        rc =
+            describe_columns(connection, &out->relation, sources.by_ctid, present, &columns, error);
     if (rc == 0)
         rc = describe_signature(connection, &out->relation, &sources, r->cluster.run,
                                 &out->key.signature, error);
@@ -223,8 +227,10 @@ static void roll_back(struct connection *connection)
         (void)!connection_run(connection, "ROLLBACK", NULL, NULL);
 }
 
-/* -ESTALE: the relation changed between two steps, or (`missing`) the server misses something, which it names. */
-static int attempt(struct kept_readpoint *r, const struct relation *relation, bool *missing, struct error *error)
+/* -ESTALE: the relation changed between two steps, or (`missing`) the server misses something,
+ * which it names. */
+static int attempt(struct kept_readpoint *r, const struct relation *relation, bool *missing,
+                   struct error *error)
 {
     struct connection *connection = session_connection(r->public.leader);
     PGresult *present = NULL;
@@ -261,7 +267,9 @@ int readpoint_open(struct session *leader, const struct relation *relation, stru
     if (rc == -ESTALE && missing)
         rc = -EIO; /* not the relation itself: something that a view needs */
     if (rc == -ESTALE)
-        error_set(error, rc, "\"%s\".\"%s\" was rewritten or renamed again and again while its read began: try again",
+        error_set(error, rc,
+                  "\"%s\".\"%s\" was rewritten or renamed again and again while its read began: "
+                  "try again",
                   relation->schema, relation->name);
     if (rc != 0) {
         free(r);
@@ -287,14 +295,20 @@ int readpoint_join(struct readpoint *readpoint, struct session *worker, struct e
     struct connection *connection = session_connection(worker);
     struct kept_readpoint *r = kept(readpoint);
     struct buffer sql = {0};
-    int rc = buffer_printf(&sql, BEGIN_READING "SET TRANSACTION SNAPSHOT '%s';", readpoint->snapshot);
-    /* Behind a queued ACCESS EXCLUSIVE a worker would wait for the one who waits for the leader, who waits for the worker. */
+    int rc =
+        buffer_printf(&sql, BEGIN_READING "SET TRANSACTION SNAPSHOT '%s';", readpoint->snapshot);
+    /* Behind a queued ACCESS EXCLUSIVE a worker would wait for the one who waits for the leader,
+     * who waits for the worker. */
     if (rc == 0)
-        rc = r->lock[0] != '\0' ? buffer_printf(&sql, "%s NOWAIT", r->lock)
-                                : buffer_printf(&sql, "SET LOCAL lock_timeout = '100ms';%s;SET LOCAL lock_timeout = 0", r->probe);
+        rc = r->lock[0] != '\0'
+                 ? buffer_printf(&sql, "%s NOWAIT", r->lock)
+                 : buffer_printf(&sql,
+                                 "SET LOCAL lock_timeout = '100ms';%s;SET LOCAL lock_timeout = 0",
+                                 r->probe);
     if (rc == 0)
         rc = buffer_append_byte(&sql, '\0');
-    rc = rc == 0 ? connection_run(connection, (const char *)sql.data, NULL, error) : out_of_memory(error);
+    rc = rc == 0 ? connection_run(connection, (const char *)sql.data, NULL, error)
+                 : out_of_memory(error);
     buffer_clear(&sql);
     if (rc != 0)
         roll_back(connection);
@@ -309,7 +323,8 @@ void readpoint_leave(struct readpoint *readpoint, struct session *worker)
 
 /* ---- reading ---- */
 
-/* Runs `run` so that an error of it leaves the transaction as it was. Undone in any case: settings go back, too. */
+/* Runs `run` so that an error of it leaves the transaction as it was. Undone in any case: settings
+ * go back, too. */
 struct guarded {
     struct connection *connection;
     const char *before; /* settings for the statement */
@@ -343,10 +358,12 @@ int readpoint_fingerprint(struct readpoint *readpoint, uint64_t *rows, uint64_t 
         PGresult *row = NULL;
         if (!readpoint->sources[i].by_ctid)
             rc = error_set(error, -EINVAL, "rows of a stream have no identity");
-        else if (buffer_printf(&sql,
-                               "SELECT count(*), mod(mod(coalesce(sum(hashtidextended(ctid, xmin::pg_catalog.text::int8)), 0),"
-                               " 18446744073709551616) + 18446744073709551616, 18446744073709551616) FROM %s",
-                               readpoint->sources[i].from) != 0 ||
+        else if (buffer_printf(
+                     &sql,
+                     "SELECT count(*), mod(mod(coalesce(sum(hashtidextended(ctid, "
+                     "xmin::pg_catalog.text::int8)), 0),"
+                     " 18446744073709551616) + 18446744073709551616, 18446744073709551616) FROM %s",
+                     readpoint->sources[i].from) != 0 ||
                  buffer_append_byte(&sql, '\0') != 0)
             rc = out_of_memory(error);
         else
@@ -367,14 +384,15 @@ int readpoint_fingerprint(struct readpoint *readpoint, uint64_t *rows, uint64_t 
     return rc;
 }
 
-/* The statement in the database's own encoding: there text comes as the database's own bytes, so the statement has to be sent in
- * it, too. No server's encoding has bytes inside a character that would look like ASCII. */
+/* The statement in the database's own encoding: there text comes as the database's own bytes, so
+ * the statement has to be sent in it, too. No server's encoding has bytes inside a character that
+ * would look like ASCII. */
 static int convert(struct connection *connection, struct buffer *sql, struct error *error)
 {
     const char *parameters[] = {(const char *)sql->data};
     PGresult *row = NULL;
-    int rc = connection_ask(connection, "SELECT convert_to($1, getdatabaseencoding())", 1, parameters,
-                            &row, error);
+    int rc = connection_ask(connection, "SELECT convert_to($1, getdatabaseencoding())", 1,
+                            parameters, &row, error);
     if (rc != 0)
         return rc;
     size_t size = 0;
@@ -406,11 +424,13 @@ static int build_error(int rc, struct error *error)
     return out_of_memory(error);
 }
 
-int readpoint_copy(struct readpoint *readpoint, struct session *session, const struct schema *schema,
-                   const struct source *source, const struct ctid_range *range, copy_sink *sink,
-                   void *context, struct error *error)
+int readpoint_copy(struct readpoint *readpoint, struct session *session,
+                   const struct schema *schema, const struct source *source,
+                   const struct ctid_range *range, copy_sink *sink, void *context,
+                   struct error *error)
 {
-    /* A table's rows come in the order of the heap, as COPY t gives them, never in that of an index. */
+    /* A table's rows come in the order of the heap, as COPY t gives them, never in that of an
+     * index. */
     bool view = readpoint->relation.kind == RELATION_VIEW;
     char before[128];
     snprintf(before, sizeof before, "%s", view ? "" : "SET LOCAL enable_indexonlyscan = off;");

@@ -1,15 +1,18 @@
 /* A read point: one exported snapshot of one relation, from which parallel COPYs read.
  *
- * readpoint_open begins a REPEATABLE READ, READ ONLY transaction on the leader, locks the relation against being
- * rewritten, and describes it: what decides whether two fetches are equal (struct version_key), its columns, and the sources
- * its rows come from, in order. Other sessions join it; each joined session and the leader itself may then run COPYs, one at a time each.
+ * readpoint_open begins a REPEATABLE READ, READ ONLY transaction on the leader, locks the relation
+ * against being rewritten, and describes it: what decides whether two fetches are equal (struct
+ * version_key), its columns, and the sources its rows come from, in order. Other sessions join it;
+ * each joined session and the leader itself may then run COPYs, one at a time each.
  *
- * A source is an ordinary heap (a table, a materialized view, a partition: its rows have a usable ctid, so any range of
- * them can be copied again), or a stream (a view, a foreign table, another table access method: one COPY, all or nothing).
+ * A source is an ordinary heap (a table, a materialized view, a partition: its rows have a usable
+ * ctid, so any range of them can be copied again), or a stream (a view, a foreign table, another
+ * table access method: one COPY, all or nothing).
  *
- * Lifetime: readpoint_close ends the leader's transaction; joined sessions are ended by readpoint_leave or session_give.
- * Threads: the read point itself is used by one thread; once described, its fields are read by all.
- * Errors: as session.h; -ESTALE where the relation was rewritten between the snapshot and the lock three times over.
+ * Lifetime: readpoint_close ends the leader's transaction; joined sessions are ended by
+ * readpoint_leave or session_give. Threads: the read point itself is used by one thread; once
+ * described, its fields are read by all. Errors: as session.h; -ESTALE where the relation was
+ * rewritten between the snapshot and the lock three times over.
  */
 #ifndef PGCLIENT_READPOINT_H
 #define PGCLIENT_READPOINT_H
@@ -19,11 +22,11 @@
 
 struct source {
     uint32_t oid;
-    uint32_t filenode;  /* pg_relation_filenode(); 0: none */
-    bool by_ctid;       /* a heap; else a stream */
-    uint32_t pages;     /* of a heap: under this snapshot no row is beyond them */
-    uint64_t bytes;     /* pg_table_size(), with TOAST */
-    char *from;         /* what stands behind FROM: ONLY "s"."t" */
+    uint32_t filenode; /* pg_relation_filenode(); 0: none */
+    bool by_ctid;      /* a heap; else a stream */
+    uint32_t pages;    /* of a heap: under this snapshot no row is beyond them */
+    uint64_t bytes;    /* pg_table_size(), with TOAST */
+    char *from;        /* what stands behind FROM: ONLY "s"."t" */
 };
 
 struct version_key {
@@ -31,11 +34,13 @@ struct version_key {
     uint32_t timeline;
     uint32_t database;
     uint32_t relation;
-    char *mark;         /* catalog_mark() under this snapshot */
-    char *signature;    /* hex digest of everything in the catalog that the output depends on, of the sources' (oid, filenode) in
-                         * order, of our output settings' version and, for unlogged tables, of the server's start */
-    bool proves;        /* false: equal keys do not prove equal rows (views, foreign tables, types whose text depends on other
-                         * objects, virtual generated columns): contents must be compared */
+    char *mark;      /* catalog_mark() under this snapshot */
+    char *signature; /* hex digest of everything in the catalog that the output depends on, of the
+                      * sources' (oid, filenode) in order, of our output settings' version and, for
+                      * unlogged tables, of the server's start */
+    bool proves; /* false: equal keys do not prove equal rows (views, foreign tables, types whose
+                  * text depends on other objects, virtual generated columns): contents must be
+                  * compared */
 };
 
 struct readpoint {
@@ -43,23 +48,25 @@ struct readpoint {
     struct relation relation; /* names as they are now */
     struct version_key key;
     struct schema *schema; /* not yet numbered: see with_binary */
-    bool *with_binary;     /* for each column: its type has binary output, also inside arrays, domains, composites, ranges */
+    bool *with_binary; /* for each column: its type has binary output, also inside arrays, domains,
+                          composites, ranges */
     struct source *sources;
     size_t source_count;
-    char *snapshot;        /* pg_export_snapshot() */
-}; /* readpoint.c keeps more behind it: only readpoint_open makes one */
+    char *snapshot; /* pg_export_snapshot() */
+};                  /* readpoint.c keeps more behind it: only readpoint_open makes one */
 
 MUST_CHECK int readpoint_open(struct session *leader, const struct relation *relation,
                               struct readpoint **out, struct error *error);
 void readpoint_close(struct readpoint *readpoint);
 
-/* Number of rows of all ctid sources together and the sum, modulo 2^64, of hashtidextended(ctid, xmin) over them; for a relation with no stream
- * source. Reads every heap page, no TOAST. */
+/* Number of rows of all ctid sources together and the sum, modulo 2^64, of hashtidextended(ctid,
+ * xmin) over them; for a relation with no stream source. Reads every heap page, no TOAST. */
 MUST_CHECK int readpoint_fingerprint(struct readpoint *readpoint, uint64_t *rows, uint64_t *sum,
                                      struct error *error);
 
 /* A worker joins: its transaction sees the same snapshot. Locks are taken with NOWAIT. */
-MUST_CHECK int readpoint_join(struct readpoint *readpoint, struct session *worker, struct error *error);
+MUST_CHECK int readpoint_join(struct readpoint *readpoint, struct session *worker,
+                              struct error *error);
 void readpoint_leave(struct readpoint *readpoint, struct session *worker);
 
 /* Rows with first <= ctid < end; end of {UINT32_MAX, 0}: to the end. */
@@ -71,18 +78,21 @@ struct ctid_range {
     struct ctid first, end;
 };
 
-/* Gets each message of the COPY stream: any cut of it, header first and trailer last. A negative return ends the COPY. */
+/* Gets each message of the COPY stream: any cut of it, header first and trailer last. A negative
+ * return ends the COPY. */
 typedef int copy_sink(void *context, const uint8_t *bytes, size_t size);
 
-/* Runs COPY (SELECT …) TO STDOUT (FORMAT binary) for the schema's parts (schema_number has been called), on the leader or on a joined session,
- * and feeds the sink. `range` is NULL for a stream source. An error of the statement leaves the session usable under the same
- * snapshot (a savepoint). Returns the sink's error where it gave one. */
+/* Runs COPY (SELECT …) TO STDOUT (FORMAT binary) for the schema's parts (schema_number has been
+ * called), on the leader or on a joined session, and feeds the sink. `range` is NULL for a stream
+ * source. An error of the statement leaves the session usable under the same snapshot (a
+ * savepoint). Returns the sink's error where it gave one. */
 MUST_CHECK int readpoint_copy(struct readpoint *readpoint, struct session *session,
                               const struct schema *schema, const struct source *source,
                               const struct ctid_range *range, copy_sink *sink, void *context,
                               struct error *error);
 
-/* Whether the server is able to give what `schema` asks for at all, without fetching it: parses, plans and checks privileges (an EXPLAIN). */
+/* Whether the server is able to give what `schema` asks for at all, without fetching it: parses,
+ * plans and checks privileges (an EXPLAIN). */
 MUST_CHECK int readpoint_try(struct readpoint *readpoint, const struct schema *schema,
                              struct error *error);
 

@@ -6,13 +6,15 @@
 
 enum { MOST_TARGETS = 1664 };
 
-/* How the server renders one value, around its column's name. format('%s') is the output function where ::text is not (bool, char(n),
- * inet), but makes '' of NULL. IS NOT NULL would look into composites; IS DISTINCT FROM NULL does not, and needs no equality. */
+/* How the server renders one value, around its column's name. format('%s') is the output function
+ * where ::text is not (bool, char(n), inet), but makes '' of NULL. IS NOT NULL would look into
+ * composites; IS DISTINCT FROM NULL does not, and needs no equality. */
 static const struct {
     const char *before, *between, *after;
 } rendering[PART_KINDS] = {
     [PART_TEXT] = {"CASE WHEN ", " IS DISTINCT FROM NULL THEN pg_catalog.format('%s', ", ") END"},
-    [PART_JSON] = {"CASE WHEN ", " IS DISTINCT FROM NULL THEN pg_catalog.to_json(", ")::pg_catalog.text END"},
+    [PART_JSON] = {"CASE WHEN ", " IS DISTINCT FROM NULL THEN pg_catalog.to_json(",
+                   ")::pg_catalog.text END"},
 };
 
 static int put_rendered(struct buffer *sql, const char *name, enum part_kind kind, bool utf8)
@@ -36,8 +38,8 @@ static int put_separator(struct buffer *sql, int *targets)
     return buffer_append_text(sql, (*targets)++ > 0 ? ", " : " ");
 }
 
-static int put_array(struct buffer *sql, const struct schema *schema, enum part_kind kind, bool utf8,
-                     int *targets)
+static int put_array(struct buffer *sql, const struct schema *schema, enum part_kind kind,
+                     bool utf8, int *targets)
 {
     if (schema->part_count[kind] == 0)
         return 0;
@@ -84,10 +86,11 @@ static int put_range(struct buffer *sql, const struct ctid_range *range)
     bool from = first->block != 0 || first->offset != 0, to = end->block != UINT32_MAX;
     int rc = 0;
     if (from)
-        rc = buffer_printf(sql, " WHERE ctid >= '(%u,%u)'::pg_catalog.tid", first->block, first->offset);
+        rc = buffer_printf(sql, " WHERE ctid >= '(%u,%u)'::pg_catalog.tid", first->block,
+                           first->offset);
     if (to && rc == 0)
-        rc = buffer_printf(sql, " %s ctid < '(%u,%u)'::pg_catalog.tid", from ? "AND" : "WHERE", end->block,
-                           end->offset);
+        rc = buffer_printf(sql, " %s ctid < '(%u,%u)'::pg_catalog.tid", from ? "AND" : "WHERE",
+                           end->block, end->offset);
     return rc;
 }
 

@@ -1,4 +1,5 @@
-/* The SELECT that fetches a relation's rows as codec/schema.h lays them out. Pure; UTF-8 text, terminated.
+/* The SELECT that fetches a relation's rows as codec/schema.h lays them out. Pure; UTF-8 text,
+ * terminated.
  *
  * Errors: -ENOMEM; -EOVERFLOW where it would have more columns than a SELECT may.
  */
@@ -7,8 +8,8 @@
 
 #include "pgclient/readpoint.h"
 
-/* Appends SELECT … FROM …, without a terminator. `database_is_utf8`: else the parts rendered by the server are converted there and
- * come as bytea. `range` NULL: all rows. */
+/* Appends SELECT … FROM …, without a terminator. `database_is_utf8`: else the parts rendered by the
+ * server are converted there and come as bytea. `range` NULL: all rows. */
 MUST_CHECK int selection_put(struct buffer *sql, const struct schema *schema,
                              const struct source *source, const struct ctid_range *range,
                              bool database_is_utf8);

@@ -59,8 +59,9 @@ static const char *option_value(const PQconninfoOption *options, const char *key
     return NULL;
 }
 
-/* What libpq would take for each parameter, environment, service file and defaults included. Only an attempt to connect
- * reads the service that a string names, so one is made that fails at once: a socket in a directory that cannot be. */
+/* What libpq would take for each parameter, environment, service file and defaults included. Only
+ * an attempt to connect reads the service that a string names, so one is made that fails at once: a
+ * socket in a directory that cannot be. */
 static PQconninfoOption *effective_options(const struct server *server)
 {
     size_t n = 0;
@@ -100,7 +101,8 @@ static int append_named(struct buffer *name, const char *keyword, const char *va
     return rc == 0 ? buffer_append_byte(name, '\'') : rc;
 }
 
-/* A dbname may itself be a connection string for PQconnectdb, but not here: expand_dbname is never asked for. */
+/* A dbname may itself be a connection string for PQconnectdb, but not here: expand_dbname is never
+ * asked for. */
 static int name_it(struct server *server, const PQconninfoOption *given,
                    const PQconninfoOption *effective)
 {
@@ -137,13 +139,13 @@ static int fill(struct server *server, const PQconninfoOption *given)
 static int add_defaults(struct server *server, const PQconninfoOption *effective)
 {
     static const char *const defaults[][2] = {
-        {"connect_timeout", "10"},     {"keepalives_idle", "30"},
-        {"keepalives_interval", "10"}, {"keepalives_count", "3"},
-        {"tcp_user_timeout", "60000"},
+        {"connect_timeout", "10"}, {"keepalives_idle", "30"},     {"keepalives_interval", "10"},
+        {"keepalives_count", "3"}, {"tcp_user_timeout", "60000"},
     };
     int rc = 0;
     for (size_t i = 0; i < sizeof defaults / sizeof *defaults && rc == 0; i++) {
-        /* libpq itself says tcp_user_timeout 0 where nothing is given; whoever wants none gives a large one. */
+        /* libpq itself says tcp_user_timeout 0 where nothing is given; whoever wants none gives a
+         * large one. */
         const char *value = option_value(effective, defaults[i][0]);
         if (value == NULL || strcmp(value, "0") == 0)
             rc = add(server, defaults[i][0], defaults[i][1]);
@@ -157,9 +159,10 @@ int server_parse(const char *conninfo, struct server **out, struct error *error)
 {
     PQconninfoOption *given = PQconninfoParse(conninfo, NULL);
     if (given == NULL)
-        return error_set(error, -EINVAL,
-                         "not a connection string: give a libpq URI (postgresql://user@host/database) or "
-                         "keyword=value pairs (host=… dbname=… user=…), a value with spaces in single quotes");
+        return error_set(
+            error, -EINVAL,
+            "not a connection string: give a libpq URI (postgresql://user@host/database) or "
+            "keyword=value pairs (host=… dbname=… user=…), a value with spaces in single quotes");
     size_t most = 8;
     for (const PQconninfoOption *o = given; o->keyword != NULL; o++)
         most++;
@@ -183,15 +186,9 @@ int server_parse(const char *conninfo, struct server **out, struct error *error)
     return 0;
 }
 
-bool server_has_password(const struct server *server)
-{
-    return server->has_password;
-}
+bool server_has_password(const struct server *server) { return server->has_password; }
 
-const char *server_name(const struct server *server)
-{
-    return server->name;
-}
+const char *server_name(const struct server *server) { return server->name; }
 
 const char *const *server_keywords(const struct server *server)
 {

@@ -18,11 +18,12 @@ MUST_CHECK int server_parse(const char *conninfo, struct server **out, struct er
 /* Whether the string itself holds a password: then the user is told where passwords belong. */
 bool server_has_password(const struct server *server);
 
-/* For the log and the mount table: host, port, database, user, as `keyword='value'…` without any secret. */
+/* For the log and the mount table: host, port, database, user, as `keyword='value'…` without any
+ * secret. */
 const char *server_name(const struct server *server);
 
-/* For pgclient/ alone: the parameters as libpq's PQconnectdbParams takes them, our defaults and the password included:
- * two arrays that end with NULL. */
+/* For pgclient/ alone: the parameters as libpq's PQconnectdbParams takes them, our defaults and the
+ * password included: two arrays that end with NULL. */
 const char *const *server_keywords(const struct server *server);
 const char *const *server_values(const struct server *server);
 

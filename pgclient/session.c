@@ -24,9 +24,10 @@ struct session_pool {
     int limit;
     pthread_mutex_t lock;
     pthread_cond_t freed;
-    struct session *sessions; /* guarded by lock: lent, connecting and idle ones; most recently used first */
-    int count;                /* guarded by lock */
-    bool stopped;             /* guarded by lock */
+    struct session
+        *sessions; /* guarded by lock: lent, connecting and idle ones; most recently used first */
+    int count;     /* guarded by lock */
+    bool stopped;  /* guarded by lock */
 };
 
 static time_t now(void)
@@ -98,7 +99,8 @@ static void discard(struct session *session)
     session_free(session);
 }
 
-/* Under the lock: the most recently used idle session, or a place for a new one; NULL: none is free. */
+/* Under the lock: the most recently used idle session, or a place for a new one; NULL: none is
+ * free. */
 static struct session *claim(struct session_pool *pool, int *rc)
 {
     struct session *session = pool->sessions;
@@ -168,7 +170,8 @@ int session_take(struct session_pool *pool, bool wait, struct session **out, str
     return 0;
 }
 
-/* A transaction always ends by being rolled back: a view's function may have changed our settings in it. */
+/* A transaction always ends by being rolled back: a view's function may have changed our settings
+ * in it. */
 static bool clean(struct session *session)
 {
     struct connection *connection = session->connection;
@@ -196,10 +199,7 @@ void session_give(struct session *session)
     pthread_mutex_unlock(&pool->lock);
 }
 
-void session_stop(struct session *session)
-{
-    atomic_store(&session->stop, true);
-}
+void session_stop(struct session *session) { atomic_store(&session->stop, true); }
 
 void session_pool_stop(struct session_pool *pool)
 {
@@ -242,7 +242,4 @@ int session_pool_backends(struct session_pool *pool, int *pids, int most)
     return n;
 }
 
-struct connection *session_connection(struct session *session)
-{
-    return session->connection;
-}
+struct connection *session_connection(struct session *session) { return session->connection; }

@@ -1,13 +1,14 @@
-/* One connection with the settings pinned that decide how values print (platform facts: those that pg_dump sets), and
- * the pool that keeps a few of them.
+/* One connection with the settings pinned that decide how values print (platform facts: those that
+ * pg_dump sets), and the pool that keeps a few of them.
  *
- * Lifetime: sessions belong to the pool: session_take lends one, session_give takes it back in whatever state it is (a
- *   transaction left open is rolled back, a broken one is closed). Idle ones are closed after 30 s by session_pool_tend.
- * Threads: the pool is shared; a session belongs to one thread at a time, except for session_stop.
- * Errors: -ENOTCONN the connection failed or was lost (the message says how), -EINTR stopped by session_stop, -EAGAIN too
- *   many sessions (only with `wait` false), or a conflict with others that may be gone the next time (a lock that was not to be waited
- *   for, a deadlock, a standby's recovery), -EACCES the role may not, -ENOENT the relation has gone, -EIO any other answer of the
- *   server; messages are the server's own, with its SQLSTATE.
+ * Lifetime: sessions belong to the pool: session_take lends one, session_give takes it back in
+ * whatever state it is (a transaction left open is rolled back, a broken one is closed). Idle ones
+ * are closed after 30 s by session_pool_tend. Threads: the pool is shared; a session belongs to one
+ * thread at a time, except for session_stop. Errors: -ENOTCONN the connection failed or was lost
+ * (the message says how), -EINTR stopped by session_stop, -EAGAIN too many sessions (only with
+ * `wait` false), or a conflict with others that may be gone the next time (a lock that was not to
+ * be waited for, a deadlock, a standby's recovery), -EACCES the role may not, -ENOENT the relation
+ * has gone, -EIO any other answer of the server; messages are the server's own, with its SQLSTATE.
  */
 #ifndef PGCLIENT_SESSION_H
 #define PGCLIENT_SESSION_H
@@ -21,20 +22,25 @@ struct session_pool;
 MUST_CHECK int session_pool_new(const struct server *server, int limit, struct session_pool **out);
 void session_pool_free(struct session_pool *pool);
 
-/* Lends a session, idle or new, verified to be alive. `wait`: block until one is free, else -EAGAIN. */
-MUST_CHECK int session_take(struct session_pool *pool, bool wait, struct session **out, struct error *error);
+/* Lends a session, idle or new, verified to be alive. `wait`: block until one is free, else
+ * -EAGAIN. */
+MUST_CHECK int session_take(struct session_pool *pool, bool wait, struct session **out,
+                            struct error *error);
 void session_give(struct session *session);
 
-/* Ends whatever the session is doing: its calls return -EINTR within 200 ms, and the server is asked to cancel. Any thread. */
+/* Ends whatever the session is doing: its calls return -EINTR within 200 ms, and the server is
+ * asked to cancel. Any thread. */
 void session_stop(struct session *session);
 
-/* Wakes everybody who waits in session_take (-EINTR) and stops all sessions: the daemon is ending. */
+/* Wakes everybody who waits in session_take (-EINTR) and stops all sessions: the daemon is ending.
+ */
 void session_pool_stop(struct session_pool *pool);
 
 /* Closes sessions that have been idle for 30 s. Called now and then. */
 void session_pool_tend(struct session_pool *pool);
 
-/* Backends' process ids of the sessions lent out, for tests and the status page; returns how many were written. */
+/* Backends' process ids of the sessions lent out, for tests and the status page; returns how many
+ * were written. */
 int session_pool_backends(struct session_pool *pool, int *pids, int most);
 
 /* For pgclient/ alone: the session's connection, connection.h. */

@@ -76,12 +76,13 @@ crash() {
     rm -f "$E2E/mnt.pid"
 }
 
-# Whatever failed said so: an errno, the log, and the xattr.
+# Whatever failed said so: an errno, the log, and the xattr. getfattr wants a stat first, which may be what fails: the directory has it too.
 assert_reason() {
     local reason
-    reason=$(getfattr --only-values --absolute-names -n user.pgvecfs.error "$1" 2>&1) || { echo "$reason"; return 1; }
+    reason=$(getfattr --only-values --absolute-names -n user.pgvecfs.error "$(dirname "$1")" 2>&1) || { echo "$reason"; return 1; }
     echo "reason: $reason"
     [ -n "$reason" ]
+    [ "$(python3 -c 'import os, sys; print(os.getxattr(sys.argv[1], "user.pgvecfs.error").decode(), end="")' "$1")" = "$reason" ]
     sleep 1.1
     grep -qF -- "${reason:0:40}" "$MNT/.pgvecfs/log"
 }

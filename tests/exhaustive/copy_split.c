@@ -1,5 +1,5 @@
-/* A COPY stream arrives in any pieces: every cut into two and into three (and into single bytes) gives the tuples of
- * the whole, for all tables of rows.h.
+/* A COPY stream arrives in any pieces: every cut into two and into three (and into single bytes)
+ * gives the tuples of the whole, for all tables of rows.h.
  *
  *   copy_split          40 rows, and every cut of each table's first rows into four
  *   copy_split short    3 rows
@@ -46,7 +46,8 @@ static bool check(struct split *split, const size_t *cuts, int count)
     buffer_clear(&kept);
     split->count++;
     if (!same)
-        fprintf(stderr, "cut at %zu %zu %zu: %d\n", cuts[0], count > 1 ? cuts[1] : 0, count > 2 ? cuts[2] : 0, rc);
+        fprintf(stderr, "cut at %zu %zu %zu: %d\n", cuts[0], count > 1 ? cuts[1] : 0,
+                count > 2 ? cuts[2] : 0, rc);
     return same;
 }
 
@@ -75,7 +76,8 @@ static bool check_cuts(struct split *split, int pieces)
     return true;
 }
 
-static bool check_table(const struct rows_table *table, uint32_t rows, int pieces, unsigned long long *count)
+static bool check_table(const struct rows_table *table, uint32_t rows, int pieces,
+                        unsigned long long *count)
 {
     struct schema *schema = rows_schema(table);
     struct buffer bytes = {0}, expected = {0};

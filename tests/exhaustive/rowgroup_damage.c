@@ -1,8 +1,9 @@
-/* A row group's file cut at any byte, or with any bit turned over, is refused, or (where the bit stands in the padding)
- * gives a group of the same contents. Nothing is read outside of it: run it under `make asan`.
+/* A row group's file cut at any byte, or with any bit turned over, is refused, or (where the bit
+ * stands in the padding) gives a group of the same contents. Nothing is read outside of it: run it
+ * under `make asan`.
  *
- *   rowgroup_damage          groups of 0 to 200 rows of all tables of rows.h; also all pairs of a cut and a bit's flip
- *   rowgroup_damage short    groups of 0, 1 and 12 rows
+ *   rowgroup_damage          groups of 0 to 200 rows of all tables of rows.h; also all pairs of a
+ * cut and a bit's flip rowgroup_damage short    groups of 0, 1 and 12 rows
  */
 #include "tests/unit/rows.h"
 
@@ -12,8 +13,8 @@
 static unsigned long long refused, harmless;
 
 /* The bytes from memory of exactly their size. */
-static bool check(const uint8_t *file, size_t size, const struct schema *schema, const struct rowgroup *expected,
-                  bool must_fail)
+static bool check(const uint8_t *file, size_t size, const struct schema *schema,
+                  const struct rowgroup *expected, bool must_fail)
 {
     uint8_t *copy = malloc(size > 0 ? size : 1);
     struct rowgroup *group;
@@ -31,7 +32,8 @@ static bool check(const uint8_t *file, size_t size, const struct schema *schema,
     return same;
 }
 
-static bool check_file(uint8_t *file, size_t size, const struct schema *schema, const struct rowgroup *group, bool pairs)
+static bool check_file(uint8_t *file, size_t size, const struct schema *schema,
+                       const struct rowgroup *group, bool pairs)
 {
     for (size_t cut = 0; cut < size; cut++)
         if (!check(file, cut, schema, group, false)) {
@@ -59,7 +61,8 @@ static bool check_table(const struct rows_table *table, uint32_t rows, bool pair
     struct rowgroup *group = rows_group(table, schema, 0, rows);
     size_t size;
     uint8_t *file = rows_file(group, schema, &size);
-    bool good = check(file, size, schema, group, false) && check_file(file, size, schema, group, pairs);
+    bool good =
+        check(file, size, schema, group, false) && check_file(file, size, schema, group, pairs);
     if (!good)
         fprintf(stderr, "table %s, %u rows\n", table->name, rows);
     free(file);

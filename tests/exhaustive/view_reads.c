@@ -1,5 +1,6 @@
-/* Every (offset, length) of small views of several row groups gives the bytes of the whole view; beyond its end there is
- * nothing. With a cache of bodies that holds all, and with one that holds next to nothing.
+/* Every (offset, length) of small views of several row groups gives the bytes of the whole view;
+ * beyond its end there is nothing. With a cache of bodies that holds all, and with one that holds
+ * next to nothing.
  *
  *   view_reads          every table and format, up to 25 rows in groups of 1 to 25
  *   view_reads short    up to 7 rows, in groups of 3
@@ -23,9 +24,11 @@ static bool check_read(struct reader *reader, uint64_t offset, uint64_t size, bo
     uint64_t there = offset < reader->whole->size ? reader->whole->size - offset : 0;
     uint64_t expected = size < there ? size : there;
     must(buffer_append_text(&out, "##") == 0);
-    int rc = view_read(reader->cache, reader->snapshot, reader->format, offset, size, patient, &out, NULL);
-    bool same = rc == 0 && out.size == 2 + expected && memcmp(out.data, "##", 2) == 0 &&
-                (expected == 0 || memcmp(out.data + 2, reader->whole->data + offset, expected) == 0);
+    int rc = view_read(reader->cache, reader->snapshot, reader->format, offset, size, patient, &out,
+                       NULL);
+    bool same =
+        rc == 0 && out.size == 2 + expected && memcmp(out.data, "##", 2) == 0 &&
+        (expected == 0 || memcmp(out.data + 2, reader->whole->data + offset, expected) == 0);
     buffer_clear(&out);
     reads++;
     return same || (!patient && rc == -EAGAIN);
@@ -36,26 +39,30 @@ static bool check_view(struct reader *reader)
     uint64_t n = reader->whole->size;
     for (uint64_t offset = 0; offset <= n + 2; offset++)
         for (uint64_t size = 0; size <= n + 3 - offset; size++)
-            if (!check_read(reader, offset, size, true) || !check_read(reader, offset, size, false)) {
+            if (!check_read(reader, offset, size, true) ||
+                !check_read(reader, offset, size, false)) {
                 fprintf(stderr, "%s: %llu bytes at %llu of %llu\n", formats[reader->format]->name,
-                        (unsigned long long)size, (unsigned long long)offset, (unsigned long long)n);
+                        (unsigned long long)size, (unsigned long long)offset,
+                        (unsigned long long)n);
                 return false;
             }
     static const uint64_t far[] = {UINT32_MAX, INT64_MAX, UINT64_MAX - 1, UINT64_MAX};
     for (size_t i = 0; i < 4; i++)
         if (!check_read(reader, 0, far[i], true) || !check_read(reader, n / 2, far[i], true) ||
-            !check_read(reader, far[i], 1, true) || !check_read(reader, far[i], UINT64_MAX - far[i], true))
+            !check_read(reader, far[i], 1, true) ||
+            !check_read(reader, far[i], UINT64_MAX - far[i], true))
             return false;
     return true;
 }
 
-static bool check_table(struct place *place, const struct rows_table *table, uint32_t rows, uint32_t each,
-                        uint64_t limit)
+static bool check_table(struct place *place, const struct rows_table *table, uint32_t rows,
+                        uint32_t each, uint64_t limit)
 {
     struct snapshot *snapshot = place_snapshot(place, table, rows, each);
     struct workers *workers;
     struct body_cache *cache;
-    must(workers_new(1, &workers) == 0 && body_cache_new(&place->fetch, workers, limit, &cache) == 0);
+    must(workers_new(1, &workers) == 0 &&
+         body_cache_new(&place->fetch, workers, limit, &cache) == 0);
     bool good = true;
     for (int f = 0; good && f < FORMAT_COUNT; f++) {
         struct buffer whole = {0};

@@ -1,6 +1,6 @@
-/* A COPY stream from a server that may send anything: byte 0 chooses the table (rows.h), byte 1 how it is cut into pieces,
- * the rest is the stream. Whatever the cuts, the tuples and the verdict are the same; rows that are taken can be encoded
- * and rendered. */
+/* A COPY stream from a server that may send anything: byte 0 chooses the table (rows.h), byte 1 how
+ * it is cut into pieces, the rest is the stream. Whatever the cuts, the tuples and the verdict are
+ * the same; rows that are taken can be encoded and rendered. */
 #include "codec/copy_stream.h"
 
 #include "tests/unit/rows.h"
@@ -27,7 +27,8 @@ static int keep(void *context, const uint8_t *tuple, size_t size)
     return 0;
 }
 
-static int feed(const struct schema *schema, const uint8_t *bytes, size_t size, size_t piece, struct sink *sink)
+static int feed(const struct schema *schema, const uint8_t *bytes, size_t size, size_t piece,
+                struct sink *sink)
 {
     struct copy_stream stream = {.fields = rowgroup_fields(schema)};
     int rc = 0;
@@ -58,7 +59,8 @@ static void check_group(const struct schema *schema, struct rowgroup *group)
         if (formats[f]->possible(schema)) {
             int rc = formats[f]->body(schema, back, &out);
             must(rc == 0 || rc == -EBADMSG);
-            must(rc < 0 || formats[f]->body_size == NULL || formats[f]->body_size(schema, back) == out.size);
+            must(rc < 0 || formats[f]->body_size == NULL ||
+                 formats[f]->body_size(schema, back) == out.size);
         }
         buffer_clear(&out);
     }

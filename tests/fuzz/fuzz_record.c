@@ -1,5 +1,5 @@
-/* The cache's records: byte 0 chooses what the rest is read as: a schema, or a whole table snapshot whose checksum holds.
- * What is accepted can be written again, and then is the same. */
+/* The cache's records: byte 0 chooses what the rest is read as: a schema, or a whole table snapshot
+ * whose checksum holds. What is accepted can be written again, and then is the same. */
 #include "tests/unit/place.h"
 
 #include <errno.h>
@@ -21,7 +21,8 @@ static void check_schema(const uint8_t *data, size_t size)
     must(schema_get(&in, &again) == 0 && in.at == in.end);
     must(schema_put(again, &second) == 0);
     must(first.size == second.size && memcmp(first.data, second.data, first.size) == 0);
-    must(schema_parts(schema) == schema_parts(again) && rowgroup_fields(schema) == rowgroup_fields(again));
+    must(schema_parts(schema) == schema_parts(again) &&
+         rowgroup_fields(schema) == rowgroup_fields(again));
     buffer_clear(&first);
     buffer_clear(&second);
     schema_free(schema);
@@ -30,10 +31,7 @@ static void check_schema(const uint8_t *data, size_t size)
 
 static struct place place;
 
-static void close_place(void)
-{
-    place_close(&place);
-}
+static void close_place(void) { place_close(&place); }
 
 /* The store that the records are put into, which also makes their checksums. */
 static void need_place(void)
@@ -58,7 +56,8 @@ static void check_snapshot(const uint8_t *data, size_t size)
         return;
     for (int f = 0; f < FORMAT_COUNT; f++) {
         must(snapshot->faces[f].refused < 0 || formats[f]->possible(snapshot->schema));
-        must(!snapshot->faces[f].measured || snapshot_size(snapshot, f) <= UINT64_MAX / 2 + (1 << 30));
+        must(!snapshot->faces[f].measured ||
+             snapshot_size(snapshot, f) <= UINT64_MAX / 2 + (1 << 30));
     }
     must(snapshot_save(snapshot) == 0);
     struct snapshot *second;

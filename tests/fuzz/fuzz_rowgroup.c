@@ -1,6 +1,6 @@
-/* A row group's file as anybody may have left it: byte 0 chooses the table (rows.h); of byte 1, bit 0 says that the
- * checksums are to hold (they are then computed here, or nothing behind them would be reached); the rest is the file. What
- * is accepted can be walked, rendered and encoded again. */
+/* A row group's file as anybody may have left it: byte 0 chooses the table (rows.h); of byte 1, bit
+ * 0 says that the checksums are to hold (they are then computed here, or nothing behind them would
+ * be reached); the rest is the file. What is accepted can be walked, rendered and encoded again. */
 #include "tests/unit/rows.h"
 
 #include <errno.h>
@@ -24,7 +24,8 @@ static void seal(uint8_t *file, size_t size, int runs)
     store_le64(file + 8, hash64(file + 16, head - 16));
 }
 
-/* A billion rows, or bytes, are cheap to claim once the checksums hold. Not under test is how long they take. */
+/* A billion rows, or bytes, are cheap to claim once the checksums hold. Not under test is how long
+ * they take. */
 static bool is_huge(const uint8_t *file, size_t size, int runs)
 {
     if (size < DIRECTORY + (size_t)runs * RUN)
@@ -66,7 +67,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memcpy(file, data + 2, size - 2);
     if (data[1] & 1)
         seal(file, size - 2, schema_parts(schema) + 1);
-    int rc = is_huge(file, size - 2, schema_parts(schema) + 1) ? -EBADMSG : rowgroup_decode(file, size - 2, schema, &group);
+    int rc = is_huge(file, size - 2, schema_parts(schema) + 1)
+                 ? -EBADMSG
+                 : rowgroup_decode(file, size - 2, schema, &group);
     must(rc == 0 || rc == -EBADMSG || rc == -ENOMEM);
     if (rc == 0) {
         check_group(schema, group);

@@ -1,5 +1,6 @@
-/* A store in a directory of its own, and snapshots of the hand-made tables of rows.h in it, for tests of fs/ that need no
- * server. The place's session pool leads to a server that is not there: whatever the store does not have is lost. */
+/* A store in a directory of its own, and snapshots of the hand-made tables of rows.h in it, for
+ * tests of fs/ that need no server. The place's session pool leads to a server that is not there:
+ * whatever the store does not have is lost. */
 #ifndef TESTS_PLACE_H
 #define TESTS_PLACE_H
 
@@ -46,7 +47,8 @@ static inline void place_close(struct place *place)
     nftw(place->dir, place_remove, 16, FTW_DEPTH | FTW_PHYS);
 }
 
-static inline void place_measure(struct snapshot *snapshot, const struct rowgroup *rows, struct group *group)
+static inline void place_measure(struct snapshot *snapshot, const struct rowgroup *rows,
+                                 struct group *group)
 {
     for (int f = 0; f < FORMAT_COUNT; f++) {
         struct buffer body = {0};
@@ -80,30 +82,34 @@ static inline void place_describe(struct snapshot *snapshot, const struct rows_t
     snapshot->relation.name = place_copy(table->name);
     snapshot->sources = calloc(1, sizeof *snapshot->sources);
     must(snapshot->sources != NULL);
-    snapshot->sources[0] = (struct snapshot_source){
-        .oid = PLACE_RELATION, .by_ctid = table->with_row_ids};
+    snapshot->sources[0] =
+        (struct snapshot_source){.oid = PLACE_RELATION, .by_ctid = table->with_row_ids};
     snapshot->source_count = 1;
     snapshot->serial = 42;
     snapshot->mtime = 1700000000;
     snapshot->fetched_at = INT64_C(1700000000123456);
 }
 
-/* A snapshot of rows [0, rows), cut into groups of `each`, which the store has; all possible formats measured, the others refused. */
-static inline struct snapshot *place_snapshot(struct place *place, const struct rows_table *table, uint32_t rows,
-                                              uint32_t each)
+/* A snapshot of rows [0, rows), cut into groups of `each`, which the store has; all possible
+ * formats measured, the others refused. */
+static inline struct snapshot *place_snapshot(struct place *place, const struct rows_table *table,
+                                              uint32_t rows, uint32_t each)
 {
     struct snapshot *snapshot;
     must(snapshot_new(place->store, &snapshot) == 0);
     snapshot->schema = rows_schema(table);
     place_describe(snapshot, table);
     for (uint32_t first = 0; first < rows; first += each) {
-        struct rowgroup *group = rows_group(table, snapshot->schema, first, first + each < rows ? first + each : rows);
+        struct rowgroup *group =
+            rows_group(table, snapshot->schema, first, first + each < rows ? first + each : rows);
         struct group *known = group_new(place->store, PLACE_RELATION, group);
         struct rowgroup_image image;
         must(known != NULL && rowgroup_encode(group, snapshot->schema, &image) == 0);
         must(store_put_group(place->store, PLACE_RELATION, known->id, &image) == 0);
         rowgroup_image_clear(&image);
-        known->range = (struct ctid_range){{first / 3, (uint16_t)(first % 3 + 1)}, {(first + each) / 3, (uint16_t)((first + each) % 3 + 1)}};
+        known->range =
+            (struct ctid_range){{first / 3, (uint16_t)(first % 3 + 1)},
+                                {(first + each) / 3, (uint16_t)((first + each) % 3 + 1)}};
         place_measure(snapshot, group, known);
         must(snapshot_add_group(snapshot, known) == 0);
         rowgroup_free(group);
@@ -119,8 +125,8 @@ static inline struct snapshot *place_snapshot(struct place *place, const struct 
 }
 
 /* Appends the whole view as it must be, without the store, the caches or the offsets. */
-static inline void place_view(const struct rows_table *table, const struct snapshot *snapshot, uint32_t rows, int format,
-                              struct buffer *out)
+static inline void place_view(const struct rows_table *table, const struct snapshot *snapshot,
+                              uint32_t rows, int format, struct buffer *out)
 {
     struct rowgroup *group = rows_group(table, snapshot->schema, 0, rows);
     must(formats[format]->head(snapshot->schema, out) == 0);

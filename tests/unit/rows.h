@@ -1,8 +1,9 @@
-/* Hand-made relations, for tests that need rows without a server: a schema, and its rows as the COPY stream that a
- * server would send. Every value follows from its part and its row; all the values that quoting cares about are among
- * them.
+/* Hand-made relations, for tests that need rows without a server: a schema, and its rows as the
+ * COPY stream that a server would send. Every value follows from its part and its row; all the
+ * values that quoting cares about are among them.
  *
- * Failures of what is not under test here abort: the header serves cmocka, plain mains and fuzz targets.
+ * Failures of what is not under test here abort: the header serves cmocka, plain mains and fuzz
+ * targets.
  */
 #ifndef TESTS_ROWS_H
 #define TESTS_ROWS_H
@@ -24,9 +25,9 @@ enum rows_column {
     ROWS_INT4_NULLS,
     ROWS_TEXT,
     ROWS_VECTOR,
-    ROWS_SERVER,     /* rendered by the server: three parts */
-    ROWS_GENERATED,  /* the same, but only in the JSON */
-    ROWS_NO_BINARY,  /* a type without binary output */
+    ROWS_SERVER,    /* rendered by the server: three parts */
+    ROWS_GENERATED, /* the same, but only in the JSON */
+    ROWS_NO_BINARY, /* a type without binary output */
     ROWS_ALL_NULL
 };
 
@@ -73,8 +74,14 @@ static inline struct schema *rows_schema(const struct rows_table *table)
 }
 
 /* Texts that CSV or JSON must look at. */
-static const char *const rows_texts[] = {"plain", "", "a,b", "q\"q", "line\nbreak", "cr\rx", "\\.", "\\.x", " ", "ü€",
-                                         "\t", "null", "\"", "a fairly long text that repeats, repeats, repeats"};
+static const char *const rows_texts[] = {
+    "plain",       "",
+    "a,b",         "q\"q",
+    "line\nbreak", "cr\rx",
+    "\\.",         "\\.x",
+    " ",           "ü€",
+    "\t",          "null",
+    "\"",          "a fairly long text that repeats, repeats, repeats"};
 
 enum { ROWS_TEXTS = sizeof rows_texts / sizeof *rows_texts };
 
@@ -91,7 +98,8 @@ static inline void rows_put_be32(struct buffer *out, uint32_t value)
 }
 
 /* Appends a value; false: NULL. */
-static inline bool rows_value(enum rows_column column, enum part_kind kind, uint32_t row, struct buffer *out)
+static inline bool rows_value(enum rows_column column, enum part_kind kind, uint32_t row,
+                              struct buffer *out)
 {
     uint32_t mixed = row * 2654435761U;
     switch (column) {
@@ -140,7 +148,8 @@ static inline int rows_column_of(const struct schema *schema, enum part_kind kin
 }
 
 static inline void rows_put_field(struct buffer *out, const struct rows_table *table,
-                                  const struct schema *schema, enum part_kind kind, int part, uint32_t row)
+                                  const struct schema *schema, enum part_kind kind, int part,
+                                  uint32_t row)
 {
     struct buffer value = {0};
     int column = rows_column_of(schema, kind, part);
@@ -152,7 +161,8 @@ static inline void rows_put_field(struct buffer *out, const struct rows_table *t
 
 /* A one-dimensional text[]. */
 static inline void rows_put_array(struct buffer *out, const struct rows_table *table,
-                                  const struct schema *schema, enum part_kind kind, int first, uint32_t row)
+                                  const struct schema *schema, enum part_kind kind, int first,
+                                  uint32_t row)
 {
     int count = schema->part_count[kind];
     if (count == 0)
@@ -175,7 +185,8 @@ static inline void rows_put_tuple(struct buffer *out, const struct rows_table *t
     if (schema->with_row_ids) {
         rows_put_be32(out, 6);
         rows_put_be32(out, row / 3);
-        must(buffer_append_byte(out, 0) == 0 && buffer_append_byte(out, (uint8_t)(row % 3 + 1)) == 0);
+        must(buffer_append_byte(out, 0) == 0 &&
+             buffer_append_byte(out, (uint8_t)(row % 3 + 1)) == 0);
         rows_put_be32(out, 4);
         rows_put_be32(out, 700 + row);
     }
@@ -187,8 +198,8 @@ static inline void rows_put_tuple(struct buffer *out, const struct rows_table *t
 }
 
 /* Rows [first, end) as a row group. */
-static inline struct rowgroup *rows_group(const struct rows_table *table, const struct schema *schema,
-                                          uint32_t first, uint32_t end)
+static inline struct rowgroup *rows_group(const struct rows_table *table,
+                                          const struct schema *schema, uint32_t first, uint32_t end)
 {
     struct rowgroup_builder *builder;
     struct rowgroup *group;
@@ -205,8 +216,8 @@ static inline struct rowgroup *rows_group(const struct rows_table *table, const 
 }
 
 /* Appends the whole COPY stream of rows [0, rows). */
-static inline void rows_stream(const struct rows_table *table, const struct schema *schema, uint32_t rows,
-                               struct buffer *out)
+static inline void rows_stream(const struct rows_table *table, const struct schema *schema,
+                               uint32_t rows, struct buffer *out)
 {
     must(buffer_append(out, "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0", 19) == 0);
     for (uint32_t row = 0; row < rows; row++) {
@@ -219,7 +230,8 @@ static inline void rows_stream(const struct rows_table *table, const struct sche
 }
 
 /* An encoded group's file, in one piece from malloc, as a store would hand it out. */
-static inline uint8_t *rows_file(const struct rowgroup *group, const struct schema *schema, size_t *size)
+static inline uint8_t *rows_file(const struct rowgroup *group, const struct schema *schema,
+                                 size_t *size)
 {
     struct rowgroup_image image;
     must(rowgroup_encode(group, schema, &image) == 0);
@@ -251,8 +263,9 @@ static inline bool rows_same_run(const struct run *a, const struct run *b, uint3
 
 static inline bool rows_same_group(const struct rowgroup *a, const struct rowgroup *b)
 {
-    if (a->rows != b->rows || a->run_count != b->run_count || !hash128_equal(a->content, b->content) ||
-        a->row_id_sum != b->row_id_sum || a->row_ids.size != b->row_ids.size ||
+    if (a->rows != b->rows || a->run_count != b->run_count ||
+        !hash128_equal(a->content, b->content) || a->row_id_sum != b->row_id_sum ||
+        a->row_ids.size != b->row_ids.size ||
         (a->row_ids.size > 0 && memcmp(a->row_ids.bytes, b->row_ids.bytes, a->row_ids.size) != 0))
         return false;
     for (int i = 0; i < a->run_count; i++)

@@ -18,7 +18,9 @@ static int set_up_with(uint64_t limit)
 {
     place_open(&place, 100 << 20);
     snapshot = place_snapshot(&place, &rows_tables[0], 60, 5);
-    return workers_new(2, &workers) < 0 || body_cache_new(&place.fetch, workers, limit, &cache) < 0 ? -1 : 0;
+    return workers_new(2, &workers) < 0 || body_cache_new(&place.fetch, workers, limit, &cache) < 0
+               ? -1
+               : 0;
 }
 
 static int set_up(void **state)
@@ -46,7 +48,8 @@ static int tear_down(void **state)
 static struct buffer expected_body(int format, size_t group)
 {
     struct buffer out = {0};
-    struct rowgroup *rows = rows_group(&rows_tables[0], snapshot->schema, 5 * (uint32_t)group, 5 * (uint32_t)group + 5);
+    struct rowgroup *rows =
+        rows_group(&rows_tables[0], snapshot->schema, 5 * (uint32_t)group, 5 * (uint32_t)group + 5);
     must(formats[format]->body(snapshot->schema, rows, &out) == 0);
     rowgroup_free(rows);
     return out;
@@ -56,7 +59,8 @@ static bool is_right(const struct body *body, int format, size_t group)
 {
     struct buffer expected = expected_body(format, group);
     const struct buffer *bytes = body_bytes(body);
-    bool same = bytes->size == expected.size && memcmp(bytes->data, expected.data, expected.size) == 0;
+    bool same =
+        bytes->size == expected.size && memcmp(bytes->data, expected.data, expected.size) == 0;
     buffer_clear(&expected);
     return same;
 }
@@ -68,7 +72,8 @@ static void test_get(void **state)
         for (size_t group = 0; group < snapshot->group_count; group++)
             for (int f = 0; f < FORMAT_COUNT; f++) {
                 struct body *body, *again;
-                assert_int_equal(body_try(cache, snapshot, f, group, &body), pass == 0 ? -EAGAIN : 0);
+                assert_int_equal(body_try(cache, snapshot, f, group, &body),
+                                 pass == 0 ? -EAGAIN : 0);
                 if (pass == 1)
                     body_release(cache, body);
                 assert_int_equal(body_get(cache, snapshot, f, group, &body, NULL), 0);
@@ -176,7 +181,8 @@ static void *ask(void *argument)
     return NULL;
 }
 
-/* Several threads over few groups, with a cache that is too small: all get the right bytes, and what is left is within the limit. */
+/* Several threads over few groups, with a cache that is too small: all get the right bytes, and
+ * what is left is within the limit. */
 static void test_many_threads(void **state)
 {
     (void)state;

@@ -63,7 +63,8 @@ static void test_reserve_changes_no_contents(void **state)
 static void test_too_much(void **state)
 {
     (void)state;
-    static const size_t sizes[] = {SIZE_MAX, SIZE_MAX - 1, SIZE_MAX - 3, SIZE_MAX / 2 + 1, SIZE_MAX / 2};
+    static const size_t sizes[] = {SIZE_MAX, SIZE_MAX - 1, SIZE_MAX - 3, SIZE_MAX / 2 + 1,
+                                   SIZE_MAX / 2};
     struct buffer buffer = {0};
     assert_int_equal(buffer_append_text(&buffer, "abc"), 0);
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {

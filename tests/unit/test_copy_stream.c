@@ -73,7 +73,8 @@ static void test_good_streams(void **state)
     READS(HEAD "\377\377", 3, 0);
     READS(HEAD "\0\0\0\0\377\377", 0, 0);
     READS(HEAD "\0\1\377\377\377\377\377\377", 1, 0);
-    READS("PGCOPY\n\377\r\n\0\0\0\0\1\0\0\0\3xyz\377\377", 2, 0);  /* a flag that may be ignored, an extension */
+    READS("PGCOPY\n\377\r\n\0\0\0\0\1\0\0\0\3xyz\377\377", 2,
+          0); /* a flag that may be ignored, an extension */
     READS("PGCOPY\n\377\r\n\0\0\0\377\377\0\0\0\0\377\377", 2, 0); /* all of them */
 }
 
@@ -89,7 +90,8 @@ static void test_bad_headers(void **state)
         store_be32(header + 11, 1U << bit);
         assert_reads(header, sizeof header - 1, 1, bit < 16 ? 0 : -EBADMSG);
     }
-    READS("PGCOPY\n\377\r\n\0\0\0\0\0\377\377\377\377\377\377", 1, -EBADMSG); /* a negative extension */
+    READS("PGCOPY\n\377\r\n\0\0\0\0\0\377\377\377\377\377\377", 1,
+          -EBADMSG); /* a negative extension */
     READS("PGCOPY\n\377\r\n\0\0\0\0\0\200\0\0\0\377\377", 1, -EBADMSG);
 }
 
@@ -101,12 +103,12 @@ static void test_bad_tuples(void **state)
         store_be16(stream + 19, (uint16_t)fields);
         assert_reads(stream, sizeof stream - 1, 1, fields == 1 ? 0 : -EBADMSG);
     }
-    READS(HEAD "\0\1\377\377\377\376\377\377", 1, -EBADMSG);     /* size -2 */
-    READS(HEAD "\0\1\200\0\0\0\377\377", 1, -EBADMSG);           /* the most negative size */
+    READS(HEAD "\0\1\377\377\377\376\377\377", 1, -EBADMSG); /* size -2 */
+    READS(HEAD "\0\1\200\0\0\0\377\377", 1, -EBADMSG);       /* the most negative size */
     READS(HEAD "\0\2\0\0\0\1x\377\377\377\376\377\377", 2, -EBADMSG);
-    READS(HEAD "\0\1\177\377\377\377x\377\377", 1, -EBADMSG);    /* more than comes */
-    READS(HEAD "\0\0\0\0", 0, -EBADMSG);                         /* no trailer */
-    READS(HEAD "\377\377x", 1, -EBADMSG);                        /* bytes behind it */
+    READS(HEAD "\0\1\177\377\377\377x\377\377", 1, -EBADMSG); /* more than comes */
+    READS(HEAD "\0\0\0\0", 0, -EBADMSG);                      /* no trailer */
+    READS(HEAD "\377\377x", 1, -EBADMSG);                     /* bytes behind it */
     READS(HEAD "\377\377\377\377", 1, -EBADMSG);
 }
 
@@ -114,11 +116,13 @@ static void test_bytes_behind_the_trailer_in_another_piece(void **state)
 {
     (void)state;
     struct copy_stream stream = {.fields = 1};
-    assert_int_equal(copy_stream_feed(&stream, (const uint8_t *)HEAD "\377\377", 21, keep, NULL, NULL), 0);
+    assert_int_equal(
+        copy_stream_feed(&stream, (const uint8_t *)HEAD "\377\377", 21, keep, NULL, NULL), 0);
     assert_int_equal(copy_stream_end(&stream, NULL), 0);
     assert_int_equal(copy_stream_feed(&stream, NULL, 0, keep, NULL, NULL), 0);
     assert_int_equal(copy_stream_end(&stream, NULL), 0);
-    assert_int_equal(copy_stream_feed(&stream, (const uint8_t *)"x", 1, keep, NULL, NULL), -EBADMSG);
+    assert_int_equal(copy_stream_feed(&stream, (const uint8_t *)"x", 1, keep, NULL, NULL),
+                     -EBADMSG);
     copy_stream_clear(&stream);
     copy_stream_clear(&stream);
 }
@@ -152,7 +156,8 @@ static void test_sink_ends_the_feed(void **state)
     for (int rows = 0; rows < 10; rows++) {
         struct copy_stream stream = {.fields = rowgroup_fields(schema)};
         int left = rows;
-        assert_int_equal(copy_stream_feed(&stream, bytes.data, bytes.size, refuse, &left, NULL), -ECANCELED);
+        assert_int_equal(copy_stream_feed(&stream, bytes.data, bytes.size, refuse, &left, NULL),
+                         -ECANCELED);
         assert_int_equal(left, -1);
         copy_stream_clear(&stream);
     }
@@ -165,7 +170,8 @@ static void test_says_why(void **state)
     (void)state;
     struct copy_stream stream = {.fields = 1};
     struct error error = {""};
-    assert_int_equal(copy_stream_feed(&stream, (const uint8_t *)"NOTCOPY", 7, keep, NULL, &error), -EBADMSG);
+    assert_int_equal(copy_stream_feed(&stream, (const uint8_t *)"NOTCOPY", 7, keep, NULL, &error),
+                     -EBADMSG);
     assert_non_null(strstr(error.text, "signature"));
     copy_stream_clear(&stream);
 }

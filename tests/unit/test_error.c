@@ -51,7 +51,8 @@ static void fill(char *text, const char *character, size_t size)
         strcat(text, character);
 }
 
-/* A long text is cut between characters, wherever the cut falls, and loses no more than one of them. */
+/* A long text is cut between characters, wherever the cut falls, and loses no more than one of
+ * them. */
 static void test_cut_at_characters(void **state)
 {
     (void)state;
@@ -60,7 +61,8 @@ static void test_cut_at_characters(void **state)
             struct error error;
             char text[3000];
             fill(text, characters[c], sizeof text - 10);
-            assert_int_equal(error_set(&error, -EIO, "%.*s%s", (int)before, "01234567", text), -EIO);
+            assert_int_equal(error_set(&error, -EIO, "%.*s%s", (int)before, "01234567", text),
+                             -EIO);
             assert_true(is_utf8(error.text));
             assert_true(strlen(error.text) >= sizeof error.text - 1 - 8);
             error_prefix(&error, "%.*s", (int)before, "01234567");
@@ -101,10 +103,8 @@ static void test_long_context(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_null_is_allowed),
-        cmocka_unit_test(test_words_and_code),
-        cmocka_unit_test(test_cut_at_characters),
-        cmocka_unit_test(test_every_length),
+        cmocka_unit_test(test_null_is_allowed),   cmocka_unit_test(test_words_and_code),
+        cmocka_unit_test(test_cut_at_characters), cmocka_unit_test(test_every_length),
         cmocka_unit_test(test_long_context),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -22,7 +22,8 @@ static struct schema *text_schema(const char *const *names)
     return schema;
 }
 
-static struct rowgroup *text_group(const struct schema *schema, const char *const *values, size_t rows)
+static struct rowgroup *text_group(const struct schema *schema, const char *const *values,
+                                   size_t rows)
 {
     struct rowgroup_builder *builder;
     struct rowgroup *group;
@@ -42,7 +43,8 @@ static struct rowgroup *text_group(const struct schema *schema, const char *cons
     return group;
 }
 
-static struct buffer render(const struct format *format, const struct schema *schema, const struct rowgroup *group)
+static struct buffer render(const struct format *format, const struct schema *schema,
+                            const struct rowgroup *group)
 {
     struct buffer out = {0};
     assert_true(format->possible(schema));
@@ -52,8 +54,9 @@ static struct buffer render(const struct format *format, const struct schema *sc
     return out;
 }
 
-static void assert_renders(const struct format *format, const char *const *names, const char *const *values,
-                           size_t rows, const char *expected, size_t size)
+static void assert_renders(const struct format *format, const char *const *names,
+                           const char *const *values, size_t rows, const char *expected,
+                           size_t size)
 {
     struct schema *schema = text_schema(names);
     struct rowgroup *group = text_group(schema, values, rows);
@@ -65,7 +68,7 @@ static void assert_renders(const struct format *format, const char *const *names
     schema_free(schema);
 }
 
-#define RENDERS(format, names, values, rows, expected) \
+#define RENDERS(format, names, values, rows, expected)                                             \
     assert_renders(&format, names, values, rows, expected, sizeof(expected) - 1)
 
 static const char *const one[] = {"a", NULL}, *const two[] = {"a", "b", NULL};
@@ -74,24 +77,29 @@ static const char *const one[] = {"a", NULL}, *const two[] = {"a", "b", NULL};
 static void test_csv_of_one_column(void **state)
 {
     (void)state;
-    static const char *const values[] = {"x", NULL, "", "a,b", "q\"q", "\"", "1\n2", "1\r2", "\\.", "\\.x", "x\\.", " ", "\t", "\\N"};
+    static const char *const values[] = {"x",    NULL,  "",     "a,b",  "q\"q", "\"", "1\n2",
+                                         "1\r2", "\\.", "\\.x", "x\\.", " ",    "\t", "\\N"};
     RENDERS(format_csv, one, values, 14,
-            "a\nx\n\n\"\"\n\"a,b\"\n\"q\"\"q\"\n\"\"\"\"\n\"1\n2\"\n\"1\r2\"\n\"\\.\"\n\\.x\nx\\.\n \n\t\n\\N\n");
+            "a\nx\n\n\"\"\n\"a,b\"\n\"q\"\"q\"\n\"\"\"\"\n\"1\n2\"\n\"1\r2\"\n\"\\.\"\n\\.x\nx\\."
+            "\n \n\t\n\\N\n");
     RENDERS(format_csv, one, values, 0, "a\n");
 }
 
 static void test_csv_of_two_columns(void **state)
 {
     (void)state;
-    static const char *const values[] = {"x", "y", NULL, NULL, "", NULL, NULL, "", "\\.", "\\.", "a,\"b\"", "\r\n"};
-    RENDERS(format_csv, two, values, 6, "a,b\nx,y\n,\n\"\",\n,\"\"\n\\.,\\.\n\"a,\"\"b\"\"\",\"\r\n\"\n");
+    static const char *const values[] = {"x",  "y", NULL,  NULL,  "",        NULL,
+                                         NULL, "",  "\\.", "\\.", "a,\"b\"", "\r\n"};
+    RENDERS(format_csv, two, values, 6,
+            "a,b\nx,y\n,\n\"\",\n,\"\"\n\\.,\\.\n\"a,\"\"b\"\"\",\"\r\n\"\n");
 }
 
 static void test_csv_header(void **state)
 {
     (void)state;
-    static const char *const plain[] = {"a b", "ü", "A", NULL}, *const quoted[] = {"a,b", "q\"", "n\nl", "\\.", NULL},
-                      *const lone[] = {"\\.", NULL};
+    static const char *const plain[] = {"a b", "ü", "A", NULL},
+                             *const quoted[] = {"a,b", "q\"", "n\nl", "\\.", NULL},
+                             *const lone[] = {"\\.", NULL};
     RENDERS(format_csv, plain, NULL, 0, "a b,ü,A\n");
     RENDERS(format_csv, quoted, NULL, 0, "\"a,b\",\"q\"\"\",\"n\nl\",\\.\n");
     RENDERS(format_csv, lone, NULL, 0, "\"\\.\"\n");
@@ -100,9 +108,11 @@ static void test_csv_header(void **state)
 static void test_jsonl(void **state)
 {
     (void)state;
-    static const char *const names[] = {"a", "b\"\n", NULL}, *const values[] = {"x", NULL, "", "q\"\\\n\t\x01ü/"};
+    static const char *const names[] = {"a", "b\"\n", NULL}, *const values[] = {"x", NULL, "",
+                                                                                "q\"\\\n\t\x01ü/"};
     RENDERS(format_jsonl, names, values, 2,
-            "{\"a\":\"x\",\"b\\\"\\n\":null}\n{\"a\":\"\",\"b\\\"\\n\":\"q\\\"\\\\\\n\\t\\u0001ü/\"}\n");
+            "{\"a\":\"x\",\"b\\\"\\n\":null}\n{\"a\":\"\",\"b\\\"\\n\":\"q\\\"\\\\\\n\\t\\u0001ü/"
+            "\"}\n");
     RENDERS(format_jsonl, names, NULL, 0, "");
 }
 
@@ -127,7 +137,8 @@ static void test_no_columns(void **state)
         const struct format *format;
         const char *text;
         size_t size;
-    } cases[] = {{&format_csv, "\n\n\n\n", 4}, {&format_jsonl, "{}\n{}\n{}\n", 9},
+    } cases[] = {{&format_csv, "\n\n\n\n", 4},
+                 {&format_jsonl, "{}\n{}\n{}\n", 9},
                  {&format_bin, "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\377\377", 27}};
     for (size_t i = 0; i < 3; i++) {
         struct buffer out = render(cases[i].format, schema, group);
@@ -139,20 +150,23 @@ static void test_no_columns(void **state)
     schema_free(schema);
 }
 
-/* Server-rendered columns go out as their parts say, a generated one only as JSON, and each JSON on one line. */
+/* Server-rendered columns go out as their parts say, a generated one only as JSON, and each JSON on
+ * one line. */
 static void test_parts_of_the_server(void **state)
 {
     (void)state;
     static const struct rows_table table = {"t", false, 2, {ROWS_SERVER, ROWS_GENERATED}};
     struct schema *schema = rows_schema(&table);
     struct rowgroup *group = rows_group(&table, schema, 0, 4); /* row 2 is NULL */
-    struct buffer csv = render(&format_csv, schema, group), jsonl = render(&format_jsonl, schema, group);
+    struct buffer csv = render(&format_csv, schema, group),
+                  jsonl = render(&format_jsonl, schema, group);
     struct buffer bin = render(&format_bin, schema, group);
     static const char expected_csv[] = "\"c,0\"\n\"\"\n\"a,b\"\n\n\"line\nbreak\"\n";
     assert_int_equal(csv.size, sizeof expected_csv - 1);
     assert_memory_equal(csv.data, expected_csv, csv.size);
-    static const char expected_jsonl[] = "{\"c,0\":17,\"c,1\":17}\n{\"c,0\":{\"a\": [1,2]},\"c,1\":{\"a\": [1,2]}}\n"
-                                         "{\"c,0\":null,\"c,1\":null}\n{\"c,0\":{\"a\": [1,2]},\"c,1\":{\"a\": [1,2]}}\n";
+    static const char expected_jsonl[] =
+        "{\"c,0\":17,\"c,1\":17}\n{\"c,0\":{\"a\": [1,2]},\"c,1\":{\"a\": [1,2]}}\n"
+        "{\"c,0\":null,\"c,1\":null}\n{\"c,0\":{\"a\": [1,2]},\"c,1\":{\"a\": [1,2]}}\n";
     assert_int_equal(jsonl.size, sizeof expected_jsonl - 1);
     assert_memory_equal(jsonl.data, expected_jsonl, jsonl.size);
     assert_int_equal(bin.size, 19 + 4 * 6 + 0 + 1 + 3 + 2);
@@ -167,7 +181,8 @@ static void test_parts_of_the_server(void **state)
 static void test_bin_is_what_came(void **state)
 {
     (void)state;
-    static const struct rows_table table = {"t", false, 4, {ROWS_INT4_NULLS, ROWS_TEXT, ROWS_VECTOR, ROWS_ALL_NULL}};
+    static const struct rows_table table = {
+        "t", false, 4, {ROWS_INT4_NULLS, ROWS_TEXT, ROWS_VECTOR, ROWS_ALL_NULL}};
     struct schema *schema = rows_schema(&table);
     struct rowgroup *group = rows_group(&table, schema, 0, 60);
     struct buffer stream = {0}, bin = render(&format_bin, schema, group);
@@ -180,8 +195,9 @@ static void test_bin_is_what_came(void **state)
     schema_free(schema);
 }
 
-static void append_body(const struct rows_table *table, const struct schema *schema, const struct format *format,
-                        uint32_t first, uint32_t end, struct buffer *out)
+static void append_body(const struct rows_table *table, const struct schema *schema,
+                        const struct format *format, uint32_t first, uint32_t end,
+                        struct buffer *out)
 {
     struct rowgroup *group = rows_group(table, schema, first, end);
     size_t before = out->size;

@@ -56,9 +56,13 @@ static void test_compress_round_trip(void **state)
         assert_int_equal(decompress(frame.data + 6, frame.size - 6, back, size), 0);
         assert_memory_equal(raw, back, size);
         assert_int_equal(decompress(frame.data + 6, frame.size - 6, back, size + 1), -EBADMSG);
-        assert_int_equal(size == 0 ? -EBADMSG : decompress(frame.data + 6, frame.size - 6, back, size - 1), -EBADMSG);
+        assert_int_equal(size == 0 ? -EBADMSG
+                                   : decompress(frame.data + 6, frame.size - 6, back, size - 1),
+                         -EBADMSG);
         for (size_t cut = 0; cut < frame.size - 6; cut++)
-            assert_int_equal(cut == 0 && size == 0 ? -EBADMSG : decompress(frame.data + 6, cut, back, size), -EBADMSG);
+            assert_int_equal(cut == 0 && size == 0 ? -EBADMSG
+                                                   : decompress(frame.data + 6, cut, back, size),
+                             -EBADMSG);
         buffer_clear(&frame);
     }
 }

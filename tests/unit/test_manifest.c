@@ -24,12 +24,10 @@ static int tear_down(void **state)
     return 0;
 }
 
-/* ---- RFC 8259, as short as it goes: the end of the value that begins here, NULL where there is none ---- */
+/* ---- RFC 8259, as short as it goes: the end of the value that begins here, NULL where there is
+ * none ---- */
 
-static const char *skip_space(const char *at)
-{
-    return at + strspn(at, " \t\r\n");
-}
+static const char *skip_space(const char *at) { return at + strspn(at, " \t\r\n"); }
 
 static const char *skip_string(const char *at)
 {
@@ -129,14 +127,17 @@ static void test_text(void **state)
     snapshot->faces[2].reason = place_copy("no \"JSON\"");
     assert_int_equal(manifest_write(snapshot, 1 << 0 | 1 << 2, true, &text), 0);
     char expected[600];
-    int n = snprintf(expected, sizeof expected,
-                     "{\n  \"schema\": \"public\",\n  \"name\": \"t \\\"x\\\"\\n\",\n  \"kind\": \"table\",\n  \"rows\": 3,\n"
-                     "  \"columns\": [\n    {\"name\": \"c,0\", \"type\": \"s.odd\"},\n"
-                     "    {\"name\": \"c,1\", \"type\": \"s.odd\", \"generated\": true}\n  ],\n"
-                     "  \"views\": {\n    \"csv\": {\"bytes\": %llu, \"xxh3_128\": \"00000000000000010000000000000abc\"},\n"
-                     "    \"jsonl\": {\"error\": \"no \\\"JSON\\\"\"}\n  },\n"
-                     "  \"version\": \"42\",\n  \"point_in_time\": \"2023-11-14T22:13:20.123456Z\"\n}\n",
-                     (unsigned long long)snapshot_size(snapshot, 0));
+    int n = snprintf(
+        expected, sizeof expected,
+        "{\n  \"schema\": \"public\",\n  \"name\": \"t \\\"x\\\"\\n\",\n  \"kind\": \"table\",\n  "
+        "\"rows\": 3,\n"
+        "  \"columns\": [\n    {\"name\": \"c,0\", \"type\": \"s.odd\"},\n"
+        "    {\"name\": \"c,1\", \"type\": \"s.odd\", \"generated\": true}\n  ],\n"
+        "  \"views\": {\n    \"csv\": {\"bytes\": %llu, \"xxh3_128\": "
+        "\"00000000000000010000000000000abc\"},\n"
+        "    \"jsonl\": {\"error\": \"no \\\"JSON\\\"\"}\n  },\n"
+        "  \"version\": \"42\",\n  \"point_in_time\": \"2023-11-14T22:13:20.123456Z\"\n}\n",
+        (unsigned long long)snapshot_size(snapshot, 0));
     assert_int_equal(text.size, n);
     assert_memory_equal(text.data, expected, (size_t)n);
     buffer_clear(&text);

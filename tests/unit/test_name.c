@@ -48,9 +48,16 @@ static void test_every_short_name(void **state)
 static void test_longer_names(void **state)
 {
     (void)state;
-    static const char *const names[] = {"items", "..", "...", ".hidden", "a.b", "a/b/c", "100%", "%41", "%2F", "Straße €",
-                                        "a\nb\rc\td", "-rf", "~", "x y", "\"quoted\"", "trailing.", "\x7f\x7f",
-                                        "ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff"};
+    static const char *const names[] = {
+        "items",      "..",
+        "...",        ".hidden",
+        "a.b",        "a/b/c",
+        "100%",       "%41",
+        "%2F",        "Straße €",
+        "a\nb\rc\td", "-rf",
+        "~",          "x y",
+        "\"quoted\"", "trailing.",
+        "\x7f\x7f",   "ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         assert_round_trip(names[i]);
 }
@@ -65,7 +72,8 @@ static void test_spelling(void **state)
     buffer_clear(&file);
 }
 
-/* All file names of up to three bytes that hold a %, and all of up to two bytes: what decodes is what encodes to it. */
+/* All file names of up to three bytes that hold a %, and all of up to two bytes: what decodes is
+ * what encodes to it. */
 static void test_only_one_spelling(void **state)
 {
     (void)state;
@@ -99,8 +107,9 @@ static void test_only_one_spelling(void **state)
 static void test_names_that_are_none(void **state)
 {
     (void)state;
-    static const char *const names[] = {"", ".", "..", ".x", "%", "%2", "a%2", "%2f", "%41", "x%2E", "%00", "%G0", "%0G",
-                                        "a/b", "a\nb", "%%", "%2525 %", "\x7f", "% 1", "%+1", "%-1"};
+    static const char *const names[] = {"",     ".",   "..",      ".x",   "%",   "%2",  "a%2",
+                                        "%2f",  "%41", "x%2E",    "%00",  "%G0", "%0G", "a/b",
+                                        "a\nb", "%%",  "%2525 %", "\x7f", "% 1", "%+1", "%-1"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         char *sql = NULL;
         assert_int_equal(name_decode(names[i], strlen(names[i]), &sql), -ENOENT);

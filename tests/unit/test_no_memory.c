@@ -1,6 +1,7 @@
-/* Every allocation fails once. The Makefile links this test with --wrap for the functions below, so that the n-th
- * allocation of what is under test can be made to fail, for n = 1, 2, … until all goes well. Each time the answer is
- * -ENOMEM and nothing is lost (which `make asan` checks) or left behind. */
+/* Every allocation fails once. The Makefile links this test with --wrap for the functions below, so
+ * that the n-th allocation of what is under test can be made to fail, for n = 1, 2, … until all
+ * goes well. Each time the answer is -ENOMEM and nothing is lost (which `make asan` checks) or left
+ * behind. */
 #include "codec/copy_stream.h"
 
 #include "tests/unit/place.h"
@@ -14,10 +15,7 @@
 
 static long countdown; /* 0: nothing fails */
 
-static bool fails(void)
-{
-    return countdown > 0 && --countdown == 0;
-}
+static bool fails(void) { return countdown > 0 && --countdown == 0; }
 
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t count, size_t size);
@@ -30,10 +28,7 @@ void *__wrap_realloc(void *block, size_t size);
 void *__wrap_reallocarray(void *block, size_t count, size_t size);
 char *__wrap_strdup(const char *text);
 
-void *__wrap_malloc(size_t size)
-{
-    return fails() ? NULL : __real_malloc(size);
-}
+void *__wrap_malloc(size_t size) { return fails() ? NULL : __real_malloc(size); }
 
 void *__wrap_calloc(size_t count, size_t size)
 {
@@ -50,10 +45,7 @@ void *__wrap_reallocarray(void *block, size_t count, size_t size)
     return fails() ? NULL : __real_reallocarray(block, count, size);
 }
 
-char *__wrap_strdup(const char *text)
-{
-    return fails() ? NULL : __real_strdup(text);
-}
+char *__wrap_strdup(const char *text) { return fails() ? NULL : __real_strdup(text); }
 
 /* What the attempts work on, made without failures. */
 struct setting {
@@ -123,7 +115,8 @@ static int put_schema(struct setting *setting)
 
 static int get_schema(struct setting *setting)
 {
-    struct record_reader in = {.at = setting->record.data, .end = setting->record.data + setting->record.size};
+    struct record_reader in = {.at = setting->record.data,
+                               .end = setting->record.data + setting->record.size};
     struct schema *schema = NULL;
     int rc = schema_get(&in, &schema);
     assert_int_equal(schema != NULL, rc == 0);
@@ -228,7 +221,8 @@ static int append(struct setting *setting)
     (void)setting;
     for (int i = 0; rc == 0 && i < 50; i++) {
         struct buffer before = out;
-        rc = i % 2 != 0 ? buffer_printf(&out, "%d and %s", i, "some text") : buffer_append_text(&out, "0123456789");
+        rc = i % 2 != 0 ? buffer_printf(&out, "%d and %s", i, "some text")
+                        : buffer_append_text(&out, "0123456789");
         if (rc < 0)
             assert_memory_equal(&before, &out, sizeof out);
     }
@@ -321,8 +315,9 @@ static void test_snapshot(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_buffer),  cmocka_unit_test(test_schema),   cmocka_unit_test(test_rowgroup),
-        cmocka_unit_test(test_formats), cmocka_unit_test(test_snapshot),
+        cmocka_unit_test(test_buffer),   cmocka_unit_test(test_schema),
+        cmocka_unit_test(test_rowgroup), cmocka_unit_test(test_formats),
+        cmocka_unit_test(test_snapshot),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

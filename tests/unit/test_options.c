@@ -64,7 +64,8 @@ static void test_defaults(void **state)
     assert_int_equal(line.options.lease_ms, 5000);
     assert_int_equal(line.options.listed_formats, 7);
     assert_null(line.options.schemas);
-    assert_false(line.options.system || line.options.rw || line.options.foreground || line.options.debug);
+    assert_false(line.options.system || line.options.rw || line.options.foreground ||
+                 line.options.debug);
     assert_false(line.options.single || line.options.help || line.options.version);
     drop(&line);
 
@@ -176,11 +177,12 @@ static void test_numbers(void **state)
     static const struct {
         const char *option;
         int rc;
-    } cases[] = {{"jobs=1", 0},          {"jobs=64", 0},       {"jobs=0", -EINVAL},      {"jobs=65", -EINVAL},
-                 {"jobs=x", -EINVAL},    {"jobs=", -EINVAL},   {"jobs=nan", -EINVAL},    {"jobs=2x", -EINVAL},
-                 {"jobs=2.5", -EINVAL},  {"lease=0", 0},       {"lease=0.5", 0},         {"lease=86400", 0},
-                 {"lease=-1", -EINVAL},  {"lease=1e9", -EINVAL}, {"lease=inf", -EINVAL}, {"memory=1M", 0},
-                 {"memory=1K", -EINVAL}, {"memory=0", -EINVAL}};
+    } cases[] = {{"jobs=1", 0},         {"jobs=64", 0},         {"jobs=0", -EINVAL},
+                 {"jobs=65", -EINVAL},  {"jobs=x", -EINVAL},    {"jobs=", -EINVAL},
+                 {"jobs=nan", -EINVAL}, {"jobs=2x", -EINVAL},   {"jobs=2.5", -EINVAL},
+                 {"lease=0", 0},        {"lease=0.5", 0},       {"lease=86400", 0},
+                 {"lease=-1", -EINVAL}, {"lease=1e9", -EINVAL}, {"lease=inf", -EINVAL},
+                 {"memory=1M", 0},      {"memory=1K", -EINVAL}, {"memory=0", -EINVAL}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct line line;
         PARSE(&line, "-o", cases[i].option, "db", "/tmp");
@@ -203,7 +205,8 @@ static void test_lists(void **state)
     assert_string_equal(line.options.schemas[2], "d");
     assert_null(line.options.schemas[3]);
     drop(&line);
-    static const char *const bad[] = {"formats=xml", "formats=", "formats=csv+", "formats=CSV", "list=nothing", "list="};
+    static const char *const bad[] = {"formats=xml", "formats=",     "formats=csv+",
+                                      "formats=CSV", "list=nothing", "list="};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         PARSE(&line, "-o", bad[i], "db", "/tmp");
         assert_int_equal(line.rc, -EINVAL);
@@ -240,16 +243,23 @@ static void test_options_of_others(void **state)
 {
     (void)state;
     struct line line;
-    PARSE(&line, "-o", "allow_other,nosuid,ro,max_threads=4,noauto,_netdev,nofail,x-systemd.automount,user,defaults", "db", "/tmp");
+    PARSE(&line, "-o",
+          "allow_other,nosuid,ro,max_threads=4,noauto,_netdev,nofail,x-systemd.automount,user,"
+          "defaults",
+          "db", "/tmp");
     assert_int_equal(line.rc, 0);
-    assert_true(passed_on(&line, "allow_other") && passed_on(&line, "nosuid") && passed_on(&line, "ro"));
+    assert_true(passed_on(&line, "allow_other") && passed_on(&line, "nosuid") &&
+                passed_on(&line, "ro"));
     assert_true(passed_on(&line, "max_threads=4"));
-    assert_false(passed_on(&line, "noauto") || passed_on(&line, "_netdev") || passed_on(&line, "x-systemd"));
-    assert_false(passed_on(&line, "nofail") || passed_on(&line, "user") || passed_on(&line, "defaults"));
+    assert_false(passed_on(&line, "noauto") || passed_on(&line, "_netdev") ||
+                 passed_on(&line, "x-systemd"));
+    assert_false(passed_on(&line, "nofail") || passed_on(&line, "user") ||
+                 passed_on(&line, "defaults"));
     drop(&line);
 }
 
-/* Wherever it stands, and whether or not the rest is right, the connection string is gone from argv, and not passed on. */
+/* Wherever it stands, and whether or not the rest is right, the connection string is gone from
+ * argv, and not passed on. */
 static void test_connection_string_is_wiped(void **state)
 {
     (void)state;
@@ -293,8 +303,9 @@ static void test_paths_become_absolute(void **state)
 static void test_help_names_every_option(void **state)
 {
     (void)state;
-    static const char *const names[] = {"-f", "-d", "-s", "-h", "-V", "cache_dir=", "cache_size=", "memory=", "jobs=",
-                                        "lease=", "formats=", "list=", "schemas=", "system"};
+    static const char *const names[] = {"-f",         "-d",          "-s",       "-h",    "-V",
+                                        "cache_dir=", "cache_size=", "memory=",  "jobs=", "lease=",
+                                        "formats=",   "list=",       "schemas=", "system"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         assert_non_null(strstr(options_help, names[i]));
 }

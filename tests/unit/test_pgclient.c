@@ -27,7 +27,8 @@ static int set_up(void **state)
 static void strings_are_parsed_and_secrets_kept(void **state)
 {
     (void)state;
-    struct server *server = test_server("host=h port=7 dbname='a b' user=u password='se cret' sslpassword=hidden");
+    struct server *server =
+        test_server("host=h port=7 dbname='a b' user=u password='se cret' sslpassword=hidden");
     assert_true(server_has_password(server));
     assert_string_equal(server_name(server), "host='h' port='7' dbname='a b' user='u'");
     server_free(server);
@@ -41,8 +42,8 @@ static void strings_are_parsed_and_secrets_kept(void **state)
     assert_false(server_has_password(server));
     server_free(server);
 
-    static const char *const wrong[] = {"secret", "password=a secret", "nonsense=secret", "postgresql://secret:secret@[::1",
-                                        "password='secret"};
+    static const char *const wrong[] = {"secret", "password=a secret", "nonsense=secret",
+                                        "postgresql://secret:secret@[::1", "password='secret"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         struct error error = {""};
         assert_int_equal(server_parse(wrong[i], &server, &error), -EINVAL);
@@ -112,7 +113,8 @@ static void given_back_in_any_state(void **state)
     struct test_pool pool = test_pool("pgc", "", 1);
     struct session *session = test_take(&pool);
     int backend = connection_backend(session_connection(session));
-    assert_int_equal(connection_run(session_connection(session), "BEGIN; SELECT 1/0", NULL, NULL), -EIO);
+    assert_int_equal(connection_run(session_connection(session), "BEGIN; SELECT 1/0", NULL, NULL),
+                     -EIO);
     session_give(session);
     session = test_take(&pool);
     assert_int_equal(connection_backend(session_connection(session)), backend);
@@ -127,9 +129,12 @@ static void errors_have_the_servers_words(void **state)
     struct test_pool pool = test_pool("pgc", "", 1);
     struct session *session = test_take(&pool);
     struct error error = {""};
-    assert_int_equal(connection_run(session_connection(session), "SELECT * FROM nowhere", NULL, &error), -ENOENT);
+    assert_int_equal(
+        connection_run(session_connection(session), "SELECT * FROM nowhere", NULL, &error),
+        -ENOENT);
     assert_string_equal(error.text, "relation \"nowhere\" does not exist (SQLSTATE 42P01)");
-    assert_int_equal(connection_run(session_connection(session), "CREATE TABLE t ()", NULL, &error), -EIO);
+    assert_int_equal(connection_run(session_connection(session), "CREATE TABLE t ()", NULL, &error),
+                     -EIO);
     assert_non_null(strstr(error.text, "read-only transaction"));
     session_give(session);
     test_pool_free(&pool);
@@ -168,13 +173,17 @@ static void stop_ends_a_blocked_lock(void **state)
     pthread_create(&thread, NULL, stop_soon, session);
     int64_t start = now_ms();
     struct error error = {""};
-    assert_int_equal(connection_run(session_connection(session), "BEGIN; LOCK TABLE public.locked IN ACCESS SHARE MODE", NULL, &error), -EINTR);
+    assert_int_equal(connection_run(session_connection(session),
+                                    "BEGIN; LOCK TABLE public.locked IN ACCESS SHARE MODE", NULL,
+                                    &error),
+                     -EINTR);
     assert_true(now_ms() - start < 400);
     pthread_join(thread, NULL);
     session_give(session);
     /* The server was asked to cancel: its backend waits no longer. */
     char sql[128];
-    snprintf(sql, sizeof sql, "SELECT count(*) FROM pg_stat_activity WHERE pid = %d AND state = 'active'", backend);
+    snprintf(sql, sizeof sql,
+             "SELECT count(*) FROM pg_stat_activity WHERE pid = %d AND state = 'active'", backend);
     int left = 1;
     for (int i = 0; i < 50 && left > 0; i++, usleep(20000))
         left = count_of(sql);
@@ -192,7 +201,8 @@ static void stop_ends_connecting(void **state)
     char folder[] = "/tmp/pgvecfs-test-XXXXXX", conninfo[128], command[256];
     assert_non_null(mkdtemp(folder));
     snprintf(command, sizeof command,
-             "python3 -c \"import socket,time; s=socket.socket(socket.AF_UNIX); s.bind('%s/.s.PGSQL.5432'); s.listen(); time.sleep(3)\" &",
+             "python3 -c \"import socket,time; s=socket.socket(socket.AF_UNIX); "
+             "s.bind('%s/.s.PGSQL.5432'); s.listen(); time.sleep(3)\" &",
              folder);
     assert_int_equal(system(command), 0);
     usleep(500000);
@@ -238,8 +248,10 @@ static void death_in_mid_copy_is_an_error(void **state)
     struct kill_at at = {.backend = connection_backend(session_connection(session))};
     struct error error = {""};
     assert_int_equal(connection_copy(session_connection(session),
-                                     "COPY (SELECT repeat('x', 1000) FROM generate_series(1, 1000000)) TO STDOUT (FORMAT binary)",
-                                     kill_backend, &at, &error), -ENOTCONN);
+                                     "COPY (SELECT repeat('x', 1000) FROM generate_series(1, "
+                                     "1000000)) TO STDOUT (FORMAT binary)",
+                                     kill_backend, &at, &error),
+                     -ENOTCONN);
     assert_true(at.rows < 1000000);
     assert_true(error.text[0] != '\0');
     session_give(session);
@@ -263,12 +275,15 @@ static void sink_ends_a_copy(void **state)
     static const char *const statements[] = {
         "COPY (SELECT generate_series(1, 100000000)) TO STDOUT (FORMAT binary)",
         "COPY (SELECT generate_series(1, 3)) TO STDOUT (FORMAT binary)",
-        "COPY (SELECT CASE WHEN g < 5 THEN 1 ELSE 1 / (g - g) END FROM generate_series(1, 9) g) TO STDOUT (FORMAT binary)",
+        "COPY (SELECT CASE WHEN g < 5 THEN 1 ELSE 1 / (g - g) END FROM generate_series(1, 9) g) TO "
+        "STDOUT (FORMAT binary)",
     };
     for (size_t i = 0; i < 3; i++) {
         int rows = 0;
         int64_t start = now_ms();
-        assert_int_equal(connection_copy(session_connection(session), statements[i], refuse_at, &rows, NULL), -ENOSPC);
+        assert_int_equal(
+            connection_copy(session_connection(session), statements[i], refuse_at, &rows, NULL),
+            -ENOSPC);
         assert_int_equal(rows, 3);
         assert_true(now_ms() - start < 2000);
         assert_true(connection_usable(session_connection(session)));
@@ -293,8 +308,10 @@ static void error_in_mid_copy_is_an_error(void **state)
     struct error error = {""};
     int rows = 0;
     assert_int_equal(connection_copy(session_connection(session),
-                                     "COPY (SELECT 1 / (5000 - g) FROM generate_series(1, 9999) g) TO STDOUT (FORMAT binary)",
-                                     count_rows, &rows, &error), -EIO);
+                                     "COPY (SELECT 1 / (5000 - g) FROM generate_series(1, 9999) g) "
+                                     "TO STDOUT (FORMAT binary)",
+                                     count_rows, &rows, &error),
+                     -EIO);
     assert_string_equal(error.text, "division by zero (SQLSTATE 22012)");
     assert_true(connection_usable(session_connection(session)));
     session_give(session);
@@ -320,14 +337,33 @@ static void restart_is_recovered_from(void **state)
 }
 
 static const char *const disturbing[] = {
-    "search_path = 'public'", "DateStyle = 'German'", "IntervalStyle = 'iso_8601'", "TimeZone = 'Asia/Tokyo'",
-    "extra_float_digits = -5", "bytea_output = 'escape'", "xmlbinary = 'hex'", "row_security = on",
-    "statement_timeout = '2s'", "lock_timeout = '1s'", "idle_in_transaction_session_timeout = '2s'",
-    "idle_session_timeout = '2s'", "synchronize_seqscans = on", "max_parallel_workers_per_gather = 8",
-    "jit = on", "default_transaction_read_only = off", "quote_all_identifiers = on", "client_encoding = 'LATIN1'",
-    "standard_conforming_strings = off", "array_nulls = off", "client_min_messages = 'debug5'",
-    "enable_seqscan = off", "force_parallel_mode = on", "exit_on_error = on", "transform_null_equals = on",
-    "default_transaction_isolation = 'serializable'", "default_transaction_deferrable = on",
+    "search_path = 'public'",
+    "DateStyle = 'German'",
+    "IntervalStyle = 'iso_8601'",
+    "TimeZone = 'Asia/Tokyo'",
+    "extra_float_digits = -5",
+    "bytea_output = 'escape'",
+    "xmlbinary = 'hex'",
+    "row_security = on",
+    "statement_timeout = '2s'",
+    "lock_timeout = '1s'",
+    "idle_in_transaction_session_timeout = '2s'",
+    "idle_session_timeout = '2s'",
+    "synchronize_seqscans = on",
+    "max_parallel_workers_per_gather = 8",
+    "jit = on",
+    "default_transaction_read_only = off",
+    "quote_all_identifiers = on",
+    "client_encoding = 'LATIN1'",
+    "standard_conforming_strings = off",
+    "array_nulls = off",
+    "client_min_messages = 'debug5'",
+    "enable_seqscan = off",
+    "force_parallel_mode = on",
+    "exit_on_error = on",
+    "transform_null_equals = on",
+    "default_transaction_isolation = 'serializable'",
+    "default_transaction_deferrable = on",
 };
 
 static char *settings_of(const char *more)
@@ -337,8 +373,10 @@ static char *settings_of(const char *more)
     PGresult *row = NULL;
     struct error error = {""};
     if (connection_run(session_connection(session),
-                       "SELECT string_agg(name || '=' || setting, E'\\n' ORDER BY name) FROM pg_catalog.pg_settings"
-                       " WHERE name NOT IN ('default_transaction_isolation', 'transaction_isolation', 'transaction_deferrable')",
+                       "SELECT string_agg(name || '=' || setting, E'\\n' ORDER BY name) FROM "
+                       "pg_catalog.pg_settings"
+                       " WHERE name NOT IN ('default_transaction_isolation', "
+                       "'transaction_isolation', 'transaction_deferrable')",
                        &row, &error) != 0)
         fail_msg("%s", error.text);
     char *settings = strdup(PQgetvalue(row, 0, 0));
@@ -356,7 +394,8 @@ static void settings_of_roles_and_databases_change_nothing(void **state)
     char *before = settings_of("user=odd");
     for (size_t i = 0; i < sizeof disturbing / sizeof *disturbing; i++) {
         char sql[256];
-        snprintf(sql, sizeof sql, i % 2 ? "ALTER ROLE odd SET %s" : "ALTER DATABASE pgc SET %s", disturbing[i]);
+        snprintf(sql, sizeof sql, i % 2 ? "ALTER ROLE odd SET %s" : "ALTER DATABASE pgc SET %s",
+                 disturbing[i]);
         test_sql("postgres", sql);
     }
     char *after = settings_of("user=odd");
@@ -384,22 +423,26 @@ static void catalog_shows_what_the_role_may_read(void **state)
              "GRANT SELECT (a, b) ON all_columns TO reader;"
              "CREATE TABLE some_columns (a int, b int); GRANT SELECT (a) ON some_columns TO reader;"
              "CREATE TABLE parent (a int) PARTITION BY RANGE (a);"
-             "CREATE TABLE child PARTITION OF parent FOR VALUES FROM (0) TO (9); GRANT SELECT ON parent, child TO reader;"
-             "CREATE VIEW v AS SELECT 1 AS one; CREATE MATERIALIZED VIEW mv AS SELECT 1 AS one; GRANT SELECT ON v, mv TO reader;"
+             "CREATE TABLE child PARTITION OF parent FOR VALUES FROM (0) TO (9); GRANT SELECT ON "
+             "parent, child TO reader;"
+             "CREATE VIEW v AS SELECT 1 AS one; CREATE MATERIALIZED VIEW mv AS SELECT 1 AS one; "
+             "GRANT SELECT ON v, mv TO reader;"
              "CREATE TABLE \"odd \"\"na/me\"\"%\n.\u00fc\U0001F600\" (a int);"
              "GRANT SELECT ON \"odd \"\"na/me\"\"%\n.\u00fc\U0001F600\" TO reader;"
              "CREATE SEQUENCE seq; CREATE TYPE composite AS (a int); CREATE INDEX i ON yes (a)");
     struct test_pool pool = test_pool("pgc_catalog", "user=reader", 1);
     struct session *session = test_take(&pool);
     struct catalog *catalog = test_catalog(session);
-    static const char *const expected[] = {"all_columns", "child", "mv", "odd \"na/me\"%\n.\u00fc\U0001F600", "parent", "v", "yes"};
+    static const char *const expected[] = {
+        "all_columns", "child", "mv", "odd \"na/me\"%\n.\u00fc\U0001F600", "parent", "v", "yes"};
     assert_int_equal(catalog->relation_count, 7);
     for (size_t i = 0; i < 7; i++)
         assert_string_equal(catalog->relations[i].name, expected[i]);
     assert_int_equal(catalog->schema_count, 2);
     assert_string_equal(catalog->schemas[0], "empty");
     assert_string_equal(catalog->schemas[1], "public");
-    const struct relation *child = test_find(catalog, "public", "child"), *parent = test_find(catalog, "public", "parent");
+    const struct relation *child = test_find(catalog, "public", "child"),
+                          *parent = test_find(catalog, "public", "parent");
     assert_int_equal(child->parent, parent->oid);
     assert_int_equal(parent->parent, 0);
     assert_int_equal(parent->kind, RELATION_PARTITIONED);
@@ -484,10 +527,12 @@ static char *ddl_of(struct test_pool *pool, const struct relation *relation)
 static void ddl_is_that_of_the_relation_alone(void **state)
 {
     (void)state;
-    static const char *const names[] = {"plain", "a\"b", "a*b?", "a.b", "a|(b)", "a$b^[x]{2}+\\d", "new\nline", "\u00fc %s 'q'",
-                                        "UPPER", "--table", "a,b", "tab\there"};
+    static const char *const names[] = {"plain", "a\"b",           "a*b?",      "a.b",
+                                        "a|(b)", "a$b^[x]{2}+\\d", "new\nline", "\u00fc %s 'q'",
+                                        "UPPER", "--table",        "a,b",       "tab\there"};
     test_new_database("pgc_ddl", "");
-    test_sql("pgc_ddl", "CREATE EXTENSION vector; CREATE TABLE other (a int); CREATE TABLE axb (a int); CREATE TABLE aab (a int)");
+    test_sql("pgc_ddl", "CREATE EXTENSION vector; CREATE TABLE other (a int); CREATE TABLE axb (a "
+                        "int); CREATE TABLE aab (a int)");
     PGconn *pg = PQconnectdb("dbname=pgc_ddl client_encoding=UTF8");
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         char sql[512];
@@ -525,7 +570,8 @@ static void ddl_is_that_of_the_relation_alone(void **state)
 static void ddl_keeps_lines_that_only_look_like_pg_dumps(void **state)
 {
     (void)state;
-    test_sql("pgc_ddl", "CREATE VIEW tricky AS SELECT E'x\n\\\\unrestrict abc\n-- Dumped from x\n' AS a");
+    test_sql("pgc_ddl",
+             "CREATE VIEW tricky AS SELECT E'x\n\\\\unrestrict abc\n-- Dumped from x\n' AS a");
     struct test_pool pool = test_pool("pgc_ddl", "", 1);
     struct session *session = test_take(&pool);
     struct catalog *catalog = test_catalog(session);
@@ -562,7 +608,8 @@ static void ddl_fails_in_words_and_stops(void **state)
     pthread_t thread;
     pthread_create(&thread, NULL, set_flag, &stop);
     int64_t start = now_ms();
-    assert_int_equal(ddl_read(pool.server, test_find(catalog, "public", "other"), &stop, &out, &error), -EINTR);
+    assert_int_equal(
+        ddl_read(pool.server, test_find(catalog, "public", "other"), &stop, &out, &error), -EINTR);
     assert_true(now_ms() - start < 1500);
     assert_int_equal(out.size, 0);
     pthread_join(thread, NULL);
@@ -572,7 +619,8 @@ static void ddl_fails_in_words_and_stops(void **state)
     test_sql("postgres", "CREATE ROLE nobody_much LOGIN");
     struct test_pool poor = test_pool("pgc_ddl", "user=nobody_much", 1);
     atomic_store(&stop, false);
-    assert_int_equal(ddl_read(poor.server, test_find(catalog, "public", "other"), &stop, &out, &error), -EIO);
+    assert_int_equal(
+        ddl_read(poor.server, test_find(catalog, "public", "other"), &stop, &out, &error), -EIO);
     assert_non_null(strstr(error.text, "permission denied"));
     test_pool_free(&poor);
     test_sql("postgres", "DROP ROLE nobody_much");

@@ -1,5 +1,6 @@
-/* The server that the tests of pgclient/ run against: that of PGVECFS_TEST_SERVER (a directory of scripts/private-pg), else one of
- * their own in build/unit/pg, stopped when the program ends, however it ends.
+/* The server that the tests of pgclient/ run against: that of PGVECFS_TEST_SERVER (a directory of
+ * scripts/private-pg), else one of their own in build/unit/pg, stopped when the program ends,
+ * however it ends.
  *
  * Each test makes its own database. Run from the root of the checkout.
  */
@@ -28,7 +29,8 @@ static bool test_started;
 static inline void test_script(const char *verb)
 {
     char command[8192];
-    snprintf(command, sizeof command, "scripts/private-pg %s '%s' >/dev/null", verb, test_directory);
+    snprintf(command, sizeof command, "scripts/private-pg %s '%s' >/dev/null", verb,
+             test_directory);
     if (system(command) != 0) {
         fprintf(stderr, "failed: %s\n", command);
         exit(1); /* not abort(): the server has to be stopped */
@@ -68,7 +70,8 @@ static inline void test_find_server(void)
         char here[2048];
         if (getcwd(here, sizeof here) == NULL)
             exit(1); /* not abort(): the server has to be stopped */
-        snprintf(test_directory, sizeof test_directory, "%s/build/unit/pg.%ld", here, (long)getpid());
+        snprintf(test_directory, sizeof test_directory, "%s/build/unit/pg.%ld", here,
+                 (long)getpid());
         test_started = true;
         atexit(test_stop_server);
         test_script("start --throwaway");
@@ -95,7 +98,8 @@ static inline struct server *test_server(const char *conninfo)
 static inline void test_sql(const char *database, const char *sql)
 {
     char conninfo[256];
-    snprintf(conninfo, sizeof conninfo, "dbname='%s' client_encoding=UTF8 options='-c client_min_messages=error'", database);
+    snprintf(conninfo, sizeof conninfo,
+             "dbname='%s' client_encoding=UTF8 options='-c client_min_messages=error'", database);
     PGconn *pg = PQconnectdb(conninfo);
     PGresult *result = PQexec(pg, sql);
     ExecStatusType status = PQresultStatus(result);
@@ -111,7 +115,8 @@ static inline void test_sql(const char *database, const char *sql)
 static inline char *test_value(const char *database, const char *sql)
 {
     char conninfo[256];
-    snprintf(conninfo, sizeof conninfo, "dbname='%s' client_encoding=UTF8 options='-c client_min_messages=error'", database);
+    snprintf(conninfo, sizeof conninfo,
+             "dbname='%s' client_encoding=UTF8 options='-c client_min_messages=error'", database);
     PGconn *pg = PQconnectdb(conninfo);
     PGresult *result = PQexec(pg, sql);
     if (PQresultStatus(result) != PGRES_TUPLES_OK || PQntuples(result) < 1)
@@ -166,7 +171,8 @@ static inline const struct relation *test_find(const struct catalog *catalog, co
                                                const char *name)
 {
     for (size_t i = 0; i < catalog->relation_count; i++)
-        if (strcmp(catalog->relations[i].schema, schema) == 0 && strcmp(catalog->relations[i].name, name) == 0)
+        if (strcmp(catalog->relations[i].schema, schema) == 0 &&
+            strcmp(catalog->relations[i].name, name) == 0)
             return &catalog->relations[i];
     return NULL;
 }

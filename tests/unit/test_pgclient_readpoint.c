@@ -41,10 +41,7 @@ static struct opened open_as(const char *database, const char *more, const char 
     return o;
 }
 
-static struct opened open_table(const char *table)
-{
-    return open_as("pgr", "", table);
-}
+static struct opened open_table(const char *table) { return open_as("pgr", "", table); }
 
 static void close_table(struct opened *o)
 {
@@ -65,8 +62,8 @@ static void copy_rows(struct opened *o, struct buffer *rows)
     struct error error = {""};
     for (size_t i = 0; i < o->readpoint->source_count; i++) {
         struct buffer stream = {0};
-        if (readpoint_copy(o->readpoint, o->session, o->readpoint->schema, &o->readpoint->sources[i], NULL,
-                           gather, &stream, &error) != 0)
+        if (readpoint_copy(o->readpoint, o->session, o->readpoint->schema,
+                           &o->readpoint->sources[i], NULL, gather, &stream, &error) != 0)
             fail_msg("%s", error.text);
         assert_true(stream.size >= 21);
         assert_memory_equal(stream.data, "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0", 19);
@@ -130,17 +127,24 @@ static char *signature_of(const char *table)
 static void columns_are_in_order_and_known(void **state)
 {
     (void)state;
-    test_sql("pgr", "CREATE DOMAIN small AS int4 CHECK (VALUE < 100); CREATE DOMAIN smaller AS small;"
-                    "CREATE TYPE pair AS (a int, b text); CREATE TYPE bad AS (a int, b aclitem);"
-                    "CREATE TABLE cols (z int, gone int, a text, \"q\"\"\n%\" smaller, g int GENERATED ALWAYS AS (z + 1) STORED,"
-                    " v vector(2), p pair, b bad, ba bad[], ac aclitem, r int4range, m int4multirange, rc regclass)");
+    test_sql("pgr",
+             "CREATE DOMAIN small AS int4 CHECK (VALUE < 100); CREATE DOMAIN smaller AS small;"
+             "CREATE TYPE pair AS (a int, b text); CREATE TYPE bad AS (a int, b aclitem);"
+             "CREATE TABLE cols (z int, gone int, a text, \"q\"\"\n%\" smaller, g int GENERATED "
+             "ALWAYS AS (z + 1) STORED,"
+             " v vector(2), p pair, b bad, ba bad[], ac aclitem, r int4range, m int4multirange, rc "
+             "regclass)");
     test_sql("pgr", "ALTER TABLE cols DROP gone");
     struct opened o = open_table("cols");
     struct schema *schema = o.readpoint->schema;
-    static const char *const names[] = {"z", "a", "q\"\n%", "g", "v", "p", "b", "ba", "ac", "r", "m", "rc"};
-    static const char *const types[] = {"integer", "text", "public.smaller", "integer", "public.vector(2)", "public.pair",
-                                        "public.bad", "public.bad[]", "aclitem", "int4range", "int4multirange", "regclass"};
-    static const bool binary[] = {true, true, true, true, true, true, false, false, false, true, true, true};
+    static const char *const names[] = {"z", "a",  "q\"\n%", "g", "v", "p",
+                                        "b", "ba", "ac",     "r", "m", "rc"};
+    static const char *const types[] = {
+        "integer",          "text",        "public.smaller", "integer",
+        "public.vector(2)", "public.pair", "public.bad",     "public.bad[]",
+        "aclitem",          "int4range",   "int4multirange", "regclass"};
+    static const bool binary[] = {true,  true,  true,  true, true, true,
+                                  false, false, false, true, true, true};
     assert_int_equal(schema->column_count, 12);
     for (int i = 0; i < 12; i++) {
         assert_string_equal(schema->columns[i].name, names[i]);
@@ -164,13 +168,19 @@ static void rendered_values_are_the_servers(void **state)
 {
     (void)state;
     test_sql("pgr", "CREATE EXTENSION hstore; CREATE TYPE colour AS ENUM ('red', 'green')");
-    test_sql("pgr",
-             "CREATE TABLE vals (id serial, b bool, n numeric, j json, jb jsonb, ia int[], r int4range, m money, x xml,"
-             " h hstore, c char(5), i inet, p pair, e colour, iv interval, ts timestamptz, f point, d date, by bytea, k bit(3), t time);"
-             "INSERT INTO vals VALUES (1, true, 'NaN', '{\"a\" : 1}', '{\"b\":null}', '{{1,NULL},{3,4}}', '[1,5)', 12.5, '<a/>',"
-             " 'a=>1', 'x', '10.0.0.0/8', ROW(NULL, NULL), 'red', '1 day 2 hours', '2020-01-01', '(1,2)', 'infinity', '\\x00ff', '101', '12:00'),"
-             " (2, NULL, NULL, 'null', 'null', '{}', 'empty', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL),"
-             " (3, false, 'Infinity', '[1, 2]', '\"x\"', NULL, NULL, -1, NULL, 'q=>NULL', '', '::1', ROW(1, 'a,\"b'), 'green', '-1 mon', 'infinity', NULL, '0044-03-15 BC', '', '000', '24:00');");
+    test_sql("pgr", "CREATE TABLE vals (id serial, b bool, n numeric, j json, jb jsonb, ia int[], "
+                    "r int4range, m money, x xml,"
+                    " h hstore, c char(5), i inet, p pair, e colour, iv interval, ts timestamptz, "
+                    "f point, d date, by bytea, k bit(3), t time);"
+                    "INSERT INTO vals VALUES (1, true, 'NaN', '{\"a\" : 1}', '{\"b\":null}', "
+                    "'{{1,NULL},{3,4}}', '[1,5)', 12.5, '<a/>',"
+                    " 'a=>1', 'x', '10.0.0.0/8', ROW(NULL, NULL), 'red', '1 day 2 hours', "
+                    "'2020-01-01', '(1,2)', 'infinity', '\\x00ff', '101', '12:00'),"
+                    " (2, NULL, NULL, 'null', 'null', '{}', 'empty', NULL, NULL, NULL, NULL, NULL, "
+                    "NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL),"
+                    " (3, false, 'Infinity', '[1, 2]', '\"x\"', NULL, NULL, -1, NULL, 'q=>NULL', "
+                    "'', '::1', ROW(1, 'a,\"b'), 'green', '-1 mon', 'infinity', NULL, '0044-03-15 "
+                    "BC', '', '000', '24:00');");
     struct opened o = open_table("vals");
     struct buffer rows = {0};
     copy_rows(&o, &rows);
@@ -185,14 +195,20 @@ static void rendered_values_are_the_servers(void **state)
                 continue;
             char sql[512];
             for (int kind = PART_TEXT; kind <= PART_JSON; kind++) {
-                int first = schema->part_count[PART_BINARY] + (kind == PART_JSON ? schema->part_count[PART_TEXT] : 0);
+                int first = schema->part_count[PART_BINARY] +
+                            (kind == PART_JSON ? schema->part_count[PART_TEXT] : 0);
                 bool null;
-                char *got = element(&fields[count - (kind == PART_TEXT ? 2 : 1)], schema->columns[i].part[kind] - first, &null);
-                snprintf(sql, sizeof sql, kind == PART_TEXT ? "SET DateStyle = ISO; SET TimeZone = 'UTC'; SELECT %s FROM vals WHERE id = %d"
-                                                            : "SET DateStyle = ISO; SET TimeZone = 'UTC'; SELECT row_to_json(v)->'%s' FROM vals v WHERE id = %d",
+                char *got = element(&fields[count - (kind == PART_TEXT ? 2 : 1)],
+                                    schema->columns[i].part[kind] - first, &null);
+                snprintf(sql, sizeof sql,
+                         kind == PART_TEXT ? "SET DateStyle = ISO; SET TimeZone = 'UTC'; SELECT %s "
+                                             "FROM vals WHERE id = %d"
+                                           : "SET DateStyle = ISO; SET TimeZone = 'UTC'; SELECT "
+                                             "row_to_json(v)->'%s' FROM vals v WHERE id = %d",
                          schema->columns[i].name, row);
                 char *expected = test_value("pgr", sql);
-                /* JSON: NULL is absent there and null in row_to_json; the column's own json null stays a text. */
+                /* JSON: NULL is absent there and null in row_to_json; the column's own json null
+                 * stays a text. */
                 assert_string_equal(got, null && kind == PART_JSON ? "" : expected);
                 if (null && kind == PART_JSON)
                     assert_string_equal(expected, "null");
@@ -209,12 +225,15 @@ static void rendered_values_are_the_servers(void **state)
 static void null_composites_and_empty_ones_differ(void **state)
 {
     (void)state;
-    test_sql("pgr", "CREATE TABLE composites (p pair); INSERT INTO composites VALUES (NULL), (ROW(NULL, NULL)), (ROW(1, NULL))");
+    test_sql("pgr", "CREATE TABLE composites (p pair); INSERT INTO composites VALUES (NULL), "
+                    "(ROW(NULL, NULL)), (ROW(1, NULL))");
     struct opened o = open_table("composites");
     struct buffer rows = {0};
     copy_rows(&o, &rows);
     const uint8_t *at = rows.data;
-    static const char *const texts[] = {"", "(,)", "(1,)"}, *const jsons[] = {"", "{\"a\":null,\"b\":null}", "{\"a\":1,\"b\":null}"};
+    static const char *const texts[] = {"", "(,)", "(1,)"}, *const jsons[] = {
+                                                                "", "{\"a\":null,\"b\":null}",
+                                                                "{\"a\":1,\"b\":null}"};
     for (int row = 0; row < 3; row++) {
         struct field fields[8];
         assert_int_equal(next_row(&at, rows.data + rows.size, fields, 8), 5);
@@ -241,7 +260,8 @@ static void sixteen_hundred_columns_and_none(void **state)
     assert_int_equal(buffer_append(&sql, ")", 2), 0);
     test_sql("pgr", (const char *)sql.data);
     buffer_clear(&sql);
-    test_sql("pgr", "INSERT INTO wide DEFAULT VALUES; CREATE TABLE none (); INSERT INTO none DEFAULT VALUES; INSERT INTO none DEFAULT VALUES");
+    test_sql("pgr", "INSERT INTO wide DEFAULT VALUES; CREATE TABLE none (); INSERT INTO none "
+                    "DEFAULT VALUES; INSERT INTO none DEFAULT VALUES");
     struct opened o = open_table("wide");
     struct buffer rows = {0};
     struct error error = {""};
@@ -282,8 +302,10 @@ static void assert_signature(const char *table, const char *sql, bool changes)
 static void signature_changes_with_the_catalog(void **state)
 {
     (void)state;
-    test_sql("pgr", "CREATE TYPE mood AS ENUM ('a', 'b'); CREATE TYPE inner_type AS (m mood); CREATE DOMAIN moods AS inner_type[];"
-                    "CREATE TABLE signed (id int PRIMARY KEY, m moods); INSERT INTO signed VALUES (1, NULL), (2, NULL);"
+    test_sql("pgr", "CREATE TYPE mood AS ENUM ('a', 'b'); CREATE TYPE inner_type AS (m mood); "
+                    "CREATE DOMAIN moods AS inner_type[];"
+                    "CREATE TABLE signed (id int PRIMARY KEY, m moods); INSERT INTO signed VALUES "
+                    "(1, NULL), (2, NULL);"
                     "CREATE TABLE signed_unlogged (id int)");
     assert_signature("signed", "SELECT 1", false);
     assert_signature("signed", "INSERT INTO signed VALUES (3, NULL)", false);
@@ -327,7 +349,8 @@ static void fingerprint(const char *table, uint64_t *rows, uint64_t *sum)
     const uint8_t *at = stream.data;
     while (next_row(&at, stream.data + stream.size, fields, 16) >= 0) {
         own_rows++;
-        own_sum += row_id_hash(load_be32(fields[0].bytes), load_be16(fields[0].bytes + 4), load_be32(fields[1].bytes));
+        own_sum += row_id_hash(load_be32(fields[0].bytes), load_be16(fields[0].bytes + 4),
+                               load_be32(fields[1].bytes));
     }
     assert_int_equal(own_rows, *rows);
     assert_true(own_sum == *sum);
@@ -367,16 +390,20 @@ static void row_id_hash_is_the_servers(void **state)
     struct session *session = test_take(&pool);
     PGresult *rows = NULL;
     struct error error = {""};
-    if (connection_run(session_connection(session),
-                       "SELECT b, o, x, hashtidextended(format('(%s,%s)', b, o)::tid, x)::text FROM"
-                       " (SELECT (random() * 4294967294)::int8 AS b, (random() * 65535)::int4 AS o, (random() * 4294967295)::int8 AS x"
-                       "  FROM generate_series(1, 50000)"
-                       "  UNION ALL SELECT b, o, x FROM unnest('{0,1,65535,65536,4294967294}'::int8[]) b,"
-                       "  unnest('{0,1,255,256,65535}'::int4[]) o, unnest('{0,1,2,3,65536,2147483648,4294967295}'::int8[]) x) AS t",
-                       &rows, &error) != 0)
+    if (connection_run(
+            session_connection(session),
+            "SELECT b, o, x, hashtidextended(format('(%s,%s)', b, o)::tid, x)::text FROM"
+            " (SELECT (random() * 4294967294)::int8 AS b, (random() * 65535)::int4 AS o, (random() "
+            "* 4294967295)::int8 AS x"
+            "  FROM generate_series(1, 50000)"
+            "  UNION ALL SELECT b, o, x FROM unnest('{0,1,65535,65536,4294967294}'::int8[]) b,"
+            "  unnest('{0,1,255,256,65535}'::int4[]) o, "
+            "unnest('{0,1,2,3,65536,2147483648,4294967295}'::int8[]) x) AS t",
+            &rows, &error) != 0)
         fail_msg("%s", error.text);
     for (int i = 0; i < PQntuples(rows); i++) {
-        uint64_t hash = row_id_hash((uint32_t)strtoul(PQgetvalue(rows, i, 0), NULL, 10), (uint16_t)atoi(PQgetvalue(rows, i, 1)),
+        uint64_t hash = row_id_hash((uint32_t)strtoul(PQgetvalue(rows, i, 0), NULL, 10),
+                                    (uint16_t)atoi(PQgetvalue(rows, i, 1)),
                                     (uint32_t)strtoul(PQgetvalue(rows, i, 2), NULL, 10));
         assert_true(hash == (uint64_t)strtoll(PQgetvalue(rows, i, 3), NULL, 10));
     }
@@ -391,7 +418,8 @@ static void row_id_hash_is_the_servers(void **state)
 static void ranges_together_are_the_whole(void **state)
 {
     (void)state;
-    test_sql("pgr", "CREATE TABLE ranged (id int, t text); INSERT INTO ranged SELECT g, repeat('x', 300) FROM generate_series(1, 2000) g;"
+    test_sql("pgr", "CREATE TABLE ranged (id int, t text); INSERT INTO ranged SELECT g, "
+                    "repeat('x', 300) FROM generate_series(1, 2000) g;"
                     "DELETE FROM ranged WHERE id % 3 = 0");
     test_sql("pgr", "VACUUM ranged");
     test_sql("pgr", "INSERT INTO ranged SELECT g, 'late' FROM generate_series(1, 50) g");
@@ -400,7 +428,8 @@ static void ranges_together_are_the_whole(void **state)
     assert_true(source->pages > 50);
     struct buffer whole = {0}, parts = {0};
     copy_rows(&o, &whole);
-    struct ctid cuts[] = {{0, 0}, {0, 5}, {1, 0}, {1, 65535}, {20, 3}, {source->pages, 0}, {UINT32_MAX, 0}};
+    struct ctid cuts[] = {{0, 0},         {0, 5}, {1, 0}, {1, 65535}, {20, 3}, {source->pages, 0},
+                          {UINT32_MAX, 0}};
     struct session *worker = test_take(&o.pool);
     struct error error = {""};
     if (readpoint_join(o.readpoint, worker, &error) != 0)
@@ -409,8 +438,10 @@ static void ranges_together_are_the_whole(void **state)
     for (size_t i = 0; i + 1 < sizeof cuts / sizeof *cuts; i++) {
         struct buffer stream = {0};
         struct ctid_range range = {cuts[i], cuts[i + 1]};
-        assert_int_equal(readpoint_copy(o.readpoint, i % 2 ? worker : o.session, o.readpoint->schema, source, &range, gather,
-                                        &stream, &error), 0);
+        assert_int_equal(readpoint_copy(o.readpoint, i % 2 ? worker : o.session,
+                                        o.readpoint->schema, source, &range, gather, &stream,
+                                        &error),
+                         0);
         assert_int_equal(buffer_append(&parts, stream.data + 19, stream.size - 21), 0);
         buffer_clear(&stream);
     }
@@ -432,12 +463,15 @@ static int refuse(void *context, const uint8_t *bytes, size_t size)
 static void failures_leave_the_snapshot(void **state)
 {
     (void)state;
-    test_sql("pgr", "CREATE TABLE kept AS SELECT g AS id FROM generate_series(1, 100000) g;"
-                    "CREATE VIEW failing AS SELECT 1 / (50 - g) AS q FROM generate_series(1, 100) g");
+    test_sql("pgr",
+             "CREATE TABLE kept AS SELECT g AS id FROM generate_series(1, 100000) g;"
+             "CREATE VIEW failing AS SELECT 1 / (50 - g) AS q FROM generate_series(1, 100) g");
     struct opened o = open_table("kept");
     int rows = 0;
     struct error error = {""};
-    assert_int_equal(readpoint_copy(o.readpoint, o.session, o.readpoint->schema, &o.readpoint->sources[0], NULL, refuse, &rows, &error), -ENOSPC);
+    assert_int_equal(readpoint_copy(o.readpoint, o.session, o.readpoint->schema,
+                                    &o.readpoint->sources[0], NULL, refuse, &rows, &error),
+                     -ENOSPC);
     test_sql("pgr", "DELETE FROM kept");
     uint64_t count, sum;
     assert_int_equal(readpoint_fingerprint(o.readpoint, &count, &sum, &error), 0);
@@ -447,7 +481,9 @@ static void failures_leave_the_snapshot(void **state)
     o = open_table("failing");
     struct buffer stream = {0};
     for (int i = 0; i < 2; i++) {
-        assert_int_equal(readpoint_copy(o.readpoint, o.session, o.readpoint->schema, &o.readpoint->sources[0], NULL, gather, &stream, &error), -EIO);
+        assert_int_equal(readpoint_copy(o.readpoint, o.session, o.readpoint->schema,
+                                        &o.readpoint->sources[0], NULL, gather, &stream, &error),
+                         -EIO);
         assert_non_null(strstr(error.text, "division by zero"));
     }
     assert_int_equal(readpoint_fingerprint(o.readpoint, &count, &sum, &error), -EINVAL);
@@ -489,7 +525,8 @@ static void renamed_and_dropped_relations(void **state)
     struct session *session = test_take(&pool);
     struct catalog *catalog = test_catalog(session);
     const struct relation *relation = test_find(catalog, "public", "moving");
-    test_sql("pgr", "CREATE SCHEMA else_where; ALTER TABLE moving RENAME TO moved; ALTER TABLE moved SET SCHEMA else_where;"
+    test_sql("pgr", "CREATE SCHEMA else_where; ALTER TABLE moving RENAME TO moved; ALTER TABLE "
+                    "moved SET SCHEMA else_where;"
                     "CREATE TABLE moving (other text)");
     struct readpoint *readpoint = NULL;
     struct error error = {""};
@@ -513,11 +550,13 @@ static void *rewrite_then_let_go(void *argument)
     return NULL;
 }
 
-/* A rewrite that is under way when the read begins is waited for, and its result is what is read. */
+/* A rewrite that is under way when the read begins is waited for, and its result is what is read.
+ */
 static void rewrites_are_waited_for(void **state)
 {
     (void)state;
-    test_sql("pgr", "CREATE TABLE truncated AS SELECT 1 AS a; CREATE MATERIALIZED VIEW refreshed AS SELECT count(*) AS n FROM truncated;"
+    test_sql("pgr", "CREATE TABLE truncated AS SELECT 1 AS a; CREATE MATERIALIZED VIEW refreshed "
+                    "AS SELECT count(*) AS n FROM truncated;"
                     "CREATE VIEW replaced AS SELECT 1 AS a");
     static const char *const changes[][2] = {
         {"truncated", "BEGIN; TRUNCATE truncated; INSERT INTO truncated VALUES (1), (2)"},
@@ -535,7 +574,8 @@ static void rewrites_are_waited_for(void **state)
         pthread_create(&thread, NULL, rewrite_then_let_go, pg);
         struct readpoint *readpoint = NULL;
         struct error error = {""};
-        int rc = readpoint_open(session, test_find(catalog, "public", changes[i][0]), &readpoint, &error);
+        int rc = readpoint_open(session, test_find(catalog, "public", changes[i][0]), &readpoint,
+                                &error);
         pthread_join(thread, NULL);
         PQfinish(pg);
         assert_int_equal(rc, i == 2 ? -ENOENT : 0);
@@ -554,13 +594,15 @@ static void rewrites_are_waited_for(void **state)
     }
 }
 
-/* Who may not LOCK takes a snapshot that is older than the lock: after a TRUNCATE it would show an empty table. */
+/* Who may not LOCK takes a snapshot that is older than the lock: after a TRUNCATE it would show an
+ * empty table. */
 static void rewrites_are_waited_for_without_the_right_to_lock(void **state)
 {
     (void)state;
     test_sql("postgres", "DROP ROLE IF EXISTS reader3");
     test_sql("postgres", "CREATE ROLE reader3 LOGIN");
-    test_sql("pgr", "CREATE TABLE truncated_too AS SELECT 1 AS a; GRANT SELECT (a) ON truncated_too TO reader3");
+    test_sql("pgr", "CREATE TABLE truncated_too AS SELECT 1 AS a; GRANT SELECT (a) ON "
+                    "truncated_too TO reader3");
     PGconn *pg = PQconnectdb("dbname=pgr");
     struct test_pool pool = test_pool("pgr", "user=reader3", 4);
     struct opened o = {.pool = pool, .session = test_take(&pool)};
@@ -569,7 +611,8 @@ static void rewrites_are_waited_for_without_the_right_to_lock(void **state)
     pthread_t thread;
     pthread_create(&thread, NULL, rewrite_then_let_go, pg);
     struct error error = {""};
-    int rc = readpoint_open(o.session, test_find(o.catalog, "public", "truncated_too"), &o.readpoint, &error);
+    int rc = readpoint_open(o.session, test_find(o.catalog, "public", "truncated_too"),
+                            &o.readpoint, &error);
     pthread_join(thread, NULL);
     PQfinish(pg);
     assert_int_equal(rc, 0);
@@ -608,15 +651,21 @@ static void assert_order(struct opened *o, const char *sql)
 static void partitions_come_in_the_servers_order(void **state)
 {
     (void)state;
-    test_sql("pgr", "CREATE SCHEMA \"le\"\"aves\";"
-                    "CREATE TABLE tree (id int, t text, g int GENERATED ALWAYS AS (id * 2) STORED) PARTITION BY RANGE (id);"
-                    "CREATE TABLE \"le\"\"aves\".\"zz \u00fc\" (t text, dropped int, id int, g int GENERATED ALWAYS AS (id * 2) STORED);"
-                    "ALTER TABLE \"le\"\"aves\".\"zz \u00fc\" DROP dropped;"
-                    "ALTER TABLE tree ATTACH PARTITION \"le\"\"aves\".\"zz \u00fc\" FOR VALUES FROM (0) TO (10);"
-                    "CREATE TABLE aa PARTITION OF tree DEFAULT;"
-                    "CREATE TABLE mm PARTITION OF tree FOR VALUES FROM (10) TO (20) PARTITION BY LIST (id);"
-                    "CREATE TABLE mm2 PARTITION OF mm FOR VALUES IN (11, 18); CREATE TABLE mm1 PARTITION OF mm FOR VALUES IN (15, 12);"
-                    "INSERT INTO tree SELECT g, 't' || g FROM unnest('{100,15,3,12,11,18,7,-5}'::int[]) g;");
+    test_sql(
+        "pgr",
+        "CREATE SCHEMA \"le\"\"aves\";"
+        "CREATE TABLE tree (id int, t text, g int GENERATED ALWAYS AS (id * 2) STORED) PARTITION "
+        "BY RANGE (id);"
+        "CREATE TABLE \"le\"\"aves\".\"zz \u00fc\" (t text, dropped int, id int, g int GENERATED "
+        "ALWAYS AS (id * 2) STORED);"
+        "ALTER TABLE \"le\"\"aves\".\"zz \u00fc\" DROP dropped;"
+        "ALTER TABLE tree ATTACH PARTITION \"le\"\"aves\".\"zz \u00fc\" FOR VALUES FROM (0) TO "
+        "(10);"
+        "CREATE TABLE aa PARTITION OF tree DEFAULT;"
+        "CREATE TABLE mm PARTITION OF tree FOR VALUES FROM (10) TO (20) PARTITION BY LIST (id);"
+        "CREATE TABLE mm2 PARTITION OF mm FOR VALUES IN (11, 18); CREATE TABLE mm1 PARTITION OF mm "
+        "FOR VALUES IN (15, 12);"
+        "INSERT INTO tree SELECT g, 't' || g FROM unnest('{100,15,3,12,11,18,7,-5}'::int[]) g;");
     struct opened o = open_table("tree");
     assert_int_equal(o.readpoint->source_count, 4);
     assert_true(o.readpoint->key.proves);
@@ -657,16 +706,21 @@ static void partitions_that_may_not_be_read_directly(void **state)
     close_table(&o);
 
     /* A leaf's own policies do not count for those who read its parent. */
-    test_sql("pgr", "CREATE TABLE hedge (id int) PARTITION BY RANGE (id); CREATE TABLE hedge1 PARTITION OF hedge FOR VALUES FROM (0) TO (10);"
-                    "INSERT INTO hedge VALUES (1), (2); ALTER TABLE hedge1 ENABLE ROW LEVEL SECURITY; GRANT SELECT ON hedge, hedge1 TO reader2");
+    test_sql("pgr", "CREATE TABLE hedge (id int) PARTITION BY RANGE (id); CREATE TABLE hedge1 "
+                    "PARTITION OF hedge FOR VALUES FROM (0) TO (10);"
+                    "INSERT INTO hedge VALUES (1), (2); ALTER TABLE hedge1 ENABLE ROW LEVEL "
+                    "SECURITY; GRANT SELECT ON hedge, hedge1 TO reader2");
     o = open_as("pgr", "user=reader2", "hedge");
     assert_false(o.readpoint->sources[0].by_ctid);
     assert_order(&o, "SELECT id FROM hedge");
     close_table(&o);
 
-    test_sql("pgr", "CREATE EXTENSION IF NOT EXISTS file_fdw; CREATE SERVER files FOREIGN DATA WRAPPER file_fdw;"
-                    "CREATE TABLE mixed (id int) PARTITION BY RANGE (id); CREATE TABLE mixed1 PARTITION OF mixed FOR VALUES FROM (0) TO (10);"
-                    "CREATE FOREIGN TABLE mixed2 PARTITION OF mixed FOR VALUES FROM (10) TO (20) SERVER files OPTIONS (program 'seq 10 12');"
+    test_sql("pgr", "CREATE EXTENSION IF NOT EXISTS file_fdw; CREATE SERVER files FOREIGN DATA "
+                    "WRAPPER file_fdw;"
+                    "CREATE TABLE mixed (id int) PARTITION BY RANGE (id); CREATE TABLE mixed1 "
+                    "PARTITION OF mixed FOR VALUES FROM (0) TO (10);"
+                    "CREATE FOREIGN TABLE mixed2 PARTITION OF mixed FOR VALUES FROM (10) TO (20) "
+                    "SERVER files OPTIONS (program 'seq 10 12');"
                     "INSERT INTO mixed VALUES (1)");
     o = open_table("mixed");
     assert_int_equal(o.readpoint->source_count, 1);
@@ -682,9 +736,13 @@ static void partitions_that_may_not_be_read_directly(void **state)
 static void privileges_on_columns_and_policies(void **state)
 {
     (void)state;
-    test_sql("pgr", "CREATE TABLE by_column (a int, b int); INSERT INTO by_column VALUES (1, 2); GRANT SELECT (a, b) ON by_column TO reader2;"
-                    "CREATE TABLE policed (a int); INSERT INTO policed VALUES (1); GRANT SELECT ON policed TO reader2;"
-                    "ALTER TABLE policed ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON policed USING (a > 1)");
+    test_sql(
+        "pgr",
+        "CREATE TABLE by_column (a int, b int); INSERT INTO by_column VALUES (1, 2); GRANT SELECT "
+        "(a, b) ON by_column TO reader2;"
+        "CREATE TABLE policed (a int); INSERT INTO policed VALUES (1); GRANT SELECT ON policed TO "
+        "reader2;"
+        "ALTER TABLE policed ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON policed USING (a > 1)");
     struct opened o = open_as("pgr", "user=reader2", "by_column");
     assert_false(o.readpoint->sources[0].by_ctid);
     assert_string_equal(o.readpoint->sources[0].from, "ONLY \"public\".\"by_column\"");
@@ -700,7 +758,9 @@ static void privileges_on_columns_and_policies(void **state)
     struct catalog *catalog = test_catalog(session);
     struct readpoint *readpoint = NULL;
     struct error error = {""};
-    assert_int_equal(readpoint_open(session, test_find(catalog, "public", "policed"), &readpoint, &error), -EACCES);
+    assert_int_equal(
+        readpoint_open(session, test_find(catalog, "public", "policed"), &readpoint, &error),
+        -EACCES);
     assert_non_null(strstr(error.text, "row-level security"));
     catalog_free(catalog);
     session_give(session);
@@ -721,10 +781,13 @@ static void an_index_is_never_read_instead(void **state)
 {
     (void)state;
     test_sql("pgr", "CREATE TABLE indexed (a int, b int) WITH (fillfactor = 10);"
-                    "INSERT INTO indexed SELECT g, g FROM generate_series(20000, 1, -1) g; CREATE INDEX ON indexed (a, b)");
-    test_sql("pgr", "CHECKPOINT"); /* commits may be asynchronous here, and only flushed ones count as visible to all */
+                    "INSERT INTO indexed SELECT g, g FROM generate_series(20000, 1, -1) g; CREATE "
+                    "INDEX ON indexed (a, b)");
+    test_sql("pgr", "CHECKPOINT"); /* commits may be asynchronous here, and only flushed ones count
+                                      as visible to all */
     test_sql("pgr", "VACUUM ANALYZE indexed");
-    char *visible = test_value("pgr", "SELECT relallvisible > 0 FROM pg_class WHERE relname = 'indexed'");
+    char *visible =
+        test_value("pgr", "SELECT relallvisible > 0 FROM pg_class WHERE relname = 'indexed'");
     assert_string_equal(visible, "t");
     free(visible);
     test_sql("pgr", "GRANT SELECT (a, b) ON indexed TO reader2");
@@ -735,11 +798,15 @@ static void an_index_is_never_read_instead(void **state)
 
 /* ---- encodings ---- */
 
-static void assert_encoding(const char *encoding, const char *options, const char *value, size_t bytes)
+static void assert_encoding(const char *encoding, const char *options, const char *value,
+                            size_t bytes)
 {
     char sql[512];
     test_new_database("pgr_encoding", options);
-    snprintf(sql, sizeof sql, "CREATE TABLE t (id int, \"%s\" text, c varchar(9)); INSERT INTO t VALUES (1, '%s', '%s'), (2, NULL, '')", value, value, value);
+    snprintf(sql, sizeof sql,
+             "CREATE TABLE t (id int, \"%s\" text, c varchar(9)); INSERT INTO t VALUES (1, '%s', "
+             "'%s'), (2, NULL, '')",
+             value, value, value);
     test_sql("pgr_encoding", sql);
     struct opened o = open_as("pgr_encoding", "", "t");
     struct schema *schema = o.readpoint->schema;
@@ -750,7 +817,8 @@ static void assert_encoding(const char *encoding, const char *options, const cha
     struct field fields[8];
     const uint8_t *at = rows.data;
     assert_int_equal(next_row(&at, rows.data + rows.size, fields, 8), 2 + 3 + 2);
-    assert_int_equal(fields[3].size, bytes); /* the database's own bytes, as COPY BINARY there gives them */
+    assert_int_equal(fields[3].size,
+                     bytes); /* the database's own bytes, as COPY BINARY there gives them */
     bool null;
     char *text = element(&fields[5], 0, &null), *json = element(&fields[6], 0, &null), quoted[128];
     assert_string_equal(text, value);
@@ -765,8 +833,10 @@ static void assert_encoding(const char *encoding, const char *options, const cha
     (void)encoding;
     /* And afterwards the session speaks UTF-8 again. */
     PGresult *row = NULL;
-    assert_int_equal(connection_run(session_connection(o.session), "SHOW client_encoding", &row, NULL), 0);
-    assert_string_equal(PQgetvalue(row, 0, 0), strcmp(encoding, "SQL_ASCII") == 0 ? "SQL_ASCII" : "UTF8");
+    assert_int_equal(
+        connection_run(session_connection(o.session), "SHOW client_encoding", &row, NULL), 0);
+    assert_string_equal(PQgetvalue(row, 0, 0),
+                        strcmp(encoding, "SQL_ASCII") == 0 ? "SQL_ASCII" : "UTF8");
     PQclear(row);
     close_table(&o);
 }
@@ -774,21 +844,29 @@ static void assert_encoding(const char *encoding, const char *options, const cha
 static void databases_in_other_encodings(void **state)
 {
     (void)state;
-    assert_encoding("LATIN1", "ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'", "\u00fc\u00e9\u00df", 3);
+    assert_encoding("LATIN1", "ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'", "\u00fc\u00e9\u00df",
+                    3);
     assert_encoding("EUC_JP", "ENCODING 'EUC_JP' LC_COLLATE 'C' LC_CTYPE 'C'", "\u65e5\u672c", 4);
-    assert_encoding("SQL_ASCII", "ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C'", "\u00fc\u65e5", 5);
+    assert_encoding("SQL_ASCII", "ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C'", "\u00fc\u65e5",
+                    5);
 
     /* Bytes that are no text have a binary form only. */
-    test_sql("pgr_encoding", "SET client_encoding = 'SQL_ASCII'; CREATE TABLE raw (a text); INSERT INTO raw VALUES (E'\\xff\\xfe');"
-                             "DO $$ BEGIN EXECUTE format('CREATE TABLE %I (a int)', E'bad\\xff'); END $$");
+    test_sql("pgr_encoding",
+             "SET client_encoding = 'SQL_ASCII'; CREATE TABLE raw (a text); INSERT INTO raw VALUES "
+             "(E'\\xff\\xfe');"
+             "DO $$ BEGIN EXECUTE format('CREATE TABLE %I (a int)', E'bad\\xff'); END $$");
     struct opened o = open_as("pgr_encoding", "", "raw");
     struct buffer stream = {0};
     struct error error = {""};
-    assert_int_equal(readpoint_copy(o.readpoint, o.session, o.readpoint->schema, &o.readpoint->sources[0], NULL, gather, &stream, &error), -EIO);
+    assert_int_equal(readpoint_copy(o.readpoint, o.session, o.readpoint->schema,
+                                    &o.readpoint->sources[0], NULL, gather, &stream, &error),
+                     -EIO);
     assert_non_null(strstr(error.text, "invalid byte sequence"));
     stream.size = 0;
     schema_number(o.readpoint->schema, o.readpoint->with_binary, 1u << PART_BINARY);
-    assert_int_equal(readpoint_copy(o.readpoint, o.session, o.readpoint->schema, &o.readpoint->sources[0], NULL, gather, &stream, &error), 0);
+    assert_int_equal(readpoint_copy(o.readpoint, o.session, o.readpoint->schema,
+                                    &o.readpoint->sources[0], NULL, gather, &stream, &error),
+                     0);
     buffer_clear(&stream);
     close_table(&o);
 }
@@ -798,11 +876,14 @@ static void errors_during_a_copy_are_utf8(void **state)
 {
     (void)state;
     test_new_database("pgr_encoding", "ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'");
-    test_sql("pgr_encoding", "CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS $$ BEGIN RAISE 'b\u00f6se'; END $$; CREATE VIEW v AS SELECT f()");
+    test_sql("pgr_encoding", "CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS $$ BEGIN RAISE "
+                             "'b\u00f6se'; END $$; CREATE VIEW v AS SELECT f()");
     struct opened o = open_as("pgr_encoding", "", "v");
     struct buffer stream = {0};
     struct error error = {""};
-    assert_int_equal(readpoint_copy(o.readpoint, o.session, o.readpoint->schema, &o.readpoint->sources[0], NULL, gather, &stream, &error), -EIO);
+    assert_int_equal(readpoint_copy(o.readpoint, o.session, o.readpoint->schema,
+                                    &o.readpoint->sources[0], NULL, gather, &stream, &error),
+                     -EIO);
     assert_string_equal(error.text, "b?se (SQLSTATE P0001)");
     buffer_clear(&stream);
     close_table(&o);
@@ -812,14 +893,19 @@ static void errors_during_a_copy_are_utf8(void **state)
 static void settings_do_not_leak_out_of_views(void **state)
 {
     (void)state;
-    test_sql("pgr", "CREATE VIEW setter AS SELECT set_config('DateStyle', 'German', false) AS a, set_config('search_path', 'public', false) AS b");
+    test_sql("pgr", "CREATE VIEW setter AS SELECT set_config('DateStyle', 'German', false) AS a, "
+                    "set_config('search_path', 'public', false) AS b");
     struct opened o = open_table("setter");
     struct buffer rows = {0};
     copy_rows(&o, &rows);
     buffer_clear(&rows);
     readpoint_close(o.readpoint);
     PGresult *row = NULL;
-    assert_int_equal(connection_run(session_connection(o.session), "SELECT current_setting('DateStyle') || current_setting('search_path')", &row, NULL), 0);
+    assert_int_equal(
+        connection_run(session_connection(o.session),
+                       "SELECT current_setting('DateStyle') || current_setting('search_path')",
+                       &row, NULL),
+        0);
     assert_string_equal(PQgetvalue(row, 0, 0), "ISO, MDY\"\"");
     PQclear(row);
     o.readpoint = NULL;

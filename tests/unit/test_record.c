@@ -8,7 +8,8 @@
 
 #include <cmocka.h>
 
-static const char *const texts[] = {"", "a", "ü\n%", "longer than a few bytes, so that the buffer has to grow for it"};
+static const char *const texts[] = {
+    "", "a", "ü\n%", "longer than a few bytes, so that the buffer has to grow for it"};
 
 static struct buffer example(void)
 {
@@ -102,7 +103,13 @@ static void test_strings_that_are_none(void **state)
     static const struct {
         const char *bytes;
         size_t size;
-    } cases[] = {{"\x03\0\0\0a\0b", 7}, {"\x01\0\0\0\0", 5}, {"\xff\xff\xff\xff" "abc", 7}, {"\x04\0\0\0abc", 7}, {"\x01\0\0", 3}};
+    } cases[] = {{"\x03\0\0\0a\0b", 7},
+                 {"\x01\0\0\0\0", 5},
+                 {"\xff\xff\xff\xff"
+                  "abc",
+                  7},
+                 {"\x04\0\0\0abc", 7},
+                 {"\x01\0\0", 3}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct record_reader in = reader_of((const uint8_t *)cases[i].bytes, cases[i].size);
         assert_null(record_get_string(&in));

@@ -1,5 +1,5 @@
-#include "codec/rowgroup.h"
 #include "codec/row_id.h"
+#include "codec/rowgroup.h"
 
 #include "tests/unit/rows.h"
 
@@ -14,7 +14,8 @@
 static const uint32_t row_counts[] = {0, 1, 2, 3, 50};
 
 /* Calls `check` for every table and number of rows. */
-static void each_group(void (*check)(const struct rows_table *, const struct schema *, struct rowgroup *))
+static void each_group(void (*check)(const struct rows_table *, const struct schema *,
+                                     struct rowgroup *))
 {
     for (size_t i = 0; i < ROWS_TABLES; i++)
         for (size_t k = 0; k < sizeof row_counts / sizeof *row_counts; k++) {
@@ -27,8 +28,8 @@ static void each_group(void (*check)(const struct rows_table *, const struct sch
         }
 }
 
-static void check_run(const struct rows_table *table, const struct schema *schema, enum part_kind kind,
-                      int part, const struct rowgroup *group)
+static void check_run(const struct rows_table *table, const struct schema *schema,
+                      enum part_kind kind, int part, const struct rowgroup *group)
 {
     struct run_cursor cursor = {.run = &group->runs[part]};
     int column = rows_column_of(schema, kind, part);
@@ -47,7 +48,8 @@ static void check_run(const struct rows_table *table, const struct schema *schem
     assert_int_equal(cursor.at, group->runs[part].size);
 }
 
-static void check_values(const struct rows_table *table, const struct schema *schema, struct rowgroup *group)
+static void check_values(const struct rows_table *table, const struct schema *schema,
+                         struct rowgroup *group)
 {
     int part = 0;
     uint64_t sum = 0;
@@ -72,7 +74,8 @@ static void test_values(void **state)
     each_group(check_values);
 }
 
-static void check_round_trip(const struct rows_table *table, const struct schema *schema, struct rowgroup *group)
+static void check_round_trip(const struct rows_table *table, const struct schema *schema,
+                             struct rowgroup *group)
 {
     size_t size;
     uint8_t *file = rows_file(group, schema, &size);
@@ -95,7 +98,8 @@ static void test_round_trip(void **state)
 }
 
 /* The blocks stand where the layout in the header says; a vector's are as they were. */
-static void check_layout(const struct rows_table *table, const struct schema *schema, struct rowgroup *group)
+static void check_layout(const struct rows_table *table, const struct schema *schema,
+                         struct rowgroup *group)
 {
     size_t size;
     uint8_t *file = rows_file(group, schema, &size);
@@ -173,7 +177,8 @@ static void test_builder_is_used_again(void **state)
             }
             assert_int_equal(rowgroup_builder_rows(builder), 10);
             assert_int_equal(rowgroup_builder_bytes(builder), bytes);
-            struct rowgroup *group, *expected = rows_group(&rows_tables[i], schema, first, first + 10);
+            struct rowgroup *group,
+                *expected = rows_group(&rows_tables[i], schema, first, first + 10);
             assert_int_equal(rowgroup_builder_finish(builder, &group), 0);
             assert_true(rows_same_group(group, expected));
             rowgroup_free(group);
@@ -235,15 +240,30 @@ static void test_wrong_fields(void **state)
     assert_int_equal(ADD(ids, "\377\377\377\376"), -EBADMSG);
 
     /* Two texts, and two JSONs of which one is NULL. */
-#define TEXTS "\0\0\0\1\0\0\0\0\0\0\0\31\0\0\0\2\0\0\0\1" "\0\0\0\1a" "\0\0\0\0"
-#define JSONS "\0\0\0\1\0\0\0\1\0\0\0\31\0\0\0\2\0\0\0\1" "\377\377\377\377" "\0\0\0\0011"
+#define TEXTS                                                                                      \
+    "\0\0\0\1\0\0\0\0\0\0\0\31\0\0\0\2\0\0\0\1"                                                    \
+    "\0\0\0\1a"                                                                                    \
+    "\0\0\0\0"
+#define JSONS                                                                                      \
+    "\0\0\0\1\0\0\0\1\0\0\0\31\0\0\0\2\0\0\0\1"                                                    \
+    "\377\377\377\377"                                                                             \
+    "\0\0\0\0011"
     assert_int_equal(ADD(arrays, "\0\0\0\35" TEXTS "\0\0\0\35" JSONS), 0);
     assert_int_equal(ADD(arrays, "\377\377\377\377\0\0\0\35" JSONS), -EBADMSG);
     assert_int_equal(ADD(arrays, "\0\0\0\35" TEXTS), -EBADMSG);
-    assert_int_equal(ADD(arrays, "\0\0\0\34\0\0\0\1\0\0\0\0\0\0\0\31\0\0\0\1\0\0\0\1" "\0\0\0\4abcd" "\0\0\0\35" JSONS), -EBADMSG);
-    assert_int_equal(ADD(arrays, "\0\0\0\24\0\0\0\0\0\0\0\0\0\0\0\31\0\0\0\2\0\0\0\1" "\0\0\0\35" JSONS), -EBADMSG);
-    assert_int_equal(ADD(arrays, "\0\0\0\36" TEXTS "x" "\0\0\0\35" JSONS), -EBADMSG); /* more in the array */
-    assert_int_equal(ADD(arrays, "\0\0\0\14\0\0\0\0\0\0\0\0\0\0\0\31" "\0\0\0\35" JSONS), -EBADMSG); /* an empty array */
+    assert_int_equal(ADD(arrays, "\0\0\0\34\0\0\0\1\0\0\0\0\0\0\0\31\0\0\0\1\0\0\0\1"
+                                 "\0\0\0\4abcd"
+                                 "\0\0\0\35" JSONS),
+                     -EBADMSG);
+    assert_int_equal(ADD(arrays, "\0\0\0\24\0\0\0\0\0\0\0\0\0\0\0\31\0\0\0\2\0\0\0\1"
+                                 "\0\0\0\35" JSONS),
+                     -EBADMSG);
+    assert_int_equal(ADD(arrays, "\0\0\0\36" TEXTS "x"
+                                 "\0\0\0\35" JSONS),
+                     -EBADMSG); /* more in the array */
+    assert_int_equal(ADD(arrays, "\0\0\0\14\0\0\0\0\0\0\0\0\0\0\0\31"
+                                 "\0\0\0\35" JSONS),
+                     -EBADMSG); /* an empty array */
     schema_free(ids);
     schema_free(arrays);
 }
@@ -254,7 +274,8 @@ static void test_another_schema(void **state)
     (void)state;
     for (size_t i = 0; i < ROWS_TABLES; i++)
         for (size_t k = 0; k < ROWS_TABLES; k++) {
-            struct schema *schema = rows_schema(&rows_tables[i]), *other = rows_schema(&rows_tables[k]);
+            struct schema *schema = rows_schema(&rows_tables[i]),
+                          *other = rows_schema(&rows_tables[k]);
             struct rowgroup *group = rows_group(&rows_tables[i], schema, 0, 9), *back;
             size_t size;
             uint8_t *file = rows_file(group, schema, &size);
@@ -278,12 +299,25 @@ static void seal(uint8_t *file)
     store_le64(file + 8, hash64(file + 16, load_le32(file + 16) - 16));
 }
 
-/* Heads that a program could have written but not this one: each field of the directory set to odd values. */
+/* Heads that a program could have written but not this one: each field of the directory set to odd
+ * values. */
 static void test_unsound_directories(void **state)
 {
     (void)state;
-    static const uint64_t odd[] = {0, 1, 2, 63, 64, 65, 10, 0x7fffffff, 0x80000000, 0xfffffffe, 0xffffffff,
-                                   UINT64_C(0x7fffffffffffffff), UINT64_C(0x8000000000000000), UINT64_MAX};
+    static const uint64_t odd[] = {0,
+                                   1,
+                                   2,
+                                   63,
+                                   64,
+                                   65,
+                                   10,
+                                   0x7fffffff,
+                                   0x80000000,
+                                   0xfffffffe,
+                                   0xffffffff,
+                                   UINT64_C(0x7fffffffffffffff),
+                                   UINT64_C(0x8000000000000000),
+                                   UINT64_MAX};
     struct schema *schema = rows_schema(&rows_tables[0]);
     struct rowgroup *group = rows_group(&rows_tables[0], schema, 0, 20);
     size_t size;

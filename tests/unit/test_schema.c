@@ -33,7 +33,7 @@ static void parts_are_numbered_by_kind_then_column(void **state)
     (void)state;
     struct schema *schema = example();
     schema_number(schema, with_binary, 1u << PART_BINARY | 1u << PART_TEXT | 1u << PART_JSON);
-    static const int expected[6][PART_KINDS] = {{0, -1, -1}, {1, 4, 6},  {-1, 5, 7},
+    static const int expected[6][PART_KINDS] = {{0, -1, -1}, {1, 4, 6},   {-1, 5, 7},
                                                 {-1, -1, 8}, {2, -1, -1}, {3, -1, -1}};
     for (int i = 0; i < 6; i++)
         assert_memory_equal(schema->columns[i].part, expected[i], sizeof expected[i]);
@@ -42,7 +42,8 @@ static void parts_are_numbered_by_kind_then_column(void **state)
     assert_int_equal(schema->part_count[PART_TEXT], 2);
     assert_int_equal(schema->part_count[PART_JSON], 3);
 
-    /* What is rendered here needs its binary whatever is asked for; the others only what is asked for. */
+    /* What is rendered here needs its binary whatever is asked for; the others only what is asked
+     * for. */
     schema_number(schema, with_binary, 1u << PART_TEXT);
     static const int text_only[6][PART_KINDS] = {{0, -1, -1},  {-1, 3, -1}, {-1, 4, -1},
                                                  {-1, -1, -1}, {1, -1, -1}, {2, -1, -1}};

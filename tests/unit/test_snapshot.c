@@ -43,8 +43,10 @@ static void assert_same_group(const struct group *a, const struct group *b)
 {
     assert_true(a->id == b->id && a->relation == b->relation && a->source == b->source);
     assert_true(a->rows == b->rows && a->bytes == b->bytes && a->row_id_sum == b->row_id_sum);
-    assert_true(a->range.first.block == b->range.first.block && a->range.first.offset == b->range.first.offset);
-    assert_true(a->range.end.block == b->range.end.block && a->range.end.offset == b->range.end.offset);
+    assert_true(a->range.first.block == b->range.first.block &&
+                a->range.first.offset == b->range.first.offset);
+    assert_true(a->range.end.block == b->range.end.block &&
+                a->range.end.offset == b->range.end.offset);
     assert_true(hash128_equal(a->content, b->content));
     for (int i = 0; i < FORMAT_COUNT; i++)
         assert_true(a->sizes[i] == b->sizes[i]);
@@ -65,7 +67,8 @@ static void assert_same(const struct snapshot *a, const struct snapshot *b)
     assert_true(a->rows == b->rows && a->row_id_sum == b->row_id_sum);
     assert_int_equal(a->source_count, b->source_count);
     for (size_t i = 0; i < a->source_count; i++)
-        assert_true(a->sources[i].oid == b->sources[i].oid && a->sources[i].by_ctid == b->sources[i].by_ctid);
+        assert_true(a->sources[i].oid == b->sources[i].oid &&
+                    a->sources[i].by_ctid == b->sources[i].by_ctid);
     assert_int_equal(a->group_count, b->group_count);
     for (size_t i = 0; i < a->group_count; i++)
         assert_same_group(a->groups[i], b->groups[i]);
@@ -114,8 +117,8 @@ static void test_record_of_another(void **state)
     snapshot_unref(snapshot);
 }
 
-/* Records whose checksum holds, but which end early, go on, or have a byte changed: an error, or a snapshot that can be
- * measured and let go; never a crash. */
+/* Records whose checksum holds, but which end early, go on, or have a byte changed: an error, or a
+ * snapshot that can be measured and let go; never a crash. */
 static void test_damaged_records(void **state)
 {
     (void)state;
@@ -175,7 +178,8 @@ static void test_sizes(void **state)
 static void test_same_content(void **state)
 {
     (void)state;
-    struct snapshot *a = place_snapshot(&place, &rows_tables[0], 20, 5), *same = place_snapshot(&place, &rows_tables[0], 20, 5);
+    struct snapshot *a = place_snapshot(&place, &rows_tables[0], 20, 5),
+                    *same = place_snapshot(&place, &rows_tables[0], 20, 5);
     struct snapshot *longer = place_snapshot(&place, &rows_tables[0], 21, 5);
     struct snapshot *cut_elsewhere = place_snapshot(&place, &rows_tables[0], 20, 4);
     assert_true(snapshot_same_content(a, same));
@@ -235,8 +239,9 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(test_record_round_trip), TEST(test_no_record),     TEST(test_record_of_another), TEST(test_damaged_records),
-        TEST(test_sizes),             TEST(test_same_content), TEST(test_files_of_groups),
+        TEST(test_record_round_trip), TEST(test_no_record), TEST(test_record_of_another),
+        TEST(test_damaged_records),   TEST(test_sizes),     TEST(test_same_content),
+        TEST(test_files_of_groups),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

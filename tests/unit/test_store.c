@@ -157,9 +157,15 @@ static void test_foreign_files(void **state)
 {
     (void)state;
     assert_int_equal(put(5, 7, 100, 'a'), 0);
-    static const char *const names[] = {"5/0x00000000000007.rows", "5/+000000000000007.rows", "5/0000000000000007.ROWS",
-                                        "5/000000000000000A.rows", "5/000000000000007.rows", "5/0000000000000007.rows.new",
-                                        "5/ 000000000000007.rows", "readme", "5/notes"};
+    static const char *const names[] = {"5/0x00000000000007.rows",
+                                        "5/+000000000000007.rows",
+                                        "5/0000000000000007.ROWS",
+                                        "5/000000000000000A.rows",
+                                        "5/000000000000007.rows",
+                                        "5/0000000000000007.rows.new",
+                                        "5/ 000000000000007.rows",
+                                        "readme",
+                                        "5/notes"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         write_file(names[i], "foreign", 7);
     assert_int_equal(mkdir(path("05"), 0700), 0);
@@ -194,10 +200,7 @@ static void test_sweep(void **state)
     store_sweep(place.store, 99, keep_odd, NULL);
 }
 
-static void add_relation(void *context, uint32_t relation)
-{
-    *(uint64_t *)context += relation;
-}
+static void add_relation(void *context, uint32_t relation) { *(uint64_t *)context += relation; }
 
 static void test_each(void **state)
 {
@@ -374,7 +377,8 @@ static void test_damaged_records(void **state)
     for (size_t cut = 0; cut <= size + 1; cut++) {
         file[size] = 0;
         write_file("1/table.record", file, cut);
-        assert_int_equal(store_get_record(place.store, 1, "table", &back), cut == size ? 0 : -EBADMSG);
+        assert_int_equal(store_get_record(place.store, 1, "table", &back),
+                         cut == size ? 0 : -EBADMSG);
         assert_int_equal(back.size, cut >= size ? record.size : 0);
     }
     back.size = 0;
@@ -393,14 +397,22 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(test_put_get_drop),  TEST(test_put_twice),
-        TEST(test_limit),         TEST(test_survives_reopening),
-        TEST(test_is_private),    TEST(test_foreign_files),
-        TEST(test_sweep),         TEST(test_each),
-        TEST(test_make_room),     TEST(test_symlinks),
-        TEST(test_not_regular_files), TEST(test_slots),
-        TEST(test_names),         TEST(test_directories_that_cannot_be),
-        TEST(test_records),       TEST(test_damaged_records),
+        TEST(test_put_get_drop),
+        TEST(test_put_twice),
+        TEST(test_limit),
+        TEST(test_survives_reopening),
+        TEST(test_is_private),
+        TEST(test_foreign_files),
+        TEST(test_sweep),
+        TEST(test_each),
+        TEST(test_make_room),
+        TEST(test_symlinks),
+        TEST(test_not_regular_files),
+        TEST(test_slots),
+        TEST(test_names),
+        TEST(test_directories_that_cannot_be),
+        TEST(test_records),
+        TEST(test_damaged_records),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

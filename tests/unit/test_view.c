@@ -20,7 +20,10 @@ static int set_up(void **state)
     (void)state;
     place_open(&place, 100 << 20);
     snapshot = place_snapshot(&place, &rows_tables[0], 30, 7);
-    return workers_new(2, &workers) < 0 || body_cache_new(&place.fetch, workers, 1 << 20, &cache) < 0 ? -1 : 0;
+    return workers_new(2, &workers) < 0 ||
+                   body_cache_new(&place.fetch, workers, 1 << 20, &cache) < 0
+               ? -1
+               : 0;
 }
 
 static int tear_down(void **state)
@@ -63,7 +66,8 @@ static void test_lost_groups(void **state)
     (void)state;
     uint64_t second = snapshot->groups[1]->id;
     char path[400];
-    snprintf(path, sizeof path, "%s/%d/%016llx.rows", store_path(place.store), PLACE_RELATION, (unsigned long long)second);
+    snprintf(path, sizeof path, "%s/%d/%016llx.rows", store_path(place.store), PLACE_RELATION,
+             (unsigned long long)second);
     FILE *file = fopen(path, "r+b");
     assert_non_null(file);
     assert_int_equal(fseek(file, -1, SEEK_END), 0);

@@ -12,10 +12,7 @@
 
 static atomic_int done;
 
-static void count(void *argument)
-{
-    atomic_fetch_add(&done, *(int *)argument);
-}
+static void count(void *argument) { atomic_fetch_add(&done, *(int *)argument); }
 
 /* Every task is run once, also those still queued when it ends. */
 static void test_all_are_run(void **state)

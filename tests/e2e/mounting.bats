@@ -1,0 +1,397 @@
+# How a mount begins, is asked about, and ends; and what must not leak on the way.
+load helper
+
+setup_file() {
+    server_start
+    psql -X -q -v ON_ERROR_STOP=1 -c "CREATE TABLE t (id int, v text)" -c "INSERT INTO t SELECT i, 'v' || i FROM generate_series(1, 1000) i"
+    psql -X -q -v ON_ERROR_STOP=1 -c "CREATE ROLE secretive LOGIN PASSWORD 's3cret-hunter2'" -c "GRANT SELECT ON t TO secretive"
+    # That role alone has to give its password.
+    data=$(realpath "$E2E/pg/data")
+    sed -i '1i local all secretive scram-sha-256' "$data/pg_hba.conf"
+    psql -X -q -At -c "SELECT pg_reload_conf()" >/dev/null
+    PYTHON=$(python3 -c "import sys; print(sys.executable)") # a shim would get the signals
+    export PYTHON
+    mkdir -p "$MNT" "$E2E/bin"
+    ln -s "$PGVECFS" "$E2E/bin/pgvecfs"
+}
+
+teardown_file() { teardown_all; }
+
+setup() {
+    OUT=$E2E/out/$BATS_TEST_NUMBER
+    mkdir -p "$OUT" "$CACHE"
+    SERVER="host=$PGHOST port=$PGPORT"
+    PIDS=()
+    # Nobody's own settings decide.
+    export HOME=$OUT XDG_CACHE_HOME=$OUT/cache
+    sleep 0.2
+}
+
+teardown() {
+    for pid in "${PIDS[@]}"; do kill -KILL "$pid" 2>/dev/null || true; done
+    while read -r path; do fusermount3 -uz "$path" || umount -l "$path" || true; done < <(mounts_below) 2>/dev/null
+    [ -n "${E2E_KEEP:-}" ] || rm -rf "$OUT"
+}
+
+# The program as a user calls it, without the descriptors of bats: the daemon must not get them.
+pgvecfs() {
+    (
+        for fd in /proc/self/fd/*; do
+            fd=${fd##*/}
+            if [ "$fd" -gt 2 ] && [ "$fd" -lt 255 ]; then eval "exec $fd>&-"; fi
+        done
+        exec "$PGVECFS" "$@"
+    ) </dev/null
+}
+
+within() {
+    local tenths=$(($1 * 10))
+    shift
+    until "$@"; do
+        [ $((tenths -= 1)) -gt 0 ] || return 1
+        sleep 0.1
+    done
+}
+
+not_mounted() { ! grep -qF " $1 " /proc/self/mountinfo; }
+
+assert_works() { [ "$(tail -n 1 "$1/public/t/t.csv")" = "1000,v1000" ]; }
+
+# Refuses to mount: one line that begins with our name and holds $1, exit code not 0, nothing mounted.
+refuses() {
+    local word=$1
+    shift
+    run pgvecfs -o cache_dir="$CACHE" "$@"
+    echo "$* -> $status: $output"
+    [ "$status" -ne 0 ]
+    [ "${#lines[@]}" -eq 1 ]
+    [[ $output == pgvecfs:* ]]
+    [[ $output == *"$word"* ]]
+    not_mounted "$MNT"
+}
+
+@test "it returns once the mount works, and the daemon stands in / without a terminal" {
+    pgvecfs -o cache_dir="$CACHE" "$SERVER user=postgres dbname=test" "$MNT"
+    assert_works "$MNT"
+    pid=$(daemon_pid)
+    [ "$(readlink "/proc/$pid/cwd")" = / ]
+    [ "$(ps -o tty= -p "$pid" | tr -d ' ')" = '?' ]
+    for fd in 0 1 2; do [ "$(readlink "/proc/$pid/fd/$fd")" = /dev/null ]; done
+    fusermount3 -u "$MNT"
+    wait_gone "$pid" 10
+}
+
+@test "what is wrong with the server is said in one line, and nothing is mounted" {
+    refuses "/nowhere" "host=/nowhere port=1 user=postgres dbname=test" "$MNT"
+    refuses "nobody-here" "$SERVER user=nobody-here dbname=test" "$MNT"
+    refuses "no-such-db" "$SERVER user=postgres dbname=no-such-db" "$MNT"
+    refuses "nonsense" "$SERVER nonsense=1" "$MNT"
+    refuses "password" "$SERVER user=secretive dbname=test password=wrong-one" "$MNT"
+    [[ $output != *wrong-one* ]]
+    refuses "" "not a connection string" "$MNT"
+}
+
+@test "what is wrong with the mount point or the options is said in one line" {
+    refuses "$OUT/missing" "$SERVER dbname=test" "$OUT/missing"
+    touch "$OUT/file"
+    refuses "$OUT/file" "$SERVER dbname=test" "$OUT/file"
+    refuses "nonsense" -o nonsense "$SERVER dbname=test" "$MNT"
+    refuses "--nonsense" --nonsense "$SERVER dbname=test" "$MNT"
+    for size in 12X x '' -5 10GG 99999999999999999999 1.5M; do refuses "cache_size" -o cache_size=$size "$SERVER dbname=test" "$MNT"; done
+    refuses "memory" -o memory=5 "$SERVER dbname=test" "$MNT"
+    refuses "jobs" -o jobs=0 "$SERVER dbname=test" "$MNT"
+    refuses "lease" -o lease=-1 "$SERVER dbname=test" "$MNT"
+    refuses "lease" -o lease=nan "$SERVER dbname=test" "$MNT"
+    refuses "formats" -o formats=csv+xml "$SERVER dbname=test" "$MNT"
+    refuses "list" -o list=everything "$SERVER dbname=test" "$MNT"
+    refuses "mount point" "$SERVER dbname=test"
+    refuses "mount point"
+    refuses "more than" "$SERVER dbname=test" "$MNT" "$MNT"
+}
+
+@test "-h, -V, and a mount point that is in use" {
+    run pgvecfs -h
+    [ "$status" -eq 0 ]
+    [[ $output == *CONNINFO*MOUNTPOINT* && $output == *cache_size* && $output == *lease* ]]
+    run pgvecfs --help
+    [ "$status" -eq 0 ]
+    run pgvecfs -V
+    [ "$status" -eq 0 ]
+    [[ $output == "pgvecfs "* ]]
+    run pgvecfs --version
+    [ "$status" -eq 0 ]
+}
+
+@test "-f stays in the foreground and logs to stderr; SIGTERM, SIGINT and SIGHUP end it with code 0" {
+    for signal in TERM INT HUP; do
+        "$PYTHON" -c 'import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.execv(sys.argv[1], sys.argv[1:])' "$PGVECFS" -f -o cache_dir="$CACHE" "$SERVER user=postgres dbname=test" "$MNT" 2>"$OUT/err" 3>&- &
+        pid=$!
+        PIDS+=("$pid")
+        within 10 eval '[ -e "$MNT/.pgvecfs/status.json" ]'
+        assert_works "$MNT"
+        [ "$(daemon_pid)" = "$pid" ]
+        grep -q 'is mounted on' "$OUT/err"
+        kill -s $signal "$pid"
+        status=0
+        wait "$pid" || status=$?
+        echo "$signal: $status"
+        [ "$status" -eq 0 ]
+        not_mounted "$MNT"
+    done
+}
+
+@test "fusermount3 -u, umount, SIGTERM and SIGINT end the daemon, and leave neither a mount nor sessions" {
+    for how in fusermount umount TERM INT; do
+        mount_start
+        assert_works "$MNT"
+        pid=$(daemon_pid)
+        case $how in
+            fusermount) fusermount3 -u "$MNT" ;;
+            umount) umount "$MNT" ;;
+            *) kill -s $how "$pid" ;;
+        esac
+        wait_gone "$pid" 10
+        not_mounted "$MNT"
+        ls "$MNT" >/dev/null # not "transport endpoint is not connected"
+        within 5 eval '[ "$(psql -X -At -c "SELECT count(*) FROM pg_stat_activity WHERE application_name = '"'pgvecfs'"'")" = 0 ]'
+    done
+}
+
+@test "it ends while a fetch is blocked, too" {
+    mount_start
+    (echo "BEGIN; LOCK TABLE t IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(60)" | PGAPPNAME=locker psql -X -q) >/dev/null 2>&1 3>&- &
+    PIDS+=($!)
+    sleep 0.5
+    cat "$MNT/public/t/t.csv" >/dev/null 2>"$OUT/err" 3>&- &
+    reader=$!
+    PIDS+=("$reader")
+    sleep 0.5
+    pid=$(daemon_pid)
+    kill -TERM "$pid"
+    wait_gone "$pid" 10
+    wait_gone "$reader" 5
+    not_mounted "$MNT"
+    psql -X -q -At -c "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'locker'" >/dev/null
+}
+
+@test "umount while a file is open says busy, and the mount goes on" {
+    mount_start
+    {
+        run umount "$MNT"
+        [ "$status" -ne 0 ]
+        [[ $output == *busy* ]]
+        run fusermount3 -u "$MNT"
+        [ "$status" -ne 0 ]
+        assert_works "$MNT"
+    } 4<"$MNT/public/t/t.csv"
+    mount_stop
+}
+
+@test "mount -t fuse.pgvecfs, and /etc/fstab, with the options of mount(8)" {
+    [ "$(id -u)" -eq 0 ] || skip "only root may mount by mount(8)"
+    export PATH=$E2E/bin:$PATH
+    mount -t fuse.pgvecfs -o cache_dir="$CACHE",lease=2 "$SERVER user=postgres dbname=test" "$MNT" 3>&-
+    assert_works "$MNT"
+    findmnt -n -o FSTYPE "$MNT" | grep -x fuse.pgvecfs
+    pid=$(daemon_pid)
+    umount "$MNT"
+    wait_gone "$pid" 10
+    for generic in defaults noauto,nofail,_netdev,user,x-systemd.automount,x-systemd.idle-timeout=60 noatime,nodev,nosuid,noexec,ro,comment=x; do
+        echo "host=$PGHOST\\040port=$PGPORT\\040user=postgres\\040dbname=test $MNT fuse.pgvecfs $generic,cache_dir=$CACHE 0 0" >"$OUT/fstab"
+        mount -T "$OUT/fstab" "$MNT" 3>&-
+        assert_works "$MNT"
+        pid=$(daemon_pid)
+        umount "$MNT"
+        wait_gone "$pid" 10
+    done
+    run mount -t fuse.pgvecfs -o cache_dir="$CACHE" "$SERVER user=postgres dbname=no-such-db" "$MNT" 3>&-
+    [ "$status" -ne 0 ]
+    [[ $output == *no-such-db* ]]
+}
+
+@test "a URI, a service file, the environment and a passfile lead to the database" {
+    socket=${PGHOST//\//%2F}
+    pgvecfs -o cache_dir="$CACHE" "postgresql://postgres@$socket:$PGPORT/test" "$MNT"
+    assert_works "$MNT"
+    fusermount3 -u "$MNT"
+    printf '[prod]\nhost=%s\nport=%s\nuser=postgres\ndbname=test\n' "$PGHOST" "$PGPORT" >"$OUT/services"
+    within 5 not_mounted "$MNT"
+    PGSERVICEFILE=$OUT/services PGHOST='' PGPORT='' PGDATABASE='' pgvecfs -o cache_dir="$CACHE" service=prod "$MNT"
+    assert_works "$MNT"
+    fusermount3 -u "$MNT"
+    within 5 not_mounted "$MNT"
+    PGDATABASE=test pgvecfs -o cache_dir="$CACHE" "" "$MNT" # PGHOST, PGPORT and PGUSER are set
+    assert_works "$MNT"
+    fusermount3 -u "$MNT"
+    within 5 not_mounted "$MNT"
+    printf '*:*:*:secretive:s3cret-hunter2\n' >"$OUT/pass"
+    chmod 600 "$OUT/pass"
+    run pgvecfs -o cache_dir="$CACHE" "$SERVER user=secretive dbname=test passfile=$OUT/pass" "$MNT"
+    [ "$status" -eq 0 ]
+    [ -z "$output" ] # no advice is due
+    assert_works "$MNT"
+    fusermount3 -u "$MNT"
+    within 5 not_mounted "$MNT"
+    PGPASSWORD=s3cret-hunter2 run pgvecfs -o cache_dir="$CACHE" "$SERVER user=secretive dbname=test" "$MNT"
+    [ "$status" -eq 0 ]
+    assert_works "$MNT"
+    # A service file that is gone, and a relative cache_dir and mount point, do not matter to the daemon.
+    fusermount3 -u "$MNT"
+    within 5 not_mounted "$MNT"
+    mkdir -p "$OUT/here/m"
+    (cd "$OUT/here" && pgvecfs -o cache_dir=c "$SERVER user=postgres dbname=test" m)
+    assert_works "$OUT/here/m"
+    [ -d "$OUT/here/c" ]
+    fusermount3 -u "$OUT/here/m"
+}
+
+@test "10: a password in the connection string works, draws one line of advice, and is found nowhere" {
+    for conninfo in "$SERVER user=secretive dbname=test password=s3cret-hunter2" "postgresql://secretive:s3cret-hunter2@${PGHOST//\//%2F}:$PGPORT/test"; do
+        run pgvecfs -o cache_dir="$CACHE" "$conninfo" "$MNT"
+        echo "$output"
+        [ "$status" -eq 0 ]
+        [ "${#lines[@]}" -eq 1 ]
+        [[ $output == *"service file"* && $output == *passfile* && $output == *PGPASSWORD* ]]
+        [[ $output != *hunter2* ]]
+        assert_works "$MNT"
+        cat "$MNT"/public/t/* >/dev/null
+        pid=$(daemon_pid)
+        run cat "$MNT/public/t/no-such-file"
+        ! grep -a hunter2 "/proc/$pid/cmdline" || false
+        ! grep -a hunter2 "/proc/$pid/environ" || false
+        ! grep hunter2 /proc/mounts /proc/self/mountinfo || false
+        ! grep -r hunter2 "$MNT" "$MNT/.pgvecfs" || false
+        ! grep -ra hunter2 "$CACHE" "$E2E/pg/log" || false
+        [ "$(ps -eo args | grep -c '[h]unter2')" -eq 0 ]
+        # Nor in what the server is told, nor after a broken connection.
+        [ "$(psql -X -At -c "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%hunter' || '2%'")" -eq 0 ]
+        psql -X -q -At -c "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'pgvecfs'" >/dev/null
+        psql -X -q -At -c "ALTER ROLE secretive PASSWORD 'another'; SELECT pg_current_xact_id()" >/dev/null
+        sleep 6
+        run cat "$MNT/public/t/t.csv"
+        [ "$status" -ne 0 ]
+        psql -X -q -c "ALTER ROLE secretive PASSWORD 's3cret-hunter2'"
+        sleep 1.2
+        ! grep hunter2 "$MNT/.pgvecfs/log" "$MNT/.pgvecfs/status.json" || false
+        assert_works "$MNT"
+        fusermount3 -u "$MNT"
+        wait_gone "$pid" 10
+    done
+}
+
+@test "databases with strange names" {
+    i=0
+    for name in 'a,b' 'back\slash' "quote'd" 'two words' 'double"quote' 'ünï' 'x=y' 'a%2Cb' '-dash'; do
+        i=$((i + 1))
+        PGDATABASE=postgres psql -X -q -v ON_ERROR_STOP=1 -v name="$name" <<<'CREATE DATABASE :"name" TEMPLATE template0;'
+        PGDATABASE=$name psql -X -q -v ON_ERROR_STOP=1 -c "CREATE TABLE t AS SELECT i AS id, 'v' || i AS v FROM generate_series(1, 1000) i"
+        quoted=${name//\\/\\\\}
+        quoted=${quoted//\'/\\\'}
+        run pgvecfs -o cache_dir="$CACHE" "$SERVER user=postgres dbname='$quoted'" "$MNT"
+        echo "$name: $output"
+        [ "$status" -eq 0 ]
+        assert_works "$MNT"
+        python3 -m json.tool "$MNT/.pgvecfs/status.json" >/dev/null
+        cat "$MNT/public/t/schema.sql" >/dev/null
+        pid=$(daemon_pid)
+        [ "$(grep -c " $MNT " /proc/self/mountinfo)" -eq 1 ]
+        fusermount3 -u "$MNT"
+        wait_gone "$pid" 10
+        PGDATABASE=postgres psql -X -q -v name="$name" <<<'DROP DATABASE :"name" WITH (FORCE);'
+    done
+}
+
+@test "two mounts of different databases, each with its own bytes and device" {
+    PGDATABASE=postgres psql -X -q -c "DROP DATABASE IF EXISTS second" -c "CREATE DATABASE second TEMPLATE template0"
+    PGDATABASE=second psql -X -q -c "CREATE TABLE t AS SELECT 5 AS five"
+    mount_start
+    PGDATABASE=second MNT=$E2E/mnt2 mount_start
+    assert_works "$MNT"
+    [ "$(tail -n 1 "$E2E/mnt2/public/t/t.csv")" = 5 ]
+    [ "$(stat -c %d "$MNT/public/t/t.csv")" != "$(stat -c %d "$E2E/mnt2/public/t/t.csv")" ]
+    [ "$(stat -c %d "$MNT")" = "$(stat -c %d "$MNT/public/t/t.csv")" ]
+    [ "$(stat -c %d "$MNT")" != "$(stat -c %d "$E2E")" ]
+    MNT=$E2E/mnt2 mount_stop
+    assert_works "$MNT"
+    mount_stop
+}
+
+@test "owner, modes, link counts and statfs are sane" {
+    mount_start
+    [ "$(stat -c '%A %u %g %h' "$MNT/public/t/t.csv")" = "-r--r--r-- $(id -u) $(id -g) 1" ]
+    [ "$(stat -c '%A %u' "$MNT/public/t")" = "dr-xr-xr-x $(id -u)" ]
+    [ "$(stat -f -c %T "$MNT")" = fuseblk ] || [ "$(stat -f -c %t "$MNT")" = 65735546 ]
+    df "$MNT" >/dev/null
+    # Inode numbers are unique, and readdir says the same as stat.
+    find "$MNT" -printf '%i\n' | sort >"$OUT/inodes"
+    [ -z "$(uniq -d "$OUT/inodes")" ]
+    find "$MNT/public/t" -type f | while read -r file; do [ "$(ls -i "$(dirname "$file")" | awk -v n="$(basename "$file")" '$2 == n { print $1 }')" = "$(stat -c %i "$file")" ]; done
+    mount_stop
+}
+
+@test "allow_other lets another user read; without it nobody else, root's sudo aside" {
+    [ "$(id -u)" -eq 0 ] || skip "only root can become another user"
+    as_nobody() { setpriv --reuid=65534 --regid=65534 --clear-groups "$@"; }
+    as_nobody ls "$E2E" >/dev/null || skip "user nobody cannot reach $E2E"
+    mount_start
+    run as_nobody cat "$MNT/public/t/t.csv"
+    [ "$status" -ne 0 ]
+    mount_stop
+    mount_start -o allow_other
+    [ "$(as_nobody tail -n 1 "$MNT/public/t/t.csv")" = "1000,v1000" ]
+    run as_nobody touch "$MNT/public/t/t.csv"
+    [ "$status" -ne 0 ]
+    mount_stop
+}
+
+@test "a normal user mounts" {
+    user=(setpriv --reuid=65534 --regid=65534 --clear-groups)
+    if [ "$(id -u)" -ne 0 ]; then user=(); fi
+    # fusermount3 is setuid, or the device is open to all.
+    [ -w /dev/fuse ] && "${user[@]}" test -w /dev/fuse || skip "this user may not open /dev/fuse"
+    "${user[@]}" ls "$E2E" >/dev/null || skip "that user cannot reach $E2E"
+    mkdir -p "$E2E/user/mnt"
+    [ "$(id -u)" -ne 0 ] || chown -R 65534:65534 "$E2E/user"
+    HOME=$E2E/user XDG_CACHE_HOME=$E2E/user "${user[@]}" "$PGVECFS" "$SERVER user=postgres dbname=test" "$E2E/user/mnt" 3>&-
+    [ "$("${user[@]}" tail -n 1 "$E2E/user/mnt/public/t/t.csv")" = "1000,v1000" ]
+    "${user[@]}" fusermount3 -u "$E2E/user/mnt"
+}
+
+@test ".pgvecfs: status.json is JSON, metrics are Prometheus', version and log are readable, and none of it is listed" {
+    mount_start
+    assert_works "$MNT"
+    [ -z "$(ls -A "$MNT" | grep pgvecfs)" ]
+    [ "$(ls -A "$MNT/.pgvecfs" | tr '\n' ' ')" = "log metrics status.json version " ]
+    python3 - "$MNT/.pgvecfs" <<'PYTHON'
+import json, re, sys
+s = json.load(open(sys.argv[1] + "/status.json"))
+assert s["pid"] > 1 and s["relations"] >= 1 and s["cache_bytes"] > 0 and s["resident_bytes"] > 1 << 20, s
+assert s["waiting_requests"] == 0 and s["jobs"] == [], s
+types = {}
+for line in open(sys.argv[1] + "/metrics"):
+    if line.startswith("# TYPE"):
+        types[line.split()[2]] = line.split()[3]
+    elif not line.startswith("#"):
+        assert re.fullmatch(r"pgvecfs_[a-z_]+ \d+\n", line), line
+        assert line.split()[0] in types, line
+assert types["pgvecfs_fetches_total"] == "counter"
+assert re.fullmatch(r"pgvecfs \S+\n", open(sys.argv[1] + "/version").read())
+log = open(sys.argv[1] + "/log").read()
+assert "is mounted on" in log and log.endswith("\n"), log
+PYTHON
+    # Read again, it is new.
+    sleep 1.2
+    before=$(sed -n 's/^pgvecfs_reads_total //p' "$MNT/.pgvecfs/metrics")
+    python3 -c 'import os, sys
+f = os.open(sys.argv[1], os.O_RDONLY)
+os.posix_fadvise(f, 0, 0, os.POSIX_FADV_DONTNEED)
+os.pread(f, 5000, 0)' "$MNT/public/t/t.jsonl"
+    sleep 1.2
+    [ "$(sed -n 's/^pgvecfs_reads_total //p' "$MNT/.pgvecfs/metrics")" -gt "$before" ]
+    [ "$(stat -c %s "$MNT/.pgvecfs/version")" -eq "$(wc -c <"$MNT/.pgvecfs/version")" ]
+    run touch "$MNT/.pgvecfs/new"
+    [ "$status" -ne 0 ]
+    mount_stop
+}
