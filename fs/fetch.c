@@ -39,6 +39,7 @@ struct fetch {
     bool discard;     /* only to see whether the server gives it */
     unsigned measure; /* mask of formats */
     struct prefill *prefills[FORMAT_COUNT];
+    int64_t after;         /* the mtime of what its path showed before */
     atomic_bool unstored; /* a group found no room in the store */
     _Atomic uint64_t rows, bytes;
 };
@@ -70,6 +71,11 @@ void fetch_stop(struct fetch *fetch)
         if (fetch->sessions[i] != NULL)
             session_stop(fetch->sessions[i]);
     pthread_mutex_unlock(&fetch->lock);
+}
+
+void fetch_after(struct fetch *fetch, int64_t mtime)
+{
+    fetch->after = mtime;
 }
 
 void fetch_prefill(struct fetch *fetch, int format, struct prefill *prefill)
@@ -556,11 +562,13 @@ static int assemble(struct fetch *fetch, struct snapshot *snapshot)
 
 /* Later than the one before by a whole second at least, so that tools which compare whole seconds
  * see it. */
-static void stamp(struct snapshot *snapshot, const struct snapshot *old)
+static void stamp(struct snapshot *snapshot, const struct snapshot *old, int64_t after)
 {
     snapshot->fetched_at = now_microseconds();
     snapshot->mtime = snapshot->fetched_at / 1000000;
     snapshot->serial = (uint64_t)snapshot->fetched_at;
+    if (snapshot->mtime <= after)
+        snapshot->mtime = after + 1;
     if (old == NULL)
         return;
     if (snapshot->mtime <= old->mtime)
@@ -631,7 +639,7 @@ static int make_snapshot(struct fetch *fetch, struct snapshot *old, struct snaps
         snapshot_unref(snapshot);
         return rc;
     }
-    stamp(snapshot, old);
+    stamp(snapshot, old, fetch->after);
     *out = snapshot;
     return 0;
 }

@@ -31,6 +31,9 @@ struct fetch;
 MUST_CHECK int fetch_new(const struct fetch_place *place, struct fetch **out);
 void fetch_free(struct fetch *fetch);
 
+/* A new version is stamped with a later second than this. Before fetch_table. */
+void fetch_after(struct fetch *fetch, int64_t mtime);
+
 /* What is rendered of this format on the way goes into `prefill` too; borrowed. Before fetch_table.
  */
 void fetch_prefill(struct fetch *fetch, int format, struct prefill *prefill);

@@ -9,6 +9,7 @@
 #include "pgclient/ddl.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -70,6 +71,44 @@ static struct version *version_of_ddl(struct mount *mount, struct buffer *text, 
     return version;
 }
 
+/* ---- times ---- */
+
+/* A table may be dropped and made anew under its name: for tools that is one file that has changed, and its time must not go
+ * back. So the last time that a name's file had is a record too, of relation 0, which there is none of. */
+static void time_kind(const struct subject *subject, char kind[40])
+{
+    const struct relation *relation = &subject->table->relation;
+    uint64_t parts[] = {hash64(relation->schema, strlen(relation->schema)),
+                        hash64(relation->name, strlen(relation->name))};
+    snprintf(kind, 40, "%016llx-%d", (unsigned long long)hash64(parts, sizeof parts), subject->kind);
+}
+
+static int64_t load_time(const struct subject *subject)
+{
+    char kind[40];
+    struct buffer record = {0};
+    int64_t mtime = 0;
+    time_kind(subject, kind);
+    if (store_get_record(subject->table->mount->store, 0, kind, &record) == 0) {
+        struct record_reader in = {.at = record.data, .end = record.data + record.size};
+        mtime = (int64_t)record_get_u64(&in);
+    }
+    buffer_clear(&record);
+    return mtime;
+}
+
+static void save_time(const struct subject *subject, int64_t mtime)
+{
+    char kind[40];
+    struct buffer record = {0};
+    time_kind(subject, kind);
+    if (record_put_u64(&record, (uint64_t)mtime) < 0 ||
+        store_put_record(subject->table->mount->store, 0, kind, &record) < 0)
+        log_say(LOG_SAY_DEBUG, "the time of %s.%s finds no room in the cache", subject->table->relation.schema,
+                subject->table->relation.name);
+    buffer_clear(&record);
+}
+
 /* ---- rows ---- */
 
 static bool keep_group(void *context, uint64_t id)
@@ -108,6 +147,8 @@ static int refresh_rows(struct subject *subject, struct version *old, unsigned m
 {
     struct mount *mount = subject->table->mount;
     struct snapshot *fresh;
+    if (old == NULL)
+        fetch_after(subject->fetch, load_time(subject));
     int rc = fetch_table(subject->fetch, &subject->table->relation,
                          old != NULL ? old->snapshot : NULL, measure, &fresh, error);
     uint64_t rows, bytes;
@@ -123,6 +164,7 @@ static int refresh_rows(struct subject *subject, struct version *old, unsigned m
         return 0;
     }
     mount->count.fetches++;
+    save_time(subject, fresh->mtime);
     for (int i = 0; i < FORMAT_COUNT; i++)
         if (fresh->faces[i].refused < 0)
             log_refused(fresh, i);
@@ -207,12 +249,14 @@ static int refresh_ddl(struct subject *subject, struct version *old, struct vers
         return 0;
     }
     int64_t mtime = (int64_t)time(NULL);
-    if (old != NULL && mtime <= old->mtime)
-        mtime = old->mtime + 1;
+    int64_t before = old != NULL ? old->mtime : load_time(subject);
+    if (mtime <= before)
+        mtime = before + 1;
     *out =
         version_of_ddl(mount, &text, mark, old != NULL ? old->serial + 1 : (uint64_t)mtime, mtime);
     if (*out == NULL)
         return error_set(error, -ENOMEM, "no memory");
+    save_time(subject, mtime);
     if (save_ddl(subject, *out) < 0)
         log_say(LOG_SAY_ERROR, "%s.%s: schema.sql finds no room in the cache",
                 subject->table->relation.schema, subject->table->relation.name);

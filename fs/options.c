@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 const char options_help[] =
@@ -307,6 +308,9 @@ static int check(const struct raw *raw, struct options *options, struct error *e
                          strerror(errno));
     free(options->mountpoint);
     options->mountpoint = real;
+    struct stat st; /* the kernel would mount a directory over a file, and then nobody gets in */
+    if (stat(real, &st) == 0 && !S_ISDIR(st.st_mode))
+        return error_set(error, -ENOTDIR, "cannot mount on %s: it is not a directory", real);
     return 0;
 }
 

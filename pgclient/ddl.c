@@ -180,7 +180,7 @@ struct request {
     bool ascii;
 };
 
-static int pin_settings(const struct request *request, struct list *environment)
+static int pin_dump_settings(const struct request *request, struct list *environment)
 {
     static const char variable[] = "PGOPTIONS";
     struct buffer value = {0};
@@ -513,7 +513,7 @@ int ddl_read(const struct server *server, const struct relation *relation, const
     if (rc == 0) {
         rc = make_environment(server, &environment, &conninfo);
         if (rc == 0)
-            rc = pin_settings(&request, &environment);
+            rc = pin_dump_settings(&request, &environment);
         if (rc == 0)
             rc = make_arguments(&request, (const char *)conninfo.data, &arguments);
         if (rc != 0)

@@ -134,10 +134,9 @@ END
 }
 
 @test "foreign tables, and as leaves" {
-    printf 'a,"b,c"\n1,"x\ny"\n2,\n3,""\n' >"$E2E/foreign.csv"
-    chmod 644 "$E2E/foreign.csv"
-    cp "$E2E/foreign.csv" "/tmp/pgvecfs-foreign.$$"
-    chmod 644 "/tmp/pgvecfs-foreign.$$"
+    local file=$PGHOST/foreign.csv # the server can read what stands beside its socket, and it goes with it
+    printf 'a,"b,c"\n1,"x\ny"\n2,\n3,""\n' >"$file"
+    chmod 644 "$file"
     sql <<END
 CREATE SCHEMA far;
 CREATE EXTENSION file_fdw;
@@ -146,7 +145,7 @@ SET search_path = far, public;
 CREATE SERVER files FOREIGN DATA WRAPPER file_fdw;
 CREATE SERVER loop FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '$PGHOST', port '$PGPORT', dbname 'test');
 CREATE USER MAPPING FOR postgres SERVER loop OPTIONS (user 'postgres');
-CREATE FOREIGN TABLE file (a int, "b,c" text) SERVER files OPTIONS (filename '/tmp/pgvecfs-foreign.$$', format 'csv', header 'true');
+CREATE FOREIGN TABLE file (a int, "b,c" text) SERVER files OPTIONS (filename '$file', format 'csv', header 'true');
 CREATE FOREIGN TABLE missing (a int) SERVER files OPTIONS (filename '/nonexistent/file', format 'csv');
 CREATE TABLE origin (id int, v vector(2), n numeric, t timestamptz);
 INSERT INTO origin SELECT i, ARRAY[i, 0.5]::vector, i / 7.0, '2000-01-01 00:00+00'::timestamptz + i * interval '1 hour' FROM generate_series(100, 2000) i;
@@ -160,9 +159,9 @@ END
     ls "$MNT/far/sharded/partitions/remote"
     changes far sharded "UPDATE far.origin SET n = -1 WHERE id = 500"
     assert_exact far remote
-    echo '4,d' >>"/tmp/pgvecfs-foreign.$$"
+    echo '4,d' >>"$file"
     assert_exact far file
-    rm "/tmp/pgvecfs-foreign.$$"
+    rm "$file"
     assert_exact far file
 }
 

@@ -85,8 +85,11 @@ refuses() {
     refuses "/nowhere" "host=/nowhere port=1 user=postgres dbname=test" "$MNT"
     refuses "nobody-here" "$SERVER user=nobody-here dbname=test" "$MNT"
     refuses "no-such-db" "$SERVER user=postgres dbname=no-such-db" "$MNT"
-    refuses "nonsense" "$SERVER nonsense=1" "$MNT"
-    refuses "password" "$SERVER user=secretive dbname=test password=wrong-one" "$MNT"
+    refuses "connection string" "$SERVER nonsense=1" "$MNT"
+    PGPASSWORD=wrong-one refuses "password" "$SERVER user=secretive dbname=test" "$MNT"
+    run pgvecfs -o cache_dir="$CACHE" "$SERVER user=secretive dbname=test password=wrong-one" "$MNT"
+    [ "$status" -ne 0 ]
+    [ "${#lines[@]}" -eq 2 ] # and the advice
     [[ $output != *wrong-one* ]]
     refuses "" "not a connection string" "$MNT"
 }
@@ -189,24 +192,40 @@ os.execv(sys.argv[1], sys.argv[1:])' "$PGVECFS" -f -o cache_dir="$CACHE" "$SERVE
     mount_stop
 }
 
+# mount(8) clears PATH, and mount.fuse3 looks for pgvecfs in the usual places: so in a mount namespace of its own, where
+# it stands in /usr/local/bin. Runs $1 there.
+in_namespace() {
+    unshare -m --propagation private bash -c '
+        set -e
+        mount --bind "$E2E/bin" /usr/local/bin
+        works() { [ "$(tail -n 1 "$MNT/public/t/t.csv")" = "1000,v1000" ]; }
+        unmount() {
+            local pid tries=100
+            pid=$(sed -n "s/.*\"pid\": \([0-9]*\).*/\1/p" "$MNT/.pgvecfs/status.json")
+            echo "$pid" >"$E2E/namespace.pid" # for teardown_all
+            umount "$MNT"
+            while [ -e "/proc/$pid/stat" ] && ! grep -q ") Z " "/proc/$pid/stat"; do sleep 0.1; [ $((tries -= 1)) -gt 0 ]; done
+        }
+        '"$1" </dev/null 3>&-
+}
+
 @test "mount -t fuse.pgvecfs, and /etc/fstab, with the options of mount(8)" {
-    [ "$(id -u)" -eq 0 ] || skip "only root may mount by mount(8)"
-    export PATH=$E2E/bin:$PATH
-    mount -t fuse.pgvecfs -o cache_dir="$CACHE",lease=2 "$SERVER user=postgres dbname=test" "$MNT" 3>&-
-    assert_works "$MNT"
-    findmnt -n -o FSTYPE "$MNT" | grep -x fuse.pgvecfs
-    pid=$(daemon_pid)
-    umount "$MNT"
-    wait_gone "$pid" 10
-    for generic in defaults noauto,nofail,_netdev,user,x-systemd.automount,x-systemd.idle-timeout=60 noatime,nodev,nosuid,noexec,ro,comment=x; do
-        echo "host=$PGHOST\\040port=$PGPORT\\040user=postgres\\040dbname=test $MNT fuse.pgvecfs $generic,cache_dir=$CACHE 0 0" >"$OUT/fstab"
-        mount -T "$OUT/fstab" "$MNT" 3>&-
-        assert_works "$MNT"
-        pid=$(daemon_pid)
-        umount "$MNT"
-        wait_gone "$pid" 10
-    done
-    run mount -t fuse.pgvecfs -o cache_dir="$CACHE" "$SERVER user=postgres dbname=no-such-db" "$MNT" 3>&-
+    [ "$(id -u)" -eq 0 ] && unshare -m true || skip "only root may mount by mount(8)"
+    export E2E OUT SERVER
+    in_namespace '
+        mount -t fuse.pgvecfs -o cache_dir="$CACHE",lease=2 "$SERVER user=postgres dbname=test" "$MNT"
+        works
+        [ "$(findmnt -n -o FSTYPE "$MNT")" = fuse.pgvecfs ]
+        unmount'
+    in_namespace '
+        for generic in defaults noauto,nofail,_netdev,user,x-systemd.automount,x-systemd.idle-timeout=60 noatime,nodev,nosuid,noexec,ro,comment=x; do
+            echo "host=$PGHOST\\040port=$PGPORT\\040user=postgres\\040dbname=test $MNT fuse.pgvecfs $generic,cache_dir=$CACHE 0 0" >"$OUT/fstab"
+            mount -T "$OUT/fstab" "$MNT"
+            works
+            unmount
+        done'
+    run in_namespace 'mount -t fuse.pgvecfs -o cache_dir="$CACHE" "$SERVER user=postgres dbname=no-such-db" "$MNT"'
+    echo "$output"
     [ "$status" -ne 0 ]
     [[ $output == *no-such-db* ]]
 }
