@@ -327,7 +327,7 @@ static void fail_subject(struct subject *subject, int rc, const struct error *er
     if (rc == -EINTR && !mount->ending)
         return; /* nobody waited; whoever has come since asks again */
     subject->want_refresh = false;
-    subject->want_sizes = subject->want_bytes = 0;
+    subject->want_sizes = subject->want_bytes = subject->next_sizes = 0;
     subject->failures++;
     subject->rc = user_errno(rc);
     subject->error = *error;
@@ -347,7 +347,6 @@ static void install(struct subject *subject, struct version *fresh)
     if (fresh != subject->current) {
         version_unref(subject->current);
         subject->current = fresh;
-        memset(subject->graces, 0, sizeof subject->graces);
     } else {
         version_unref(fresh);
     }
@@ -424,9 +423,10 @@ static void do_refresh(struct subject *subject)
     struct mount *mount = subject->table->mount;
     subject->want_refresh = false;
     subject->refreshing = true;
-    unsigned measure = subject->want_sizes & ((1U << FORMAT_COUNT) - 1);
-    if (subject->want_sizes & 1U << FACE_MANIFEST)
+    unsigned measure = subject->next_sizes & ((1U << FORMAT_COUNT) - 1);
+    if (subject->next_sizes & 1U << FACE_MANIFEST)
         measure |= mount->options->listed_formats;
+    subject->next_sizes = 0;
     struct version *old = subject->current != NULL ? version_ref(subject->current) : NULL,
                    *fresh = NULL;
     bool loaded = subject->loaded;
@@ -527,6 +527,14 @@ static void do_face(struct subject *subject)
     request_retry_all(mount);
 }
 
+static bool wants_face(const struct subject *subject)
+{
+    const struct version *version = subject->current;
+    bool broken = version != NULL && version->snapshot != NULL && version->snapshot->broken;
+    return version != NULL && !(broken && subject->want_refresh) &&
+           (subject->want_sizes | subject->want_bytes);
+}
+
 static void run_job(void *argument)
 {
     struct subject *subject = argument;
@@ -534,16 +542,17 @@ static void run_job(void *argument)
     pthread_mutex_lock(&mount->lock);
     while (!mount->ending) {
         subject->stop = false;
-        if (subject->want_refresh)
-            do_refresh(subject);
-        else if ((subject->want_sizes | subject->want_bytes) && subject->current != NULL)
+        /* Faces first: whoever waits for one has been given this version, and must not be told twice that it is superseded. */
+        if (wants_face(subject))
             do_face(subject);
+        else if (subject->want_refresh)
+            do_refresh(subject);
         else
             break;
         if (subject
                 ->stop) { /* stopped for want of waiters: what was wanted is not wanted any more */
             subject->want_refresh = false;
-            subject->want_sizes = subject->want_bytes = 0;
+            subject->want_sizes = subject->want_bytes = subject->next_sizes = 0;
             request_retry_all(mount);
         }
     }

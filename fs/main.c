@@ -244,14 +244,20 @@ static int serve(struct program *program)
 
 /* ---- after it ---- */
 
-static void end(struct program *program)
+/* Nobody may reply once the session's descriptor is closed: its number may by then be another's. */
+static void answer_all(struct mount *mount)
 {
-    struct mount *mount = &program->mount;
     pthread_mutex_lock(&mount->lock);
     mount->ending = true;
     request_fail_all(mount, -EIO);
     table_stop_all(mount);
     pthread_mutex_unlock(&mount->lock);
+}
+
+static void end(struct program *program)
+{
+    struct mount *mount = &program->mount;
+    answer_all(mount);
     if (mount->pool != NULL)
         session_pool_stop(mount->pool);
     if (program->session != NULL)
@@ -320,6 +326,7 @@ int main(int argc, char **argv)
     mallopt(M_TRIM_THRESHOLD, 64 << 20);
     int status = run(&program, &error);
     if (program.session != NULL) {
+        answer_all(&program.mount);
         fuse_session_unmount(program.session);
         fuse_remove_signal_handlers(program.session);
     }

@@ -297,7 +297,8 @@ static int lookup_directory(struct mount *mount, struct node *parent, const char
 static struct node *file_with(const struct node *parent, int face, const struct version *version)
 {
     struct node *file = parent->files;
-    while (file != NULL && (file->face != face || file->version != version || file->spoiled))
+    while (file != NULL && (file->face != face || file->version != version || file->spoiled ||
+                            (file->own && version == NULL)))
         file = file->next_file;
     return file;
 }
@@ -321,13 +322,22 @@ static int lookup_file(struct mount *mount, struct node *parent, int face, const
     struct table *table = relation != NULL ? table_get(mount, relation) : NULL;
     struct subject *subject = table != NULL ? table_subject(table, face) : NULL;
     struct version *current = subject != NULL ? subject->current : NULL;
+    const struct promise *promise = subject != NULL ? subject_promised(subject, pid) : NULL;
+    if (promise != NULL && promise->version == NULL) {
+        int rc = file_new(mount, parent, face, name, subject, out);
+        if (rc == 0)
+            (*out)->own = true;
+        return rc;
+    }
+    if (promise != NULL)
+        current = promise->version;
     *out = current != NULL ? file_with(parent, face, current) : NULL;
-    if (current != NULL && subject_leased(subject, pid)) {
+    if (promise != NULL || (current != NULL && subject_leased(subject))) {
         if (*out != NULL)
             return 0;
         int rc = file_new(mount, parent, face, name, subject, out);
         if (rc == 0)
-            node_bind(*out);
+            (*out)->version = version_ref(current);
         return rc;
     }
     /* Whether the version still holds is asked later, by stat or open. A file that somebody has
@@ -376,6 +386,8 @@ int node_lookup(struct mount *mount, struct node *parent, const char *name, int 
                                           : lookup_directory(mount, parent, name, out);
     if (rc == 0)
         (*out)->lookups++;
+    if (rc == 0 && (*out)->subject != NULL && (*out)->version != NULL)
+        subject_showed((*out)->subject, pid, (*out)->version);
     return rc;
 }
 

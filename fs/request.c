@@ -157,13 +157,16 @@ static int try_file(struct mount *mount, struct request *request)
         return -EAGAIN;
     enum need need = request->kind == REQUEST_OPEN ? NEED_BYTES : NEED_SIZE;
     bool refreshed = request->waited && (int)(subject->refreshes - request->refreshes_seen) > 0;
-    bool good = refreshed || subject_leased(subject, request->pid);
+    const struct promise *promise = subject_promised(subject, request->pid);
+    bool promised = promise != NULL && promise->version != NULL && promise->version == node->version;
+    bool good = refreshed || subject_leased(subject) || (promised && request->kind == REQUEST_OPEN);
     if (node->version == NULL) {
         if (!good || subject->current == NULL)
             return need_refresh(request, subject, need);
         node_bind(node);
     } else if (node->version != subject->current) {
-        if (request->waited && node->opens == 0)
+        /* The promise is for open: another stat wants to know what is there now. */
+        if (node->opens == 0 && (request->waited || (promised && request->kind != REQUEST_OPEN)))
             return -ESTALE;
     } else if (!good && node->opens == 0) {
         return need_refresh(request, subject, need);
@@ -178,8 +181,10 @@ static void answer_attributes(struct mount *mount, struct request *request)
     struct stat st;
     struct node *node = request->node;
     node_attributes(mount, node, &st);
-    if (node->kind == NODE_FILE && node->version == node->subject->current)
-        subject_grace(node->subject, request->pid);
+    /* Not for fstat: a process that polls would never see a new version. */
+    if (node->kind == NODE_FILE && (request->waited || node->opens == 0 || subject_leased(node->subject) ||
+                                    subject_has_shown(node->subject, request->pid, node->version)))
+        subject_promise(node->subject, request->pid, node->version);
     double timeout = node_is_directory(node) ? 1.0 : 0.0;
     fuse_reply_attr(request->req, &st, timeout);
 }
@@ -195,6 +200,7 @@ static void answer_open(struct request *request)
             file->fh = subject_open(node->subject, node->face);
         node->version->opens++;
         node->subject->opens++;
+        subject_keep_promise(node->subject, request->pid);
     }
     node->opens++;
     if (fuse_reply_open(request->req, file) ==
@@ -224,6 +230,9 @@ static void answer(struct mount *mount, struct request *request, int rc)
 {
     if (request->hooked)
         fuse_req_interrupt_func(request->req, NULL, NULL); /* waits out a callback under way */
+    /* The kernel looks the name up again, but only once. */
+    if (rc == -ESTALE && request->node->kind == NODE_FILE && request->node->subject != NULL)
+        subject_promise(request->node->subject, request->pid, NULL);
     if (rc < 0)
         fuse_reply_err(request->req, -rc);
     else if (request->kind == REQUEST_GETATTR)

@@ -7,7 +7,8 @@
 #include <stdlib.h>
 
 enum {
-    GRACE_MS = 1000,  /* between a process's stat and its open */
+    PROMISE_MS = 1000, /* between a process's stat and its open */
+    PROMISES = sizeof((struct subject *)NULL)->promises / sizeof(struct promise),
     ORPHAN_MS = 10000 /* a job goes on so long without anybody waiting */
 };
 
@@ -85,38 +86,82 @@ struct table *table_get(struct mount *mount, const struct relation *relation)
 
 void table_free(struct table *table)
 {
-    for (int i = 0; i < SUBJECT_COUNT; i++)
+    for (int i = 0; i < SUBJECT_COUNT; i++) {
         version_unref(table->subjects[i].current);
+        for (size_t k = 0; k < PROMISES; k++)
+            version_unref(table->subjects[i].promises[k].version);
+    }
     free((char *)table->relation.schema);
     free((char *)table->relation.name);
     free(table);
 }
 
-bool subject_leased(const struct subject *subject, int pid)
+bool subject_leased(const struct subject *subject)
 {
     if (subject->current == NULL ||
         (subject->current->snapshot != NULL && subject->current->snapshot->broken))
         return false;
-    int64_t now = clock_ms();
     bool measuring = subject->running && !subject->refreshing && !subject->want_refresh &&
                      (subject->want_sizes | subject->want_bytes);
-    if (measuring || now < subject->lease_until)
-        return true;
-    for (size_t i = 0; i < sizeof subject->graces / sizeof *subject->graces; i++)
-        if (subject->graces[i].pid == pid && now < subject->graces[i].until)
-            return true;
-    return false;
+    return measuring || clock_ms() < subject->lease_until;
 }
 
-/* Bounded, or a process that polls would never see a new version. */
-void subject_grace(struct subject *subject, int pid)
+static struct promise *find_promise(const struct subject *subject, int pid)
 {
     int64_t now = clock_ms();
-    if (now >= subject->lease_until + subject->table->mount->options->lease_ms ||
-        now + GRACE_MS < subject->lease_until)
-        return;
-    size_t slots = sizeof subject->graces / sizeof *subject->graces;
-    subject->graces[subject->next_grace++ % slots] = (struct grace){pid, now + GRACE_MS};
+    for (size_t i = 0; i < PROMISES; i++)
+        if (subject->promises[i].pid == pid && now < subject->promises[i].until)
+            return (struct promise *)&subject->promises[i];
+    return NULL;
+}
+
+static void end_promise(struct promise *promise)
+{
+    version_unref(promise->version);
+    *promise = (struct promise){0};
+}
+
+static void note_promise(struct subject *subject, int pid, struct version *version, bool told)
+{
+    struct promise *promise = find_promise(subject, pid);
+    if (promise == NULL)
+        promise = &subject->promises[subject->next_promise++ % PROMISES];
+    struct version *kept = version != NULL ? version_ref(version) : NULL;
+    end_promise(promise);
+    *promise = (struct promise){pid, clock_ms() + PROMISE_MS, kept, told};
+}
+
+void subject_promise(struct subject *subject, int pid, struct version *version)
+{
+    note_promise(subject, pid, version, true);
+}
+
+void subject_showed(struct subject *subject, int pid, struct version *version)
+{
+    const struct promise *promise = find_promise(subject, pid);
+    if (promise == NULL || !promise->told)
+        note_promise(subject, pid, version, false);
+}
+
+bool subject_has_shown(const struct subject *subject, int pid, const struct version *version)
+{
+    const struct promise *promise = find_promise(subject, pid);
+    return promise != NULL && promise->version == version;
+}
+
+const struct promise *subject_promised(const struct subject *subject, int pid)
+{
+    const struct promise *promise = find_promise(subject, pid);
+    bool broken = promise != NULL && promise->version != NULL &&
+                  promise->version->snapshot != NULL && promise->version->snapshot->broken;
+    return broken || (promise != NULL && !promise->told) ? NULL : promise;
+}
+
+void subject_keep_promise(struct subject *subject, int pid)
+{
+    struct promise *promise = find_promise(subject, pid);
+    if (promise != NULL)
+        end_promise(promise);
 }
 
 bool subject_open(struct subject *subject, int face)
@@ -139,7 +184,12 @@ void subject_want(struct subject *subject, bool refresh, int face, enum need nee
 {
     subject->wanted_at = clock_ms();
     subject->want_refresh |= refresh;
-    subject->want_sizes |= 1U << face;
+    if (refresh) {
+        subject->next_sizes |= 1U << face;
+        need = NEED_SIZE;
+    } else {
+        subject->want_sizes |= 1U << face;
+    }
     if (need == NEED_BYTES)
         subject->want_bytes |= 1U << face;
     if (!subject->running)
@@ -173,6 +223,9 @@ static void tend_subject(struct subject *subject, int64_t now)
                 subject->table->relation.schema, subject->table->relation.name);
         job_stop(subject);
     }
+    for (size_t i = 0; i < PROMISES; i++)
+        if (subject->promises[i].version != NULL && now >= subject->promises[i].until)
+            end_promise(&subject->promises[i]);
     const struct version *version = subject->current;
     if (version == NULL || version->snapshot == NULL || subject->running || version->opens > 0 ||
         now < subject->lease_until || pthread_mutex_trylock(&version->snapshot->lock) != 0)

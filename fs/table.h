@@ -44,9 +44,13 @@ struct version {
 struct version *version_ref(struct version *version);
 void version_unref(struct version *version);
 
-struct grace {
+/* What a process was told by stat it may open a moment later, whatever has become of it since: cp and
+ * tar take anything else for a file replaced under their hands. */
+struct promise {
     int pid;
     int64_t until;
+    struct version *version; /* NULL: it was told ESTALE, and must not be told so again */
+    bool told;               /* false: it has only looked up the name, so that its stat is of the path */
 };
 
 struct subject {
@@ -56,13 +60,14 @@ struct subject {
     bool loaded;         /* the store's record has been looked at */
     int64_t lease_until; /* clock_ms() */
     unsigned opened;     /* mask of faces that have extended this lease */
-    struct grace graces[16];
-    size_t next_grace;
+    struct promise promises[32];
+    size_t next_promise;
     int opens; /* files of any version that are open */
 
     bool running, want_refresh;
     bool refreshing;                 /* the job asks the server now */
-    unsigned want_sizes, want_bytes; /* masks of faces */
+    unsigned want_sizes, want_bytes; /* masks of faces of the current version */
+    unsigned next_sizes;             /* of the one that the wanted refresh will find */
     uint64_t
         prefill_nodes[FORMAT_COUNT]; /* nodes whose page cache may be filled on the way; 0: none */
     bool no_prefill; /* one came to nothing: another might, too, and each costs the waiting request
@@ -93,11 +98,17 @@ static inline struct subject *table_subject(struct table *table, int face)
     return &table->subjects[face == FACE_DDL ? SUBJECT_DDL : SUBJECT_ROWS];
 }
 
-/* Whether the current version may be handed to this process without asking the server. */
-bool subject_leased(const struct subject *subject, int pid);
+/* Whether the current version may be handed out without asking the server. */
+bool subject_leased(const struct subject *subject);
 
-/* The process has been told the attributes: a moment later it may open what it was told of. */
-void subject_grace(struct subject *subject, int pid);
+/* Replaces what the process was promised of this subject; `version` NULL: see struct promise. */
+void subject_promise(struct subject *subject, int pid, struct version *version);
+/* The process has looked up a file of this version; and whether it has. */
+void subject_showed(struct subject *subject, int pid, struct version *version);
+bool subject_has_shown(const struct subject *subject, int pid, const struct version *version);
+/* NULL: nothing. */
+const struct promise *subject_promised(const struct subject *subject, int pid);
+void subject_keep_promise(struct subject *subject, int pid); /* it is kept, or void: it ends */
 
 /* A file of the current version was opened for the first time in this lease, is read, or closed. */
 bool subject_open(struct subject *subject, int face);

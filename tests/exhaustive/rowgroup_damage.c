@@ -78,7 +78,7 @@ int main(int argc, char **argv)
     (void)argv;
     for (size_t i = 0; i < ROWS_TABLES; i++)
         for (size_t k = 0; k < (brief ? sizeof few : sizeof many) / sizeof *few; k++)
-            if (!check_table(&rows_tables[i], brief ? few[k] : many[k], !brief))
+            if (!check_table(&rows_tables[i], brief ? few[k] : many[k], !brief && many[k] < 14))
                 return 1;
     printf("%llu damaged row groups refused, %llu of the same contents\n", refused, harmless);
     return 0;
