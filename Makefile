@@ -79,7 +79,8 @@ tests: $(BUILD)/pgvecfs $(UNIT) $(EXHAUSTIVE) $(SHORT) $(REPLAY)
 
 # The set-up may bring the tools that the variables above ask for: so make starts anew behind it.
 test: deps ## set up and run all tests; ends with `N passed, N failed`
-	@$(MAKE) --no-print-directory tests lint
+	@$(MAKE) --no-print-directory tests
+	@scripts/check-arrows
 	@BUILD=$(BUILD) scripts/run-tests
 
 unit: $(UNIT) $(SHORT) $(REPLAY) ## unit tests, replayed fuzz inputs, the short forms of the exhaustive tests

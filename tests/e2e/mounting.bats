@@ -268,7 +268,7 @@ in_namespace() {
 
 @test "10: a password in the connection string works, draws one line of advice, and is found nowhere" {
     for conninfo in "$SERVER user=secretive dbname=test password=s3cret-hunter2" "postgresql://secretive:s3cret-hunter2@${PGHOST//\//%2F}:$PGPORT/test"; do
-        run pgvecfs -o cache_dir="$CACHE" "$conninfo" "$MNT"
+        run pgvecfs -o cache_dir="$CACHE",lease=1 "$conninfo" "$MNT"
         echo "$output"
         [ "$status" -eq 0 ]
         [ "${#lines[@]}" -eq 1 ]
@@ -288,7 +288,7 @@ in_namespace() {
         [ "$(psql -X -At -c "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%hunter' || '2%'")" -eq 0 ]
         psql -X -q -At -c "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'pgvecfs'" >/dev/null
         psql -X -q -At -c "ALTER ROLE secretive PASSWORD 'another'; SELECT pg_current_xact_id()" >/dev/null
-        sleep 6
+        sleep 1.5
         run cat "$MNT/public/t/t.csv"
         [ "$status" -ne 0 ]
         psql -X -q -c "ALTER ROLE secretive PASSWORD 's3cret-hunter2'"
@@ -301,11 +301,14 @@ in_namespace() {
 }
 
 @test "databases with strange names" {
-    i=0
+    sql() { PGDATABASE=postgres psql -X -q -v ON_ERROR_STOP=1 -v old="$previous" -v new="$name"; }
+    previous='' name='plain'
+    sql <<<'CREATE DATABASE :"new" TEMPLATE template0;'
+    PGDATABASE=plain psql -X -q -v ON_ERROR_STOP=1 -c "CREATE TABLE t AS SELECT i AS id, 'v' || i AS v FROM generate_series(1, 1000) i"
+    previous=plain
     for name in 'a,b' 'back\slash' "quote'd" 'two words' 'double"quote' 'ünï' 'x=y' 'a%2Cb' '-dash'; do
-        i=$((i + 1))
-        PGDATABASE=postgres psql -X -q -v ON_ERROR_STOP=1 -v name="$name" <<<'CREATE DATABASE :"name" TEMPLATE template0;'
-        PGDATABASE=$name psql -X -q -v ON_ERROR_STOP=1 -c "CREATE TABLE t AS SELECT i AS id, 'v' || i AS v FROM generate_series(1, 1000) i"
+        sql <<<'ALTER DATABASE :"old" RENAME TO :"new";'
+        previous=$name
         quoted=${name//\\/\\\\}
         quoted=${quoted//\'/\\\'}
         run pgvecfs -o cache_dir="$CACHE" "$SERVER user=postgres dbname='$quoted'" "$MNT"
@@ -318,8 +321,9 @@ in_namespace() {
         [ "$(grep -c " $MNT " /proc/self/mountinfo)" -eq 1 ]
         fusermount3 -u "$MNT"
         wait_gone "$pid" 10
-        PGDATABASE=postgres psql -X -q -v name="$name" <<<'DROP DATABASE :"name" WITH (FORCE);'
+        within 5 eval '[ "$(psql -X -At -c "SELECT count(*) FROM pg_stat_activity WHERE application_name = '"'pgvecfs'"'")" = 0 ]'
     done
+    sql <<<'DROP DATABASE :"old" WITH (FORCE);'
 }
 
 @test "two mounts of different databases, each with its own bytes and device" {

@@ -22,7 +22,7 @@ SQL
         mkdir -p "$E2E/ref/$table"
         for format in $BYTES; do "reference_$format" "public.$table" >"$E2E/ref/$table/$table.$format"; done
     done
-    mount_start
+    mount_start -o lease=2
     # Where the programs keep what they keep.
     mkdir -p "$E2E/home"
 }
@@ -58,7 +58,7 @@ metric() {
 
 change_other() { psql -X -q -c "UPDATE other SET v = v + 1"; }
 
-remount() { mount_stop && mount_start; }
+remount() { mount_stop && mount_start -o lease=2; }
 
 @test "cp gives the bytes of COPY, in each format" {
     for table in docs people empty; do
@@ -112,7 +112,7 @@ remount() { mount_stop && mount_start; }
 @test "rsync transfers only the table that changed" {
     rsync -a "$MNT/" "$OUT/all/"
     change_other
-    sleep 6 # the lease
+    sleep 2.5 # the lease
     run rsync -ai "$MNT/" "$OUT/all/"
     [ "$status" -eq 0 ]
     echo "$output"
@@ -171,7 +171,7 @@ print(s["files_new"], s["files_changed"], s["files_unmodified"])'
     echo "remounted: $new $changed $unmodified"
     [ "$new $changed" = "0 0" ]
     change_other
-    sleep 6 # the lease
+    sleep 2.5 # the lease
     read -r new changed unmodified <<<"$(restic_backup)"
     echo "another table: $new $changed $unmodified"
     [ "$new $changed" = "0 4" ]
@@ -198,7 +198,7 @@ borg_create() {
     run borg_create three
     [ -z "$output" ] || { echo "$output"; false; }
     change_other
-    sleep 6 # the lease
+    sleep 2.5 # the lease
     run borg_create four
     [ "$(grep -c '^M .*public/other/' <<<"$output")" -eq 4 ] || { echo "$output"; false; }
     [ "$(grep -c . <<<"$output")" -eq 4 ] || { echo "$output"; false; }
