@@ -182,8 +182,10 @@ static void answer_attributes(struct mount *mount, struct request *request)
     struct node *node = request->node;
     node_attributes(mount, node, &st);
     /* Not for fstat: a process that polls would never see a new version. */
-    if (node->kind == NODE_FILE && (request->waited || node->opens == 0 || subject_leased(node->subject) ||
-                                    subject_has_shown(node->subject, request->pid, node->version)))
+    const struct subject *subject = node->kind == NODE_FILE ? node->subject : NULL;
+    if (subject != NULL && (request->waited || node->opens == 0 ||
+                            (node->version == subject->current && subject_leased(subject)) ||
+                            subject_has_shown(subject, request->pid, node->version)))
         subject_promise(node->subject, request->pid, node->version);
     double timeout = node_is_directory(node) ? 1.0 : 0.0;
     fuse_reply_attr(request->req, &st, timeout);

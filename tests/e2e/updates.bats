@@ -193,7 +193,7 @@ copies() { # copies TABLE COUNT: in turns of the formats
     for i in $(seq 6); do
         mkdir "$OUT/$i"
         for table in tick account queue; do cp -r "$T/$table" "$OUT/$i/"; done
-        sleep 0.7
+        if [ $i = 3 ]; then sleep 6; else sleep 0.7; fi # once the lease ends between two copies, else it may end within one
     done
     writers_ran
     for table in tick account queue; do
