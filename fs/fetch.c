@@ -39,7 +39,7 @@ struct fetch {
     bool discard;     /* only to see whether the server gives it */
     unsigned measure; /* mask of formats */
     struct prefill *prefills[FORMAT_COUNT];
-    int64_t after;         /* the mtime of what its path showed before */
+    int64_t after;        /* the mtime of what its path showed before */
     atomic_bool unstored; /* a group found no room in the store */
     _Atomic uint64_t rows, bytes;
 };
@@ -73,10 +73,7 @@ void fetch_stop(struct fetch *fetch)
     pthread_mutex_unlock(&fetch->lock);
 }
 
-void fetch_after(struct fetch *fetch, int64_t mtime)
-{
-    fetch->after = mtime;
-}
+void fetch_after(struct fetch *fetch, int64_t mtime) { fetch->after = mtime; }
 
 void fetch_prefill(struct fetch *fetch, int format, struct prefill *prefill)
 {

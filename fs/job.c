@@ -73,14 +73,16 @@ static struct version *version_of_ddl(struct mount *mount, struct buffer *text, 
 
 /* ---- times ---- */
 
-/* A table may be dropped and made anew under its name: for tools that is one file that has changed, and its time must not go
- * back. So the last time that a name's file had is a record too, of relation 0, which there is none of. */
+/* A table may be dropped and made anew under its name: for tools that is one file that has changed,
+ * and its time must not go back. So the last time that a name's file had is a record too, of
+ * relation 0, which there is none of. */
 static void time_kind(const struct subject *subject, char kind[40])
 {
     const struct relation *relation = &subject->table->relation;
     uint64_t parts[] = {hash64(relation->schema, strlen(relation->schema)),
                         hash64(relation->name, strlen(relation->name))};
-    snprintf(kind, 40, "%016llx-%d", (unsigned long long)hash64(parts, sizeof parts), subject->kind);
+    snprintf(kind, 40, "%016llx-%d", (unsigned long long)hash64(parts, sizeof parts),
+             subject->kind);
 }
 
 static int64_t load_time(const struct subject *subject)
@@ -104,8 +106,8 @@ static void save_time(const struct subject *subject, int64_t mtime)
     time_kind(subject, kind);
     if (record_put_u64(&record, (uint64_t)mtime) < 0 ||
         store_put_record(subject->table->mount->store, 0, kind, &record) < 0)
-        log_say(LOG_SAY_DEBUG, "the time of %s.%s finds no room in the cache", subject->table->relation.schema,
-                subject->table->relation.name);
+        log_say(LOG_SAY_DEBUG, "the time of %s.%s finds no room in the cache",
+                subject->table->relation.schema, subject->table->relation.name);
     buffer_clear(&record);
 }
 
@@ -542,7 +544,8 @@ static void run_job(void *argument)
     pthread_mutex_lock(&mount->lock);
     while (!mount->ending) {
         subject->stop = false;
-        /* Faces first: whoever waits for one has been given this version, and must not be told twice that it is superseded. */
+        /* Faces first: whoever waits for one has been given this version, and must not be told
+         * twice that it is superseded. */
         if (wants_face(subject))
             do_face(subject);
         else if (subject->want_refresh)

@@ -52,7 +52,7 @@ struct node {
     int opens;
     bool filling; /* its page cache is being filled by a job: what it will be is decided when that
                      ends */
-    bool own; /* for one process that was told ESTALE: others do not share it */
+    bool own;     /* for one process that was told ESTALE: others do not share it */
     bool spoiled; /* its page cache holds bytes of no version: it is never shown again */
 
     struct buffer text; /* of a control file */

@@ -158,18 +158,25 @@ static int try_file(struct mount *mount, struct request *request)
     enum need need = request->kind == REQUEST_OPEN ? NEED_BYTES : NEED_SIZE;
     bool refreshed = request->waited && (int)(subject->refreshes - request->refreshes_seen) > 0;
     const struct promise *promise = subject_promised(subject, request->pid);
-    bool promised = promise != NULL && promise->version != NULL && promise->version == node->version;
-    bool good = refreshed || subject_leased(subject) || (promised && request->kind == REQUEST_OPEN);
+    bool promised =
+        promise != NULL && promise->version != NULL && promise->version == node->version;
+    bool opens = request->kind == REQUEST_OPEN;
+    /* It has just been looked up: the kernel looks again where the answer is ESTALE. */
+    bool by_path = subject_has_shown(subject, request->pid, node->version);
+    bool good = refreshed || subject_leased(subject) || (promised && opens);
     if (node->version == NULL) {
         if (!good || subject->current == NULL)
             return need_refresh(request, subject, need);
         node_bind(node);
     } else if (node->version != subject->current) {
-        /* The promise is for open: another stat wants to know what is there now. */
-        if (node->opens == 0 && (request->waited || (promised && request->kind != REQUEST_OPEN)))
+        if (node->opens == 0 && (request->waited || (by_path && !opens)))
+            return -ESTALE;
+        if (opens && by_path && !promised)
             return -ESTALE;
     } else if (!good && node->opens == 0) {
         return need_refresh(request, subject, need);
+    } else if (!good && opens && by_path) {
+        return -ESTALE; /* somebody has opened it since: ask through another node */
     }
     return need_face(request, subject, need);
 }

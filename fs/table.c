@@ -101,7 +101,8 @@ bool subject_leased(const struct subject *subject)
     if (subject->current == NULL ||
         (subject->current->snapshot != NULL && subject->current->snapshot->broken))
         return false;
-    bool measuring = subject->running && !subject->refreshing && !subject->want_refresh &&
+    bool measuring = subject->table->mount->options->lease_ms > 0 && subject->running &&
+                     !subject->refreshing && !subject->want_refresh &&
                      (subject->want_sizes | subject->want_bytes);
     return measuring || clock_ms() < subject->lease_until;
 }

@@ -44,13 +44,13 @@ struct version {
 struct version *version_ref(struct version *version);
 void version_unref(struct version *version);
 
-/* What a process was told by stat it may open a moment later, whatever has become of it since: cp and
- * tar take anything else for a file replaced under their hands. */
+/* What a process was told by stat it may open a moment later, whatever has become of it since: cp
+ * and tar take anything else for a file replaced under their hands. */
 struct promise {
     int pid;
     int64_t until;
     struct version *version; /* NULL: it was told ESTALE, and must not be told so again */
-    bool told;               /* false: it has only looked up the name, so that its stat is of the path */
+    bool told; /* false: it has only looked up the name, so that its stat is of the path */
 };
 
 struct subject {
