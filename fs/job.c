@@ -49,21 +49,21 @@ static struct version *version_of_rows(struct mount *mount, struct snapshot *sna
     return version;
 }
 
-/* Takes text and mark. */
-static struct version *version_of_ddl(struct mount *mount, struct buffer *text, char *mark,
+/* Takes text and signature. */
+static struct version *version_of_ddl(struct mount *mount, struct buffer *text, char *signature,
                                       uint64_t serial, int64_t mtime)
 {
     struct version *version = calloc(1, sizeof *version);
     if (version == NULL) {
         buffer_clear(text);
-        free(mark);
+        free(signature);
         return NULL;
     }
     version->refs = 1;
     version->mount = mount;
     version->serial = serial;
     version->mtime = mtime;
-    version->mark = mark;
+    version->signature = signature;
     version->text[FACE_DDL] = *text;
     version->size[FACE_DDL] = text->size;
     version->state[FACE_DDL] = FACE_READABLE;
@@ -176,12 +176,15 @@ static int refresh_rows(struct subject *subject, struct version *old, unsigned m
 
 /* ---- DDL ---- */
 
+/* serial, mtime, signature, text */
 static int save_ddl(struct subject *subject, const struct version *version)
 {
     struct buffer record = {0};
     int rc = record_put_u64(&record, version->serial);
     if (rc == 0)
         rc = record_put_u64(&record, (uint64_t)version->mtime);
+    if (rc == 0)
+        rc = record_put_string(&record, version->signature);
     if (rc == 0)
         rc = buffer_append(&record, version->text[FACE_DDL].data, version->text[FACE_DDL].size);
     if (rc == 0)
@@ -193,28 +196,54 @@ static int save_ddl(struct subject *subject, const struct version *version)
 
 static struct version *load_ddl(struct subject *subject)
 {
+    struct mount *mount = subject->table->mount;
     struct buffer record = {0}, text = {0};
     struct version *version = NULL;
-    if (store_get_record(subject->table->mount->store, subject->table->relation.oid, ddl_kind,
-                         &record) == 0) {
+    if (store_get_record(mount->store, subject->table->relation.oid, ddl_kind, &record) == 0) {
         struct record_reader in = {.at = record.data, .end = record.data + record.size};
         uint64_t serial = record_get_u64(&in);
         int64_t mtime = (int64_t)record_get_u64(&in);
+        char *signature = record_get_string(&in);
         if (!in.bad && buffer_append(&text, in.at, (size_t)(in.end - in.at)) == 0)
-            version = version_of_ddl(subject->table->mount, &text, NULL, serial, mtime);
+            version = version_of_ddl(mount, &text, signature, serial, mtime);
+        else
+            free(signature);
     }
     buffer_clear(&record);
     return version;
 }
 
-static int read_mark(struct mount *mount, char **mark, struct error *error)
+/* The signature of the database's DDL now. It is computed again only if anything at all has
+ * happened since the last one. */
+static int read_signature(struct mount *mount, char **out, struct error *error)
 {
     struct session *session;
+    char *mark = NULL, *signature = NULL;
     int rc = session_take(mount->pool, true, &session, error);
     if (rc < 0)
         return rc;
-    rc = catalog_mark(session, mark, error);
+    rc = catalog_mark(session, &mark, error);
+    pthread_mutex_lock(&mount->lock);
+    if (rc == 0 && mount->ddl_mark != NULL && strcmp(mount->ddl_mark, mark) == 0)
+        signature = strdup(mount->ddl_signature);
+    pthread_mutex_unlock(&mount->lock);
+    if (rc == 0 && signature == NULL) {
+        rc = ddl_signature(session, &signature, error);
+        char *kept = rc == 0 ? strdup(signature) : NULL;
+        pthread_mutex_lock(&mount->lock);
+        if (kept != NULL) {
+            free(mount->ddl_mark);
+            free(mount->ddl_signature);
+            mount->ddl_mark = mark;
+            mount->ddl_signature = kept;
+            mark = NULL;
+        }
+        pthread_mutex_unlock(&mount->lock);
+    }
+    free(mark);
     session_give(session);
+    if (rc == 0)
+        *out = signature;
     return rc;
 }
 
@@ -223,16 +252,23 @@ static bool same_text(const struct buffer *a, const struct buffer *b)
     return a->size == b->size && (a->size == 0 || memcmp(a->data, b->data, a->size) == 0);
 }
 
+static void save_ddl_or_say(struct subject *subject, const struct version *version)
+{
+    if (save_ddl(subject, version) < 0)
+        log_say(LOG_SAY_ERROR, "%s.%s: schema.sql finds no room in the cache",
+                subject->table->relation.schema, subject->table->relation.name);
+}
+
 static int refresh_ddl(struct subject *subject, struct version *old, struct version **out,
                        struct error *error)
 {
     struct mount *mount = subject->table->mount;
-    char *mark;
-    int rc = read_mark(mount, &mark, error);
+    char *signature;
+    int rc = read_signature(mount, &signature, error);
     if (rc < 0)
         return rc;
-    if (old != NULL && old->mark != NULL && strcmp(old->mark, mark) == 0) {
-        free(mark);
+    if (old != NULL && strcmp(old->signature, signature) == 0) {
+        free(signature);
         *out = version_ref(old);
         return 0;
     }
@@ -240,13 +276,14 @@ static int refresh_ddl(struct subject *subject, struct version *old, struct vers
     rc = ddl_read(mount->server, &subject->table->relation, &subject->stop, &text, error);
     if (rc < 0) {
         buffer_clear(&text);
-        free(mark);
+        free(signature);
         return rc;
     }
     if (old != NULL && same_text(&text, &old->text[FACE_DDL])) {
-        free(old->mark);
-        old->mark = mark;
+        free(old->signature);
+        old->signature = signature;
         buffer_clear(&text);
+        save_ddl_or_say(subject, old);
         *out = version_ref(old);
         return 0;
     }
@@ -254,14 +291,12 @@ static int refresh_ddl(struct subject *subject, struct version *old, struct vers
     int64_t before = old != NULL ? old->mtime : load_time(subject);
     if (mtime <= before)
         mtime = before + 1;
-    *out =
-        version_of_ddl(mount, &text, mark, old != NULL ? old->serial + 1 : (uint64_t)mtime, mtime);
+    *out = version_of_ddl(mount, &text, signature, old != NULL ? old->serial + 1 : (uint64_t)mtime,
+                          mtime);
     if (*out == NULL)
         return error_set(error, -ENOMEM, "no memory");
     save_time(subject, mtime);
-    if (save_ddl(subject, *out) < 0)
-        log_say(LOG_SAY_ERROR, "%s.%s: schema.sql finds no room in the cache",
-                subject->table->relation.schema, subject->table->relation.name);
+    save_ddl_or_say(subject, *out);
     return 0;
 }
 
@@ -330,6 +365,7 @@ static void fail_subject(struct subject *subject, int rc, const struct error *er
         return; /* nobody waited; whoever has come since asks again */
     subject->want_refresh = false;
     subject->want_sizes = subject->want_bytes = subject->next_sizes = 0;
+    memset(subject->prefill_nodes, 0, sizeof subject->prefill_nodes);
     subject->failures++;
     subject->rc = user_errno(rc);
     subject->error = *error;
@@ -376,9 +412,11 @@ static void begin_filling(struct subject *subject, unsigned faces,
         if (!(faces & 1U << i) || node == NULL || subject->no_prefill)
             continue;
         subject->prefill_nodes[i] = 0;
-        bool empty = node->kind == NODE_FILE && node->face == i && node->subject == subject &&
-                     node->opens == 0 && !node->filling && !node->spoiled &&
-                     (node->version == NULL || node->version->state[i] == FACE_UNKNOWN);
+        bool empty =
+            node->kind == NODE_FILE && node->face == i && node->subject == subject &&
+            node->opens == 0 && !node->filling && !node->spoiled &&
+            (node->version == NULL || (node->version == subject->current && !subject->refreshing &&
+                                       node->version->state[i] == FACE_UNKNOWN));
         if (!empty ||
             prefill_new(mount->session, node->nodeid, prefill_budget(), &fillings[i].prefill) < 0)
             continue;

@@ -278,6 +278,8 @@ static void end(struct program *program)
         }
     catalog_free(mount->catalog);
     free(mount->catalog_mark);
+    free(mount->ddl_mark);
+    free(mount->ddl_signature);
     session_pool_free(mount->pool);
     server_free(mount->server);
     store_close(mount->store);

@@ -54,7 +54,8 @@ struct mount {
     char *catalog_mark;
     int64_t catalog_checked; /* clock_ms() when the server was asked whether it still holds */
     bool catalog_running, catalog_wanted;
-    unsigned catalog_failures; /* counts; the last one's reason: */
+    char *ddl_mark, *ddl_signature; /* of the last time that anything had happened */
+    unsigned catalog_failures;      /* counts; the last one's reason: */
     int catalog_rc;
     struct error catalog_error;
 

@@ -2,6 +2,7 @@
 
 #include "fs/job.h"
 #include "fs/log.h"
+#include "fs/request.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -30,7 +31,7 @@ void version_unref(struct version *version)
         (version->mount->fetchers == NULL ||
          workers_add(version->mount->fetchers, unref_snapshot, version->snapshot, 1) < 0))
         snapshot_unref(version->snapshot);
-    free(version->mark);
+    free(version->signature);
     for (int i = 0; i < FACE_COUNT; i++) {
         buffer_clear(&version->text[i]);
         free(version->reason[i]);
@@ -246,7 +247,11 @@ static void each_subject(struct mount *mount, void (*visit)(struct subject *, in
                 visit(&table->subjects[k], now);
 }
 
-void table_tend(struct mount *mount) { each_subject(mount, tend_subject); }
+void table_tend(struct mount *mount)
+{
+    each_subject(mount, tend_subject);
+    request_retry_all(mount); /* a job that could not be started tells nobody */
+}
 
 static void stop_subject(struct subject *subject, int64_t now)
 {

@@ -32,7 +32,7 @@ struct version {
     uint64_t serial;
     int64_t mtime;
     struct snapshot *snapshot;      /* of rows; of DDL NULL */
-    char *mark;                     /* of DDL: catalog_mark() when it was last found to hold */
+    char *signature;                /* of DDL: ddl_signature() that it stands for */
     int opens;                      /* files of it that are open */
     struct buffer text[FACE_COUNT]; /* of faces that are no format: their bytes, once readable */
     uint64_t size[FACE_COUNT];

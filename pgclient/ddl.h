@@ -2,9 +2,9 @@
  * columns' types come from, then what `pg_dump --schema-only` prints for it, without what changes
  * from run to run (the versions in its head, the \restrict key).
  *
- * pg_dump is run as a child, with the connection's parameters in its environment, never in its
- * arguments, and a password through a pipe-backed passfile or PGPASSWORD, never in argv. Errors:
- * -ENOENT pg_dump is not installed, -EINTR `stop` was set, else -EIO with pg_dump's own words.
+ * pg_dump is run as a child, with the connection's parameters, the password too, in its
+ * environment, never in its arguments. Errors: -ENOENT pg_dump is not installed, -EINTR `stop` was
+ * set, else -EIO with pg_dump's own words.
  */
 #ifndef PGCLIENT_DDL_H
 #define PGCLIENT_DDL_H
@@ -13,6 +13,12 @@
 #include "pgclient/catalog.h"
 
 #include <stdatomic.h>
+
+/* A text that is equal at two times only if no DDL of the database has changed in between, so that
+ * pg_dump would print the same: the number of rows, and the sum of the hashes of (ctid, xmin), of
+ * each catalog that it reads, those of temporary tables left out; and the server's start. Newly
+ * allocated. Read it before ddl_read. */
+MUST_CHECK int ddl_signature(struct session *session, char **out, struct error *error);
 
 MUST_CHECK int ddl_read(const struct server *server, const struct relation *relation,
                         const atomic_bool *stop, struct buffer *out, struct error *error);

@@ -1,0 +1,93 @@
+/* Whether any DDL has changed, without asking pg_dump. A row of a catalog that is written to gets
+ * another (ctid, xmin); what VACUUM and ANALYZE note in place keeps them. */
+#include "pgclient/connection.h"
+#include "pgclient/ddl.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Catalogs, and which of their rows belong to no temporary table: `temporary` is the array of those
+ * tables' oids. */
+static const struct {
+    int since; /* server version */
+    const char *name, *condition;
+} catalogs[] = {
+    {0, "pg_class", "c.relpersistence <> 't'"},
+    {0, "pg_attribute", "c.attrelid <> ALL (t.temporary)"},
+    {0, "pg_attrdef", "c.adrelid <> ALL (t.temporary)"},
+    {0, "pg_index", "c.indrelid <> ALL (t.temporary)"},
+    {0, "pg_constraint", "c.conrelid <> ALL (t.temporary)"},
+    {0, "pg_type", "c.typnamespace <> ALL (t.namespaces)"},
+    {0, "pg_inherits", "true"},
+    {0, "pg_partitioned_table", "true"},
+    {0, "pg_trigger", "true"},
+    {0, "pg_policy", "true"},
+    {0, "pg_rewrite", "true"},
+    {0, "pg_description", "true"},
+    {0, "pg_seclabel", "true"},
+    {0, "pg_enum", "true"},
+    {0, "pg_range", "true"},
+    {0, "pg_proc", "true"},
+    {0, "pg_operator", "true"},
+    {0, "pg_opclass", "true"},
+    {0, "pg_opfamily", "true"},
+    {0, "pg_collation", "true"},
+    {0, "pg_am", "true"},
+    {0, "pg_namespace", "c.oid <> ALL (t.namespaces)"},
+    {0, "pg_extension", "true"},
+    {0, "pg_init_privs", "true"},
+    {0, "pg_default_acl", "true"},
+    {0, "pg_sequence", "true"},
+    {0, "pg_statistic_ext", "true"},
+    {0, "pg_publication", "true"},
+    {0, "pg_publication_rel", "true"},
+    {0, "pg_foreign_table", "true"},
+    {0, "pg_foreign_server", "true"},
+    {0, "pg_foreign_data_wrapper", "true"},
+    {0, "pg_tablespace", "true"},
+    {150000, "pg_publication_namespace", "true"},
+};
+
+static int write_query(int version, struct buffer *sql)
+{
+    int rc = buffer_append_text(
+        sql, "WITH n AS (SELECT coalesce(array_agg(oid), '{}') AS namespaces FROM "
+             "pg_catalog.pg_namespace"
+             " WHERE nspname ~ '^pg_(toast_)?temp_'),"
+             " t AS (SELECT n.namespaces, (SELECT coalesce(array_agg(oid), '{}') FROM "
+             "pg_catalog.pg_class"
+             " WHERE relnamespace = ANY (n.namespaces)) AS temporary FROM n)"
+             " SELECT pg_catalog.concat_ws(' ', extract(epoch FROM "
+             "pg_catalog.pg_postmaster_start_time()),"
+             " (SELECT count(*) || ':' || coalesce(sum(pg_catalog.hashtextextended(oid || ' ' || "
+             "rolname, 0)), 0)"
+             " FROM pg_catalog.pg_roles)");
+    for (size_t i = 0; rc == 0 && i < sizeof catalogs / sizeof *catalogs; i++)
+        if (version >= catalogs[i].since)
+            rc = buffer_printf(
+                sql,
+                ", (SELECT count(*) || ':' || coalesce(sum(pg_catalog.hashtextextended("
+                "c.ctid::text || ' ' || c.xmin::text, 0)), 0) FROM pg_catalog.%s c WHERE %s)",
+                catalogs[i].name, catalogs[i].condition);
+    if (rc == 0)
+        rc = buffer_append_text(sql, ") FROM t");
+    return rc < 0 ? rc : buffer_append_byte(sql, '\0');
+}
+
+int ddl_signature(struct session *session, char **out, struct error *error)
+{
+    struct connection *connection = session_connection(session);
+    struct buffer sql = {0};
+    PGresult *result = NULL;
+    int rc = write_query(connection_version(connection), &sql);
+    if (rc == 0)
+        rc = connection_run(connection, (const char *)sql.data, &result, error);
+    buffer_clear(&sql);
+    if (rc == 0) {
+        *out = strdup(PQgetvalue(result, 0, 0));
+        rc = *out == NULL ? error_set(error, -ENOMEM, "no memory") : 0;
+    }
+    PQclear(result);
+    return rc;
+}
