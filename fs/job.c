@@ -263,7 +263,7 @@ static int refresh_ddl(struct subject *subject, struct version *old, struct vers
                        struct error *error)
 {
     struct mount *mount = subject->table->mount;
-    char *signature;
+    char *signature = NULL;
     int rc = read_signature(mount, &signature, error);
     if (rc < 0)
         return rc;
