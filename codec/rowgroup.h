@@ -6,11 +6,12 @@
  *
  * In the cache it is one file, little-endian:
  *
- *   "pgvecfs\1" | u64 hash64 of the rest of this head | u32 size of this head | u32 rows | u32 runs
+ *   "pgvecfs\2" | u64 hash64 of the rest of this head | u32 size of this head | u32 rows | u32 runs
  *   | u64 u64 content hash | u64 row_id_sum
  *   | for each run (the row ids last): u32 fixed, then for its sizes and its bytes: u8 compressed,
- * u64 offset, u64 stored, u64 raw, u64 hash64 of the stored bytes | the blocks, each at a multiple
- * of 64: raw where the run belongs to a vector type, else zstd if that is smaller
+ * u64 offset, u64 stored, u64 raw, u64 low half of hash128 of the stored bytes | the blocks, each
+ * at a multiple of 64: raw where the run belongs to a vector type, else zstd if that is smaller by
+ * an eighth
  *
  * Threads: a finished group is read by all.
  * Errors: -EBADMSG bytes that are not a row group, or whose checksum does not hold; -ENOMEM.
@@ -29,6 +30,7 @@ struct run {
     const uint8_t *bytes;
     size_t size;
     uint32_t fixed;       /* the size that every value has, none being NULL; else RUN_VARIABLE */
+    uint64_t bytes_hash;  /* low half of hash128 of the bytes; 0: not computed */
     const int32_t *sizes; /* of each value; -1: NULL. NULL where fixed */
 };
 

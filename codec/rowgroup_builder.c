@@ -158,11 +158,25 @@ static int add_fields(struct rowgroup_builder *builder, struct reader *in)
     return rc == 0 && in->at != in->end ? -EBADMSG : rc;
 }
 
+/* Room for as many rows like the first as make a group of the usual size, so that the runs do not
+ * move as they grow. */
+static int reserve_runs(struct rowgroup_builder *builder, size_t tuple_size)
+{
+    enum { USUAL_BYTES = 4 << 20 };
+    size_t rows = tuple_size > 0 ? USUAL_BYTES / tuple_size : 0;
+    int rc = 0;
+    for (int i = 0; rc == 0 && i < builder->run_count; i++)
+        rc = buffer_reserve(&builder->runs[i].bytes, builder->runs[i].bytes.size * rows);
+    return rc;
+}
+
 int rowgroup_builder_add(struct rowgroup_builder *builder, const uint8_t *tuple, size_t size,
                          struct error *error)
 {
     struct reader in = {tuple, tuple + size};
     int rc = add_fields(builder, &in);
+    if (rc == 0 && builder->rows == 0)
+        rc = reserve_runs(builder, size);
     if (rc == -EBADMSG)
         return error_set(error, rc,
                          "a row of the server's COPY stream does not fit the columns asked for");
@@ -190,13 +204,17 @@ static void hand_over(struct growing *from, struct run *to, struct rowgroup *gro
     *from = (struct growing){0};
 }
 
-static void hash_run(struct hash_stream *hash, const struct run *run, uint32_t rows)
+/* The bytes are hashed once: the file's checksum of a block that is stored as it is is the same
+ * hash. */
+static void hash_run(struct hash_stream *hash, struct run *run, uint32_t rows)
 {
-    uint64_t head[2] = {htole64(run->size), htole64(run->fixed)};
+    struct hash128 bytes = hash128(run->bytes, run->size);
+    run->bytes_hash = bytes.low;
+    uint64_t head[4] = {htole64(run->size), htole64(run->fixed), htole64(bytes.high),
+                        htole64(bytes.low)};
     hash_stream_add(hash, head, sizeof head);
     if (run->fixed == RUN_VARIABLE)
         hash_stream_add(hash, run->sizes, (size_t)rows * sizeof(int32_t));
-    hash_stream_add(hash, run->bytes, run->size);
 }
 
 int rowgroup_builder_finish(struct rowgroup_builder *builder, struct rowgroup **out)

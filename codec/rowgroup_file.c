@@ -23,7 +23,7 @@ enum {
     ALIGNMENT = 64
 };
 
-static const char magic[MAGIC_SIZE] = {'p', 'g', 'v', 'e', 'c', 'f', 's', 1};
+static const char magic[MAGIC_SIZE] = {'p', 'g', 'v', 'e', 'c', 'f', 's', 2};
 static const uint8_t padding[ALIGNMENT];
 
 static size_t head_size(int runs) { return DIRECTORY_AT + (size_t)runs * RUN_ENTRY; }
@@ -48,8 +48,9 @@ static void add_piece(struct rowgroup_image *image, const void *bytes, size_t si
     image->size += size;
 }
 
-static int add_block(struct rowgroup_image *image, const void *raw, size_t size, bool try_zstd,
-                     uint8_t *entry)
+/* `hash`: of the raw bytes, where it is known; else 0. */
+static int add_block(struct rowgroup_image *image, const void *raw, size_t size, uint64_t hash,
+                     bool try_zstd, uint8_t *entry)
 {
     const void *stored = raw;
     size_t stored_size = size;
@@ -63,6 +64,7 @@ static int add_block(struct rowgroup_image *image, const void *raw, size_t size,
         if (compressed) {
             stored = frame->data;
             stored_size = frame->size;
+            hash = 0;
         } else {
             buffer_clear(frame);
         }
@@ -72,7 +74,7 @@ static int add_block(struct rowgroup_image *image, const void *raw, size_t size,
     store_le64(entry + 1, image->size);
     store_le64(entry + 9, stored_size);
     store_le64(entry + 17, size);
-    store_le64(entry + 25, hash64(stored, stored_size));
+    store_le64(entry + 25, hash != 0 ? hash : hash128(stored, stored_size).low);
     add_piece(image, stored, stored_size);
     return 0;
 }
@@ -82,8 +84,10 @@ static int add_run(struct rowgroup_image *image, const struct run *run, uint32_t
 {
     store_le32(entry, run->fixed);
     size_t sizes = run->sizes != NULL ? (size_t)rows * sizeof(int32_t) : 0;
-    int rc = add_block(image, run->sizes, sizes, true, entry + 4);
-    return rc < 0 ? rc : add_block(image, run->bytes, run->size, try_zstd, entry + 4 + BLOCK_ENTRY);
+    int rc = add_block(image, run->sizes, sizes, 0, true, entry + 4);
+    return rc < 0 ? rc
+                  : add_block(image, run->bytes, run->size, run->bytes_hash, try_zstd,
+                              entry + 4 + BLOCK_ENTRY);
 }
 
 int rowgroup_encode(const struct rowgroup *group, const struct schema *schema,
@@ -142,7 +146,7 @@ static int read_block(struct rowgroup *group, const uint8_t *file, size_t size,
     uint64_t offset = load_le64(entry + 1), stored = load_le64(entry + 9);
     uint64_t wanted = load_le64(entry + 17);
     if (entry[0] > 1 || offset > size || stored > size - offset || wanted > SIZE_MAX / 2 ||
-        offset % ALIGNMENT != 0 || hash64(file + offset, stored) != load_le64(entry + 25))
+        offset % ALIGNMENT != 0 || hash128(file + offset, stored).low != load_le64(entry + 25))
         return -EBADMSG;
     *raw_size = wanted;
     if (!entry[0]) {

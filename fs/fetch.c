@@ -8,9 +8,11 @@
 #include <time.h>
 
 enum {
-    /* A COPY's start costs about a millisecond; what the workers have rendered ahead of the first
-       of them waits in memory. */
-    TASK_BYTES = 8 << 20,
+    /* A COPY's start costs about a millisecond; but what the workers have rendered ahead of the
+     * first of them waits in memory, so that together they are not further than this from each
+     * other. */
+    TASKS_BYTES = 32 << 20,
+    TASK_BYTES_LEAST = 4 << 20,
     TASKS_AT_MOST = 1 << 16,
     ATTEMPTS = 3,
     WORKERS_AT_MOST = 64
@@ -344,11 +346,12 @@ static void forget_tasks(struct fetch *fetch)
     fetch->task_count = fetch->next_task = 0;
 }
 
-static uint64_t ranges_of(const struct source *source)
+static uint64_t ranges_of(const struct fetch *fetch, const struct source *source)
 {
     if (!source->by_ctid || source->pages == 0)
         return 1;
-    uint64_t ranges = source->bytes / TASK_BYTES + 1;
+    uint64_t each = (uint64_t)(TASKS_BYTES / fetch->place->jobs);
+    uint64_t ranges = source->bytes / (each < TASK_BYTES_LEAST ? TASK_BYTES_LEAST : each) + 1;
     ranges = ranges > TASKS_AT_MOST ? TASKS_AT_MOST : ranges;
     return ranges > source->pages ? source->pages : ranges;
 }
@@ -358,13 +361,13 @@ static int make_tasks(struct fetch *fetch)
     const struct readpoint *readpoint = fetch->readpoint;
     uint64_t total = 0;
     for (size_t i = 0; i < readpoint->source_count; i++)
-        total += ranges_of(&readpoint->sources[i]);
+        total += ranges_of(fetch, &readpoint->sources[i]);
     fetch->tasks = calloc(total + 1, sizeof *fetch->tasks);
     if (fetch->tasks == NULL)
         return -ENOMEM;
     for (size_t i = 0; i < readpoint->source_count; i++) {
         const struct source *source = &readpoint->sources[i];
-        uint64_t ranges = ranges_of(source);
+        uint64_t ranges = ranges_of(fetch, source);
         for (uint64_t k = 0; k < ranges; k++) {
             struct task *task = &fetch->tasks[fetch->task_count++];
             task->source = source;

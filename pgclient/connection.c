@@ -537,6 +537,14 @@ static int pin_settings(struct connection *connection, struct error *error)
     return rc;
 }
 
+/* libpq reads at most what its buffer has room for, which is 16 KiB until a larger row has come,
+ * and it never shrinks. With room for all that a socket holds, a COPY costs us fewer system calls
+ * (measured: 0.45 instead of 0.48 s of CPU for 308 MB). */
+static int widen_input(struct connection *connection, struct error *error)
+{
+    return connection_run(connection, "SELECT pg_catalog.repeat(' ', 200000)", NULL, error);
+}
+
 static int make_ready(struct connection *connection, struct error *error)
 {
     if (PQstatus(connection->pg) != CONNECTION_OK)
@@ -547,7 +555,8 @@ static int make_ready(struct connection *connection, struct error *error)
     if (PQsetnonblocking(connection->pg, 1) != 0)
         return fail_lost(connection, error);
     PQsetNoticeProcessor(connection->pg, no_notices, NULL);
-    return pin_settings(connection, error);
+    int rc = pin_settings(connection, error);
+    return rc < 0 ? rc : widen_input(connection, error);
 }
 
 int connection_open(const struct server *server, const atomic_bool *stop, struct connection **out,

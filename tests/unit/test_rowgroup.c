@@ -105,7 +105,7 @@ static void check_layout(const struct rows_table *table, const struct schema *sc
     uint8_t *file = rows_file(group, schema, &size);
     uint32_t runs = (uint32_t)group->run_count + 1;
     (void)table;
-    assert_memory_equal(file, "pgvecfs\1", 8);
+    assert_memory_equal(file, "pgvecfs\2", 8);
     assert_true(load_le64(file + 8) == hash64(file + 16, load_le32(file + 16) - 16));
     assert_int_equal(load_le32(file + 20), group->rows);
     assert_int_equal(load_le32(file + 24), runs);
@@ -115,7 +115,7 @@ static void check_layout(const struct rows_table *table, const struct schema *sc
         uint64_t offset = load_le64(entry + 1), stored = load_le64(entry + 9);
         assert_int_equal(offset % 64, 0);
         assert_true(offset <= size && stored <= size - offset);
-        assert_true(load_le64(entry + 25) == hash64(file + offset, stored));
+        assert_true(load_le64(entry + 25) == hash128(file + offset, stored).low);
     }
     for (int i = 0; i < schema->column_count; i++) {
         const struct column *column = &schema->columns[i];
