@@ -11,8 +11,8 @@ enum {
     /* A COPY's start costs about a millisecond; but what the workers have rendered ahead of the
      * first of them waits in memory, so that together they are not further than this from each
      * other. */
-    TASKS_BYTES = 32 << 20,
-    TASK_BYTES_LEAST = 4 << 20,
+    TASKS_BYTES = 16 << 20,
+    TASK_BYTES_LEAST = 2 << 20,
     TASKS_AT_MOST = 1 << 16,
     ATTEMPTS = 3,
     WORKERS_AT_MOST = 64
