@@ -1,4 +1,4 @@
-# The rules of docs/design.md §4, by number.
+# The rules of docs/architecture.md, by number.
 load helper
 
 setup_file() {
@@ -185,6 +185,36 @@ PYTHON
     stat -c '%n %i %s %X %Y %Z' "$T"/moving/* >"$OUT/2"
     grep moving/ "$OUT/1" >"$OUT/3"
     diff "$OUT/2" "$OUT/3"
+}
+
+@test "5: a table dropped and made anew under its name has a later time, though its last one ran ahead of the clock" {
+    psql -X -q -c "CREATE TABLE again (i int)"
+    for _ in 1 2 3; do # each version is a second later than the one before
+        psql -X -q -c "INSERT INTO again VALUES (1)"
+        sleep 1.1
+        old=$(stat -c %Y "$T/again/again.csv")
+    done
+    psql -X -q -c "DROP TABLE again" -c "CREATE TABLE again (i int)"
+    sleep 1.2
+    new=$(stat -c %Y "$T/again/again.csv")
+    [ "$new" -gt "$old" ]
+    psql -X -q -c "DROP TABLE again" -c "CREATE TABLE again (i int)"
+    mount_stop
+    mount_start -o lease=1
+    [ "$(stat -c %Y "$T/again/again.csv")" -gt "$new" ]
+    psql -X -q -c "DROP TABLE again"
+}
+
+@test "5: schema.sql stays the same file while rows and temporary tables come and go, and is another one after DDL" {
+    old=$(stat -c '%i %Y %s' "$T/moving/schema.sql")
+    change moving
+    psql -X -q -c "CREATE TEMPORARY TABLE passing (i int PRIMARY KEY)" -c "ANALYZE moving"
+    sleep 1.2
+    [ "$(stat -c '%i %Y %s' "$T/moving/schema.sql")" = "$old" ]
+    psql -X -q -c "COMMENT ON COLUMN moving.v IS 'what moves'"
+    sleep 1.2
+    [ "$(stat -c '%i %Y %s' "$T/moving/schema.sql")" != "$old" ]
+    grep -q 'what moves' "$T/moving/schema.sql"
 }
 
 @test "5: rows that only moved, and a same-sized change, are a new version" {
