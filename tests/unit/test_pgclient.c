@@ -275,8 +275,7 @@ static void sink_ends_a_copy(void **state)
     static const char *const statements[] = {
         "COPY (SELECT generate_series(1, 100000000)) TO STDOUT (FORMAT binary)",
         "COPY (SELECT generate_series(1, 3)) TO STDOUT (FORMAT binary)",
-        "COPY (SELECT 1 / (5 - least(g, 5)) FROM generate_series(1, 9) g) TO STDOUT (FORMAT "
-        "binary)",
+        "COPY (SELECT 1/(5-least(g,5)) FROM generate_series(1,9) g) TO STDOUT (FORMAT binary)",
     };
     for (size_t i = 0; i < 3; i++) {
         int rows = 0;
