@@ -26,9 +26,7 @@ static uint64_t resident_bytes(void)
 
 static int put_job(const struct subject *subject, bool first, struct buffer *out)
 {
-    uint64_t rows = 0, bytes = 0;
-    if (subject->fetch != NULL)
-        fetch_progress(subject->fetch, &rows, &bytes);
+    uint64_t rows = subject->progress.rows, bytes = subject->progress.bytes;
     int rc = buffer_append_text(out, first ? "\n    {\"schema\": " : ",\n    {\"schema\": ");
     if (rc == 0)
         rc = json_string(out, subject->table->relation.schema,
@@ -112,6 +110,9 @@ static int write_metrics(struct mount *mount, struct buffer *out)
         {"failures_total", "counter", "fetches that failed", mount->count.failures},
         {"rows_fetched_total", "counter", "rows received", mount->count.rows_fetched},
         {"bytes_fetched_total", "counter", "bytes of COPY received", mount->count.bytes_fetched},
+        {"groups_fetched_total", "counter", "row groups received", mount->count.groups_fetched},
+        {"groups_kept_total", "counter", "row groups that a refresh found unchanged and kept",
+         mount->count.groups_kept},
         {"reads_total", "counter", "reads answered", mount->count.reads},
         {"bytes_read_total", "counter", "bytes read by users", mount->count.bytes_read},
         {"interrupted_total", "counter", "waiting requests whose caller was killed",

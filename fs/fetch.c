@@ -1,57 +1,40 @@
 #include "fs/fetch.h"
 
-#include "fs/group_copy.h"
+#include "fs/fetch_changes.h"
+#include "fs/fetch_copy.h"
 #include "fs/log.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <time.h>
 
-enum {
-    /* A COPY's start costs about a millisecond; but what the workers have rendered ahead of the
-     * first of them waits in memory, so that together they are not further than this from each
-     * other. */
-    TASKS_BYTES = 16 << 20,
-    TASK_BYTES_LEAST = 2 << 20,
-    TASKS_AT_MOST = 1 << 16,
-    ATTEMPTS = 3,
-    WORKERS_AT_MOST = 64
-};
-
-/* One range of one source, and the groups it gave. */
-struct task {
-    const struct source *source;
-    struct ctid_range range;
-    struct group **groups;
-    size_t count;
-};
+enum { ATTEMPTS = 3 };
 
 struct fetch {
     const struct fetch_place *place;
-    pthread_mutex_t lock; /* guards stopped, sessions, next_task, rc, error */
-    bool stopped;
-    struct session *sessions[WORKERS_AT_MOST];
-    struct task *tasks;
-    size_t task_count, next_task;
-    int rc;
-    struct error error;
-    atomic_bool failed;
-    struct readpoint *readpoint;
-    const struct schema *schema;
-    bool discard;     /* only to see whether the server gives it */
-    unsigned measure; /* mask of formats */
+    struct crew *crew;
+    struct fetch_copy copy;
     struct prefill *prefills[FORMAT_COUNT];
     int64_t after;        /* the mtime of what its path showed before */
-    atomic_bool unstored; /* a group found no room in the store */
-    _Atomic uint64_t rows, bytes;
+    bool held;            /* the crew is the snapshot's now */
+    pthread_mutex_t lock; /* guards what follows */
+    struct feed *feed;    /* of the copying under way */
 };
 
-int fetch_new(const struct fetch_place *place, struct fetch **out)
+int fetch_new(const struct fetch_place *place, struct progress *progress, struct fetch **out)
 {
     struct fetch *fetch = calloc(1, sizeof *fetch);
     if (fetch == NULL)
         return -ENOMEM;
+    if (crew_new(place->pool, place->jobs, &fetch->crew) < 0) {
+        free(fetch);
+        return -ENOMEM;
+    }
     fetch->place = place;
+    fetch->copy = (struct fetch_copy){
+        .place = place, .crew = fetch->crew, .progress = progress, .prefills = fetch->prefills};
+    progress->rows = progress->bytes = progress->groups_copied = progress->groups_kept = 0;
+    progress_stage(progress, STAGE_WAITING, 0);
     pthread_mutex_init(&fetch->lock, NULL);
     *out = fetch;
     return 0;
@@ -61,19 +44,13 @@ void fetch_free(struct fetch *fetch)
 {
     if (fetch == NULL)
         return;
+    crew_unref(fetch->crew);
+    feed_unref(fetch->feed);
     pthread_mutex_destroy(&fetch->lock);
     free(fetch);
 }
 
-void fetch_stop(struct fetch *fetch)
-{
-    pthread_mutex_lock(&fetch->lock);
-    fetch->stopped = true;
-    for (int i = 0; i < WORKERS_AT_MOST; i++)
-        if (fetch->sessions[i] != NULL)
-            session_stop(fetch->sessions[i]);
-    pthread_mutex_unlock(&fetch->lock);
-}
+void fetch_stop(struct fetch *fetch) { crew_stop(fetch->crew); }
 
 void fetch_after(struct fetch *fetch, int64_t mtime) { fetch->after = mtime; }
 
@@ -92,308 +69,42 @@ static void spoil_prefills(struct fetch *fetch)
         }
 }
 
-void fetch_progress(const struct fetch *fetch, uint64_t *rows, uint64_t *bytes)
-{
-    *rows = fetch->rows;
-    *bytes = fetch->bytes;
-}
-
-/* From now on fetch_stop reaches the session. */
-static int enlist(struct fetch *fetch, int slot, struct session *session)
+struct feed *fetch_feed(struct fetch *fetch)
 {
     pthread_mutex_lock(&fetch->lock);
-    fetch->sessions[slot] = session;
-    int rc = fetch->stopped ? -EINTR : 0;
+    struct feed *feed = fetch->feed != NULL ? feed_ref(fetch->feed) : NULL;
     pthread_mutex_unlock(&fetch->lock);
-    return rc;
+    return feed;
 }
 
-static void delist(struct fetch *fetch, int slot)
+static void set_feed(struct fetch *fetch, struct feed *feed)
 {
     pthread_mutex_lock(&fetch->lock);
-    fetch->sessions[slot] = NULL;
+    struct feed *before = fetch->feed;
+    fetch->feed = feed;
     pthread_mutex_unlock(&fetch->lock);
+    fetch->copy.feed = feed;
+    feed_unref(before);
 }
 
-static void fail(struct fetch *fetch, int rc, const struct error *error)
+static void end_feed(struct fetch *fetch, int rc, const struct error *error)
 {
-    pthread_mutex_lock(&fetch->lock);
-    if (fetch->rc == 0) {
-        fetch->rc = rc;
-        fetch->error = *error;
-    }
-    fetch->failed = true;
-    pthread_mutex_unlock(&fetch->lock);
-}
-
-/* ---- one task ---- */
-
-struct task_copy {
-    struct fetch *fetch;
-    struct task *task;
-    struct group_copy copy;
-    struct buffer scratch;
-};
-
-int fetch_body_size(const struct schema *schema, const struct rowgroup *rows, int format,
-                    bool rendered, struct buffer *scratch, uint64_t *out)
-{
-    const struct format *f = formats[format];
-    if (f->body_size != NULL && !rendered) {
-        *out = f->body_size(schema, rows);
-        return 0;
-    }
-    scratch->size = 0;
-    int rc = f->body(schema, rows, scratch);
-    if (rc == 0)
-        *out = scratch->size;
-    return rc;
-}
-
-/* What cannot be measured now stays unknown, and says why when somebody asks for it. */
-static void measure_group(struct task_copy *copy, const struct rowgroup *rows, struct group *group)
-{
-    struct fetch *fetch = copy->fetch;
-    for (int i = 0; i < FORMAT_COUNT; i++) {
-        uint64_t size;
-        bool wanted = formats[i]->body_size != NULL || (fetch->measure & 1U << i);
-        if (!wanted || !formats[i]->possible(fetch->schema))
-            continue;
-        struct prefill *prefill = fetch->prefills[i];
-        int rc = fetch_body_size(fetch->schema, rows, i, prefill != NULL, &copy->scratch, &size);
-        if (rc == 0)
-            group->sizes[i] = size;
-        if (prefill != NULL && rc == 0)
-            prefill_put(prefill, (size_t)(copy->task - fetch->tasks), copy->scratch.data,
-                        copy->scratch.size);
-        else if (prefill != NULL)
-            prefill_spoil(prefill);
-    }
-}
-
-static int store_group(struct fetch *fetch, const struct rowgroup *rows, const struct group *group)
-{
-    struct rowgroup_image image;
-    int rc = rowgroup_encode(rows, fetch->schema, &image);
-    if (rc < 0)
-        return rc;
-    const struct fetch_place *place = fetch->place;
-    rc = store_put_group(place->store, group->relation, group->id, &image);
-    if (rc == -ENOSPC && place->in_use != NULL &&
-        store_make_room(place->store, image.size, place->in_use, place->context))
-        rc = store_put_group(place->store, group->relation, group->id, &image);
-    rowgroup_image_clear(&image);
-    if (rc < 0 && !atomic_exchange(&fetch->unstored, true))
-        log_say(LOG_SAY_ERROR,
-                "%s.%s: row groups find no room in the cache %s (%s); they are read from the "
-                "server again when needed",
-                fetch->readpoint->relation.schema, fetch->readpoint->relation.name,
-                store_path(fetch->place->store), strerror(-rc));
-    return rc == -ENOMEM ? rc : 0;
-}
-
-static int task_add_group(struct task *task, struct group *group)
-{
-    if ((task->count & (task->count - 1)) == 0) {
-        size_t room = task->count == 0 ? 1 : 2 * task->count;
-        struct group **grown = realloc(task->groups, room * sizeof(struct group *));
-        if (grown == NULL)
-            return -ENOMEM;
-        task->groups = grown;
-    }
-    task->groups[task->count++] = group;
-    return 0;
-}
-
-static int take_group(void *context, struct rowgroup *rows, const struct ctid_range *range)
-{
-    struct task_copy *copy = context;
-    struct fetch *fetch = copy->fetch;
-    int rc = 0;
-    if (fetch->discard)
-        goto out;
-    struct group *group = group_new(fetch->place->store, fetch->readpoint->key.relation, rows);
-    if (group == NULL) {
-        rc = -ENOMEM;
-        goto out;
-    }
-    group->source = (uint32_t)(copy->task->source - fetch->readpoint->sources);
-    group->range = *range;
-    measure_group(copy, rows, group);
-    rc = store_group(fetch, rows, group);
-    if (rc == 0)
-        rc = task_add_group(copy->task, group);
-    if (rc < 0)
-        group_unref(group);
-out:
-    fetch->rows += rows->rows;
-    rowgroup_free(rows);
-    return rc;
-}
-
-static int feed_task(void *context, const uint8_t *bytes, size_t size)
-{
-    struct task_copy *copy = context;
-    copy->fetch->bytes += size;
-    if (copy->fetch->failed)
-        return -ECANCELED;
-    return group_copy_feed(&copy->copy, bytes, size);
-}
-
-static int run_task(struct fetch *fetch, struct task *task, struct session *session,
-                    struct error *error)
-{
-    struct task_copy copy = {.fetch = fetch, .task = task};
-    const struct ctid_range *range = task->source->by_ctid ? &task->range : NULL;
-    int rc = group_copy_init(&copy.copy, fetch->schema, range, take_group, &copy, error);
-    if (rc < 0)
-        return error_set(error, rc, "no memory to fetch with");
-    if (fetch->place->group_bytes > 0)
-        copy.copy.group_bytes = fetch->place->group_bytes;
-    rc = readpoint_copy(fetch->readpoint, session, fetch->schema, task->source, range, feed_task,
-                        &copy, error);
-    if (rc == 0)
-        rc = group_copy_finish(&copy.copy);
-    for (int i = 0; rc == 0 && i < FORMAT_COUNT; i++)
-        if (fetch->prefills[i] != NULL)
-            prefill_run_done(fetch->prefills[i], (size_t)(task - fetch->tasks));
-    group_copy_clear(&copy.copy);
-    buffer_clear(&copy.scratch);
-    return rc;
-}
-
-static struct task *next_task(struct fetch *fetch)
-{
-    pthread_mutex_lock(&fetch->lock);
-    struct task *task = NULL;
-    if (fetch->rc == 0 && fetch->next_task < fetch->task_count)
-        task = &fetch->tasks[fetch->next_task++];
-    pthread_mutex_unlock(&fetch->lock);
-    return task;
-}
-
-static void work_off(struct fetch *fetch, struct session *session)
-{
-    struct task *task;
-    while ((task = next_task(fetch)) != NULL) {
-        struct error error = {""};
-        int rc = run_task(fetch, task, session, &error);
-        if (rc < 0)
-            fail(fetch, rc, &error);
-    }
-}
-
-struct worker {
-    struct fetch *fetch;
-    int slot;
-    pthread_t thread;
-};
-
-/* A worker that cannot join is missed, not an error: the leader does its tasks. */
-static void *run_worker(void *argument)
-{
-    struct worker *worker = argument;
-    struct fetch *fetch = worker->fetch;
-    struct session *session;
-    struct error error = {""};
-    if (session_take(fetch->place->pool, false, &session, &error) < 0)
-        return NULL;
-    if (enlist(fetch, worker->slot, session) == 0) {
-        int rc = readpoint_join(fetch->readpoint, session, &error);
-        if (rc == 0) {
-            work_off(fetch, session);
-            readpoint_leave(fetch->readpoint, session);
-        } else {
-            log_say(LOG_SAY_DEBUG, "a second session could not join the read point: %s",
-                    error.text);
-        }
-    }
-    delist(fetch, worker->slot);
-    session_give(session);
-    return NULL;
-}
-
-/* All tasks, by the leader and its helpers; the first error. */
-static int work_all(struct fetch *fetch, struct session *leader, struct error *error)
-{
-    struct worker workers[WORKERS_AT_MOST];
-    int wanted = fetch->place->jobs < WORKERS_AT_MOST ? fetch->place->jobs : WORKERS_AT_MOST,
-        started = 1;
-    for (; started < wanted && (size_t)started < fetch->task_count; started++) {
-        workers[started] = (struct worker){.fetch = fetch, .slot = started};
-        if (pthread_create(&workers[started].thread, NULL, run_worker, &workers[started]) != 0)
-            break;
-    }
-    work_off(fetch, leader);
-    for (int i = 1; i < started; i++)
-        pthread_join(workers[i].thread, NULL);
-    if (fetch->rc < 0 && error != NULL)
-        *error = fetch->error;
-    return fetch->rc;
-}
-
-/* ---- the tasks ---- */
-
-static void forget_tasks(struct fetch *fetch)
-{
-    for (size_t i = 0; i < fetch->task_count; i++) {
-        for (size_t k = 0; k < fetch->tasks[i].count; k++)
-            group_unref(fetch->tasks[i].groups[k]);
-        free(fetch->tasks[i].groups);
-    }
-    free(fetch->tasks);
-    fetch->tasks = NULL;
-    fetch->task_count = fetch->next_task = 0;
-}
-
-static uint64_t ranges_of(const struct fetch *fetch, const struct source *source)
-{
-    if (!source->by_ctid || source->pages == 0)
-        return 1;
-    uint64_t each = (uint64_t)(TASKS_BYTES / fetch->place->jobs);
-    uint64_t ranges = source->bytes / (each < TASK_BYTES_LEAST ? TASK_BYTES_LEAST : each) + 1;
-    ranges = ranges > TASKS_AT_MOST ? TASKS_AT_MOST : ranges;
-    return ranges > source->pages ? source->pages : ranges;
-}
-
-static int make_tasks(struct fetch *fetch)
-{
-    const struct readpoint *readpoint = fetch->readpoint;
-    uint64_t total = 0;
-    for (size_t i = 0; i < readpoint->source_count; i++)
-        total += ranges_of(fetch, &readpoint->sources[i]);
-    fetch->tasks = calloc(total + 1, sizeof *fetch->tasks);
-    if (fetch->tasks == NULL)
-        return -ENOMEM;
-    for (size_t i = 0; i < readpoint->source_count; i++) {
-        const struct source *source = &readpoint->sources[i];
-        uint64_t ranges = ranges_of(fetch, source);
-        for (uint64_t k = 0; k < ranges; k++) {
-            struct task *task = &fetch->tasks[fetch->task_count++];
-            task->source = source;
-            task->range.first.block = (uint32_t)(source->pages * k / ranges);
-            task->range.end.block =
-                k + 1 == ranges ? UINT32_MAX : (uint32_t)(source->pages * (k + 1) / ranges);
-        }
-    }
-    return 0;
-}
-
-/* Copies everything that `schema` (numbered) asks for. */
-static int copy_all(struct fetch *fetch, bool discard, struct error *error)
-{
-    forget_tasks(fetch);
-    fetch->rc = 0;
-    fetch->failed = false;
-    fetch->unstored = false;
-    fetch->discard = discard;
-    fetch->rows = fetch->bytes = 0;
-    int rc = make_tasks(fetch);
-    return rc < 0 ? error_set(error, rc, "no memory to fetch with")
-                  : work_all(fetch, fetch->readpoint->leader, error);
+    if (fetch->feed != NULL)
+        feed_end(fetch->feed, rc, error != NULL ? error->text : "");
+    set_feed(fetch, NULL);
 }
 
 /* ---- what the server refuses ---- */
+
+/* Copies everything that the read point's schema (numbered) asks for. */
+static int copy_all(struct fetch *fetch, bool discard, struct error *error)
+{
+    fetch->copy.schema = crew_readpoint(fetch->crew)->schema;
+    fetch->copy.discard = discard;
+    int rc = fetch_copy_plan_all(&fetch->copy);
+    return rc < 0 ? error_set(error, rc, "no memory to fetch with")
+                  : fetch_copy_run(&fetch->copy, error);
+}
 
 /* With a binary part for every column, so that the server says in its own words which it has none
  * for. */
@@ -407,13 +118,12 @@ static void number_for_trial(struct readpoint *readpoint, int format, bool *all)
 /* Asks for one format alone. */
 static int try_format(struct fetch *fetch, int format, struct error *error)
 {
-    struct readpoint *readpoint = fetch->readpoint;
+    struct readpoint *readpoint = crew_readpoint(fetch->crew);
     bool *all = calloc((size_t)readpoint->schema->column_count + 1, sizeof *all);
     if (all == NULL)
         return -ENOMEM;
     number_for_trial(readpoint, format, all);
     free(all);
-    fetch->schema = readpoint->schema;
     return copy_all(fetch, true, error);
 }
 
@@ -467,13 +177,14 @@ static unsigned impossible_formats(const struct schema *schema, const struct fac
  */
 static int explain_impossible(struct fetch *fetch, unsigned mask, struct face *faces)
 {
+    struct readpoint *readpoint = crew_readpoint(fetch->crew);
     for (int i = 0; i < FORMAT_COUNT; i++) {
         if (!(mask & 1U << i))
             continue;
         struct error reason = {""};
         int rc = try_format(fetch, i, &reason);
-        for (int k = 0; rc == 0 && k < fetch->readpoint->schema->column_count; k++)
-            fetch->readpoint->with_binary[k] = true;
+        for (int k = 0; rc == 0 && k < readpoint->schema->column_count; k++)
+            readpoint->with_binary[k] = true;
         if (rc == -EIO || rc == -EACCES)
             rc = refuse(&faces[i], rc, &reason);
         if (rc < 0)
@@ -491,44 +202,15 @@ static int64_t now_microseconds(void)
     return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
-static int take_sources(const struct readpoint *readpoint, struct snapshot *snapshot)
+/* All but the groups. */
+static int take_basis(const struct readpoint *readpoint, struct snapshot *snapshot)
 {
-    snapshot->sources = calloc(readpoint->source_count + 1, sizeof *snapshot->sources);
-    if (snapshot->sources == NULL)
-        return -ENOMEM;
-    for (size_t i = 0; i < readpoint->source_count; i++) {
-        struct snapshot_source *source = &snapshot->sources[i];
-        *source = (struct snapshot_source){.oid = readpoint->sources[i].oid,
-                                           .by_ctid = readpoint->sources[i].by_ctid};
-        snapshot->source_count++;
-    }
-    return 0;
-}
-
-static int take_key(const struct readpoint *readpoint, struct snapshot *snapshot)
-{
-    snapshot->key = readpoint->key;
-    snapshot->key.mark = strdup(readpoint->key.mark);
-    snapshot->key.signature = strdup(readpoint->key.signature);
-    snapshot->relation = readpoint->relation;
-    snapshot->relation.schema = strdup(readpoint->relation.schema);
-    snapshot->relation.name = strdup(readpoint->relation.name);
-    return snapshot->key.mark == NULL || snapshot->key.signature == NULL ||
-                   snapshot->relation.schema == NULL || snapshot->relation.name == NULL
-               ? -ENOMEM
-               : 0;
-}
-
-static int take_groups(struct fetch *fetch, struct snapshot *snapshot)
-{
-    for (size_t i = 0; i < fetch->task_count; i++)
-        for (size_t k = 0; k < fetch->tasks[i].count; k++) {
-            int rc = snapshot_add_group(snapshot, fetch->tasks[i].groups[k]);
-            if (rc < 0)
-                return rc;
-            fetch->tasks[i].groups[k] = NULL;
-        }
-    return 0;
+    int rc =
+        snapshot_take_basis(snapshot, &readpoint->relation, &readpoint->key, readpoint->schema);
+    for (size_t i = 0; rc == 0 && i < readpoint->source_count; i++)
+        rc =
+            snapshot_add_source(snapshot, readpoint->sources[i].oid, readpoint->sources[i].by_ctid);
+    return rc;
 }
 
 static int measure_known(struct snapshot *snapshot)
@@ -544,20 +226,13 @@ static int measure_known(struct snapshot *snapshot)
     return 0;
 }
 
-/* Makes the snapshot of what has been copied; takes the read point's schema. */
+/* Makes the snapshot of what has been copied. */
 static int assemble(struct fetch *fetch, struct snapshot *snapshot)
 {
-    struct readpoint *readpoint = fetch->readpoint;
-    int rc = take_key(readpoint, snapshot);
+    int rc = take_basis(crew_readpoint(fetch->crew), snapshot);
     if (rc == 0)
-        rc = take_sources(readpoint, snapshot);
-    if (rc == 0)
-        rc = take_groups(fetch, snapshot);
-    if (rc < 0)
-        return rc;
-    snapshot->schema = readpoint->schema;
-    readpoint->schema = NULL;
-    return measure_known(snapshot);
+        rc = fetch_copy_take(&fetch->copy, snapshot);
+    return rc < 0 ? rc : measure_known(snapshot);
 }
 
 /* Later than the one before by a whole second at least, so that tools which compare whole seconds
@@ -577,16 +252,55 @@ static void stamp(struct snapshot *snapshot, const struct snapshot *old, int64_t
         snapshot->serial = old->serial + 1;
 }
 
-static int copy_changed(struct fetch *fetch, struct face *faces, struct error *error)
+static int begin_feed(struct fetch *fetch, struct error *error)
 {
-    struct readpoint *readpoint = fetch->readpoint;
+    struct snapshot *basis = NULL;
+    struct feed *feed;
+    int rc = snapshot_new(fetch->place->store, &basis);
+    if (rc == 0)
+        rc = take_basis(crew_readpoint(fetch->crew), basis);
+    if (rc == 0)
+        rc = feed_new(basis, &feed);
+    else
+        snapshot_unref(basis);
+    if (rc < 0)
+        return error_set(error, rc, "no memory to fetch with");
+    set_feed(fetch, feed);
+    return 0;
+}
+
+/* All that has been planned is what the readers along get. */
+static int copy_planned(struct fetch *fetch, struct error *error)
+{
+    struct error reason = {""};
+    fetch->copy.schema = crew_readpoint(fetch->crew)->schema;
+    fetch->copy.discard = false;
+    int rc = begin_feed(fetch, &reason);
+    if (rc == 0)
+        rc = fetch_copy_run(&fetch->copy, &reason);
+    end_feed(fetch, rc, &reason);
+    if (rc < 0 && error != NULL)
+        *error = reason;
+    return rc;
+}
+
+static int plan_and_copy_all(struct fetch *fetch, struct error *error)
+{
+    int rc = fetch_copy_plan_all(&fetch->copy);
+    return rc < 0 ? error_set(error, rc, "no memory to fetch with") : copy_planned(fetch, error);
+}
+
+enum { ALL_PARTS = 1 << PART_BINARY | 1 << PART_TEXT | 1 << PART_JSON };
+
+static int copy_whole(struct fetch *fetch, struct face *faces, struct error *error)
+{
+    struct readpoint *readpoint = crew_readpoint(fetch->crew);
     struct schema *schema = readpoint->schema;
-    unsigned parts = 1 << PART_BINARY | 1 << PART_TEXT | 1 << PART_JSON;
+    unsigned parts = ALL_PARTS;
     schema_number(schema, readpoint->with_binary, parts);
-    fetch->schema = schema;
-    int rc = copy_all(fetch, false, error);
-    bool again = rc == -EIO;
-    if (again) {
+    int rc = plan_and_copy_all(fetch, error);
+    bool anew = rc == -EIO;
+    if (anew) {
         spoil_prefills(fetch);
         rc = find_refusals(fetch, faces, error);
         parts = rc > 0 ? (unsigned)rc : 0;
@@ -595,7 +309,7 @@ static int copy_changed(struct fetch *fetch, struct face *faces, struct error *e
         return rc;
     schema_number(schema, readpoint->with_binary, parts);
     unsigned impossible = impossible_formats(schema, faces);
-    if (impossible == 0 && !again)
+    if (impossible == 0 && !anew)
         return 0;
     /* Their columns were left out of what has been copied, and asking moves the parts. */
     spoil_prefills(fetch);
@@ -603,7 +317,31 @@ static int copy_changed(struct fetch *fetch, struct face *faces, struct error *e
     if (rc < 0)
         return error_set(error, rc, "cannot find out which formats the server refuses");
     schema_number(schema, readpoint->with_binary, parts);
-    return copy_all(fetch, false, error);
+    return plan_and_copy_all(fetch, error);
+}
+
+/* Whether groups of `old` can stand beside new ones: cut by the same schema, nothing refused. */
+static bool is_kept_schema(const struct snapshot *old, struct readpoint *readpoint)
+{
+    struct buffer was = {0}, is = {0};
+    for (int i = 0; i < FORMAT_COUNT; i++)
+        if (old->faces[i].refused < 0)
+            return false;
+    schema_number(readpoint->schema, readpoint->with_binary, ALL_PARTS);
+    bool same = schema_put(old->schema, &was) == 0 && schema_put(readpoint->schema, &is) == 0 &&
+                was.size == is.size && memcmp(was.data, is.data, is.size) == 0;
+    buffer_clear(&was);
+    buffer_clear(&is);
+    return same;
+}
+
+/* What has not changed is rendered when it is read: there is no use in storing what stands between
+ * it ahead. */
+static int copy_changed(struct fetch *fetch, const struct changes *changes, struct error *error)
+{
+    spoil_prefills(fetch);
+    int rc = fetch_copy_plan_changes(&fetch->copy, changes);
+    return rc < 0 ? error_set(error, rc, "no memory to fetch with") : copy_planned(fetch, error);
 }
 
 static int put_heads(struct fetch *fetch)
@@ -613,26 +351,31 @@ static int put_heads(struct fetch *fetch)
     for (int i = 0; rc == 0 && i < FORMAT_COUNT; i++) {
         head.size = 0;
         if (fetch->prefills[i] != NULL &&
-            (rc = formats[i]->head(fetch->readpoint->schema, &head)) == 0)
+            (rc = formats[i]->head(crew_readpoint(fetch->crew)->schema, &head)) == 0)
             prefill_head(fetch->prefills[i], &head);
     }
     buffer_clear(&head);
     return rc;
 }
 
-static int make_snapshot(struct fetch *fetch, struct snapshot *old, struct snapshot **out,
-                         struct error *error)
+/* `changes` NULL: the whole. */
+static int make_snapshot(struct fetch *fetch, struct snapshot *old, const struct changes *changes,
+                         struct snapshot **out, struct error *error)
 {
     struct snapshot *snapshot;
     int rc = snapshot_new(fetch->place->store, &snapshot);
     if (rc < 0)
         return rc;
-    rc = put_heads(fetch);
-    if (rc < 0) {
-        snapshot_unref(snapshot);
-        return rc;
+    bool whole = changes == NULL || !is_kept_schema(old, crew_readpoint(fetch->crew));
+    if (!whole) {
+        rc = copy_changed(fetch, changes, error);
+        whole = rc == -EIO; /* what is refused is found out with the whole */
     }
-    rc = copy_changed(fetch, snapshot->faces, error);
+    if (whole) {
+        rc = put_heads(fetch);
+        if (rc == 0)
+            rc = copy_whole(fetch, snapshot->faces, error);
+    }
     if (rc == 0)
         rc = assemble(fetch, snapshot);
     if (rc < 0) {
@@ -666,21 +409,16 @@ static int refresh_mark(struct snapshot *old, const char *mark)
     return 0;
 }
 
-/* 1: the rows are those of `old`, proved by key and fingerprint. */
-static int unchanged(struct fetch *fetch, struct snapshot *old, struct error *error)
+/* What of `old` has changed. 1: it cannot be told. */
+static int compare(struct fetch *fetch, const struct snapshot *old, struct changes *out,
+                   struct error *error)
 {
-    struct readpoint *readpoint = fetch->readpoint;
+    const struct readpoint *readpoint = crew_readpoint(fetch->crew);
     if (old == NULL || old->broken || !old->key.proves || !readpoint->key.proves ||
         !same_history(old, readpoint))
-        return 0;
-    uint64_t rows, sum;
-    int rc = readpoint_fingerprint(readpoint, &rows, &sum, error);
-    if (rc < 0)
-        return rc;
-    if (rows != old->rows || sum != old->row_id_sum)
-        return 0;
-    rc = refresh_mark(old, readpoint->key.mark);
-    return rc < 0 ? rc : 1;
+        return 1;
+    int rc = changes_find(fetch->crew, old, fetch->copy.progress, out, error);
+    return rc == -EBADMSG ? 1 : rc;
 }
 
 /* 1: nothing visible has changed in the whole cluster since `old` was found to be current. */
@@ -707,38 +445,45 @@ static int check_name(const struct readpoint *readpoint, const struct relation *
     return error_set(error, -ENOENT, "it is called %s.%s now", now->schema, now->name);
 }
 
+/* The fresh one, or `old` again. */
+static int compare_and_copy(struct fetch *fetch, const struct relation *relation,
+                            struct snapshot *old, struct snapshot **out, struct error *error)
+{
+    struct changes changes = {0};
+    int rc = check_name(crew_readpoint(fetch->crew), relation, error);
+    if (rc == 0)
+        rc = compare(fetch, old, &changes, error);
+    if (rc < 0)
+        return rc;
+    bool told = rc == 0;
+    if (told && changes.changed == 0) {
+        rc = refresh_mark(old, crew_readpoint(fetch->crew)->key.mark);
+        *out = rc == 0 ? snapshot_ref(old) : NULL;
+    } else {
+        rc = make_snapshot(fetch, old, told ? &changes : NULL, out, error);
+    }
+    changes_clear(&changes);
+    return rc;
+}
+
 /* Where groups found no room on disk, the read point is held: they are read from it as long as
  * somebody needs the snapshot. */
-static int fetch_under(struct fetch *fetch, struct session *leader, const struct relation *relation,
-                       struct snapshot *old, struct snapshot **out, bool *holding,
-                       struct error *error)
+static int fetch_under(struct fetch *fetch, const struct relation *relation, struct snapshot *old,
+                       struct snapshot **out, struct error *error)
 {
-    int rc = nothing_happened(leader, old, error);
+    int rc = nothing_happened(crew_leader(fetch->crew), old, error);
     if (rc != 0) {
         *out = rc > 0 ? snapshot_ref(old) : NULL;
         return rc < 0 ? rc : 0;
     }
-    rc = readpoint_open(leader, relation, &fetch->readpoint, error);
+    rc = crew_open(fetch->crew, relation, error);
     if (rc < 0)
         return rc;
-    struct snapshot *fresh = NULL;
-    rc = check_name(fetch->readpoint, relation, error);
-    if (rc == 0)
-        rc = unchanged(fetch, old, error);
-    if (rc > 0)
-        fresh = snapshot_ref(old);
-    else if (rc == 0)
-        rc = make_snapshot(fetch, old, &fresh, error);
-    *holding = rc >= 0 && fresh != old && fetch->unstored && fetch->place->held != NULL &&
-               snapshot_hold(fresh, fetch->readpoint, fetch->place->held);
-    if (!*holding)
-        readpoint_close(fetch->readpoint);
-    fetch->readpoint = NULL;
-    forget_tasks(fetch);
-    if (rc < 0)
-        return rc;
-    *out = fresh;
-    return 0;
+    rc = compare_and_copy(fetch, relation, old, out, error);
+    if (rc == 0 && *out != old && fetch->copy.unstored && fetch->place->held != NULL)
+        fetch->held = snapshot_hold(*out, fetch->crew, fetch->place->held);
+    fetch_copy_clear(&fetch->copy);
+    return rc;
 }
 
 /* Equal rows are the same version, however they were found to be equal. */
@@ -768,28 +513,23 @@ static struct snapshot *settle(struct snapshot *fresh, struct snapshot *old)
 int fetch_table(struct fetch *fetch, const struct relation *relation, struct snapshot *old,
                 unsigned measure, struct snapshot **out, struct error *error)
 {
-    fetch->measure = measure;
+    fetch->copy.measure = measure;
     struct snapshot *fresh = NULL;
     /* A connection may be lost, and a standby ends a COPY that stands in the way of its recovery:
      * another one may do better. */
     int rc = -ENOTCONN;
     for (int attempt = 0; (rc == -ENOTCONN || rc == -EAGAIN) && attempt < ATTEMPTS; attempt++) {
-        struct session *leader;
-        bool holding = false;
         if (attempt > 0) {
             spoil_prefills(fetch);
             log_say(LOG_SAY_INFO, "%s.%s: %s; trying again", relation->schema, relation->name,
                     error != NULL ? error->text : "connection lost");
         }
-        rc = session_take(fetch->place->pool, true, &leader, error);
+        rc = crew_lead(fetch->crew, error);
         if (rc < 0)
             return rc; /* the server is not there: no use in asking three times */
-        rc = enlist(fetch, 0, leader);
-        if (rc == 0)
-            rc = fetch_under(fetch, leader, relation, old, &fresh, &holding, error);
-        delist(fetch, 0);
-        if (!holding)
-            session_give(leader);
+        rc = fetch_under(fetch, relation, old, &fresh, error);
+        if (!fetch->held)
+            crew_dismiss(fetch->crew);
     }
     if (rc < 0)
         return rc;

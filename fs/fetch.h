@@ -1,10 +1,9 @@
 /* Fetching a relation: from a read point, over parallel COPYs, to a published table snapshot; and a
  * single row group again.
  *
- * The relation's sources are cut into tasks (ranges of heap pages, or a whole stream); the leader's
- * session and up to jobs - 1 others work them off. A task's rows are cut into row groups of a few
- * MiB as they arrive; each is measured for the formats asked for and put into the store while the
- * next arrives. Tasks' groups in order are the snapshot's.
+ * First it is asked whether anything has changed, and which row groups still hold
+ * (fs/fetch_changes.h); then the rest is copied (fs/fetch_copy.h). The groups in order are the
+ * snapshot's.
  *
  * Threads: fetch_table is called by one thread and starts its own; fetch_stop from any.
  * Errors: those of pgclient/session.h and fs/store.h; -EINTR after fetch_stop.
@@ -12,7 +11,9 @@
 #ifndef FS_FETCH_H
 #define FS_FETCH_H
 
+#include "fs/feed.h"
 #include "fs/prefill.h"
+#include "fs/progress.h"
 #include "fs/snapshot.h"
 
 /* What all fetches of a mount share. */
@@ -28,7 +29,9 @@ struct fetch_place {
 
 struct fetch;
 
-MUST_CHECK int fetch_new(const struct fetch_place *place, struct fetch **out);
+/* Borrows `progress`, and sets it back. */
+MUST_CHECK int fetch_new(const struct fetch_place *place, struct progress *progress,
+                         struct fetch **out);
 void fetch_free(struct fetch *fetch);
 
 /* A new version is stamped with a later second than this. Before fetch_table. */
@@ -48,8 +51,9 @@ MUST_CHECK int fetch_table(struct fetch *fetch, const struct relation *relation,
                            struct snapshot *old, unsigned measure, struct snapshot **out,
                            struct error *error);
 
-/* Rows and bytes received so far. */
-void fetch_progress(const struct fetch *fetch, uint64_t *rows, uint64_t *bytes);
+/* The groups of the copying under way, for reading along: a new reference; NULL: it has not begun,
+ * or is over. Any thread. */
+struct feed *fetch_feed(struct fetch *fetch);
 
 /* The rows of one group: from the store, or, where they are not there or damaged, copied again and
  * checked against the group's hash. -EIO, and the snapshot is broken, where they have changed
@@ -60,7 +64,8 @@ MUST_CHECK int fetch_group(const struct fetch_place *place, struct snapshot *sna
 /* Computes the sizes of one format: renders what has no size yet, on place->jobs threads. With
  * `prefill` (may be NULL) all is rendered, and stored. */
 MUST_CHECK int fetch_measure(const struct fetch_place *place, struct snapshot *snapshot, int format,
-                             const atomic_bool *stop, struct prefill *prefill, struct error *error);
+                             const atomic_bool *stop, struct prefill *prefill,
+                             struct progress *progress, struct error *error);
 
 /* Size of a group's body. It is rendered into `scratch` where it must be, or where `rendered` asks
  * for it. */

@@ -114,11 +114,16 @@ static int copy_again(struct readpoint *readpoint, struct session *session,
 static int from_held(struct snapshot *snapshot, size_t number, struct rowgroup **out,
                      struct error *error)
 {
-    int rc = -ENOTCONN;
-    pthread_mutex_lock(&snapshot->lock);
-    if (snapshot->held != NULL)
-        rc = copy_again(snapshot->held, snapshot->held->leader, snapshot, number, out, error);
-    pthread_mutex_unlock(&snapshot->lock);
+    struct session *session;
+    struct crew *crew = snapshot_held(snapshot);
+    if (crew == NULL)
+        return -ENOTCONN;
+    int rc = crew_take(crew, &session, error);
+    if (rc == 0) {
+        rc = copy_again(crew_readpoint(crew), session, snapshot, number, out, error);
+        crew_give(crew, session);
+    }
+    crew_unref(crew);
     if (rc == -ENOTCONN)
         snapshot_let_go(snapshot);
     return rc;
@@ -188,6 +193,21 @@ int fetch_group(const struct fetch_place *place, struct snapshot *snapshot, size
 
 /* ---- measuring ---- */
 
+int fetch_body_size(const struct schema *schema, const struct rowgroup *rows, int format,
+                    bool rendered, struct buffer *scratch, uint64_t *out)
+{
+    const struct format *f = formats[format];
+    if (f->body_size != NULL && !rendered) {
+        *out = f->body_size(schema, rows);
+        return 0;
+    }
+    scratch->size = 0;
+    int rc = f->body(schema, rows, scratch);
+    if (rc == 0)
+        *out = scratch->size;
+    return rc;
+}
+
 /* Threads that take one group after another. */
 struct measuring {
     const struct fetch_place *place;
@@ -195,6 +215,7 @@ struct measuring {
     int format;
     const atomic_bool *stop;
     struct prefill *prefill;
+    struct progress *progress;
     atomic_size_t next;
     pthread_mutex_t lock; /* guards rc and error: the first one's */
     int rc;
@@ -240,6 +261,7 @@ static void *measure_groups(void *argument)
         if (number >= measuring->snapshot->group_count)
             break;
         rc = *measuring->stop ? -EINTR : measure_group(measuring, number, &scratch, &error);
+        measuring->progress->done++;
         if (rc == 0)
             continue;
         pthread_mutex_lock(&measuring->lock);
@@ -255,7 +277,8 @@ static void *measure_groups(void *argument)
 }
 
 int fetch_measure(const struct fetch_place *place, struct snapshot *snapshot, int format,
-                  const atomic_bool *stop, struct prefill *prefill, struct error *error)
+                  const atomic_bool *stop, struct prefill *prefill, struct progress *progress,
+                  struct error *error)
 {
     enum { THREADS_AT_MOST = 64 };
     pthread_t threads[THREADS_AT_MOST];
@@ -264,7 +287,9 @@ int fetch_measure(const struct fetch_place *place, struct snapshot *snapshot, in
                                   .format = format,
                                   .stop = stop,
                                   .prefill = prefill,
+                                  .progress = progress,
                                   .lock = PTHREAD_MUTEX_INITIALIZER};
+    progress_stage(progress, STAGE_MEASURING, snapshot->group_count);
     if (prefill != NULL) {
         struct buffer head = {0};
         int rc = formats[format]->head(snapshot->schema, &head);

@@ -153,10 +153,10 @@ static int refresh_rows(struct subject *subject, struct version *old, unsigned m
         fetch_after(subject->fetch, load_time(subject));
     int rc = fetch_table(subject->fetch, &subject->table->relation,
                          old != NULL ? old->snapshot : NULL, measure, &fresh, error);
-    uint64_t rows, bytes;
-    fetch_progress(subject->fetch, &rows, &bytes);
-    mount->count.rows_fetched += rows;
-    mount->count.bytes_fetched += bytes;
+    mount->count.rows_fetched += subject->progress.rows;
+    mount->count.bytes_fetched += subject->progress.bytes;
+    mount->count.groups_fetched += subject->progress.groups_copied;
+    mount->count.groups_kept += subject->progress.groups_kept;
     if (rc < 0)
         return rc;
     if (old != NULL && fresh == old->snapshot) {
@@ -309,7 +309,7 @@ static int measure_format(struct subject *subject, struct version *version, int 
     if (snapshot->faces[format].refused < 0 || snapshot->faces[format].measured)
         return 0;
     int rc = fetch_measure(&subject->table->mount->place, snapshot, format, &subject->stop, prefill,
-                           error);
+                           &subject->progress, error);
     if (rc == -EBADMSG) { /* it will not get better */
         pthread_mutex_lock(&snapshot->lock);
         snapshot->faces[format].refused = -EIO;
@@ -458,6 +458,21 @@ static void settle_filling(struct mount *mount, struct filling fillings[FORMAT_C
     }
 }
 
+/* Of nodes that were read along. */
+static void bind_streamed(struct subject *subject, struct version *version)
+{
+    for (int i = 0; i < STREAMS_AT_MOST; i++) {
+        struct node *node = node_find(subject->table->mount, subject->bind_later[i]);
+        subject->bind_later[i] = 0;
+        if (node == NULL || node->subject != subject || node->version != NULL)
+            continue;
+        if (version != NULL)
+            node->version = version_ref(version);
+        else
+            node->spoiled = node->opens > 0;
+    }
+}
+
 static void do_refresh(struct subject *subject)
 {
     struct mount *mount = subject->table->mount;
@@ -473,7 +488,9 @@ static void do_refresh(struct subject *subject)
     store_touch(mount->store, subject->table->relation.oid);
     struct error error = {""};
     struct filling fillings[FORMAT_COUNT] = {{0}};
-    int rc = subject->kind == SUBJECT_ROWS ? fetch_new(&mount->place, &subject->fetch) : 0;
+    int rc = subject->kind == SUBJECT_ROWS
+                 ? fetch_new(&mount->place, &subject->progress, &subject->fetch)
+                 : 0;
     if (rc == 0 && subject->kind == SUBJECT_ROWS)
         begin_filling(subject, measure, fillings);
     pthread_mutex_unlock(&mount->lock);
@@ -489,6 +506,7 @@ static void do_refresh(struct subject *subject)
     end_filling(fillings, rc == 0 ? fresh->snapshot : NULL);
     pthread_mutex_lock(&mount->lock);
     settle_filling(mount, fillings, rc == 0 ? fresh : NULL);
+    bind_streamed(subject, rc == 0 ? fresh : NULL);
     fetch_free(subject->fetch);
     subject->fetch = NULL;
     subject->loaded = true;

@@ -172,6 +172,8 @@ static int start_threads(struct program *program)
     if (rc == 0)
         rc = workers_new(JOBS_AT_ONCE, &mount->fetchers);
     if (rc == 0)
+        rc = workers_new(2 * STREAMS_AT_MOST, &mount->streamers);
+    if (rc == 0)
         rc = workers_new(1, &mount->listers);
     if (rc == 0)
         rc = body_cache_new(&mount->place, mount->renderers, program->options.memory,
@@ -267,6 +269,7 @@ static void end(struct program *program)
     workers_free(mount->listers);
     workers_free(mount->fetchers);
     mount->fetchers = NULL;
+    workers_free(mount->streamers);
     workers_free(mount->renderers);
     body_cache_free(mount->bodies);
     node_free_all(mount);

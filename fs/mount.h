@@ -31,6 +31,7 @@ struct mount {
     struct fetch_place place;
     struct workers *renderers; /* rendering for reads */
     struct workers *fetchers;  /* jobs of tables */
+    struct workers *streamers; /* reading along with fetches: they wait */
     struct workers *listers;   /* one thread for the catalog */
     struct body_cache *bodies;
     atomic_int held; /* read points that snapshots hold */
@@ -48,7 +49,8 @@ struct mount {
     struct table *tables[TABLE_BUCKETS]; /* by oid */
     size_t table_count;
     struct request *parked;
-    bool ending;
+    int streams; /* files open that were opened before their size was known */
+    atomic_bool ending;
 
     struct catalog *catalog;
     char *catalog_mark;
@@ -61,6 +63,7 @@ struct mount {
 
     struct {
         _Atomic uint64_t fetches, unchanged, failures, rows_fetched, bytes_fetched;
+        _Atomic uint64_t groups_fetched, groups_kept;
         _Atomic uint64_t reads, bytes_read, interrupted, catalog_reads;
     } count;
 };

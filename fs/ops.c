@@ -1,8 +1,6 @@
 #include "fs/ops.h"
 
-#include "fs/log.h"
 #include "fs/request.h"
-#include "fs/view.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -141,108 +139,12 @@ static void op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info 
     fuse_reply_err(req, 0);
 }
 
-/* ---- reading ---- */
-
-struct read {
-    fuse_req_t req;
-    struct mount *mount;
-    struct version *version;
-    struct subject *subject;
-    int face;
-    uint64_t offset, size;
-};
-
-static void reply_read(const struct read *read, int rc, const struct buffer *bytes,
-                       const struct error *error)
-{
-    if (rc < 0) {
-        pthread_mutex_lock(&read->mount->lock);
-        read->subject->error = *error;
-        pthread_mutex_unlock(&read->mount->lock);
-        log_say(LOG_SAY_ERROR, "%s.%s: read at %llu: %s", read->version->snapshot->relation.schema,
-                read->version->snapshot->relation.name, (unsigned long long)read->offset,
-                error->text[0] != '\0' ? error->text : strerror(-rc));
-        fuse_reply_err(read->req, rc == -ENOMEM ? ENOMEM : EIO);
-        return;
-    }
-    read->mount->count.reads++;
-    read->mount->count.bytes_read += bytes->size;
-    fuse_reply_buf(read->req, (const char *)bytes->data, bytes->size);
-}
-
-static int do_read(const struct read *read, bool patient, struct buffer *bytes, struct error *error)
-{
-    return view_read(read->mount->bodies, read->version->snapshot, read->face, read->offset,
-                     read->size, patient, bytes, error);
-}
-
-static void run_read(void *argument)
-{
-    struct read *read = argument;
-    struct buffer bytes = {0};
-    struct error error = {""};
-    int rc = do_read(read, true, &bytes, &error);
-    reply_read(read, rc, &bytes, &error);
-    buffer_clear(&bytes);
-    pthread_mutex_lock(&read->mount->lock);
-    version_unref(read->version);
-    pthread_mutex_unlock(&read->mount->lock);
-    free(read);
-}
-
-/* From what is rendered already at once, else by one of the threads that render. */
-static void read_format(const struct read *now)
-{
-    struct buffer bytes = {0};
-    struct error error = {""};
-    int rc = do_read(now, false, &bytes, &error);
-    struct read *later = rc == -EAGAIN ? malloc(sizeof *later) : NULL;
-    if (later != NULL) {
-        *later = *now;
-        if (workers_add(now->mount->renderers, run_read, later, 1) == 0) {
-            buffer_clear(&bytes);
-            return;
-        }
-        free(later);
-    }
-    reply_read(now, rc == -EAGAIN ? -ENOMEM : rc, &bytes, &error);
-    buffer_clear(&bytes);
-    version_unref(now->version);
-}
-
-static void reply_slice(fuse_req_t req, const struct buffer *text, size_t size, off_t offset)
-{
-    size_t from = (size_t)offset < text->size ? (size_t)offset : text->size;
-    size_t n = size < text->size - from ? size : text->size - from;
-    fuse_reply_buf(req, n > 0 ? (const char *)text->data + from : NULL, n);
-}
+/* ---- open files ---- */
 
 static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
                     struct fuse_file_info *file)
 {
-    struct mount *mount = mount_of(req);
-    struct read read = {.req = req, .mount = mount, .offset = (uint64_t)offset, .size = size};
-    pthread_mutex_lock(&mount->lock);
-    struct node *node = node_find(mount, ino);
-    if (node != NULL && node->kind == NODE_FILE && node->version != NULL) {
-        if (file->fh != 0 && node->version == node->subject->current)
-            subject_extend(node->subject);
-        read.version = version_ref(node->version);
-        read.subject = node->subject;
-        read.face = node->face;
-    }
-    pthread_mutex_unlock(&mount->lock);
-    if (node == NULL) {
-        fuse_reply_err(req, ESTALE);
-    } else if (read.version == NULL) {
-        reply_slice(req, &node->text, size,
-                    offset); /* of a control file; it is open, and so stays */
-    } else if (read.face < FORMAT_COUNT) {
-        read_format(&read);
-    } else {
-        reply_slice(req, &read.version->text[read.face], size, offset);
-        version_unref(read.version);
-    }
+    read_start(mount_of(req), req, ino, size, offset, file);
 }
 
 static void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *file)
@@ -250,16 +152,8 @@ static void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
     struct mount *mount = mount_of(req);
     pthread_mutex_lock(&mount->lock);
     struct node *node = node_find(mount, ino);
-    if (node != NULL) {
-        node->opens--;
-        if (node->kind == NODE_FILE) {
-            node->version->opens--;
-            node->subject->opens--;
-            if (file->fh != 0 && node->version == node->subject->current)
-                subject_extend(node->subject);
-        }
-        node_forget(mount, ino, 0);
-    }
+    if (node != NULL)
+        request_close(mount, node, file);
     pthread_mutex_unlock(&mount->lock);
     fuse_reply_err(req, 0);
 }

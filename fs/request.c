@@ -1,5 +1,6 @@
 #include "fs/request.h"
 
+#include "fs/job.h"
 #include "fs/listing.h"
 
 #include <errno.h>
@@ -8,7 +9,8 @@
 #include <stdlib.h>
 
 enum {
-    DIRECTORY_FRESH_MS = 1000 /* a directory that was there so lately is taken to be there */
+    DIRECTORY_FRESH_MS = 1000, /* a directory that was there so lately is taken to be there */
+    STREAM_AFTER_MS = 400      /* an open that has waited so long reads along */
 };
 
 struct request {
@@ -26,7 +28,8 @@ struct request {
     const struct subject *counted; /* whose counts these are */
     bool listing_asked;
     unsigned listing_failures_seen;
-    bool looked_again; /* the relation was gone once: its name may stand for a new one */
+    struct stream *stream; /* of an open that need not wait for the size */
+    bool looked_again;     /* the relation was gone once: its name may stand for a new one */
 };
 
 /* ---- what it waits for: each returns 0 to go on, -EAGAIN to wait, or the errno to answer ---- */
@@ -106,6 +109,45 @@ static int look_again(struct mount *mount, struct request *request)
     return find_subject(mount, request);
 }
 
+/* ---- reading along: an open need not wait for the size ---- */
+
+static bool may_read_along(const struct request *request)
+{
+    return request->kind == REQUEST_OPEN && request->node->face < FORMAT_COUNT &&
+           clock_ms() - request->arrived >= STREAM_AFTER_MS &&
+           request->node->subject->table->mount->streams < STREAMS_AT_MOST;
+}
+
+/* Takes the feed. What cannot be opened so goes on waiting. */
+static int read_along(struct request *request, struct feed *feed)
+{
+    struct mount *mount = request->node->subject->table->mount;
+    int rc = stream_new(&mount->place, feed, request->node->face, &request->stream);
+    feed_unref(feed);
+    return rc < 0 ? -EAGAIN : 0;
+}
+
+/* With the refresh under way, if its answer is good enough for this request. */
+static int read_along_fetch(struct request *request, struct subject *subject)
+{
+    const struct mount *mount = subject->table->mount;
+    bool fresh = (int)(subject->refreshes + 1 - request->refreshes_seen) > 0;
+    if (!may_read_along(request) || !subject->refreshing || subject->fetch == NULL ||
+        subject->kind != SUBJECT_ROWS || !(fresh || mount->options->lease_ms > 0))
+        return -EAGAIN;
+    struct feed *feed = fetch_feed(subject->fetch);
+    return feed == NULL ? -EAGAIN : read_along(request, feed);
+}
+
+static int read_along_snapshot(struct request *request, const struct version *version)
+{
+    struct feed *feed;
+    if (!may_read_along(request) || version->snapshot == NULL ||
+        feed_of_snapshot(version->snapshot, &feed) < 0)
+        return -EAGAIN;
+    return read_along(request, feed);
+}
+
 static int need_refresh(struct request *request, struct subject *subject, enum need need)
 {
     if (!request->waited) {
@@ -114,9 +156,10 @@ static int need_refresh(struct request *request, struct subject *subject, enum n
         request->refreshes_seen = subject->refreshes + subject->refreshing;
     }
     subject_want(subject, true, request->node->face, need);
-    if (request->node->version == NULL)
-        subject_offer(subject, request->node->face, request->node->nodeid);
-    return -EAGAIN;
+    if (request->node->version != NULL)
+        return -EAGAIN;
+    subject_offer(subject, request->node->face, request->node->nodeid);
+    return read_along_fetch(request, subject);
 }
 
 static int need_face(struct request *request, struct subject *subject, enum need need)
@@ -132,7 +175,7 @@ static int need_face(struct request *request, struct subject *subject, enum need
                          */
     subject_want(subject, false, face, need);
     subject_offer(subject, face, request->node->nodeid);
-    return -EAGAIN;
+    return read_along_snapshot(request, version);
 }
 
 static int try_file(struct mount *mount, struct request *request)
@@ -154,7 +197,9 @@ static int try_file(struct mount *mount, struct request *request)
     if (node->spoiled)
         return -ESTALE;
     if (node->filling)
-        return -EAGAIN;
+        return node->version != NULL ? read_along_snapshot(request, node->version)
+               : request->waited     ? read_along_fetch(request, subject)
+                                     : -EAGAIN;
     enum need need = request->kind == REQUEST_OPEN ? NEED_BYTES : NEED_SIZE;
     bool refreshed = request->waited && (int)(subject->refreshes - request->refreshes_seen) > 0;
     const struct promise *promise = subject_promised(subject, request->pid);
@@ -198,28 +243,79 @@ static void answer_attributes(struct mount *mount, struct request *request)
     fuse_reply_attr(request->req, &st, timeout);
 }
 
-static void answer_open(struct request *request)
+static bool is_waited_for(const struct mount *mount, const struct subject *subject)
+{
+    for (const struct request *at = mount->parked; at != NULL; at = at->next)
+        if (at->node->kind == NODE_FILE && at->node->subject == subject)
+            return true;
+    return false;
+}
+
+/* Of a file of which no size is known: the kernel must not cache by it. Which version it is of, the
+ * refresh will say. */
+static void open_stream(struct request *request, struct handle *handle)
+{
+    struct node *node = request->node;
+    struct subject *subject = node->subject;
+    handle->stream = request->stream;
+    request->stream = NULL;
+    request->file.direct_io = 1;
+    if (node->version == NULL)
+        subject_bind_later(subject, node->nodeid);
+    subject->streams++;
+    subject->table->mount->streams++;
+}
+
+void request_close(struct mount *mount, struct node *node, const struct fuse_file_info *file)
+{
+    struct handle *handle = (struct handle *)(uintptr_t)file->fh;
+    struct subject *subject = node->subject;
+    node->opens--;
+    if (node->kind == NODE_FILE) {
+        subject->opens--;
+        if (handle->stream != NULL) {
+            subject->streams--;
+            mount->streams--;
+            /* Nobody needs the rest. */
+            if (subject->running && subject->streams == 0 && !is_waited_for(mount, subject))
+                job_stop(subject);
+        } else {
+            node->version->opens--;
+        }
+        if (handle->extends && node->version == subject->current)
+            subject_extend(subject);
+        stream_unref(handle->stream);
+        free(handle);
+    }
+    node_forget(mount, node->nodeid, 0);
+}
+
+static void answer_open(struct mount *mount, struct request *request)
 {
     struct node *node = request->node;
     struct fuse_file_info *file = &request->file;
-    file->fh = 0;
+    struct handle *handle = node->kind == NODE_FILE ? calloc(1, sizeof *handle) : NULL;
+    if (node->kind == NODE_FILE && handle == NULL) {
+        fuse_reply_err(request->req, ENOMEM);
+        return;
+    }
+    file->fh = (uintptr_t)handle;
     file->keep_cache = 1; /* the bytes of a node never change */
+    node->opens++;
+    node->lookups++; /* stays until it has been replied */
     if (node->kind == NODE_FILE) {
-        if (node->version == node->subject->current)
-            file->fh = subject_open(node->subject, node->face);
-        node->version->opens++;
         node->subject->opens++;
+        if (request->stream != NULL)
+            open_stream(request, handle);
+        else
+            node->version->opens++;
+        if (node->version != NULL && node->version == node->subject->current)
+            handle->extends = subject_open(node->subject, node->face);
         subject_keep_promise(node->subject, request->pid);
     }
-    node->opens++;
-    if (fuse_reply_open(request->req, file) ==
-        -ENOENT) { /* interrupted: there will be no RELEASE */
-        node->opens--;
-        if (node->kind == NODE_FILE) {
-            node->version->opens--;
-            node->subject->opens--;
-        }
-    }
+    if (fuse_reply_open(request->req, file) == -ENOENT) /* interrupted: there will be no RELEASE */
+        request_close(mount, node, file);
+    node_forget(mount, node->nodeid, 1);
 }
 
 static void answer_opendir(struct mount *mount, struct request *request)
@@ -247,7 +343,7 @@ static void answer(struct mount *mount, struct request *request, int rc)
     else if (request->kind == REQUEST_GETATTR)
         answer_attributes(mount, request);
     else if (request->kind == REQUEST_OPEN)
-        answer_open(request);
+        answer_open(mount, request);
     else
         answer_opendir(mount, request);
     free(request);
@@ -323,9 +419,7 @@ void request_fail_all(struct mount *mount, int rc)
 
 /* ---- interrupts ---- */
 
-/* Whether a signal that ends a program is pending for the task. The kernel raises an interrupt for
- * every signal, window changes and timers included. */
-static bool is_being_killed(int pid)
+bool request_is_being_killed(int pid)
 {
     const unsigned long long deadly = 1ULL << (SIGKILL - 1) | 1ULL << (SIGINT - 1) |
                                       1ULL << (SIGQUIT - 1) | 1ULL << (SIGTERM - 1) |
@@ -345,9 +439,10 @@ static bool is_being_killed(int pid)
 
 void request_tend(struct mount *mount)
 {
+    bool may_read = false;
     for (struct request **at = &mount->parked; *at != NULL;) {
         struct request *request = *at;
-        if (request->interrupted && is_being_killed(request->pid)) {
+        if (request->interrupted && request_is_being_killed(request->pid)) {
             *at = request->next;
             mount->count.interrupted++;
             answer(mount, request, -EINTR);
@@ -355,6 +450,9 @@ void request_tend(struct mount *mount)
         }
         if (request->node->kind == NODE_FILE && request->node->subject != NULL)
             request->node->subject->wanted_at = clock_ms();
+        may_read |= request->node->subject != NULL && may_read_along(request);
         at = &request->next;
     }
+    if (may_read)
+        request_retry_all(mount);
 }

@@ -11,15 +11,20 @@
 #ifndef FS_REQUEST_H
 #define FS_REQUEST_H
 
-#include "fs/node.h"
-
-#include <fuse_lowlevel.h>
+#include "fs/read.h"
 
 enum request_kind { REQUEST_GETATTR, REQUEST_OPEN, REQUEST_OPENDIR };
 
 /* Takes `req`: it is answered now or later. */
 void request_start(struct mount *mount, fuse_req_t req, struct node *node, enum request_kind kind,
                    const struct fuse_file_info *file);
+
+/* RELEASE. */
+void request_close(struct mount *mount, struct node *node, const struct fuse_file_info *file);
+
+/* Whether a signal that ends a program is pending for the task. The kernel raises an interrupt for
+ * every signal, window changes and timers included. Any thread. */
+bool request_is_being_killed(int pid);
 
 /* Something has changed: tries all that are parked. */
 void request_retry_all(struct mount *mount);

@@ -49,6 +49,56 @@ int snapshot_new(struct store *store, struct snapshot **out)
     return 0;
 }
 
+static int copy_schema(const struct schema *from, struct schema **out)
+{
+    struct buffer record = {0};
+    int rc = schema_put(from, &record);
+    struct record_reader in = {.at = record.data, .end = record.data + record.size};
+    if (rc == 0)
+        rc = schema_get(&in, out);
+    buffer_clear(&record);
+    return rc;
+}
+
+int snapshot_take_basis(struct snapshot *snapshot, const struct relation *relation,
+                        const struct version_key *key, const struct schema *schema)
+{
+    snapshot->key = *key;
+    snapshot->relation = *relation;
+    snapshot->key.mark = strdup(key->mark);
+    snapshot->key.signature = strdup(key->signature);
+    snapshot->relation.schema = strdup(relation->schema);
+    snapshot->relation.name = strdup(relation->name);
+    if (snapshot->key.mark == NULL || snapshot->key.signature == NULL ||
+        snapshot->relation.schema == NULL || snapshot->relation.name == NULL)
+        return -ENOMEM;
+    return copy_schema(schema, &snapshot->schema);
+}
+
+int snapshot_add_source(struct snapshot *snapshot, uint32_t oid, bool by_ctid)
+{
+    size_t n = snapshot->source_count;
+    struct snapshot_source *grown = realloc(snapshot->sources, (n + 1) * sizeof *grown);
+    if (grown == NULL)
+        return -ENOMEM;
+    snapshot->sources = grown;
+    snapshot->sources[snapshot->source_count++] = (struct snapshot_source){oid, by_ctid};
+    return 0;
+}
+
+int snapshot_copy_basis(const struct snapshot *from, struct snapshot **out)
+{
+    int rc = snapshot_new(from->store, out);
+    if (rc < 0)
+        return rc;
+    rc = snapshot_take_basis(*out, &from->relation, &from->key, from->schema);
+    for (size_t i = 0; rc == 0 && i < from->source_count; i++)
+        rc = snapshot_add_source(*out, from->sources[i].oid, from->sources[i].by_ctid);
+    if (rc < 0)
+        snapshot_unref(*out);
+    return rc;
+}
+
 struct snapshot *snapshot_ref(struct snapshot *snapshot)
 {
     atomic_fetch_add(&snapshot->refs, 1);
@@ -63,29 +113,35 @@ static void face_clear(struct face *face)
     free(face->offsets);
 }
 
-bool snapshot_hold(struct snapshot *snapshot, struct readpoint *readpoint, atomic_int *count)
+bool snapshot_hold(struct snapshot *snapshot, struct crew *crew, atomic_int *count)
 {
     enum { HELD_AT_MOST = 4 };
     if (atomic_fetch_add(count, 1) >= HELD_AT_MOST) {
         atomic_fetch_sub(count, 1);
         return false;
     }
-    snapshot->held = readpoint;
+    snapshot->held = crew_ref(crew);
     snapshot->held_count = count;
     return true;
+}
+
+struct crew *snapshot_held(struct snapshot *snapshot)
+{
+    pthread_mutex_lock(&snapshot->lock);
+    struct crew *crew = snapshot->held != NULL ? crew_ref(snapshot->held) : NULL;
+    pthread_mutex_unlock(&snapshot->lock);
+    return crew;
 }
 
 void snapshot_let_go(struct snapshot *snapshot)
 {
     pthread_mutex_lock(&snapshot->lock);
-    struct readpoint *held = snapshot->held;
+    struct crew *crew = snapshot->held;
     snapshot->held = NULL;
     pthread_mutex_unlock(&snapshot->lock);
-    if (held == NULL)
+    if (crew == NULL)
         return;
-    struct session *leader = held->leader;
-    readpoint_close(held);
-    session_give(leader);
+    crew_unref(crew);
     atomic_fetch_sub(snapshot->held_count, 1);
 }
 

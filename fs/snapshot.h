@@ -13,8 +13,8 @@
 #define FS_SNAPSHOT_H
 
 #include "codec/format.h"
+#include "fs/crew.h"
 #include "fs/store.h"
-#include "pgclient/readpoint.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -76,18 +76,27 @@ struct snapshot {
     struct face faces[FORMAT_COUNT];
     atomic_bool
         broken; /* a group is lost and cannot be had again: the next fetch makes a new version */
-    struct readpoint *held; /* where groups that found no room on disk are read from; NULL: none */
+    struct crew *held;      /* where groups that found no room on disk are read from; NULL: none */
     atomic_int *held_count; /* of the whole mount */
 };
 
-/* Takes the read point, unless so many are held already that others would go short of sessions.
- * Whether it did. Before it is published. */
-bool snapshot_hold(struct snapshot *snapshot, struct readpoint *readpoint, atomic_int *count);
+/* Keeps the crew and its read point, unless so many are held already that others would go short of
+ * sessions. Whether it did. Before it is published. */
+bool snapshot_hold(struct snapshot *snapshot, struct crew *crew, atomic_int *count);
 
-/* Ends the read point, if one is held. It may wait for the server. */
+/* The crew, a new reference; NULL: none. */
+struct crew *snapshot_held(struct snapshot *snapshot);
+
+/* Ends the read point, if one is held and nobody reads from it. It may wait for the server. */
 void snapshot_let_go(struct snapshot *snapshot);
 
 MUST_CHECK int snapshot_new(struct store *store, struct snapshot **out);
+/* What it stands for: copied. */
+MUST_CHECK int snapshot_take_basis(struct snapshot *snapshot, const struct relation *relation,
+                                   const struct version_key *key, const struct schema *schema);
+MUST_CHECK int snapshot_add_source(struct snapshot *snapshot, uint32_t oid, bool by_ctid);
+/* A new one with all that `from` has but its groups. */
+MUST_CHECK int snapshot_copy_basis(const struct snapshot *from, struct snapshot **out);
 struct snapshot *snapshot_ref(struct snapshot *snapshot);
 void snapshot_unref(struct snapshot *snapshot);
 

@@ -2,6 +2,7 @@
 
 #include "fs/job.h"
 #include "fs/log.h"
+#include "fs/node.h"
 #include "fs/request.h"
 
 #include <errno.h>
@@ -204,6 +205,17 @@ void subject_offer(struct subject *subject, int face, uint64_t nodeid)
         subject->prefill_nodes[face] = nodeid;
 }
 
+void subject_bind_later(struct subject *subject, uint64_t nodeid)
+{
+    for (int i = 0; i < STREAMS_AT_MOST; i++) {
+        const struct node *node = node_find(subject->table->mount, subject->bind_later[i]);
+        if (node != NULL && node->nodeid != nodeid && node->opens > 0)
+            continue;
+        subject->bind_later[i] = nodeid;
+        return;
+    }
+}
+
 bool mount_uses_relation(struct mount *mount, uint32_t relation)
 {
     bool used = false;
@@ -220,6 +232,8 @@ bool mount_uses_relation(struct mount *mount, uint32_t relation)
 
 static void tend_subject(struct subject *subject, int64_t now)
 {
+    if (subject->streams > 0)
+        subject->wanted_at = now;
     if (subject->running && now - subject->wanted_at > ORPHAN_MS && !subject->stop) {
         log_say(LOG_SAY_INFO, "%s.%s: nobody waits any more; the fetch ends",
                 subject->table->relation.schema, subject->table->relation.name);

@@ -21,6 +21,8 @@ enum { /* faces: first the formats, by number */
 };
 enum { SUBJECT_ROWS, SUBJECT_DDL, SUBJECT_COUNT };
 
+enum { STREAMS_AT_MOST = 8 }; /* of a mount */
+
 /* What a request needs of a face. */
 enum need { NEED_SIZE, NEED_BYTES };
 
@@ -62,7 +64,9 @@ struct subject {
     unsigned opened;     /* mask of faces that have extended this lease */
     struct promise promises[32];
     size_t next_promise;
-    int opens; /* files of any version that are open */
+    int opens;                            /* files of any version that are open */
+    int streams;                          /* those that were opened before their size was known */
+    uint64_t bind_later[STREAMS_AT_MOST]; /* nodes of such: of the version that the refresh makes */
 
     bool running, want_refresh;
     bool refreshing;                 /* the job asks the server now */
@@ -73,10 +77,11 @@ struct subject {
     bool no_prefill; /* one came to nothing: another might, too, and each costs the waiting request
                         a round */
     atomic_bool stop;
-    struct fetch *fetch; /* while one runs */
-    int64_t wanted_at;   /* clock_ms() when a request last waited for it */
-    unsigned refreshes;  /* counts those that went well */
-    unsigned failures;   /* counts the others; of the last one: */
+    struct fetch *fetch;      /* while one runs */
+    struct progress progress; /* of the job */
+    int64_t wanted_at;        /* clock_ms() when a request last waited for it */
+    unsigned refreshes;       /* counts those that went well */
+    unsigned failures;        /* counts the others; of the last one: */
     int rc;
     struct error error;
 };
@@ -120,6 +125,10 @@ void subject_want(struct subject *subject, bool refresh, int face, enum need nee
 /* The node waits for the size of this face, and the kernel has no bytes of it: they may be stored
  * while it waits. */
 void subject_offer(struct subject *subject, int face, uint64_t nodeid);
+
+/* The node, which is read while its version is being fetched, is of that version once it is there;
+ * of none if it never is. */
+void subject_bind_later(struct subject *subject, uint64_t nodeid);
 
 /* Ends jobs that nobody waits for, and read points that nobody needs. Called now and then. */
 void table_tend(struct mount *mount);

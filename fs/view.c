@@ -33,41 +33,75 @@ static size_t group_at(const struct face *face, size_t count, uint64_t offset)
     return low;
 }
 
-static int read_body(struct body_cache *cache, struct snapshot *snapshot, int format, size_t group,
-                     struct overlap part, bool patient, struct buffer *out, struct error *error)
+void view_bytes_clear(struct body_cache *cache, struct view_bytes *bytes)
+{
+    for (int i = 0; i < bytes->count; i++)
+        if (bytes->bodies[i] != NULL)
+            body_release(cache, bytes->bodies[i]);
+    buffer_clear(&bytes->gathered);
+    *bytes = (struct view_bytes){0};
+}
+
+/* Copies all pieces into one, to make room. */
+static int gather(struct body_cache *cache, struct view_bytes *bytes)
+{
+    struct buffer all = {0};
+    int rc = buffer_reserve(&all, 2 * bytes->size);
+    for (int i = 0; rc == 0 && i < bytes->count; i++)
+        rc = buffer_append(&all, bytes->pieces[i].iov_base, bytes->pieces[i].iov_len);
+    if (rc < 0) {
+        buffer_clear(&all);
+        return rc;
+    }
+    view_bytes_clear(cache, bytes);
+    *bytes = (struct view_bytes){
+        .pieces = {{all.data, all.size}}, .count = 1, .size = all.size, .gathered = all};
+    return 0;
+}
+
+/* `body` NULL: the bytes last as long as the snapshot. Takes the body. */
+static int add_piece(struct body_cache *cache, struct view_bytes *bytes, const uint8_t *at,
+                     size_t size, struct body *body)
+{
+    int rc = bytes->count == VIEW_PIECES ? gather(cache, bytes) : 0;
+    if (rc < 0 || size == 0) {
+        if (body != NULL)
+            body_release(cache, body);
+        return rc;
+    }
+    bytes->pieces[bytes->count] = (struct iovec){(void *)at, size};
+    bytes->bodies[bytes->count++] = body;
+    bytes->size += size;
+    return 0;
+}
+
+static int add_body(struct body_cache *cache, struct snapshot *snapshot, int format, size_t group,
+                    struct overlap part, bool patient, struct view_bytes *out, struct error *error)
 {
     struct body *body;
     int rc = patient ? body_get(cache, snapshot, format, group, &body, error)
                      : body_try(cache, snapshot, format, group, &body);
-    if (rc < 0)
-        return rc;
-    rc = buffer_append(out, body_bytes(body)->data + part.from, part.size);
-    body_release(cache, body);
-    return rc;
+    return rc < 0 ? rc : add_piece(cache, out, body_bytes(body)->data + part.from, part.size, body);
 }
 
 int view_read(struct body_cache *cache, struct snapshot *snapshot, int format, uint64_t offset,
-              uint64_t size, bool patient, struct buffer *out, struct error *error)
+              uint64_t size, bool patient, struct view_bytes *out, struct error *error)
 {
     const struct face *face = &snapshot->faces[format];
     uint64_t whole = snapshot_size(snapshot, format);
     uint64_t end = offset >= whole ? offset : size > whole - offset ? whole : offset + size;
-    int rc = buffer_reserve(out, end - offset);
     struct overlap part = meet(0, face->head.size, offset, end);
-    if (rc == 0 && part.size > 0)
-        rc = buffer_append(out, face->head.data + part.from, part.size);
+    int rc = add_piece(cache, out, face->head.data + part.from, part.size, NULL);
     size_t count = snapshot->group_count, i = group_at(face, count, offset);
     for (; rc == 0 && i < count && face->offsets[i] < end; i++) {
         part = meet(face->offsets[i], face->offsets[i + 1] - face->offsets[i], offset, end);
         for (size_t k = i + 1; k <= i + AHEAD && k < count; k++)
             body_ahead(cache, snapshot, format, k);
         if (part.size > 0)
-            rc = read_body(cache, snapshot, format, i, part, patient, out, error);
+            rc = add_body(cache, snapshot, format, i, part, patient, out, error);
     }
     part = meet(face->offsets[count], face->tail.size, offset, end);
-    if (rc == 0 && part.size > 0)
-        rc = buffer_append(out, face->tail.data + part.from, part.size);
-    return rc;
+    return rc < 0 ? rc : add_piece(cache, out, face->tail.data + part.from, part.size, NULL);
 }
 
 static int hash_groups(struct body_cache *cache, struct snapshot *snapshot, int format,

@@ -59,11 +59,6 @@ MUST_CHECK int readpoint_open(struct session *leader, const struct relation *rel
                               struct readpoint **out, struct error *error);
 void readpoint_close(struct readpoint *readpoint);
 
-/* Number of rows of all ctid sources together and the sum, modulo 2^64, of hashtidextended(ctid,
- * xmin) over them; for a relation with no stream source. Reads every heap page, no TOAST. */
-MUST_CHECK int readpoint_fingerprint(struct readpoint *readpoint, uint64_t *rows, uint64_t *sum,
-                                     struct error *error);
-
 /* A worker joins: its transaction sees the same snapshot. Locks are taken with NOWAIT. */
 MUST_CHECK int readpoint_join(struct readpoint *readpoint, struct session *worker,
                               struct error *error);
@@ -77,6 +72,18 @@ struct ctid {
 struct ctid_range {
     struct ctid first, end;
 };
+
+/* What the rows of one range of a ctid source have in common with those of an earlier fetch, if
+ * they are the same: their number and the sum, modulo 2^64, of row_id_hash (codec/row_id.h). */
+struct fingerprint {
+    uint64_t rows, sum;
+};
+
+/* The fingerprints of `count` ranges, computed by the server on the leader or a joined session: it
+ * reads their heap pages, no TOAST. -EINVAL for a stream. */
+MUST_CHECK int readpoint_fingerprint(struct session *session, const struct source *source,
+                                     const struct ctid_range *ranges, size_t count,
+                                     struct fingerprint *out, struct error *error);
 
 /* Gets each message of the COPY stream: any cut of it, header first and trailer last. A negative
  * return ends the COPY. */

@@ -80,7 +80,7 @@ static int put_targets(struct buffer *sql, const struct schema *schema, bool utf
     return rc == 0 && targets > MOST_TARGETS ? -EOVERFLOW : rc;
 }
 
-static int put_range(struct buffer *sql, const struct ctid_range *range)
+int selection_put_range(struct buffer *sql, const struct ctid_range *range)
 {
     const struct ctid *first = &range->first, *end = &range->end;
     bool from = first->block != 0 || first->offset != 0, to = end->block != UINT32_MAX;
@@ -102,5 +102,5 @@ int selection_put(struct buffer *sql, const struct schema *schema, const struct 
         rc = put_targets(sql, schema, database_is_utf8);
     if (rc == 0)
         rc = buffer_printf(sql, " FROM %s", source->from);
-    return rc == 0 && range != NULL ? put_range(sql, range) : rc;
+    return rc == 0 && range != NULL ? selection_put_range(sql, range) : rc;
 }

@@ -14,4 +14,7 @@ MUST_CHECK int selection_put(struct buffer *sql, const struct schema *schema,
                              const struct source *source, const struct ctid_range *range,
                              bool database_is_utf8);
 
+/* Appends the WHERE that leaves a range of ctids; nothing where the range is everything. */
+MUST_CHECK int selection_put_range(struct buffer *sql, const struct ctid_range *range);
+
 #endif

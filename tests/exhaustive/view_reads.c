@@ -24,7 +24,7 @@ static bool check_read(struct reader *reader, uint64_t offset, uint64_t size, bo
     uint64_t there = offset < reader->whole->size ? reader->whole->size - offset : 0;
     uint64_t expected = size < there ? size : there;
     must(buffer_append_text(&out, "##") == 0);
-    int rc = view_read(reader->cache, reader->snapshot, reader->format, offset, size, patient, &out,
+    int rc = place_read(reader->cache, reader->snapshot, reader->format, offset, size, patient, &out,
                        NULL);
     bool same =
         rc == 0 && out.size == 2 + expected && memcmp(out.data, "##", 2) == 0 &&

@@ -4,7 +4,7 @@
 #ifndef TESTS_PLACE_H
 #define TESTS_PLACE_H
 
-#include "fs/fetch.h"
+#include "fs/view.h"
 #include "tests/unit/rows.h"
 
 #include <errno.h>
@@ -133,6 +133,23 @@ static inline void place_view(const struct rows_table *table, const struct snaps
     must(formats[format]->body(snapshot->schema, group, out) == 0);
     must(formats[format]->tail(snapshot->schema, out) == 0);
     rowgroup_free(group);
+}
+
+/* view_read into one buffer, appended. */
+static inline int place_read(struct body_cache *cache, struct snapshot *snapshot, int format,
+                             uint64_t offset, uint64_t size, bool patient, struct buffer *out,
+                             struct error *error)
+{
+    struct view_bytes bytes = {0};
+    int rc = view_read(cache, snapshot, format, offset, size, patient, &bytes, error);
+    size_t sum = 0;
+    for (int i = 0; rc == 0 && i < bytes.count; i++) {
+        must(buffer_append(out, bytes.pieces[i].iov_base, bytes.pieces[i].iov_len) == 0);
+        sum += bytes.pieces[i].iov_len;
+    }
+    must(rc < 0 || sum == bytes.size);
+    view_bytes_clear(cache, &bytes);
+    return rc;
 }
 
 #endif

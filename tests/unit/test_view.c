@@ -79,10 +79,10 @@ static void test_lost_groups(void **state)
         struct buffer out = {0};
         struct error error = {""};
         uint64_t start = snapshot->faces[0].offsets[1];
-        assert_true(view_read(cache, snapshot, 0, 0, UINT64_MAX, true, &out, &error) < 0);
+        assert_true(place_read(cache, snapshot, 0, 0, UINT64_MAX, true, &out, &error) < 0);
         assert_true(error.text[0] != '\0');
         out.size = 0;
-        assert_int_equal(view_read(cache, snapshot, 0, 0, start, true, &out, &error), 0);
+        assert_int_equal(place_read(cache, snapshot, 0, 0, start, true, &out, &error), 0);
         assert_int_equal(out.size, start);
         buffer_clear(&out);
         store_drop_group(place.store, PLACE_RELATION, second);
@@ -96,7 +96,7 @@ static void test_wrong_size(void **state)
     struct buffer out = {0};
     struct error error = {""};
     snapshot->groups[2]->sizes[1]++;
-    assert_int_equal(view_read(cache, snapshot, 1, 0, UINT64_MAX, true, &out, &error), -EIO);
+    assert_int_equal(place_read(cache, snapshot, 1, 0, UINT64_MAX, true, &out, &error), -EIO);
     assert_true(error.text[0] != '\0');
     buffer_clear(&out);
 }

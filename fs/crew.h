@@ -1,0 +1,47 @@
+/* A crew: a read point with the sessions that work under it, the leader's and those that have
+ * joined. They join when there is work for several, and stay until the crew is dismissed.
+ *
+ * Lifetime: crew_new, crew_lead (takes the leader's session), crew_open (the read point), any work,
+ * crew_dismiss; then it may lead and open again. Threads: crew_lead, crew_open and crew_dismiss by
+ * one; crew_run, crew_take and crew_give by any in between; crew_stop by any at any time. Errors:
+ * those of pgclient/session.h and readpoint.h; -EINTR after crew_stop.
+ */
+#ifndef FS_CREW_H
+#define FS_CREW_H
+
+#include "pgclient/readpoint.h"
+
+struct crew;
+
+/* At most `sessions` at work at once, the leader's included. */
+MUST_CHECK int crew_new(struct session_pool *pool, int sessions, struct crew **out);
+struct crew *crew_ref(struct crew *crew);
+void crew_unref(struct crew *crew); /* the last one dismisses it; NULL is fine */
+
+/* Takes a session from the pool, waiting for one. */
+MUST_CHECK int crew_lead(struct crew *crew, struct error *error);
+struct session *crew_leader(struct crew *crew);
+
+/* Opens the read point on the leader's session. */
+MUST_CHECK int crew_open(struct crew *crew, const struct relation *relation, struct error *error);
+struct readpoint *crew_readpoint(struct crew *crew);
+
+/* Ends the read point and gives all sessions back. It may wait for the server. */
+void crew_dismiss(struct crew *crew);
+
+/* Whatever the sessions do ends soon, and nothing new begins. */
+void crew_stop(struct crew *crew);
+
+/* Calls work(context, number, session) once for each number below `count`, in about that order, on
+ * as many sessions at once as there are. Returns the first error, -ECANCELED last; what had not
+ * begun then never does. */
+typedef int crew_work(void *context, size_t number, struct session *session, struct error *error);
+MUST_CHECK int crew_run(struct crew *crew, size_t count, crew_work *work, void *context,
+                        struct error *error);
+
+/* One session for a moment: an idle one, else one more that joins, else the first that is given
+ * back. */
+MUST_CHECK int crew_take(struct crew *crew, struct session **out, struct error *error);
+void crew_give(struct crew *crew, struct session *session);
+
+#endif

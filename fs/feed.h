@@ -1,0 +1,41 @@
+/* The row groups of a fetch in their order, as they come: for those who read along without waiting
+ * for its end.
+ *
+ * A fetch works on several runs of groups at once; the groups of one run come in order, the runs in
+ * any. A reader goes through them one after another.
+ *
+ * Lifetime: reference-counted; a feed that has ended stays as it is. Threads: any. Errors: -ENOMEM;
+ * what feed_end was told.
+ */
+#ifndef FS_FEED_H
+#define FS_FEED_H
+
+#include "fs/snapshot.h"
+
+struct feed;
+
+/* Takes `basis`: a table snapshot without groups, for what else is needed to read them. */
+MUST_CHECK int feed_new(struct snapshot *basis, struct feed **out);
+/* Of a snapshot that is complete. */
+MUST_CHECK int feed_of_snapshot(struct snapshot *snapshot, struct feed **out);
+struct feed *feed_ref(struct feed *feed);
+void feed_unref(struct feed *feed); /* NULL is fine */
+const struct snapshot *feed_basis(const struct feed *feed);
+
+/* The next group of run `run`, counted from 0. */
+MUST_CHECK int feed_put(struct feed *feed, size_t run, struct group *group);
+void feed_run_done(struct feed *feed, size_t run);
+
+/* No more comes: `rc` 0 where that was all, else why; only the first call counts. */
+void feed_end(struct feed *feed, int rc, const char *reason);
+
+struct feed_place {
+    size_t run, group;
+};
+
+/* The group at `place`, a new reference, and moves the place behind it. *out NULL: there are no
+ * more. -EAGAIN: it has not come within `patience_ms`. */
+MUST_CHECK int feed_next(struct feed *feed, struct feed_place *place, int patience_ms,
+                         struct group **out, struct error *error);
+
+#endif

@@ -1,0 +1,55 @@
+/* Copying ranges of a relation, in parallel, into row groups: each is measured for the formats
+ * asked for, put into the store, and handed to those who read along.
+ *
+ * A task is one range of one source and the groups it gave, or a group of an earlier snapshot that
+ * still holds. All tasks' groups in order are the relation's.
+ *
+ * Lifetime: set what is borrowed, plan, run, take the groups, clear; after that it may be planned
+ * again. Threads: one, which starts its own. Errors: those of readpoint_copy, -ENOMEM.
+ */
+#ifndef FS_FETCH_COPY_H
+#define FS_FETCH_COPY_H
+
+#include "fs/feed.h"
+#include "fs/fetch.h"
+#include "fs/fetch_changes.h"
+
+struct task {
+    uint32_t source; /* its number */
+    struct ctid_range range;
+    bool kept; /* nothing is to be copied */
+    struct group **groups;
+    size_t count;
+};
+
+struct fetch_copy {
+    const struct fetch_place *place;
+    struct crew *crew;
+    struct progress *progress;
+    const struct schema *schema; /* numbered */
+    unsigned measure;            /* mask of formats */
+    bool discard;                /* only to see whether the server gives it */
+    struct prefill **prefills;   /* of each format, nullable */
+    struct feed *feed;           /* nullable */
+
+    struct task *tasks;
+    size_t task_count;
+    size_t *work; /* numbers of the tasks to be copied */
+    size_t work_count;
+    atomic_bool failed;
+    atomic_bool unstored; /* a group is not in the store */
+};
+
+/* Everything. */
+MUST_CHECK int fetch_copy_plan_all(struct fetch_copy *copy);
+
+/* What has changed, and next to it groups so small that they are better cut anew. */
+MUST_CHECK int fetch_copy_plan_changes(struct fetch_copy *copy, const struct changes *changes);
+
+MUST_CHECK int fetch_copy_run(struct fetch_copy *copy, struct error *error);
+
+/* The groups, in order; they are the snapshot's then. */
+MUST_CHECK int fetch_copy_take(struct fetch_copy *copy, struct snapshot *snapshot);
+void fetch_copy_clear(struct fetch_copy *copy);
+
+#endif

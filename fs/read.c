@@ -1,0 +1,181 @@
+#include "fs/read.h"
+
+#include "fs/log.h"
+#include "fs/request.h"
+#include "fs/view.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+struct read {
+    fuse_req_t req;
+    struct mount *mount;
+    struct version *version; /* NULL: of a stream */
+    struct stream *stream;
+    struct subject *subject;
+    int face, pid;
+    uint64_t offset, size;
+    atomic_bool interrupted;
+};
+
+/* ---- answers ---- */
+
+static void fail(const struct read *read, int rc, const struct error *error)
+{
+    const struct relation *relation = &read->subject->table->relation;
+    pthread_mutex_lock(&read->mount->lock);
+    read->subject->error = *error;
+    log_say(LOG_SAY_ERROR, "%s.%s: read at %llu: %s", relation->schema, relation->name,
+            (unsigned long long)read->offset, error->text[0] != '\0' ? error->text : strerror(-rc));
+    pthread_mutex_unlock(&read->mount->lock);
+    fuse_reply_err(read->req, rc == -ENOMEM ? ENOMEM : EIO);
+}
+
+static void count(const struct read *read, size_t bytes)
+{
+    read->mount->count.reads++;
+    read->mount->count.bytes_read += bytes;
+}
+
+/* ---- of a version ---- */
+
+static int try_version(const struct read *read, bool patient, struct error *error)
+{
+    struct view_bytes bytes = {0};
+    int rc = view_read(read->mount->bodies, read->version->snapshot, read->face, read->offset,
+                       read->size, patient, &bytes, error);
+    if (rc == 0) {
+        count(read, bytes.size);
+        fuse_reply_iov(read->req, bytes.pieces, bytes.count);
+    }
+    view_bytes_clear(read->mount->bodies, &bytes);
+    return rc;
+}
+
+static void run_version(void *argument)
+{
+    struct read *read = argument;
+    struct error error = {""};
+    int rc = try_version(read, true, &error);
+    if (rc < 0)
+        fail(read, rc, &error);
+    pthread_mutex_lock(&read->mount->lock);
+    version_unref(read->version);
+    pthread_mutex_unlock(&read->mount->lock);
+    free(read);
+}
+
+/* From what is rendered already at once, else by one of the threads that render. */
+static void read_version(const struct read *now)
+{
+    struct error error = {""};
+    int rc = try_version(now, false, &error);
+    struct read *later = rc == -EAGAIN ? malloc(sizeof *later) : NULL;
+    if (later != NULL) {
+        *later = *now;
+        if (workers_add(now->mount->renderers, run_version, later, 1) == 0)
+            return;
+        free(later);
+    }
+    if (rc < 0)
+        fail(now, rc == -EAGAIN ? -ENOMEM : rc, &error);
+    version_unref(now->version);
+}
+
+/* ---- of a stream ---- */
+
+static void on_interrupt(fuse_req_t req, void *data)
+{
+    struct read *read = data;
+    (void)req;
+    read->interrupted = true;
+}
+
+static bool give_up(void *context)
+{
+    struct read *read = context;
+    return read->mount->ending || (read->interrupted && request_is_being_killed(read->pid));
+}
+
+static void run_stream(void *argument)
+{
+    struct read *read = argument;
+    struct buffer bytes = {0};
+    struct error error = {""};
+    int rc = stream_read(read->stream, read->offset, read->size, give_up, read, &bytes, &error);
+    fuse_req_interrupt_func(read->req, NULL, NULL); /* waits out a callback under way */
+    if (rc == 0) {
+        count(read, bytes.size);
+        fuse_reply_buf(read->req, (const char *)bytes.data, bytes.size);
+    } else if (rc == -EINTR) {
+        fuse_reply_err(read->req, EINTR);
+    } else {
+        fail(read, rc, &error);
+    }
+    buffer_clear(&bytes);
+    stream_unref(read->stream);
+    free(read);
+}
+
+static void read_stream(const struct read *now)
+{
+    struct read *later = malloc(sizeof *later);
+    if (later != NULL) {
+        *later = *now;
+        fuse_req_interrupt_func(now->req, on_interrupt, later);
+        if (workers_add(now->mount->streamers, run_stream, later, 0) == 0)
+            return;
+        fuse_req_interrupt_func(now->req, NULL, NULL);
+        free(later);
+    }
+    stream_unref(now->stream);
+    fuse_reply_err(now->req, ENOMEM);
+}
+
+/* ---- of a text ---- */
+
+static void reply_slice(fuse_req_t req, const struct buffer *text, size_t size, off_t offset)
+{
+    size_t from = (size_t)offset < text->size ? (size_t)offset : text->size;
+    size_t n = size < text->size - from ? size : text->size - from;
+    fuse_reply_buf(req, n > 0 ? (const char *)text->data + from : NULL, n);
+}
+
+void read_start(struct mount *mount, fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
+                const struct fuse_file_info *file)
+{
+    struct read read = {.req = req, .mount = mount, .offset = (uint64_t)offset, .size = size};
+    pthread_mutex_lock(&mount->lock);
+    const struct node *node = node_find(mount, ino);
+    if (node != NULL && node->kind == NODE_FILE) {
+        const struct handle *handle = (const struct handle *)(uintptr_t)file->fh;
+        const struct version *version = node->version;
+        read.subject = node->subject;
+        read.face = node->face;
+        if (handle->stream != NULL &&
+            (version == NULL || version->state[node->face] != FACE_READABLE)) {
+            read.pid = fuse_req_ctx(req)->pid;
+            read.stream = stream_ref(handle->stream);
+        } else {
+            if (handle->extends && node->version == node->subject->current)
+                subject_extend(node->subject);
+            read.version = version_ref(node->version);
+        }
+    }
+    pthread_mutex_unlock(&mount->lock);
+    if (node == NULL) {
+        fuse_reply_err(req, ESTALE);
+    } else if (read.stream != NULL) {
+        read_stream(&read);
+    } else if (read.version == NULL) {
+        reply_slice(req, &node->text, size,
+                    offset); /* of a control file; it is open, and so stays */
+    } else if (read.face < FORMAT_COUNT) {
+        read_version(&read);
+    } else {
+        reply_slice(req, &read.version->text[read.face], size, offset);
+        pthread_mutex_lock(&mount->lock);
+        version_unref(read.version);
+        pthread_mutex_unlock(&mount->lock);
+    }
+}

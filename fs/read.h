@@ -1,0 +1,25 @@
+/* READ requests: what is rendered already is answered at once, the rest by threads that may render,
+ * and reads along with a fetch (fs/stream.h) by threads that may wait. A READ is answered with the
+ * whole of what it asked for, up to the end of the file, or with an errno.
+ *
+ * Threads: called by libfuse's, without mount->lock.
+ */
+#ifndef FS_READ_H
+#define FS_READ_H
+
+#include "fs/node.h"
+#include "fs/stream.h"
+
+#include <fuse_lowlevel.h>
+
+/* An open file: what fuse_file_info.fh of a NODE_FILE points to. */
+struct handle {
+    bool extends;          /* what is done with it extends the lease */
+    struct stream *stream; /* it was opened before its size was known; NULL: it was not */
+};
+
+/* Takes `req`. */
+void read_start(struct mount *mount, fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
+                const struct fuse_file_info *file);
+
+#endif

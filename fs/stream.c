@@ -1,0 +1,180 @@
+#include "fs/stream.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+enum { PATIENCE_MS = 100 };
+
+struct stream {
+    atomic_uint refs;
+    const struct fetch_place *place;
+    struct feed *feed;
+    int format;
+    pthread_mutex_t lock;      /* guards what follows */
+    struct snapshot *snapshot; /* its own, of the groups that have come so far */
+    struct feed_place next;
+    bool whole;        /* the last group has come */
+    uint64_t *offsets; /* where each group's body begins; one more: where what comes next does */
+    struct buffer head, tail;
+    struct buffer body; /* of the group read last */
+    int rc;             /* it has failed, and what comes next has no known place: for good */
+    struct error error;
+    size_t body_group;
+};
+
+static int begin(struct stream *stream)
+{
+    const struct format *format = formats[stream->format];
+    const struct snapshot *basis = feed_basis(stream->feed);
+    int rc = snapshot_copy_basis(basis, &stream->snapshot);
+    if (rc == 0 && !format->possible(stream->snapshot->schema))
+        rc = -EIO;
+    if (rc == 0)
+        rc = format->head(stream->snapshot->schema, &stream->head);
+    if (rc == 0)
+        rc = format->tail(stream->snapshot->schema, &stream->tail);
+    stream->offsets = malloc(sizeof *stream->offsets);
+    if (rc < 0 || stream->offsets == NULL)
+        return rc < 0 ? rc : -ENOMEM;
+    stream->offsets[0] = stream->head.size;
+    return 0;
+}
+
+int stream_new(const struct fetch_place *place, struct feed *feed, int format, struct stream **out)
+{
+    struct stream *stream = calloc(1, sizeof *stream);
+    if (stream == NULL)
+        return -ENOMEM;
+    stream->refs = 1;
+    stream->place = place;
+    stream->feed = feed_ref(feed);
+    stream->format = format;
+    pthread_mutex_init(&stream->lock, NULL);
+    int rc = begin(stream);
+    if (rc < 0)
+        stream_unref(stream);
+    else
+        *out = stream;
+    return rc;
+}
+
+struct stream *stream_ref(struct stream *stream)
+{
+    atomic_fetch_add(&stream->refs, 1);
+    return stream;
+}
+
+void stream_unref(struct stream *stream)
+{
+    if (stream == NULL || atomic_fetch_sub(&stream->refs, 1) != 1)
+        return;
+    feed_unref(stream->feed);
+    snapshot_unref(stream->snapshot);
+    free(stream->offsets);
+    buffer_clear(&stream->head);
+    buffer_clear(&stream->tail);
+    buffer_clear(&stream->body);
+    pthread_mutex_destroy(&stream->lock);
+    free(stream);
+}
+
+/* The group's body into stream->body. */
+static int render(struct stream *stream, size_t number, struct error *error)
+{
+    const struct snapshot *snapshot = stream->snapshot;
+    const struct format *format = formats[stream->format];
+    struct rowgroup *rows;
+    if (number == stream->body_group && stream->body.size > 0)
+        return 0;
+    int rc = fetch_group(stream->place, stream->snapshot, number, &rows, error);
+    if (rc < 0)
+        return rc;
+    stream->body.size = 0;
+    stream->body_group = number;
+    rc = format->body(snapshot->schema, rows, &stream->body);
+    rowgroup_free(rows);
+    if (rc < 0) {
+        stream->body.size = 0;
+        return error_set(
+            error, rc, "row group %zu cannot be written as %s: %s", number, format->name,
+            rc == -EBADMSG ? "the server sent a value that is not one of its type" : strerror(-rc));
+    }
+    return 0;
+}
+
+/* Takes the next group, and measures it. -EAGAIN: none has come. */
+static int advance(struct stream *stream, struct error *error)
+{
+    struct group *group;
+    size_t count = stream->snapshot->group_count;
+    int rc = feed_next(stream->feed, &stream->next, PATIENCE_MS, &group, error);
+    if (rc == 0 && group == NULL)
+        stream->whole = true;
+    if (rc < 0 || group == NULL)
+        return rc;
+    uint64_t *grown = realloc(stream->offsets, (count + 2) * sizeof *grown);
+    if (grown != NULL)
+        stream->offsets = grown;
+    rc = grown == NULL ? -ENOMEM : snapshot_add_group(stream->snapshot, group);
+    if (rc < 0) {
+        group_unref(group);
+        return error_set(error, rc, "no memory to read with");
+    }
+    grown[count + 1] = grown[count];
+    rc = render(stream, count, error);
+    if (rc == 0)
+        grown[count + 1] += stream->body.size;
+    return rc;
+}
+
+/* Appends what [offset, end) and a piece that begins at `start` have in common. */
+static int append_common(struct buffer *out, uint64_t start, const struct buffer *piece,
+                         uint64_t offset, uint64_t end)
+{
+    uint64_t from = offset > start ? offset - start : 0;
+    uint64_t to = end < start + piece->size ? (end > start ? end - start : 0) : piece->size;
+    return to > from ? buffer_append(out, piece->data + from, to - from) : 0;
+}
+
+static int read_known(struct stream *stream, uint64_t offset, uint64_t end, struct buffer *out,
+                      struct error *error)
+{
+    size_t count = stream->snapshot->group_count;
+    int rc = append_common(out, 0, &stream->head, offset, end);
+    for (size_t i = 0; rc == 0 && i < count; i++) {
+        if (stream->offsets[i + 1] <= offset || stream->offsets[i] >= end)
+            continue;
+        rc = render(stream, i, error);
+        if (rc == 0)
+            rc = append_common(out, stream->offsets[i], &stream->body, offset, end);
+    }
+    return rc < 0 || !stream->whole
+               ? rc
+               : append_common(out, stream->offsets[count], &stream->tail, offset, end);
+}
+
+int stream_read(struct stream *stream, uint64_t offset, uint64_t size,
+                bool (*give_up)(void *context), void *context, struct buffer *out,
+                struct error *error)
+{
+    uint64_t end = size > UINT64_MAX - offset ? UINT64_MAX : offset + size;
+    int rc = 0;
+    pthread_mutex_lock(&stream->lock);
+    while (rc == 0 && stream->rc == 0 && !stream->whole &&
+           stream->offsets[stream->snapshot->group_count] < end) {
+        stream->rc = advance(stream, &stream->error);
+        if (stream->rc == -EAGAIN) {
+            stream->rc = 0;
+            rc = give_up(context) ? -EINTR : 0;
+        }
+    }
+    if (stream->rc < 0) {
+        rc = stream->rc;
+        if (error != NULL)
+            *error = stream->error;
+    }
+    if (rc == 0)
+        rc = read_known(stream, offset, end, out, error);
+    pthread_mutex_unlock(&stream->lock);
+    return rc;
+}

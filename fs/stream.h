@@ -1,0 +1,28 @@
+/* Reading a view from its beginning while its size is not known yet: the row groups are rendered as
+ * they come from a fetch that is under way, or as far as one gets through a snapshot that nobody
+ * has measured.
+ *
+ * Lifetime: reference-counted. Threads: stream_read by one at a time (others wait), the rest by
+ * any. Errors: those of fetch_group and of the fetch; -EINTR where `give_up` said so; -EBADMSG a
+ * value that is not one of its type.
+ */
+#ifndef FS_STREAM_H
+#define FS_STREAM_H
+
+#include "fs/feed.h"
+#include "fs/fetch.h"
+
+struct stream;
+
+MUST_CHECK int stream_new(const struct fetch_place *place, struct feed *feed, int format,
+                          struct stream **out);
+struct stream *stream_ref(struct stream *stream);
+void stream_unref(struct stream *stream); /* NULL is fine */
+
+/* Appends the bytes [offset, offset + size) to `out`, fewer only where the view ends. Waits for
+ * them as long as `give_up` (asked every 100 ms) says no. */
+MUST_CHECK int stream_read(struct stream *stream, uint64_t offset, uint64_t size,
+                           bool (*give_up)(void *context), void *context, struct buffer *out,
+                           struct error *error);
+
+#endif
