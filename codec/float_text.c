@@ -13,6 +13,8 @@
 
 #include "codec/bytes.h"
 #include "codec/float_table.h"
+#include "codec/float_text_simd.h"
+#include "codec/isa.h"
 
 #include <stdbool.h>
 
@@ -34,17 +36,16 @@ static inline int floor_log10_pow2(int e, bool three_quarters)
 
 static inline int floor_log2_pow10(int e) { return (e * 1741647) >> 19; }
 
-/* The choice of the paper from lower < value < upper, each 4 * x / 10^k rounded to odd. */
+/* The choice of the paper from lower < value < upper, each 4 * x / 10^k rounded to odd: the last
+ * multiple of ten below upper if it is above lower, else the integer closest to value, or the next
+ * one if that is not above lower. */
 static inline uint64_t shortest_digits(uint64_t lower, uint64_t value, uint64_t upper)
 {
-    uint64_t s = value >> 2, tens = s / 10;
-    uint64_t tens_below = lower < 40 * tens, tens_above = 40 * tens + 40 < upper;
-    uint64_t below = lower < 4 * s, above = 4 * s + 4 < upper;
-    uint64_t closer_above = (value & 3) + (s & 1) > 2;
-    uint64_t both = below & above;
-    uint64_t fine = s + ((both & closer_above) | (~both & above));
-    uint64_t coarse = 10 * (tens + tens_above);
-    uint64_t mask = 0 - (tens_below | tens_above);
+    uint64_t below = lower >> 2;
+    uint64_t coarse = (upper - 1) / 40 * 10;
+    uint64_t fine = (value + 1 + (value >> 2 & 1)) >> 2;
+    fine += fine <= below;
+    uint64_t mask = 0 - (uint64_t)(coarse > below);
     return (coarse & mask) | (fine & ~mask);
 }
 
@@ -224,17 +225,33 @@ size_t float8_text(uint64_t bits, char *out)
     return n + (point == e ? 0 : write_exponent(out + n, e)) + negative;
 }
 
-uint32_t half_to_float4(uint16_t half)
+size_t float4_texts_scalar(const uint8_t *wire, size_t count, char *out, uint8_t *lengths)
 {
-    uint32_t sign = (uint32_t)(half & 0x8000) << 16;
-    uint32_t biased = half >> 10 & 0x1f, fraction = half & 0x3ff;
-    if (biased == 0x1f)
-        return sign | 0x7f800000 | fraction << 13;
-    if (biased != 0)
-        return sign | (biased + 112) << 23 | fraction << 13;
-    if (fraction == 0)
-        return sign;
-    /* fraction * 2^-24: every subnormal half is a normal float4 */
-    uint32_t top = 31U - (uint32_t)__builtin_clz(fraction);
-    return sign | (top + 103) << 23 | (fraction << (23 - top) & 0x7fffff);
+    char *at = out;
+    for (size_t i = 0; i < count; i++) {
+        uint32_t bits = load_be32(wire + 4 * i);
+        if ((bits & 0x7f800000) == 0x7f800000)
+            return 0;
+        size_t n = float4_text(bits, at);
+        at[n] = ',';
+        at += n + 1;
+        if (lengths != NULL)
+            lengths[i] = (uint8_t)(n + 1);
+    }
+    return (size_t)(at - out);
+}
+
+size_t float4_texts(const uint8_t *wire, size_t count, char *out, uint8_t *lengths)
+{
+#if defined(__x86_64__)
+    switch (count > 2 ? isa_level() : ISA_SCALAR) { /* many take as long as three */
+    case ISA_AVX512:
+        return float4_texts_avx512(wire, count, out, lengths);
+    case ISA_AVX2:
+        return float4_texts_avx2(wire, count, out, lengths);
+    case ISA_SCALAR:
+        break;
+    }
+#endif
+    return float4_texts_scalar(wire, count, out, lengths);
 }

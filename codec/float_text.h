@@ -18,7 +18,11 @@
 size_t float4_text(uint32_t bits, char *out);
 size_t float8_text(uint64_t bits, char *out);
 
-/* The float4 bits of a half-precision number (exact). */
-uint32_t half_to_float4(uint16_t half);
+/* Writes the texts of big-endian numbers, a comma behind each, as the array of a vector has them;
+ * returns how many bytes that is, 0 if there is no number or one is not finite. There must be room
+ * for FLOAT4_TEXTS_MAX(count), and all of it may be overwritten. `lengths` (nullable) gets the size
+ * of each text with its comma. Instructions are chosen by isa_level(). */
+#define FLOAT4_TEXTS_MAX(count) (FLOAT4_TEXT_MAX * (size_t)(count) + 64)
+size_t float4_texts(const uint8_t *wire, size_t count, char *out, uint8_t *lengths);
 
 #endif

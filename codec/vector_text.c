@@ -2,6 +2,7 @@
 
 #include "codec/bytes.h"
 #include "codec/float_text.h"
+#include "codec/half_text.h"
 #include "codec/number_text.h"
 
 #include <errno.h>
@@ -31,26 +32,26 @@ static int check_dense(const uint8_t *wire, size_t size, size_t element_size, si
     return 0;
 }
 
+/* n bytes behind the bracket, the last one a comma. */
+static int close_array(char *start, size_t n, struct buffer *out)
+{
+    start[0] = '[';
+    start[n] = ']';
+    out->size += n + 1;
+    return 0;
+}
+
 int vector_render(const uint8_t *wire, size_t size, struct buffer *out)
 {
     size_t dim;
     int rc = check_dense(wire, size, 4, &dim);
     if (rc == 0)
-        rc = buffer_reserve(out, 2 + dim * (FLOAT4_TEXT_MAX + 1));
+        rc = buffer_reserve(out, 1 + FLOAT4_TEXTS_MAX(dim));
     if (rc != 0)
         return rc;
-    char *start = (char *)out->data + out->size, *at = start;
-    *at++ = '[';
-    for (const uint8_t *element = wire + 4, *end = wire + size; element < end; element += 4) {
-        uint32_t bits = load_be32(element);
-        if (!is_finite(bits))
-            return -EBADMSG;
-        at += float4_text(bits, at);
-        *at++ = ',';
-    }
-    at[-1] = ']';
-    out->size += (size_t)(at - start);
-    return 0;
+    char *start = (char *)out->data + out->size;
+    size_t n = float4_texts(wire + 4, dim, start + 1, NULL);
+    return n == 0 ? -EBADMSG : close_array(start, n, out);
 }
 
 int halfvec_render(const uint8_t *wire, size_t size, struct buffer *out)
@@ -58,21 +59,12 @@ int halfvec_render(const uint8_t *wire, size_t size, struct buffer *out)
     size_t dim;
     int rc = check_dense(wire, size, 2, &dim);
     if (rc == 0)
-        rc = buffer_reserve(out, 2 + dim * (FLOAT4_TEXT_MAX + 1));
+        rc = buffer_reserve(out, 1 + FLOAT4_TEXTS_MAX(dim));
     if (rc != 0)
         return rc;
-    char *start = (char *)out->data + out->size, *at = start;
-    *at++ = '[';
-    for (const uint8_t *element = wire + 4, *end = wire + size; element < end; element += 2) {
-        uint32_t bits = half_to_float4(load_be16(element));
-        if (!is_finite(bits))
-            return -EBADMSG;
-        at += float4_text(bits, at);
-        *at++ = ',';
-    }
-    at[-1] = ']';
-    out->size += (size_t)(at - start);
-    return 0;
+    char *start = (char *)out->data + out->size;
+    size_t n = half_texts(wire + 4, dim, start + 1);
+    return n == 0 ? -EBADMSG : close_array(start, n, out);
 }
 
 struct sparse {
@@ -102,8 +94,34 @@ static int check_sparse(const uint8_t *wire, size_t size, struct sparse *sparse)
     return 0;
 }
 
-#define SPARSE_ELEMENT_MAX (INTEGER_TEXT_MAX + FLOAT4_TEXT_MAX + 2)
-#define SPARSE_FRAME_MAX 64 /* all that is not an element */
+#define SPARSE_ELEMENT_MAX (INTEGER_TEXT_MAX + 1 + FLOAT4_TEXT_MAX)
+#define SPARSE_FRAME_MAX (64 + FLOAT4_TEXTS_MAX(0)) /* all that is not an element */
+#define SPARSE_BATCH 256U
+
+static inline char *write_index(const struct sparse *sparse, size_t i, char *at)
+{
+    return at + integer_text((int64_t)load_be32(sparse->indices + 4 * i) + 1, at);
+}
+
+/* The values are made many at once, aside, as their places depend on the indices. */
+static char *write_elements(const struct sparse *sparse, char *at)
+{
+    char texts[FLOAT4_TEXTS_MAX(SPARSE_BATCH)];
+    uint8_t lengths[SPARSE_BATCH];
+    for (size_t done = 0; done < sparse->nnz; done += SPARSE_BATCH) {
+        size_t count = sparse->nnz - done < SPARSE_BATCH ? sparse->nnz - done : SPARSE_BATCH;
+        float4_texts(sparse->values + 4 * done, count, texts, lengths);
+        const char *text = texts;
+        for (size_t i = 0; i < count; i++) {
+            at = write_index(sparse, done + i, at);
+            *at++ = ':';
+            memcpy(at, text, FLOAT4_TEXT_MAX);
+            at += lengths[i];
+            text += lengths[i];
+        }
+    }
+    return at;
+}
 
 int sparsevec_render(const uint8_t *wire, size_t size, struct buffer *out)
 {
@@ -115,14 +133,8 @@ int sparsevec_render(const uint8_t *wire, size_t size, struct buffer *out)
         return rc;
     char *start = (char *)out->data + out->size, *at = start;
     *at++ = '{';
-    for (size_t i = 0; i < sparse.nnz; i++) {
-        if (i > 0)
-            *at++ = ',';
-        at += integer_text((int64_t)load_be32(sparse.indices + 4 * i) + 1, at);
-        *at++ = ':';
-        at += float4_text(load_be32(sparse.values + 4 * i), at);
-    }
-    at = write_text(at, "}/");
+    at = write_elements(&sparse, at);
+    at = write_text(sparse.nnz > 0 ? at - 1 : at, "}/");
     at += integer_text(sparse.dim, at);
     out->size += (size_t)(at - start);
     return 0;
@@ -141,17 +153,12 @@ int sparsevec_render_json(const uint8_t *wire, size_t size, struct buffer *out)
     at += integer_text(sparse.dim, at);
     at = write_text(at, ",\"indices\":[");
     for (size_t i = 0; i < sparse.nnz; i++) {
-        if (i > 0)
-            *at++ = ',';
-        at += integer_text((int64_t)load_be32(sparse.indices + 4 * i) + 1, at);
+        at = write_index(&sparse, i, at);
+        *at++ = ',';
     }
-    at = write_text(at, "],\"values\":[");
-    for (size_t i = 0; i < sparse.nnz; i++) {
-        if (i > 0)
-            *at++ = ',';
-        at += float4_text(load_be32(sparse.values + 4 * i), at);
-    }
-    at = write_text(at, "]}");
+    at = write_text(sparse.nnz > 0 ? at - 1 : at, "],\"values\":[");
+    at += float4_texts(sparse.values, sparse.nnz, at, NULL);
+    at = write_text(sparse.nnz > 0 ? at - 1 : at, "]}");
     out->size += (size_t)(at - start);
     return 0;
 }

@@ -1,9 +1,13 @@
 /* Known numbers with the answers of PostgreSQL 15; all float4 and many float8 are compared in
  * tests/exhaustive. */
+#include "codec/bytes.h"
 #include "codec/float_text.h"
+#include "codec/half_text.h"
+#include "codec/isa.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -262,12 +266,145 @@ static void test_half(void **state)
         assert_int_equal(half_to_float4(known[i].half), known[i].bits);
 }
 
+static const enum isa levels[] = {ISA_SCALAR, ISA_AVX2, ISA_AVX512};
+#define LEVELS (sizeof levels / sizeof *levels)
+
+#define BATCH_MAX 40
+
+/* All levels give float4_text's texts and their sizes, and write no further than they may, wherever
+ * the numbers lie. */
+static void check_batch(const uint32_t *numbers, size_t count)
+{
+    uint8_t memory[4 * BATCH_MAX + 4], lengths[BATCH_MAX + 1], sizes[BATCH_MAX];
+    char expected[FLOAT4_TEXTS_MAX(BATCH_MAX)], out[FLOAT4_TEXTS_MAX(BATCH_MAX) + 1];
+    size_t size = 0, room = FLOAT4_TEXTS_MAX(count), at = numbers[0] >> 3 & 3;
+    for (size_t i = 0; i < count; i++) {
+        store_be32(memory + at + 4 * i, numbers[i]);
+        sizes[i] = (uint8_t)(float4_text(numbers[i], expected + size) + 1);
+        size += sizes[i];
+        expected[size - 1] = ',';
+    }
+    for (size_t i = 0; i < LEVELS; i++) {
+        isa_force(levels[i]);
+        out[room] = '#';
+        lengths[count] = 0x55;
+        assert_int_equal(float4_texts(memory + at, count, out, lengths), size);
+        assert_memory_equal(out, expected, size);
+        assert_int_equal(out[room], '#');
+        assert_memory_equal(lengths, sizes, count);
+        assert_int_equal(lengths[count], 0x55);
+        memset(out, 0, size);
+        assert_int_equal(float4_texts(memory + at, count, out, NULL), size);
+        assert_memory_equal(out, expected, size);
+    }
+}
+
+static uint32_t random_next(uint64_t *state)
+{
+    *state = *state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (uint32_t)(*state >> 32);
+}
+
+static bool is_finite(uint32_t bits) { return (bits & 0x7f800000) != 0x7f800000; }
+
+/* Batches of every length: of the answers above, so with zeros and subnormals among others, and of
+ * random numbers of all sizes and of one. */
+static void test_batches(void **state)
+{
+    (void)state;
+    uint64_t random = 1;
+    size_t answer = 0, answers = sizeof float4_answers / sizeof *float4_answers;
+    for (size_t count = 1; count <= BATCH_MAX; count++)
+        for (int round = 0; round < 300; round++) {
+            uint32_t numbers[BATCH_MAX], sample = random_next(&random);
+            for (size_t i = 0; i < count; i++) {
+                uint32_t bits = random_next(&random);
+                if (round % 3 == 0)
+                    bits = float4_answers[answer++ % answers].bits;
+                else if (round % 3 == 1)
+                    bits = (sample & 0x7f800000) | (bits & 0x807fffff);
+                numbers[i] = is_finite(bits) ? bits : bits & 0x807fffff;
+            }
+            check_batch(numbers, count);
+        }
+}
+
+/* All exponents with random fractions, and the neighbours of powers of two and of ten; those of a
+ * batch are of 16 exponents. */
+static void test_batch_exponents(void **state)
+{
+    (void)state;
+    uint64_t random = 1;
+    uint32_t numbers[16];
+    for (int round = 0; round < 200; round++)
+        for (uint32_t from = 0; from < 512; from += 16) {
+            for (uint32_t i = 0; i < 16; i++) {
+                uint32_t fraction = random_next(&random), bits = (from + i) << 23;
+                if (round < 8) /* -4 to 3 */
+                    fraction = (uint32_t)round - 4;
+                bits = round < 8 ? bits + fraction : bits | (fraction & 0x7fffff);
+                numbers[i] = is_finite(bits) ? bits : 0;
+            }
+            check_batch(numbers, 16);
+        }
+    for (int exponent = -45; exponent <= 38; exponent++) {
+        char text[16];
+        snprintf(text, sizeof text, "1e%d", exponent);
+        float power = strtof(text, NULL);
+        uint32_t bits;
+        memcpy(&bits, &power, sizeof bits);
+        for (uint32_t i = 0; i < 16; i++)
+            numbers[i] = bits + i - 8 < 0x80000000 ? bits + i - 8 : 0;
+        check_batch(numbers, 16);
+    }
+}
+
+/* No vector holds a number that is not finite, wherever it stands. */
+static void test_batch_not_finite(void **state)
+{
+    (void)state;
+    static const uint32_t others[] = {0x7f800000, 0xff800000, 0x7fc00000, 0xffffffff, 0x7f800001};
+    uint8_t wire[4 * BATCH_MAX];
+    char out[FLOAT4_TEXTS_MAX(BATCH_MAX)];
+    for (size_t level = 0; level < LEVELS; level++) {
+        isa_force(levels[level]);
+        assert_int_equal(float4_texts(wire, 0, out, NULL), 0);
+        for (size_t count = 1; count <= BATCH_MAX; count++)
+            for (size_t where = 0; where < count; where++) {
+                for (size_t i = 0; i < count; i++)
+                    store_be32(wire + 4 * i, 0x3f800000 + (uint32_t)i);
+                store_be32(wire + 4 * where, others[(where + count) % 5]);
+                assert_int_equal(float4_texts(wire, count, out, NULL), 0);
+            }
+    }
+}
+
+static void test_half_texts(void **state)
+{
+    (void)state;
+    static const uint8_t wire[] = {0x3c, 0x00, 0x80, 0x00, 0x00, 0x01, 0x7b, 0xff, 0xb5, 0x55};
+    static const uint8_t infinite[] = {0x3c, 0x00, 0x7c, 0x00}, nan[] = {0xfe, 0x01};
+    char out[FLOAT4_TEXTS_MAX(5)];
+    size_t n = half_texts(wire, 5, out);
+    assert_int_equal(n, strlen("1,-0,5.9604645e-08,65504,-0.33325195,"));
+    assert_memory_equal(out, "1,-0,5.9604645e-08,65504,-0.33325195,", n);
+    assert_int_equal(half_texts(wire, 0, out), 0);
+    assert_int_equal(half_texts(infinite, 2, out), 0);
+    assert_int_equal(half_texts(nan, 1, out), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_float4), cmocka_unit_test(test_float8),
-        cmocka_unit_test(test_nan),    cmocka_unit_test(test_every_exponent),
+        cmocka_unit_test(test_float4),
+        cmocka_unit_test(test_float8),
+        cmocka_unit_test(test_nan),
+        cmocka_unit_test(test_every_exponent),
         cmocka_unit_test(test_half),
+        cmocka_unit_test(test_batches),
+        cmocka_unit_test(test_batch_exponents),
+        cmocka_unit_test(test_batch_not_finite),
+        cmocka_unit_test(test_half_texts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
