@@ -58,6 +58,34 @@ static ssize_t walk_tuple(struct copy_stream *stream, const uint8_t *at, size_t 
     return (ssize_t)stream->scanned;
 }
 
+/* Takes the tuples that lie whole in front of `at`, which is most of them: libpq hands out whole
+ * rows. Anything else is left to take(). */
+static ssize_t take_whole(const struct copy_stream *stream, const uint8_t *at, size_t size,
+                          tuple_sink *sink, void *context)
+{
+    size_t done = 0;
+    if (stream->state != COPY_TUPLES || stream->scanned > 0)
+        return 0;
+    while (size - done >= 2 && load_be16(at + done) == stream->fields) {
+        size_t end = done + 2;
+        for (int i = 0; i < stream->fields; i++) {
+            if (size - end < 4)
+                return (ssize_t)done;
+            uint32_t n = load_be32(at + end);
+            end += 4;
+            n = n == UINT32_MAX ? 0 : n;
+            if (n > INT32_MAX || size - end < n)
+                return (ssize_t)done;
+            end += n;
+        }
+        int rc = sink(context, at + done + 2, end - done - 2);
+        if (rc < 0)
+            return rc;
+        done = end;
+    }
+    return (ssize_t)done;
+}
+
 /* Takes one header, tuple or trailer from the front of `at`; returns the bytes taken, 0 for none
  * yet. */
 static ssize_t take(struct copy_stream *stream, const uint8_t *at, size_t size, tuple_sink *sink,
@@ -97,12 +125,18 @@ int copy_stream_feed(struct copy_stream *stream, const uint8_t *bytes, size_t si
     }
     size_t done = 0;
     ssize_t n;
-    while ((n = take(stream, bytes + done, size - done, sink, context, error)) > 0)
+    do {
+        n = take_whole(stream, bytes + done, size - done, sink, context);
+        if (n < 0)
+            return (int)n;
         done += (size_t)n;
-    if (n < 0)
-        return (int)n;
+        n = take(stream, bytes + done, size - done, sink, context, error);
+        if (n < 0)
+            return (int)n;
+        done += (size_t)n;
+    } while (n > 0);
     if (!carried)
-        return buffer_append(&stream->carry, bytes + done, size - done);
+        return done == size ? 0 : buffer_append(&stream->carry, bytes + done, size - done);
     memmove(stream->carry.data, bytes + done, size - done);
     stream->carry.size = size - done;
     return 0;

@@ -5,8 +5,6 @@
 #include "codec/bytes.h"
 #include "codec/number_text.h"
 
-#include <errno.h>
-
 #define DAY_US INT64_C(86400000000)
 
 /* What the server accepts: from 4714-11-24 BC (Julian day 0) until before 5874898-01-01 (date) or
@@ -21,28 +19,33 @@ enum shape {
     XSD /* in quotes */
 };
 
-#define DATETIME_TEXT_MAX 48 /* "294276-12-31T23:59:59.999999+00:00 BC", in quotes, is far less */
+_Static_assert(VALUE_ROOM >= sizeof "\"294276-12-31T23:59:59.999999+00:00 BC\"",
+               "a value has room for its text in quotes");
 
-static char *write_two(char *at, uint32_t n)
+static const char two_digits[] = "00010203040506070809101112131415161718192021222324"
+                                 "25262728293031323334353637383940414243444546474849"
+                                 "50515253545556575859606162636465666768697071727374"
+                                 "75767778798081828384858687888990919293949596979899";
+
+static uint8_t *write_two(uint8_t *at, uint32_t n)
 {
-    at[0] = (char)('0' + n / 10);
-    at[1] = (char)('0' + n % 10);
+    memcpy(at, two_digits + 2 * (size_t)n, 2);
     return at + 2;
 }
 
 /* Writes Y-MM-DD, the year without its era; days count from 2000-01-01. */
-static char *write_day(char *at, int32_t days, bool *before_christ)
+static uint8_t *write_day(uint8_t *at, int32_t days, bool *before_christ)
 {
-    int64_t z = (int64_t)days - 60; /* from 2000-03-01 */
-    int64_t era = (z >= 0 ? z : z - 146096) / 146097;
-    uint32_t day_of_era = (uint32_t)(z - era * 146097);
+    enum { ERAS = 17, ERA = 146097, MARCH = 60 }; /* so many eras before 2000-03-01 is before all */
+    uint32_t day_of_all = (uint32_t)days + ERAS * ERA - MARCH;
+    uint32_t era = day_of_all / ERA, day_of_era = day_of_all % ERA;
     uint32_t year_of_era =
         (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
     uint32_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     uint32_t march = (5 * day_of_year + 2) / 153; /* months since March */
     uint32_t day = day_of_year - (153 * march + 2) / 5 + 1;
     uint32_t month = march < 10 ? march + 3 : march - 9;
-    int64_t year = 2000 + era * 400 + year_of_era + (month <= 2);
+    int32_t year = 2000 + ((int32_t)era - ERAS) * 400 + (int32_t)year_of_era + (month <= 2);
 
     *before_christ = year <= 0;
     if (year <= 0)
@@ -51,7 +54,7 @@ static char *write_day(char *at, int32_t days, bool *before_christ)
         at = write_two(at, (uint32_t)year / 100);
         at = write_two(at, (uint32_t)year % 100);
     } else {
-        at += integer_text(year, at);
+        at += integer_text(year, (char *)at);
     }
     *at++ = '-';
     at = write_two(at, month);
@@ -60,9 +63,10 @@ static char *write_day(char *at, int32_t days, bool *before_christ)
 }
 
 /* Writes HH:MM:SS[.ffffff] without trailing zeros. */
-static char *write_time(char *at, int64_t us)
+static uint8_t *write_time(uint8_t *at, int64_t us)
 {
-    uint32_t seconds = (uint32_t)(us / 1000000), fraction = (uint32_t)(us % 1000000);
+    uint32_t seconds = (uint32_t)((uint64_t)us / 1000000);
+    uint32_t fraction = (uint32_t)((uint64_t)us % 1000000);
     at = write_two(at, seconds / 3600);
     *at++ = ':';
     at = write_two(at, seconds / 60 % 60);
@@ -79,90 +83,106 @@ static char *write_time(char *at, int64_t us)
     return at;
 }
 
-static char *write_text(char *at, const char *text)
+static uint8_t *write_text(uint8_t *at, const char *text, size_t size)
 {
-    size_t n = strlen(text);
-    memcpy(at, text, n);
-    return at + n;
+    memcpy(at, text, size);
+    return at + size;
 }
 
-static int append(struct buffer *out, enum shape shape, const char *text, const char *end)
+static uint8_t *write_infinity(uint8_t *at, bool minus)
 {
-    int rc = shape == XSD ? buffer_append_byte(out, '"') : 0;
-    if (rc == 0)
-        rc = buffer_append(out, text, (size_t)(end - text));
-    if (rc == 0 && shape == XSD)
-        rc = buffer_append_byte(out, '"');
-    return rc;
+    return minus ? write_text(at, "-infinity", 9) : write_text(at, "infinity", 8);
 }
 
-static int append_date(const uint8_t *wire, size_t size, enum shape shape, struct buffer *out)
+static inline uint8_t *write_date(uint8_t *at, const uint8_t *wire, size_t size, enum shape shape)
 {
     if (size != 4)
-        return -EBADMSG;
+        return NULL;
     int32_t days = (int32_t)load_be32(wire);
-    char text[DATETIME_TEXT_MAX], *at = text;
+    if (shape == XSD)
+        *at++ = '"';
     if (days == INT32_MIN || days == INT32_MAX) {
-        at = write_text(at, days < 0 ? "-infinity" : "infinity");
+        at = write_infinity(at, days < 0);
     } else if (days < DATE_FIRST || days >= DATE_END) {
-        return -EBADMSG;
+        return NULL;
     } else {
         bool before_christ;
         at = write_day(at, days, &before_christ);
-        at = write_text(at, before_christ ? " BC" : "");
+        if (before_christ)
+            at = write_text(at, " BC", 3);
     }
-    return append(out, shape, text, at);
+    if (shape == XSD)
+        *at++ = '"';
+    return at;
 }
 
-static int append_timestamp(const uint8_t *wire, size_t size, enum shape shape, const char *zone,
-                            struct buffer *out)
+static inline uint8_t *write_timestamp(uint8_t *at, const uint8_t *wire, size_t size,
+                                       enum shape shape, bool with_zone)
 {
     if (size != 8)
-        return -EBADMSG;
+        return NULL;
     int64_t us = (int64_t)load_be64(wire);
-    char text[DATETIME_TEXT_MAX], *at = text;
+    if (shape == XSD)
+        *at++ = '"';
     if (us == INT64_MIN || us == INT64_MAX) {
-        at = write_text(at, us < 0 ? "-infinity" : "infinity");
+        at = write_infinity(at, us < 0);
     } else if (us < TIMESTAMP_FIRST || us >= TIMESTAMP_END) {
-        return -EBADMSG;
+        return NULL;
     } else {
         int64_t days = us / DAY_US - (us % DAY_US < 0);
         bool before_christ;
         at = write_day(at, (int32_t)days, &before_christ);
         *at++ = shape == XSD ? 'T' : ' ';
         at = write_time(at, us - days * DAY_US);
-        at = write_text(at, zone);
-        at = write_text(at, before_christ ? " BC" : "");
+        if (with_zone)
+            at = write_text(at, "+00:00", shape == XSD ? 6 : 3);
+        if (before_christ)
+            at = write_text(at, " BC", 3);
     }
-    return append(out, shape, text, at);
+    if (shape == XSD)
+        *at++ = '"';
+    return at;
 }
 
-int date_render(const uint8_t *wire, size_t size, struct buffer *out)
+uint8_t *date_write(struct pen *pen, uint8_t *at, const uint8_t *wire, size_t size)
 {
-    return append_date(wire, size, ISO, out);
+    (void)pen;
+    return write_date(at, wire, size, ISO);
 }
 
-int date_render_json(const uint8_t *wire, size_t size, struct buffer *out)
+uint8_t *date_write_json(struct pen *pen, uint8_t *at, const uint8_t *wire, size_t size)
 {
-    return append_date(wire, size, XSD, out);
+    (void)pen;
+    return write_date(at, wire, size, XSD);
 }
 
-int timestamp_render(const uint8_t *wire, size_t size, struct buffer *out)
+uint8_t *timestamp_write(struct pen *pen, uint8_t *at, const uint8_t *wire, size_t size)
 {
-    return append_timestamp(wire, size, ISO, "", out);
+    (void)pen;
+    return write_timestamp(at, wire, size, ISO, false);
 }
 
-int timestamp_render_json(const uint8_t *wire, size_t size, struct buffer *out)
+uint8_t *timestamp_write_json(struct pen *pen, uint8_t *at, const uint8_t *wire, size_t size)
 {
-    return append_timestamp(wire, size, XSD, "", out);
+    (void)pen;
+    return write_timestamp(at, wire, size, XSD, false);
 }
 
-int timestamptz_render(const uint8_t *wire, size_t size, struct buffer *out)
+uint8_t *timestamptz_write(struct pen *pen, uint8_t *at, const uint8_t *wire, size_t size)
 {
-    return append_timestamp(wire, size, ISO, "+00", out);
+    (void)pen;
+    return write_timestamp(at, wire, size, ISO, true);
 }
 
-int timestamptz_render_json(const uint8_t *wire, size_t size, struct buffer *out)
+uint8_t *timestamptz_write_json(struct pen *pen, uint8_t *at, const uint8_t *wire, size_t size)
 {
-    return append_timestamp(wire, size, XSD, "+00:00", out);
+    (void)pen;
+    return write_timestamp(at, wire, size, XSD, true);
 }
+
+RENDER_BY_WRITE(date_render, date_write)
+RENDER_BY_WRITE(date_render_json, date_write_json)
+RENDER_BY_WRITE(timestamp_render, timestamp_write)
+RENDER_BY_WRITE(timestamp_render_json, timestamp_write_json)
+RENDER_BY_WRITE(timestamptz_render, timestamptz_write)
+RENDER_BY_WRITE(timestamptz_render_json, timestamptz_write_json)

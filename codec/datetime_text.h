@@ -1,5 +1,5 @@
 /* date, timestamp and timestamptz, in UTC and DateStyle ISO; see type.h for the contract of render
- * functions. JSON has them as XSD strings: a T between day and time, +00:00 for +00. */
+ * and write functions. JSON has them as XSD strings: a T between day and time, +00:00 for +00. */
 #ifndef CODEC_DATETIME_TEXT_H
 #define CODEC_DATETIME_TEXT_H
 
@@ -8,5 +8,9 @@
 render_value date_render, date_render_json;
 render_value timestamp_render, timestamp_render_json;
 render_value timestamptz_render, timestamptz_render_json;
+
+write_value date_write, date_write_json;
+write_value timestamp_write, timestamp_write_json;
+write_value timestamptz_write, timestamptz_write_json;
 
 #endif

@@ -66,8 +66,8 @@ static int bin_body(const struct schema *schema, const struct rowgroup *group, s
             bool given = run_next(&cursors[i], &bytes, &size);
             store_be32(at, given ? (uint32_t)size : UINT32_MAX);
             at += 4;
-            if (given && size > 0) {
-                memcpy(at, bytes, size);
+            if (given) {
+                copy_value(at, bytes, size);
                 at += size;
             }
         }

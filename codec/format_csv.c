@@ -1,6 +1,7 @@
 /* .csv: as COPY … (FORMAT csv, HEADER) prints it. NULL is nothing; a value is quoted iff it is
  * empty, holds a comma, quote or line break, or is \. alone in its row; a quote is doubled. The
  * header follows the same rule. */
+#include "codec/csv_text.h"
 #include "codec/format.h"
 
 #include <errno.h>
@@ -17,39 +18,18 @@ static bool csv_possible(const struct schema *schema)
     return true;
 }
 
-static bool has_special(const uint8_t *text, size_t size)
-{
-    for (size_t i = 0; i < size; i++)
-        if (text[i] == ',' || text[i] == '"' || text[i] == '\n' || text[i] == '\r')
-            return true;
-    return false;
-}
-
-static int put_quoted(struct buffer *out, const uint8_t *text, size_t size)
-{
-    int rc = buffer_append_byte(out, '"');
-    const uint8_t *at = text, *end = text + size, *quote;
-    while (rc == 0 && size > 0 && (quote = memchr(at, '"', (size_t)(end - at))) != NULL) {
-        rc = buffer_append(out, at, (size_t)(quote + 1 - at));
-        if (rc == 0)
-            rc = buffer_append_byte(out, '"');
-        at = quote + 1;
-    }
-    if (rc == 0)
-        rc = buffer_append(out, at, (size_t)(end - at));
-    return rc < 0 ? rc : buffer_append_byte(out, '"');
-}
-
-static int put_any(struct buffer *out, const uint8_t *text, size_t size, bool single)
-{
-    bool quote = size == 0 || has_special(text, size) ||
-                 (single && size == 2 && memcmp(text, "\\.", 2) == 0);
-    return quote ? put_quoted(out, text, size) : buffer_append(out, text, size);
-}
+/* How one column is written. */
+struct writer {
+    struct run_cursor cursor;
+    write_value *write;      /* or, where there is none: */
+    const struct type *type; /* renders it */
+    uint8_t end;             /* what stands behind the value */
+};
 
 /* A value whose text has commas at most: quoted in front at a guess, and unquoted again where there
  * were none. */
-static int put_list(struct buffer *out, const struct type *type, const uint8_t *wire, size_t size)
+static int append_list(struct buffer *out, const struct type *type, const uint8_t *wire,
+                       size_t size)
 {
     size_t start = out->size;
     int rc = buffer_append_byte(out, '"');
@@ -65,63 +45,90 @@ static int put_list(struct buffer *out, const struct type *type, const uint8_t *
     return 0;
 }
 
-/* How one column is written. */
-struct writer {
-    struct run_cursor cursor;
-    const struct type *type; /* NULL: the run holds the text */
-    bool single;
-};
-
-static int put_value(struct writer *writer, const uint8_t *bytes, size_t size,
-                     struct buffer *scratch, struct buffer *out)
+/* A value of a type without a write function. */
+static uint8_t *render(struct pen *pen, uint8_t *at, const struct writer *writer,
+                       const uint8_t *wire, size_t size, struct buffer *scratch)
 {
     const struct type *type = writer->type;
-    if (type == NULL)
-        return put_any(out, bytes, size, writer->single);
-    if (type->csv == CSV_PLAIN)
-        return type->text(bytes, size, out);
-    if (type->csv == CSV_LIST)
-        return put_list(out, type, bytes, size);
-    scratch->size = 0;
-    int rc = type->text(bytes, size, scratch);
-    return rc < 0 ? rc : put_any(out, scratch->data, scratch->size, writer->single);
+    if (type->csv == CSV_ANY) {
+        scratch->size = 0;
+        pen->rc = type->text(wire, size, scratch);
+        return pen->rc < 0 ? NULL : csv_text(pen, at, scratch->data, scratch->size);
+    }
+    struct buffer *out = pen_lend(pen, at, RENDERED_AT_MOST * size + VALUE_ROOM);
+    if (out == NULL)
+        return NULL;
+    pen->rc =
+        type->csv == CSV_LIST ? append_list(out, type, wire, size) : type->text(wire, size, out);
+    return pen->rc < 0 ? NULL : pen_resume(pen, out);
 }
 
-static int put_row(struct writer *writers, int columns, struct buffer *scratch, struct buffer *out)
+static uint8_t *put_row(struct pen *pen, uint8_t *at, struct writer *writers, int columns,
+                        struct buffer *scratch)
 {
-    for (int i = 0; i < columns; i++) {
+    at = pen_room(pen, at, 0);
+    for (struct writer *writer = writers; at != NULL && writer < writers + columns; writer++) {
         const uint8_t *bytes;
         size_t size;
-        int rc = i > 0 ? buffer_append_byte(out, ',') : 0;
-        if (rc == 0 && run_next(&writers[i].cursor, &bytes, &size))
-            rc = put_value(&writers[i], bytes, size, scratch, out);
-        if (rc < 0)
-            return rc;
+        if (run_next(&writer->cursor, &bytes, &size))
+            at = writer->write != NULL ? writer->write(pen, at, bytes, size)
+                                       : render(pen, at, writer, bytes, size, scratch);
+        if (at == NULL)
+            return NULL;
+        *at++ = writer->end;
     }
-    return buffer_append_byte(out, '\n');
+    return at;
+}
+
+static int put_rows(struct writer *writers, int columns, uint32_t rows, struct buffer *out)
+{
+    struct buffer scratch = {0};
+    struct pen pen = {
+        .out = out, .spare = ((size_t)columns + 1) * (VALUE_ROOM + 1), .lone = columns == 1};
+    uint8_t *at = pen_open(&pen);
+    for (uint32_t row = 0; at != NULL && row < rows; row++) {
+        at = put_row(&pen, at, writers, columns, &scratch);
+        if (columns == 0 && at != NULL)
+            *at++ = '\n';
+    }
+    int rc = at != NULL ? pen_flush(&pen, at) : pen.rc < 0 ? pen.rc : -EBADMSG;
+    pen_clear(&pen);
+    buffer_clear(&scratch);
+    return rc;
 }
 
 static int csv_body(const struct schema *schema, const struct rowgroup *group, struct buffer *out)
 {
     struct writer *writers = calloc((size_t)schema->column_count + 1, sizeof *writers);
-    struct buffer scratch = {0};
     if (writers == NULL)
         return -ENOMEM;
-    int columns = 0, rc = 0;
+    int columns = 0;
     for (int i = 0; i < schema->column_count; i++) {
         const struct column *column = &schema->columns[i];
         if (!column->in_copy)
             continue;
-        int part = column->part[column->type != NULL ? PART_BINARY : PART_TEXT];
-        writers[columns++] =
-            (struct writer){.cursor = {.run = &group->runs[part]}, .type = column->type};
+        const struct type *type = column->type;
+        int part = column->part[type != NULL ? PART_BINARY : PART_TEXT];
+        writers[columns++] = (struct writer){.cursor = {.run = &group->runs[part]},
+                                             .write = type != NULL ? type->write_csv : csv_text,
+                                             .type = type,
+                                             .end = ','};
     }
-    if (columns == 1)
-        writers[0].single = true;
-    for (uint32_t row = 0; rc == 0 && row < group->rows; row++)
-        rc = put_row(writers, columns, &scratch, out);
-    buffer_clear(&scratch);
+    if (columns > 0)
+        writers[columns - 1].end = '\n';
+    int rc = put_rows(writers, columns, group->rows, out);
     free(writers);
+    return rc;
+}
+
+static int put_name(struct buffer *out, const char *name, bool lone)
+{
+    struct pen pen = {.out = out, .spare = VALUE_ROOM, .lone = lone};
+    uint8_t *at = pen_open(&pen);
+    if (at != NULL)
+        at = csv_text(&pen, at, (const uint8_t *)name, strlen(name));
+    int rc = at != NULL ? pen_flush(&pen, at) : pen.rc;
+    pen_clear(&pen);
     return rc;
 }
 
@@ -136,7 +143,7 @@ static int csv_head(const struct schema *schema, struct buffer *out)
             continue;
         rc = written++ > 0 ? buffer_append_byte(out, ',') : 0;
         if (rc == 0)
-            rc = put_any(out, (const uint8_t *)column->name, strlen(column->name), columns == 1);
+            rc = put_name(out, column->name, columns == 1);
     }
     return rc < 0 ? rc : buffer_append_byte(out, '\n');
 }

@@ -20,36 +20,79 @@ static bool jsonl_possible(const struct schema *schema)
 /* How one column is written. */
 struct writer {
     struct run_cursor cursor;
-    const struct type *type; /* NULL: the run holds the JSON */
-    struct buffer key;       /* what stands before the value: `{"name":` or `,"name":` */
+    write_value *write;      /* or, where there is none: */
+    const struct type *type; /* renders it */
+    struct buffer key;       /* what stands before the value, `{"name":` or `,"name":`, … */
+    size_t key_size;         /* … and then zeros up to a multiple of KEY_BLOCK, copied with it */
 };
 
-static int put_row(struct writer *writers, int columns, struct buffer *out)
+enum { KEY_BLOCK = 16 };
+
+/* A value of a type without a write function. */
+static uint8_t *render(struct pen *pen, uint8_t *at, const struct type *type, const uint8_t *wire,
+                       size_t size)
 {
-    int rc = columns == 0 ? buffer_append_byte(out, '{') : 0;
-    for (int i = 0; rc == 0 && i < columns; i++) {
-        struct writer *writer = &writers[i];
-        const uint8_t *bytes;
-        size_t size;
-        rc = buffer_append(out, writer->key.data, writer->key.size);
-        if (rc < 0)
-            break;
-        if (!run_next(&writer->cursor, &bytes, &size))
-            rc = buffer_append(out, "null", 4);
-        else if (writer->type != NULL)
-            rc = writer->type->json(bytes, size, out);
-        else
-            rc = json_one_line(out, bytes, size);
-    }
-    return rc < 0 ? rc : buffer_append(out, "}\n", 2);
+    struct buffer *out = pen_lend(pen, at, RENDERED_AT_MOST * size + VALUE_ROOM);
+    if (out == NULL)
+        return NULL;
+    pen->rc = type->json(wire, size, out);
+    return pen->rc < 0 ? NULL : pen_resume(pen, out);
 }
 
-static int make_key(const char *name, bool first, struct buffer *key)
+static uint8_t *put_key(uint8_t *at, const struct writer *writer)
 {
+    for (size_t i = 0; i < writer->key.size; i += KEY_BLOCK)
+        memcpy(at + i, writer->key.data + i, KEY_BLOCK);
+    return at + writer->key_size;
+}
+
+static uint8_t *put_row(struct pen *pen, uint8_t *at, struct writer *writers, int columns)
+{
+    at = pen_room(pen, at, 0);
+    for (struct writer *writer = writers; at != NULL && writer < writers + columns; writer++) {
+        const uint8_t *bytes;
+        size_t size;
+        at = put_key(at, writer);
+        if (run_next(&writer->cursor, &bytes, &size)) {
+            at = writer->write != NULL ? writer->write(pen, at, bytes, size)
+                                       : render(pen, at, writer->type, bytes, size);
+        } else {
+            memcpy(at, "null", 4);
+            at += 4;
+        }
+    }
+    if (at == NULL)
+        return NULL;
+    if (columns == 0)
+        *at++ = '{';
+    memcpy(at, "}\n", 2);
+    return at + 2;
+}
+
+static int make_key(struct writer *writer, const char *name, bool first)
+{
+    static const uint8_t zeros[KEY_BLOCK];
+    struct buffer *key = &writer->key;
     int rc = buffer_append_byte(key, first ? '{' : ',');
     if (rc == 0)
         rc = json_string(key, name, strlen(name));
-    return rc < 0 ? rc : buffer_append_byte(key, ':');
+    if (rc == 0)
+        rc = buffer_append_byte(key, ':');
+    writer->key_size = key->size;
+    return rc < 0 ? rc : buffer_append(key, zeros, -key->size % KEY_BLOCK);
+}
+
+static int put_rows(struct writer *writers, int columns, uint32_t rows, struct buffer *out)
+{
+    struct pen pen = {.out = out, .spare = sizeof "{}\n"};
+    for (int i = 0; i < columns; i++)
+        pen.spare += writers[i].key.size + VALUE_ROOM;
+    uint8_t *at = pen_open(&pen);
+    for (uint32_t row = 0; at != NULL && row < rows; row++)
+        at = put_row(&pen, at, writers, columns);
+    int rc = at != NULL ? pen_flush(&pen, at) : pen.rc < 0 ? pen.rc : -EBADMSG;
+    pen_clear(&pen);
+    return rc;
 }
 
 static int jsonl_body(const struct schema *schema, const struct rowgroup *group, struct buffer *out)
@@ -60,13 +103,15 @@ static int jsonl_body(const struct schema *schema, const struct rowgroup *group,
         return -ENOMEM;
     for (int i = 0; rc == 0 && i < columns; i++) {
         const struct column *column = &schema->columns[i];
-        int part = column->part[column->type != NULL ? PART_BINARY : PART_JSON];
+        const struct type *type = column->type;
+        int part = column->part[type != NULL ? PART_BINARY : PART_JSON];
         writers[i].cursor.run = &group->runs[part];
-        writers[i].type = column->type;
-        rc = make_key(column->name, i == 0, &writers[i].key);
+        writers[i].write = type != NULL ? type->write_json : json_write_one_line;
+        writers[i].type = type;
+        rc = make_key(&writers[i], column->name, i == 0);
     }
-    for (uint32_t row = 0; rc == 0 && row < group->rows; row++)
-        rc = put_row(writers, columns, out);
+    if (rc == 0)
+        rc = put_rows(writers, columns, group->rows, out);
     for (int i = 0; i < columns; i++)
         buffer_clear(&writers[i].key);
     free(writers);

@@ -1,45 +1,65 @@
 #include "codec/json_text.h"
 
-#include <stdbool.h>
+#include "codec/byte_block.h"
 
-typedef uint8_t byte_block __attribute__((vector_size(16)));
-typedef uint64_t word_block __attribute__((vector_size(16)));
+enum {
+    PIECE = 4096, /* of a text that may grow, for which room is asked at once */
+    ESCAPE_MAX = 6
+};
 
-static inline bool byte_needs_escape(uint8_t byte)
+static inline byte_block special(byte_block block)
 {
-    return byte < 0x20 || byte == '"' || byte == '\\';
+    byte_block marks = block_or(block_equal(block, '"'), block_equal(block, '\\'));
+    return block_or(marks, block_control(block));
 }
 
-/* How many of the bytes, from the first, stand for themselves. */
-static size_t clean_run(const uint8_t *text, size_t size)
+static inline byte_block line_break(byte_block block)
 {
-    size_t i = 0;
-    for (byte_block block; size - i >= sizeof block; i += sizeof block) {
-        memcpy(&block, text + i, sizeof block);
-        word_block found = (word_block)((block < 0x20) | (block == '"') | (block == '\\'));
-        if ((found[0] | found[1]) != 0)
-            break;
-    }
-    while (i < size && !byte_needs_escape(text[i]))
-        i++;
-    return i;
+    return block_or(block_equal(block, '\n'), block_equal(block, '\r'));
 }
 
-static size_t write_escape(uint8_t byte, uint8_t *out)
+static inline uint8_t *write_escape(uint8_t *at, uint8_t byte)
 {
-    static const char names[] = "\bb\ff\nn\rr\tt\"\"\\\\";
+    static const char letters['\\' + 1] = {['\b'] = 'b', ['\f'] = 'f', ['\n'] = 'n', ['\r'] = 'r',
+                                           ['\t'] = 't', ['"'] = '"',  ['\\'] = '\\'};
     static const char hex[] = "0123456789abcdef";
-    out[0] = '\\';
-    for (size_t i = 0; i < sizeof names - 1; i += 2) {
-        if (byte == (uint8_t)names[i]) {
-            out[1] = (uint8_t)names[i + 1];
-            return 2;
-        }
+    at[0] = '\\';
+    at[1] = (uint8_t)letters[byte];
+    if (at[1] != 0)
+        return at + 2;
+    memcpy(at + 1, "u00", 3);
+    at[4] = (uint8_t)hex[byte >> 4];
+    at[5] = (uint8_t)hex[byte & 15];
+    return at + 6;
+}
+
+/* Where there is room for ESCAPE_MAX times the size and a block. */
+static uint8_t *escape_piece(uint8_t *at, const uint8_t *text, size_t size, bool refuse_nul)
+{
+    for (;;) {
+        size_t clean = block_copy(at, text, size, special);
+        at += clean;
+        if (clean == size)
+            return at;
+        if (text[clean] == 0 && refuse_nul)
+            return NULL;
+        at = write_escape(at, text[clean]);
+        text += clean + 1;
+        size -= clean + 1;
     }
-    memcpy(out + 1, "u00", 3);
-    out[4] = (uint8_t)hex[byte >> 4];
-    out[5] = (uint8_t)hex[byte & 15];
-    return 6;
+}
+
+/* Where there is room for the size and a block. */
+static uint8_t *join_piece(uint8_t *at, const uint8_t *json, size_t size)
+{
+    for (;;) {
+        size_t clean = block_copy(at, json, size, line_break);
+        at += clean;
+        if (clean == size)
+            return at;
+        json += clean + 1;
+        size -= clean + 1;
+    }
 }
 
 int json_string(struct buffer *out, const void *text, size_t size)
@@ -47,40 +67,54 @@ int json_string(struct buffer *out, const void *text, size_t size)
     const uint8_t *from = text;
     int rc = buffer_append_byte(out, '"');
     while (rc == 0 && size > 0) {
-        size_t run = clean_run(from, size);
-        rc = buffer_append(out, from, run);
-        from += run;
-        size -= run;
-        for (; rc == 0 && size > 0 && byte_needs_escape(*from); from++, size--) {
-            rc = buffer_reserve(out, 6);
-            if (rc == 0)
-                out->size += write_escape(*from, out->data + out->size);
-        }
+        size_t piece = size < PIECE ? size : PIECE;
+        rc = buffer_reserve(out, ESCAPE_MAX * piece + BLOCK_SIZE);
+        if (rc < 0)
+            break;
+        out->size = (size_t)(escape_piece(out->data + out->size, from, piece, false) - out->data);
+        from += piece;
+        size -= piece;
     }
     return rc != 0 ? rc : buffer_append_byte(out, '"');
 }
 
-static const uint8_t *find_byte(const uint8_t *from, const uint8_t *end, uint8_t byte)
+uint8_t *json_write_string(struct pen *pen, uint8_t *at, const uint8_t *text, size_t size)
 {
-    const uint8_t *found = from < end ? memchr(from, byte, (size_t)(end - from)) : NULL;
-    return found != NULL ? found : end;
+    at = pen_room(pen, at, 2);
+    if (at == NULL)
+        return NULL;
+    *at++ = '"';
+    while (size > 0) {
+        size_t piece = size < PIECE ? size : PIECE;
+        at = pen_room(pen, at, ESCAPE_MAX * piece + BLOCK_SIZE);
+        if (at != NULL)
+            at = escape_piece(at, text, piece, true);
+        if (at == NULL)
+            return NULL;
+        text += piece;
+        size -= piece;
+    }
+    *at++ = '"';
+    return at;
 }
 
 int json_one_line(struct buffer *out, const void *json, size_t size)
 {
-    if (size == 0)
-        return 0;
-    const uint8_t *from = json, *end = from + size;
-    const uint8_t *feed = find_byte(from, end, '\n'), *carriage = find_byte(from, end, '\r');
-    for (;;) {
-        const uint8_t *stop = feed < carriage ? feed : carriage;
-        int rc = buffer_append(out, from, (size_t)(stop - from));
-        if (rc != 0 || stop == end)
-            return rc;
-        from = stop + 1;
-        if (stop == feed)
-            feed = find_byte(from, end, '\n');
-        else
-            carriage = find_byte(from, end, '\r');
+    int rc = buffer_reserve(out, size + BLOCK_SIZE);
+    if (rc == 0)
+        out->size = (size_t)(join_piece(out->data + out->size, json, size) - out->data);
+    return rc;
+}
+
+uint8_t *json_write_one_line(struct pen *pen, uint8_t *at, const uint8_t *json, size_t size)
+{
+    while (at != NULL && size > 0) {
+        size_t piece = size < PIECE ? size : PIECE;
+        at = pen_room(pen, at, piece + BLOCK_SIZE);
+        if (at != NULL)
+            at = join_piece(at, json, piece);
+        json += piece;
+        size -= piece;
     }
+    return at;
 }

@@ -1,10 +1,10 @@
 /* JSON strings, as PostgreSQL's escape_json prints them: \b \f \n \r \t \" \\ and \u00XX
  * (lower-case hex) for other bytes below 0x20; everything else as it is. Input is UTF-8 and is not
- * checked. Errors: -ENOMEM. */
+ * checked. Errors: -ENOMEM; see pen.h for those of the functions with a pen. */
 #ifndef CODEC_JSON_TEXT_H
 #define CODEC_JSON_TEXT_H
 
-#include "codec/buffer.h"
+#include "codec/pen.h"
 
 /* Appends the string with its quotes. */
 MUST_CHECK int json_string(struct buffer *out, const void *text, size_t size);
@@ -12,5 +12,11 @@ MUST_CHECK int json_string(struct buffer *out, const void *text, size_t size);
 /* Appends a JSON value as the server wrote it, without the line breaks between its tokens (inside a
  * JSON string there are none, or it would not be JSON), so that it stays on one line. */
 MUST_CHECK int json_one_line(struct buffer *out, const void *json, size_t size);
+
+/* The same through a pen; the first refuses a text with a NUL byte. */
+MUST_CHECK uint8_t *json_write_string(struct pen *pen, uint8_t *at, const uint8_t *text,
+                                      size_t size);
+MUST_CHECK uint8_t *json_write_one_line(struct pen *pen, uint8_t *at, const uint8_t *json,
+                                        size_t size);
 
 #endif

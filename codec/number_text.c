@@ -3,110 +3,171 @@
 #include "codec/bytes.h"
 #include "codec/float_text.h"
 
-#include <errno.h>
+_Static_assert(VALUE_ROOM >= FLOAT8_TEXT_MAX + 2 && VALUE_ROOM >= INTEGER_TEXT_MAX + 2,
+               "a value has room for its text in quotes");
+
+#define EIGHT_DIGITS 100000000
+#define ASCII_ZEROS UINT64_C(0x3030303030303030)
+
+/* The eight digits of a number below 10^8, one a byte, the first in the lowest. Halves, then pairs,
+ * then digits are split off side by side in one word: from n in a field of it, q = n / 10^k stays
+ * and n - q * 10^k goes s bits higher, which together is (n << s) - q * ((10^k << s) - 1). The
+ * quotients are products with rounded inverses, exact for numbers this small. */
+static inline uint64_t eight_digits(uint32_t number)
+{
+    uint64_t high = number / 10000;
+    uint64_t halves = ((uint64_t)number << 32) - high * ((UINT64_C(10000) << 32) - 1);
+    uint64_t hundreds = (halves * 10486 >> 20) & UINT64_C(0x0000007f0000007f);
+    uint64_t pairs = (halves << 16) - hundreds * ((100 << 16) - 1);
+    uint64_t tens = (pairs * 103 >> 10) & UINT64_C(0x000f000f000f000f);
+    return (pairs << 8) - tens * ((10 << 8) - 1);
+}
+
+static inline uint8_t *write_eight(uint8_t *at, uint32_t number)
+{
+    store_le64(at, eight_digits(number) | ASCII_ZEROS);
+    return at + 8;
+}
+
+/* Without leading zeros; eight bytes are written in any case. */
+static inline uint8_t *write_below(uint8_t *at, uint32_t number)
+{
+    uint64_t digits = eight_digits(number);
+    unsigned zeros = (unsigned)__builtin_ctzll(digits | UINT64_C(1) << 56) / 8;
+    store_le64(at, (digits | ASCII_ZEROS) >> 8 * zeros);
+    return at + 8 - zeros;
+}
+
+static inline uint8_t *write_unsigned(uint8_t *at, uint64_t number)
+{
+    if (number < EIGHT_DIGITS)
+        return write_below(at, (uint32_t)number);
+    uint64_t high = number / EIGHT_DIGITS;
+    uint32_t low = (uint32_t)(number % EIGHT_DIGITS);
+    if (high < EIGHT_DIGITS)
+        return write_eight(write_below(at, (uint32_t)high), low);
+    at = write_below(at, (uint32_t)(high / EIGHT_DIGITS));
+    return write_eight(write_eight(at, (uint32_t)(high % EIGHT_DIGITS)), low);
+}
+
+static inline uint8_t *write_unsigned32(uint8_t *at, uint32_t number)
+{
+    if (number < EIGHT_DIGITS)
+        return write_below(at, number);
+    uint32_t high = number / EIGHT_DIGITS, tens = high * 103 >> 10, one = high < 10;
+    store_le16(at, (uint16_t)(((high << 8) - tens * ((10 << 8) - 1) + 0x3030) >> 8 * one));
+    return write_eight(at + 2 - one, number % EIGHT_DIGITS);
+}
+
+static inline uint8_t *write_signed32(uint8_t *at, int32_t number)
+{
+    *at = '-';
+    return write_unsigned32(at + (number < 0),
+                            number < 0 ? 0 - (uint32_t)number : (uint32_t)number);
+}
+
+static inline uint8_t *write_signed(uint8_t *at, int64_t number)
+{
+    *at = '-';
+    return write_unsigned(at + (number < 0), number < 0 ? 0 - (uint64_t)number : (uint64_t)number);
+}
 
 size_t integer_text(int64_t number, char *out)
 {
-    char digits[INTEGER_TEXT_MAX];
-    size_t at = sizeof digits;
-    uint64_t rest = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
-    do {
-        digits[--at] = (char)('0' + rest % 10);
-        rest /= 10;
-    } while (rest != 0);
-    if (number < 0)
-        digits[--at] = '-';
-    memcpy(out, digits + at, sizeof digits - at);
-    return sizeof digits - at;
+    return (size_t)(write_signed((uint8_t *)out, number) - (uint8_t *)out);
 }
 
-static int append_integer(int64_t number, struct buffer *out)
-{
-    int rc = buffer_reserve(out, INTEGER_TEXT_MAX);
-    if (rc == 0)
-        out->size += integer_text(number, (char *)out->data + out->size);
-    return rc;
-}
+/* Each is also its value's JSON, if that is not declared by itself. */
 
-int bool_render(const uint8_t *wire, size_t size, struct buffer *out)
+uint8_t *bool_write(struct pen *pen, uint8_t *at, const uint8_t *wire, size_t size)
 {
+    (void)pen;
     if (size != 1 || wire[0] > 1)
-        return -EBADMSG;
-    return buffer_append_byte(out, wire[0] ? 't' : 'f');
+        return NULL;
+    *at = wire[0] ? 't' : 'f';
+    return at + 1;
 }
 
-int bool_render_json(const uint8_t *wire, size_t size, struct buffer *out)
+uint8_t *bool_write_json(struct pen *pen, uint8_t *at, const uint8_t *wire, size_t size)
 {
+    (void)pen;
     if (size != 1 || wire[0] > 1)
-        return -EBADMSG;
-    return buffer_append_text(out, wire[0] ? "true" : "false");
+        return NULL;
+    memcpy(at, wire[0] ? "true " : "false", 5);
+    return at + 5 - wire[0];
 }
 
-int int2_render(const uint8_t *wire, size_t size, struct buffer *out)
+uint8_t *int2_write(struct pen *pen, uint8_t *at, const uint8_t *wire, size_t size)
 {
-    return size == 2 ? append_integer((int16_t)load_be16(wire), out) : -EBADMSG;
+    (void)pen;
+    return size == 2 ? write_signed32(at, (int16_t)load_be16(wire)) : NULL;
 }
 
-int int4_render(const uint8_t *wire, size_t size, struct buffer *out)
+uint8_t *int4_write(struct pen *pen, uint8_t *at, const uint8_t *wire, size_t size)
 {
-    return size == 4 ? append_integer((int32_t)load_be32(wire), out) : -EBADMSG;
+    (void)pen;
+    return size == 4 ? write_signed32(at, (int32_t)load_be32(wire)) : NULL;
 }
 
-int int8_render(const uint8_t *wire, size_t size, struct buffer *out)
+uint8_t *int8_write(struct pen *pen, uint8_t *at, const uint8_t *wire, size_t size)
 {
-    return size == 8 ? append_integer((int64_t)load_be64(wire), out) : -EBADMSG;
+    (void)pen;
+    return size == 8 ? write_signed(at, (int64_t)load_be64(wire)) : NULL;
 }
 
-int oid_render(const uint8_t *wire, size_t size, struct buffer *out)
+uint8_t *oid_write(struct pen *pen, uint8_t *at, const uint8_t *wire, size_t size)
 {
-    return size == 4 ? append_integer(load_be32(wire), out) : -EBADMSG;
+    (void)pen;
+    return size == 4 ? write_unsigned32(at, load_be32(wire)) : NULL;
 }
 
-static int append_quoted(render_value *render, const uint8_t *wire, size_t size, struct buffer *out)
+static uint8_t *write_quoted(write_value *write, uint8_t *at, const uint8_t *wire, size_t size)
 {
-    int rc = buffer_append_byte(out, '"');
-    if (rc == 0)
-        rc = render(wire, size, out);
-    return rc != 0 ? rc : buffer_append_byte(out, '"');
+    *at = '"';
+    at = write(NULL, at + 1, wire, size);
+    if (at != NULL)
+        *at++ = '"';
+    return at;
 }
 
-int oid_render_json(const uint8_t *wire, size_t size, struct buffer *out)
+uint8_t *oid_write_json(struct pen *pen, uint8_t *at, const uint8_t *wire, size_t size)
 {
-    return append_quoted(oid_render, wire, size, out);
+    (void)pen;
+    return write_quoted(oid_write, at, wire, size);
 }
 
-int float4_render(const uint8_t *wire, size_t size, struct buffer *out)
+uint8_t *float4_write(struct pen *pen, uint8_t *at, const uint8_t *wire, size_t size)
 {
-    if (size != 4)
-        return -EBADMSG;
-    int rc = buffer_reserve(out, FLOAT4_TEXT_MAX);
-    if (rc == 0)
-        out->size += float4_text(load_be32(wire), (char *)out->data + out->size);
-    return rc;
+    (void)pen;
+    return size == 4 ? at + float4_text(load_be32(wire), (char *)at) : NULL;
 }
 
-int float4_render_json(const uint8_t *wire, size_t size, struct buffer *out)
+uint8_t *float4_write_json(struct pen *pen, uint8_t *at, const uint8_t *wire, size_t size)
 {
-    if (size != 4)
-        return -EBADMSG;
-    bool finite = (load_be32(wire) & 0x7f800000) != 0x7f800000;
-    return finite ? float4_render(wire, size, out) : append_quoted(float4_render, wire, size, out);
+    bool finite = size == 4 && (load_be32(wire) & 0x7f800000) != 0x7f800000;
+    return finite ? float4_write(pen, at, wire, size) : write_quoted(float4_write, at, wire, size);
 }
 
-int float8_render(const uint8_t *wire, size_t size, struct buffer *out)
+uint8_t *float8_write(struct pen *pen, uint8_t *at, const uint8_t *wire, size_t size)
 {
-    if (size != 8)
-        return -EBADMSG;
-    int rc = buffer_reserve(out, FLOAT8_TEXT_MAX);
-    if (rc == 0)
-        out->size += float8_text(load_be64(wire), (char *)out->data + out->size);
-    return rc;
+    (void)pen;
+    return size == 8 ? at + float8_text(load_be64(wire), (char *)at) : NULL;
 }
 
-int float8_render_json(const uint8_t *wire, size_t size, struct buffer *out)
+uint8_t *float8_write_json(struct pen *pen, uint8_t *at, const uint8_t *wire, size_t size)
 {
-    if (size != 8)
-        return -EBADMSG;
-    bool finite = (load_be64(wire) >> 52 & 0x7ff) != 0x7ff;
-    return finite ? float8_render(wire, size, out) : append_quoted(float8_render, wire, size, out);
+    bool finite = size == 8 && (load_be64(wire) >> 52 & 0x7ff) != 0x7ff;
+    return finite ? float8_write(pen, at, wire, size) : write_quoted(float8_write, at, wire, size);
 }
+
+RENDER_BY_WRITE(bool_render, bool_write)
+RENDER_BY_WRITE(bool_render_json, bool_write_json)
+RENDER_BY_WRITE(int2_render, int2_write)
+RENDER_BY_WRITE(int4_render, int4_write)
+RENDER_BY_WRITE(int8_render, int8_write)
+RENDER_BY_WRITE(oid_render, oid_write)
+RENDER_BY_WRITE(oid_render_json, oid_write_json)
+RENDER_BY_WRITE(float4_render, float4_write)
+RENDER_BY_WRITE(float4_render_json, float4_write_json)
+RENDER_BY_WRITE(float8_render, float8_write)
+RENDER_BY_WRITE(float8_render_json, float8_write_json)

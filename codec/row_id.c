@@ -1,5 +1,7 @@
 #include "codec/row_id.h"
 
+#include "codec/bytes.h"
+
 /* Bob Jenkins' lookup3 (public domain), for a key of six bytes: block's upper half, block's lower
  * half, offset, two little-endian bytes each. PostgreSQL starts it from its own constant and stirs
  * the seed's two halves in first. */
@@ -33,7 +35,7 @@ static void finish(struct state *s)
     s->c = (s->c ^ s->b) - rotate(s->b, 24);
 }
 
-uint64_t row_id_hash(uint32_t block, uint16_t offset, uint32_t xmin)
+static inline struct state begin(uint32_t xmin)
 {
     uint32_t start = 0x9e3779b9u + KEY_SIZE + 3923095u;
     struct state s = {start, start, start};
@@ -41,8 +43,33 @@ uint64_t row_id_hash(uint32_t block, uint16_t offset, uint32_t xmin)
         s.b += xmin;
         mix(&s);
     }
+    return s;
+}
+
+static inline uint64_t end(struct state s, uint32_t block, uint16_t offset)
+{
     s.a += block >> 16 | block << 16;
     s.b += offset;
     finish(&s);
     return (uint64_t)s.b << 32 | s.c;
+}
+
+uint64_t row_id_hash(uint32_t block, uint16_t offset, uint32_t xmin)
+{
+    return end(begin(xmin), block, offset);
+}
+
+uint64_t row_id_sum(const uint8_t *row_ids, size_t rows)
+{
+    uint64_t sum = 0;
+    uint32_t xmin = 0;
+    struct state begun = begin(xmin); /* neighbours mostly have the same */
+    for (const uint8_t *at = row_ids, *last = at + 10 * rows; at < last; at += 10) {
+        if (load_le32(at + 4) != xmin) {
+            xmin = load_le32(at + 4);
+            begun = begin(xmin);
+        }
+        sum += end(begun, load_le32(at), load_le16(at + 8));
+    }
+    return sum;
 }

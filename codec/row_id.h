@@ -6,8 +6,12 @@
 #ifndef CODEC_ROW_ID_H
 #define CODEC_ROW_ID_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 uint64_t row_id_hash(uint32_t block, uint16_t offset, uint32_t xmin);
+
+/* The sum over row ids as a row group keeps them (rowgroup.h), modulo 2^64. */
+uint64_t row_id_sum(const uint8_t *row_ids, size_t rows);
 
 #endif

@@ -8,10 +8,11 @@
  *
  *   "pgvecfs\2" | u64 hash64 of the rest of this head | u32 size of this head | u32 rows | u32 runs
  *   | u64 u64 content hash | u64 row_id_sum
- *   | for each run (the row ids last): u32 fixed, then for its sizes and its bytes: u8 compressed,
- * u64 offset, u64 stored, u64 raw, u64 low half of hash128 of the stored bytes | the blocks, each
- * at a multiple of 64: raw where the run belongs to a vector type, else zstd if that is smaller by
- * an eighth
+ *   | for each run (the row ids last): u32 fixed, then for its sizes and its bytes: u8 planes, u64
+ * offset, u64 stored, u64 raw, u64 low half of hash128 of the stored bytes | the blocks, each at a
+ * multiple of 64: raw (planes 0) where the run belongs to a vector type, else zstd if that is
+ * smaller by an eighth, of the raw bytes (planes 1) or of their n planes: the first byte of all
+ * values of n bytes, then the second of all, … Sizes in 4 planes have one added, so that NULL is 0.
  *
  * Threads: a finished group is read by all.
  * Errors: -EBADMSG bytes that are not a row group, or whose checksum does not hold; -ENOMEM.
@@ -80,8 +81,9 @@ struct rowgroup_image {
     struct buffer *owned;
     int owned_count;
 };
+/* `small`: text is compressed, too, which costs more than all else that is done with it. */
 MUST_CHECK int rowgroup_encode(const struct rowgroup *group, const struct schema *schema,
-                               struct rowgroup_image *out);
+                               bool small, struct rowgroup_image *out);
 void rowgroup_image_clear(struct rowgroup_image *image);
 
 /* Takes `bytes` (from malloc) on success: the group's raw runs point into them. */

@@ -22,7 +22,6 @@ struct rowgroup_builder {
     int run_count;
     struct growing *runs;
     struct growing row_ids;
-    uint64_t row_id_sum;
     size_t bytes;
 };
 
@@ -63,7 +62,8 @@ static int spread_sizes(struct growing *run, uint32_t row)
     return 0;
 }
 
-static int run_add(struct growing *run, uint32_t row, const uint8_t *bytes, int32_t size)
+/* A value of another size than those before, or the first. */
+static int run_add_odd(struct growing *run, uint32_t row, const uint8_t *bytes, int32_t size)
 {
     int rc = buffer_reserve(&run->bytes, size > 0 ? (size_t)size : 0);
     if (rc < 0)
@@ -83,12 +83,30 @@ static int run_add(struct growing *run, uint32_t row, const uint8_t *bytes, int3
     return rc;
 }
 
+static inline int run_add(struct growing *run, uint32_t row, const uint8_t *bytes, int32_t size)
+{
+    size_t n = size > 0 ? (size_t)size : 0;
+    if (row == 0 || run->bytes.capacity - run->bytes.size < n)
+        return run_add_odd(run, row, bytes, size);
+    if (run->fixed == RUN_VARIABLE) {
+        if (run->sizes.capacity - run->sizes.size < sizeof size)
+            return run_add_odd(run, row, bytes, size);
+        memcpy(run->sizes.data + run->sizes.size, &size, sizeof size);
+        run->sizes.size += sizeof size;
+    } else if (run->fixed != (uint32_t)size) {
+        return run_add_odd(run, row, bytes, size);
+    }
+    copy_value(run->bytes.data + run->bytes.size, bytes, n);
+    run->bytes.size += n;
+    return 0;
+}
+
 /* A tuple, or an array in it, that is being read field by field. */
 struct reader {
     const uint8_t *at, *end;
 };
 
-static bool read_field(struct reader *in, const uint8_t **bytes, int32_t *size)
+static inline bool read_field(struct reader *in, const uint8_t **bytes, int32_t *size)
 {
     if (in->end - in->at < 4)
         return false;
@@ -129,15 +147,15 @@ static int add_row_id(struct rowgroup_builder *builder, struct reader *in)
     if (!read_field(in, &tid, &tid_size) || tid_size != TID_SIZE ||
         !read_field(in, &xid, &xid_size) || xid_size != XID_SIZE)
         return -EBADMSG;
-    uint32_t block = load_be32(tid), xmin = load_be32(xid);
-    uint16_t offset = load_be16(tid + 4);
-    uint8_t packed[ROW_ID_SIZE];
-    store_le32(packed, block);
-    store_le32(packed + 4, xmin);
-    packed[8] = (uint8_t)offset;
-    packed[9] = (uint8_t)(offset >> 8);
-    builder->row_id_sum += row_id_hash(block, offset, xmin);
-    return run_add(&builder->row_ids, builder->rows, packed, ROW_ID_SIZE);
+    struct buffer *ids = &builder->row_ids.bytes;
+    int rc = buffer_reserve(ids, ROW_ID_SIZE);
+    if (rc < 0)
+        return rc;
+    store_le64(ids->data + ids->size, load_be32(tid) | (uint64_t)load_be32(xid) << 32);
+    store_le16(ids->data + ids->size + 8, load_be16(tid + 4));
+    ids->size += ROW_ID_SIZE;
+    builder->row_ids.fixed = ROW_ID_SIZE;
+    return 0;
 }
 
 static int add_fields(struct rowgroup_builder *builder, struct reader *in)
@@ -145,12 +163,19 @@ static int add_fields(struct rowgroup_builder *builder, struct reader *in)
     const struct schema *schema = builder->schema;
     int rc = schema->with_row_ids ? add_row_id(builder, in) : 0;
     int binary = schema->part_count[PART_BINARY], text = schema->part_count[PART_TEXT];
+    const uint8_t *at = in->at, *end = in->end;
     for (int i = 0; rc == 0 && i < binary; i++) {
-        const uint8_t *bytes;
-        int32_t size;
-        rc = read_field(in, &bytes, &size) ? run_add(&builder->runs[i], builder->rows, bytes, size)
-                                           : -EBADMSG;
+        if (end - at < 4)
+            return -EBADMSG;
+        int32_t size = (int32_t)load_be32(at);
+        at += 4;
+        size_t n = size > 0 ? (size_t)size : 0;
+        if (size < -1 || (size_t)(end - at) < n)
+            return -EBADMSG;
+        rc = run_add(&builder->runs[i], builder->rows, at, size);
+        at += n;
     }
+    in->at = at;
     if (rc == 0 && text > 0)
         rc = add_array(builder, in, binary, text);
     if (rc == 0 && schema->part_count[PART_JSON] > 0)
@@ -230,11 +255,8 @@ int rowgroup_builder_finish(struct rowgroup_builder *builder, struct rowgroup **
         hash_stream_free(hash);
         return -ENOMEM;
     }
-    *group = (struct rowgroup){.rows = builder->rows,
-                               .run_count = builder->run_count,
-                               .runs = runs,
-                               .row_id_sum = builder->row_id_sum,
-                               .memory = memory};
+    *group = (struct rowgroup){
+        .rows = builder->rows, .run_count = builder->run_count, .runs = runs, .memory = memory};
     uint32_t rows = htole32(group->rows);
     hash_stream_add(hash, &rows, sizeof rows);
     for (int i = 0; i < builder->run_count; i++) {
@@ -242,11 +264,11 @@ int rowgroup_builder_finish(struct rowgroup_builder *builder, struct rowgroup **
         hash_run(hash, &runs[i], group->rows);
     }
     hand_over(&builder->row_ids, &group->row_ids, group);
+    group->row_id_sum = row_id_sum(group->row_ids.bytes, group->row_ids.size / ROW_ID_SIZE);
     group->content = hash_stream_value(hash);
     hash_stream_free(hash);
     builder->rows = 0;
     builder->bytes = 0;
-    builder->row_id_sum = 0;
     *out = group;
     return 0;
 }
@@ -279,7 +301,6 @@ void rowgroup_free(struct rowgroup *group)
 struct row_id rowgroup_row_id(const struct rowgroup *group, uint32_t row)
 {
     const uint8_t *at = group->row_ids.bytes + (size_t)row * ROW_ID_SIZE;
-    return (struct row_id){.block = load_le32(at),
-                           .xmin = load_le32(at + 4),
-                           .offset = (uint16_t)(at[8] | at[9] << 8)};
+    return (struct row_id){
+        .block = load_le32(at), .xmin = load_le32(at + 4), .offset = load_le16(at + 8)};
 }

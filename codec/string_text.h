@@ -1,7 +1,7 @@
 /* Types whose bytes are text or opaque: text and its like, json, jsonb, bytea, uuid; see type.h for
- * the contract of render functions. That text is valid in the database's encoding, and json valid
- * JSON, is the server's word: only what the server could never send is refused (a NUL byte, empty
- * json, another version of jsonb). */
+ * the contract of render and write functions. That text is valid in the database's encoding, and
+ * json valid JSON, is the server's word: only what the server could never send is refused (a NUL
+ * byte, empty json, another version of jsonb). */
 #ifndef CODEC_STRING_TEXT_H
 #define CODEC_STRING_TEXT_H
 
@@ -12,5 +12,11 @@ render_value json_render, json_render_json;
 render_value jsonb_render, jsonb_render_json;
 render_value bytea_render, bytea_render_json;
 render_value uuid_render, uuid_render_json;
+
+write_value text_write_json; /* in CSV they are csv_text's */
+write_value json_write_csv, json_write_json;
+write_value jsonb_write_csv, jsonb_write_json;
+write_value bytea_write, bytea_write_json;
+write_value uuid_write, uuid_write_json;
 
 #endif

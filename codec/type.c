@@ -1,37 +1,58 @@
 #include "codec/type.h"
 
+#include "codec/csv_text.h"
 #include "codec/datetime_text.h"
 #include "codec/number_text.h"
 #include "codec/string_text.h"
 #include "codec/vector_text.h"
 
+#include <errno.h>
+
 static const struct type types[] = {
-    {NULL, "bool", bool_render, bool_render_json, CSV_PLAIN, false},
-    {NULL, "int2", int2_render, int2_render, CSV_PLAIN, false},
-    {NULL, "int4", int4_render, int4_render, CSV_PLAIN, false},
-    {NULL, "int8", int8_render, int8_render, CSV_PLAIN, false},
-    {NULL, "oid", oid_render, oid_render_json, CSV_PLAIN, false},
-    {NULL, "float4", float4_render, float4_render_json, CSV_PLAIN, false},
-    {NULL, "float8", float8_render, float8_render_json, CSV_PLAIN, false},
-    {NULL, "date", date_render, date_render_json, CSV_PLAIN, false},
-    {NULL, "timestamp", timestamp_render, timestamp_render_json, CSV_PLAIN, false},
-    {NULL, "timestamptz", timestamptz_render, timestamptz_render_json, CSV_PLAIN, false},
-    {NULL, "text", text_render, text_render_json, CSV_ANY, true},
-    {NULL, "varchar", text_render, text_render_json, CSV_ANY, true},
-    {NULL, "bpchar", text_render, text_render_json, CSV_ANY, true},
-    {NULL, "name", text_render, text_render_json, CSV_ANY, true},
-    {NULL, "json", json_render, json_render_json, CSV_ANY, true},
-    {NULL, "jsonb", jsonb_render, jsonb_render_json, CSV_ANY, true},
-    {NULL, "bytea", bytea_render, bytea_render_json, CSV_PLAIN, false},
-    {NULL, "uuid", uuid_render, uuid_render_json, CSV_PLAIN, false},
-    {NULL, "bit", bit_render, bit_render_json, CSV_ANY, false}, /* B'' is empty */
-    {NULL, "varbit", bit_render, bit_render_json, CSV_ANY, false},
-    {"vector", "vector", vector_render, vector_render, CSV_LIST, false},
-    {"vector", "halfvec", halfvec_render, halfvec_render, CSV_LIST, false},
-    {"vector", "sparsevec", sparsevec_render, sparsevec_render_json, CSV_LIST, false},
+    {NULL, "bool", bool_render, bool_render_json, CSV_PLAIN, false, bool_write, bool_write_json},
+    {NULL, "int2", int2_render, int2_render, CSV_PLAIN, false, int2_write, int2_write},
+    {NULL, "int4", int4_render, int4_render, CSV_PLAIN, false, int4_write, int4_write},
+    {NULL, "int8", int8_render, int8_render, CSV_PLAIN, false, int8_write, int8_write},
+    {NULL, "oid", oid_render, oid_render_json, CSV_PLAIN, false, oid_write, oid_write_json},
+    {NULL, "float4", float4_render, float4_render_json, CSV_PLAIN, false, float4_write,
+     float4_write_json},
+    {NULL, "float8", float8_render, float8_render_json, CSV_PLAIN, false, float8_write,
+     float8_write_json},
+    {NULL, "date", date_render, date_render_json, CSV_PLAIN, false, date_write, date_write_json},
+    {NULL, "timestamp", timestamp_render, timestamp_render_json, CSV_PLAIN, false, timestamp_write,
+     timestamp_write_json},
+    {NULL, "timestamptz", timestamptz_render, timestamptz_render_json, CSV_PLAIN, false,
+     timestamptz_write, timestamptz_write_json},
+    {NULL, "text", text_render, text_render_json, CSV_ANY, true, csv_text, text_write_json},
+    {NULL, "varchar", text_render, text_render_json, CSV_ANY, true, csv_text, text_write_json},
+    {NULL, "bpchar", text_render, text_render_json, CSV_ANY, true, csv_text, text_write_json},
+    {NULL, "name", text_render, text_render_json, CSV_ANY, true, csv_text, text_write_json},
+    {NULL, "json", json_render, json_render_json, CSV_ANY, true, json_write_csv, json_write_json},
+    {NULL, "jsonb", jsonb_render, jsonb_render_json, CSV_ANY, true, jsonb_write_csv,
+     jsonb_write_json},
+    {NULL, "bytea", bytea_render, bytea_render_json, CSV_PLAIN, false, bytea_write,
+     bytea_write_json},
+    {NULL, "uuid", uuid_render, uuid_render_json, CSV_PLAIN, false, uuid_write, uuid_write_json},
+    {NULL, "bit", bit_render, bit_render_json, CSV_ANY, false, NULL, NULL}, /* B'' is empty */
+    {NULL, "varbit", bit_render, bit_render_json, CSV_ANY, false, NULL, NULL},
+    {"vector", "vector", vector_render, vector_render, CSV_LIST, false, NULL, NULL},
+    {"vector", "halfvec", halfvec_render, halfvec_render, CSV_LIST, false, NULL, NULL},
+    {"vector", "sparsevec", sparsevec_render, sparsevec_render_json, CSV_LIST, false, NULL, NULL},
 };
 
 static const size_t type_count = sizeof types / sizeof *types;
+
+int value_append(write_value *write, const uint8_t *wire, size_t size, struct buffer *out)
+{
+    int rc = buffer_reserve(out, VALUE_ROOM);
+    if (rc < 0)
+        return rc;
+    uint8_t *end = write(NULL, out->data + out->size, wire, size);
+    if (end == NULL)
+        return -EBADMSG;
+    out->size = (size_t)(end - out->data);
+    return 0;
+}
 
 static bool same_extension(const char *a, const char *b)
 {

@@ -12,12 +12,20 @@
 #ifndef CODEC_TYPE_H
 #define CODEC_TYPE_H
 
-#include "codec/buffer.h"
-
-#include <stdbool.h>
+#include "codec/pen.h"
 
 /* Appends one value that is not NULL. */
 typedef int render_value(const uint8_t *wire, size_t size, struct buffer *out);
+
+/* Writes one value that is not NULL, as it stands in a file, and returns its end (see pen.h); NULL
+ * with the pen's rc 0: the bytes are not a value of the type. There is room for VALUE_ROOM bytes,
+ * and all of them may be overwritten; who needs more asks the pen, and leaves as much. */
+typedef uint8_t *write_value(struct pen *pen, uint8_t *at, const uint8_t *wire, size_t size);
+
+#define VALUE_ROOM 64
+
+/* Times its size, a value's text has room enough to be rendered; longer ones only cost more. */
+#define RENDERED_AT_MOST 9
 
 /* What CSV has to look for in the text of a value. */
 enum csv_care {
@@ -37,7 +45,19 @@ struct type {
     enum csv_care csv;
     bool in_database_encoding; /* the wire holds text in the database's encoding: only rendered here
                                   if that is UTF-8 */
+    write_value *write_csv;    /* the same faster, quoted as CSV wants it; or NULL */
+    write_value *write_json;   /* the same faster; or NULL */
 };
+
+/* Renders by a write function that asks no pen for room. */
+MUST_CHECK int value_append(write_value *write, const uint8_t *wire, size_t size,
+                            struct buffer *out);
+
+#define RENDER_BY_WRITE(render, write)                                                             \
+    int render(const uint8_t *wire, size_t size, struct buffer *out)                               \
+    {                                                                                              \
+        return value_append(write, wire, size, out);                                               \
+    }
 
 /* The row for a type, NULL if the server renders it. `extension` is NULL for types that belong to
  * none. Domains are looked up by their base type. */

@@ -194,16 +194,14 @@ static void measure_group(struct task_copy *t, const struct rowgroup *rows, stru
 static int store_group(struct fetch_copy *copy, const struct rowgroup *rows,
                        const struct group *group)
 {
-    struct rowgroup_image image;
-    int rc = rowgroup_encode(rows, copy->schema, &image);
-    if (rc < 0)
-        return rc;
     const struct fetch_place *place = copy->place;
-    rc = store_put_group(place->store, group->relation, group->id, &image);
-    if (rc == -ENOSPC && place->in_use != NULL &&
-        store_make_room(place->store, image.size, place->in_use, place->context))
-        rc = store_put_group(place->store, group->relation, group->id, &image);
-    rowgroup_image_clear(&image);
+    int rc = store_put_rows(place->store, group->relation, group->id, rows, copy->schema);
+    if (rc == -ENOSPC && place->in_use != NULL) {
+        /* Some more than that, so that not every group has to make room for itself. */
+        store_make_room(place->store, 2 * group->bytes + store_limit(place->store) / 64,
+                        place->in_use, place->context);
+        rc = store_put_rows(place->store, group->relation, group->id, rows, copy->schema);
+    }
     const struct relation *relation = &crew_readpoint(copy->crew)->relation;
     if (rc < 0 && !atomic_exchange(&copy->unstored, true))
         log_say(LOG_SAY_ERROR,

@@ -129,39 +129,44 @@ static int from_held(struct snapshot *snapshot, size_t number, struct rowgroup *
     return rc;
 }
 
+static int from_new_readpoint(struct crew *crew, struct snapshot *snapshot, size_t number,
+                              struct rowgroup **out, struct error *error)
+{
+    int rc = crew_lead(crew, error);
+    if (rc == 0)
+        rc = crew_open(crew, &snapshot->relation, error);
+    if (rc < 0)
+        return rc;
+    struct readpoint *readpoint = crew_readpoint(crew);
+    if (strcmp(readpoint->key.signature, snapshot->key.signature) != 0)
+        return error_set(error, -ESTALE,
+                         "%s.%s has been altered since its rows were read, and the cache has lost "
+                         "them; open the file again",
+                         snapshot->relation.schema, snapshot->relation.name);
+    return copy_again(readpoint, crew_leader(crew), snapshot, number, out, error);
+}
+
+/* Where one group is lost, others are: the read point is kept for them. */
 static int from_now(const struct fetch_place *place, struct snapshot *snapshot, size_t number,
                     struct rowgroup **out, struct error *error)
 {
-    struct session *session;
-    struct readpoint *readpoint;
-    int rc = session_take(place->pool, true, &session, error);
+    struct crew *crew;
+    int rc = crew_new(place->pool, place->jobs, &crew);
     if (rc < 0)
-        return rc;
-    rc = readpoint_open(session, &snapshot->relation, &readpoint, error);
-    if (rc == 0) {
-        if (strcmp(readpoint->key.signature, snapshot->key.signature) != 0)
-            rc = error_set(error, -ESTALE,
-                           "%s.%s has been altered since its rows were read, and the cache has "
-                           "lost them; open the file again",
-                           snapshot->relation.schema, snapshot->relation.name);
-        else
-            rc = copy_again(readpoint, session, snapshot, number, out, error);
-        readpoint_close(readpoint);
-    }
-    session_give(session);
+        return error_set(error, rc, "no memory to read with");
+    rc = from_new_readpoint(crew, snapshot, number, out, error);
+    if (rc == 0 && place->held != NULL)
+        (void)snapshot_hold(snapshot, crew, place->held);
+    crew_unref(crew);
     return rc;
 }
 
 static void put_back(struct store *store, const struct snapshot *snapshot,
                      const struct group *group, const struct rowgroup *rows)
 {
-    struct rowgroup_image image;
-    if (rowgroup_encode(rows, snapshot->schema, &image) < 0)
-        return;
     store_drop_group(store, group->relation, group->id);
-    if (store_put_group(store, group->relation, group->id, &image) < 0)
+    if (store_put_rows(store, group->relation, group->id, rows, snapshot->schema) < 0)
         log_say(LOG_SAY_DEBUG, "a row group fetched again finds no room in the cache");
-    rowgroup_image_clear(&image);
 }
 
 int fetch_group(const struct fetch_place *place, struct snapshot *snapshot, size_t number,

@@ -115,14 +115,18 @@ static void face_clear(struct face *face)
 
 bool snapshot_hold(struct snapshot *snapshot, struct crew *crew, atomic_int *count)
 {
-    enum { HELD_AT_MOST = 4 };
-    if (atomic_fetch_add(count, 1) >= HELD_AT_MOST) {
+    pthread_mutex_lock(&snapshot->lock);
+    bool wanted = snapshot->held == NULL;
+    if (wanted && atomic_fetch_add(count, 1) >= SNAPSHOTS_HELD_AT_MOST) {
         atomic_fetch_sub(count, 1);
-        return false;
+        wanted = false;
     }
-    snapshot->held = crew_ref(crew);
-    snapshot->held_count = count;
-    return true;
+    if (wanted) {
+        snapshot->held = crew_ref(crew);
+        snapshot->held_count = count;
+    }
+    pthread_mutex_unlock(&snapshot->lock);
+    return wanted;
 }
 
 struct crew *snapshot_held(struct snapshot *snapshot)

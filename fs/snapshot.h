@@ -21,6 +21,8 @@
 
 #define SIZE_UNKNOWN UINT64_MAX
 
+enum { SNAPSHOTS_HELD_AT_MOST = 4 }; /* whose read points stay open; each may use `jobs` sessions */
+
 struct group {
     atomic_uint refs;
     atomic_bool kept; /* a record on disk names it: its file outlives the last reference */
@@ -76,12 +78,12 @@ struct snapshot {
     struct face faces[FORMAT_COUNT];
     atomic_bool
         broken; /* a group is lost and cannot be had again: the next fetch makes a new version */
-    struct crew *held;      /* where groups that found no room on disk are read from; NULL: none */
+    struct crew *held;      /* where groups that are not in the store are read from; NULL: none */
     atomic_int *held_count; /* of the whole mount */
 };
 
-/* Keeps the crew and its read point, unless so many are held already that others would go short of
- * sessions. Whether it did. Before it is published. */
+/* Keeps the crew and its read point, unless there is one, or so many are held already that others
+ * would go short of sessions. Whether it did. */
 bool snapshot_hold(struct snapshot *snapshot, struct crew *crew, atomic_int *count);
 
 /* The crew, a new reference; NULL: none. */

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +24,7 @@ struct store {
     uint64_t limit;
     _Atomic uint64_t used; /* bytes of all row groups on disk */
     _Atomic uint64_t next_id;
+    pthread_mutex_t making_room;
 };
 
 static const char record_magic[8] = {'p', 'g', 'v', 'e', 'c', 'r', 'e', 1};
@@ -170,6 +172,7 @@ int store_open(const char *dir, const struct store_name *name, uint64_t limit, s
     if (store == NULL)
         return -ENOMEM;
     store->limit = limit;
+    pthread_mutex_init(&store->making_room, NULL);
     uint64_t role = hash64(name->role, strlen(name->role));
     int rc = -EWOULDBLOCK;
     for (int slot = 0; rc == -EWOULDBLOCK && slot < SLOTS; slot++) {
@@ -187,6 +190,7 @@ int store_open(const char *dir, const struct store_name *name, uint64_t limit, s
     if (rc == -EWOULDBLOCK)
         error_set(error, rc, "%d daemons use the cache below %s already", SLOTS, dir);
     if (rc < 0) {
+        pthread_mutex_destroy(&store->making_room);
         free(store->path);
         free(store);
         return rc;
@@ -204,6 +208,7 @@ void store_close(struct store *store)
         return;
     close(store->lock);
     close(store->dir);
+    pthread_mutex_destroy(&store->making_room);
     free(store->path);
     free(store);
 }
@@ -264,6 +269,24 @@ int store_put_group(struct store *store, uint32_t relation, uint64_t id,
     return rc == -EDQUOT ? -ENOSPC : rc;
 }
 
+int store_put_rows(struct store *store, uint32_t relation, uint64_t id, const struct rowgroup *rows,
+                   const struct schema *schema)
+{
+    bool small = store->used > store->limit / 2;
+    int rc = -ENOSPC;
+    for (; rc == -ENOSPC; small = true) {
+        struct rowgroup_image image;
+        rc = rowgroup_encode(rows, schema, small, &image);
+        if (rc < 0)
+            return rc;
+        rc = store_put_group(store, relation, id, &image);
+        rowgroup_image_clear(&image);
+        if (small)
+            break;
+    }
+    return rc;
+}
+
 static int read_file(int dir, const char *name, uint8_t **bytes, size_t *size)
 {
     int fd =
@@ -300,7 +323,10 @@ int store_get_group(struct store *store, uint32_t relation, uint64_t id, uint8_t
 {
     char name[NAME_SIZE];
     group_name(relation, id, name);
-    return read_file(store->dir, name, bytes, size);
+    int rc = read_file(store->dir, name, bytes, size);
+    if (rc == 0)
+        utimensat(store->dir, name, NULL, AT_SYMLINK_NOFOLLOW); /* its last use */
+    return rc;
 }
 
 bool store_has_group(struct store *store, uint32_t relation, uint64_t id)
@@ -396,53 +422,89 @@ void store_touch(struct store *store, uint32_t relation)
               AT_SYMLINK_NOFOLLOW); /* not there yet: made now, and so new anyway */
 }
 
-/* The relation used longest ago among those not passed over. */
-struct oldest {
+/* What may go. */
+struct candidate {
+    struct timespec used; /* the later of its own and its relation's last use, */
+    struct timespec read; /* and its own */
+    uint32_t relation;
+    uint64_t id;
+};
+
+struct candidates {
     struct store *store;
     bool (*in_use)(void *, uint32_t);
     void *context;
-    struct timespec after; /* those used before were looked at already */
-    struct timespec when;
-    uint32_t relation; /* 0: none */
+    struct candidate *list;
+    size_t count, room;
 };
 
-static bool earlier(struct timespec a, struct timespec b)
+static int compare_times(struct timespec a, struct timespec b)
 {
-    return a.tv_sec != b.tv_sec ? a.tv_sec < b.tv_sec : a.tv_nsec < b.tv_nsec;
+    if (a.tv_sec != b.tv_sec)
+        return a.tv_sec < b.tv_sec ? -1 : 1;
+    return a.tv_nsec < b.tv_nsec ? -1 : a.tv_nsec > b.tv_nsec;
 }
 
-static void look_for_oldest(void *context, uint32_t relation)
+static int compare_candidates(const void *a, const void *b)
 {
-    struct oldest *oldest = context;
+    const struct candidate *x = a, *y = b;
+    int order = compare_times(x->used, y->used);
+    if (order == 0)
+        order = compare_times(x->read, y->read);
+    return order != 0 ? order : x->id < y->id ? -1 : x->id > y->id;
+}
+
+/* Without memory there are fewer candidates. */
+static void add_candidate(struct candidates *candidates, const struct candidate *one)
+{
+    if (candidates->count == candidates->room) {
+        size_t room = 2 * candidates->room + 64;
+        struct candidate *grown = realloc(candidates->list, room * sizeof *grown);
+        if (grown == NULL)
+            return;
+        candidates->list = grown;
+        candidates->room = room;
+    }
+    candidates->list[candidates->count++] = *one;
+}
+
+static void collect(void *context, uint32_t relation)
+{
+    struct candidates *candidates = context;
     char name[NAME_SIZE];
-    struct stat st;
-    snprintf(name, sizeof name, "%" PRIu32, relation);
-    if (fstatat(oldest->store->dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-        !earlier(oldest->after, st.st_mtim) ||
-        (oldest->relation != 0 && !earlier(st.st_mtim, oldest->when)) ||
-        oldest->in_use(oldest->context, relation))
+    struct stat whole, st;
+    if (candidates->in_use(candidates->context, relation))
         return;
-    oldest->relation = relation;
-    oldest->when = st.st_mtim;
-}
-
-static bool keep_none(void *context, uint64_t id)
-{
-    (void)context, (void)id;
-    return false;
+    snprintf(name, sizeof name, "%" PRIu32, relation);
+    DIR *folder = open_folder(candidates->store->dir, name);
+    if (folder == NULL)
+        return;
+    bool known = fstat(dirfd(folder), &whole) == 0;
+    struct dirent *entry;
+    while (known && (entry = readdir(folder)) != NULL) {
+        uint64_t id;
+        if (!parse_group_name(entry->d_name, &id) ||
+            fstatat(dirfd(folder), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+            continue;
+        bool lately = compare_times(st.st_mtim, whole.st_mtim) > 0;
+        add_candidate(candidates, &(struct candidate){lately ? st.st_mtim : whole.st_mtim,
+                                                      st.st_mtim, relation, id});
+    }
+    closedir(folder);
 }
 
 bool store_make_room(struct store *store, uint64_t bytes, bool (*in_use)(void *, uint32_t),
                      void *context)
 {
-    struct oldest oldest = {.store = store, .in_use = in_use, .context = context};
-    while (store->used + bytes > store->limit) {
-        oldest.relation = 0;
-        store_each(store, look_for_oldest, &oldest);
-        if (oldest.relation == 0)
-            return false;
-        oldest.after = oldest.when;
-        store_sweep(store, oldest.relation, keep_none, NULL);
-    }
-    return true;
+    struct candidates candidates = {.store = store, .in_use = in_use, .context = context};
+    pthread_mutex_lock(&store->making_room);
+    if (store->used + bytes > store->limit)
+        store_each(store, collect, &candidates);
+    if (candidates.count > 0)
+        qsort(candidates.list, candidates.count, sizeof *candidates.list, compare_candidates);
+    for (size_t i = 0; i < candidates.count && store->used + bytes > store->limit; i++)
+        store_drop_group(store, candidates.list[i].relation, candidates.list[i].id);
+    pthread_mutex_unlock(&store->making_room);
+    free(candidates.list);
+    return store->used + bytes <= store->limit;
 }

@@ -39,14 +39,18 @@ uint64_t store_new_id(struct store *store);
 
 MUST_CHECK int store_put_group(struct store *store, uint32_t relation, uint64_t id,
                                const struct rowgroup_image *image);
+/* The same with the rows: text is compressed only where room is short, since that takes long. */
+MUST_CHECK int store_put_rows(struct store *store, uint32_t relation, uint64_t id,
+                              const struct rowgroup *rows, const struct schema *schema);
 /* The whole file; the caller frees *bytes. */
 MUST_CHECK int store_get_group(struct store *store, uint32_t relation, uint64_t id, uint8_t **bytes,
                                size_t *size);
 /* Notes that the relation has been used: others' groups go before its. */
 void store_touch(struct store *store, uint32_t relation);
 
-/* Drops groups of the relations that were used longest ago, none of those that `in_use` says yes
- * to, until `bytes` more fit below the limit. Whether they do. */
+/* Drops groups until `bytes` more fit below the limit: first those of the relations that were used
+ * longest ago, of one relation first those that were read longest ago, and none of those that
+ * `in_use` says yes to. Whether they do. */
 bool store_make_room(struct store *store, uint64_t bytes,
                      bool (*in_use)(void *context, uint32_t relation), void *context);
 

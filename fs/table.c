@@ -216,6 +216,19 @@ void subject_bind_later(struct subject *subject, uint64_t nodeid)
     }
 }
 
+/* Whether all its groups that are needed can be had again in any case: from the read point that the
+ * one version in use holds. */
+static bool can_be_read_again(const struct subject *rows)
+{
+    const struct version *current = rows->current;
+    if (current == NULL || current->snapshot == NULL || rows->opens != current->opens)
+        return false;
+    pthread_mutex_lock(&current->snapshot->lock);
+    bool held = current->snapshot->held != NULL;
+    pthread_mutex_unlock(&current->snapshot->lock);
+    return held;
+}
+
 bool mount_uses_relation(struct mount *mount, uint32_t relation)
 {
     bool used = false;
@@ -224,7 +237,8 @@ bool mount_uses_relation(struct mount *mount, uint32_t relation)
          table = table->next) {
         const struct subject *rows = &table->subjects[SUBJECT_ROWS];
         if (table->relation.oid == relation)
-            used = rows->running || rows->opens > 0 || clock_ms() < rows->lease_until;
+            used = rows->running || ((rows->opens > 0 || clock_ms() < rows->lease_until) &&
+                                     !can_be_read_again(rows));
     }
     pthread_mutex_unlock(&mount->lock);
     return used;

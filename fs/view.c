@@ -60,16 +60,17 @@ static int gather(struct body_cache *cache, struct view_bytes *bytes)
 }
 
 /* `body` NULL: the bytes last as long as the snapshot. Takes the body. */
-static int add_piece(struct body_cache *cache, struct view_bytes *bytes, const uint8_t *at,
-                     size_t size, struct body *body)
+static int add_piece(struct body_cache *cache, struct view_bytes *bytes, const struct buffer *from,
+                     struct overlap part, struct body *body)
 {
-    int rc = bytes->count == VIEW_PIECES ? gather(cache, bytes) : 0;
+    size_t size = part.size;
+    int rc = size > 0 && bytes->count == VIEW_PIECES ? gather(cache, bytes) : 0;
     if (rc < 0 || size == 0) {
         if (body != NULL)
             body_release(cache, body);
         return rc;
     }
-    bytes->pieces[bytes->count] = (struct iovec){(void *)at, size};
+    bytes->pieces[bytes->count] = (struct iovec){from->data + part.from, size};
     bytes->bodies[bytes->count++] = body;
     bytes->size += size;
     return 0;
@@ -81,7 +82,7 @@ static int add_body(struct body_cache *cache, struct snapshot *snapshot, int for
     struct body *body;
     int rc = patient ? body_get(cache, snapshot, format, group, &body, error)
                      : body_try(cache, snapshot, format, group, &body);
-    return rc < 0 ? rc : add_piece(cache, out, body_bytes(body)->data + part.from, part.size, body);
+    return rc < 0 ? rc : add_piece(cache, out, body_bytes(body), part, body);
 }
 
 int view_read(struct body_cache *cache, struct snapshot *snapshot, int format, uint64_t offset,
@@ -91,7 +92,7 @@ int view_read(struct body_cache *cache, struct snapshot *snapshot, int format, u
     uint64_t whole = snapshot_size(snapshot, format);
     uint64_t end = offset >= whole ? offset : size > whole - offset ? whole : offset + size;
     struct overlap part = meet(0, face->head.size, offset, end);
-    int rc = add_piece(cache, out, face->head.data + part.from, part.size, NULL);
+    int rc = add_piece(cache, out, &face->head, part, NULL);
     size_t count = snapshot->group_count, i = group_at(face, count, offset);
     for (; rc == 0 && i < count && face->offsets[i] < end; i++) {
         part = meet(face->offsets[i], face->offsets[i + 1] - face->offsets[i], offset, end);
@@ -101,7 +102,7 @@ int view_read(struct body_cache *cache, struct snapshot *snapshot, int format, u
             rc = add_body(cache, snapshot, format, i, part, patient, out, error);
     }
     part = meet(face->offsets[count], face->tail.size, offset, end);
-    return rc < 0 ? rc : add_piece(cache, out, face->tail.data + part.from, part.size, NULL);
+    return rc < 0 ? rc : add_piece(cache, out, &face->tail, part, NULL);
 }
 
 static int hash_groups(struct body_cache *cache, struct snapshot *snapshot, int format,

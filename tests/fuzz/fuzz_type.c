@@ -1,5 +1,6 @@
-/* The first byte chooses the type (modulo their number), the rest is a value's wire bytes. */
-#include "codec/type.h"
+/* The first byte chooses the type (modulo their number), the rest is a value's wire bytes. What is
+ * written through a pen is what is rendered. */
+#include "codec/csv_text.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -29,6 +30,35 @@ static void check_json(const struct buffer *json)
         check(json->data[i] != '\n' && json->data[i] != '\r');
 }
 
+/* Written behind a byte, into a buffer that is too small, or just large enough. */
+static int write_out(write_value *write, const uint8_t *wire, size_t size, size_t capacity,
+                     struct buffer *out)
+{
+    check(buffer_reserve(out, capacity) == 0 && buffer_append_byte(out, '>') == 0);
+    struct pen pen = {.out = out, .spare = VALUE_ROOM};
+    uint8_t *at = pen_open(&pen);
+    check(at != NULL);
+    at = write(&pen, at, wire, size);
+    int rc = at != NULL ? pen_flush(&pen, at) : pen.rc < 0 ? pen.rc : -EBADMSG;
+    pen_clear(&pen);
+    return rc;
+}
+
+static void check_write(write_value *write, const uint8_t *wire, size_t size, int expected,
+                        const struct buffer *text)
+{
+    for (size_t capacity = 1; write != NULL && capacity <= text->size + 1; capacity += text->size) {
+        struct buffer out = {0};
+        check(write_out(write, wire, size, capacity, &out) == expected);
+        check(expected < 0 ||
+              (out.size == text->size + 1 &&
+               (text->size == 0 || memcmp(out.data + 1, text->data, text->size) == 0)));
+        buffer_clear(&out);
+        if (text->size == 0)
+            break;
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size == 0)
@@ -45,6 +75,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_text(type, &text);
         check_json(&json);
     }
+    check_write(type->write_json, data + 1, size - 1, rc, &json);
+    struct buffer quoted = {0};
+    if (rc == 0 && type->csv != CSV_PLAIN)
+        check(write_out(csv_text, text.data, text.size, 1, &quoted) == 0);
+    struct buffer bare = {0};
+    if (quoted.size > 0)
+        bare = (struct buffer){.data = quoted.data + 1, .size = quoted.size - 1};
+    check_write(type->write_csv, data + 1, size - 1, rc, type->csv == CSV_PLAIN ? &text : &bare);
+    buffer_clear(&quoted);
     buffer_clear(&text);
     buffer_clear(&json);
     return 0;

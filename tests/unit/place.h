@@ -104,7 +104,7 @@ static inline struct snapshot *place_snapshot(struct place *place, const struct 
             rows_group(table, snapshot->schema, first, first + each < rows ? first + each : rows);
         struct group *known = group_new(place->store, PLACE_RELATION, group);
         struct rowgroup_image image;
-        must(known != NULL && rowgroup_encode(group, snapshot->schema, &image) == 0);
+        must(known != NULL && rowgroup_encode(group, snapshot->schema, true, &image) == 0);
         must(store_put_group(place->store, PLACE_RELATION, known->id, &image) == 0);
         rowgroup_image_clear(&image);
         known->range =

@@ -234,7 +234,7 @@ static inline uint8_t *rows_file(const struct rowgroup *group, const struct sche
                                  size_t *size)
 {
     struct rowgroup_image image;
-    must(rowgroup_encode(group, schema, &image) == 0);
+    must(rowgroup_encode(group, schema, true, &image) == 0);
     uint8_t *file = malloc(image.size);
     must(file != NULL);
     *size = 0;

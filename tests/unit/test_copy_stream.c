@@ -127,6 +127,53 @@ static void test_bytes_behind_the_trailer_in_another_piece(void **state)
     copy_stream_clear(&stream);
 }
 
+/* Many fields, of sizes that stay for a while and then change. */
+static void test_sizes_that_change(void **state)
+{
+    (void)state;
+    enum { FIELDS = 20, ROWS = 500 };
+    static const uint32_t sizes[] = {4, 4, 4, 4, 0, UINT32_MAX, 8, 4};
+    struct buffer stream = {0}, kept = {0}, expected = {0};
+    assert_int_equal(buffer_append(&stream, HEAD, 19), 0);
+    for (uint32_t row = 0; row < ROWS; row++) {
+        struct buffer tuple = {0};
+        for (uint32_t field = 0; field < FIELDS; field++) {
+            uint32_t turn = (row * FIELDS + field) * 2654435761U >> 20;
+            uint32_t size = sizes[turn % 16 < 12 ? 0 : turn / 16 % 8];
+            rows_put_be32(&tuple, size);
+            for (uint32_t i = 0; size != UINT32_MAX && i < size; i++)
+                assert_int_equal(buffer_append_byte(&tuple, (uint8_t)turn), 0);
+        }
+        assert_int_equal(buffer_append(&stream, "\0\24", 2), 0);
+        assert_int_equal(buffer_append(&stream, tuple.data, tuple.size), 0);
+        assert_int_equal(keep(&expected, tuple.data, tuple.size), 0);
+        buffer_clear(&tuple);
+    }
+    assert_int_equal(buffer_append(&stream, "\377\377", 2), 0);
+    assert_int_equal(read_stream(stream.data, stream.size, FIELDS, &kept), 0);
+    assert_int_equal(kept.size, expected.size);
+    assert_memory_equal(kept.data, expected.data, kept.size);
+    buffer_clear(&stream);
+    buffer_clear(&kept);
+    buffer_clear(&expected);
+}
+
+/* Bad ones behind good ones of the same size. */
+static void test_bad_tuples_behind_good_ones(void **state)
+{
+    (void)state;
+#define GOOD "\0\1\0\0\0\1x\0\1\0\0\0\1y"
+    READS(HEAD GOOD "\377\377", 1, 0);
+    READS(HEAD GOOD, 1, -EBADMSG);
+    READS(HEAD GOOD "\0\1\0\0\0\1", 1, -EBADMSG);
+    READS(HEAD GOOD "\0\1\0\0\0\2z", 1, -EBADMSG);
+    READS(HEAD GOOD "\0\2\0\0\0\1z\377\377", 1, -EBADMSG);
+    READS(HEAD GOOD "\0\1\377\377\377\376\377\377", 1, -EBADMSG);
+    READS(HEAD GOOD "\0\1\200\0\0\1z\377\377", 1, -EBADMSG);
+    READS(HEAD GOOD "\0\1\177\377\377\377z\377\377", 1, -EBADMSG);
+#undef GOOD
+}
+
 /* A prefix of a stream is no stream. */
 static void test_every_truncation(void **state)
 {
@@ -184,6 +231,8 @@ int main(void)
         cmocka_unit_test(test_bad_headers),
         cmocka_unit_test(test_bad_tuples),
         cmocka_unit_test(test_bytes_behind_the_trailer_in_another_piece),
+        cmocka_unit_test(test_sizes_that_change),
+        cmocka_unit_test(test_bad_tuples_behind_good_ones),
         cmocka_unit_test(test_every_truncation),
         cmocka_unit_test(test_sink_ends_the_feed),
         cmocka_unit_test(test_says_why),

@@ -282,6 +282,218 @@ static void test_values_that_are_none(void **state)
     schema_free(schema);
 }
 
+/* ---- against the rule, value by value ---- */
+
+enum { WIRE_MOST = 80 };
+
+static uint32_t random_number(uint32_t end)
+{
+    static uint64_t at = 7;
+    at = at * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (uint32_t)((at >> 32) * end >> 32);
+}
+
+static size_t random_text(uint8_t *wire)
+{
+    size_t size = random_number(WIRE_MOST);
+    for (size_t i = 0; i < size; i++)
+        wire[i] = (uint8_t) "abcdefghijklmnopqrstuvwxyz,\"\n\r\\.\t "[random_number(34)];
+    return size;
+}
+
+/* [1,1,…] of up to four numbers, or {2:2}/5. */
+static size_t a_vector(const struct type *type, uint8_t *wire)
+{
+    if (strcmp(type->name, "sparsevec") == 0) {
+        memcpy(wire, "\0\0\0\5\0\0\0\1\0\0\0\0\0\0\0\1\x40\0\0\0", 20);
+        return 20;
+    }
+    size_t n = 1 + random_number(4), element = strcmp(type->name, "halfvec") == 0 ? 2 : 4;
+    memset(wire, 0, 4 + n * element);
+    store_be16(wire, (uint16_t)n);
+    for (size_t i = 0; i < n; i++)
+        store_be16(wire + 4 + i * element, element == 2 ? 0x3c00 : 0x3f80);
+    return 4 + n * element;
+}
+
+/* Perhaps a value of the type. */
+static size_t random_bytes(const struct type *type, uint8_t *wire)
+{
+    static const uint8_t sizes[] = {1, 2, 4, 8, 16, 33};
+    if (type->extension != NULL)
+        return a_vector(type, wire);
+    if (type->in_database_encoding) {
+        size_t size = random_text(wire);
+        if (strcmp(type->name, "jsonb") == 0)
+            wire[0] = 1;
+        return size;
+    }
+    size_t size = sizes[random_number(6)];
+    for (size_t i = 0; i < size; i++)
+        wire[i] = (uint8_t)random_number(256);
+    if (strcmp(type->name, "bool") == 0)
+        wire[0] &= 1;
+    if (strstr(type->name, "bit") != NULL) {
+        uint32_t bits = random_number(100);
+        store_be32(wire, bits);
+        size = 4 + (bits + 7) / 8;
+    }
+    return size;
+}
+
+static size_t random_wire(const struct type *type, uint8_t *wire)
+{
+    for (;;) {
+        struct buffer text = {0};
+        size_t size = random_bytes(type, wire);
+        int rc = type->text(wire, size, &text);
+        buffer_clear(&text);
+        if (rc == 0)
+            return size;
+    }
+}
+
+static void put_reference_csv(struct buffer *out, const uint8_t *text, size_t size, bool lone)
+{
+    bool quote = size == 0 || (lone && size == 2 && memcmp(text, "\\.", 2) == 0);
+    for (size_t i = 0; i < size; i++)
+        quote = quote || memchr(",\"\n\r", text[i], 4) != NULL;
+    rows_put_text(out, quote ? "\"" : "");
+    for (size_t i = 0; i < size; i++) {
+        must(buffer_append_byte(out, text[i]) == 0);
+        rows_put_text(out, text[i] == '"' ? "\"" : "");
+    }
+    rows_put_text(out, quote ? "\"" : "");
+}
+
+/* What a row's column adds to the files, and to the tuple. */
+static void put_column(const struct schema *schema, int i, uint32_t nulls, struct buffer *tuple,
+                       struct buffer *csv, struct buffer *json)
+{
+    const struct column *column = &schema->columns[i];
+    struct buffer text = {0};
+    uint8_t wire[WIRE_MOST];
+    must(buffer_printf(json, "%s\"%s\":", i == 0 ? "{" : ",", column->name) == 0);
+    rows_put_text(csv, i > 0 ? "," : "");
+    if (random_number(100) < nulls) {
+        rows_put_be32(tuple, UINT32_MAX);
+        rows_put_text(json, "null");
+        return;
+    }
+    size_t size = random_wire(column->type, wire);
+    rows_put_be32(tuple, (uint32_t)size);
+    must(buffer_append(tuple, wire, size) == 0);
+    assert_int_equal(column->type->json(wire, size, json), 0);
+    assert_int_equal(column->type->text(wire, size, &text), 0);
+    put_reference_csv(csv, text.data, text.size, schema->column_count == 1);
+    buffer_clear(&text);
+}
+
+/* Also where there is room for the body exactly: it does not grow, or a cache would need more
+ * memory than it counts. */
+static void assert_body(const struct format *format, const struct schema *schema,
+                        const struct rowgroup *group, const struct buffer *expected)
+{
+    struct buffer grown = {0}, exact = {0};
+    assert_int_equal(format->body(schema, group, &grown), 0);
+    assert_int_equal(grown.size, expected->size);
+    assert_memory_equal(grown.data, expected->data, grown.size);
+    assert_int_equal(buffer_reserve(&exact, expected->size), 0);
+    size_t capacity = exact.capacity;
+    assert_int_equal(format->body(schema, group, &exact), 0);
+    assert_int_equal(exact.capacity, capacity);
+    assert_int_equal(exact.size, expected->size);
+    assert_memory_equal(exact.data, expected->data, exact.size);
+    buffer_clear(&grown);
+    buffer_clear(&exact);
+}
+
+static struct schema *types_schema(const struct type *const *types, int columns)
+{
+    struct schema *schema;
+    bool with_binary[64];
+    must(schema_new(false, &schema) == 0);
+    for (int i = 0; i < columns; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "%.*s%d", i, "as_long_as_its_number_says", i);
+        must(schema_add(schema, name, "t", types[i], true) == 0);
+        with_binary[i] = true;
+    }
+    schema_number(schema, with_binary, ROWS_ALL_PARTS);
+    return schema;
+}
+
+/* Rows of these columns; so many values in a hundred are NULL. */
+static void check_against_rule(const struct type *const *types, int columns, uint32_t rows,
+                               uint32_t nulls)
+{
+    struct schema *schema = types_schema(types, columns);
+    struct rowgroup_builder *builder;
+    struct rowgroup *group;
+    struct buffer csv = {0}, json = {0};
+    must(rowgroup_builder_new(schema, &builder) == 0);
+    for (uint32_t row = 0; row < rows; row++) {
+        struct buffer tuple = {0};
+        for (int i = 0; i < columns; i++)
+            put_column(schema, i, nulls, &tuple, &csv, &json);
+        rows_put_text(&csv, "\n");
+        rows_put_text(&json, "}\n");
+        assert_int_equal(rowgroup_builder_add(builder, tuple.data, tuple.size, NULL), 0);
+        buffer_clear(&tuple);
+    }
+    must(rowgroup_builder_finish(builder, &group) == 0);
+    assert_body(&format_csv, schema, group, &csv);
+    assert_body(&format_jsonl, schema, group, &json);
+    rowgroup_free(group);
+    rowgroup_builder_free(builder);
+    schema_free(schema);
+    buffer_clear(&csv);
+    buffer_clear(&json);
+}
+
+static void test_against_the_rule(void **state)
+{
+    (void)state;
+    size_t count;
+    const struct type *all = type_all(&count), *types[64];
+    assert_true(count <= 64);
+    for (size_t i = 0; i < count; i++) {
+        types[i] = &all[i];
+        const struct type *same[] = {types[i], types[i], types[i]};
+        for (uint32_t nulls = 0; nulls <= 50; nulls += 50) {
+            check_against_rule(same, 1, 200, nulls);
+            check_against_rule(same, 3, 50, nulls);
+        }
+    }
+    for (uint32_t nulls = 0; nulls <= 100; nulls += 20)
+        check_against_rule(types, (int)count, 300, nulls);
+}
+
+/* Three bytes of which the second is 0 are a value of no other type. */
+static void test_each_type_refuses(void **state)
+{
+    (void)state;
+    size_t count;
+    const struct type *all = type_all(&count);
+    for (size_t i = 0; i < count; i++) {
+        const struct type *type = &all[i];
+        bool takes_all = strcmp(type->name, "bytea") == 0;
+        struct schema *schema = types_schema(&type, 1);
+        struct rowgroup_builder *builder;
+        struct rowgroup *group;
+        struct buffer out = {0};
+        must(rowgroup_builder_new(schema, &builder) == 0);
+        must(rowgroup_builder_add(builder, (const uint8_t *)"\0\0\0\3a\0b", 7, NULL) == 0);
+        must(rowgroup_builder_finish(builder, &group) == 0);
+        assert_int_equal(format_csv.body(schema, group, &out), takes_all ? 0 : -EBADMSG);
+        assert_int_equal(format_jsonl.body(schema, group, &out), takes_all ? 0 : -EBADMSG);
+        buffer_clear(&out);
+        rowgroup_free(group);
+        rowgroup_builder_free(builder);
+        schema_free(schema);
+    }
+}
+
 static void test_find(void **state)
 {
     (void)state;
@@ -308,6 +520,8 @@ int main(void)
         cmocka_unit_test(test_bodies_do_not_depend_on_their_place),
         cmocka_unit_test(test_possible),
         cmocka_unit_test(test_values_that_are_none),
+        cmocka_unit_test(test_against_the_rule),
+        cmocka_unit_test(test_each_type_refuses),
         cmocka_unit_test(test_find),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -157,7 +157,7 @@ static int build(struct setting *setting)
 static int encode(struct setting *setting)
 {
     struct rowgroup_image image = {0};
-    int rc = rowgroup_encode(setting->group, setting->schema, &image);
+    int rc = rowgroup_encode(setting->group, setting->schema, true, &image);
     assert_int_equal(image.pieces != NULL, rc == 0);
     rowgroup_image_clear(&image);
     return rc;

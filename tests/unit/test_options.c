@@ -125,6 +125,30 @@ static void test_flags(void **state)
     drop(&line);
 }
 
+static void test_status(void **state)
+{
+    (void)state;
+    struct line line;
+    PARSE(&line, "--status", "not/there"); /* it is asked, not looked at */
+    assert_int_equal(line.rc, 0);
+    assert_true(line.options.status);
+    assert_string_equal(line.options.mountpoint, "not/there");
+    assert_string_equal(line.argv[2], "not/there");
+    assert_null(line.options.conninfo);
+    drop(&line);
+    PARSE(&line, "/tmp", "--status");
+    assert_int_equal(line.rc, 0);
+    assert_string_equal(line.options.mountpoint, "/tmp");
+    drop(&line);
+    PARSE(&line, "--status");
+    assert_int_equal(line.rc, -EINVAL);
+    drop(&line);
+    PARSE(&line, "--status", "password=x", "/tmp");
+    assert_int_equal(line.rc, -EINVAL);
+    assert_null(strstr(line.argv[2], "password"));
+    drop(&line);
+}
+
 static void test_sizes(void **state)
 {
     (void)state;
@@ -303,9 +327,9 @@ static void test_paths_become_absolute(void **state)
 static void test_help_names_every_option(void **state)
 {
     (void)state;
-    static const char *const names[] = {"-f",         "-d",          "-s",       "-h",    "-V",
-                                        "cache_dir=", "cache_size=", "memory=",  "jobs=", "lease=",
-                                        "formats=",   "list=",       "schemas=", "system"};
+    static const char *const names[] = {
+        "-f",    "-d",     "-s",       "-h",    "-V",       "cache_dir=", "cache_size=", "memory=",
+        "jobs=", "lease=", "formats=", "list=", "schemas=", "system",     "--status"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         assert_non_null(strstr(options_help, names[i]));
 }
@@ -316,6 +340,7 @@ int main(void)
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_orders),
         cmocka_unit_test(test_flags),
+        cmocka_unit_test(test_status),
         cmocka_unit_test(test_sizes),
         cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_lists),

@@ -225,6 +225,68 @@ static void test_every_wrong_length(void **state)
         }
 }
 
+/* A table of one column: numbers of `size` bytes, of which so many in a hundred are NULL. */
+static struct rowgroup *numbers_group(const struct schema *schema, size_t size, uint32_t nulls)
+{
+    struct rowgroup_builder *builder;
+    struct rowgroup *group;
+    assert_int_equal(rowgroup_builder_new(schema, &builder), 0);
+    for (uint32_t row = 0; row < 1000; row++) {
+        uint8_t tuple[4 + 40] = {0};
+        bool null = row * 2654435761U / 65536 % 100 < nulls;
+        store_be32(tuple, null ? UINT32_MAX : (uint32_t)size);
+        for (size_t i = 0; i < size; i++)
+            tuple[4 + i] = (uint8_t)(i + 1 == size ? row : i + 2 == size ? row >> 8 : i);
+        assert_int_equal(rowgroup_builder_add(builder, tuple, 4 + (null ? 0 : size), NULL), 0);
+    }
+    assert_int_equal(rowgroup_builder_finish(builder, &group), 0);
+    rowgroup_builder_free(builder);
+    return group;
+}
+
+/* Values of one size are split into planes if that is at most 16; so are sizes. */
+static void test_planes(void **state)
+{
+    (void)state;
+    struct schema *schema;
+    const bool with_binary[] = {true};
+    assert_int_equal(schema_new(false, &schema), 0);
+    assert_int_equal(schema_add(schema, "c", "bytea", type_find(NULL, "bytea"), true), 0);
+    schema_number(schema, with_binary, ROWS_ALL_PARTS);
+    for (size_t size = 0; size <= 40; size++)
+        for (uint32_t nulls = 0; nulls <= 100; nulls += 50) {
+            struct rowgroup *group = numbers_group(schema, size, nulls), *back;
+            size_t file_size;
+            uint8_t *file = rows_file(group, schema, &file_size);
+            const uint8_t *sizes = file + 52 + 4, *bytes = sizes + 33;
+            assert_int_equal(sizes[0], nulls > 0 ? 4 : 0);
+            if (size > 1 && nulls < 100)
+                assert_int_equal(bytes[0], size <= 16 ? size : 1);
+            assert_int_equal(rowgroup_decode(file, file_size, schema, &back), 0);
+            assert_true(rows_same_group(group, back));
+            rowgroup_free(back);
+            rowgroup_free(group);
+        }
+    schema_free(schema);
+}
+
+/* The sum over packed row ids is that over the rows. */
+static void test_row_id_sum(void **state)
+{
+    (void)state;
+    uint8_t ids[1000 * 10];
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < 1000; i++) {
+        uint32_t block = i * 2654435761U, xmin = i < 300 ? 7 : i < 600 ? i / 50 : i % 3;
+        store_le32(ids + 10 * i, block);
+        store_le32(ids + 10 * i + 4, xmin);
+        store_le16(ids + 10 * i + 8, (uint16_t)(i * 77));
+        sum += row_id_hash(block, (uint16_t)(i * 77), xmin);
+        assert_true(row_id_sum(ids, i + 1) == sum);
+    }
+    assert_true(row_id_sum(NULL, 0) == 0);
+}
+
 #define ID "\0\0\0\6\0\0\0\0\0\1\0\0\0\4\0\0\0\1"
 #define ADD(schema, text) add(schema, (const uint8_t *)(text), sizeof(text) - 1)
 
@@ -352,6 +414,8 @@ int main(void)
         cmocka_unit_test(test_values),
         cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_layout),
+        cmocka_unit_test(test_planes),
+        cmocka_unit_test(test_row_id_sum),
         cmocka_unit_test(test_content_hash),
         cmocka_unit_test(test_builder_is_used_again),
         cmocka_unit_test(test_every_wrong_length),

@@ -1,0 +1,10 @@
+/* A text as a value of CSV (format_csv.c has the rule), quoted where it must be; see type.h for the
+ * contract of write functions. A NUL byte, which no text holds, is refused. */
+#ifndef CODEC_CSV_TEXT_H
+#define CODEC_CSV_TEXT_H
+
+#include "codec/type.h"
+
+write_value csv_text;
+
+#endif
