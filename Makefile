@@ -13,7 +13,7 @@ CFLAGS ?= -O2 -g
 PG_CONFIG ?= $(shell ls -1 /usr/lib/postgresql/*/bin/pg_config 2>/dev/null | sort -V | tail -n 1)
 
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror=implicit
-PKGS := fuse3 libpq libzstd libxxhash
+PKGS := fuse3 libpq libzstd libxxhash jansson
 ALL_CFLAGS = -std=c17 -D_GNU_SOURCE -DFUSE_USE_VERSION=314 -I. $(WARNINGS) -pthread $(shell pkg-config --cflags $(PKGS)) $(CFLAGS)
 ALL_LIBS = -pthread $(shell pkg-config --libs $(PKGS)) -lm $(LDFLAGS)
 PGCOMMON = -L$(shell $(PG_CONFIG) --pkglibdir 2>/dev/null) -L$(shell $(PG_CONFIG) --libdir 2>/dev/null) -lpgcommon -lpgport
@@ -25,6 +25,7 @@ UNIT := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/te
 EXHAUSTIVE := $(patsubst tests/exhaustive/%.c,$(BUILD)/tests/exhaustive/%,$(wildcard tests/exhaustive/*.c))
 FUZZ := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 REPLAY := $(FUZZ:fuzz_%=$(BUILD)/tests/fuzz-replay-%)
+BENCH := $(addprefix $(BUILD)/tests/bench/,make_rows memfs stat_times)
 FUZZ_SECONDS ?= 60
 
 # The arguments that make an exhaustive test short enough for every `make test`.
@@ -36,7 +37,7 @@ SHORT_float8_sample := 100000
 SHORT_half_all :=
 SHORT := $(patsubst tests/exhaustive/%.c,$(BUILD)/tests/short-%,$(filter-out %/datetime_all.c,$(wildcard tests/exhaustive/*.c)))
 
-.PHONY: all test unit e2e exhaustive fuzz asan tsan bench format lint demo demo-stop install clean help deps tests
+.PHONY: all test unit e2e exhaustive fuzz asan tsan bench bench-text format lint demo demo-stop install clean help deps tests
 
 all: $(BUILD)/pgvecfs ## build the program
 
@@ -108,14 +109,25 @@ tsan: ## all tests under ThreadSanitizer
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/tsan tests CFLAGS='-O1 -g -fno-omit-frame-pointer -fsanitize=thread'
 	@BUILD=$(BUILD)/tsan scripts/run-sanitized $(E2E)
 
-bench: $(BUILD)/pgvecfs ## against psql, alternating; writes docs/benchmarks.md (ROWS, DIM, RUNS, OUT)
+$(BENCH): $(BUILD)/tests/bench/%: tests/bench/%.c
+	@mkdir -p $(@D)
+	@echo "  CC $@"; $(CC) $(ALL_CFLAGS) -MMD -MP -o $@ $< $(ALL_LIBS)
+
+bench: $(BUILD)/pgvecfs $(BENCH) ## against its rivals, alternating; writes docs/benchmarks.md (RUNS, ONLY, SCALE, BIG, OUT)
 	@BUILD=$(BUILD) scripts/bench
+
+$(BUILD)/tests/bench/%: tests/bench/%.c $(BUILD)/libpgvecfs.a
+	@mkdir -p $(@D)
+	@echo "  CC $@"; $(CC) $(ALL_CFLAGS) -MMD -MP -o $@ $< $(BUILD)/libpgvecfs.a $(PGCOMMON) $(ALL_LIBS)
+
+bench-text: $(BUILD)/tests/bench/text ## how long the text of a number takes, on each level of instructions
+	@$<
 
 lint: ## arrows between folders, formatting, warnings of gcc and clang as errors, scripts
 	@BUILD=$(BUILD) scripts/lint
 
 format: ## clang-format over all C files
-	clang-format -i $(wildcard $(addsuffix /*.[ch],codec pgclient fs index tests/unit tests/exhaustive tests/fuzz))
+	clang-format -i $(wildcard $(addsuffix /*.[ch],codec pgclient fs index tests/unit tests/exhaustive tests/fuzz tests/bench))
 
 install: $(BUILD)/pgvecfs ## to PREFIX (/usr/local) below DESTDIR
 	install -d $(DESTDIR)$(PREFIX)/bin

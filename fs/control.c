@@ -24,43 +24,161 @@ static uint64_t resident_bytes(void)
     return resident * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-static int put_job(const struct subject *subject, bool first, struct buffer *out)
+/* Bytes of the UTF-8 character at `at`; 0: it is none. */
+static size_t character_size(const unsigned char *at)
 {
-    uint64_t rows = subject->progress.rows, bytes = subject->progress.bytes;
-    int rc = buffer_append_text(out, first ? "\n    {\"schema\": " : ",\n    {\"schema\": ");
-    if (rc == 0)
-        rc = json_string(out, subject->table->relation.schema,
-                         strlen(subject->table->relation.schema));
-    if (rc == 0)
-        rc = buffer_append_text(out, ", \"name\": ");
-    if (rc == 0)
-        rc = json_string(out, subject->table->relation.name, strlen(subject->table->relation.name));
-    return rc < 0 ? rc
-                  : buffer_printf(out, ", \"rows\": %" PRIu64 ", \"bytes\": %" PRIu64 "}", rows,
-                                  bytes);
+    size_t n = at[0] < 0x80                    ? 1
+               : at[0] >= 0xC2 && at[0] < 0xE0 ? 2
+               : (at[0] & 0xF0) == 0xE0        ? 3
+               : at[0] >= 0xF0 && at[0] < 0xF5 ? 4
+                                               : 0;
+    for (size_t i = 1; i < n; i++)
+        if ((at[i] & 0xC0) != 0x80)
+            return 0;
+    bool outside = n > 2 && ((at[0] == 0xE0 && at[1] < 0xA0) || (at[0] == 0xED && at[1] > 0x9F) ||
+                             (at[0] == 0xF0 && at[1] < 0x90) || (at[0] == 0xF4 && at[1] > 0x8F));
+    return outside ? 0 : n;
 }
 
-static int put_jobs(const struct mount *mount, struct buffer *out)
+/* A path or a connection string may hold any bytes, but JSON is UTF-8. */
+static int put_text(struct buffer *out, const char *text)
 {
-    int rc = buffer_append_text(out, "  \"jobs\": [");
-    bool first = true;
-    for (int i = 0; rc == 0 && i < TABLE_BUCKETS; i++)
-        for (const struct table *table = mount->tables[i]; rc == 0 && table != NULL;
-             table = table->next)
-            for (int k = 0; rc == 0 && k < SUBJECT_COUNT; k++)
-                if (table->subjects[k].running) {
-                    rc = put_job(&table->subjects[k], first, out);
-                    first = false;
-                }
-    return rc < 0 ? rc : buffer_append_text(out, first ? "],\n" : "\n  ],\n");
+    struct buffer clean = {0};
+    int rc = 0;
+    for (const char *at = text; rc == 0 && *at != '\0';) {
+        size_t n = character_size((const unsigned char *)at);
+        rc = n > 0 ? buffer_append(&clean, at, n) : buffer_append_text(&clean, "\uFFFD");
+        at += n > 0 ? n : 1;
+    }
+    if (rc == 0)
+        rc = json_string(out, clean.data, clean.size);
+    buffer_clear(&clean);
+    return rc;
 }
 
 static int put_string(struct buffer *out, const char *key, const char *value)
 {
     int rc = buffer_printf(out, "  \"%s\": ", key);
     if (rc == 0)
-        rc = json_string(out, value, strlen(value));
+        rc = put_text(out, value);
     return rc < 0 ? rc : buffer_append_text(out, ",\n");
+}
+
+/* Negative: nobody knows. */
+static int put_estimate(struct buffer *out, const char *key, double value)
+{
+    return value < 0 ? buffer_printf(out, ", \"%s\": null", key)
+                     : buffer_printf(out, ", \"%s\": %.1f", key, value);
+}
+
+/* The beginning of an element of a list. */
+static int put_relation(struct buffer *out, bool first, const char *schema, const char *name)
+{
+    int rc = buffer_append_text(out, first ? "\n    {\"schema\": " : ",\n    {\"schema\": ");
+    if (rc == 0)
+        rc = put_text(out, schema);
+    if (rc == 0)
+        rc = buffer_append_text(out, ", \"name\": ");
+    return rc < 0 ? rc : put_text(out, name);
+}
+
+static int put_moved(struct buffer *out, uint64_t rows, uint64_t bytes, uint64_t copied,
+                     uint64_t kept)
+{
+    return buffer_printf(out,
+                         ", \"rows\": %" PRIu64 ", \"bytes\": %" PRIu64
+                         ", \"groups_copied\": %" PRIu64 ", \"groups_kept\": %" PRIu64,
+                         rows, bytes, copied, kept);
+}
+
+static int put_job(const struct subject *subject, bool first, struct buffer *out)
+{
+    const struct relation *relation = &subject->table->relation;
+    const struct progress *progress = &subject->progress;
+    int64_t now = clock_ms();
+    int rc = put_relation(out, first, relation->schema, relation->name);
+    if (rc == 0)
+        rc = buffer_printf(out, ", \"what\": \"%s\", \"stage\": \"%s\"",
+                           subject->kind == SUBJECT_ROWS ? "rows" : "schema.sql",
+                           progress_stage_name(progress));
+    if (rc == 0)
+        rc = put_moved(out, progress->rows, progress->bytes, progress->groups_copied,
+                       progress->groups_kept);
+    if (rc == 0)
+        rc = put_estimate(out, "percent", progress_percent(progress));
+    if (rc == 0)
+        rc = put_estimate(out, "seconds", (double)(now - progress->began) / 1000);
+    if (rc == 0)
+        rc = put_estimate(out, "seconds_left", progress_seconds_left(progress, now));
+    return rc < 0 ? rc : buffer_append_byte(out, '}');
+}
+
+/* The running subjects, one after another, from `after` on (NULL: the first); NULL: no more. */
+static const struct subject *next_job(const struct mount *mount, const struct subject *after)
+{
+    const struct table *table = after != NULL ? after->table : NULL;
+    int k = after != NULL ? after->kind + 1 : 0;
+    size_t bucket = table != NULL ? table->relation.oid % TABLE_BUCKETS : 0;
+    for (table = table != NULL ? table : mount->tables[0]; bucket < TABLE_BUCKETS;) {
+        for (; table != NULL; table = table->next, k = 0)
+            for (; k < SUBJECT_COUNT; k++)
+                if (table->subjects[k].running)
+                    return &table->subjects[k];
+        table = ++bucket < TABLE_BUCKETS ? mount->tables[bucket] : NULL;
+    }
+    return NULL;
+}
+
+static int put_jobs(const struct mount *mount, struct buffer *out)
+{
+    int rc = buffer_append_text(out, "  \"jobs\": [");
+    bool first = true;
+    for (const struct subject *job = next_job(mount, NULL); rc == 0 && job != NULL;
+         job = next_job(mount, job)) {
+        rc = put_job(job, first, out);
+        first = false;
+    }
+    return rc < 0 ? rc : buffer_append_text(out, first ? "],\n" : "\n  ],\n");
+}
+
+static int put_refresh(const struct refresh *refresh, bool first, struct buffer *out)
+{
+    struct tm tm;
+    char at[32];
+    strftime(at, sizeof at, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&refresh->at, &tm));
+    int rc = put_relation(out, first, refresh->schema, refresh->name);
+    if (rc == 0)
+        rc = buffer_printf(out, ", \"at\": \"%s\", \"seconds\": %.3f, \"result\": \"%s\"", at,
+                           (double)refresh->ms / 1000, refresh_result_name(refresh->result));
+    if (rc == 0)
+        rc = put_moved(out, refresh->rows, refresh->bytes, refresh->groups_copied,
+                       refresh->groups_kept);
+    return rc < 0 ? rc : buffer_append_byte(out, '}');
+}
+
+static int put_refreshes(const struct refreshes *refreshes, struct buffer *out)
+{
+    size_t first = refreshes_first(refreshes);
+    int rc = buffer_append_text(out, "  \"refreshes\": [");
+    for (size_t i = first; rc == 0 && i < refreshes->count; i++)
+        rc = put_refresh(&refreshes->kept[i % REFRESHES_KEPT], i == first, out);
+    return rc < 0 ? rc : buffer_append_text(out, refreshes->count == 0 ? "],\n" : "\n  ],\n");
+}
+
+static size_t count_jobs(const struct mount *mount)
+{
+    size_t n = 0;
+    for (const struct subject *job = next_job(mount, NULL); job != NULL; n++)
+        job = next_job(mount, job);
+    return n;
+}
+
+static size_t count_parked(const struct mount *mount)
+{
+    size_t n = 0;
+    for (const struct request *request = mount->parked; request != NULL; n++)
+        request = *(struct request *const *)request; /* its first member is the next one */
+    return n;
 }
 
 /* Everything that a person, or a test, asks of a running mount. */
@@ -78,22 +196,20 @@ static int write_status(struct mount *mount, struct buffer *out)
     if (rc == 0)
         rc = put_jobs(mount, out);
     if (rc == 0)
+        rc = put_refreshes(&mount->refreshes, out);
+    if (rc == 0)
         rc = put_string(out, "last_catalog_error", mount->catalog_error.text);
-    size_t parked = 0;
-    for (const struct request *request = mount->parked; request != NULL; parked++)
-        request = *(struct request *const *)request; /* its first member is the next one */
-    return rc < 0
-               ? rc
-               : buffer_printf(out,
-                               "  \"uptime_seconds\": %" PRId64 ",\n  \"relations\": %zu,\n"
-                               "  \"waiting_requests\": %zu,\n"
-                               "  \"cache_bytes\": %" PRIu64 ",\n  \"cache_size\": %" PRIu64 ",\n"
-                               "  \"rendered_bytes\": %" PRIu64 ",\n  \"memory\": %" PRIu64 ",\n"
-                               "  \"resident_bytes\": %" PRIu64 "\n}\n",
-                               (clock_ms() - mount->started_ms) / 1000,
-                               mount->catalog->relation_count, parked, store_used(mount->store),
-                               store_limit(mount->store), body_cache_used(mount->bodies),
-                               mount->options->memory, resident_bytes());
+    return rc < 0 ? rc
+                  : buffer_printf(
+                        out,
+                        "  \"uptime_seconds\": %" PRId64 ",\n  \"relations\": %zu,\n"
+                        "  \"waiting_requests\": %zu,\n"
+                        "  \"cache_bytes\": %" PRIu64 ",\n  \"cache_size\": %" PRIu64 ",\n"
+                        "  \"rendered_bytes\": %" PRIu64 ",\n  \"memory\": %" PRIu64 ",\n"
+                        "  \"resident_bytes\": %" PRIu64 "\n}\n",
+                        (clock_ms() - mount->started_ms) / 1000, mount->catalog->relation_count,
+                        count_parked(mount), store_used(mount->store), store_limit(mount->store),
+                        body_cache_used(mount->bodies), mount->options->memory, resident_bytes());
 }
 
 /* Prometheus' text format. */
@@ -119,6 +235,13 @@ static int write_metrics(struct mount *mount, struct buffer *out)
          mount->count.interrupted},
         {"catalog_reads_total", "counter", "times the catalog was read",
          mount->count.catalog_reads},
+        {"jobs", "gauge", "tables that are being fetched or measured", count_jobs(mount)},
+        {"waiting_requests", "gauge", "requests that wait for a job or the catalog",
+         count_parked(mount)},
+        {"open_streams", "gauge", "files open that are read while they are fetched",
+         (uint64_t)mount->streams},
+        {"held_read_points", "gauge", "transactions kept open for what the cache has no room for",
+         (uint64_t)mount->held},
         {"cache_bytes", "gauge", "row groups on disk", store_used(mount->store)},
         {"rendered_bytes", "gauge", "rendered text in memory", body_cache_used(mount->bodies)},
         {"resident_bytes", "gauge", "resident memory", resident_bytes()},

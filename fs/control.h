@@ -1,5 +1,5 @@
 /* The files in .pgvecfs/: status.json, metrics, version, log. Each look-up makes their text anew,
- * if the last is a second old. */
+ * if the last is older than a progress bar may be (fs/node.c). */
 #ifndef FS_CONTROL_H
 #define FS_CONTROL_H
 

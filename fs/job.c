@@ -144,6 +144,27 @@ static void log_refused(const struct snapshot *snapshot, int format)
             reason != NULL ? reason : strerror(-snapshot->faces[format].refused));
 }
 
+/* What was over once the marks were found to be equal is no news. */
+static void note_refresh(struct subject *subject, enum refresh_result result)
+{
+    struct mount *mount = subject->table->mount;
+    const struct progress *progress = &subject->progress;
+    if (result == REFRESH_UNCHANGED && progress->stage == STAGE_WAITING)
+        return;
+    pthread_mutex_lock(&mount->lock);
+    const struct refresh refresh = {.schema = (char *)subject->table->relation.schema,
+                                    .name = (char *)subject->table->relation.name,
+                                    .at = time(NULL),
+                                    .ms = clock_ms() - progress->began,
+                                    .result = result,
+                                    .rows = progress->rows,
+                                    .bytes = progress->bytes,
+                                    .groups_copied = progress->groups_copied,
+                                    .groups_kept = progress->groups_kept};
+    refreshes_add(&mount->refreshes, &refresh);
+    pthread_mutex_unlock(&mount->lock);
+}
+
 static int refresh_rows(struct subject *subject, struct version *old, unsigned measure,
                         struct version **out, struct error *error)
 {
@@ -157,9 +178,13 @@ static int refresh_rows(struct subject *subject, struct version *old, unsigned m
     mount->count.bytes_fetched += subject->progress.bytes;
     mount->count.groups_fetched += subject->progress.groups_copied;
     mount->count.groups_kept += subject->progress.groups_kept;
-    if (rc < 0)
+    if (rc < 0) {
+        note_refresh(subject, rc == -EINTR ? REFRESH_STOPPED : REFRESH_FAILED);
         return rc;
-    if (old != NULL && fresh == old->snapshot) {
+    }
+    bool same = old != NULL && fresh == old->snapshot;
+    note_refresh(subject, old == NULL ? REFRESH_NEW : same ? REFRESH_UNCHANGED : REFRESH_CHANGED);
+    if (same) {
         snapshot_unref(fresh);
         mount->count.unchanged++;
         *out = version_ref(old);
@@ -328,14 +353,23 @@ static int hash_views(struct subject *subject, struct version *version, struct e
 {
     struct mount *mount = subject->table->mount;
     struct snapshot *snapshot = version->snapshot;
+    unsigned wanted = 0;
+    uint64_t bytes = 0;
+    for (int i = 0; i < FORMAT_COUNT; i++)
+        if (mount->options->listed_formats & 1U << i && snapshot->faces[i].refused == 0 &&
+            !snapshot->faces[i].hashed) {
+            wanted |= 1U << i;
+            bytes += snapshot_size(snapshot, i);
+        }
+    progress_stage(&subject->progress, STAGE_MEASURING, bytes);
     for (int i = 0; i < FORMAT_COUNT; i++) {
         struct hash128 hash;
-        if (!(mount->options->listed_formats & 1U << i) || snapshot->faces[i].refused < 0 ||
-            snapshot->faces[i].hashed)
+        if (!(wanted & 1U << i))
             continue;
         int rc = view_hash(mount->bodies, snapshot, i, &subject->stop, &hash, error);
         if (rc < 0)
             return rc;
+        subject->progress.done += snapshot_size(snapshot, i);
     }
     if (snapshot_save(snapshot) < 0)
         log_say(LOG_SAY_DEBUG, "the hashes of %s.%s find no room in the cache",
@@ -478,6 +512,7 @@ static void do_refresh(struct subject *subject)
     struct mount *mount = subject->table->mount;
     subject->want_refresh = false;
     subject->refreshing = true;
+    progress_begin(&subject->progress);
     unsigned measure = subject->next_sizes & ((1U << FORMAT_COUNT) - 1);
     if (subject->next_sizes & 1U << FACE_MANIFEST)
         measure |= mount->options->listed_formats;
@@ -624,6 +659,7 @@ void job_start(struct subject *subject)
     struct mount *mount = subject->table->mount;
     subject->running = true;
     subject->stop = false;
+    progress_begin(&subject->progress);
     if (workers_add(mount->fetchers, run_job, subject, 0) < 0) {
         struct error error = {"no memory for a job"};
         subject->running = false;

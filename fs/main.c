@@ -4,6 +4,7 @@
 #include "fs/log.h"
 #include "fs/ops.h"
 #include "fs/request.h"
+#include "fs/status.h"
 #include "fs/version.h"
 
 #include <errno.h>
@@ -47,7 +48,7 @@ static int connect_server(struct program *program, struct error *error)
               "program started; "
               "a service file, a passfile (~/.pgpass) or PGPASSWORD keeps it to yourself\n",
               stderr);
-    int sessions = JOBS_AT_ONCE + options->jobs + 2;
+    int sessions = JOBS_AT_ONCE + (1 + SNAPSHOTS_HELD_AT_MOST) * options->jobs + 2;
     rc = session_pool_new(mount->server, sessions, &mount->pool);
     if (rc < 0)
         return error_set(error, rc, "no memory for sessions");
@@ -283,6 +284,7 @@ static void end(struct program *program)
     free(mount->catalog_mark);
     free(mount->ddl_mark);
     free(mount->ddl_signature);
+    refreshes_clear(&mount->refreshes);
     session_pool_free(mount->pool);
     server_free(mount->server);
     store_close(mount->store);
@@ -324,6 +326,12 @@ int main(int argc, char **argv)
     if (program.options.help || program.options.version) {
         fputs(program.options.help ? options_help : "pgvecfs " VERSION "\n", stdout);
         return 0;
+    }
+    if (program.options.status) {
+        rc = status_show(program.options.mountpoint, &error);
+        options_clear(&program.options);
+        fuse_opt_free_args(&program.fuse_args);
+        return rc < 0 ? say(&error, rc) : 0;
     }
     /* Buffers of a few MiB come and go all the time: keep them, instead of having the kernel clear
      * them anew each time. */

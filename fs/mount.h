@@ -9,6 +9,7 @@
 
 #include "fs/body.h"
 #include "fs/options.h"
+#include "fs/refreshes.h"
 #include "fs/store.h"
 #include "fs/workers.h"
 #include "pgclient/catalog.h"
@@ -50,6 +51,7 @@ struct mount {
     size_t table_count;
     struct request *parked;
     int streams; /* files open that were opened before their size was known */
+    struct refreshes refreshes;
     atomic_bool ending;
 
     struct catalog *catalog;

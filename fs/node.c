@@ -9,7 +9,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { TEXT_KEPT_MS = 1000, BLOCK = 512, BLKSIZE = 128 << 10 };
+enum {
+    TEXT_KEPT_MS = 100,
+    TEXT_PROMISED_MS = 1000 /* to whoever has looked it up: it may be about to open it */
+};
+enum { BLOCK = 512, BLKSIZE = 128 << 10 };
 
 static const char control_name[] = ".pgvecfs", partitions_name[] = "partitions";
 
@@ -352,14 +356,30 @@ static int lookup_file(struct mount *mount, struct node *parent, int face, const
 
 void node_bind(struct node *node) { node->version = version_ref(node->subject->current); }
 
-static int lookup_text(struct mount *mount, struct node *parent, const char *name,
+/* The one that this process has looked up without opening it, else the newest. */
+static struct node *text_with(struct node *parent, const char *name, int pid)
+{
+    int64_t now = clock_ms();
+    struct node *newest = NULL;
+    for (struct node *file = parent->files; file != NULL; file = file->next_file) {
+        if (strcmp(file->name, name) != 0)
+            continue;
+        if (pid != 0 && file->shown_to == pid && now - file->made_ms < TEXT_PROMISED_MS)
+            return file;
+        if (newest == NULL && now - file->made_ms < TEXT_KEPT_MS)
+            newest = file;
+    }
+    return newest;
+}
+
+static int lookup_text(struct mount *mount, struct node *parent, const char *name, int pid,
                        struct node **out)
 {
-    for (struct node *file = parent->files; file != NULL; file = file->next_file)
-        if (strcmp(file->name, name) == 0 && clock_ms() - file->made_ms < TEXT_KEPT_MS) {
-            *out = file;
-            return 0;
-        }
+    *out = text_with(parent, name, pid);
+    if (*out != NULL) {
+        (*out)->shown_to = pid;
+        return 0;
+    }
     struct buffer text = {0};
     int rc = control_write(mount, name, &text);
     struct node *node = rc == 0 ? node_new(mount, parent, NODE_TEXT, name) : NULL;
@@ -372,6 +392,7 @@ static int lookup_text(struct mount *mount, struct node *parent, const char *nam
     node->text = text;
     node->made_ms = clock_ms();
     node->made_at = time(NULL);
+    node->shown_to = pid;
     node->ino += node->nodeid; /* each is another file */
     *out = node;
     return 0;
@@ -381,7 +402,7 @@ int node_lookup(struct mount *mount, struct node *parent, const char *name, int 
                 struct node **out)
 {
     int face = parent->kind == NODE_TABLE ? face_of(parent, name) : -1;
-    int rc = parent->kind == NODE_CONTROL ? lookup_text(mount, parent, name, out)
+    int rc = parent->kind == NODE_CONTROL ? lookup_text(mount, parent, name, pid, out)
              : face >= 0                  ? lookup_file(mount, parent, face, name, pid, out)
                                           : lookup_directory(mount, parent, name, out);
     if (rc == 0)

@@ -58,6 +58,7 @@ struct node {
     struct buffer text; /* of a control file */
     int64_t made_ms;    /* clock_ms(), */
     time_t made_at;     /* and by the calendar */
+    int shown_to;       /* who looked it up last and has not opened it since; 0: nobody */
 };
 
 MUST_CHECK int node_start(struct mount *mount);

@@ -13,6 +13,7 @@
 
 const char options_help[] =
     "usage: pgvecfs [OPTIONS] CONNINFO MOUNTPOINT\n"
+    "       pgvecfs --status MOUNTPOINT\n"
     "\n"
     "Mounts a PostgreSQL database: every table is a directory with .csv, .bin and .jsonl files.\n"
     "CONNINFO is a libpq connection string or URI, or \"\" for PGHOST, PGSERVICE, the passfile and "
@@ -20,6 +21,7 @@ const char options_help[] =
     "\n"
     "    -h  --help              this text\n"
     "    -V  --version           print version\n"
+    "        --status            what a mount is doing, and what it last fetched\n"
     "    -f                      stay in the foreground, log to stderr\n"
     "    -d                      the same with debug output\n"
     "    -s                      one thread for requests\n"
@@ -44,7 +46,7 @@ const char options_help[] =
 struct raw {
     struct options *options;
     char *cache_dir, *cache_size, *memory, *jobs, *lease, *formats, *list, *schemas;
-    int system, rw, foreground, debug, single, help, version;
+    int system, rw, foreground, debug, single, help, version, status;
     int positional;
     char **argv_conninfo;
     struct error *error;
@@ -60,7 +62,7 @@ static const struct fuse_opt table[] = {
     RAW("jobs=%s", jobs), RAW("lease=%s", lease), RAW("formats=%s", formats), RAW("list=%s", list),
     RAW("schemas=%s", schemas), RAW("system", system), RAW("rw", rw), RAW("-f", foreground),
     RAW("-d", debug), RAW("debug", debug), RAW("-s", single), RAW("-h", help), RAW("--help", help),
-    RAW("-V", version), RAW("--version", version),
+    RAW("-V", version), RAW("--version", version), RAW("--status", status),
     /* What mount(8) and fstab may pass, and means nothing here. */
     FUSE_OPT_KEY("auto", FUSE_OPT_KEY_DISCARD), FUSE_OPT_KEY("noauto", FUSE_OPT_KEY_DISCARD),
     FUSE_OPT_KEY("nofail", FUSE_OPT_KEY_DISCARD), FUSE_OPT_KEY("_netdev", FUSE_OPT_KEY_DISCARD),
@@ -250,6 +252,18 @@ static int make_absolute(char **path)
     return 0;
 }
 
+/* The one argument is the mount point. It is not resolved: that might wait for the mount. */
+static int check_status(const struct raw *raw, struct options *options, struct error *error)
+{
+    if (raw->positional != 1)
+        return error_set(error, -EINVAL,
+                         "--status needs a mount point and nothing else: pgvecfs --status "
+                         "MOUNTPOINT; see pgvecfs --help");
+    options->mountpoint = options->conninfo;
+    options->conninfo = NULL;
+    return 0;
+}
+
 static int check(const struct raw *raw, struct options *options, struct error *error)
 {
     double number;
@@ -269,7 +283,10 @@ static int check(const struct raw *raw, struct options *options, struct error *e
                                 .debug = raw->debug,
                                 .single = raw->single,
                                 .help = raw->help,
-                                .version = raw->version};
+                                .version = raw->version,
+                                .status = raw->status};
+    if (options->status && !options->help && !options->version)
+        return check_status(raw, options, error);
     if (raw->cache_size != NULL)
         rc = parse_size(raw->cache_size, "cache_size", 0, &options->cache_size, error);
     if (rc == 0 && raw->memory != NULL)

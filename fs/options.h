@@ -22,6 +22,7 @@ struct options {
     bool system, rw;
     bool foreground, debug, single;
     bool help, version;
+    bool status; /* the mount point is one in use; nothing but it is set then */
 };
 
 /* Fills `options` from argv; what is libfuse's own business (allow_other, …) is left in `rest`.

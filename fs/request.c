@@ -303,6 +303,8 @@ static void answer_open(struct mount *mount, struct request *request)
     file->keep_cache = 1; /* the bytes of a node never change */
     node->opens++;
     node->lookups++; /* stays until it has been replied */
+    if (node->shown_to == request->pid)
+        node->shown_to = 0;
     if (node->kind == NODE_FILE) {
         node->subject->opens++;
         if (request->stream != NULL)

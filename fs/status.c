@@ -1,0 +1,414 @@
+#include "fs/status.h"
+
+#include "fs/status_line.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <linux/magic.h>
+#include <locale.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/statfs.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    FRAME_MS = 200,
+    REFRESHES_SHOWN = 5,
+    STATUS_BYTES_MOST = 16 << 20 /* more is no status of ours */
+};
+
+/* ---- asking ---- */
+
+static int explain(const char *mountpoint, int rc, struct error *error)
+{
+    if (rc == -ENOTCONN)
+        return error_set(error, rc,
+                         "%s: the process behind this mount has ended; unmount it (fusermount3 -u "
+                         "%s) and mount again",
+                         mountpoint, mountpoint);
+    if (rc == -ENOENT && access(mountpoint, F_OK) < 0)
+        return error_set(error, rc, "%s: there is no such directory; name the mount point",
+                         mountpoint);
+    if (rc == -ENOENT || rc == -ENOTDIR || rc == -EBADMSG)
+        return error_set(error, rc,
+                         "%s is not a mount point of pgvecfs; findmnt -t fuse.pgvecfs lists them",
+                         mountpoint);
+    if (rc == -EACCES)
+        return error_set(error, rc,
+                         "%s: permission denied; ask as the user who mounted it, or mount with -o "
+                         "allow_other",
+                         mountpoint);
+    return error_set(error, rc, "%s: its status cannot be read: %s", mountpoint, strerror(-rc));
+}
+
+static int read_all(int fd, struct buffer *out)
+{
+    for (;;) {
+        int rc = buffer_reserve(out, 64 << 10);
+        if (rc < 0)
+            return rc;
+        ssize_t n = read(fd, out->data + out->size, 64 << 10);
+        if (n < 0)
+            return -errno;
+        if (n == 0)
+            return 0;
+        out->size += (size_t)n;
+        if (out->size > STATUS_BYTES_MOST)
+            return -EBADMSG;
+    }
+}
+
+/* A copy of a mount has such a file, too. */
+static int open_status(const char *mountpoint)
+{
+    char *path;
+    struct statfs fs;
+    if (asprintf(&path, "%s/.pgvecfs/status.json", mountpoint) < 0)
+        return -ENOMEM;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    int rc = fd < 0 ? -errno : 0;
+    free(path);
+    if (rc == 0 && fstatfs(fd, &fs) < 0)
+        rc = -errno;
+    if (rc == 0 && fs.f_type != FUSE_SUPER_MAGIC)
+        rc = -EBADMSG;
+    if (rc < 0 && fd >= 0)
+        close(fd);
+    return rc < 0 ? rc : fd;
+}
+
+static int ask(const char *mountpoint, json_t **out, struct error *error)
+{
+    struct buffer text = {0};
+    int fd = open_status(mountpoint), rc = fd;
+    if (fd >= 0) {
+        rc = read_all(fd, &text);
+        close(fd);
+    }
+    json_t *status =
+        rc == 0 ? json_loadb((char *)text.data, text.size, JSON_DECODE_INT_AS_REAL, NULL) : NULL;
+    buffer_clear(&text);
+    if (rc == 0 && !json_is_string(json_object_get(status, "mountpoint"))) {
+        json_decref(status);
+        rc = -EBADMSG;
+    }
+    if (rc < 0)
+        return explain(mountpoint, rc, error);
+    *out = status;
+    return 0;
+}
+
+/* ---- what it says; what is missing is empty, 0 or unknown ---- */
+
+static const char *text_of(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    return text != NULL ? text : "";
+}
+
+static double number_of(const json_t *object, const char *key)
+{
+    const json_t *value = json_object_get(object, key);
+    return json_is_number(value) ? json_number_value(value) : -1;
+}
+
+static uint64_t count_of(const json_t *object, const char *key)
+{
+    double value = number_of(object, key), most = (double)(1ULL << 63);
+    return value > 0 ? (uint64_t)(value < most ? value : most) : 0;
+}
+
+static struct status_job job_of(const json_t *object)
+{
+    return (struct status_job){.schema = text_of(object, "schema"),
+                               .name = text_of(object, "name"),
+                               .what = text_of(object, "what"),
+                               .stage = text_of(object, "stage"),
+                               .rows = count_of(object, "rows"),
+                               .bytes = count_of(object, "bytes"),
+                               .percent = number_of(object, "percent"),
+                               .seconds = number_of(object, "seconds"),
+                               .seconds_left = number_of(object, "seconds_left")};
+}
+
+/* ---- as text ---- */
+
+static int put_row(struct buffer *out, const char *key, const char *value)
+{
+    int rc = buffer_printf(out, "%-12s", key);
+    if (rc == 0)
+        rc = status_put(out, value, strlen(value), false);
+    return rc < 0 ? rc : buffer_append_byte(out, '\n');
+}
+
+static int put_process(struct buffer *out, const json_t *status)
+{
+    char uptime[STATUS_TEXT];
+    int rc = buffer_printf(out, "%-12s", "version");
+    if (rc == 0)
+        rc = status_put(out, text_of(status, "version"), strlen(text_of(status, "version")), false);
+    return rc < 0 ? rc
+                  : buffer_printf(out, ", pid %" PRIu64 ", up %s\n", count_of(status, "pid"),
+                                  status_time(number_of(status, "uptime_seconds"), uptime));
+}
+
+static int put_sizes(struct buffer *out, const json_t *status)
+{
+    char used[STATUS_TEXT], limit[STATUS_TEXT];
+    int rc = buffer_printf(out, "%-12s%s of %s, in ", "cache",
+                           status_size(count_of(status, "cache_bytes"), used),
+                           status_size(count_of(status, "cache_size"), limit));
+    if (rc == 0)
+        rc = status_put(out, text_of(status, "cache"), strlen(text_of(status, "cache")), false);
+    return rc < 0 ? rc
+                  : buffer_printf(out, "\n%-12s%s resident\n", "memory",
+                                  status_size(count_of(status, "resident_bytes"), used));
+}
+
+static int put_head(struct buffer *out, const json_t *status)
+{
+    int rc = put_row(out, "server", text_of(status, "server"));
+    if (rc == 0)
+        rc = put_row(out, "mountpoint", text_of(status, "mountpoint"));
+    if (rc == 0)
+        rc = put_process(out, status);
+    if (rc == 0)
+        rc = put_sizes(out, status);
+    uint64_t waiting = count_of(status, "waiting_requests");
+    if (rc == 0 && waiting > 0)
+        rc = buffer_printf(out, "%-12s%" PRIu64 " request%s\n", "waiting", waiting,
+                           waiting == 1 ? "" : "s");
+    if (rc == 0 && *text_of(status, "last_catalog_error") != '\0')
+        rc = put_row(out, "last error", text_of(status, "last_catalog_error"));
+    return rc;
+}
+
+static int put_jobs(struct buffer *out, const json_t *jobs)
+{
+    int rc = json_array_size(jobs) == 0 ? buffer_append_text(out, "\nno job runs\n")
+                                        : buffer_append_text(out, "\nrunning\n");
+    for (size_t i = 0; rc == 0 && i < json_array_size(jobs); i++) {
+        const struct status_job job = job_of(json_array_get(jobs, i));
+        rc = buffer_append_text(out, "  ");
+        if (rc == 0)
+            rc = status_put_job(out, &job, 0, 0);
+        if (rc == 0)
+            rc = buffer_append_byte(out, '\n');
+    }
+    return rc;
+}
+
+/* By the reader's clock. */
+static int put_when(struct buffer *out, const char *at)
+{
+    struct tm tm = {0};
+    char text[STATUS_TEXT];
+    const char *end = strptime(at, "%Y-%m-%dT%H:%M:%SZ", &tm);
+    time_t when = end != NULL ? timegm(&tm) : 0;
+    if (end == NULL || localtime_r(&when, &tm) == NULL ||
+        strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &tm) == 0)
+        return status_put(out, at, STATUS_TEXT, false);
+    return buffer_append_text(out, text);
+}
+
+static int put_moved(struct buffer *out, const json_t *refresh)
+{
+    char rows[STATUS_TEXT], bytes[STATUS_TEXT], copied[STATUS_TEXT], kept[STATUS_TEXT];
+    if (count_of(refresh, "bytes") == 0)
+        return 0;
+    return buffer_printf(out, ": %s rows, %s; row groups: %s copied, %s kept",
+                         status_count(count_of(refresh, "rows"), rows),
+                         status_size(count_of(refresh, "bytes"), bytes),
+                         status_count(count_of(refresh, "groups_copied"), copied),
+                         status_count(count_of(refresh, "groups_kept"), kept));
+}
+
+static int put_refresh(struct buffer *out, const json_t *refresh)
+{
+    struct buffer name = {0};
+    int rc = buffer_append_text(out, "  ");
+    if (rc == 0)
+        rc = put_when(out, text_of(refresh, "at"));
+    if (rc == 0)
+        rc = buffer_append_text(out, "  ");
+    if (rc == 0)
+        rc = status_put_name(&name, text_of(refresh, "schema"), text_of(refresh, "name"));
+    if (rc == 0)
+        rc = buffer_append_byte(&name, '\0');
+    if (rc == 0)
+        rc = status_put(out, (char *)name.data, name.size, false);
+    if (rc == 0)
+        rc = buffer_append_text(out, "  ");
+    if (rc == 0)
+        rc = status_put(out, text_of(refresh, "result"), STATUS_TEXT, false);
+    buffer_clear(&name);
+    if (rc == 0)
+        rc = buffer_printf(out, "  %.1f s", number_of(refresh, "seconds"));
+    if (rc == 0)
+        rc = put_moved(out, refresh);
+    return rc < 0 ? rc : buffer_append_byte(out, '\n');
+}
+
+static int put_refreshes(struct buffer *out, const json_t *refreshes)
+{
+    size_t count = json_array_size(refreshes);
+    int rc = count > 0 ? buffer_append_text(out, "\nlast refreshes\n") : 0;
+    for (size_t i = count > REFRESHES_SHOWN ? count - REFRESHES_SHOWN : 0; rc == 0 && i < count;
+         i++)
+        rc = put_refresh(out, json_array_get(refreshes, i));
+    return rc;
+}
+
+/* Prints what is in the buffer, and empties it. */
+static int print(struct buffer *out, struct error *error)
+{
+    for (size_t at = 0; at < out->size;) {
+        ssize_t n = write(STDOUT_FILENO, out->data + at, out->size - at);
+        if (n < 0 && errno != EINTR)
+            return error_set(error, -errno, "cannot print the status: %s", strerror(errno));
+        at += n > 0 ? (size_t)n : 0;
+    }
+    out->size = 0;
+    return 0;
+}
+
+/* ---- on a terminal ---- */
+
+/* The lines of a frame; the cursor stands below them, so that whoever ends this in the middle
+ * leaves a terminal in order. */
+struct screen {
+    size_t rows, columns;
+    size_t drawn[64]; /* columns of the lines there */
+    size_t lines;
+    unsigned frame;
+};
+
+enum { LINES_MOST = sizeof((struct screen *)NULL)->drawn / sizeof(size_t) };
+
+static void look_at_terminal(struct screen *screen)
+{
+    struct winsize size = {0};
+    bool known = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0;
+    screen->rows = known && size.ws_row > 0 ? size.ws_row : 24;
+    screen->columns = known && size.ws_col > 0 ? size.ws_col : 80;
+}
+
+/* A terminal that has become narrower has broken its lines. */
+static int put_cursor_back(struct buffer *out, const struct screen *screen)
+{
+    size_t up = 0;
+    for (size_t i = 0; i < screen->lines; i++)
+        up += screen->drawn[i] > 0 ? (screen->drawn[i] - 1) / screen->columns + 1 : 1;
+    int rc = up > 0 ? buffer_printf(out, "\033[%zuA", up) : 0;
+    return rc < 0 ? rc : buffer_append_text(out, "\r\033[J");
+}
+
+static int put_line(struct buffer *out, struct screen *screen, size_t from)
+{
+    screen->drawn[screen->lines++] = status_columns((char *)out->data + from, out->size - from);
+    return buffer_append_byte(out, '\n');
+}
+
+static int put_frame(struct buffer *out, struct screen *screen, const json_t *jobs)
+{
+    look_at_terminal(screen);
+    int rc = put_cursor_back(out, screen);
+    size_t count = json_array_size(jobs), room = screen->rows > 3 ? screen->rows - 2 : 1;
+    size_t most = room < LINES_MOST - 1 ? room : LINES_MOST - 1;
+    size_t shown = count > most ? most : count;
+    screen->lines = 0;
+    for (size_t i = 0; rc == 0 && i < shown; i++) {
+        const struct status_job job = job_of(json_array_get(jobs, i));
+        size_t from = out->size;
+        /* In the last column some terminals go on to the next line. */
+        rc =
+            status_put_job(out, &job, screen->columns > 1 ? screen->columns - 1 : 1, screen->frame);
+        if (rc == 0)
+            rc = put_line(out, screen, from);
+    }
+    size_t from = out->size;
+    if (rc == 0 && count > shown) {
+        rc = buffer_printf(out, "and %zu more", count - shown);
+        if (rc == 0)
+            rc = put_line(out, screen, from);
+    }
+    screen->frame++;
+    return rc;
+}
+
+/* A resized window is drawn anew at once. */
+static void wait_for_frame(void)
+{
+    const struct timespec time = {.tv_nsec = FRAME_MS * 1000000L};
+    sigset_t resized;
+    sigemptyset(&resized);
+    sigaddset(&resized, SIGWINCH);
+    sigtimedwait(&resized, NULL, &time);
+}
+
+/* Until no job runs. *status is replaced by what was asked last. */
+static int watch(const char *mountpoint, json_t **status, struct error *error)
+{
+    struct screen screen = {0};
+    struct buffer out = {0};
+    sigset_t resized;
+    sigemptyset(&resized);
+    sigaddset(&resized, SIGWINCH);
+    sigprocmask(SIG_BLOCK, &resized, NULL);
+    int rc = 0;
+    while (rc == 0) {
+        const json_t *jobs = json_object_get(*status, "jobs");
+        rc = put_frame(&out, &screen, jobs);
+        if (rc == 0)
+            rc = print(&out, error);
+        if (rc < 0 || json_array_size(jobs) == 0)
+            break;
+        wait_for_frame();
+        json_t *next;
+        rc = ask(mountpoint, &next, error);
+        if (rc == 0) {
+            json_decref(*status);
+            *status = next;
+        }
+    }
+    buffer_clear(&out);
+    return rc;
+}
+
+static bool can_redraw(void)
+{
+    const char *term = getenv("TERM");
+    return isatty(STDOUT_FILENO) && term != NULL && *term != '\0' && strcmp(term, "dumb") != 0;
+}
+
+int status_show(const char *mountpoint, struct error *error)
+{
+    struct buffer out = {0};
+    json_t *status;
+    if (setlocale(LC_CTYPE, "C.UTF-8") == NULL)
+        setlocale(LC_CTYPE, "");
+    int rc = ask(mountpoint, &status, error);
+    if (rc < 0)
+        return rc;
+    const json_t *jobs = json_object_get(status, "jobs");
+    bool watched = json_array_size(jobs) > 0 && can_redraw();
+    rc = put_head(&out, status);
+    if (rc == 0)
+        rc = watched ? buffer_append_byte(&out, '\n') : put_jobs(&out, jobs);
+    if (rc == 0)
+        rc = print(&out, error);
+    if (rc == 0 && watched)
+        rc = watch(mountpoint, &status, error);
+    if (rc == 0)
+        rc = put_refreshes(&out, json_object_get(status, "refreshes"));
+    if (rc == 0)
+        rc = print(&out, error);
+    json_decref(status);
+    buffer_clear(&out);
+    return rc;
+}

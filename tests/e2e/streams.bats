@@ -1,0 +1,202 @@
+# Opening a file before its size is known: what is read comes along with the fetch.
+load helper
+
+PYTHON=${PYTHON:-python3}
+
+setup_file() {
+    server_start -c autovacuum=off
+    psql -X -q -v ON_ERROR_STOP=1 <<'SQL'
+-- 9.6 kB a row, and a pause every 200 rows: some 8 row groups of 4 MiB in about 8 seconds.
+CREATE FUNCTION pause(g int, s float) RETURNS int LANGUAGE plpgsql VOLATILE AS
+    'BEGIN IF g % 200 = 0 THEN PERFORM pg_sleep(s); END IF; RETURN g; END';
+CREATE VIEW slow AS SELECT pause(g, 0.5) AS id, repeat(md5(g::text), 300) AS t FROM generate_series(1, 3500) g;
+-- The first row group at once, the second after a minute.
+CREATE VIEW stuck AS SELECT pause(g / 3 * 200, CASE WHEN g >= 900 THEN 60 ELSE 0 END) AS id, repeat(md5(g::text), 300) AS t
+    FROM generate_series(1, 1000) g;
+CREATE VIEW failing AS SELECT pause(g, 0.5) / CASE WHEN g = 2500 THEN 0 ELSE 1 END AS id, repeat(md5(g::text), 300) AS t
+    FROM generate_series(1, 3500) g;
+CREATE TABLE big AS SELECT g AS id, repeat(md5(g::text), 20) AS t FROM generate_series(1, 300000) g;
+SQL
+}
+
+teardown_file() { teardown_all; }
+
+setup() {
+    T=$MNT/public
+    OUT=$E2E/out/$BATS_TEST_NUMBER
+    mkdir -p "$OUT"
+    PIDS=()
+    rm -rf "$CACHE"
+    mount_start
+}
+
+teardown() {
+    for pid in "${PIDS[@]}"; do kill -KILL "$pid" 2>/dev/null || true; done
+    mount_stop || true
+    [ -n "${E2E_KEEP:-}" ] || rm -rf "$OUT"
+}
+
+copies() { psql -X -At -c "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pgvecfs' AND query LIKE 'COPY%' AND state = 'active'"; }
+
+within() { # SECONDS COMMAND…
+    local tenths=$(($1 * 10))
+    shift
+    until "$@"; do
+        [ $((tenths -= 1)) -ge 0 ] || return 1
+        sleep 0.1
+    done
+}
+
+no_copies() { [ "$(copies)" = 0 ]; }
+
+@test "head answers long before the fetch could end, and ends it" {
+    reference_csv public.slow | head -n 5 >"$OUT/right" || true
+    from=$(date +%s%N)
+    head -n 5 "$T/slow/slow.csv" >"$OUT/got"
+    took=$((($(date +%s%N) - from) / 1000000))
+    echo "$took ms"
+    assert_same_bytes "$OUT/got" "$OUT/right"
+    [ "$took" -lt 5000 ] # the whole takes more than 8 s
+    within 3 no_copies
+    grep -q '"jobs": \[\]' "$MNT/.pgvecfs/status.json" || { sleep 1.1; grep -q '"jobs": \[\]' "$MNT/.pgvecfs/status.json"; }
+    head -c 100 "$T/slow/slow.jsonl" >"$OUT/got"
+    reference_jsonl public.slow | head -c 100 >"$OUT/right" || true
+    assert_same_bytes "$OUT/got" "$OUT/right"
+}
+
+@test "all that is read along is right to the last byte, in each format, and it is one fetch" {
+    for format in csv bin jsonl; do
+        reference_$format public.slow >"$OUT/right"
+        mount_stop
+        rm -rf "$CACHE"
+        mount_start
+        dd if="$T/slow/slow.$format" bs=100000 status=none >"$OUT/got"
+        assert_same_bytes "$OUT/got" "$OUT/right"
+        [ "$(stat -c %s "$T/slow/slow.$format")" -eq "$(stat -c %s "$OUT/right")" ]
+        cat "$T/slow/slow.$format" >"$OUT/got"
+        assert_same_bytes "$OUT/got" "$OUT/right"
+        sleep 1.1
+        [ "$(sed -n 's/^pgvecfs_fetches_total //p' "$MNT/.pgvecfs/metrics")" -eq 1 ]
+    done
+}
+
+@test "seeks, and a stat in the middle, which alone waits" {
+    reference_csv public.slow >"$OUT/right"
+    "$PYTHON" - "$T/slow/slow.csv" "$OUT/right" <<'PYTHON'
+import os, random, sys, time
+right = open(sys.argv[2], "rb").read()
+random.seed(1)
+begun = time.monotonic()
+fd = os.open(sys.argv[1], os.O_RDONLY)
+assert os.pread(fd, 1000, 0) == right[:1000]
+assert os.pread(fd, 1000, 5_000_000) == right[5_000_000:5_001_000]
+assert os.pread(fd, 1000, 10) == right[10:1010]
+assert time.monotonic() - begun < 6, "that must not wait for the end"
+assert os.fstat(fd).st_size == len(right)
+assert os.pread(fd, 10, len(right)) == b""
+assert os.pread(fd, 10, len(right) - 5) == right[-5:]
+for i in range(100):
+    at = random.randrange(len(right))
+    assert os.pread(fd, 5000, at) == right[at:at + 5000], at
+PYTHON
+    # Beyond the end, before the size is known.
+    mount_stop
+    rm -rf "$CACHE"
+    mount_start
+    "$PYTHON" - "$T/slow/slow.csv" "$OUT/right" <<'PYTHON'
+import os, sys
+size = os.stat(sys.argv[2]).st_size
+fd = os.open(sys.argv[1], os.O_RDONLY)
+assert os.pread(fd, 10, size + 5) == b""
+assert len(os.pread(fd, 10, size - 3)) == 3
+PYTHON
+}
+
+@test "several read along side by side, more than may: each gets it all" {
+    reference_csv public.slow >"$OUT/right"
+    for i in $(seq 11); do
+        dd if="$T/slow/slow.csv" bs=1M status=none >"$OUT/got.$i" 3>&- &
+        PIDS+=($!)
+    done
+    for i in $(seq 11); do wait "${PIDS[$((i - 1))]}"; done
+    for i in $(seq 11); do assert_same_bytes "$OUT/got.$i" "$OUT/right"; done
+}
+
+@test "a fetch that fails in the middle: an error, not an end of file" {
+    for format in csv bin; do
+        run dd if="$T/failing/failing.$format" bs=1M of="$OUT/got" status=none
+        echo "$output"
+        [ "$status" -ne 0 ]
+        [[ $output == *"Input/output error"* ]]
+    done
+    [[ $(getfattr --only-values --absolute-names -n user.pgvecfs.error "$T/failing") == *"division by zero"* ]]
+    # Another one, of which the connection is lost.
+    rm "$OUT/got"
+    dd if="$T/slow/slow.csv" bs=1M of="$OUT/got" status=none 2>"$OUT/err" 3>&- &
+    pid=$!
+    PIDS+=("$pid")
+    within 10 test -s "$OUT/got"
+    psql -X -At -q -c "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'pgvecfs'" >/dev/null
+    status=0
+    wait "$pid" || status=$?
+    cat "$OUT/err"
+    [ "$status" -ne 0 ]
+    grep -q 'Input/output error' "$OUT/err"
+    # And the path is well again.
+    reference_csv public.slow >"$OUT/right"
+    cat "$T/slow/slow.csv" >"$OUT/got"
+    assert_same_bytes "$OUT/got" "$OUT/right"
+}
+
+@test "a reader that waits for rows ends within a second of SIGINT, SIGTERM and SIGKILL, and outlives SIGWINCH" {
+    for signal in INT TERM KILL; do
+        "$PYTHON" -c '
+import signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+signal.signal(signal.SIGWINCH, lambda *_: None)
+with open(sys.argv[2], "wb", buffering=0) as out:
+    import os
+    fd = os.open(sys.argv[1], os.O_RDONLY)
+    while True:
+        data = os.read(fd, 1 << 20)
+        if not data: break
+        out.write(data)
+' "$T/stuck/stuck.csv" "$OUT/got" 3>&- &
+        pid=$!
+        PIDS+=("$pid")
+        within 15 eval '[ "$(stat -c %s "$OUT/got" 2>/dev/null || echo 0)" -ge 4000000 ]'
+        sleep 0.5
+        kill -WINCH "$pid"
+        sleep 0.5
+        process_gone "$pid" && false || true
+        kill -$signal "$pid"
+        wait_gone "$pid" 2
+        rm "$OUT/got"
+        within 5 no_copies
+    done
+}
+
+@test "the size of a format that nobody has measured yet need not be waited for, either" {
+    stat "$T/big/big.bin" >/dev/null
+    reference_csv public.big >"$OUT/right"
+    head -n 5 "$T/big/big.csv" >"$OUT/got"
+    head -n 5 "$OUT/right" | cmp - "$OUT/got"
+    for format in csv jsonl; do
+        reference_$format public.big >"$OUT/right"
+        dd if="$T/big/big.$format" bs=1M status=none >"$OUT/got"
+        assert_same_bytes "$OUT/got" "$OUT/right"
+    done
+}
+
+@test "unmounting while somebody reads along" {
+    dd if="$T/stuck/stuck.csv" bs=1M status=none of="$OUT/got" 2>"$OUT/err" 3>&- &
+    pid=$!
+    PIDS+=("$pid")
+    within 15 eval '[ "$(stat -c %s "$OUT/got" 2>/dev/null || echo 0)" -ge 3000000 ]'
+    daemon=$(daemon_pid)
+    kill -TERM "$daemon"
+    wait_gone "$daemon" 10
+    wait_gone "$pid" 5
+    fusermount3 -uz "$MNT" 2>/dev/null || true
+    mount_start
+}
