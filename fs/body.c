@@ -11,6 +11,7 @@ struct body {
     int rc; /* 0 once rendered, -EINPROGRESS while it is, else why not */
     struct error error;
     struct buffer bytes;
+    uint64_t served;    /* bytes of it that readers have got */
     unsigned borrowers; /* guarded by the cache's lock, like all links */
     struct body *next_in_bucket;
     struct body *newer, *older; /* by use */
@@ -20,6 +21,7 @@ struct body_cache {
     const struct fetch_place *place;
     struct workers *workers;
     uint64_t limit;
+    int depth;            /* groups rendered ahead of a reader */
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t rendered;
     uint64_t used;
@@ -28,8 +30,8 @@ struct body_cache {
     struct body *newest, *oldest;
 };
 
-int body_cache_new(const struct fetch_place *place, struct workers *workers, uint64_t limit,
-                   struct body_cache **out)
+int body_cache_new(const struct fetch_place *place, struct workers *workers, int threads,
+                   uint64_t limit, struct body_cache **out)
 {
     struct body_cache *cache = calloc(1, sizeof *cache);
     if (cache == NULL)
@@ -37,6 +39,7 @@ int body_cache_new(const struct fetch_place *place, struct workers *workers, uin
     cache->place = place;
     cache->workers = workers;
     cache->limit = limit;
+    cache->depth = threads > 4 ? threads : 4;
     pthread_mutex_init(&cache->lock, NULL);
     pthread_cond_init(&cache->rendered, NULL);
     *out = cache;
@@ -75,8 +78,45 @@ static void drop(struct body_cache *cache, struct body *body)
     free(body);
 }
 
+/* Read once from one end to the other, it is in the kernel's page cache: of no more use here than
+ * its memory, which is there already and need not be cleared again. */
+static bool is_served(const struct body *body)
+{
+    return body->borrowers == 0 && body->rc == 0 && body->served >= body->bytes.size;
+}
+
+/* The memory of the body that is needed least, if it is needed no more or room gets short, and if
+ * it is enough for `size`; else none. */
+static struct buffer recycle(struct body_cache *cache, uint64_t size)
+{
+    struct buffer bytes = {0};
+    struct body *body = cache->oldest;
+    while (body != NULL && !is_served(body))
+        body = body->newer;
+    for (struct body *at = cache->oldest;
+         body == NULL && at != NULL && cache->used > cache->limit / 4 * 3; at = at->newer)
+        if (at->borrowers == 0 && at->rc == 0)
+            body = at;
+    if (body == NULL)
+        return bytes;
+    bytes = body->bytes;
+    cache->used -= bytes.capacity;
+    body->bytes = (struct buffer){0};
+    bytes.size = 0;
+    drop(cache, body);
+    if (bytes.capacity < size) /* to let it grow would mean to copy what it held */
+        buffer_clear(&bytes);
+    return bytes;
+}
+
 static void shrink(struct body_cache *cache)
 {
+    for (struct body *body = cache->oldest, *newer; body != NULL && cache->used > cache->limit;
+         body = newer) {
+        newer = body->newer;
+        if (is_served(body))
+            drop(cache, body);
+    }
     for (struct body *body = cache->oldest, *newer; body != NULL && cache->used > cache->limit;
          body = newer) {
         newer = body->newer;
@@ -119,8 +159,9 @@ static int render(struct body_cache *cache, struct snapshot *snapshot, int forma
 static void render_into(struct body_cache *cache, struct snapshot *snapshot, size_t number,
                         struct body *body)
 {
+    uint64_t size = snapshot->groups[number]->sizes[body->format];
+    struct buffer bytes = recycle(cache, size == SIZE_UNKNOWN ? 0 : size);
     pthread_mutex_unlock(&cache->lock);
-    struct buffer bytes = {0};
     struct error error = {""};
     int rc = render(cache, snapshot, body->format, number, &bytes, &error);
     if (rc < 0)
@@ -217,7 +258,7 @@ static void render_ahead(void *argument)
     struct ahead *ahead = argument;
     struct body *body;
     if (body_get(ahead->cache, ahead->snapshot, ahead->format, ahead->group, &body, NULL) == 0)
-        body_release(ahead->cache, body);
+        body_release(ahead->cache, body, 0);
     pthread_mutex_lock(&ahead->cache->lock);
     ahead->cache->ahead--;
     pthread_mutex_unlock(&ahead->cache->lock);
@@ -225,11 +266,11 @@ static void render_ahead(void *argument)
     free(ahead);
 }
 
-void body_ahead(struct body_cache *cache, struct snapshot *snapshot, int format, size_t number)
+static void begin_ahead(struct body_cache *cache, struct snapshot *snapshot, int format,
+                        size_t number)
 {
-    enum { AHEAD_AT_MOST = 8 };
     pthread_mutex_lock(&cache->lock);
-    bool wanted = cache->ahead < AHEAD_AT_MOST && cache->used < cache->limit &&
+    bool wanted = cache->ahead < 2 * cache->depth && cache->used < cache->limit / 4 * 3 &&
                   *find(cache, snapshot->groups[number]->id, format) == NULL;
     cache->ahead += wanted;
     pthread_mutex_unlock(&cache->lock);
@@ -248,11 +289,18 @@ void body_ahead(struct body_cache *cache, struct snapshot *snapshot, int format,
     pthread_mutex_unlock(&cache->lock);
 }
 
+void body_ahead(struct body_cache *cache, struct snapshot *snapshot, int format, size_t number)
+{
+    for (size_t i = number; i < number + (size_t)cache->depth && i < snapshot->group_count; i++)
+        begin_ahead(cache, snapshot, format, i);
+}
+
 const struct buffer *body_bytes(const struct body *body) { return &body->bytes; }
 
-void body_release(struct body_cache *cache, struct body *body)
+void body_release(struct body_cache *cache, struct body *body, uint64_t served)
 {
     pthread_mutex_lock(&cache->lock);
+    body->served += served;
     release_locked(cache, body);
     pthread_mutex_unlock(&cache->lock);
 }

@@ -14,8 +14,9 @@
 struct body;
 struct body_cache;
 
-/* Borrows the place and the workers, which render ahead. `limit` in bytes. */
-MUST_CHECK int body_cache_new(const struct fetch_place *place, struct workers *workers,
+/* Borrows the place and the workers, of which there are `threads`, and which render ahead. `limit`
+ * in bytes. */
+MUST_CHECK int body_cache_new(const struct fetch_place *place, struct workers *workers, int threads,
                               uint64_t limit, struct body_cache **out);
 void body_cache_free(struct body_cache *cache);
 
@@ -27,11 +28,13 @@ MUST_CHECK int body_get(struct body_cache *cache, struct snapshot *snapshot, int
 MUST_CHECK int body_try(struct body_cache *cache, struct snapshot *snapshot, int format,
                         size_t group, struct body **out);
 
-/* Begins to render it, for somebody who will ask soon. */
+/* Begins to render this group and some more behind it, for somebody who reads on: enough for all
+ * threads to have work, as far as there is room. */
 void body_ahead(struct body_cache *cache, struct snapshot *snapshot, int format, size_t group);
 
 const struct buffer *body_bytes(const struct body *body);
-void body_release(struct body_cache *cache, struct body *body);
+/* `served`: bytes of it that a reader has got. A body whose every byte was read once goes first. */
+void body_release(struct body_cache *cache, struct body *body, uint64_t served);
 
 /* Bytes kept now. */
 uint64_t body_cache_used(struct body_cache *cache);

@@ -16,12 +16,15 @@
 #include "fs/progress.h"
 #include "fs/snapshot.h"
 
+#include <semaphore.h>
+
 /* What all fetches of a mount share. */
 struct fetch_place {
     struct session_pool *pool;
     struct store *store;
     int jobs;             /* COPYs at once for one relation */
     uint64_t group_bytes; /* a row group is cut once it has this many; 0: a sensible number */
+    sem_t *slots;         /* one for each COPY at work, of all relations; NULL: any number */
     atomic_int *held;     /* read points held by snapshots */
     bool (*in_use)(void *context, uint32_t relation); /* whose row groups must stay; NULL: all */
     void *context;

@@ -267,9 +267,9 @@ static int feed_task(void *context, const uint8_t *bytes, size_t size)
     return group_copy_feed(&t->groups, bytes, size);
 }
 
-static int run_task(void *context, size_t number, struct session *session, struct error *error)
+static int copy_task(struct fetch_copy *copy, size_t number, struct session *session,
+                     struct error *error)
 {
-    struct fetch_copy *copy = context;
     struct task_copy t = {.copy = copy, .number = copy->work[number]};
     t.task = &copy->tasks[t.number];
     struct readpoint *readpoint = crew_readpoint(copy->crew);
@@ -293,6 +293,18 @@ static int run_task(void *context, size_t number, struct session *session, struc
         copy->failed = true;
     group_copy_clear(&t.groups);
     buffer_clear(&t.scratch);
+    return rc;
+}
+
+static int run_task(void *context, size_t number, struct session *session, struct error *error)
+{
+    struct fetch_copy *copy = context;
+    sem_t *slots = copy->place->slots;
+    while (slots != NULL && sem_wait(slots) < 0) /* a signal */
+        ;
+    int rc = copy_task(copy, number, session, error);
+    if (slots != NULL)
+        sem_post(slots);
     return rc;
 }
 

@@ -451,8 +451,8 @@ static void begin_filling(struct subject *subject, unsigned faces,
             node->opens == 0 && !node->filling && !node->spoiled &&
             (node->version == NULL || (node->version == subject->current && !subject->refreshing &&
                                        node->version->state[i] == FACE_UNKNOWN));
-        if (!empty ||
-            prefill_new(mount->session, node->nodeid, prefill_budget(), &fillings[i].prefill) < 0)
+        if (!empty || prefill_new(mount->session, node->nodeid, prefill_budget(),
+                                  mount->options->memory / 4, &fillings[i].prefill) < 0)
             continue;
         fillings[i].nodeid = node->nodeid;
         node->filling = true;

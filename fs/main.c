@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 enum { JOBS_AT_ONCE = 8, TICK_MS = 100, REQUEST_THREADS = 16 };
+enum { SLOT_BYTES = 16 << 20 }; /* what a COPY at work needs: rows, their file, their text */
 
 struct program {
     struct options options;
@@ -69,9 +70,12 @@ static int open_store(struct program *program, struct error *error)
                         &mount->store, error);
     if (rc < 0)
         return rc;
+    uint64_t slots = program->options.memory / 4 / SLOT_BYTES;
+    sem_init(&mount->slots, 0, slots < 1 ? 1 : slots > 64 ? 64 : (unsigned)slots);
     mount->place = (struct fetch_place){.pool = mount->pool,
                                         .store = mount->store,
                                         .jobs = program->options.jobs,
+                                        .slots = &mount->slots,
                                         .held = &mount->held,
                                         .in_use = in_use,
                                         .context = mount};
@@ -169,7 +173,8 @@ static int start_threads(struct program *program)
 {
     struct mount *mount = &program->mount;
     long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-    int rc = workers_new(cpus < 4 ? 4 : (int)cpus, &mount->renderers);
+    int renderers = cpus < 4 ? 4 : (int)cpus;
+    int rc = workers_new(renderers, &mount->renderers);
     if (rc == 0)
         rc = workers_new(JOBS_AT_ONCE, &mount->fetchers);
     if (rc == 0)
@@ -177,7 +182,7 @@ static int start_threads(struct program *program)
     if (rc == 0)
         rc = workers_new(1, &mount->listers);
     if (rc == 0)
-        rc = body_cache_new(&mount->place, mount->renderers, program->options.memory,
+        rc = body_cache_new(&mount->place, mount->renderers, renderers, program->options.memory / 2,
                             &mount->bodies);
     if (rc == 0)
         program->ticking = pthread_create(&program->ticker, NULL, tick, program) == 0;
@@ -337,6 +342,8 @@ int main(int argc, char **argv)
      * them anew each time. */
     mallopt(M_MMAP_THRESHOLD, 32 << 20);
     mallopt(M_TRIM_THRESHOLD, 64 << 20);
+    /* Each arena keeps what was freed in it. */
+    mallopt(M_ARENA_MAX, 2);
     int status = run(&program, &error);
     if (program.session != NULL) {
         answer_all(&program.mount);

@@ -36,6 +36,7 @@ struct mount {
     struct workers *listers;   /* one thread for the catalog */
     struct body_cache *bodies;
     atomic_int held; /* read points that snapshots hold */
+    sem_t slots;     /* of fetch_place */
     struct catalog_scope scope;
     uint64_t system_id; /* of the cluster mounted; with another one the mount refuses to go on */
     uint32_t database;

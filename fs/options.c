@@ -28,7 +28,7 @@ const char options_help[] =
     "    -o cache_dir=DIR        where row groups are kept ($XDG_CACHE_HOME/pgvecfs, "
     "~/.cache/pgvecfs)\n"
     "    -o cache_size=SIZE      at most so much of them on disk (10G)\n"
-    "    -o memory=SIZE          at most so much rendered text in memory (128M)\n"
+    "    -o memory=SIZE          resident memory, about at most (256M)\n"
     "    -o jobs=N               COPYs at once for one table (number of CPUs, 2 to 8)\n"
     "    -o lease=SECONDS        how long a path keeps pointing at the version it was resolved to "
     "(5)\n"
@@ -272,7 +272,7 @@ static int check(const struct raw *raw, struct options *options, struct error *e
     *options = (struct options){.conninfo = options->conninfo,
                                 .mountpoint = options->mountpoint,
                                 .cache_size = 10ULL << 30,
-                                .memory = 128ULL << 20,
+                                .memory = 256ULL << 20,
                                 .jobs = cpus < 2   ? 2
                                         : cpus > 8 ? 8
                                                    : (int)cpus,

@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { WAITING_BYTES_AT_MOST = 96 << 20 };
-
 /* Pieces of a run whose turn has not come. */
 struct waiting {
     struct waiting *next;
@@ -19,7 +17,7 @@ struct waiting {
 
 struct prefill {
     struct fuse_session *session;
-    uint64_t nodeid, budget;
+    uint64_t nodeid, budget, patience;
     pthread_mutex_t lock; /* guards what follows */
     uint64_t offset;      /* of the first byte not stored: a multiple of the page size */
     struct buffer rest;   /* the beginning of a page whose end has not come */
@@ -29,7 +27,7 @@ struct prefill {
     bool stored, stopped, spoiled;
 };
 
-int prefill_new(struct fuse_session *session, uint64_t nodeid, uint64_t budget,
+int prefill_new(struct fuse_session *session, uint64_t nodeid, uint64_t budget, uint64_t patience,
                 struct prefill **out)
 {
     struct prefill *prefill = calloc(1, sizeof *prefill);
@@ -38,6 +36,7 @@ int prefill_new(struct fuse_session *session, uint64_t nodeid, uint64_t budget,
     prefill->session = session;
     prefill->nodeid = nodeid;
     prefill->budget = budget;
+    prefill->patience = patience;
     pthread_mutex_init(&prefill->lock, NULL);
     *out = prefill;
     return 0;
@@ -163,7 +162,7 @@ void prefill_put(struct prefill *prefill, size_t major, const void *bytes, size_
         store(prefill, bytes, size);
     } else {
         struct waiting *waiting = wait_for_turn(prefill, major);
-        if (waiting == NULL || prefill->waiting_bytes + size > WAITING_BYTES_AT_MOST ||
+        if (waiting == NULL || prefill->waiting_bytes + size > prefill->patience ||
             buffer_append(&waiting->bytes, bytes, size) < 0)
             stop(prefill);
         else

@@ -21,9 +21,9 @@
 struct fuse_session;
 struct prefill;
 
-/* At most `budget` bytes are stored. */
+/* At most `budget` bytes are stored, and `patience` bytes wait for their turn. */
 MUST_CHECK int prefill_new(struct fuse_session *session, uint64_t nodeid, uint64_t budget,
-                           struct prefill **out);
+                           uint64_t patience, struct prefill **out);
 
 /* How much may be stored in the page cache for one file: a share of the memory that is available
  * now. */

@@ -2,9 +2,6 @@
 
 #include <errno.h>
 
-/* Bodies that are begun before a sequential reader needs them. */
-enum { AHEAD = 2 };
-
 /* The part of a piece that begins at `start` in the view and is `size` long which the range meets.
  */
 struct overlap {
@@ -37,7 +34,7 @@ void view_bytes_clear(struct body_cache *cache, struct view_bytes *bytes)
 {
     for (int i = 0; i < bytes->count; i++)
         if (bytes->bodies[i] != NULL)
-            body_release(cache, bytes->bodies[i]);
+            body_release(cache, bytes->bodies[i], bytes->pieces[i].iov_len);
     buffer_clear(&bytes->gathered);
     *bytes = (struct view_bytes){0};
 }
@@ -67,7 +64,7 @@ static int add_piece(struct body_cache *cache, struct view_bytes *bytes, const s
     int rc = size > 0 && bytes->count == VIEW_PIECES ? gather(cache, bytes) : 0;
     if (rc < 0 || size == 0) {
         if (body != NULL)
-            body_release(cache, body);
+            body_release(cache, body, 0);
         return rc;
     }
     bytes->pieces[bytes->count] = (struct iovec){from->data + part.from, size};
@@ -96,8 +93,7 @@ int view_read(struct body_cache *cache, struct snapshot *snapshot, int format, u
     size_t count = snapshot->group_count, i = group_at(face, count, offset);
     for (; rc == 0 && i < count && face->offsets[i] < end; i++) {
         part = meet(face->offsets[i], face->offsets[i + 1] - face->offsets[i], offset, end);
-        for (size_t k = i + 1; k <= i + AHEAD && k < count; k++)
-            body_ahead(cache, snapshot, format, k);
+        body_ahead(cache, snapshot, format, i + 1);
         if (part.size > 0)
             rc = add_body(cache, snapshot, format, i, part, patient, out, error);
     }
@@ -112,13 +108,12 @@ static int hash_groups(struct body_cache *cache, struct snapshot *snapshot, int 
         struct body *body;
         if (*stop)
             return -EINTR;
-        for (size_t k = i + 1; k <= i + AHEAD && k < snapshot->group_count; k++)
-            body_ahead(cache, snapshot, format, k);
+        body_ahead(cache, snapshot, format, i + 1);
         int rc = body_get(cache, snapshot, format, i, &body, error);
         if (rc < 0)
             return rc;
         hash_stream_add(hash, body_bytes(body)->data, body_bytes(body)->size);
-        body_release(cache, body);
+        body_release(cache, body, body_bytes(body)->size);
     }
     return 0;
 }

@@ -24,8 +24,8 @@ static bool check_read(struct reader *reader, uint64_t offset, uint64_t size, bo
     uint64_t there = offset < reader->whole->size ? reader->whole->size - offset : 0;
     uint64_t expected = size < there ? size : there;
     must(buffer_append_text(&out, "##") == 0);
-    int rc = place_read(reader->cache, reader->snapshot, reader->format, offset, size, patient, &out,
-                       NULL);
+    int rc = place_read(reader->cache, reader->snapshot, reader->format, offset, size, patient,
+                        &out, NULL);
     bool same =
         rc == 0 && out.size == 2 + expected && memcmp(out.data, "##", 2) == 0 &&
         (expected == 0 || memcmp(out.data + 2, reader->whole->data + offset, expected) == 0);
@@ -62,7 +62,7 @@ static bool check_table(struct place *place, const struct rows_table *table, uin
     struct workers *workers;
     struct body_cache *cache;
     must(workers_new(1, &workers) == 0 &&
-         body_cache_new(&place->fetch, workers, limit, &cache) == 0);
+         body_cache_new(&place->fetch, workers, 2, limit, &cache) == 0);
     bool good = true;
     for (int f = 0; good && f < FORMAT_COUNT; f++) {
         struct buffer whole = {0};

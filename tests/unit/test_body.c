@@ -18,7 +18,8 @@ static int set_up_with(uint64_t limit)
 {
     place_open(&place, 100 << 20);
     snapshot = place_snapshot(&place, &rows_tables[0], 60, 5);
-    return workers_new(2, &workers) < 0 || body_cache_new(&place.fetch, workers, limit, &cache) < 0
+    return workers_new(2, &workers) < 0 ||
+                   body_cache_new(&place.fetch, workers, 2, limit, &cache) < 0
                ? -1
                : 0;
 }
@@ -75,13 +76,13 @@ static void test_get(void **state)
                 assert_int_equal(body_try(cache, snapshot, f, group, &body),
                                  pass == 0 ? -EAGAIN : 0);
                 if (pass == 1)
-                    body_release(cache, body);
+                    body_release(cache, body, 0);
                 assert_int_equal(body_get(cache, snapshot, f, group, &body, NULL), 0);
                 assert_true(is_right(body, f, group));
                 assert_int_equal(body_try(cache, snapshot, f, group, &again), 0);
                 assert_ptr_equal(body, again);
-                body_release(cache, again);
-                body_release(cache, body);
+                body_release(cache, again, 0);
+                body_release(cache, body, 0);
             }
     assert_true(body_cache_used(cache) > 0 && body_cache_used(cache) <= 1 << 20);
 }
@@ -97,11 +98,11 @@ static void test_limit(void **state)
         for (int f = 0; f < FORMAT_COUNT; f++) {
             struct body *body;
             assert_int_equal(body_get(cache, snapshot, f, group, &body, NULL), 0);
-            body_release(cache, body);
+            body_release(cache, body, 0);
             assert_true(body_cache_used(cache) <= 1000 + borrowed);
             assert_true(is_right(held, 0, 0));
         }
-    body_release(cache, held);
+    body_release(cache, held, 0);
     assert_true(body_cache_used(cache) <= 1000);
 }
 
@@ -113,15 +114,15 @@ static void test_order_of_leaving(void **state)
     size_t fit = 0;
     for (; fit < snapshot->group_count; fit++) { /* fill it until the first has gone */
         assert_int_equal(body_get(cache, snapshot, 1, fit, &body, NULL), 0);
-        body_release(cache, body);
+        body_release(cache, body, 0);
         if (body_try(cache, snapshot, 1, 0, &body) < 0)
             break;
-        body_release(cache, body); /* which makes it the most recently used again */
+        body_release(cache, body, 0); /* which makes it the most recently used again */
     }
     assert_true(fit > 1);
     if (fit == snapshot->group_count) { /* never: it was always the last one used */
         assert_int_equal(body_try(cache, snapshot, 1, 0, &body), 0);
-        body_release(cache, body);
+        body_release(cache, body, 0);
         assert_int_equal(body_try(cache, snapshot, 1, 1, &body), -EAGAIN);
     }
 }
@@ -141,7 +142,7 @@ static void test_failure_is_tried_again(void **state)
     snapshot->groups[3]->sizes[0] = size;
     assert_int_equal(body_get(cache, snapshot, 0, 3, &body, &error), 0);
     assert_true(is_right(body, 0, 3));
-    body_release(cache, body);
+    body_release(cache, body, 0);
 }
 
 static void test_ahead(void **state)
@@ -154,7 +155,7 @@ static void test_ahead(void **state)
     struct body *body;
     assert_int_equal(body_try(cache, snapshot, 0, 0, &body), 0);
     assert_true(is_right(body, 0, 0));
-    body_release(cache, body);
+    body_release(cache, body, 0);
     assert_int_equal(snapshot->refs, 1);
 }
 
@@ -176,7 +177,7 @@ static void *ask(void *argument)
         }
         if (!is_right(body, format, group))
             wrong++;
-        body_release(cache, body);
+        body_release(cache, body, 0);
     }
     return NULL;
 }

@@ -59,7 +59,7 @@ static void test_defaults(void **state)
     assert_string_equal(line.options.conninfo, "dbname=x");
     assert_string_equal(line.options.mountpoint, "/tmp");
     assert_string_equal(line.options.cache_dir, "/c/pgvecfs");
-    assert_true(line.options.cache_size == UINT64_C(10) << 30 && line.options.memory == 128 << 20);
+    assert_true(line.options.cache_size == UINT64_C(10) << 30 && line.options.memory == 256 << 20);
     assert_true(line.options.jobs >= 2 && line.options.jobs <= 8);
     assert_int_equal(line.options.lease_ms, 5000);
     assert_int_equal(line.options.listed_formats, 7);

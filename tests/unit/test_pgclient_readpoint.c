@@ -399,6 +399,58 @@ static void fingerprint_changes_with_the_rows(void **state)
     assert_int_equal(rows, 4999);
 }
 
+/* Cut anywhere, also within pages and into more ranges than one statement takes, they add up to the
+ * whole, and each is what COPY delivers of its range. */
+static void fingerprints_of_ranges(void **state)
+{
+    (void)state;
+    enum { RANGES = 100 };
+    test_sql("pgr", "CREATE TABLE finger_ranges AS SELECT g AS id FROM generate_series(1, 30000) g;"
+                    "DELETE FROM finger_ranges WHERE id BETWEEN 9000 AND 12000");
+    struct opened o = open_table("finger_ranges");
+    const struct source *source = &o.readpoint->sources[0];
+    struct ctid_range ranges[RANGES];
+    struct fingerprint found[RANGES], whole;
+    struct error error = {""};
+    struct ctid at = {0, 0};
+    for (uint32_t i = 0; i < RANGES; i++) {
+        ranges[i].first = at;
+        at = i == RANGES - 1
+                 ? (struct ctid){UINT32_MAX, 0}
+                 : (struct ctid){(i + 1) * source->pages / RANGES, (uint16_t)((i * 37) % 200)};
+        ranges[i].end = at;
+    }
+    const struct ctid_range everything = {.end = {UINT32_MAX, 0}};
+    assert_int_equal(readpoint_fingerprint(o.session, source, ranges, RANGES, found, &error), 0);
+    assert_int_equal(readpoint_fingerprint(o.session, source, &everything, 1, &whole, &error), 0);
+    uint64_t rows = 0, sum = 0, empty = 0;
+    for (int i = 0; i < RANGES; i++) {
+        rows += found[i].rows;
+        sum += found[i].sum;
+        empty += found[i].rows == 0;
+    }
+    assert_int_equal(rows, 30000 - 3001);
+    assert_int_equal(whole.rows, rows);
+    assert_true(whole.sum == sum);
+    assert_true(empty > 0);
+    for (int i = 0; i < RANGES; i += 29) {
+        struct buffer stream = {0};
+        struct field fields[16];
+        struct fingerprint own = {0};
+        assert_int_equal(readpoint_copy(o.readpoint, o.session, o.readpoint->schema, source,
+                                        &ranges[i], gather, &stream, &error),
+                         0);
+        for (const uint8_t *row = stream.data + 19;
+             next_row(&row, stream.data + stream.size - 2, fields, 16) >= 0; own.rows++)
+            own.sum += row_id_hash(load_be32(fields[0].bytes), load_be16(fields[0].bytes + 4),
+                                   load_be32(fields[1].bytes));
+        assert_int_equal(own.rows, found[i].rows);
+        assert_true(own.sum == found[i].sum);
+        buffer_clear(&stream);
+    }
+    close_table(&o);
+}
+
 static void row_id_hash_is_the_servers(void **state)
 {
     (void)state;
@@ -945,6 +997,7 @@ int main(void)
         cmocka_unit_test(sixteen_hundred_columns_and_none),
         cmocka_unit_test(signature_changes_with_the_catalog),
         cmocka_unit_test(fingerprint_changes_with_the_rows),
+        cmocka_unit_test(fingerprints_of_ranges),
         cmocka_unit_test(row_id_hash_is_the_servers),
         cmocka_unit_test(ranges_together_are_the_whole),
         cmocka_unit_test(failures_leave_the_snapshot),

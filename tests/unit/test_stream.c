@@ -1,0 +1,208 @@
+#include "fs/stream.h"
+
+#include "tests/unit/place.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+enum { ROWS = 30, EACH = 4 };
+
+static struct place place;
+static struct snapshot *snapshot;
+
+static int set_up(void **state)
+{
+    (void)state;
+    place_open(&place, 100 << 20);
+    snapshot = place_snapshot(&place, &rows_tables[0], ROWS, EACH);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    snapshot_unref(snapshot);
+    place_close(&place);
+    return 0;
+}
+
+static bool never(void *context)
+{
+    (void)context;
+    return false;
+}
+
+static bool at_once(void *context)
+{
+    (void)context;
+    return true;
+}
+
+static struct feed *new_feed(void)
+{
+    struct snapshot *basis;
+    struct feed *feed;
+    must(snapshot_copy_basis(snapshot, &basis) == 0 && feed_new(basis, &feed) == 0);
+    return feed;
+}
+
+/* ---- feeds ---- */
+
+/* Runs come in any order, and are handed out in theirs. */
+static void test_order(void **state)
+{
+    (void)state;
+    static const size_t runs[] = {2, 0, 1, 2, 0, 3, 1};
+    struct feed *feed = new_feed();
+    struct feed_place at = {0};
+    struct group *group;
+    assert_int_equal(feed_next(feed, &at, 0, &group, NULL), -EAGAIN);
+    for (size_t i = 0; i < 7; i++)
+        assert_int_equal(feed_put(feed, runs[i], snapshot->groups[i]), 0);
+    static const size_t expected[] = {1, 4, 2, 6, 0, 3, 5};
+    for (size_t i = 0; i < 7; i++) {
+        if (i == 2 || i == 4 || i == 6) { /* the run before may go on */
+            assert_int_equal(feed_next(feed, &at, 0, &group, NULL), -EAGAIN);
+            feed_run_done(feed, i / 2 - 1);
+        }
+        assert_int_equal(feed_next(feed, &at, 0, &group, NULL), 0);
+        assert_ptr_equal(group, snapshot->groups[expected[i]]);
+        group_unref(group);
+    }
+    assert_int_equal(feed_next(feed, &at, 0, &group, NULL), -EAGAIN);
+    feed_end(feed, 0, "");
+    assert_int_equal(feed_next(feed, &at, 0, &group, NULL), 0);
+    assert_null(group);
+    /* Somebody who comes later gets it all. */
+    struct feed_place second = {0};
+    size_t count = 0;
+    while (feed_next(feed, &second, 0, &group, NULL) == 0 && group != NULL) {
+        group_unref(group);
+        count++;
+        if (count == 6)
+            feed_run_done(feed, 2);
+    }
+    assert_int_equal(count, 7);
+    feed_unref(feed);
+}
+
+/* What had come before it failed is still there; then the reason. */
+static void test_failure(void **state)
+{
+    (void)state;
+    struct feed *feed = new_feed();
+    struct feed_place at = {0};
+    struct group *group;
+    struct error error = {""};
+    assert_int_equal(feed_put(feed, 0, snapshot->groups[0]), 0);
+    feed_end(feed, -ENOTCONN, "the connection was lost");
+    feed_end(feed, 0, "");
+    assert_int_equal(feed_next(feed, &at, 0, &group, &error), 0);
+    group_unref(group);
+    assert_int_equal(feed_next(feed, &at, 1000, &group, &error), -ENOTCONN);
+    assert_string_equal(error.text, "the connection was lost");
+    feed_unref(feed);
+}
+
+/* ---- streams ---- */
+
+static struct feed *whole_feed(void)
+{
+    struct feed *feed;
+    must(feed_of_snapshot(snapshot, &feed) == 0);
+    return feed;
+}
+
+static void read_and_compare(struct stream *stream, const struct buffer *whole, uint64_t offset,
+                             uint64_t size)
+{
+    struct buffer out = {0};
+    assert_int_equal(stream_read(stream, offset, size, never, NULL, &out, NULL), 0);
+    uint64_t there = offset < whole->size ? whole->size - offset : 0;
+    uint64_t expected = size < there ? size : there;
+    assert_int_equal(out.size, expected);
+    if (expected > 0)
+        assert_memory_equal(out.data, whole->data + offset, expected);
+    buffer_clear(&out);
+}
+
+static void test_every_range(void **state)
+{
+    (void)state;
+    for (int f = 0; f < FORMAT_COUNT; f++) {
+        struct buffer whole = {0};
+        place_view(&rows_tables[0], snapshot, ROWS, f, &whole);
+        for (uint64_t step = 1; step < whole.size + 2; step += step / 2 + 1) {
+            struct feed *feed = whole_feed();
+            struct stream *stream;
+            assert_int_equal(stream_new(&place.fetch, feed, f, &stream), 0);
+            for (uint64_t at = 0; at <= whole.size + 3; at += step)
+                read_and_compare(stream, &whole, at, step);
+            read_and_compare(stream, &whole, whole.size / 2, UINT64_MAX);
+            read_and_compare(stream, &whole, 0, 7);
+            read_and_compare(stream, &whole, UINT64_MAX - 5, 5);
+            stream_unref(stream);
+            feed_unref(feed);
+        }
+        buffer_clear(&whole);
+    }
+}
+
+/* The head is there before any row; the rest is waited for, or given up. */
+static void test_waiting(void **state)
+{
+    (void)state;
+    struct feed *feed = new_feed();
+    struct stream *stream;
+    struct buffer whole = {0}, out = {0};
+    struct error error = {""};
+    place_view(&rows_tables[0], snapshot, ROWS, 0, &whole);
+    assert_int_equal(stream_new(&place.fetch, feed, 0, &stream), 0);
+    read_and_compare(stream, &whole, 0, 3);
+    assert_int_equal(stream_read(stream, 0, 4096, at_once, NULL, &out, &error), -EINTR);
+    assert_int_equal(feed_put(feed, 0, snapshot->groups[0]), 0);
+    read_and_compare(stream, &whole, 0, snapshot->faces[0].offsets[1]);
+    assert_int_equal(stream_read(stream, 0, 1 << 20, at_once, NULL, &out, &error), -EINTR);
+    feed_end(feed, -ENOTCONN, "gone");
+    assert_int_equal(stream_read(stream, 0, 1 << 20, never, NULL, &out, &error), -ENOTCONN);
+    assert_string_equal(error.text, "gone");
+    /* For good, even for what it had. */
+    assert_int_equal(stream_read(stream, 0, 10, never, NULL, &out, &error), -ENOTCONN);
+    assert_int_equal(out.size, 0);
+    stream_unref(stream);
+    feed_unref(feed);
+    buffer_clear(&whole);
+    buffer_clear(&out);
+}
+
+/* The group is in no store, and the server is not there. */
+static void test_lost_group(void **state)
+{
+    (void)state;
+    struct feed *feed = whole_feed();
+    struct stream *stream;
+    struct buffer out = {0};
+    struct error error = {""};
+    store_drop_group(place.store, PLACE_RELATION, snapshot->groups[1]->id);
+    assert_int_equal(stream_new(&place.fetch, feed, 1, &stream), 0);
+    assert_true(stream_read(stream, 0, 1 << 20, never, NULL, &out, &error) < 0);
+    assert_true(error.text[0] != '\0');
+    assert_int_equal(out.size, 0);
+    stream_unref(stream);
+    feed_unref(feed);
+    buffer_clear(&out);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_order),   TEST(test_failure),    TEST(test_every_range),
+        TEST(test_waiting), TEST(test_lost_group),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
