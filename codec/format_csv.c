@@ -3,6 +3,7 @@
  * header follows the same rule. */
 #include "codec/csv_text.h"
 #include "codec/format.h"
+#include "codec/integer_lanes.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -21,9 +22,10 @@ static bool csv_possible(const struct schema *schema)
 /* How one column is written. */
 struct writer {
     struct run_cursor cursor;
-    write_value *write;      /* or, where there is none: */
-    const struct type *type; /* renders it */
-    uint8_t end;             /* what stands behind the value */
+    struct integer_lanes *lanes; /* or, where there are none: */
+    write_value *write;          /* or, where there is none: */
+    const struct type *type;     /* renders it */
+    uint8_t end;                 /* what stands behind the value */
 };
 
 /* A value whose text has commas at most: quoted in front at a guess, and unquoted again where there
@@ -63,13 +65,18 @@ static uint8_t *render(struct pen *pen, uint8_t *at, const struct writer *writer
     return pen->rc < 0 ? NULL : pen_resume(pen, out);
 }
 
-static uint8_t *put_row(struct pen *pen, uint8_t *at, struct writer *writers, int columns,
-                        struct buffer *scratch)
+/* Row `row` of the block. */
+static inline uint8_t *put_row(struct pen *pen, uint8_t *at, uint32_t row, struct writer *writers,
+                               int columns, struct buffer *scratch)
 {
     at = pen_room(pen, at, 0);
     for (struct writer *writer = writers; at != NULL && writer < writers + columns; writer++) {
         const uint8_t *bytes;
         size_t size;
+        if (writer->lanes != NULL) {
+            at = integer_lane_write(writer->lanes, row, at);
+            continue;
+        }
         if (run_next(&writer->cursor, &bytes, &size))
             at = writer->write != NULL ? writer->write(pen, at, bytes, size)
                                        : render(pen, at, writer, bytes, size, scratch);
@@ -77,6 +84,20 @@ static uint8_t *put_row(struct pen *pen, uint8_t *at, struct writer *writers, in
             return NULL;
         *at++ = writer->end;
     }
+    if (columns == 0 && at != NULL)
+        *at++ = '\n';
+    return at;
+}
+
+static uint8_t *put_block(struct pen *pen, uint8_t *at, uint32_t rows, struct writer *writers,
+                          int columns, struct buffer *scratch)
+{
+    for (struct writer *writer = writers; writer < writers + columns; writer++)
+        if (writer->lanes != NULL && !integer_lanes_fill(writer->lanes, &writer->cursor, rows,
+                                                         writer->type->integer, writer->end))
+            return NULL;
+    for (uint32_t row = 0; at != NULL && row < rows; row++)
+        at = put_row(pen, at, row, writers, columns, scratch);
     return at;
 }
 
@@ -86,11 +107,9 @@ static int put_rows(struct writer *writers, int columns, uint32_t rows, struct b
     struct pen pen = {
         .out = out, .spare = ((size_t)columns + 1) * (VALUE_ROOM + 1), .lone = columns == 1};
     uint8_t *at = pen_open(&pen);
-    for (uint32_t row = 0; at != NULL && row < rows; row++) {
-        at = put_row(&pen, at, writers, columns, &scratch);
-        if (columns == 0 && at != NULL)
-            *at++ = '\n';
-    }
+    for (uint32_t row = 0; at != NULL && row < rows; row += LANES)
+        at = put_block(&pen, at, rows - row < LANES ? rows - row : LANES, writers, columns,
+                       &scratch);
     int rc = at != NULL ? pen_flush(&pen, at) : pen.rc < 0 ? pen.rc : -EBADMSG;
     pen_clear(&pen);
     buffer_clear(&scratch);
@@ -102,21 +121,27 @@ static int csv_body(const struct schema *schema, const struct rowgroup *group, s
     struct writer *writers = calloc((size_t)schema->column_count + 1, sizeof *writers);
     if (writers == NULL)
         return -ENOMEM;
-    int columns = 0;
+    struct integer_lanes *lanes;
+    int columns = 0, with_lanes = 0, rc = integer_lanes_new(schema, &lanes);
     for (int i = 0; i < schema->column_count; i++) {
         const struct column *column = &schema->columns[i];
         if (!column->in_copy)
             continue;
         const struct type *type = column->type;
         int part = column->part[type != NULL ? PART_BINARY : PART_TEXT];
+        bool in_lanes = lanes != NULL && type != NULL && type->integer > 0 &&
+                        integer_lanes_pay(&group->runs[part]);
         writers[columns++] = (struct writer){.cursor = {.run = &group->runs[part]},
+                                             .lanes = in_lanes ? &lanes[with_lanes++] : NULL,
                                              .write = type != NULL ? type->write_csv : csv_text,
                                              .type = type,
                                              .end = ','};
     }
     if (columns > 0)
         writers[columns - 1].end = '\n';
-    int rc = put_rows(writers, columns, group->rows, out);
+    if (rc == 0)
+        rc = put_rows(writers, columns, group->rows, out);
+    free(lanes);
     free(writers);
     return rc;
 }

@@ -1,4 +1,5 @@
 /* A row group as the bytes of a cache file, and back. The layout is drawn in rowgroup.h. */
+#include "codec/byte_planes.h"
 #include "codec/bytes.h"
 #include "codec/compress.h"
 #include "codec/rowgroup.h"
@@ -58,22 +59,6 @@ struct raw_block {
     bool sizes;
 };
 
-/* Bytes of numbers look alike where they have the same weight: as planes, numbers shrink far more,
- * in a third of the time. */
-static void split_planes(const uint8_t *bytes, size_t count, size_t planes, uint8_t *out)
-{
-    for (size_t plane = 0; plane < planes; plane++)
-        for (size_t i = 0; i < count; i++)
-            *out++ = bytes[i * planes + plane];
-}
-
-static void join_planes(const uint8_t *bytes, size_t count, size_t planes, uint8_t *out)
-{
-    for (size_t plane = 0; plane < planes; plane++)
-        for (size_t i = 0; i < count; i++)
-            out[i * planes + plane] = *bytes++;
-}
-
 static void add_to_each(const void *sizes, size_t count, uint32_t summand, uint8_t *out)
 {
     for (size_t i = 0; i < count; i++)
@@ -92,7 +77,7 @@ static int pack(const struct raw_block *block, struct buffer *frame)
         add_to_each(bytes, block->size / 4, 1, split + block->size);
         bytes = split + block->size;
     }
-    split_planes(bytes, block->size / block->planes, block->planes, split);
+    byte_planes_split(bytes, block->size / block->planes, block->planes, split);
     int rc = compress(split, block->size, frame);
     free(split);
     return rc;
@@ -225,7 +210,7 @@ static int unpack(const uint8_t *frame, size_t frame_size, size_t planes, bool s
         return -ENOMEM;
     int rc = decompress(frame, frame_size, split, size);
     if (rc == 0)
-        join_planes(split, size / planes, planes, raw);
+        byte_planes_join(split, size / planes, planes, raw);
     free(split);
     if (rc == 0 && sizes)
         add_to_each(raw, size / 4, UINT32_MAX, raw);

@@ -47,6 +47,7 @@ struct type {
                                   if that is UTF-8 */
     write_value *write_csv;    /* the same faster, quoted as CSV wants it; or NULL */
     write_value *write_json;   /* the same faster; or NULL */
+    uint8_t integer;           /* its size, where integer_lanes.h can write both; or 0 */
 };
 
 /* Renders by a write function that asks no pen for room. */

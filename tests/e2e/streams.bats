@@ -6,14 +6,14 @@ PYTHON=${PYTHON:-python3}
 setup_file() {
     server_start -c autovacuum=off
     psql -X -q -v ON_ERROR_STOP=1 <<'SQL'
--- 9.6 kB a row, and a pause every 200 rows: some 8 row groups of 4 MiB in about 8 seconds.
+-- 9.6 kB a row, and a pause every 200 rows: some 8 row groups of 4 MiB in about 4 seconds.
 CREATE FUNCTION pause(g int, s float) RETURNS int LANGUAGE plpgsql VOLATILE AS
     'BEGIN IF g % 200 = 0 THEN PERFORM pg_sleep(s); END IF; RETURN g; END';
-CREATE VIEW slow AS SELECT pause(g, 0.5) AS id, repeat(md5(g::text), 300) AS t FROM generate_series(1, 3500) g;
+CREATE VIEW slow AS SELECT pause(g, 0.25) AS id, repeat(md5(g::text), 300) AS t FROM generate_series(1, 3500) g;
 -- The first row group at once, the second after a minute.
 CREATE VIEW stuck AS SELECT pause(g / 3 * 200, CASE WHEN g >= 900 THEN 60 ELSE 0 END) AS id, repeat(md5(g::text), 300) AS t
     FROM generate_series(1, 1000) g;
-CREATE VIEW failing AS SELECT pause(g, 0.5) / CASE WHEN g = 2500 THEN 0 ELSE 1 END AS id, repeat(md5(g::text), 300) AS t
+CREATE VIEW failing AS SELECT pause(g, 0.25) / CASE WHEN g = 2500 THEN 0 ELSE 1 END AS id, repeat(md5(g::text), 300) AS t
     FROM generate_series(1, 3500) g;
 CREATE TABLE big AS SELECT g AS id, repeat(md5(g::text), 20) AS t FROM generate_series(1, 300000) g;
 SQL
@@ -51,14 +51,12 @@ no_copies() { [ "$(copies)" = 0 ]; }
 
 @test "head answers long before the fetch could end, and ends it" {
     reference_csv public.slow | head -n 5 >"$OUT/right" || true
-    from=$(date +%s%N)
     head -n 5 "$T/slow/slow.csv" >"$OUT/got"
-    took=$((($(date +%s%N) - from) / 1000000))
-    echo "$took ms"
     assert_same_bytes "$OUT/got" "$OUT/right"
-    [ "$took" -lt 5000 ] # the whole takes more than 8 s
     within 3 no_copies
-    grep -q '"jobs": \[\]' "$MNT/.pgvecfs/status.json" || { sleep 1.1; grep -q '"jobs": \[\]' "$MNT/.pgvecfs/status.json"; }
+    sleep 0.3
+    [ "$(sed -n 's/^pgvecfs_fetches_total //p' "$MNT/.pgvecfs/metrics")" -eq 0 ] # none has come to its end
+    grep -q '"jobs": \[\]' "$MNT/.pgvecfs/status.json"
     head -c 100 "$T/slow/slow.jsonl" >"$OUT/got"
     reference_jsonl public.slow | head -c 100 >"$OUT/right" || true
     assert_same_bytes "$OUT/got" "$OUT/right"
@@ -75,23 +73,22 @@ no_copies() { [ "$(copies)" = 0 ]; }
         [ "$(stat -c %s "$T/slow/slow.$format")" -eq "$(stat -c %s "$OUT/right")" ]
         cat "$T/slow/slow.$format" >"$OUT/got"
         assert_same_bytes "$OUT/got" "$OUT/right"
-        sleep 1.1
+        sleep 0.3
         [ "$(sed -n 's/^pgvecfs_fetches_total //p' "$MNT/.pgvecfs/metrics")" -eq 1 ]
     done
 }
 
 @test "seeks, and a stat in the middle, which alone waits" {
     reference_csv public.slow >"$OUT/right"
-    "$PYTHON" - "$T/slow/slow.csv" "$OUT/right" <<'PYTHON'
-import os, random, sys, time
+    "$PYTHON" - "$T/slow/slow.csv" "$OUT/right" "$MNT/.pgvecfs/status.json" <<'PYTHON'
+import json, os, random, sys
 right = open(sys.argv[2], "rb").read()
 random.seed(1)
-begun = time.monotonic()
 fd = os.open(sys.argv[1], os.O_RDONLY)
 assert os.pread(fd, 1000, 0) == right[:1000]
 assert os.pread(fd, 1000, 5_000_000) == right[5_000_000:5_001_000]
 assert os.pread(fd, 1000, 10) == right[10:1010]
-assert time.monotonic() - begun < 6, "that must not wait for the end"
+assert json.load(open(sys.argv[3]))["jobs"], "that must not wait for the end"
 assert os.fstat(fd).st_size == len(right)
 assert os.pread(fd, 10, len(right)) == b""
 assert os.pread(fd, 10, len(right) - 5) == right[-5:]

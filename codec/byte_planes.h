@@ -1,0 +1,17 @@
+/* The bytes of `count` values of `size` (>= 1) bytes each, by their weight: the first byte of all,
+ * then the second of all, … Bytes of numbers look alike where they have the same weight: so,
+ * numbers shrink far more, in a third of the time.
+ *
+ * Threads: pure.
+ */
+#ifndef CODEC_BYTE_PLANES_H
+#define CODEC_BYTE_PLANES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+void byte_planes_split(const uint8_t *values, size_t count, size_t size, uint8_t *planes);
+
+void byte_planes_join(const uint8_t *planes, size_t count, size_t size, uint8_t *values);
+
+#endif
