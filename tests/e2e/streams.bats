@@ -6,15 +6,15 @@ PYTHON=${PYTHON:-python3}
 setup_file() {
     server_start -c autovacuum=off
     psql -X -q -v ON_ERROR_STOP=1 <<'SQL'
--- 9.6 kB a row, and a pause every 200 rows: some 8 row groups of 4 MiB in about 4 seconds.
+-- 9.6 kB a row, and a pause every 200 rows: some 6 row groups of 4 MiB in about 3 seconds.
 CREATE FUNCTION pause(g int, s float) RETURNS int LANGUAGE plpgsql VOLATILE AS
     'BEGIN IF g % 200 = 0 THEN PERFORM pg_sleep(s); END IF; RETURN g; END';
-CREATE VIEW slow AS SELECT pause(g, 0.25) AS id, repeat(md5(g::text), 300) AS t FROM generate_series(1, 3500) g;
+CREATE VIEW slow AS SELECT pause(g, 0.25) AS id, repeat(md5(g::text), 300) AS t FROM generate_series(1, 2600) g;
 -- The first row group at once, the second after a minute.
 CREATE VIEW stuck AS SELECT pause(g / 3 * 200, CASE WHEN g >= 900 THEN 60 ELSE 0 END) AS id, repeat(md5(g::text), 300) AS t
     FROM generate_series(1, 1000) g;
-CREATE VIEW failing AS SELECT pause(g, 0.25) / CASE WHEN g = 2500 THEN 0 ELSE 1 END AS id, repeat(md5(g::text), 300) AS t
-    FROM generate_series(1, 3500) g;
+CREATE VIEW failing AS SELECT pause(g, 0.25) / CASE WHEN g = 1900 THEN 0 ELSE 1 END AS id, repeat(md5(g::text), 300) AS t
+    FROM generate_series(1, 2600) g;
 CREATE TABLE big AS SELECT g AS id, repeat(md5(g::text), 20) AS t FROM generate_series(1, 300000) g;
 SQL
 }
