@@ -22,6 +22,7 @@ struct crew {
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t given;
     bool stopped;
+    bool open;     /* there is a read point to work under */
     bool complete; /* no more sessions can join: so many it stays */
     int count;     /* members; the leader is the first */
     struct member members[SESSIONS_AT_MOST];
@@ -96,13 +97,31 @@ struct session *crew_leader(struct crew *crew) { return crew->members[0].session
 
 int crew_open(struct crew *crew, const struct relation *relation, struct error *error)
 {
-    return readpoint_open(crew->members[0].session, relation, &crew->readpoint, error);
+    int rc = readpoint_open(crew->members[0].session, relation, &crew->readpoint, error);
+    pthread_mutex_lock(&crew->lock);
+    crew->open = rc == 0;
+    pthread_mutex_unlock(&crew->lock);
+    return rc;
 }
 
 struct readpoint *crew_readpoint(struct crew *crew) { return crew->readpoint; }
 
+static bool is_anyone_busy(const struct crew *crew)
+{
+    for (int i = 0; i < crew->count; i++)
+        if (crew->members[i].busy)
+            return true;
+    return false;
+}
+
 void crew_dismiss(struct crew *crew)
 {
+    pthread_mutex_lock(&crew->lock);
+    crew->open = false;
+    pthread_cond_broadcast(&crew->given);
+    while (is_anyone_busy(crew))
+        pthread_cond_wait(&crew->given, &crew->lock);
+    pthread_mutex_unlock(&crew->lock);
     for (int i = crew->count - 1; i > 0; i--) {
         if (crew->members[i].session != NULL)
             readpoint_leave(crew->readpoint, crew->members[i].session);
@@ -159,12 +178,13 @@ static struct session *take(struct crew *crew, bool wait)
 {
     struct session *session = NULL;
     pthread_mutex_lock(&crew->lock);
-    while (session == NULL && !crew->stopped) {
+    int most = crew->most + (wait && crew->most < SESSIONS_AT_MOST);
+    while (session == NULL && !crew->stopped && crew->open) {
         struct member *member = idle_member(crew);
         if (member != NULL) {
             member->busy = true;
             session = member->session;
-        } else if (crew->count < crew->most && !crew->complete) {
+        } else if (crew->count < most && !crew->complete) {
             member = &crew->members[crew->count++];
             *member = (struct member){.busy = true};
             pthread_mutex_unlock(&crew->lock);
@@ -172,6 +192,8 @@ static struct session *take(struct crew *crew, bool wait)
             pthread_mutex_lock(&crew->lock);
             crew->complete |= rc < 0;
             session = member->session;
+            member->busy = session != NULL;
+            pthread_cond_broadcast(&crew->given);
         } else if (wait) {
             pthread_cond_wait(&crew->given, &crew->lock);
         } else {
@@ -185,7 +207,10 @@ static struct session *take(struct crew *crew, bool wait)
 int crew_take(struct crew *crew, struct session **out, struct error *error)
 {
     *out = take(crew, true);
-    return *out == NULL ? error_set(error, -EINTR, "stopped") : 0;
+    if (*out != NULL)
+        return 0;
+    return crew->stopped ? error_set(error, -EINTR, "stopped")
+                         : error_set(error, -ENOTCONN, "its read point has ended");
 }
 
 void crew_give(struct crew *crew, struct session *session)
@@ -194,7 +219,7 @@ void crew_give(struct crew *crew, struct session *session)
     for (int i = 0; i < crew->count; i++)
         if (crew->members[i].session == session)
             crew->members[i].busy = false;
-    pthread_cond_signal(&crew->given);
+    pthread_cond_broadcast(&crew->given);
     pthread_mutex_unlock(&crew->lock);
 }
 

@@ -26,7 +26,8 @@ struct session *crew_leader(struct crew *crew);
 MUST_CHECK int crew_open(struct crew *crew, const struct relation *relation, struct error *error);
 struct readpoint *crew_readpoint(struct crew *crew);
 
-/* Ends the read point and gives all sessions back. It may wait for the server. */
+/* Ends the read point and gives all sessions back, once those that were taken are given. It may
+ * wait for the server. */
 void crew_dismiss(struct crew *crew);
 
 /* Whatever the sessions do ends soon, and nothing new begins. */
@@ -39,8 +40,8 @@ typedef int crew_work(void *context, size_t number, struct session *session, str
 MUST_CHECK int crew_run(struct crew *crew, size_t count, crew_work *work, void *context,
                         struct error *error);
 
-/* One session for a moment: an idle one, else one more that joins, else the first that is given
- * back. */
+/* One session for a moment: an idle one, else one more that joins (beside those of crew_run), else
+ * the first that is given back. -ENOTCONN: the crew has been dismissed. */
 MUST_CHECK int crew_take(struct crew *crew, struct session **out, struct error *error);
 void crew_give(struct crew *crew, struct session *session);
 

@@ -12,6 +12,7 @@ struct feed_run {
 
 struct feed {
     atomic_uint refs;
+    uint64_t id;
     struct snapshot *basis;
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t came;
@@ -30,7 +31,9 @@ int feed_new(struct snapshot *basis, struct feed **out)
         return -ENOMEM;
     }
     pthread_condattr_t monotonic;
+    static _Atomic uint64_t last_id;
     feed->refs = 1;
+    feed->id = ++last_id;
     feed->basis = basis;
     pthread_mutex_init(&feed->lock, NULL);
     pthread_condattr_init(&monotonic);
@@ -62,6 +65,8 @@ void feed_unref(struct feed *feed)
     pthread_mutex_destroy(&feed->lock);
     free(feed);
 }
+
+uint64_t feed_id(const struct feed *feed) { return feed->id; }
 
 const struct snapshot *feed_basis(const struct feed *feed) { return feed->basis; }
 

@@ -19,7 +19,8 @@ MUST_CHECK int feed_new(struct snapshot *basis, struct feed **out);
 /* Of a snapshot that is complete. */
 MUST_CHECK int feed_of_snapshot(struct snapshot *snapshot, struct feed **out);
 struct feed *feed_ref(struct feed *feed);
-void feed_unref(struct feed *feed); /* NULL is fine */
+void feed_unref(struct feed *feed);        /* NULL is fine */
+uint64_t feed_id(const struct feed *feed); /* unlike that of any other feed; never 0 */
 const struct snapshot *feed_basis(const struct feed *feed);
 
 /* The next group of run `run`, counted from 0. */

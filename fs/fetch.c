@@ -16,9 +16,11 @@ struct fetch {
     struct fetch_copy copy;
     struct prefill *prefills[FORMAT_COUNT];
     int64_t after;        /* the mtime of what its path showed before */
-    bool held;            /* the crew is the snapshot's now */
+    uint64_t made_of;     /* the feed that was copied last, and well */
     pthread_mutex_t lock; /* guards what follows */
     struct feed *feed;    /* of the copying under way */
+    bool stopped;
+    bool held; /* the crew is the snapshot's now: stopping the fetch must not stop it */
 };
 
 int fetch_new(const struct fetch_place *place, struct progress *progress, struct fetch **out)
@@ -50,7 +52,16 @@ void fetch_free(struct fetch *fetch)
     free(fetch);
 }
 
-void fetch_stop(struct fetch *fetch) { crew_stop(fetch->crew); }
+void fetch_stop(struct fetch *fetch)
+{
+    pthread_mutex_lock(&fetch->lock);
+    fetch->stopped = true;
+    if (!fetch->held)
+        crew_stop(fetch->crew);
+    pthread_mutex_unlock(&fetch->lock);
+}
+
+uint64_t fetch_made_of(const struct fetch *fetch) { return fetch->made_of; }
 
 void fetch_after(struct fetch *fetch, int64_t mtime) { fetch->after = mtime; }
 
@@ -260,6 +271,8 @@ static int begin_feed(struct fetch *fetch, struct error *error)
     if (rc == 0)
         rc = take_basis(crew_readpoint(fetch->crew), basis);
     if (rc == 0)
+        snapshot_share(basis, fetch->crew);
+    if (rc == 0)
         rc = feed_new(basis, &feed);
     else
         snapshot_unref(basis);
@@ -275,9 +288,12 @@ static int copy_planned(struct fetch *fetch, struct error *error)
     struct error reason = {""};
     fetch->copy.schema = crew_readpoint(fetch->crew)->schema;
     fetch->copy.discard = false;
+    fetch->made_of = 0;
     int rc = begin_feed(fetch, &reason);
+    uint64_t id = rc == 0 ? feed_id(fetch->feed) : 0;
     if (rc == 0)
         rc = fetch_copy_run(&fetch->copy, &reason);
+    fetch->made_of = rc == 0 ? id : 0;
     end_feed(fetch, rc, &reason);
     if (rc < 0 && error != NULL)
         *error = reason;
@@ -396,16 +412,23 @@ static bool same_history(const struct snapshot *old, const struct readpoint *rea
            strcmp(old->relation.schema, readpoint->relation.schema) == 0 &&
            a->system_id == b->system_id && a->timeline == b->timeline &&
            a->database == b->database && a->relation == b->relation &&
-           strcmp(a->signature, b->signature) == 0;
+           (a->durable || strcmp(a->run, b->run) == 0) && strcmp(a->signature, b->signature) == 0;
 }
 
-static int refresh_mark(struct snapshot *old, const char *mark)
+/* Found equal to what is true now. */
+static int refresh_key(struct snapshot *old, const struct version_key *now)
 {
-    char *copy = strdup(mark);
-    if (copy == NULL)
+    char *mark = strdup(now->mark), *run = strdup(now->run);
+    if (mark == NULL || run == NULL) {
+        free(mark);
+        free(run);
         return -ENOMEM;
+    }
     free(old->key.mark);
-    old->key.mark = copy;
+    free(old->key.run);
+    old->key.mark = mark;
+    old->key.run = run;
+    old->key.durable |= now->durable;
     return 0;
 }
 
@@ -457,7 +480,7 @@ static int compare_and_copy(struct fetch *fetch, const struct relation *relation
         return rc;
     bool told = rc == 0;
     if (told && changes.changed == 0) {
-        rc = refresh_mark(old, crew_readpoint(fetch->crew)->key.mark);
+        rc = refresh_key(old, &crew_readpoint(fetch->crew)->key);
         *out = rc == 0 ? snapshot_ref(old) : NULL;
     } else {
         rc = make_snapshot(fetch, old, told ? &changes : NULL, out, error);
@@ -480,8 +503,16 @@ static int fetch_under(struct fetch *fetch, const struct relation *relation, str
     if (rc < 0)
         return rc;
     rc = compare_and_copy(fetch, relation, old, out, error);
-    if (rc == 0 && *out != old && fetch->copy.unstored && fetch->place->held != NULL)
-        fetch->held = snapshot_hold(*out, fetch->crew, fetch->place->held);
+    if (rc == 0 && *out != old && fetch->copy.unstored && fetch->place->held != NULL) {
+        pthread_mutex_lock(&fetch->lock);
+        if (fetch->stopped)
+            rc = error_set(error, -EINTR, "stopped");
+        else
+            fetch->held = snapshot_hold(*out, fetch->crew, fetch->place->held);
+        pthread_mutex_unlock(&fetch->lock);
+        if (rc < 0)
+            snapshot_unref(*out);
+    }
     fetch_copy_clear(&fetch->copy);
     return rc;
 }
@@ -503,9 +534,12 @@ static struct snapshot *settle(struct snapshot *fresh, struct snapshot *old)
     /* The signature is equal, so that from here on the new key's history stands for the old rows as
      * well. */
     old->key.timeline = fresh->key.timeline;
-    char *mark = old->key.mark;
+    old->key.durable = fresh->key.durable;
+    char *mark = old->key.mark, *run = old->key.run;
     old->key.mark = fresh->key.mark;
+    old->key.run = fresh->key.run;
     fresh->key.mark = mark;
+    fresh->key.run = run;
     snapshot_unref(fresh);
     return snapshot_ref(old);
 }

@@ -54,6 +54,9 @@ MUST_CHECK int fetch_table(struct fetch *fetch, const struct relation *relation,
                            struct snapshot *old, unsigned measure, struct snapshot **out,
                            struct error *error);
 
+/* feed_id() of the copying that fetch_table's new snapshot is made of; 0: of none. */
+uint64_t fetch_made_of(const struct fetch *fetch);
+
 /* The groups of the copying under way, for reading along: a new reference; NULL: it has not begun,
  * or is over. Any thread. */
 struct feed *fetch_feed(struct fetch *fetch);

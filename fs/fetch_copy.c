@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <time.h>
 
 enum {
     /* A COPY's start costs about a millisecond; but what the workers have rendered ahead of the
@@ -29,7 +30,7 @@ void fetch_copy_clear(struct fetch_copy *copy)
     copy->tasks = NULL;
     copy->work = NULL;
     copy->task_count = copy->work_count = 0;
-    copy->failed = copy->unstored = false;
+    copy->failed = copy->unstored = copy->works = false;
 }
 
 static struct task *add_task(struct fetch_copy *copy, uint32_t source, struct ctid_range range)
@@ -296,14 +297,31 @@ static int copy_task(struct fetch_copy *copy, size_t number, struct session *ses
     return rc;
 }
 
+static bool take_slot(sem_t *slots)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += 50000000;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    return sem_timedwait(slots, &until) == 0;
+}
+
+/* One task of each fetch is always at work: a slow relation must not stop the others. */
 static int run_task(void *context, size_t number, struct session *session, struct error *error)
 {
     struct fetch_copy *copy = context;
     sem_t *slots = copy->place->slots;
-    while (slots != NULL && sem_wait(slots) < 0) /* a signal */
-        ;
-    int rc = copy_task(copy, number, session, error);
-    if (slots != NULL)
+    bool first = slots == NULL || !atomic_exchange(&copy->works, true), slot = false;
+    while (!first && !slot && !copy->failed) {
+        slot = take_slot(slots);
+        if (!slot)
+            first = !atomic_exchange(&copy->works, true);
+    }
+    int rc = first || slot ? copy_task(copy, number, session, error) : -ECANCELED;
+    if (first)
+        copy->works = false;
+    if (slot)
         sem_post(slots);
     return rc;
 }

@@ -38,6 +38,7 @@ struct fetch_copy {
     size_t work_count;
     atomic_bool failed;
     atomic_bool unstored; /* a group is not in the store */
+    atomic_bool works;    /* a task is at work without a slot: there may always be one */
 };
 
 /* Everything. */

@@ -124,6 +124,8 @@ static int from_held(struct snapshot *snapshot, size_t number, struct rowgroup *
         crew_give(crew, session);
     }
     crew_unref(crew);
+    if (rc == -EINTR) /* it was not this reader who was stopped */
+        rc = -ENOTCONN;
     if (rc == -ENOTCONN)
         snapshot_let_go(snapshot);
     return rc;
@@ -162,9 +164,12 @@ static int from_now(const struct fetch_place *place, struct snapshot *snapshot, 
 }
 
 static void put_back(struct store *store, const struct snapshot *snapshot,
-                     const struct group *group, const struct rowgroup *rows)
+                     const struct group *group, const struct rowgroup *rows, bool damaged)
 {
-    store_drop_group(store, group->relation, group->id);
+    if (damaged)
+        store_drop_group(store, group->relation, group->id);
+    if (store_used(store) + group->bytes > store_limit(store))
+        return;
     if (store_put_rows(store, group->relation, group->id, rows, snapshot->schema) < 0)
         log_say(LOG_SAY_DEBUG, "a row group fetched again finds no room in the cache");
 }
@@ -176,7 +181,8 @@ int fetch_group(const struct fetch_place *place, struct snapshot *snapshot, size
     int rc = from_store(place->store, snapshot, group, out);
     if (rc == 0 || rc == -ENOMEM)
         return rc;
-    if (rc != -ENOENT)
+    bool damaged = rc != -ENOENT;
+    if (damaged)
         log_say(LOG_SAY_ERROR,
                 "%s.%s: row group %zu in the cache is damaged (%s); fetching it again",
                 snapshot->relation.schema, snapshot->relation.name, number, strerror(-rc));
@@ -184,7 +190,7 @@ int fetch_group(const struct fetch_place *place, struct snapshot *snapshot, size
     if (rc == -ENOTCONN)
         rc = from_now(place, snapshot, number, out, error);
     if (rc == 0) {
-        put_back(place->store, snapshot, group, *out);
+        put_back(place->store, snapshot, group, *out, damaged);
         return 0;
     }
     if (rc == -ESTALE) {

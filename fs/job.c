@@ -191,11 +191,14 @@ static int refresh_rows(struct subject *subject, struct version *old, unsigned m
         return 0;
     }
     mount->count.fetches++;
+    uint64_t made_of = fetch_made_of(subject->fetch);
     save_time(subject, fresh->mtime);
     for (int i = 0; i < FORMAT_COUNT; i++)
         if (fresh->faces[i].refused < 0)
             log_refused(fresh, i);
     *out = version_of_rows(mount, fresh);
+    if (*out != NULL)
+        (*out)->made_of = made_of;
     return *out == NULL ? error_set(error, -ENOMEM, "no memory") : 0;
 }
 
@@ -483,7 +486,7 @@ static void settle_filling(struct mount *mount, struct filling fillings[FORMAT_C
         if (fillings[i].result == PREFILL_NOTHING)
             continue;
         if (fillings[i].result == PREFILL_GOOD && node->version == NULL && version != NULL)
-            node->version = version_ref(version);
+            node_bind(node, version);
         else if (fillings[i].result == PREFILL_SPOILED || node->version == NULL) {
             node->spoiled = true;
             if (node->subject != NULL)
@@ -492,18 +495,21 @@ static void settle_filling(struct mount *mount, struct filling fillings[FORMAT_C
     }
 }
 
-/* Of nodes that were read along. */
+/* Nodes that were read along are of this version, if it is what they have been read from. */
 static void bind_streamed(struct subject *subject, struct version *version)
 {
+    uint64_t made_of =
+        version != NULL && subject->fetch != NULL ? fetch_made_of(subject->fetch) : 0;
     for (int i = 0; i < STREAMS_AT_MOST; i++) {
-        struct node *node = node_find(subject->table->mount, subject->bind_later[i]);
-        subject->bind_later[i] = 0;
-        if (node == NULL || node->subject != subject || node->version != NULL)
+        struct node *node = node_find(subject->table->mount, subject->bind_later[i].nodeid);
+        uint64_t feed = subject->bind_later[i].feed;
+        subject->bind_later[i].nodeid = 0;
+        if (node == NULL || node->subject != subject || node->streams == 0)
             continue;
-        if (version != NULL)
-            node->version = version_ref(version);
-        else
-            node->spoiled = node->opens > 0;
+        if (feed != made_of && (node->streamed || version == NULL))
+            node->spoiled = true;
+        else if (node->version == NULL && !node->spoiled)
+            node_bind(node, version);
     }
 }
 

@@ -354,7 +354,11 @@ static int lookup_file(struct mount *mount, struct node *parent, int face, const
     return file_new(mount, parent, face, name, subject, out);
 }
 
-void node_bind(struct node *node) { node->version = version_ref(node->subject->current); }
+void node_bind(struct node *node, struct version *version)
+{
+    node->version = version_ref(version);
+    version->opens += node->streams;
+}
 
 /* The one that this process has looked up without opening it, else the newest. */
 static struct node *text_with(struct node *parent, const char *name, int pid)

@@ -50,10 +50,12 @@ struct node {
     struct subject *subject; /* of a file; NULL until the relation is known */
     struct version *version; /* of a file; NULL: pending */
     int opens;
-    bool filling; /* its page cache is being filled by a job: what it will be is decided when that
-                     ends */
-    bool own;     /* for one process that was told ESTALE: others do not share it */
-    bool spoiled; /* its page cache holds bytes of no version: it is never shown again */
+    int streams;   /* of them those that were opened before its size was known */
+    bool streamed; /* something was read from one of them */
+    bool filling;  /* its page cache is being filled by a job: what it will be is decided when that
+                      ends */
+    bool own;      /* for one process that was told ESTALE: others do not share it */
+    bool spoiled;  /* its page cache holds bytes of no version: it is never shown again */
 
     struct buffer text; /* of a control file */
     int64_t made_ms;    /* clock_ms(), */
@@ -84,8 +86,8 @@ const struct relation *node_relation(const struct mount *mount, const struct nod
 /* Whether a directory exists, by the catalog at hand. */
 bool node_exists(const struct mount *mount, const struct node *node);
 
-/* Binds a pending file to its subject's current version. */
-void node_bind(struct node *node);
+/* Binds a pending file to a version. */
+void node_bind(struct node *node, struct version *version);
 
 /* What stat says: of a file final once its version's face is sized, else with size 0. */
 void node_attributes(const struct mount *mount, const struct node *node, struct stat *out);

@@ -146,14 +146,18 @@ void read_start(struct mount *mount, fuse_req_t req, fuse_ino_t ino, size_t size
 {
     struct read read = {.req = req, .mount = mount, .offset = (uint64_t)offset, .size = size};
     pthread_mutex_lock(&mount->lock);
-    const struct node *node = node_find(mount, ino);
+    struct node *node = node_find(mount, ino);
     if (node != NULL && node->kind == NODE_FILE) {
-        const struct handle *handle = (const struct handle *)(uintptr_t)file->fh;
+        struct handle *handle = (struct handle *)(uintptr_t)file->fh;
         const struct version *version = node->version;
         read.subject = node->subject;
         read.face = node->face;
-        if (handle->stream != NULL &&
-            (version == NULL || version->state[node->face] != FACE_READABLE)) {
+        bool known = version != NULL && version->state[node->face] == FACE_READABLE;
+        bool same = handle->stream == NULL || handle->same || !handle->read ||
+                    (version != NULL && version->made_of == stream_feed(handle->stream));
+        if (handle->stream != NULL && !(known && same)) {
+            handle->read = true;
+            node->streamed = true;
             read.pid = fuse_req_ctx(req)->pid;
             read.stream = stream_ref(handle->stream);
         } else {

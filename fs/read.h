@@ -16,6 +16,8 @@
 struct handle {
     bool extends;          /* what is done with it extends the lease */
     struct stream *stream; /* it was opened before its size was known; NULL: it was not */
+    bool same;             /* the stream is of its node's version for sure */
+    bool read;             /* something was read from the stream */
 };
 
 /* Takes `req`. */

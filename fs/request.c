@@ -212,7 +212,7 @@ static int try_file(struct mount *mount, struct request *request)
     if (node->version == NULL) {
         if (!good || subject->current == NULL)
             return need_refresh(request, subject, need);
-        node_bind(node);
+        node_bind(node, subject->current);
     } else if (node->version != subject->current) {
         if (node->opens == 0 && (request->waited || (by_path && !opens)))
             return -ESTALE;
@@ -260,10 +260,23 @@ static void open_stream(struct request *request, struct handle *handle)
     handle->stream = request->stream;
     request->stream = NULL;
     request->file.direct_io = 1;
+    handle->same = node->version != NULL;
     if (node->version == NULL)
-        subject_bind_later(subject, node->nodeid);
+        subject_bind_later(subject, node->nodeid, stream_feed(handle->stream));
+    else
+        node->version->opens++;
+    node->streams++;
     subject->streams++;
     subject->table->mount->streams++;
+}
+
+static void unref_stream(void *argument) { stream_unref(argument); }
+
+/* The last reference deletes files and may end a transaction: not under the mount's lock. */
+static void end_stream(struct mount *mount, struct stream *stream)
+{
+    if (workers_add(mount->fetchers, unref_stream, stream, 1) < 0)
+        stream_unref(stream);
 }
 
 void request_close(struct mount *mount, struct node *node, const struct fuse_file_info *file)
@@ -274,17 +287,19 @@ void request_close(struct mount *mount, struct node *node, const struct fuse_fil
     if (node->kind == NODE_FILE) {
         subject->opens--;
         if (handle->stream != NULL) {
+            node->streams--;
             subject->streams--;
             mount->streams--;
             /* Nobody needs the rest. */
             if (subject->running && subject->streams == 0 && !is_waited_for(mount, subject))
                 job_stop(subject);
-        } else {
-            node->version->opens--;
         }
+        if (node->version != NULL)
+            node->version->opens--;
         if (handle->extends && node->version == subject->current)
             subject_extend(subject);
-        stream_unref(handle->stream);
+        if (handle->stream != NULL)
+            end_stream(mount, handle->stream);
         free(handle);
     }
     node_forget(mount, node->nodeid, 0);

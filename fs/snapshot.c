@@ -67,10 +67,12 @@ int snapshot_take_basis(struct snapshot *snapshot, const struct relation *relati
     snapshot->relation = *relation;
     snapshot->key.mark = strdup(key->mark);
     snapshot->key.signature = strdup(key->signature);
+    snapshot->key.run = strdup(key->run);
     snapshot->relation.schema = strdup(relation->schema);
     snapshot->relation.name = strdup(relation->name);
     if (snapshot->key.mark == NULL || snapshot->key.signature == NULL ||
-        snapshot->relation.schema == NULL || snapshot->relation.name == NULL)
+        snapshot->key.run == NULL || snapshot->relation.schema == NULL ||
+        snapshot->relation.name == NULL)
         return -ENOMEM;
     return copy_schema(schema, &snapshot->schema);
 }
@@ -94,6 +96,10 @@ int snapshot_copy_basis(const struct snapshot *from, struct snapshot **out)
     rc = snapshot_take_basis(*out, &from->relation, &from->key, from->schema);
     for (size_t i = 0; rc == 0 && i < from->source_count; i++)
         rc = snapshot_add_source(*out, from->sources[i].oid, from->sources[i].by_ctid);
+    struct crew *crew = snapshot_held((struct snapshot *)from);
+    if (rc == 0 && crew != NULL)
+        snapshot_share(*out, crew);
+    crew_unref(crew);
     if (rc < 0)
         snapshot_unref(*out);
     return rc;
@@ -129,6 +135,11 @@ bool snapshot_hold(struct snapshot *snapshot, struct crew *crew, atomic_int *cou
     return wanted;
 }
 
+void snapshot_share(struct snapshot *snapshot, struct crew *crew)
+{
+    snapshot->held = crew_ref(crew);
+}
+
 struct crew *snapshot_held(struct snapshot *snapshot)
 {
     pthread_mutex_lock(&snapshot->lock);
@@ -146,7 +157,9 @@ void snapshot_let_go(struct snapshot *snapshot)
     if (crew == NULL)
         return;
     crew_unref(crew);
-    atomic_fetch_sub(snapshot->held_count, 1);
+    if (snapshot->held_count != NULL)
+        atomic_fetch_sub(snapshot->held_count, 1);
+    snapshot->held_count = NULL;
 }
 
 void snapshot_unref(struct snapshot *snapshot)
@@ -164,6 +177,7 @@ void snapshot_unref(struct snapshot *snapshot)
     free((char *)snapshot->relation.name);
     free(snapshot->key.mark);
     free(snapshot->key.signature);
+    free(snapshot->key.run);
     schema_free(snapshot->schema);
     pthread_mutex_destroy(&snapshot->lock);
     free(snapshot);

@@ -79,12 +79,17 @@ struct snapshot {
     atomic_bool
         broken; /* a group is lost and cannot be had again: the next fetch makes a new version */
     struct crew *held;      /* where groups that are not in the store are read from; NULL: none */
-    atomic_int *held_count; /* of the whole mount */
+    atomic_int *held_count; /* of the whole mount; NULL: the crew is only shared */
 };
 
 /* Keeps the crew and its read point, unless there is one, or so many are held already that others
  * would go short of sessions. Whether it did. */
 bool snapshot_hold(struct snapshot *snapshot, struct crew *crew, atomic_int *count);
+
+/* Reads from a crew that is somebody else's, and is dismissed when he likes. Before it is
+ * published.
+ */
+void snapshot_share(struct snapshot *snapshot, struct crew *crew);
 
 /* The crew, a new reference; NULL: none. */
 struct crew *snapshot_held(struct snapshot *snapshot);
@@ -97,7 +102,7 @@ MUST_CHECK int snapshot_new(struct store *store, struct snapshot **out);
 MUST_CHECK int snapshot_take_basis(struct snapshot *snapshot, const struct relation *relation,
                                    const struct version_key *key, const struct schema *schema);
 MUST_CHECK int snapshot_add_source(struct snapshot *snapshot, uint32_t oid, bool by_ctid);
-/* A new one with all that `from` has but its groups. */
+/* A new one with all that `from` has but its groups; it shares its crew. */
 MUST_CHECK int snapshot_copy_basis(const struct snapshot *from, struct snapshot **out);
 struct snapshot *snapshot_ref(struct snapshot *snapshot);
 void snapshot_unref(struct snapshot *snapshot);

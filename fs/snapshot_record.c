@@ -15,7 +15,7 @@
             return try_rc;                                                                         \
     } while (0)
 
-enum { LAYOUT = 1 };
+enum { LAYOUT = 2 };
 
 static const char kind[] = "table";
 
@@ -29,6 +29,8 @@ static int put_head(const struct snapshot *snapshot, struct buffer *out)
     TRY(record_put_u32(out, key->relation));
     TRY(record_put_string(out, key->mark));
     TRY(record_put_string(out, key->signature));
+    TRY(record_put_string(out, key->run));
+    TRY(record_put_u8(out, key->durable));
     TRY(record_put_u8(out, key->proves));
     TRY(record_put_u8(out, (uint8_t)snapshot->relation.kind));
     TRY(record_put_string(out, snapshot->relation.schema));
@@ -106,6 +108,8 @@ static int get_head(struct record_reader *in, struct snapshot *snapshot)
     key->relation = record_get_u32(in);
     key->mark = record_get_string(in);
     key->signature = record_get_string(in);
+    key->run = record_get_string(in);
+    key->durable = record_get_u8(in) != 0;
     key->proves = record_get_u8(in) != 0;
     snapshot->relation.oid = key->relation;
     snapshot->relation.kind = (enum relation_kind)record_get_u8(in);

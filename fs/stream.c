@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum { PATIENCE_MS = 100 };
 
@@ -57,6 +58,8 @@ int stream_new(const struct fetch_place *place, struct feed *feed, int format, s
         *out = stream;
     return rc;
 }
+
+uint64_t stream_feed(const struct stream *stream) { return feed_id(stream->feed); }
 
 struct stream *stream_ref(struct stream *stream)
 {
@@ -159,7 +162,11 @@ int stream_read(struct stream *stream, uint64_t offset, uint64_t size,
 {
     uint64_t end = size > UINT64_MAX - offset ? UINT64_MAX : offset + size;
     int rc = 0;
-    pthread_mutex_lock(&stream->lock);
+    while (pthread_mutex_trylock(&stream->lock) != 0) { /* another reads, and may wait */
+        if (give_up(context))
+            return -EINTR;
+        usleep(PATIENCE_MS / 10 * 1000);
+    }
     while (rc == 0 && stream->rc == 0 && !stream->whole &&
            stream->offsets[stream->snapshot->group_count] < end) {
         stream->rc = advance(stream, &stream->error);

@@ -16,6 +16,8 @@ struct stream;
 
 MUST_CHECK int stream_new(const struct fetch_place *place, struct feed *feed, int format,
                           struct stream **out);
+/* feed_id() of what it reads. */
+uint64_t stream_feed(const struct stream *stream);
 struct stream *stream_ref(struct stream *stream);
 void stream_unref(struct stream *stream); /* NULL is fine */
 

@@ -205,13 +205,14 @@ void subject_offer(struct subject *subject, int face, uint64_t nodeid)
         subject->prefill_nodes[face] = nodeid;
 }
 
-void subject_bind_later(struct subject *subject, uint64_t nodeid)
+void subject_bind_later(struct subject *subject, uint64_t nodeid, uint64_t feed)
 {
     for (int i = 0; i < STREAMS_AT_MOST; i++) {
-        const struct node *node = node_find(subject->table->mount, subject->bind_later[i]);
-        if (node != NULL && node->nodeid != nodeid && node->opens > 0)
+        const struct node *node = node_find(subject->table->mount, subject->bind_later[i].nodeid);
+        if (node != NULL && node->opens > 0)
             continue;
-        subject->bind_later[i] = nodeid;
+        subject->bind_later[i].nodeid = nodeid;
+        subject->bind_later[i].feed = feed;
         return;
     }
 }

@@ -34,6 +34,7 @@ struct version {
     uint64_t serial;
     int64_t mtime;
     struct snapshot *snapshot;      /* of rows; of DDL NULL */
+    uint64_t made_of;               /* feed_id() of what was copied for it; 0: of none */
     char *signature;                /* of DDL: ddl_signature() that it stands for */
     int opens;                      /* files of it that are open */
     struct buffer text[FACE_COUNT]; /* of faces that are no format: their bytes, once readable */
@@ -64,9 +65,11 @@ struct subject {
     unsigned opened;     /* mask of faces that have extended this lease */
     struct promise promises[32];
     size_t next_promise;
-    int opens;                            /* files of any version that are open */
-    int streams;                          /* those that were opened before their size was known */
-    uint64_t bind_later[STREAMS_AT_MOST]; /* nodes of such: of the version that the refresh makes */
+    int opens;   /* files of any version that are open */
+    int streams; /* those that were opened before their size was known */
+    struct {
+        uint64_t nodeid, feed;
+    } bind_later[STREAMS_AT_MOST]; /* nodes of such, and what is read */
 
     bool running, want_refresh;
     bool refreshing;                 /* the job asks the server now */
@@ -126,9 +129,9 @@ void subject_want(struct subject *subject, bool refresh, int face, enum need nee
  * while it waits. */
 void subject_offer(struct subject *subject, int face, uint64_t nodeid);
 
-/* The node, which is read while its version is being fetched, is of that version once it is there;
- * of none if it never is. */
-void subject_bind_later(struct subject *subject, uint64_t nodeid);
+/* The node is read while its version is being fetched: it will be of that version if that is made
+ * of this feed, else of none. */
+void subject_bind_later(struct subject *subject, uint64_t nodeid, uint64_t feed);
 
 /* Ends jobs that nobody waits for, and read points that nobody needs. Called now and then. */
 void table_tend(struct mount *mount);

@@ -153,15 +153,19 @@ static int verify_name(struct kept_readpoint *r, struct connection *connection, 
     PGresult *row = NULL;
     rc = connection_ask(
         connection,
-        "SELECT to_regclass($1)::pg_catalog.oid, pg_export_snapshot(), pg_current_snapshot()", 1,
-        &parameter, &row, error);
+        "SELECT to_regclass($1)::pg_catalog.oid, pg_export_snapshot(), pg_current_snapshot(),"
+        " CASE WHEN pg_is_in_recovery() THEN true"
+        " ELSE pg_current_wal_flush_lsn() >= pg_current_wal_insert_lsn() END",
+        1, &parameter, &row, error);
     buffer_clear(&name);
     if (rc == 0 && strtoul(PQgetvalue(row, 0, 0), NULL, 10) != r->public.relation.oid)
         rc = -ESTALE;
     if (rc == 0) {
         r->public.snapshot = strdup(PQgetvalue(row, 0, 1));
         rc = cluster_mark(&r->cluster, PQgetvalue(row, 0, 2), &r->public.key.mark);
-        if (rc != 0 || r->public.snapshot == NULL)
+        r->public.key.durable = PQgetvalue(row, 0, 3)[0] == 't';
+        r->public.key.run = strdup(r->cluster.run);
+        if (rc != 0 || r->public.snapshot == NULL || r->public.key.run == NULL)
             rc = out_of_memory(error);
     }
     PQclear(row);
@@ -213,6 +217,7 @@ static void empty(struct kept_readpoint *r)
     free((char *)out->relation.schema);
     free((char *)out->relation.name);
     free(out->key.mark);
+    free(out->key.run);
     free(out->key.signature);
     free(out->snapshot);
     free(r->lock);

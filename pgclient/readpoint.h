@@ -38,9 +38,12 @@ struct version_key {
     char *signature; /* hex digest of everything in the catalog that the output depends on, of the
                       * sources' (oid, filenode) in order, of our output settings' version and, for
                       * unlogged tables, of the server's start */
-    bool proves; /* false: equal keys do not prove equal rows (views, foreign tables, types whose
-                  * text depends on other objects, virtual generated columns): contents must be
-                  * compared */
+    char *run;       /* of the server: changes with each start and each recovery from a crash */
+    bool durable; /* all that this snapshot sees is in WAL that has been written out: a crash cannot
+                   * take it back, and hand out its transaction ids anew */
+    bool proves;  /* false: equal keys do not prove equal rows (views, foreign tables, types whose
+                   * text depends on other objects, virtual generated columns): contents must be
+                   * compared */
 };
 
 struct readpoint {

@@ -153,6 +153,23 @@ assert_reason() {
     [ "$status" -ne 0 ] # it is well again
 }
 
+@test "commits that a crash of the server takes back are noticed, though their ids come again" {
+    mount_start -o lease=0
+    psql -X -q -c "ALTER SYSTEM SET synchronous_commit = off" -c "ALTER SYSTEM SET wal_writer_delay = '10s'" -c "SELECT pg_reload_conf()" >/dev/null
+    psql -X -q -c "CREATE TABLE lost (id int, t text)" -c "INSERT INTO lost VALUES (1, 'one')" -c CHECKPOINT
+    sleep 1
+    for i in 1 2 3; do
+        psql -X -q -c "INSERT INTO lost VALUES (2, 'seen $i')"
+        cat "$T/lost/lost.csv" | grep -q "seen $i"
+        "$ROOT/scripts/private-pg" kill "$E2E/pg"
+        "$ROOT/scripts/private-pg" start "$E2E/pg"
+        psql -X -q -c "INSERT INTO lost VALUES (2, 'anew $i')"
+        reference_csv public.lost >"$OUT/right"
+        assert_same_bytes "$T/lost/lost.csv" "$OUT/right"
+    done
+    psql -X -q -c "ALTER SYSTEM RESET ALL" -c "SELECT pg_reload_conf()" -c "DROP TABLE lost" >/dev/null
+}
+
 @test "kill -9 in the middle of a fetch: the next mount has the right bytes, and no leftovers stay in the cache" {
     for i in 1 2 3; do
         mount_start

@@ -197,3 +197,84 @@ with open(sys.argv[2], "wb", buffering=0) as out:
     fusermount3 -uz "$MNT" 2>/dev/null || true
     mount_start
 }
+
+@test "an open file is of one snapshot, also when the fetch that it reads along with is tried again, or had no room" {
+    psql -X -q -v ON_ERROR_STOP=1 -c "CREATE TABLE marked AS SELECT g AS id, 'A' || md5(random()::text) || repeat(md5(random()::text), 8) AS t FROM generate_series(1, 400000) g"
+    for options in jobs=1 jobs=1,cache_size=16M; do
+        for kill in yes no; do
+            mount_stop
+            rm -rf "$CACHE"
+            psql -X -q -c "UPDATE marked SET t = 'A' || substr(t, 2)" -c "VACUUM FULL marked"
+            reference_csv public.marked >"$OUT/right"
+            mount_start -o lease=1,$options
+            "$PYTHON" - "$T/marked/marked.csv" "$OUT/right" "$MNT/.pgvecfs/status.json" $kill <<'PYTHON'
+import json, os, subprocess, sys, time
+path, right, status, kill = sys.argv[1], open(sys.argv[2], "rb").read(), sys.argv[3], sys.argv[4] == "yes"
+fd = os.open(path, os.O_RDONLY)
+got = os.pread(fd, 200000, 0)
+assert got == right[:200000]
+sql = ["UPDATE marked SET t = 'B' || substr(t, 2)"]
+if kill:
+    sql += ["SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'pgvecfs' AND state <> 'idle'"]
+for s in sql:
+    subprocess.run(["psql", "-X", "-q", "-At", "-c", s], check=True, stdout=subprocess.DEVNULL)
+while json.load(open(status))["jobs"]:
+    time.sleep(0.1)
+time.sleep(2.5)
+failed = False
+while not failed:
+    try:
+        more = os.pread(fd, 1 << 20, len(got))
+    except OSError as error:
+        print("after", len(got), "bytes:", error)
+        failed = True
+        break
+    if not more:
+        break
+    got += more
+assert got == right[:len(got)], "bytes of another snapshot"
+assert len(got) == len(right) if not failed else kill, (len(got), len(right))
+PYTHON
+        done
+    done
+    psql -X -q -c "DROP TABLE marked"
+}
+
+@test "closing a file that was read along never waits for the server" {
+    psql -X -q -c "CREATE TABLE wide AS SELECT g AS id, (SELECT string_agg(md5(random()::text || g), '') FROM generate_series(1, 20)) AS t FROM generate_series(1, 120000) g"
+    mount_stop
+    rm -rf "$CACHE"
+    mount_start -o jobs=1,cache_size=16M
+    "$PYTHON" - "$T/wide/wide.csv" "$MNT/.pgvecfs/status.json" <<'PYTHON'
+import os, signal, subprocess, sys, threading
+fd = os.open(sys.argv[1], os.O_RDONLY)
+at = 0
+while at < 30_000_000:
+    at += len(os.pread(fd, 1 << 20, at))
+pids = subprocess.run(["psql", "-X", "-At", "-c", "SELECT pid FROM pg_stat_activity WHERE application_name = 'pgvecfs' AND state LIKE 'idle in%'"],
+                      check=True, stdout=subprocess.PIPE, text=True).stdout.split()
+assert pids, "no read point is held"
+for pid in pids:
+    os.kill(int(pid), signal.SIGSTOP)
+try:
+    os.close(fd)
+    done = subprocess.run(["timeout", "20", "cat", sys.argv[2]], stdout=subprocess.DEVNULL)
+    assert done.returncode == 0, "the mount stands still"
+finally:
+    for pid in pids:
+        os.kill(int(pid), signal.SIGCONT)
+PYTHON
+    psql -X -q -c "DROP TABLE wide"
+}
+
+@test "slow relations do not keep others from being fetched" {
+    mount_stop
+    mount_start -o memory=32M
+    psql -X -q -c "CREATE TABLE tiny AS SELECT 1 AS one" -c "CREATE VIEW stuck2 AS TABLE stuck" -c "CREATE VIEW stuck3 AS TABLE stuck"
+    for view in stuck stuck2 stuck3; do
+        cat "$T/$view/$view.csv" >/dev/null 2>&1 3>&- &
+        PIDS+=($!)
+    done
+    within 15 eval '[ "$(copies)" -ge 3 ]'
+    [ "$(timeout 30 cat "$T/tiny/tiny.csv")" = $'one\n1' ]
+}

@@ -75,6 +75,8 @@ static inline void place_describe(struct snapshot *snapshot, const struct rows_t
                                          .relation = PLACE_RELATION,
                                          .mark = place_copy("10:20:30"),
                                          .signature = place_copy("0123456789abcdef"),
+                                         .run = place_copy("1700000000-1"),
+                                         .durable = true,
                                          .proves = true};
     snapshot->relation.oid = PLACE_RELATION;
     snapshot->relation.kind = RELATION_TABLE;

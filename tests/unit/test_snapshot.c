@@ -59,6 +59,8 @@ static void assert_same(const struct snapshot *a, const struct snapshot *b)
     assert_true(a->key.database == b->key.database && a->key.relation == b->key.relation);
     assert_string_equal(a->key.mark, b->key.mark);
     assert_string_equal(a->key.signature, b->key.signature);
+    assert_string_equal(a->key.run, b->key.run);
+    assert_int_equal(a->key.durable, b->key.durable);
     assert_int_equal(a->key.proves, b->key.proves);
     assert_int_equal(a->relation.kind, b->relation.kind);
     assert_string_equal(a->relation.schema, b->relation.schema);
