@@ -43,8 +43,8 @@ static bool at_once(void *context)
 
 static struct feed *new_feed(void)
 {
-    struct snapshot *basis;
-    struct feed *feed;
+    struct snapshot *basis = NULL;
+    struct feed *feed = NULL;
     must(snapshot_copy_basis(snapshot, &basis) == 0 && feed_new(basis, &feed) == 0);
     return feed;
 }
@@ -111,7 +111,7 @@ static void test_failure(void **state)
 
 static struct feed *whole_feed(void)
 {
-    struct feed *feed;
+    struct feed *feed = NULL;
     must(feed_of_snapshot(snapshot, &feed) == 0);
     return feed;
 }
