@@ -104,10 +104,10 @@ assert_moves() {
     assert_right wide bin csv jsonl
 }
 
-@test "thirty random changes one after another, with vacuums, remounts and lost files between" {
+@test "twenty random changes one after another, with vacuums, remounts and lost files between" {
     RANDOM=7
     assert_right wide bin
-    for i in $(seq 30); do
+    for i in $(seq 20); do
         at=$((RANDOM % 3000)) n=$((RANDOM % 40))
         case $((RANDOM % 8)) in
             0 | 1) psql -X -q -c "UPDATE wide SET v = '[$i,0,0]' WHERE id BETWEEN $at AND $((at + n))" ;;
