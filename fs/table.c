@@ -209,7 +209,8 @@ void subject_bind_later(struct subject *subject, uint64_t nodeid, uint64_t feed)
 {
     for (int i = 0; i < STREAMS_AT_MOST; i++) {
         const struct node *node = node_find(subject->table->mount, subject->bind_later[i].nodeid);
-        if (node != NULL && node->opens > 0)
+        bool known = subject->bind_later[i].nodeid == nodeid && subject->bind_later[i].feed == feed;
+        if (node != NULL && node->opens > 0 && !known)
             continue;
         subject->bind_later[i].nodeid = nodeid;
         subject->bind_later[i].feed = feed;
