@@ -1,0 +1,54 @@
+/* What is asked of a table by similarity search: the values of a session (or of one line of `ask`,
+ * or of a path below near/), not yet checked against a table.
+ *
+ * Lifetime: question_init, question_clear; strings are the question's own. Threads: one, or
+ * read-only.
+ */
+#ifndef FS_QUESTION_H
+#define FS_QUESTION_H
+
+#include "codec/buffer.h"
+#include "codec/error.h"
+#include "index/metric.h"
+
+enum answer_mode { MODE_AUTO, MODE_EXACT, MODE_HNSW, MODE_SERVER };
+
+enum { QUESTION_K_MOST = 100000 };
+
+struct question {
+    char *column;     /* SQL name; NULL: the first vector column */
+    int metric;       /* enum metric; -1: l2, of bits hamming */
+    uint32_t k;       /* 1 to QUESTION_K_MOST */
+    double recall;    /* above 0, to 1 */
+    uint32_t ef;      /* ef_search; 0: by recall */
+    char *filter;     /* an SQL condition; NULL: none */
+    enum answer_mode mode;
+    char *columns;    /* names with commas between, "name" with quotes as in SQL; NULL: all but vectors;
+                         "*": all */
+    struct buffer vector; /* as written: lines of text, raw float32 or .npy. Empty: see key */
+    char *key;        /* of the row that the vector is of, which is then left out; NULL: none. As the
+                         key column's type prints it; of a key of several columns, these with commas
+                         between */
+};
+
+int question_init(struct question *question); /* the defaults: k 10, recall 0.95, auto */
+void question_clear(struct question *question);
+MUST_CHECK int question_copy(const struct question *from, struct question *out);
+
+/* The values by their file names in a session: "column", "metric", "k", "recall", "ef_search",
+ * "filter", "mode", "columns", "vector" (in that order). */
+enum { QUESTION_FIELDS = 9 };
+extern const char *const question_fields[QUESTION_FIELDS];
+
+/* Sets one as it is written to its file: text, one line break at the end dropped (of a vector,
+ * kept). Empty sets the default. -EINVAL, with what is allowed, and nothing is changed. */
+MUST_CHECK int question_set(struct question *question, int field, const void *bytes, size_t size,
+                            struct error *error);
+/* Appends it as its file shows it: with a line break, the default where none was set. */
+MUST_CHECK int question_show(const struct question *question, int field, struct buffer *out);
+
+/* From one line of JSON, {"vector": […] or "text", "k": 5, …}: names as above. */
+MUST_CHECK int question_parse_json(const char *line, size_t size, struct question *out,
+                                   struct error *error);
+
+#endif

@@ -1,0 +1,46 @@
+/* Indexes of vector columns: built in the background when a query first could use one, kept in the
+ * cache as a file, brought up to date when the table has changed.
+ *
+ * A struct vector_index says how an index (index/hnsw.h), made of this or an earlier snapshot of
+ * the table, stands to a given corpus: which row is in which slot, and which rows are in none; these
+ * are then searched exactly, so that an answer is always of the corpus. When there are many of
+ * those, the index is brought up to date in the background (hnsw_update), or built anew.
+ *
+ * Threads: any; mount->lock is not held. Lifetime: a reference, vector_index_unref.
+ */
+#ifndef FS_VECTOR_INDEX_H
+#define FS_VECTOR_INDEX_H
+
+#include "fs/corpus.h"
+#include "fs/mount.h"
+
+struct vector_index {
+    atomic_uint refs;
+    const struct hnsw *hnsw;
+    const uint32_t *row_of_slot; /* hnsw_slots() of them; UINT32_MAX: not in the corpus any more */
+    const uint64_t *live;        /* bits of the slots that are; NULL: all rows of the index */
+    const uint32_t *fresh;       /* rows of the corpus that the index does not have, ascending */
+    uint32_t fresh_count;
+    uint64_t serial;    /* of the snapshot that the index was made of */
+    int64_t fetched_at; /* and its point in time, as struct snapshot has it */
+};
+
+/* What is ready for this corpus, now: NULL, nothing is. `begin`: then it is begun to be built, or
+ * brought up to date, in the background. */
+struct vector_index *vector_index_get(struct mount *mount, struct corpus *corpus, int column,
+                                      const struct space *space, bool begin);
+void vector_index_unref(struct vector_index *index);
+
+/* A searcher for it, kept for the next query. */
+MUST_CHECK int vector_index_searcher(struct vector_index *index, struct hnsw_searcher **out);
+void vector_index_done(struct vector_index *index, struct hnsw_searcher *searcher);
+
+/* index/COLUMN.METRIC.json: state (absent, building with progress, ready, failed with its reason), rows,
+ * bytes, recall curve, version it stands for. */
+MUST_CHECK int vector_index_write_state(struct mount *mount, struct snapshot *snapshot, int column,
+                                        const struct space *space, struct buffer *out);
+
+/* Ends building, for the end of the mount. */
+void vector_index_stop_all(struct mount *mount);
+
+#endif

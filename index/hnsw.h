@@ -1,0 +1,124 @@
+/* A graph over vectors (Hierarchical Navigable Small World, Malkov and Yashunin, arXiv 1603.09320)
+ * that finds near neighbours without looking at all rows.
+ *
+ * It keeps each row's vector in a short form of its own (code.h), in two parts: one that is looked
+ * at on the way, and one that orders what was found; not the vector itself. What it finds is
+ * therefore approximate in two ways: a row may be missed, and distances are a little off; the caller
+ * computes those of the few rows found again (query_distance).
+ *
+ * A row is known by its slot, a number that stays while it is in the index, and by its identity, a
+ * key of the caller's. Upper levels are the first slots: slot s is on level l if s < count(l).
+ *
+ * The build inserts rows in batches: each batch searches the graph as it was before, in parallel;
+ * then the edges are turned round, sorted, and each row's list is pruned, in parallel. So the graph
+ * is the same for any number of threads. Equal values share one place in the graph.
+ *
+ * Lifetime: hnsw_build and hnsw_update make one; from there on it never changes; hnsw_free, once
+ * nobody searches. Threads: any number of searchers; each has its own struct hnsw_searcher.
+ * Errors: -EINVAL a bad query, -EBADMSG bytes that are no value or no index, -EINTR stopped,
+ * -ENOMEM; errnos of the disk.
+ */
+#ifndef INDEX_HNSW_H
+#define INDEX_HNSW_H
+
+#include "codec/error.h"
+#include "index/distance.h"
+
+#include <stdatomic.h>
+
+/* What tells a row from all others, also from its own earlier and later versions. */
+struct row_key {
+    uint64_t place; /* of a table: number of the source << 48 | block << 16 | offset; else the row's number */
+    uint32_t xmin;
+};
+
+struct hnsw_options {
+    struct space space;
+    uint32_t m;               /* neighbours on the upper levels, twice as many below: 2 to 100 */
+    uint32_t ef_construction; /* 4 to 1000 */
+    uint64_t seed;
+    int threads;             /* for building; no effect on the result */
+    int code_bits;           /* of the part looked at on the way: 4 or 8; 0: what suits the dimensions */
+    const atomic_bool *stop; /* or NULL */
+    atomic_ulong *done;      /* or NULL: rows inserted so far, for a progress bar */
+};
+
+struct hnsw;
+
+/* The rows of the spans that are not NULL (and have a norm, under cosine), with their keys
+ * (one for each row of the spans, NULL rows too). */
+MUST_CHECK int hnsw_build(const struct hnsw_options *options, const struct span *spans,
+                          size_t span_count, const struct row_key *keys, struct hnsw **out,
+                          struct error *error);
+
+/* A new index: what `old` holds without the slots whose bit in `dead` is set (NULL: none), and the
+ * rows of the spans. Slots of old rows stay; those of dead ones are used again. */
+MUST_CHECK int hnsw_update(const struct hnsw *old, const struct hnsw_options *options,
+                           const uint64_t *dead, const struct span *spans, size_t span_count,
+                           const struct row_key *keys, struct hnsw **out, struct error *error);
+void hnsw_free(struct hnsw *hnsw);
+
+const struct space *hnsw_space(const struct hnsw *hnsw);
+uint32_t hnsw_slots(const struct hnsw *hnsw); /* slots are below this */
+uint32_t hnsw_rows(const struct hnsw *hnsw);  /* of them in use */
+/* False: nothing is in the slot. */
+bool hnsw_key(const struct hnsw *hnsw, uint32_t slot, struct row_key *out);
+uint64_t hnsw_bytes(const struct hnsw *hnsw);  /* in memory while it is searched */
+uint64_t hnsw_churn(const struct hnsw *hnsw);  /* rows inserted or deleted since it was built whole */
+
+/* Room to search in; for one thread at a time. */
+struct hnsw_searcher;
+MUST_CHECK int hnsw_searcher_new(const struct hnsw *hnsw, struct hnsw_searcher **out);
+void hnsw_searcher_free(struct hnsw_searcher *searcher);
+
+struct hnsw_found {
+    float distance; /* as the metric has it, nearly */
+    uint32_t slot;
+};
+struct hnsw_effort {
+    uint32_t visited; /* vectors looked at */
+    bool scanned;     /* all that matched were looked at, the graph was not used */
+};
+
+/* The up to k nearest rows among those whose bit in `filter` is set (NULL: all), nearest first;
+ * their number. If k rows match, k are found. `ef`: how many candidates are kept on the way, at
+ * least k; more find better. `effort` may be NULL. */
+MUST_CHECK int hnsw_search(const struct hnsw *hnsw, struct hnsw_searcher *searcher,
+                           const struct query *query, uint32_t k, uint32_t ef,
+                           const uint64_t *filter, struct hnsw_found *out, uint32_t *count,
+                           struct hnsw_effort *effort);
+
+/* How good it is: recall of the 10 nearest by ef, ascending. Measured when it is built whole, before
+ * the last few rows are inserted, with these as queries, against exact search. */
+struct hnsw_recall {
+    uint32_t ef;
+    float recall;
+};
+enum { HNSW_RECALLS = 12 };
+
+/* The measured curve; returns the number of points, 0: it was not measured. */
+int hnsw_recall(const struct hnsw *hnsw, struct hnsw_recall out[HNSW_RECALLS]);
+
+/* The ef that reaches the recall for k rows, by the curve; 0: none that was measured does. */
+uint32_t hnsw_ef(const struct hnsw *hnsw, double recall, uint32_t k);
+
+/* What an index file stands for, besides its space: the caller's, compared byte for byte. */
+struct hnsw_binding {
+    const void *bytes;
+    size_t size;
+};
+
+/* Writes DIR/NAME, by way of a temporary file, fsync and rename. */
+MUST_CHECK int hnsw_save(const struct hnsw *hnsw, const struct hnsw_binding *binding, int dir,
+                         const char *name, struct error *error);
+/* Maps it. -ENOENT: there is none, -EBADMSG: torn, truncated, or not of this space and program. The
+ * binding it was saved with is appended to `binding`. */
+struct buffer;
+MUST_CHECK int hnsw_open(int dir, const char *name, const struct space *space, struct hnsw **out,
+                         struct buffer *binding, struct error *error);
+
+/* For tests: every list is in order, without doubles, and every row can be reached from the entry.
+ * What is wrong, in `error`, and -EBADMSG. */
+MUST_CHECK int hnsw_check(const struct hnsw *hnsw, struct error *error);
+
+#endif
