@@ -4,9 +4,10 @@
  * with any number of values, by any number of threads.
  *
  * Sums are taken in float32, as pgvector does, in another order: distances agree with the server's
- * within 1e-5 relative, not bit for bit; so do the instruction levels with each other (bits are
- * equal). float16 is widened to float32 first. l2 takes the square root and cosine divides in
- * double.
+ * within 1e-5 relative to the sum of the terms' sizes, not bit for bit; so do the instruction
+ * levels (isa.h; the one at query_new counts) with each other; bits are equal. A value's distance
+ * is the same wherever it lies and whichever function below tells it, 0 from itself. float16 is
+ * widened to float32 first. l2 takes the square root and cosine divides in double.
  *
  * Errors: -EINVAL the query is no vector of the space (other dimensions, not finite, a zero vector
  * under cosine), with a text for the user; -EBADMSG bytes that are no value; -ENOMEM.
@@ -24,18 +25,27 @@ MUST_CHECK int query_new(const struct space *space, const uint8_t *value, size_t
 void query_free(struct query *query);
 
 const struct space *query_space(const struct query *query);
+/* The value that it was made from; borrowed. */
+const uint8_t *query_value(const struct query *query, size_t *size);
 
-/* The distance as the server would say it. NaN: there is none (a zero vector under cosine). -EBADMSG:
- * not a value of this space; other dimensions than the query's are that, too. */
+/* The distance as the server would say it. NaN: there is none (NULL; a zero vector under cosine).
+ * -EBADMSG: not a value of this space; other dimensions than the query's are that, too. */
 MUST_CHECK int query_distance(const struct query *query, const uint8_t *value, size_t size,
                               double *out);
 
-/* Distances that order as the real ones do and are cheaper (l2 squared; what cosine is without the
- * rest), of the rows [first, first + count) of a span; NaN: NULL, or none. */
+/* Those of the values that are at most `most` away (NaN never is): their numbers, ascending, and
+ * distances; how many. -EBADMSG: values[*bad] is none of this space. */
+MUST_CHECK int query_within(const struct query *query, const struct value *values, uint32_t count,
+                            double most, uint32_t *numbers, double *distances, uint32_t *found,
+                            uint32_t *bad);
+
+/* Float32 that orders as the real distances do, of the rows [first, first + count) of a span: l2
+ * squared; the distance itself where that has more digits (cosine, jaccard: rounded, so that rows
+ * of almost equal distance have one rank). NaN: NULL, or none. */
 MUST_CHECK int query_ranks(const struct query *query, const struct span *span, uint32_t first,
                            uint32_t count, float *out);
 
-/* The real distance that belongs to a rank. */
+/* The real distance that belongs to a rank; of cosine and jaccard, as far as float32 knows it. */
 double query_distance_of(const struct query *query, float rank);
 
 #endif

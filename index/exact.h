@@ -1,10 +1,11 @@
 /* Exact search: the K nearest rows by looking at all of them, at the speed of memory.
  *
  * The rows are divided among threads in blocks; each keeps its K nearest; these are merged, so that
- * the answer does not depend on the number of threads. Several queries share one pass.
+ * the answer does not depend on the number of threads. Several queries share one pass. The memory
+ * of rows that the filter leaves out is not touched, nor are they checked.
  *
- * Equal distances are ordered by `before`. Rows without a distance (NULL, zero vectors under
- * cosine) are not found.
+ * Equal distances (those of query_distance, to the last bit) are ordered by `before`. Rows without
+ * a distance (NULL, zero vectors under cosine) are not found.
  *
  * Errors: -EBADMSG a value that is none of the space (which row, in `error`), -EINTR `stop` was
  * set, -ENOMEM.
@@ -28,7 +29,7 @@ struct exact_search {
     uint32_t k;
     int threads; /* 1 and more; the caller's is one of them */
     /* Whether row a comes before row b if both are equally near; NULL: the smaller number does. A
-     * total order; called by all threads. */
+     * total order; called by all threads, for rows that may be found. */
     bool (*before)(void *context, uint64_t a, uint64_t b);
     void *context;
     const atomic_bool *stop; /* or NULL */

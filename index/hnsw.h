@@ -3,8 +3,8 @@
  *
  * It keeps each row's vector in a short form of its own (code.h), in two parts: one that is looked
  * at on the way, and one that orders what was found; not the vector itself. What it finds is
- * therefore approximate in two ways: a row may be missed, and distances are a little off; the caller
- * computes those of the few rows found again (query_distance).
+ * therefore approximate in two ways: a row may be missed, and distances are a little off; the
+ * caller computes those of the few rows found again (query_distance).
  *
  * A row is known by its slot, a number that stays while it is in the index, and by its identity, a
  * key of the caller's. Upper levels are the first slots: slot s is on level l if s < count(l).
@@ -28,7 +28,8 @@
 
 /* What tells a row from all others, also from its own earlier and later versions. */
 struct row_key {
-    uint64_t place; /* of a table: number of the source << 48 | block << 16 | offset; else the row's number */
+    uint64_t place; /* of a table: number of the source << 48 | block << 16 | offset; else the row's
+                       number */
     uint32_t xmin;
 };
 
@@ -37,8 +38,8 @@ struct hnsw_options {
     uint32_t m;               /* neighbours on the upper levels, twice as many below: 2 to 100 */
     uint32_t ef_construction; /* 4 to 1000 */
     uint64_t seed;
-    int threads;             /* for building; no effect on the result */
-    int code_bits;           /* of the part looked at on the way: 4 or 8; 0: what suits the dimensions */
+    int threads;   /* for building; no effect on the result */
+    int code_bits; /* of the part looked at on the way: 4 or 8; 0: what suits the dimensions */
     const atomic_bool *stop; /* or NULL */
     atomic_ulong *done;      /* or NULL: rows inserted so far, for a progress bar */
 };
@@ -63,8 +64,9 @@ uint32_t hnsw_slots(const struct hnsw *hnsw); /* slots are below this */
 uint32_t hnsw_rows(const struct hnsw *hnsw);  /* of them in use */
 /* False: nothing is in the slot. */
 bool hnsw_key(const struct hnsw *hnsw, uint32_t slot, struct row_key *out);
-uint64_t hnsw_bytes(const struct hnsw *hnsw);  /* in memory while it is searched */
-uint64_t hnsw_churn(const struct hnsw *hnsw);  /* rows inserted or deleted since it was built whole */
+uint64_t hnsw_bytes(const struct hnsw *hnsw); /* in memory while it is searched */
+uint64_t
+hnsw_churn(const struct hnsw *hnsw); /* rows inserted or deleted since it was built whole */
 
 /* Room to search in; for one thread at a time. */
 struct hnsw_searcher;
@@ -88,8 +90,8 @@ MUST_CHECK int hnsw_search(const struct hnsw *hnsw, struct hnsw_searcher *search
                            const uint64_t *filter, struct hnsw_found *out, uint32_t *count,
                            struct hnsw_effort *effort);
 
-/* How good it is: recall of the 10 nearest by ef, ascending. Measured when it is built whole, before
- * the last few rows are inserted, with these as queries, against exact search. */
+/* How good it is: recall of the 10 nearest by ef, ascending. Measured when it is built whole,
+ * before the last few rows are inserted, with these as queries, against exact search. */
 struct hnsw_recall {
     uint32_t ef;
     float recall;
@@ -116,6 +118,9 @@ MUST_CHECK int hnsw_save(const struct hnsw *hnsw, const struct hnsw_binding *bin
 struct buffer;
 MUST_CHECK int hnsw_open(int dir, const char *name, const struct space *space, struct hnsw **out,
                          struct buffer *binding, struct error *error);
+
+/* The same index in memory of its own, in huge pages: what was mapped is searched faster so. */
+MUST_CHECK int hnsw_copy(const struct hnsw *hnsw, struct hnsw **out);
 
 /* For tests: every list is in order, without doubles, and every row can be reached from the entry.
  * What is wrong, in `error`, and -EBADMSG. */

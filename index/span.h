@@ -3,8 +3,8 @@
  *
  *   vector     u16 dims | u16 0 | f32 × dims
  *   halfvec    u16 dims | u16 0 | f16 × dims
- *   sparsevec  i32 dims | i32 n | i32 0 | i32 × n, zero-based dimensions, ascending | f32 × n, none 0
- *   bit        i32 bits | the bits, the first one the highest of its byte, the last byte filled up
+ *   sparsevec  i32 dims | i32 n | i32 0 | i32 × n, zero-based dimensions, ascending | f32 × n, none
+ * 0 bit        i32 bits | the bits, the first one the highest of its byte, the last byte filled up
  *              with 0
  *
  * Rows are numbered over all spans of a list, 0 first. A value of size 0 is NULL: such a row is
@@ -18,10 +18,11 @@
 #include "index/metric.h"
 
 struct span {
-    const uint8_t *bytes;   /* the values, one behind another */
-    uint32_t rows;          /* of them */
-    uint32_t fixed;         /* the size of each value; 0: see starts */
-    const uint64_t *starts; /* where each value begins; one more: where the last ends. NULL if fixed */
+    const uint8_t *bytes; /* the values, one behind another */
+    uint32_t rows;        /* of them */
+    uint32_t fixed;       /* the size of each value; 0: see starts */
+    const uint64_t
+        *starts; /* where each value begins; one more: where the last ends. NULL if fixed */
 };
 
 static inline const uint8_t *span_value(const struct span *span, uint32_t row, size_t *size)
@@ -34,7 +35,14 @@ static inline const uint8_t *span_value(const struct span *span, uint32_t row, s
     return span->bytes + span->starts[row];
 }
 
-/* The number of dimensions of a value that is not NULL. -EBADMSG: it is none of the element. */
-int value_dims(enum element element, const uint8_t *value, size_t size, uint32_t *out);
+/* One of them, wherever it lies. */
+struct value {
+    const uint8_t *bytes;
+    size_t size; /* 0: NULL */
+};
+
+/* The number of dimensions of a value that is not NULL (bit varying has a value of 0). -EBADMSG: it
+ * is none of the element; all but the numbers themselves is checked. */
+MUST_CHECK int value_dims(enum element element, const uint8_t *value, size_t size, uint32_t *out);
 
 #endif

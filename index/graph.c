@@ -1,0 +1,180 @@
+/* Memory is what a search waits for: as soon as a neighbour is known its record is fetched, and the
+ * list of the candidate that is likely next, while the ones before are computed. */
+#include "index/graph.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { FEW = 64 }; /* a bit in so many: more are cleared all together */
+
+int walk_init(struct walk *walk, uint32_t slots, uint32_t room)
+{
+    *walk = (struct walk){.slots = slots, .touched_room = slots / FEW + 1024};
+    walk->seen = calloc((size_t)slots / 64 + 1, sizeof *walk->seen);
+    walk->touched = malloc((walk->touched_room + DEGREE_MOST) * sizeof *walk->touched);
+    if (walk->seen == NULL || walk->touched == NULL || walk_reserve(walk, room) < 0) {
+        walk_clear(walk);
+        return -ENOMEM;
+    }
+    return 0;
+}
+
+void walk_clear(struct walk *walk)
+{
+    free(walk->seen);
+    free(walk->touched);
+    free(walk->pool);
+    *walk = (struct walk){0};
+}
+
+int walk_reserve(struct walk *walk, uint32_t room)
+{
+    if (room <= walk->room)
+        return 0;
+    candidate *pool = realloc(walk->pool, ((size_t)room + 1) * sizeof *pool);
+    if (pool == NULL)
+        return -ENOMEM;
+    walk->pool = pool;
+    walk->room = room;
+    return 0;
+}
+
+static void forget(struct walk *walk)
+{
+    if (walk->touched_count >= walk->touched_room)
+        memset(walk->seen, 0, ((size_t)walk->slots / 64 + 1) * sizeof *walk->seen);
+    else
+        for (uint32_t i = 0; i < walk->touched_count; i++)
+            walk->seen[walk->touched[i] / 64] = 0;
+    walk->touched_count = 0;
+}
+
+static inline void fetch_list(const struct layer *layer, uint32_t slot)
+{
+    const uint32_t *list = layer_list(layer, slot);
+    for (uint32_t i = 0; i < layer->degree; i += 16)
+        __builtin_prefetch(list + i);
+}
+
+/* The neighbours that were not seen yet, into `out`. */
+static inline uint32_t unseen(const struct layer *layer, const struct field *field,
+                              struct walk *walk, uint32_t slot, uint32_t *out)
+{
+    const uint32_t *list = layer_list(layer, slot);
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < layer->degree; i++) {
+        uint32_t next = list[i];
+        if (next >= layer->count)
+            break;
+        const uint8_t *record = field->look + field->look_stride * next;
+        __builtin_prefetch(record);
+        __builtin_prefetch(record + 64);
+        uint64_t bit = UINT64_C(1) << next % 64, word = walk->seen[next / 64];
+        walk->seen[next / 64] = word | bit;
+        out[n] = next;
+        n += (word & bit) == 0;
+    }
+    return n;
+}
+
+/* Into its place; its number. The pool is not full, or its last one falls out. */
+static inline uint32_t insert(struct walk *walk, uint32_t ef, candidate one)
+{
+    uint32_t low = 0, n = walk->size;
+    while (n > 0) {
+        uint32_t half = n / 2;
+        bool after = walk->pool[low + half] < one;
+        low = after ? low + half + 1 : low;
+        n = after ? n - half - 1 : half;
+    }
+    uint32_t last = walk->size < ef ? walk->size++ : ef - 1;
+    memmove(walk->pool + low + 1, walk->pool + low, (size_t)(last - low) * sizeof one);
+    walk->pool[low] = one;
+    return low;
+}
+
+static inline void note(struct walk *walk, const uint32_t *slots, uint32_t n)
+{
+    if (walk->touched_count < walk->touched_room) {
+        memcpy(walk->touched + walk->touched_count, slots, n * sizeof *slots);
+        walk->touched_count += n;
+    }
+}
+
+/* Scores the neighbours of the pool's candidate `at`; the first place in the pool that has changed.
+ */
+static uint32_t expand(const struct layer *layer, const struct field *field,
+                       const struct probe *probe, uint32_t ef, struct walk *walk, uint32_t at)
+{
+    uint32_t slots[DEGREE_MOST], first = UINT32_MAX;
+    float scores[DEGREE_MOST];
+    uint32_t n = unseen(layer, field, walk, candidate_slot(walk->pool[at]), slots);
+    walk->pool[at] |= 1;
+    note(walk, slots, n);
+    walk->visited += n;
+    if (at + 1 < walk->size)
+        fetch_list(layer, candidate_slot(walk->pool[at + 1]));
+    field->score(field, probe, slots, n, scores);
+    for (uint32_t i = 0; i < n; i++) {
+        candidate one = candidate_make(scores[i], slots[i]);
+        if (walk->size == ef && one >= walk->pool[ef - 1])
+            continue;
+        uint32_t place = insert(walk, ef, one);
+        if (place <= first) {
+            first = place;
+            fetch_list(layer, slots[i]);
+        }
+    }
+    return first;
+}
+
+void graph_search(const struct layer *layer, const struct field *field, const struct probe *probe,
+                  uint32_t entry, uint32_t ef, struct walk *walk)
+{
+    float score;
+    field->score(field, probe, &entry, 1, &score);
+    walk->pool[0] = candidate_make(score, entry);
+    walk->size = 1;
+    walk->visited++;
+    walk->seen[entry / 64] |= UINT64_C(1) << entry % 64;
+    note(walk, &entry, 1);
+    uint32_t at = 0;
+    while (at < walk->size) {
+        if (walk->pool[at] & 1) {
+            at++;
+            continue;
+        }
+        uint32_t first = expand(layer, field, probe, ef, walk, at);
+        at = first <= at ? first : at + 1;
+    }
+    forget(walk);
+}
+
+uint32_t graph_descend(const struct layer *layers, int from, int to, const struct field *field,
+                       const struct probe *probe, uint32_t entry, uint32_t *visited)
+{
+    float scores[DEGREE_MOST];
+    candidate best = 0;
+    if (from < to)
+        return entry;
+    field->score(field, probe, &entry, 1, scores);
+    best = candidate_make(scores[0], entry);
+    for (int l = from; l >= to; l--)
+        for (bool better = true; better;) {
+            const struct layer *layer = &layers[l];
+            const uint32_t *list = layer_list(layer, candidate_slot(best));
+            uint32_t n = 0;
+            while (n < layer->degree && list[n] < layer->count)
+                n++;
+            field->score(field, probe, list, n, scores);
+            *visited += n;
+            better = false;
+            for (uint32_t i = 0; i < n; i++) {
+                candidate one = candidate_make(scores[i], list[i]);
+                better = better || one < best;
+                best = one < best ? one : best;
+            }
+        }
+    return candidate_slot(best);
+}

@@ -1,0 +1,409 @@
+#include "index/hnsw_parts.h"
+
+#include "index/graph_build.h"
+#include "index/pages.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+struct hnsw_searcher {
+    struct walk walk;
+    struct probe probe;
+    const struct field *field;
+    candidate *found; /* what is refined */
+    uint32_t *slots;
+    float *scores;
+    uint32_t room;
+};
+
+/* ---- an index ---- */
+
+void hnsw_free(struct hnsw *hnsw)
+{
+    if (hnsw == NULL)
+        return;
+    if (hnsw->map != NULL) {
+        munmap(hnsw->map, hnsw->map_size);
+        free(hnsw->field.mean);
+        free(hnsw);
+        return;
+    }
+    for (uint32_t l = 0; l < LAYERS_MOST; l++)
+        pages_free(hnsw->layers[l].lists,
+                   (size_t)hnsw->layers[l].count * hnsw->layers[l].degree * sizeof(uint32_t));
+    pages_free(hnsw->places, hnsw->slots * sizeof *hnsw->places);
+    pages_free(hnsw->xmins, hnsw->slots * sizeof *hnsw->xmins);
+    pages_free(hnsw->twins, hnsw->slots * sizeof *hnsw->twins);
+    field_clear(&hnsw->field);
+    free(hnsw);
+}
+
+int hnsw_make_places(struct hnsw *hnsw, uint32_t slots)
+{
+    hnsw->slots = slots;
+    hnsw->places = pages_new(slots * sizeof *hnsw->places);
+    hnsw->xmins = pages_new(slots * sizeof *hnsw->xmins);
+    if (hnsw->places == NULL || hnsw->xmins == NULL)
+        return -ENOMEM;
+    memset(hnsw->places, 0xff, slots * sizeof *hnsw->places);
+    return 0;
+}
+
+const struct space *hnsw_space(const struct hnsw *hnsw) { return &hnsw->field.space; }
+
+uint32_t hnsw_slots(const struct hnsw *hnsw) { return hnsw->slots; }
+
+uint32_t hnsw_rows(const struct hnsw *hnsw) { return hnsw->rows; }
+
+uint64_t hnsw_churn(const struct hnsw *hnsw) { return hnsw->churn; }
+
+bool hnsw_key(const struct hnsw *hnsw, uint32_t slot, struct row_key *out)
+{
+    if (!slot_taken(hnsw, slot))
+        return false;
+    *out = (struct row_key){.place = hnsw->places[slot], .xmin = hnsw->xmins[slot]};
+    return true;
+}
+
+uint64_t hnsw_bytes(const struct hnsw *hnsw)
+{
+    const struct field *field = &hnsw->field;
+    uint64_t bytes = sizeof *hnsw + field->slots * (field->look_stride + field->fine_stride) +
+                     field->arena_room +
+                     (uint64_t)hnsw->slots * (sizeof *hnsw->places + sizeof *hnsw->xmins);
+    if (hnsw->twins != NULL)
+        bytes += (uint64_t)hnsw->slots * sizeof *hnsw->twins;
+    for (uint32_t l = 0; l < hnsw->layer_count; l++)
+        bytes += (uint64_t)hnsw->layers[l].count * hnsw->layers[l].degree * sizeof(uint32_t);
+    return bytes;
+}
+
+/* ---- a searcher ---- */
+
+int hnsw_searcher_new(const struct hnsw *hnsw, struct hnsw_searcher **out)
+{
+    struct hnsw_searcher *searcher = calloc(1, sizeof *searcher);
+    if (searcher == NULL)
+        return -ENOMEM;
+    searcher->field = &hnsw->field;
+    int rc = walk_init(&searcher->walk, hnsw->slots, 64);
+    if (rc == 0)
+        rc = probe_init(&hnsw->field, &searcher->probe);
+    if (rc < 0) {
+        hnsw_searcher_free(searcher);
+        return rc;
+    }
+    *out = searcher;
+    return 0;
+}
+
+void hnsw_searcher_free(struct hnsw_searcher *searcher)
+{
+    if (searcher == NULL)
+        return;
+    walk_clear(&searcher->walk);
+    probe_clear(searcher->field, &searcher->probe);
+    free(searcher->found);
+    free(searcher->slots);
+    free(searcher->scores);
+    free(searcher);
+}
+
+static int searcher_reserve(struct hnsw_searcher *searcher, uint32_t room)
+{
+    if (room <= searcher->room)
+        return 0;
+    candidate *found = realloc(searcher->found, (room + 1) * sizeof *found);
+    if (found == NULL)
+        return -ENOMEM;
+    searcher->found = found;
+    uint32_t *slots = realloc(searcher->slots, room * sizeof *slots);
+    if (slots == NULL)
+        return -ENOMEM;
+    searcher->slots = slots;
+    float *scores = realloc(searcher->scores, room * sizeof *scores);
+    if (scores == NULL)
+        return -ENOMEM;
+    searcher->scores = scores;
+    searcher->room = room;
+    return 0;
+}
+
+/* ---- a search ---- */
+
+struct search {
+    const struct hnsw *hnsw;
+    struct hnsw_searcher *searcher;
+    const uint64_t *filter;
+    uint32_t matches;    /* rows that the filter lets through */
+    uint32_t k, refined; /* how many are found, and how many of the best by the rough score are
+                            looked at closer */
+};
+
+static bool matches(const struct search *search, uint32_t slot)
+{
+    return search->filter == NULL || (search->filter[slot / 64] >> slot % 64 & 1);
+}
+
+static uint32_t count_matches(const struct hnsw *hnsw, const uint64_t *filter)
+{
+    uint32_t n = 0;
+    if (filter == NULL)
+        return hnsw->rows;
+    for (uint32_t word = 0; word < hnsw->slots / 64 + (hnsw->slots % 64 != 0); word++) {
+        uint64_t bits = filter[word];
+        if (word == hnsw->slots / 64)
+            bits &= (UINT64_C(1) << hnsw->slots % 64) - 1;
+        n += (uint32_t)__builtin_popcountll(bits);
+    }
+    return n;
+}
+
+/* The slot and its twins, as far as they match. */
+static uint32_t take(const struct search *search, uint32_t slot, float score, uint32_t n)
+{
+    const struct hnsw *hnsw = search->hnsw;
+    struct hnsw_searcher *searcher = search->searcher;
+    for (uint32_t steps = 0; slot < hnsw->slots && n < search->refined && steps < hnsw->slots;
+         steps++) {
+        if (slot_taken(hnsw, slot) && matches(search, slot)) {
+            searcher->slots[n] = slot;
+            searcher->scores[n++] = score;
+        }
+        slot = hnsw->twins != NULL ? hnsw->twins[slot] : NOBODY;
+    }
+    return n;
+}
+
+static uint32_t walk_graph(const struct search *search, uint32_t ef)
+{
+    const struct hnsw *hnsw = search->hnsw;
+    struct walk *walk = &search->searcher->walk;
+    const struct probe *probe = &search->searcher->probe;
+    uint32_t entry = graph_descend(hnsw->layers, (int)hnsw->layer_count - 1, 1, &hnsw->field, probe,
+                                   hnsw->entry, &walk->visited);
+    uint32_t n = 0;
+    graph_search(&hnsw->layers[0], &hnsw->field, probe, entry, ef, walk);
+    for (uint32_t i = 0; i < walk->size && n < search->refined; i++)
+        n = take(search, candidate_slot(walk->pool[i]), candidate_score(walk->pool[i]), n);
+    return n;
+}
+
+/* Keeps the best of those in `slots`. */
+static uint32_t keep_best(const struct search *search, const uint32_t *slots, uint32_t n,
+                          uint32_t kept)
+{
+    struct hnsw_searcher *searcher = search->searcher;
+    const struct field *field = &search->hnsw->field;
+    float scores[256];
+    field->score(field, &searcher->probe, slots, n, scores);
+    searcher->walk.visited += n;
+    for (uint32_t i = 0; i < n; i++) {
+        candidate one = candidate_make(scores[i], slots[i]);
+        if (kept == search->refined && one >= searcher->found[kept - 1])
+            continue;
+        uint32_t at = kept < search->refined ? kept++ : kept - 1;
+        while (at > 0 && searcher->found[at - 1] > one) {
+            searcher->found[at] = searcher->found[at - 1];
+            at--;
+        }
+        searcher->found[at] = one;
+    }
+    return kept;
+}
+
+/* All that match, one after another. */
+static uint32_t scan(const struct search *search)
+{
+    const struct hnsw *hnsw = search->hnsw;
+    struct hnsw_searcher *searcher = search->searcher;
+    uint32_t slots[256], n = 0, kept = 0;
+    for (uint32_t word = 0; word < hnsw->slots / 64 + (hnsw->slots % 64 != 0); word++) {
+        uint64_t bits = search->filter != NULL ? search->filter[word] : UINT64_MAX;
+        for (; bits != 0; bits &= bits - 1) {
+            uint32_t slot = word * 64 + (uint32_t)__builtin_ctzll(bits);
+            if (slot_taken(hnsw, slot))
+                slots[n++] = slot;
+        }
+        if (n > 192) {
+            kept = keep_best(search, slots, n, kept);
+            n = 0;
+        }
+    }
+    kept = keep_best(search, slots, n, kept);
+    for (uint32_t i = 0; i < kept; i++) {
+        searcher->slots[i] = candidate_slot(searcher->found[i]);
+        searcher->scores[i] = candidate_score(searcher->found[i]);
+    }
+    return kept;
+}
+
+static int compare_candidates(const void *a, const void *b)
+{
+    candidate x = *(const candidate *)a, y = *(const candidate *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* Orders what was found by the finer score; the first k go out. */
+static uint32_t refine(const struct search *search, uint32_t n, struct hnsw_found *out)
+{
+    struct hnsw_searcher *searcher = search->searcher;
+    const struct field *field = &search->hnsw->field;
+    if (field->refine != NULL)
+        field->refine(field, &searcher->probe, searcher->slots, n, searcher->scores);
+    for (uint32_t i = 0; i < n; i++)
+        searcher->found[i] = candidate_make(searcher->scores[i], searcher->slots[i]);
+    if (field->refine != NULL || search->hnsw->twins != NULL)
+        qsort(searcher->found, n, sizeof *searcher->found, compare_candidates);
+    n = n < search->k ? n : search->k;
+    for (uint32_t i = 0; i < n; i++)
+        out[i] = (struct hnsw_found){
+            field_distance(field, &searcher->probe, candidate_score(searcher->found[i])),
+            candidate_slot(searcher->found[i])};
+    return n;
+}
+
+/* A search looks at about VISITS neighbours for each candidate that it keeps. With a filter it
+ * keeps more, so that enough of them match; where that would be more than there are, all are
+ * scanned. */
+static bool better_scanned(const struct search *search, uint64_t ef)
+{
+    enum { VISITS = 24 };
+    return search->matches <= search->k ||
+           (search->filter != NULL && search->matches <= ef * VISITS);
+}
+
+static int run(const struct search *search, uint32_t ef, uint32_t *found, bool *scanned)
+{
+    const struct hnsw *hnsw = search->hnsw;
+    uint64_t wide = ef;
+    if (search->matches < hnsw->rows) /* as many again for the rows that do not match */
+        wide = (uint64_t)ef * hnsw->rows / search->matches + ef / 4;
+    wide = wide < hnsw->slots ? wide : hnsw->slots;
+    *scanned = better_scanned(search, wide);
+    int rc = *scanned ? 0 : walk_reserve(&search->searcher->walk, (uint32_t)wide);
+    if (rc < 0)
+        return rc;
+    uint32_t wanted = search->k < search->matches ? search->k : search->matches;
+    *found = *scanned ? 0 : walk_graph(search, (uint32_t)wide);
+    if (*found < wanted) {
+        *scanned = true;
+        *found = scan(search);
+    }
+    return 0;
+}
+
+int hnsw_search(const struct hnsw *hnsw, struct hnsw_searcher *searcher, const struct query *query,
+                uint32_t k, uint32_t ef, const uint64_t *filter, struct hnsw_found *out,
+                uint32_t *count, struct hnsw_effort *effort)
+{
+    struct search search = {.hnsw = hnsw, .searcher = searcher, .filter = filter, .k = k};
+    uint32_t found = 0;
+    bool scanned = true;
+    size_t size;
+    const uint8_t *value = query_value(query, &size);
+    const struct space *asked = query_space(query), *own = &hnsw->field.space;
+    if (asked->element != own->element || asked->metric != own->metric || asked->dims != own->dims)
+        return -EINVAL;
+    search.matches = count_matches(hnsw, filter);
+    search.refined = hnsw->field.bits == 8 ? k + k / 2 + 8 : hnsw->field.bits == 4 ? 2 * k + 16 : k;
+    ef = ef < k ? k : ef;
+    ef = ef < 1U << 24 ? ef : 1U << 24;
+    searcher->walk.visited = 0;
+    int rc = probe_value(&hnsw->field, &searcher->probe, value, size);
+    if (rc == 0)
+        rc = searcher_reserve(searcher, search.refined);
+    if (rc == 0 && k > 0 && search.matches > 0)
+        rc = run(&search, ef, &found, &scanned);
+    if (rc != 0)
+        return rc > 0 ? -EINVAL : rc;
+    *count = refine(&search, found, out);
+    if (effort != NULL)
+        *effort = (struct hnsw_effort){.visited = searcher->walk.visited, .scanned = scanned};
+    return 0;
+}
+
+/* ---- how good it is ---- */
+
+int hnsw_recall(const struct hnsw *hnsw, struct hnsw_recall out[HNSW_RECALLS])
+{
+    memcpy(out, hnsw->curve, hnsw->curve_count * sizeof *out);
+    return (int)hnsw->curve_count;
+}
+
+uint32_t hnsw_ef(const struct hnsw *hnsw, double recall, uint32_t k)
+{
+    const struct hnsw_recall *curve = hnsw->curve;
+    for (uint32_t i = 0; i < hnsw->curve_count; i++) {
+        if ((double)curve[i].recall < recall)
+            continue;
+        double ef = curve[i].ef;
+        /* Between two points recall grows with the logarithm; a straight line asks for more. */
+        if (i > 0 && curve[i].recall > curve[i - 1].recall)
+            ef = curve[i - 1].ef + (recall - (double)curve[i - 1].recall) /
+                                       (double)(curve[i].recall - curve[i - 1].recall) *
+                                       (ef - curve[i - 1].ef);
+        uint32_t whole = (uint32_t)(ef + 0.999);
+        return k <= 10 ? whole : whole + (k - 10) + (k - 10) * (whole / 10) / 4;
+    }
+    return 0;
+}
+
+/* ---- for tests ---- */
+
+static int check_list(const struct hnsw *hnsw, uint32_t l, uint32_t slot, struct error *error)
+{
+    const struct layer *layer = &hnsw->layers[l];
+    const uint32_t *list = layer_list(layer, slot);
+    uint32_t n = list_length(list, layer->degree);
+    for (uint32_t i = 0; i < layer->degree; i++) {
+        if (i >= n && list[i] != NOBODY)
+            return error_set(error, -EBADMSG, "layer %u, slot %u: a gap in the list", l, slot);
+        if (i < n && (list[i] >= layer->count || !slot_taken(hnsw, list[i]) || list[i] == slot))
+            return error_set(error, -EBADMSG, "layer %u, slot %u: a link to slot %u", l, slot,
+                             list[i]);
+        for (uint32_t j = 0; i < n && j < i; j++)
+            if (list[i] == list[j])
+                return error_set(error, -EBADMSG, "layer %u, slot %u: slot %u twice", l, slot,
+                                 list[i]);
+    }
+    return 0;
+}
+
+static int check_reach(const struct hnsw *hnsw, uint32_t l, uint64_t *seen, struct error *error)
+{
+    uint32_t reached;
+    int rc = graph_reach(&hnsw->layers[l], hnsw->entry, seen, &reached);
+    if (rc < 0)
+        return rc;
+    for (uint32_t slot = 0; hnsw->twins != NULL && slot < hnsw->layers[l].count; slot++)
+        if (seen[slot / 64] >> slot % 64 & 1)
+            for (uint32_t twin = hnsw->twins[slot]; twin != NOBODY; twin = hnsw->twins[twin])
+                seen[twin / 64] |= UINT64_C(1) << twin % 64;
+    for (uint32_t slot = 0; slot < hnsw->layers[l].count; slot++)
+        if (slot_taken(hnsw, slot) && !(seen[slot / 64] >> slot % 64 & 1))
+            return error_set(error, -EBADMSG, "layer %u: slot %u cannot be reached", l, slot);
+    return 0;
+}
+
+int hnsw_check(const struct hnsw *hnsw, struct error *error)
+{
+    uint64_t *seen = malloc(((size_t)hnsw->slots / 64 + 1) * sizeof *seen);
+    uint32_t taken = 0;
+    int rc = seen == NULL ? -ENOMEM : 0;
+    for (uint32_t slot = 0; slot < hnsw->slots; slot++)
+        taken += slot_taken(hnsw, slot);
+    if (rc == 0 && taken != hnsw->rows)
+        rc = error_set(error, -EBADMSG, "%u slots are taken, of %u rows", taken, hnsw->rows);
+    for (uint32_t l = 0; rc == 0 && l < hnsw->layer_count; l++) {
+        for (uint32_t slot = 0; rc == 0 && slot < hnsw->layers[l].count; slot++)
+            rc = check_list(hnsw, l, slot, error);
+        memset(seen, 0, ((size_t)hnsw->slots / 64 + 1) * sizeof *seen);
+        if (rc == 0)
+            rc = check_reach(hnsw, l, seen, error);
+    }
+    free(seen);
+    return rc;
+}

@@ -1,0 +1,288 @@
+/* Building an index whole, and making a changed one out of an old one.
+ *
+ * Memory: the field and the lists of the result; while a layer is built its lists with half as much
+ * room again, and their distances; while slots are ordered anew everything twice. */
+#include "index/hnsw_making.h"
+
+#include "index/pages.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { HELD_OUT = 256, HELD_SHARE = 20 }; /* rows that are inserted last; one in so many at most */
+
+/* ---- the order of the rows ---- */
+
+static uint64_t mix(uint64_t x)
+{
+    x += UINT64_C(0x9e3779b97f4a7c15);
+    x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
+    return x ^ x >> 31;
+}
+
+static uint32_t level_of(const struct hnsw *hnsw, uint32_t row)
+{
+    uint64_t h = mix(hnsw->seed ^ mix(row));
+    uint32_t level = 0;
+    while (level + 1 < LAYERS_MOST && h % hnsw->m == 0) {
+        h /= hnsw->m;
+        level++;
+    }
+    return level;
+}
+
+/* Rows by level, highest first; those held out come behind them. */
+struct order {
+    uint32_t *rows;
+    uint32_t count, held;
+    uint32_t above[LAYERS_MOST]; /* rows of at least this level */
+};
+
+static int order_levels(const struct making *making, struct order *order)
+{
+    const struct rows *rows = &making->rows;
+    uint32_t all = (uint32_t)rows->firsts[rows->span_count];
+    uint8_t *levels = malloc((size_t)all + 1);
+    order->rows = malloc(((size_t)all + 1) * sizeof *order->rows);
+    if (levels == NULL || order->rows == NULL) {
+        free(levels);
+        return -ENOMEM;
+    }
+    for (uint32_t row = 0; row < all; row++) {
+        bool used = rows_usable(rows, &making->options->space, row);
+        levels[row] = used ? (uint8_t)level_of(making->hnsw, row) : UINT8_MAX;
+    }
+    for (int level = LAYERS_MOST - 1; level >= 0; level--) {
+        for (uint32_t row = 0; row < all; row++)
+            if (levels[row] == level)
+                order->rows[order->count++] = row;
+        order->above[level] = order->count;
+    }
+    free(levels);
+    return 0;
+}
+
+/* Some of the lowest level, evenly, go to the end, behind those counted. */
+static int hold_out(struct order *order)
+{
+    uint32_t first = order->above[1], n = order->count - first;
+    uint32_t held = n / HELD_SHARE < HELD_OUT ? n / HELD_SHARE : HELD_OUT;
+    uint32_t *rows = malloc(((size_t)n + 1) * sizeof *rows);
+    if (rows == NULL)
+        return -ENOMEM;
+    uint32_t kept = 0, out = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        bool hold = out < held && i == (uint32_t)((uint64_t)out * n / held + n / held / 2);
+        if (hold)
+            rows[n - held + out++] = order->rows[first + i];
+        else
+            rows[kept++] = order->rows[first + i];
+    }
+    memcpy(order->rows + first, rows, n * sizeof *rows);
+    free(rows);
+    order->held = out;
+    order->count -= out;
+    order->above[0] = order->count;
+    return 0;
+}
+
+/* ---- a build ---- */
+
+/* The slots below `end` that are to be linked. */
+static uint32_t *collect(const struct making *making, uint32_t end, size_t *count)
+{
+    uint32_t *slots = malloc(((size_t)end + 1) * sizeof *slots);
+    *count = 0;
+    for (uint32_t slot = 0; slots != NULL && slot < end; slot++)
+        if (!is_twin(making, slot))
+            slots[(*count)++] = slot;
+    return slots;
+}
+
+static int build_level(struct making *making, int level)
+{
+    struct hnsw *hnsw = making->hnsw;
+    struct graph_builder *builder = &making->builder;
+    uint32_t above = level < builder->top ? hnsw->layers[level + 1].count : 0;
+    uint32_t end = hnsw->layers[level].count;
+    size_t count, old = 0;
+    uint32_t *slots = collect(making, end, &count);
+    while (slots != NULL && old < count && slots[old] < above)
+        old++;
+    uint32_t degree = level == 0 ? 2 * hnsw->m : hnsw->m;
+    int rc = slots == NULL ? -ENOMEM : graph_begin(builder, level, end, degree, degree);
+    if (rc == 0 && above > 0)
+        rc = graph_seed(builder, &hnsw->layers[level + 1]);
+    if (rc == 0)
+        rc = graph_insert(builder, slots + old, count - old, old);
+    if (rc == 0 && old > 0) /* those from above have only far neighbours yet */
+        rc = graph_insert(builder, slots, old, count);
+    if (rc == 0)
+        rc = graph_finish(builder, slots, count, hnsw->entry);
+    free(slots);
+    return rc;
+}
+
+static int choose_bits(const struct hnsw_options *options)
+{
+    enum { MANY_DIMS = 512 };
+    if (options->code_bits == 4 || options->code_bits == 8)
+        return options->space.metric == METRIC_L1 ? 8 : options->code_bits;
+    return options->space.metric != METRIC_L1 && options->space.dims >= MANY_DIMS ? 4 : 8;
+}
+
+static int make_hnsw(struct making *making)
+{
+    const struct hnsw_options *options = making->options;
+    struct hnsw *hnsw = calloc(1, sizeof *hnsw);
+    if (hnsw == NULL)
+        return -ENOMEM;
+    hnsw->m = options->m < 2 ? 2 : options->m > 100 ? 100 : options->m;
+    hnsw->ef_construction = options->ef_construction < 2 * hnsw->m ? 2 * hnsw->m
+                            : options->ef_construction > 1000      ? 1000
+                                                                   : options->ef_construction;
+    hnsw->seed = options->seed;
+    making->hnsw = hnsw;
+    return 0;
+}
+
+static int fill_slots(struct making *making, const struct order *order)
+{
+    struct hnsw *hnsw = making->hnsw;
+    uint64_t arena;
+    size_t words = (size_t)order->count / 64 + 1;
+    int rc = hnsw_make_places(hnsw, order->count);
+    making->twin = calloc(words, sizeof *making->twin);
+    making->row_of_slot = malloc(((size_t)order->count + 1) * sizeof *making->row_of_slot);
+    if (rc < 0 || making->twin == NULL || making->row_of_slot == NULL)
+        return -ENOMEM;
+    memcpy(making->row_of_slot, order->rows, order->count * sizeof *order->rows);
+    rc = plan_arena(making, 0, &arena);
+    if (rc == 0)
+        rc = field_reserve(&hnsw->field, order->count);
+    if (rc == 0 && arena > 0) {
+        hnsw->field.arena = pages_new(arena);
+        hnsw->field.arena_size = hnsw->field.arena_room = arena;
+        rc = hnsw->field.arena == NULL ? -ENOMEM : 0;
+    }
+    if (rc == 0)
+        rc = put_all(making);
+    size_t count;
+    uint32_t *slots = rc == 0 ? collect(making, order->count, &count) : NULL;
+    if (rc == 0)
+        rc = slots == NULL ? -ENOMEM : find_twins(making, slots, count);
+    free(slots);
+    hnsw->rows = order->count;
+    return rc;
+}
+
+static void shape_layers(struct hnsw *hnsw, const struct order *order)
+{
+    for (uint32_t l = 0; l < LAYERS_MOST && order->above[l] > 0; l++) {
+        if (l > 0 && order->above[l] == order->count)
+            break; /* nothing would be gained */
+        hnsw->layers[l].count = order->above[l];
+        hnsw->layer_count = l + 1;
+    }
+}
+
+static int build_layers(struct making *making, const struct order *order)
+{
+    struct hnsw *hnsw = making->hnsw;
+    shape_layers(hnsw, order);
+    int rc = hnsw->layer_count == 0 ? 0 : begin_builder(making);
+    for (uint32_t level = hnsw->layer_count; rc == 0 && level-- > 0;)
+        rc = build_level(making, (int)level);
+    graph_builder_clear(&making->builder);
+    return rc;
+}
+
+static int build(struct making *making, const struct order *order)
+{
+    const struct hnsw_options *options = making->options;
+    const struct rows *rows = &making->rows;
+    struct field *field = &making->hnsw->field;
+    int bits = choose_bits(options);
+    int rc = field_init(&options->space, 8, rows->spans, rows->span_count, field);
+    if (rc == 0 && bits == 4) { /* what is below the eight bits is not kept then */
+        field->fine_stride = 0;
+        field->refine = NULL;
+    }
+    if (rc == 0)
+        rc = fill_slots(making, order);
+    if (rc == 0)
+        rc = build_layers(making, order);
+    return rc == 0 && bits == 4 && field->bits == 8 ? field_split(field, making->hnsw->slots) : rc;
+}
+
+/* ---- those held out ---- */
+
+static int measure(struct making *making, const struct order *order)
+{
+    uint64_t *in =
+        calloc((size_t)making->rows.firsts[making->rows.span_count] / 64 + 1, sizeof *in);
+    if (in == NULL)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < order->count; i++)
+        in[order->rows[i] / 64] |= UINT64_C(1) << order->rows[i] % 64;
+    int rc = hnsw_measure(making, order->rows + order->count, order->held, in);
+    free(in);
+    return rc;
+}
+
+/* Each as a span of its own. */
+static int insert_held(struct making *making, const struct order *order)
+{
+    struct span *spans = calloc(order->held, sizeof *spans);
+    struct row_key *keys = calloc(order->held, sizeof *keys);
+    struct hnsw *old = making->hnsw, *whole;
+    int rc = spans == NULL || keys == NULL ? -ENOMEM : 0;
+    for (uint32_t i = 0; rc == 0 && i < order->held; i++) {
+        uint32_t row = order->rows[order->count + i];
+        size_t size;
+        const uint8_t *value = rows_value(&making->rows, row, &size);
+        spans[i] = (struct span){.bytes = value, .rows = 1, .fixed = (uint32_t)size};
+        keys[i] = making->keys[row];
+    }
+    if (rc == 0)
+        rc = hnsw_update(old, making->options, NULL, spans, order->held, keys, &whole,
+                         making->error);
+    if (rc == 0) {
+        whole->churn = 0;
+        making->hnsw = whole;
+        hnsw_free(old);
+    }
+    free(spans);
+    free(keys);
+    return rc;
+}
+
+int hnsw_build(const struct hnsw_options *options, const struct span *spans, size_t span_count,
+               const struct row_key *keys, struct hnsw **out, struct error *error)
+{
+    struct making making = {.options = options, .keys = keys, .error = error};
+    struct order order = {0};
+    int rc = making_init(&making, spans, span_count);
+    if (rc == 0)
+        rc = make_hnsw(&making);
+    if (rc == 0)
+        rc = order_levels(&making, &order);
+    if (rc == 0)
+        rc = hold_out(&order);
+    if (rc == 0)
+        rc = build(&making, &order);
+    if (rc == 0 && order.held > 0) {
+        rc = measure(&making, &order);
+        if (rc == 0)
+            rc = insert_held(&making, &order);
+    }
+    free(order.rows);
+    if (rc == 0) {
+        *out = making.hnsw;
+        making.hnsw = NULL;
+    }
+    making_clear(&making);
+    return rc;
+}

@@ -1,0 +1,510 @@
+/* An index as a file, little-endian, in the order in which it lies in memory:
+ *
+ *   struct head, filled up with 0 to 4096 bytes; it has the hash of the rest of itself
+ *   the sections, each at a multiple of 4096 and filled up with 0: mean, look, fine, arena, places,
+ * xmins, twins, the lists of each layer, the caller's binding the sums: hash64 of each MiB of what
+ * is between the head and the sums; the head has their hash
+ *
+ * All of it is checked when it is opened (several GB a second); what the checksums cannot know,
+ * that numbers of slots are in range, is checked here or where it is used: a file may be made to
+ * deceive. */
+#include "index/hnsw_parts.h"
+
+#include "codec/buffer.h"
+#include "codec/hash.h"
+#include "index/pages.h"
+#include "index/team.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { HEAD_SIZE = 4096, CHUNK = 1 << 20, VERSION = 1 };
+#define MAGIC UINT64_C(0x31776e7368766770) /* "pgvhsnw1", little-endian */
+
+enum section {
+    SECTION_MEAN,
+    SECTION_LOOK,
+    SECTION_FINE,
+    SECTION_ARENA,
+    SECTION_PLACES,
+    SECTION_XMINS,
+    SECTION_TWINS,
+    SECTION_LISTS,
+    SECTION_BINDING = SECTION_LISTS + LAYERS_MOST,
+    SECTIONS
+};
+
+struct head {
+    uint64_t magic;
+    uint64_t hash;      /* of what follows, to the end of this struct */
+    uint64_t file_size; /* with the sums */
+    uint64_t sums_at, sums_hash;
+    uint32_t version, head_size;
+    uint32_t element, metric, dims, bits;
+    uint32_t m, ef_construction;
+    uint64_t seed, churn;
+    uint32_t layer_count, slots, rows, entry;
+    float step, radius2;
+    uint32_t curve_count, padding;
+    struct hnsw_recall curve[HNSW_RECALLS];
+    uint32_t counts[LAYERS_MOST], degrees[LAYERS_MOST];
+    struct {
+        uint64_t at, size;
+    } sections[SECTIONS];
+};
+
+static uint64_t head_hash(const struct head *head)
+{
+    size_t skip = offsetof(struct head, file_size);
+    return hash64((const uint8_t *)head + skip, sizeof *head - skip);
+}
+
+static uint64_t whole_pages(uint64_t size)
+{
+    return (size + HEAD_SIZE - 1) / HEAD_SIZE * HEAD_SIZE;
+}
+
+/* ---- writing ---- */
+
+struct content {
+    const void *bytes;
+    uint64_t size;
+};
+
+static void describe(const struct hnsw *hnsw, const struct hnsw_binding *binding, struct head *head,
+                     struct content content[SECTIONS])
+{
+    const struct field *field = &hnsw->field;
+    *head = (struct head){.magic = MAGIC,
+                          .version = VERSION,
+                          .head_size = sizeof *head,
+                          .element = field->space.element,
+                          .metric = field->space.metric,
+                          .dims = field->space.dims,
+                          .bits = field->bits,
+                          .m = hnsw->m,
+                          .ef_construction = hnsw->ef_construction,
+                          .seed = hnsw->seed,
+                          .churn = hnsw->churn,
+                          .layer_count = hnsw->layer_count,
+                          .slots = hnsw->slots,
+                          .rows = hnsw->rows,
+                          .entry = hnsw->entry,
+                          .step = field->step,
+                          .radius2 = field->radius2,
+                          .curve_count = hnsw->curve_count};
+    memcpy(head->curve, hnsw->curve, sizeof head->curve);
+    memset(content, 0, SECTIONS * sizeof *content);
+    if (field->mean != NULL)
+        content[SECTION_MEAN] = (struct content){field->mean, field->space.dims * sizeof(float)};
+    content[SECTION_LOOK] = (struct content){field->look, hnsw->slots * field->look_stride};
+    content[SECTION_FINE] = (struct content){field->fine, hnsw->slots * field->fine_stride};
+    content[SECTION_ARENA] = (struct content){field->arena, field->arena_size};
+    content[SECTION_PLACES] = (struct content){hnsw->places, hnsw->slots * sizeof *hnsw->places};
+    content[SECTION_XMINS] = (struct content){hnsw->xmins, hnsw->slots * sizeof *hnsw->xmins};
+    if (hnsw->twins != NULL)
+        content[SECTION_TWINS] = (struct content){hnsw->twins, hnsw->slots * sizeof *hnsw->twins};
+    for (uint32_t l = 0; l < hnsw->layer_count; l++) {
+        const struct layer *layer = &hnsw->layers[l];
+        head->counts[l] = layer->count;
+        head->degrees[l] = layer->degree;
+        content[SECTION_LISTS + l] = (struct content){
+            layer->lists, (uint64_t)layer->count * layer->degree * sizeof *layer->lists};
+    }
+    content[SECTION_BINDING] = (struct content){binding->bytes, binding->size};
+    uint64_t at = HEAD_SIZE;
+    for (int s = 0; s < SECTIONS; s++) {
+        head->sections[s].at = at;
+        head->sections[s].size = content[s].size;
+        at += whole_pages(content[s].size);
+    }
+    head->sums_at = at;
+    head->file_size = at + (at - HEAD_SIZE + CHUNK - 1) / CHUNK * sizeof(uint64_t);
+}
+
+/* Bytes on their way into the file, in chunks that are hashed. */
+struct writer {
+    int file;
+    uint8_t *chunk;
+    size_t used;
+    struct buffer sums;
+};
+
+static int write_all(int file, const void *bytes, size_t size)
+{
+    const uint8_t *at = bytes;
+    while (size > 0) {
+        ssize_t n = write(file, at, size);
+        if (n < 0 && errno != EINTR)
+            return -errno;
+        at += n > 0 ? n : 0;
+        size -= n > 0 ? (size_t)n : 0;
+    }
+    return 0;
+}
+
+static int flush_chunk(struct writer *writer)
+{
+    uint64_t hash = hash64(writer->chunk, writer->used);
+    int rc = writer->used == 0 ? 0 : buffer_append(&writer->sums, &hash, sizeof hash);
+    if (rc == 0)
+        rc = write_all(writer->file, writer->chunk, writer->used);
+    writer->used = 0;
+    return rc;
+}
+
+/* NULL: zeroes. */
+static int put(struct writer *writer, const void *bytes, uint64_t size)
+{
+    const uint8_t *at = bytes;
+    int rc = 0;
+    while (rc == 0 && size > 0) {
+        size_t n = CHUNK - writer->used < size ? CHUNK - writer->used : (size_t)size;
+        if (at != NULL)
+            memcpy(writer->chunk + writer->used, at, n);
+        else
+            memset(writer->chunk + writer->used, 0, n);
+        at = at != NULL ? at + n : NULL;
+        size -= n;
+        writer->used += n;
+        if (writer->used == CHUNK)
+            rc = flush_chunk(writer);
+    }
+    return rc;
+}
+
+static int write_file(struct writer *writer, struct head *head,
+                      const struct content content[SECTIONS])
+{
+    static const uint8_t nothing[HEAD_SIZE];
+    int rc = write_all(writer->file, nothing, HEAD_SIZE);
+    for (int s = 0; rc == 0 && s < SECTIONS; s++) {
+        rc = put(writer, content[s].bytes, content[s].size);
+        if (rc == 0)
+            rc = put(writer, NULL, whole_pages(content[s].size) - content[s].size);
+    }
+    if (rc == 0)
+        rc = flush_chunk(writer);
+    if (rc == 0)
+        rc = write_all(writer->file, writer->sums.data, writer->sums.size);
+    head->sums_hash = hash64(writer->sums.data, writer->sums.size);
+    head->hash = head_hash(head);
+    if (rc == 0 && pwrite(writer->file, head, sizeof *head, 0) != (ssize_t)sizeof *head)
+        rc = -EIO;
+    return rc == 0 && fsync(writer->file) < 0 ? -errno : rc;
+}
+
+int hnsw_save(const struct hnsw *hnsw, const struct hnsw_binding *binding, int dir,
+              const char *name, struct error *error)
+{
+    struct head head;
+    struct content content[SECTIONS];
+    char temporary[NAME_MAX + 1];
+    struct writer writer = {.chunk = malloc(CHUNK)};
+    if (writer.chunk == NULL)
+        return error_set(error, -ENOMEM, "no memory to write the index %s", name);
+    describe(hnsw, binding, &head, content);
+    int n = snprintf(temporary, sizeof temporary, "%s.new", name);
+    writer.file =
+        n >= (int)sizeof temporary
+            ? -1
+            : openat(dir, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int rc = n >= (int)sizeof temporary ? -ENAMETOOLONG : writer.file < 0 ? -errno : 0;
+    if (rc == 0)
+        rc = write_file(&writer, &head, content);
+    if (writer.file >= 0 && close(writer.file) < 0 && rc == 0)
+        rc = -errno;
+    if (rc == 0 && (renameat(dir, temporary, dir, name) < 0 || fsync(dir) < 0))
+        rc = -errno;
+    if (rc < 0 && writer.file >= 0)
+        unlinkat(dir, temporary, 0);
+    free(writer.chunk);
+    buffer_clear(&writer.sums);
+    return rc == 0 ? 0 : error_set(error, rc, "cannot write the index %s: %s", name, strerror(-rc));
+}
+
+/* ---- opening ---- */
+
+static bool sensible(const struct head *head, const struct space *space)
+{
+    bool sparse = space->element == ELEMENT_SPARSE, bit = space->element == ELEMENT_BIT;
+    bool dense = !sparse && !bit;
+    if (head->element != space->element || head->metric != space->metric ||
+        head->dims != space->dims || head->layer_count > LAYERS_MOST || head->slots > SLOTS_MOST ||
+        head->curve_count > HNSW_RECALLS || head->m < 2 || head->m > 100 ||
+        head->ef_construction < 4 || head->ef_construction > 1000 || head->rows > head->slots)
+        return false;
+    if ((sparse && head->bits != 32) || (bit && head->bits != 1) ||
+        (dense && head->bits != 8 && (head->bits != 4 || space->metric == METRIC_L1)))
+        return false;
+    for (uint32_t l = 0; l < head->layer_count; l++)
+        if (head->degrees[l] == 0 || head->degrees[l] > DEGREE_MOST / 2 || head->counts[l] == 0 ||
+            head->counts[l] > (l == 0 ? head->slots : head->counts[l - 1]))
+            return false;
+    if (head->layer_count == 0)
+        return head->rows == 0;
+    return head->entry < head->counts[head->layer_count - 1] && head->counts[0] == head->slots;
+}
+
+/* What each section's size must be; UINT64_MAX: any. */
+static void expected_sizes(const struct head *head, const struct field *field,
+                           uint64_t sizes[SECTIONS])
+{
+    bool dense = head->bits == 4 || head->bits == 8;
+    memset(sizes, 0, SECTIONS * sizeof *sizes);
+    sizes[SECTION_MEAN] = dense && head->metric != METRIC_IP ? head->dims * sizeof(float) : 0;
+    sizes[SECTION_LOOK] = head->slots * field->look_stride;
+    sizes[SECTION_FINE] = head->slots * field->fine_stride;
+    sizes[SECTION_ARENA] = head->bits == 32 ? UINT64_MAX : 0;
+    sizes[SECTION_PLACES] = head->slots * sizeof(uint64_t);
+    sizes[SECTION_XMINS] = head->slots * sizeof(uint32_t);
+    sizes[SECTION_TWINS] = UINT64_MAX;
+    for (uint32_t l = 0; l < head->layer_count; l++)
+        sizes[SECTION_LISTS + l] = (uint64_t)head->counts[l] * head->degrees[l] * sizeof(uint32_t);
+    sizes[SECTION_BINDING] = UINT64_MAX;
+}
+
+static bool sections_fit(const struct head *head, const struct field *field)
+{
+    uint64_t sizes[SECTIONS], at = HEAD_SIZE;
+    expected_sizes(head, field, sizes);
+    for (int s = 0; s < SECTIONS; s++) {
+        uint64_t size = head->sections[s].size;
+        if (head->sections[s].at != at || (sizes[s] != UINT64_MAX && size != sizes[s]) ||
+            size > head->file_size)
+            return false;
+        at += whole_pages(size);
+        if (at > head->file_size)
+            return false;
+    }
+    uint64_t twins = head->sections[SECTION_TWINS].size;
+    return at == head->sums_at && (twins == 0 || twins == head->slots * sizeof(uint32_t)) &&
+           head->file_size == at + (at - HEAD_SIZE + CHUNK - 1) / CHUNK * sizeof(uint64_t);
+}
+
+struct checking {
+    const uint8_t *map;
+    uint64_t end;
+    const uint64_t *sums;
+    atomic_bool bad;
+};
+
+static void check_chunk(void *context, int thread, size_t i)
+{
+    struct checking *checking = context;
+    (void)thread;
+    uint64_t at = HEAD_SIZE + (uint64_t)i * CHUNK;
+    uint64_t size = checking->end - at < CHUNK ? checking->end - at : CHUNK;
+    if (hash64(checking->map + at, (size_t)size) != checking->sums[i])
+        checking->bad = true;
+}
+
+static int check_sums(const uint8_t *map, const struct head *head)
+{
+    struct checking checking = {.map = map,
+                                .end = head->sums_at,
+                                .sums = (const uint64_t *)(const void *)(map + head->sums_at)};
+    struct team *team;
+    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    if (hash64(checking.sums, (size_t)(head->file_size - head->sums_at)) != head->sums_hash)
+        return -EBADMSG;
+    int rc = team_new(cpus > 8 ? 8 : cpus < 1 ? 1 : (int)cpus, &team);
+    if (rc < 0)
+        return rc;
+    team_run(team, (size_t)((head->sums_at - HEAD_SIZE + CHUNK - 1) / CHUNK), 1, check_chunk,
+             &checking);
+    team_free(team);
+    return checking.bad ? -EBADMSG : 0;
+}
+
+/* Each list is of its own slots, so that following it ends. */
+static bool twins_hold(const struct hnsw *hnsw)
+{
+    bool good = true;
+    uint64_t *seen = calloc((size_t)hnsw->slots / 64 + 1, sizeof *seen);
+    for (uint32_t slot = 0; seen != NULL && good && slot < hnsw->slots; slot++) {
+        uint32_t next = hnsw->twins[slot];
+        if (next == NOBODY)
+            continue;
+        good = next < hnsw->slots && next != slot && !(seen[next / 64] >> next % 64 & 1);
+        if (good)
+            seen[next / 64] |= UINT64_C(1) << next % 64;
+    }
+    good = good && seen != NULL;
+    free(seen);
+    return good;
+}
+
+static bool arena_holds(const struct hnsw *hnsw)
+{
+    const struct field *field = &hnsw->field;
+    for (uint32_t slot = 0; slot < hnsw->slots; slot++) {
+        uint64_t at;
+        uint32_t n, dim;
+        if (!slot_taken(hnsw, slot))
+            continue;
+        memcpy(&at, field->look + field->look_stride * slot, sizeof at);
+        memcpy(&n, field->look + field->look_stride * slot + 8, sizeof n);
+        if (at % 4 != 0 || at > field->arena_size || (uint64_t)8 * n > field->arena_size - at)
+            return false;
+        for (uint32_t i = 0; i < n; i++) {
+            memcpy(&dim, field->arena + at + (size_t)4 * i, sizeof dim);
+            if (dim >= field->space.dims)
+                return false;
+        }
+    }
+    return true;
+}
+
+static void *section_of(const uint8_t *map, const struct head *head, int section)
+{
+    return head->sections[section].size > 0 ? (void *)(uintptr_t)(map + head->sections[section].at)
+                                            : NULL;
+}
+
+static int take_map(uint8_t *map, const struct head *head, struct hnsw *hnsw)
+{
+    struct field *field = &hnsw->field;
+    field->slots = head->slots;
+    field->look = section_of(map, head, SECTION_LOOK);
+    field->fine = section_of(map, head, SECTION_FINE);
+    field->arena = section_of(map, head, SECTION_ARENA);
+    field->arena_size = field->arena_room = head->sections[SECTION_ARENA].size;
+    field->step = head->step;
+    field->radius2 = head->radius2;
+    hnsw->m = head->m;
+    hnsw->ef_construction = head->ef_construction;
+    hnsw->seed = head->seed;
+    hnsw->churn = head->churn;
+    hnsw->layer_count = head->layer_count;
+    hnsw->slots = head->slots;
+    hnsw->rows = head->rows;
+    hnsw->entry = head->entry;
+    hnsw->curve_count = head->curve_count;
+    memcpy(hnsw->curve, head->curve, sizeof hnsw->curve);
+    hnsw->places = section_of(map, head, SECTION_PLACES);
+    hnsw->xmins = section_of(map, head, SECTION_XMINS);
+    hnsw->twins = section_of(map, head, SECTION_TWINS);
+    for (uint32_t l = 0; l < head->layer_count; l++)
+        hnsw->layers[l] = (struct layer){.count = head->counts[l],
+                                         .degree = head->degrees[l],
+                                         .lists = section_of(map, head, SECTION_LISTS + (int)l)};
+    if (head->layer_count > 0 && !slot_taken(hnsw, hnsw->entry))
+        return -EBADMSG;
+    if ((hnsw->twins != NULL && !twins_hold(hnsw)) ||
+        (field->space.element == ELEMENT_SPARSE && !arena_holds(hnsw)))
+        return -EBADMSG;
+    size_t size = (size_t)head->sections[SECTION_MEAN].size;
+    if (size == 0)
+        return 0;
+    field->mean = malloc(size);
+    if (field->mean == NULL)
+        return -ENOMEM;
+    memcpy(field->mean, map + head->sections[SECTION_MEAN].at, size);
+    return 0;
+}
+
+static int read_map(uint8_t *map, size_t size, const struct space *space, struct hnsw *hnsw,
+                    struct buffer *binding)
+{
+    struct head head;
+    if (size < HEAD_SIZE)
+        return -EBADMSG;
+    memcpy(&head, map, sizeof head);
+    if (head.magic != MAGIC || head.version != VERSION || head.head_size != sizeof head ||
+        head.hash != head_hash(&head) || head.file_size != size || !sensible(&head, space))
+        return -EBADMSG;
+    hnsw->field = (struct field){.space = *space, .bits = head.bits};
+    field_shape(&hnsw->field);
+    if (!sections_fit(&head, &hnsw->field))
+        return -EBADMSG;
+    int rc = check_sums(map, &head);
+    if (rc == 0)
+        rc = take_map(map, &head, hnsw);
+    return rc < 0 ? rc
+                  : buffer_append(binding, map + head.sections[SECTION_BINDING].at,
+                                  (size_t)head.sections[SECTION_BINDING].size);
+}
+
+static int open_map(int file, const struct space *space, struct hnsw *hnsw, struct buffer *binding)
+{
+    struct stat st;
+    if (fstat(file, &st) < 0)
+        return -errno;
+    if (!S_ISREG(st.st_mode) || st.st_size < HEAD_SIZE)
+        return -EBADMSG;
+    void *map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, file, 0);
+    if (map == MAP_FAILED)
+        return -errno;
+    hnsw->map = map;
+    hnsw->map_size = (size_t)st.st_size;
+    return read_map(map, hnsw->map_size, space, hnsw, binding);
+}
+
+int hnsw_open(int dir, const char *name, const struct space *space, struct hnsw **out,
+              struct buffer *binding, struct error *error)
+{
+    struct hnsw *hnsw = calloc(1, sizeof *hnsw);
+    if (hnsw == NULL)
+        return error_set(error, -ENOMEM, "no memory to open the index %s", name);
+    int file =
+        openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK); /* a FIFO would block */
+    int rc = file < 0 ? -errno : open_map(file, space, hnsw, binding);
+    if (file >= 0)
+        close(file);
+    if (rc == 0) {
+        *out = hnsw;
+        return 0;
+    }
+    if (hnsw->map != NULL)
+        hnsw_free(hnsw);
+    else
+        free(hnsw);
+    return error_set(error, rc, "cannot open the index %s: %s", name,
+                     rc == -EBADMSG ? "it is damaged, or of another column or program"
+                                    : strerror(-rc));
+}
+
+/* ---- a copy in memory ---- */
+
+static void *copy_pages(const void *from, size_t size, bool *good)
+{
+    void *copy = from != NULL ? pages_new(size) : NULL;
+    if (from != NULL && copy == NULL)
+        *good = false;
+    return copy != NULL ? memcpy(copy, from, size) : NULL;
+}
+
+int hnsw_copy(const struct hnsw *from, struct hnsw **out)
+{
+    struct hnsw *hnsw = malloc(sizeof *hnsw);
+    if (hnsw == NULL)
+        return -ENOMEM;
+    *hnsw = *from;
+    hnsw->map = NULL;
+    bool good = true;
+    hnsw->places = copy_pages(from->places, from->slots * sizeof *from->places, &good);
+    hnsw->xmins = copy_pages(from->xmins, from->slots * sizeof *from->xmins, &good);
+    hnsw->twins = copy_pages(from->twins, from->slots * sizeof *from->twins, &good);
+    for (uint32_t l = 0; l < LAYERS_MOST; l++) {
+        const struct layer *layer = &from->layers[l];
+        size_t size = (size_t)layer->count * layer->degree * sizeof *layer->lists;
+        hnsw->layers[l].lists = copy_pages(layer->lists, size, &good);
+    }
+    struct field field = {0};
+    int rc = good ? field_copy(&from->field, from->slots, from->field.arena_size, &field) : -ENOMEM;
+    hnsw->field = field;
+    if (rc < 0) {
+        hnsw_free(hnsw);
+        return rc;
+    }
+    *out = hnsw;
+    return 0;
+}

@@ -1,0 +1,201 @@
+#include "index/hnsw_making.h"
+
+#include "index/pages.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- rows ---- */
+
+static int rows_init(struct rows *rows, const struct span *spans, size_t count)
+{
+    *rows = (struct rows){.spans = spans, .span_count = count};
+    rows->firsts = malloc((count + 1) * sizeof *rows->firsts);
+    if (rows->firsts == NULL)
+        return -ENOMEM;
+    uint64_t sum = 0;
+    for (size_t i = 0; i < count; i++) {
+        rows->firsts[i] = sum;
+        sum += spans[i].rows;
+    }
+    rows->firsts[count] = sum;
+    return sum < SLOTS_MOST ? 0 : -EFBIG;
+}
+
+const uint8_t *rows_value(const struct rows *rows, uint32_t row, size_t *size)
+{
+    size_t low = 0, high = rows->span_count;
+    while (high - low > 1) {
+        size_t middle = (low + high) / 2;
+        if (rows->firsts[middle] <= row)
+            low = middle;
+        else
+            high = middle;
+    }
+    return span_value(&rows->spans[low], (uint32_t)(row - rows->firsts[low]), size);
+}
+
+bool rows_usable(const struct rows *rows, const struct space *space, uint32_t row)
+{
+    size_t size;
+    const uint8_t *value = rows_value(rows, row, &size);
+    if (size == 0 || space->metric != METRIC_COSINE)
+        return size != 0;
+    size_t skip = space->element == ELEMENT_SPARSE ? 12 : 4;
+    uint8_t sign = 0x7f;
+    size_t unit = space->element == ELEMENT_FLOAT16 ? 2 : 4;
+    for (size_t i = skip; i < size; i++)
+        if ((value[i] & ((i - skip) % unit == 0 ? sign : 0xff)) != 0)
+            return true;
+    return false;
+}
+
+/* ---- putting rows into slots ---- */
+
+static void put_slot(void *context, int thread, size_t slot)
+{
+    struct making *making = context;
+    struct hnsw *hnsw = making->hnsw;
+    uint32_t row = making->row_of_slot[slot];
+    size_t size;
+    if (row == NOBODY)
+        return;
+    const uint8_t *value = rows_value(&making->rows, row, &size);
+    uint64_t arena = making->arenas != NULL ? making->arenas[slot] : 0;
+    int rc = field_put(&hnsw->field, (uint32_t)slot, arena, value, size, making->scratch[thread]);
+    if (rc != 0) {
+        making->bad = row;
+        making->rc = rc > 0 ? -EBADMSG : rc;
+        return;
+    }
+    hnsw->places[slot] = making->keys[row].place;
+    hnsw->xmins[slot] = making->keys[row].xmin;
+}
+
+/* Where each new sparse vector will lie; what that takes in all. */
+int plan_arena(struct making *making, uint64_t from, uint64_t *end)
+{
+    const struct field *field = &making->hnsw->field;
+    *end = from;
+    if (field->space.element != ELEMENT_SPARSE)
+        return 0;
+    making->arenas = calloc((size_t)making->hnsw->slots + 1, sizeof *making->arenas);
+    if (making->arenas == NULL)
+        return -ENOMEM;
+    for (uint32_t slot = 0; slot < making->hnsw->slots; slot++) {
+        size_t size;
+        if (making->row_of_slot[slot] == NOBODY)
+            continue;
+        const uint8_t *value = rows_value(&making->rows, making->row_of_slot[slot], &size);
+        making->arenas[slot] = *end;
+        *end += field_arena_of(field, value, size);
+    }
+    return 0;
+}
+
+int put_all(struct making *making)
+{
+    struct hnsw *hnsw = making->hnsw;
+    team_run(making->team, hnsw->slots, 64, put_slot, making);
+    if (making->rc == -EBADMSG)
+        return error_set(making->error, -EBADMSG,
+                         "row %u holds no %u-dimensional vector of the column's type",
+                         (unsigned)making->bad, hnsw->field.space.dims);
+    return making->rc;
+}
+
+/* ---- twins ---- */
+
+int find_twins(struct making *making, const uint32_t *slots, size_t count)
+{
+    struct hnsw *hnsw = making->hnsw;
+    size_t room = 64;
+    while (room < 2 * (size_t)hnsw->slots)
+        room *= 2;
+    uint32_t *table = malloc(room * sizeof *table);
+    uint64_t *hashes = malloc(((size_t)hnsw->slots + 1) * sizeof *hashes);
+    int rc = table == NULL || hashes == NULL ? -ENOMEM : 0;
+    if (rc == 0)
+        memset(table, 0xff, room * sizeof *table);
+    for (size_t i = 0; rc == 0 && i < count; i++) {
+        uint32_t slot = slots[i];
+        hashes[slot] = field_hash(&hnsw->field, slot);
+        size_t at = hashes[slot] & (room - 1);
+        while (table[at] != NOBODY &&
+               (hashes[table[at]] != hashes[slot] || !field_equal(&hnsw->field, table[at], slot)))
+            at = (at + 1) & (room - 1);
+        if (table[at] == NOBODY) {
+            table[at] = slot;
+            continue;
+        }
+        if (hnsw->twins == NULL) {
+            hnsw->twins = pages_new(hnsw->slots * sizeof *hnsw->twins);
+            if (hnsw->twins == NULL) {
+                rc = -ENOMEM;
+                break;
+            }
+            memset(hnsw->twins, 0xff, hnsw->slots * sizeof *hnsw->twins);
+        }
+        hnsw->twins[slot] = hnsw->twins[table[at]];
+        hnsw->twins[table[at]] = slot;
+        making->twin[slot / 64] |= UINT64_C(1) << slot % 64;
+    }
+    free(table);
+    free(hashes);
+    return rc;
+}
+
+/* ---- a making ---- */
+
+int making_init(struct making *making, const struct span *spans, size_t span_count)
+{
+    const struct hnsw_options *options = making->options;
+    int rc = rows_init(&making->rows, spans, span_count);
+    if (rc == 0)
+        rc = team_new(options->threads < 1 ? 1 : options->threads, &making->team);
+    if (rc < 0)
+        return rc;
+    making->scratch = calloc((size_t)team_size(making->team), sizeof *making->scratch);
+    for (int i = 0; making->scratch != NULL && i < team_size(making->team); i++) {
+        bool sparse = options->space.element == ELEMENT_SPARSE;
+        making->scratch[i] = malloc((sparse ? 1 : options->space.dims) * sizeof(float));
+        if (making->scratch[i] == NULL)
+            return -ENOMEM;
+    }
+    return making->scratch == NULL ? -ENOMEM : 0;
+}
+
+void making_clear(struct making *making)
+{
+    graph_builder_clear(&making->builder);
+    for (int i = 0; making->scratch != NULL && i < team_size(making->team); i++)
+        free(making->scratch[i]);
+    free(making->scratch);
+    free(making->rows.firsts);
+    free(making->row_of_slot);
+    free(making->arenas);
+    free(making->twin);
+    team_free(making->team);
+    hnsw_free(making->hnsw);
+}
+
+/* Slots choose as many neighbours as a list has, not half as many as in the paper: half the width
+ * of search then gives no less recall. */
+static uint32_t search_width(const struct hnsw *hnsw)
+{
+    uint32_t least = 2 * hnsw->m + hnsw->m / 2;
+    return hnsw->ef_construction / 2 < least ? least : hnsw->ef_construction / 2;
+}
+
+int begin_builder(struct making *making)
+{
+    struct hnsw *hnsw = making->hnsw;
+    making->builder = (struct graph_builder){.ef = search_width(hnsw),
+                                             .stop = making->options->stop,
+                                             .done = making->options->done,
+                                             .layers = hnsw->layers,
+                                             .top = (int)hnsw->layer_count - 1,
+                                             .entry = hnsw->entry};
+    return graph_builder_init(&making->builder, &hnsw->field, making->team, hnsw->slots);
+}

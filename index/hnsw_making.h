@@ -1,0 +1,61 @@
+/* What building an index and changing one have in common; for index/hnsw*.c alone.
+ *
+ * Slots are planned first (which new row comes into which), then filled, then twins are found: what
+ * is a twin is linked by hnsw->twins only, all else is inserted into the layers. */
+#ifndef INDEX_HNSW_MAKING_H
+#define INDEX_HNSW_MAKING_H
+
+#include "index/graph_build.h"
+#include "index/hnsw_parts.h"
+
+/* Where a row is. */
+struct rows {
+    const struct span *spans;
+    size_t span_count;
+    uint64_t *firsts; /* number of each span's first row; one more: of all */
+};
+
+struct making {
+    const struct hnsw_options *options;
+    struct rows rows;
+    const struct row_key *keys;
+    struct hnsw *hnsw;
+    struct team *team;
+    struct graph_builder builder;
+    uint32_t *row_of_slot; /* of the new ones; NOBODY: an old one */
+    uint64_t *arenas;      /* of sparse vectors, by slot */
+    float **scratch;       /* a thread's */
+    uint64_t *twin;        /* a bit a slot: it holds what another one holds, and is in no list */
+    atomic_int rc;
+    atomic_uint bad; /* a row that is none of the space, */
+    struct error *error;
+};
+
+/* Starts the threads. What the caller has set in `making` stays; making_clear in any case. */
+MUST_CHECK int making_init(struct making *making, const struct span *spans, size_t span_count);
+void making_clear(struct making *making);
+
+const uint8_t *rows_value(const struct rows *rows, uint32_t row, size_t *size);
+/* Whether the row can be found at all: it is not NULL, and no zero vector under cosine. */
+bool rows_usable(const struct rows *rows, const struct space *space, uint32_t row);
+
+/* Where in the arena each new sparse vector will lie, behind `from`; what the arena is then. */
+MUST_CHECK int plan_arena(struct making *making, uint64_t from, uint64_t *end);
+/* Writes the new rows' records and identities. -EBADMSG: a row is none of the space. */
+MUST_CHECK int put_all(struct making *making);
+/* Finds those of the slots that hold what one before holds. */
+MUST_CHECK int find_twins(struct making *making, const uint32_t *slots, size_t count);
+static inline bool is_twin(const struct making *making, uint32_t slot)
+{
+    return making->twin[slot / 64] >> slot % 64 & 1;
+}
+
+/* Measures the curve of the index, which is complete, with these rows, none of which it has, as
+ * queries. `in` has a bit for each row that it has. */
+MUST_CHECK int hnsw_measure(struct making *making, const uint32_t *rows, uint32_t count,
+                            const uint64_t *in);
+
+/* Ready to build or change layers. */
+MUST_CHECK int begin_builder(struct making *making);
+
+#endif

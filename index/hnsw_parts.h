@@ -1,0 +1,39 @@
+/* What an index is made of; for index/hnsw*.c alone. */
+#ifndef INDEX_HNSW_PARTS_H
+#define INDEX_HNSW_PARTS_H
+
+#include "index/graph.h"
+#include "index/hnsw.h"
+
+enum { LAYERS_MOST = 12 };
+#define NO_PLACE UINT64_MAX
+#define SLOTS_MOST ((uint32_t)INT32_MAX)
+
+struct hnsw {
+    uint32_t m, ef_construction;
+    uint64_t seed;
+    struct field field;
+    struct layer layers[LAYERS_MOST]; /* the lowest, which has all, first */
+    uint32_t layer_count;             /* 0: it is empty */
+    uint32_t slots, rows;
+    uint32_t entry;   /* on all layers */
+    uint64_t *places; /* of each slot; NO_PLACE: nothing is in it */
+    uint32_t *xmins;
+    uint32_t *twins; /* of each slot the next that holds the same and is in no list; NULL: there are
+                        none */
+    uint64_t churn;
+    struct hnsw_recall curve[HNSW_RECALLS];
+    uint32_t curve_count;
+    void *map; /* the file that all this lies in; NULL: it is memory of its own */
+    size_t map_size;
+};
+
+/* Room for `slots` places, none taken. */
+MUST_CHECK int hnsw_make_places(struct hnsw *hnsw, uint32_t slots);
+
+static inline bool slot_taken(const struct hnsw *hnsw, uint32_t slot)
+{
+    return slot < hnsw->slots && hnsw->places[slot] != NO_PLACE;
+}
+
+#endif

@@ -1,0 +1,403 @@
+/* A changed index out of an old one.
+ *
+ * The old one is copied. Lists that lead to deleted slots get what these led to instead, choosing
+ * anew (as FreshDiskANN, arXiv 2105.09613, with the choice of graph_build.h); then new rows are
+ * inserted, into slots that were deleted as long as there are some. A slot on an upper level is
+ * inserted there, too; slots that are added at the end are on the lowest level only, so that a
+ * build whole is due some time. */
+#include "index/hnsw_making.h"
+#include "index/pages.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool is_set(const uint64_t *bits, uint32_t i) { return bits[i / 64] >> i % 64 & 1; }
+
+static void set_bit(uint64_t *bits, uint32_t i) { bits[i / 64] |= UINT64_C(1) << i % 64; }
+
+/* ---- which slots ---- */
+
+struct changes {
+    uint64_t *gone;   /* a bit a slot: it was deleted, and is to be in no list as what it was */
+    uint64_t *fresh;  /* a bit a slot: it is one of slots */
+    uint32_t *slots;  /* that are to be inserted, ascending: new rows, and twins of what is gone */
+    uint32_t *usable; /* numbers of the new rows that can be found at all */
+    size_t slot_count, usable_count;
+};
+
+static void changes_clear(struct changes *changes)
+{
+    free(changes->gone);
+    free(changes->fresh);
+    free(changes->slots);
+    free(changes->usable);
+}
+
+static int compare_slots(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* Takes the dead out of the chains of twins; where the first of a chain is dead, the others are to
+ * be inserted. */
+static int unchain(struct making *making, const struct hnsw *old, const uint64_t *dead,
+                   struct changes *changes)
+{
+    struct hnsw *hnsw = making->hnsw;
+    if (old->twins == NULL)
+        return 0;
+    uint64_t *twin = making->twin;
+    uint64_t *was_twin = calloc((size_t)old->slots / 64 + 1, sizeof *was_twin);
+    if (was_twin == NULL)
+        return -ENOMEM;
+    for (uint32_t slot = 0; slot < old->slots; slot++)
+        if (old->twins[slot] != NOBODY) {
+            set_bit(twin, old->twins[slot]);
+            set_bit(was_twin, old->twins[slot]);
+        }
+    for (uint32_t first = 0; first < old->slots; first++) {
+        if (!slot_taken(old, first) || is_set(was_twin, first) || old->twins[first] == NOBODY)
+            continue;
+        uint32_t last = first;
+        hnsw->twins[first] = NOBODY;
+        for (uint32_t next = old->twins[first]; next != NOBODY; next = old->twins[next]) {
+            hnsw->twins[next] = NOBODY;
+            twin[next / 64] &= ~(UINT64_C(1) << next % 64);
+            if (is_set(dead, next))
+                continue;
+            if (is_set(dead, first)) {
+                changes->slots[changes->slot_count++] = next;
+            } else {
+                hnsw->twins[last] = next;
+                set_bit(twin, next);
+                last = next;
+            }
+        }
+    }
+    free(was_twin);
+    return 0;
+}
+
+/* Dead slots are free again, and taken by the first of the new rows. */
+static int plan_slots(struct making *making, const struct hnsw *old, const uint64_t *dead,
+                      struct changes *changes)
+{
+    struct hnsw *hnsw = making->hnsw;
+    size_t row = 0;
+    for (uint32_t slot = 0; slot < hnsw->slots; slot++) {
+        bool taken = slot < old->slots && slot_taken(old, slot);
+        if (taken && is_set(dead, slot)) {
+            set_bit(changes->gone, slot);
+            hnsw->places[slot] = NO_PLACE;
+            hnsw->rows--;
+            hnsw->churn++;
+            taken = false;
+        }
+        if (taken || row == changes->usable_count)
+            continue;
+        making->row_of_slot[slot] = changes->usable[row++];
+        changes->slots[changes->slot_count++] = slot;
+        hnsw->rows++;
+        hnsw->churn++;
+    }
+    return row == changes->usable_count ? 0 : -EFBIG;
+}
+
+static uint32_t free_slots(const struct hnsw *old, const uint64_t *dead)
+{
+    uint32_t n = 0;
+    for (uint32_t slot = 0; slot < old->slots; slot++)
+        n += !slot_taken(old, slot) || is_set(dead, slot);
+    return n;
+}
+
+/* ---- the copy ---- */
+
+static int copy_layers(const struct hnsw *old, struct hnsw *hnsw)
+{
+    hnsw->layer_count = old->layer_count;
+    for (uint32_t l = 0; l < old->layer_count; l++) {
+        struct layer layer = old->layers[l];
+        layer.count = l == 0 ? hnsw->slots : layer.count;
+        size_t row = layer.degree * sizeof *layer.lists;
+        layer.lists = pages_new(layer.count * row);
+        if (layer.lists == NULL)
+            return -ENOMEM;
+        memset(layer.lists, 0xff, layer.count * row);
+        memcpy(layer.lists, old->layers[l].lists, old->layers[l].count * row);
+        hnsw->layers[l] = layer;
+    }
+    return 0;
+}
+
+static int copy_places(const struct hnsw *old, struct hnsw *hnsw, uint32_t slots)
+{
+    int rc = hnsw_make_places(hnsw, slots);
+    if (rc < 0)
+        return rc;
+    memcpy(hnsw->places, old->places, old->slots * sizeof *hnsw->places);
+    memcpy(hnsw->xmins, old->xmins, old->slots * sizeof *hnsw->xmins);
+    if (old->twins == NULL)
+        return 0;
+    hnsw->twins = pages_new(slots * sizeof *hnsw->twins);
+    if (hnsw->twins == NULL)
+        return -ENOMEM;
+    memset(hnsw->twins, 0xff, slots * sizeof *hnsw->twins);
+    memcpy(hnsw->twins, old->twins, old->slots * sizeof *hnsw->twins);
+    return 0;
+}
+
+static int copy_old(struct making *making, const struct hnsw *old, uint32_t slots)
+{
+    struct hnsw *hnsw = making->hnsw;
+    size_t words = (size_t)slots / 64 + 1;
+    hnsw->m = old->m;
+    hnsw->ef_construction = old->ef_construction;
+    hnsw->seed = old->seed;
+    hnsw->rows = old->rows;
+    hnsw->churn = old->churn;
+    hnsw->entry = old->entry;
+    hnsw->curve_count = old->curve_count;
+    memcpy(hnsw->curve, old->curve, sizeof hnsw->curve);
+    making->twin = calloc(words, sizeof *making->twin);
+    making->row_of_slot = malloc(((size_t)slots + 1) * sizeof *making->row_of_slot);
+    if (making->twin == NULL || making->row_of_slot == NULL)
+        return -ENOMEM;
+    memset(making->row_of_slot, 0xff, ((size_t)slots + 1) * sizeof *making->row_of_slot);
+    int rc = copy_places(old, hnsw, slots);
+    return rc == 0 ? copy_layers(old, hnsw) : rc;
+}
+
+/* The vectors: of the old ones a copy, with room for the new ones. */
+static int copy_field(struct making *making, const struct hnsw *old)
+{
+    struct hnsw *hnsw = making->hnsw;
+    uint64_t arena;
+    struct field from = old->field;
+    from.slots = old->slots;
+    hnsw->field.space = old->field.space;
+    int rc = plan_arena(making, old->field.arena_size, &arena);
+    if (rc == 0)
+        rc = field_copy(&from, hnsw->slots, arena, &hnsw->field);
+    if (rc == 0) {
+        hnsw->field.arena_size = arena;
+        if (hnsw->field.bits == 4)
+            rc = field_join(&hnsw->field, old->slots);
+    }
+    return rc;
+}
+
+/* ---- lists without the gone ---- */
+
+struct repair {
+    struct making *making;
+    const struct hnsw *old;
+    const uint64_t *gone;
+    uint32_t level;
+};
+
+static void repair_list(void *context, int thread, size_t slot)
+{
+    const struct repair *repair = context;
+    const struct layer *from = &repair->old->layers[repair->level];
+    uint32_t list[DEGREE_MOST * 8] = {0}, n = 0;
+    const uint32_t *own = layer_list(from, (uint32_t)slot);
+    bool any = false;
+    if (is_set(repair->gone, (uint32_t)slot)) {
+        graph_set_list(&repair->making->builder, thread, (uint32_t)slot, list, 0);
+        return;
+    }
+    for (uint32_t i = 0; i < from->degree && own[i] != NOBODY; i++) {
+        if (!is_set(repair->gone, own[i])) {
+            list[n++] = own[i];
+            continue;
+        }
+        any = true;
+        const uint32_t *theirs = layer_list(from, own[i]);
+        for (uint32_t j = 0; j < from->degree && theirs[j] != NOBODY && n < DEGREE_MOST * 8; j++)
+            if (!is_set(repair->gone, theirs[j]) && theirs[j] != slot)
+                list[n++] = theirs[j];
+    }
+    if (any)
+        graph_set_list(&repair->making->builder, thread, (uint32_t)slot, list, n);
+}
+
+/* Of the slots below `end`, those that are in lists, or are to be. */
+static uint32_t *linked(const struct making *making, uint32_t end, size_t *count)
+{
+    uint32_t *slots = malloc(((size_t)end + 1) * sizeof *slots);
+    *count = 0;
+    for (uint32_t slot = 0; slots != NULL && slot < end; slot++)
+        if (slot_taken(making->hnsw, slot) && !is_twin(making, slot))
+            slots[(*count)++] = slot;
+    return slots;
+}
+
+static int update_level(struct making *making, const struct hnsw *old,
+                        const struct changes *changes, uint32_t level)
+{
+    struct graph_builder *builder = &making->builder;
+    struct layer before = making->hnsw->layers[level], kept = before;
+    struct repair repair = {making, old, changes->gone, level};
+    size_t count, inserted = 0;
+    uint32_t *slots = linked(making, before.count, &count);
+    int rc = slots == NULL
+                 ? -ENOMEM
+                 : graph_begin(builder, (int)level, before.count, before.degree, before.degree);
+    if (rc < 0) {
+        free(slots);
+        return rc;
+    }
+    kept.count = old->layers[level].count;
+    rc = graph_seed(builder, &kept);
+    pages_free(before.lists, (size_t)before.count * before.degree * sizeof *before.lists);
+    if (rc == 0)
+        rc = graph_each(builder, kept.count, repair_list, &repair);
+    while (inserted < changes->slot_count && changes->slots[inserted] < before.count)
+        inserted++;
+    if (rc == 0)
+        rc = graph_insert(builder, changes->slots, inserted, count - inserted);
+    if (rc == 0)
+        rc = graph_finish(builder, slots, count, making->hnsw->entry);
+    free(slots);
+    return rc;
+}
+
+/* ---- all together ---- */
+
+/* Those of the slots that turned out to be twins are linked already. */
+static int settle_twins(struct making *making, const struct hnsw *old, struct changes *changes)
+{
+    size_t count = 0, kept = 0;
+    uint32_t *slots = malloc(((size_t)making->hnsw->slots + 1) * sizeof *slots);
+    if (slots == NULL)
+        return -ENOMEM;
+    for (uint32_t slot = 0; slot < old->slots; slot++)
+        if (slot_taken(old, slot) && !is_set(changes->gone, slot) && !is_twin(making, slot) &&
+            !is_set(changes->fresh, slot))
+            slots[count++] = slot;
+    memcpy(slots + count, changes->slots, changes->slot_count * sizeof *slots);
+    int rc = find_twins(making, slots, count + changes->slot_count);
+    free(slots);
+    for (size_t i = 0; i < changes->slot_count; i++)
+        if (!is_twin(making, changes->slots[i]))
+            changes->slots[kept++] = changes->slots[i];
+    changes->slot_count = kept;
+    return rc;
+}
+
+/* An old slot on the highest layer that still has one; those above go. False: there is none. */
+static bool choose_entry(struct making *making, const struct hnsw *old,
+                         const struct changes *changes)
+{
+    struct hnsw *hnsw = making->hnsw;
+    while (hnsw->layer_count > 0) {
+        struct layer *top = &hnsw->layers[hnsw->layer_count - 1];
+        uint32_t end = old->layers[hnsw->layer_count - 1].count, slot = 0;
+        while (slot < end && (!slot_taken(old, slot) || is_set(changes->gone, slot) ||
+                              is_twin(making, slot) || is_set(changes->fresh, slot)))
+            slot++;
+        hnsw->entry = slot;
+        if (slot < end)
+            return true;
+        pages_free(top->lists, (size_t)top->count * top->degree * sizeof *top->lists);
+        *top = (struct layer){0};
+        hnsw->layer_count--;
+    }
+    return false;
+}
+
+static int plan(struct making *making, const struct hnsw *old, const uint64_t *dead,
+                struct changes *changes)
+{
+    const struct rows *rows = &making->rows;
+    uint32_t all = (uint32_t)rows->firsts[rows->span_count];
+    changes->usable = malloc(((size_t)all + 1) * sizeof *changes->usable);
+    if (changes->usable == NULL)
+        return -ENOMEM;
+    for (uint32_t row = 0; row < all; row++)
+        if (rows_usable(rows, &old->field.space, row))
+            changes->usable[changes->usable_count++] = row;
+    uint32_t free = free_slots(old, dead);
+    uint64_t slots = old->slots + (changes->usable_count > free ? changes->usable_count - free : 0);
+    if (slots >= SLOTS_MOST)
+        return -EFBIG;
+    int rc = copy_old(making, old, (uint32_t)slots);
+    changes->gone = calloc(slots / 64 + 1, sizeof *changes->gone);
+    changes->fresh = calloc(slots / 64 + 1, sizeof *changes->fresh);
+    changes->slots = malloc((slots + 1) * sizeof *changes->slots);
+    if (rc < 0 || changes->gone == NULL || changes->fresh == NULL || changes->slots == NULL)
+        return -ENOMEM;
+    rc = unchain(making, old, dead, changes);
+    if (rc == 0)
+        rc = plan_slots(making, old, dead, changes);
+    qsort(changes->slots, changes->slot_count, sizeof *changes->slots, compare_slots);
+    for (size_t i = 0; i < changes->slot_count; i++)
+        set_bit(changes->fresh, changes->slots[i]);
+    return rc;
+}
+
+static int update(struct making *making, const struct hnsw *old, const uint64_t *dead)
+{
+    struct changes changes = {0};
+    int rc = plan(making, old, dead, &changes);
+    if (rc == 0)
+        rc = copy_field(making, old);
+    if (rc == 0)
+        rc = put_all(making);
+    if (rc == 0)
+        rc = settle_twins(making, old, &changes);
+    if (rc == 0 && !choose_entry(making, old, &changes))
+        rc = -EINVAL;
+    if (rc == 0)
+        rc = begin_builder(making);
+    for (uint32_t level = making->hnsw->layer_count; rc == 0 && level-- > 0;)
+        rc = update_level(making, old, &changes, level);
+    graph_builder_clear(&making->builder);
+    if (rc == 0 && old->field.bits == 4)
+        rc = field_split(&making->hnsw->field, making->hnsw->slots);
+    changes_clear(&changes);
+    return rc;
+}
+
+static bool any_lives(const struct hnsw *old, const uint64_t *dead)
+{
+    uint32_t slot = 0;
+    while (slot < old->slots && (!slot_taken(old, slot) || is_set(dead, slot)))
+        slot++;
+    return slot < old->slots;
+}
+
+int hnsw_update(const struct hnsw *old, const struct hnsw_options *options, const uint64_t *dead,
+                const struct span *spans, size_t span_count, const struct row_key *keys,
+                struct hnsw **out, struct error *error)
+{
+    struct hnsw_options own = *options;
+    own.space = old->field.space;
+    own.m = old->m;
+    own.ef_construction = old->ef_construction;
+    own.seed = old->seed;
+    own.code_bits = (int)old->field.bits;
+    uint64_t *none = dead == NULL ? calloc((size_t)old->slots / 64 + 1, sizeof *none) : NULL;
+    if (dead == NULL && none == NULL)
+        return -ENOMEM;
+    dead = dead != NULL ? dead : none;
+    if (!any_lives(old, dead)) {
+        free(none);
+        return hnsw_build(&own, spans, span_count, keys, out, error);
+    }
+    struct making making = {.options = &own, .keys = keys, .error = error};
+    making.hnsw = calloc(1, sizeof *making.hnsw);
+    int rc = making.hnsw == NULL ? -ENOMEM : making_init(&making, spans, span_count);
+    if (rc == 0)
+        rc = update(&making, old, dead);
+    free(none);
+    if (rc == 0) {
+        *out = making.hnsw;
+        making.hnsw = NULL;
+    }
+    making_clear(&making);
+    return rc;
+}

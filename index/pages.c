@@ -1,0 +1,45 @@
+#include "index/pages.h"
+
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+
+enum { HUGE = 2 << 20 };
+
+static size_t whole(size_t size)
+{
+    size_t unit = size >= HUGE ? HUGE : 4096;
+    return (size + PAGES_SLACK + unit - 1) / unit * unit;
+}
+
+/* Begins at a huge page's start: what is mapped in front of it and behind it is given back. */
+static void *map_huge(size_t size)
+{
+    uint8_t *at =
+        mmap(NULL, size + HUGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (at == MAP_FAILED)
+        return NULL;
+    size_t front = (HUGE - (uintptr_t)at % HUGE) % HUGE;
+    if (front > 0)
+        munmap(at, front);
+    munmap(at + front + size, HUGE - front);
+    madvise(at + front, size, MADV_HUGEPAGE);
+    return at + front;
+}
+
+void *pages_new(size_t size)
+{
+    if (size > SIZE_MAX / 2)
+        return NULL;
+    size_t n = whole(size);
+    if (n >= HUGE)
+        return map_huge(n);
+    void *at = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return at != MAP_FAILED ? at : NULL;
+}
+
+void pages_free(void *pages, size_t size)
+{
+    if (pages != NULL)
+        munmap(pages, whole(size));
+}
