@@ -10,7 +10,7 @@
  *   | u64 u64 content hash | u64 row_id_sum
  *   | for each run (the row ids last): u32 fixed, then for its sizes and its bytes: u8 planes, u64
  * offset, u64 stored, u64 raw, u64 low half of hash128 of the stored bytes | the blocks, each at a
- * multiple of 64: raw (planes 0) where the run belongs to a vector type, else zstd if that is
+ * multiple of 64: raw (planes 0) where the run is of vectors or bit strings, else zstd if that is
  * smaller by an eighth, of the raw bytes (planes 1) or of their n planes: the first byte of all
  * values of n bytes, then the second of all, … Sizes in 4 planes have one added, so that NULL is 0.
  *
@@ -91,6 +91,21 @@ MUST_CHECK int rowgroup_decode(uint8_t *bytes, size_t size, const struct schema 
                                struct rowgroup **out);
 
 void rowgroup_free(struct rowgroup *group);
+
+/* The same file run by run, where it lies (mapped). */
+struct rowgroup_head {
+    uint32_t rows;
+    int runs; /* without the row ids, which are the run of this number */
+    struct hash128 content;
+    uint64_t row_id_sum;
+};
+MUST_CHECK int rowgroup_file_head(const uint8_t *file, size_t size, const struct schema *schema,
+                                  struct rowgroup_head *out);
+
+/* One run, its checksum verified: it points into the file where it is stored raw, else into
+ * `memory`, which the caller clears (sizes first). */
+MUST_CHECK int rowgroup_file_run(const uint8_t *file, size_t size, const struct rowgroup_head *head,
+                                 int number, struct buffer memory[2], struct run *out);
 
 struct row_id rowgroup_row_id(const struct rowgroup *group, uint32_t row);
 

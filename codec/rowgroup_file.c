@@ -3,6 +3,7 @@
 #include "codec/bytes.h"
 #include "codec/compress.h"
 #include "codec/rowgroup.h"
+#include "codec/vector_text.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -32,13 +33,14 @@ static size_t head_size(int runs) { return DIRECTORY_AT + (size_t)runs * RUN_ENT
 
 static size_t aligned(size_t size) { return (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT; }
 
-/* Vectors do not shrink, and are read again and again: their bytes stay as they are. */
+/* Vectors and bit strings do not shrink, and are searched where they lie: their bytes stay as they
+ * are. */
 static bool worth_compressing(const struct schema *schema, int run)
 {
     for (int i = 0; i < schema->column_count; i++) {
-        const struct column *column = &schema->columns[i];
-        if (column->part[PART_BINARY] == run)
-            return column->type == NULL || column->type->extension == NULL;
+        const struct type *type = schema->columns[i].type;
+        if (schema->columns[i].part[PART_BINARY] == run)
+            return type == NULL || (type->extension == NULL && type->text != bit_render);
     }
     return true;
 }
@@ -217,10 +219,9 @@ static int unpack(const uint8_t *frame, size_t frame_size, size_t planes, bool s
     return rc;
 }
 
-/* One block of the file as its raw bytes: where they stand, or unpacked into memory that the group
- * then owns. */
-static int read_block(struct rowgroup *group, const uint8_t *file, size_t size,
-                      const uint8_t *entry, bool sizes, struct raw_block *out)
+/* One block of the file as its raw bytes: where they stand, or unpacked into `memory`. */
+static int read_block(const uint8_t *file, size_t size, const uint8_t *entry, bool sizes,
+                      struct buffer *memory, struct raw_block *out)
 {
     uint64_t offset = load_le64(entry + 1), stored = load_le64(entry + 9);
     uint64_t wanted = load_le64(entry + 17);
@@ -231,13 +232,11 @@ static int read_block(struct rowgroup *group, const uint8_t *file, size_t size,
     *out = (struct raw_block){.bytes = file + offset, .size = wanted};
     if (entry[0] == 0)
         return stored == wanted ? 0 : -EBADMSG;
-    struct buffer *unpacked = &group->memory[group->memory_count];
-    int rc = buffer_reserve(unpacked, wanted);
+    int rc = buffer_reserve(memory, wanted);
     if (rc < 0)
         return rc;
-    group->memory_count++;
-    out->bytes = unpacked->data;
-    return unpack(file + offset, stored, entry[0], sizes && entry[0] == 4, unpacked->data, wanted);
+    out->bytes = memory->data;
+    return unpack(file + offset, stored, entry[0], sizes && entry[0] == 4, memory->data, wanted);
 }
 
 /* The sizes must add up to the bytes: run_next trusts them. */
@@ -257,20 +256,21 @@ static bool run_is_sound(const struct run *run, uint32_t rows, size_t sizes_byte
     return sum == run->size;
 }
 
-static int read_run(struct rowgroup *group, const uint8_t *file, size_t size, const uint8_t *entry,
-                    struct run *out)
+static int read_run(const uint8_t *file, size_t size, int number, uint32_t rows,
+                    struct buffer memory[2], struct run *out)
 {
+    const uint8_t *entry = file + DIRECTORY_AT + (size_t)number * RUN_ENTRY;
     struct run run = {.fixed = load_le32(entry)};
     struct raw_block sizes, bytes;
-    int rc = read_block(group, file, size, entry + 4, true, &sizes);
+    int rc = read_block(file, size, entry + 4, true, &memory[0], &sizes);
     if (rc == 0)
-        rc = read_block(group, file, size, entry + 4 + BLOCK_ENTRY, false, &bytes);
+        rc = read_block(file, size, entry + 4 + BLOCK_ENTRY, false, &memory[1], &bytes);
     if (rc < 0)
         return rc;
     run.bytes = bytes.bytes;
     run.size = bytes.size;
     run.sizes = run.fixed == RUN_VARIABLE ? sizes.bytes : NULL;
-    if (!run_is_sound(&run, group->rows, sizes.size))
+    if (!run_is_sound(&run, rows, sizes.size))
         return -EBADMSG;
     *out = run;
     return 0;
@@ -284,25 +284,55 @@ static bool head_is_sound(const uint8_t *file, size_t size, int runs)
            load_le64(file + CHECK_AT) == hash64(file + HEAD_AT, head_size(runs) - HEAD_AT);
 }
 
+int rowgroup_file_head(const uint8_t *file, size_t size, const struct schema *schema,
+                       struct rowgroup_head *out)
+{
+    if (!head_is_sound(file, size, schema_parts(schema) + 1))
+        return -EBADMSG;
+    *out = (struct rowgroup_head){
+        .rows = load_le32(file + ROWS_AT),
+        .runs = schema_parts(schema),
+        .content = {load_le64(file + CONTENT_AT), load_le64(file + CONTENT_AT + 8)},
+        .row_id_sum = load_le64(file + SUM_AT)};
+    return 0;
+}
+
+int rowgroup_file_run(const uint8_t *file, size_t size, const struct rowgroup_head *head,
+                      int number, struct buffer memory[2], struct run *out)
+{
+    memory[0] = memory[1] = (struct buffer){0};
+    int rc = read_run(file, size, number, head->rows, memory, out);
+    if (rc == 0 && number == head->runs && out->size > 0 && out->fixed != 10)
+        rc = -EBADMSG;
+    if (rc < 0) {
+        buffer_clear(&memory[0]);
+        buffer_clear(&memory[1]);
+    }
+    return rc;
+}
+
 int rowgroup_decode(uint8_t *bytes, size_t size, const struct schema *schema, struct rowgroup **out)
 {
-    int parts = schema_parts(schema), runs = parts + 1;
-    if (!head_is_sound(bytes, size, runs))
-        return -EBADMSG;
+    struct rowgroup_head head;
+    int rc = rowgroup_file_head(bytes, size, schema, &head);
+    if (rc < 0)
+        return rc;
+    int runs = head.runs + 1;
     struct rowgroup *group = calloc(1, sizeof *group);
     if (group == NULL)
         return -ENOMEM;
     group->runs = calloc((size_t)runs, sizeof *group->runs);
     group->memory = calloc(2 * (size_t)runs + 1, sizeof *group->memory);
-    int rc = group->runs == NULL || group->memory == NULL ? -ENOMEM : 0;
-    group->rows = load_le32(bytes + ROWS_AT);
-    group->run_count = parts;
-    group->content =
-        (struct hash128){load_le64(bytes + CONTENT_AT), load_le64(bytes + CONTENT_AT + 8)};
-    group->row_id_sum = load_le64(bytes + SUM_AT);
-    for (int i = 0; rc == 0 && i < runs; i++)
-        rc = read_run(group, bytes, size, bytes + DIRECTORY_AT + (size_t)i * RUN_ENTRY,
-                      i < parts ? &group->runs[i] : &group->row_ids);
+    rc = group->runs == NULL || group->memory == NULL ? -ENOMEM : 0;
+    group->rows = head.rows;
+    group->run_count = head.runs;
+    group->content = head.content;
+    group->row_id_sum = head.row_id_sum;
+    for (int i = 0; rc == 0 && i < runs; i++) {
+        rc = read_run(bytes, size, i, head.rows, group->memory + group->memory_count,
+                      i < head.runs ? &group->runs[i] : &group->row_ids);
+        group->memory_count += 2;
+    }
     if (rc == 0 && schema->with_row_ids && group->rows > 0 && group->row_ids.fixed != 10)
         rc = -EBADMSG;
     if (rc < 0) {

@@ -1,0 +1,34 @@
+/* Arrays as NumPy saves them (.npy): a header that is the text of a Python dictionary, then the
+ * numbers.
+ *
+ *   \x93NUMPY | u8 major, u8 minor | header's size: u16 (version 1) or u32 (2, 3), little-endian
+ *   | {'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), } and blanks | the numbers
+ *
+ * Taken are <f4 and <f8, in C order, of one dimension (one row) or two. Pure.
+ * Errors: -EINVAL, with a sentence.
+ */
+#ifndef CODEC_NPY_H
+#define CODEC_NPY_H
+
+#include "codec/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum npy_element { NPY_FLOAT32, NPY_FLOAT64 };
+
+struct npy {
+    const uint8_t *data; /* of the bytes that were opened */
+    enum npy_element element;
+    size_t rows, columns;
+};
+
+/* Whether the bytes begin as such a file does. */
+bool npy_is(const uint8_t *bytes, size_t size);
+MUST_CHECK int npy_open(const uint8_t *bytes, size_t size, struct npy *out, struct error *error);
+
+/* Of all rows, one behind another. What float32 does not hold becomes infinite. */
+float npy_number(const struct npy *array, size_t number);
+
+#endif

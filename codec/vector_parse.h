@@ -1,0 +1,44 @@
+/* Vectors as users write them, turned into COPY BINARY values: pgvector's own text, one vector a
+ * line, or a run of float32.
+ *
+ *   vector, halfvec   [0.1,-2,3e-5]
+ *   sparsevec         {1:0.5,7:-1}/300
+ *   bit               0101
+ *   any but bit       little-endian float32 one behind another, or a .npy file (versions 1 to 3,
+ *                     C order, of one or two dimensions, <f4 or <f8)
+ *
+ * Bytes that are all printable are text, others are float32. Numbers are rounded as strtof does in
+ * the C locale; a halfvec's once more, as pgvector does. Lines of nothing but blanks are passed
+ * over.
+ *
+ * Lifetime: a batch is init to {0}; vector_batch_clear. Threads: pure.
+ * Errors: -EINVAL with line and position in the sentence; -ENOMEM.
+ */
+#ifndef CODEC_VECTOR_PARSE_H
+#define CODEC_VECTOR_PARSE_H
+
+#include "codec/buffer.h"
+
+enum vector_kind { VECTOR_FLOAT32, VECTOR_FLOAT16, VECTOR_SPARSE, VECTOR_BIT };
+
+/* What they must be. */
+struct vector_form {
+    enum vector_kind kind;
+    uint32_t dims; /* 0: any, but all alike; float32 bytes are then one vector */
+};
+
+struct vector_batch {
+    struct buffer values; /* one behind another */
+    struct buffer ends;   /* size_t: where each ends in values */
+    size_t count;
+    uint32_t dims; /* of each */
+};
+
+MUST_CHECK int vector_parse(const struct vector_form *form, const uint8_t *bytes, size_t size,
+                            struct vector_batch *out, struct error *error);
+void vector_batch_clear(struct vector_batch *batch);
+
+/* Borrowed from the batch. */
+const uint8_t *vector_batch_value(const struct vector_batch *batch, size_t number, size_t *size);
+
+#endif
