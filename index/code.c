@@ -507,6 +507,11 @@ static int field_as(struct field *field, uint32_t bits, uint32_t slots,
     return 0;
 }
 
+bool field_may_split(const struct field *field)
+{
+    return field->bits == 8 && field->space.metric != METRIC_L1;
+}
+
 int field_split(struct field *field, uint32_t slots)
 {
     return field_as(field, 4, slots, split_record);

@@ -95,7 +95,8 @@ MUST_CHECK int field_put(struct field *field, uint32_t slot, uint64_t arena, con
 bool field_equal(const struct field *field, uint32_t a, uint32_t b);
 uint64_t field_hash(const struct field *field, uint32_t slot);
 
-/* A field of 8 bits (without anything finer) becomes one of 4, and back. */
+/* A field of 8 bits (without anything finer) becomes one of 4, and back. Not under l1. */
+bool field_may_split(const struct field *field);
 MUST_CHECK int field_split(struct field *field, uint32_t slots);
 MUST_CHECK int field_join(struct field *field, uint32_t slots);
 

@@ -3,6 +3,7 @@
 #include "index/pages.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,13 +11,14 @@ enum {
     BATCH_SHARE = 32, /* a batch is at most such a part of what is there: its members do not see
                          each other */
     BATCH_MOST = 4096,
-    CHUNK = 8
+    CHUNK = 8,
+    REST = 256
 };
 
-/* One that is chosen keeps another out only if it is so much nearer to it than the slot itself (as
- * alpha of DiskANN, on what is a square where the distance is l2). Measured on 100,000 word
- * vectors: lists become a little longer, and half the width of search while building finds as much.
- */
+/* A chosen one keeps another out that is nearer to it than to the slot itself. Where that leaves
+ * room, those come in that are not so much nearer to it (as with DiskANN's alpha, on what is a
+ * square where the distance is l2). The first ones lead out of a cluster, the others make up for a
+ * narrower search while building. */
 #define APART 1.1F
 
 /* A neighbour and how far it is. */
@@ -36,6 +38,7 @@ struct builder_thread {
     struct probe second; /* of a candidate */
     struct link *links;
     uint32_t room;
+    struct link rest[REST];
     int rc;
 };
 
@@ -60,40 +63,50 @@ static uint32_t order_links(struct link *links, uint32_t n, uint32_t self)
     return kept;
 }
 
-/* Whether one of the chosen is nearer to it than `distance`. */
-static bool covered(const struct graph_builder *builder, struct probe *probe,
-                    const uint32_t *chosen, uint32_t n, float distance)
+/* How much nearer than `distance` it is to one of the chosen: 1 and more is kept out; more than
+ * APART is not looked at closer. */
+static float covered(const struct graph_builder *builder, struct probe *probe,
+                     const uint32_t *chosen, uint32_t n, float distance)
 {
-    float scores[CHUNK];
+    float scores[CHUNK], least = INFINITY;
     for (uint32_t i = 0; i < n; i += CHUNK) {
         uint32_t part = n - i < CHUNK ? n - i : CHUNK;
         builder->field->score(builder->field, probe, chosen + i, part, scores);
         for (uint32_t j = 0; j < part; j++)
-            if ((scores[j] + probe->offset) * APART <= distance)
-                return true;
+            least = scores[j] + probe->offset < least ? scores[j] + probe->offset : least;
+        if (least * APART <= distance)
+            return APART;
     }
-    return false;
+    return least <= distance ? 1 : 0;
 }
 
-/* The first `n` links are in order: those chosen, at most `most`, come to the front; their number.
- */
+/* Of the first `n` links, which are in order, those chosen, at most `most`, come to the front;
+ * their number. */
 static uint32_t choose(const struct graph_builder *builder, struct builder_thread *thread,
                        struct link *links, uint32_t n, uint32_t most)
 {
-    uint32_t chosen[DEGREE_MOST], count = 0;
-    for (uint32_t i = 0; i < n && count < most; i++) {
-        if (count > 0) {
-            int rc = probe_slot(builder->field, &thread->second, links[i].slot);
-            if (rc < 0) {
-                thread->rc = rc;
+    uint32_t chosen[DEGREE_MOST], count = 0, left = 0;
+    struct link *rest = thread->rest;
+    for (int pass = 0; pass < 2; pass++) {
+        const struct link *from = pass == 0 ? links : rest;
+        uint32_t end = pass == 0 ? n : left;
+        for (uint32_t i = 0; i < end && count < most; i++) {
+            struct link link = from[i];
+            thread->rc = probe_slot(builder->field, &thread->second, link.slot);
+            if (thread->rc < 0)
                 return count;
-            }
-            if (covered(builder, &thread->second, chosen, count, links[i].distance))
+            float cover =
+                count > 0 ? covered(builder, &thread->second, chosen, count, link.distance) : 0;
+            if (cover >= (pass == 0 ? 1 : APART)) {
+                if (pass == 0 && cover < APART && left < REST)
+                    rest[left++] = link;
                 continue;
+            }
+            chosen[count] = link.slot;
+            links[count++] = link;
         }
-        chosen[count] = links[i].slot;
-        links[count++] = links[i];
     }
+    qsort(links, count, sizeof *links, compare_links);
     return count;
 }
 

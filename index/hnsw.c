@@ -295,6 +295,13 @@ static int run(const struct search *search, uint32_t ef, uint32_t *found, bool *
     return 0;
 }
 
+/* How many the finer part orders: the rough order is good to a few places. */
+static uint32_t refined_of(const struct hnsw *hnsw, uint32_t k, uint32_t ef)
+{
+    uint32_t some = hnsw->field.bits == 4 ? k + 16 + ef / 2 : k / 2 + 8 + ef / 4;
+    return hnsw->field.refine != NULL ? k + some : k;
+}
+
 int hnsw_search(const struct hnsw *hnsw, struct hnsw_searcher *searcher, const struct query *query,
                 uint32_t k, uint32_t ef, const uint64_t *filter, struct hnsw_found *out,
                 uint32_t *count, struct hnsw_effort *effort)
@@ -308,9 +315,9 @@ int hnsw_search(const struct hnsw *hnsw, struct hnsw_searcher *searcher, const s
     if (asked->element != own->element || asked->metric != own->metric || asked->dims != own->dims)
         return -EINVAL;
     search.matches = count_matches(hnsw, filter);
-    search.refined = hnsw->field.bits == 8 ? k + k / 2 + 8 : hnsw->field.bits == 4 ? 2 * k + 16 : k;
     ef = ef < k ? k : ef;
     ef = ef < 1U << 24 ? ef : 1U << 24;
+    search.refined = refined_of(hnsw, k, ef);
     searcher->walk.visited = 0;
     int rc = probe_value(&hnsw->field, &searcher->probe, value, size);
     if (rc == 0)

@@ -40,6 +40,17 @@ struct order {
     uint32_t above[LAYERS_MOST]; /* rows of at least this level */
 };
 
+/* Rows that stand beside each other are often near each other; those of one batch do not see each
+ * other. So they come in another order, always the same. */
+static void shuffle(uint32_t *rows, uint32_t n, uint64_t seed)
+{
+    for (uint32_t i = n; i > 1; i--) {
+        uint32_t other = (uint32_t)(mix(seed + i) % i), swap = rows[i - 1];
+        rows[i - 1] = rows[other];
+        rows[other] = swap;
+    }
+}
+
 static int order_levels(const struct making *making, struct order *order)
 {
     const struct rows *rows = &making->rows;
@@ -55,10 +66,12 @@ static int order_levels(const struct making *making, struct order *order)
         levels[row] = used ? (uint8_t)level_of(making->hnsw, row) : UINT8_MAX;
     }
     for (int level = LAYERS_MOST - 1; level >= 0; level--) {
+        uint32_t first = order->count;
         for (uint32_t row = 0; row < all; row++)
             if (levels[row] == level)
                 order->rows[order->count++] = row;
         order->above[level] = order->count;
+        shuffle(order->rows + first, order->count - first, making->hnsw->seed);
     }
     free(levels);
     return 0;
@@ -123,14 +136,6 @@ static int build_level(struct making *making, int level)
         rc = graph_finish(builder, slots, count, hnsw->entry);
     free(slots);
     return rc;
-}
-
-static int choose_bits(const struct hnsw_options *options)
-{
-    enum { MANY_DIMS = 512 };
-    if (options->code_bits == 4 || options->code_bits == 8)
-        return options->space.metric == METRIC_L1 ? 8 : options->code_bits;
-    return options->space.metric != METRIC_L1 && options->space.dims >= MANY_DIMS ? 4 : 8;
 }
 
 static int make_hnsw(struct making *making)
@@ -204,9 +209,9 @@ static int build(struct making *making, const struct order *order)
     const struct hnsw_options *options = making->options;
     const struct rows *rows = &making->rows;
     struct field *field = &making->hnsw->field;
-    int bits = choose_bits(options);
     int rc = field_init(&options->space, 8, rows->spans, rows->span_count, field);
-    if (rc == 0 && bits == 4) { /* what is below the eight bits is not kept then */
+    bool four = options->code_bits == 4 && field_may_split(field);
+    if (rc == 0 && four) { /* what is below the eight bits is not kept then */
         field->fine_stride = 0;
         field->refine = NULL;
     }
@@ -214,7 +219,9 @@ static int build(struct making *making, const struct order *order)
         rc = fill_slots(making, order);
     if (rc == 0)
         rc = build_layers(making, order);
-    return rc == 0 && bits == 4 && field->bits == 8 ? field_split(field, making->hnsw->slots) : rc;
+    if (rc == 0)
+        rc = hnsw_reorder(making);
+    return rc == 0 && four ? field_split(field, making->hnsw->slots) : rc;
 }
 
 /* ---- those held out ---- */

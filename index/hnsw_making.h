@@ -55,6 +55,10 @@ static inline bool is_twin(const struct making *making, uint32_t slot)
 MUST_CHECK int hnsw_measure(struct making *making, const uint32_t *rows, uint32_t count,
                             const uint64_t *in);
 
+/* Moves slots so that neighbours lie near each other. On failure the index is only good for being
+ * freed. */
+MUST_CHECK int hnsw_reorder(struct making *making);
+
 /* Ready to build or change layers. */
 MUST_CHECK int begin_builder(struct making *making);
 
