@@ -14,12 +14,24 @@ struct kept_catalog {
     PGresult *rows;
 };
 
-enum { COLUMN_SCHEMA, COLUMN_OID, COLUMN_KIND, COLUMN_NAME, COLUMN_PARENT };
+enum { COLUMN_SCHEMA, COLUMN_OID, COLUMN_KIND, COLUMN_NAME, COLUMN_PARENT, COLUMN_HAS_VECTORS };
 
-/* A row for each relation, and one without a relation for a schema that has none. %s: which system
- * schemas. */
+/* A row for each relation, and one without a relation for a schema that has none. Behind it: which
+ * system schemas. */
 static const char question[] =
-    "SELECT n.nspname, c.oid, c.relkind, c.relname, i.inhparent"
+    /* The types of vectors, and the domains over them, and over those. */
+    "WITH RECURSIVE vector_type(oid) AS ("
+    " SELECT t.oid FROM pg_catalog.pg_type t"
+    "  WHERE t.oid IN ('pg_catalog.bit'::regtype, 'pg_catalog.varbit'::regtype)"
+    "   OR t.typname IN ('vector', 'halfvec', 'sparsevec') AND EXISTS ("
+    "    SELECT FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_extension x ON x.oid = d.refobjid"
+    "    WHERE d.classid = 'pg_catalog.pg_type'::regclass AND d.objid = t.oid AND d.deptype = 'e'"
+    "     AND d.refclassid = 'pg_catalog.pg_extension'::regclass AND x.extname = 'vector')"
+    " UNION SELECT t.oid FROM pg_catalog.pg_type t JOIN vector_type v ON t.typbasetype = v.oid"
+    "  WHERE t.typtype = 'd')"
+    " SELECT n.nspname, c.oid, c.relkind, c.relname, i.inhparent,"
+    "  c.oid IN (SELECT a.attrelid FROM pg_catalog.pg_attribute a JOIN vector_type v"
+    "   ON v.oid = a.atttypid WHERE a.attnum > 0 AND NOT a.attisdropped)"
     " FROM pg_catalog.pg_namespace n"
     " LEFT JOIN (pg_catalog.pg_class c"
     "  LEFT JOIN pg_catalog.pg_inherits i ON c.relispartition AND i.inhrelid = c.oid)"
@@ -98,6 +110,7 @@ static int take_rows(struct catalog *catalog, const PGresult *rows,
             .oid = (uint32_t)strtoul(PQgetvalue(rows, i, COLUMN_OID), NULL, 10),
             .parent = (uint32_t)strtoul(PQgetvalue(rows, i, COLUMN_PARENT), NULL, 10),
             .kind = (enum relation_kind)PQgetvalue(rows, i, COLUMN_KIND)[0],
+            .has_vectors = PQgetvalue(rows, i, COLUMN_HAS_VECTORS)[0] == 't',
             .schema = schema,
             .name = name,
         };

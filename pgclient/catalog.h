@@ -23,6 +23,7 @@ struct relation {
     uint32_t parent; /* the partitioned table that it is a partition of; 0: none */
     enum relation_kind kind;
     const char *schema, *name; /* SQL names, UTF-8, unquoted */
+    bool has_vectors; /* a column is a vector, halfvec, sparsevec or bit string, or a domain */
 };
 
 struct catalog {

@@ -13,7 +13,7 @@ enum { TICK_MS = 100, CANCEL_PATIENCE_MS = 5000, OLDEST_SERVER = 130000 };
 
 struct connection {
     PGconn *pg;
-    const atomic_bool *stop;
+    const atomic_bool *stop, *also_stop; /* the second may be NULL */
     bool broken; /* a statement may be running still, or its end is unknown */
 };
 
@@ -241,7 +241,10 @@ static int fail_result(struct connection *connection, const PGresult *result, st
 
 static bool stopped(const struct connection *connection)
 {
-    return connection->stop != NULL && atomic_load_explicit(connection->stop, memory_order_relaxed);
+    return (connection->stop != NULL &&
+            atomic_load_explicit(connection->stop, memory_order_relaxed)) ||
+           (connection->also_stop != NULL &&
+            atomic_load_explicit(connection->also_stop, memory_order_relaxed));
 }
 
 /* Waits until something came in, or a tick has passed, and takes in what came. Losing the
@@ -331,6 +334,19 @@ int connection_ask(struct connection *connection, const char *sql, int count,
         return stopped(connection) ? fail_stopped(connection, error) : fail_lost(connection, error);
     int rc = flush(connection, error);
     return rc == 0 ? finish(connection, out, error) : rc;
+}
+
+int connection_parse(struct connection *connection, const char *sql, struct error *error)
+{
+    if (connection->broken || !PQsendPrepare(connection->pg, "", sql, 0, NULL))
+        return stopped(connection) ? fail_stopped(connection, error) : fail_lost(connection, error);
+    int rc = flush(connection, error);
+    return rc == 0 ? finish(connection, NULL, error) : rc;
+}
+
+void connection_also_stop(struct connection *connection, const atomic_bool *stop)
+{
+    connection->also_stop = stop;
 }
 
 bool connection_ping(struct connection *connection, int milliseconds)

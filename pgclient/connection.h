@@ -49,6 +49,13 @@ MUST_CHECK int connection_run(struct connection *connection, const char *sql, PG
 MUST_CHECK int connection_ask(struct connection *connection, const char *sql, int count,
                               const char *const *parameters, PGresult **out, struct error *error);
 
+/* Has one statement parsed and analysed, not run. */
+MUST_CHECK int connection_parse(struct connection *connection, const char *sql,
+                                struct error *error);
+
+/* Looks at this flag, too, as long as it is not set back to NULL. Borrowed. */
+void connection_also_stop(struct connection *connection, const atomic_bool *stop);
+
 /* Gets each message of a COPY stream. A negative return ends the COPY. */
 typedef int copy_sink(void *context, const uint8_t *bytes, size_t size);
 

@@ -1,0 +1,334 @@
+#include "pgclient/search.h"
+
+#include "codec/bytes.h"
+#include "codec/copy_stream.h"
+#include "pgclient/connection.h"
+#include "pgclient/identifier.h"
+#include "pgclient/selection.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+static int out_of_memory(struct error *error) { return error_set(error, -ENOMEM, "out of memory"); }
+
+/* The buffer as a string, now the caller's; NULL after a failure. */
+static char *string_of(struct buffer *buffer, int rc)
+{
+    if (rc == 0 && buffer_append_byte(buffer, '\0') == 0)
+        return (char *)buffer->data;
+    buffer_clear(buffer);
+    return NULL;
+}
+
+/* A statement with the user's words in it has failed: the words are to blame, unless it was the
+ * connection. */
+static int blame(int rc) { return rc == -EIO || rc == -ENOENT || rc == -EACCES ? -EINVAL : rc; }
+
+/* A condition may call functions that change settings: they go back with the transaction. */
+static int begin(struct connection *connection, struct error *error)
+{
+    if (connection_in_transaction(connection))
+        return 0;
+    return connection_run(connection,
+                          "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;"
+                          "SET LOCAL search_path TO DEFAULT",
+                          NULL, error);
+}
+
+/* ---- conditions ---- */
+
+static int put_from(struct buffer *sql, const struct relation *relation)
+{
+    int rc = buffer_append_text(sql, relation->kind == RELATION_TABLE ? " FROM ONLY " : " FROM ");
+    return rc == 0 ? identifier_put_relation(sql, relation->schema, relation->name) : rc;
+}
+
+/* In lines of its own, so that a comment at its end does not take the rest with it. */
+static int put_condition(struct buffer *sql, const char *before, const char *condition,
+                         const char *behind)
+{
+    return buffer_printf(sql, "%s(\n%s\n)%s", before, condition, behind);
+}
+
+/* That it is one expression, of boolean: the server parses it inside CASE WHEN ( ) THEN. What would
+ * close the parenthesis of a WHERE and go on behind it makes no sense here, and the other way
+ * round.
+ */
+static int check_condition(struct connection *connection, const struct relation *relation,
+                           const char *condition, struct error *error)
+{
+    struct buffer sql = {0};
+    int rc = put_condition(&sql, "SELECT CASE WHEN ", condition, " THEN true END");
+    if (rc == 0)
+        rc = put_from(&sql, relation);
+    char *text = string_of(&sql, rc);
+    if (text == NULL)
+        return out_of_memory(error);
+    rc = connection_parse(connection, text, error);
+    free(text);
+    if (rc < 0)
+        error_prefix(error, "filter");
+    return blame(rc);
+}
+
+struct row_reader {
+    search_sink *sink;
+    void *context;
+    struct copy_stream stream;
+    bool failed; /* the sink did */
+    struct error *error;
+};
+
+static int read_row(void *context, const uint8_t *tuple, size_t size)
+{
+    enum { SIZE = 4 + 4 + 4 + 6 + 4 + 4 }; /* tableoid, ctid, xmin, a size in front of each */
+    struct row_reader *reader = context;
+    if (size != SIZE)
+        return error_set(reader->error, -EBADMSG, "the server names a row in an unknown form");
+    struct ctid place = {load_be32(tuple + 12), load_be16(tuple + 16)};
+    int rc = reader->sink(reader->context, load_be32(tuple + 4), place, load_be32(tuple + 22));
+    reader->failed |= rc < 0;
+    return rc;
+}
+
+static int read_rows(void *context, const uint8_t *bytes, size_t size)
+{
+    struct row_reader *reader = context;
+    return copy_stream_feed(&reader->stream, bytes, size, read_row, reader, reader->error);
+}
+
+static char *rows_statement(const struct relation *relation, const char *condition)
+{
+    struct buffer sql = {0};
+    int rc = buffer_append_text(&sql, "COPY (SELECT tableoid, ctid, xmin");
+    if (rc == 0)
+        rc = put_from(&sql, relation);
+    if (rc == 0)
+        rc = put_condition(&sql, " WHERE ", condition, ") TO STDOUT (FORMAT binary)");
+    return string_of(&sql, rc);
+}
+
+int search_rows(struct session *session, const struct relation *relation, const char *condition,
+                const atomic_bool *stop, search_sink *sink, void *context, struct error *error)
+{
+    struct connection *connection = session_connection(session);
+    struct row_reader reader = {
+        .sink = sink, .context = context, .stream = {.fields = 3}, .error = error};
+    char *sql = rows_statement(relation, condition);
+    if (sql == NULL)
+        return out_of_memory(error);
+    connection_also_stop(connection, stop);
+    int rc = begin(connection, error);
+    if (rc == 0)
+        rc = check_condition(connection, relation, condition, error);
+    if (rc == 0) {
+        rc = connection_copy(connection, sql, read_rows, &reader, error);
+        if (rc == 0)
+            rc = copy_stream_end(&reader.stream, error);
+        else if (!reader.failed && blame(rc) == -EINVAL) {
+            error_prefix(error, "filter");
+            rc = -EINVAL;
+        }
+    }
+    connection_also_stop(connection, NULL);
+    copy_stream_clear(&reader.stream);
+    free(sql);
+    return rc;
+}
+
+/* ---- nearest ---- */
+
+/* The schema that pgvector is in. */
+static int find_extension(struct connection *connection, char **out, struct error *error)
+{
+    PGresult *row = NULL;
+    int rc = connection_run(connection,
+                            "SELECT n.nspname FROM pg_catalog.pg_extension x"
+                            " JOIN pg_catalog.pg_namespace n ON n.oid = x.extnamespace"
+                            " WHERE x.extname = 'vector'",
+                            &row, error);
+    if (rc == 0 && PQntuples(row) != 1)
+        rc = error_set(error, -EINVAL, "the database does not have the extension vector");
+    if (rc == 0 && (*out = strdup(PQgetvalue(row, 0, 0))) == NULL)
+        rc = out_of_memory(error);
+    PQclear(row);
+    return rc;
+}
+
+/* An index scan ends after ef_search rows, whatever a filter or LIMIT wants. The settings exist
+ * once the library is loaded, and not in all versions of it. */
+static int set_effort(struct connection *connection, const struct search_nearest *search,
+                      const char *schema, struct error *error)
+{
+    enum { EF_LEAST = 40, EF_MOST = 1000 };
+    uint32_t ef = search->ef != 0 ? search->ef : search->k;
+    ef = ef > EF_MOST ? EF_MOST : ef < EF_LEAST && search->ef == 0 ? EF_LEAST : ef;
+    struct buffer sql = {0};
+    int rc = buffer_append_text(&sql, "SELECT '[1]'::");
+    if (rc == 0)
+        rc = identifier_put_relation(&sql, schema, "vector");
+    if (rc == 0)
+        rc = buffer_printf(&sql,
+                           "; SET LOCAL enable_indexscan = %s;"
+                           " SELECT pg_catalog.set_config(name, CASE name WHEN 'hnsw.ef_search'"
+                           " THEN '%u' ELSE 'strict_order' END, true) FROM pg_catalog.pg_settings"
+                           " WHERE name IN ('hnsw.ef_search', 'hnsw.iterative_scan')",
+                           search->no_index ? "off" : "DEFAULT", ef);
+    char *text = string_of(&sql, rc);
+    if (text == NULL)
+        return out_of_memory(error);
+    rc = connection_run(connection, text, NULL, error);
+    free(text);
+    return rc;
+}
+
+static int put_distance(struct buffer *sql, const struct search_nearest *search, const char *schema)
+{
+    bool bits = strcmp(search->type, "bit") == 0 || strcmp(search->type, "varbit") == 0;
+    int rc = identifier_put(sql, search->column);
+    if (rc == 0)
+        rc = buffer_append_text(sql, " OPERATOR(");
+    if (rc == 0)
+        rc = identifier_put(sql, schema);
+    if (rc == 0)
+        rc = buffer_printf(sql, ".%s) %s'%s'", search->metric, bits ? "B" : "", search->query);
+    if (rc == 0 && !bits)
+        rc = buffer_append_text(sql, "::");
+    return rc == 0 && !bits ? identifier_put_relation(sql, schema, search->type) : rc;
+}
+
+/* Columns go out by number: their names may be double. */
+static int put_columns(struct buffer *sql, const struct search_nearest *search)
+{
+    int rc = 0;
+    for (int i = 0; rc == 0 && i < search->schema->column_count - 1; i++) {
+        rc = search->names[i] != NULL ? identifier_put(sql, search->names[i])
+                                      : buffer_printf(sql, "%u::pg_catalog.int4", search->number);
+        if (rc == 0)
+            rc = buffer_printf(sql, " AS c%d, ", i);
+    }
+    return rc;
+}
+
+static int put_where(struct buffer *sql, const struct search_nearest *search)
+{
+    int rc = buffer_append_text(sql, " WHERE ");
+    if (rc == 0)
+        rc = identifier_put(sql, search->column);
+    if (rc == 0)
+        rc = buffer_append_text(sql, " IS NOT NULL");
+    if (rc == 0 && search->except != NULL)
+        rc = buffer_printf(sql, " AND (tableoid <> %u OR ctid <> '(%u,%u)'::pg_catalog.tid)",
+                           search->except_table, search->except->block, search->except->offset);
+    if (rc == 0 && search->condition != NULL)
+        rc = put_condition(sql, " AND ", search->condition, "");
+    return rc;
+}
+
+/* The rows, as a table to select from. */
+static char *nearest_rows(const struct search_nearest *search, const char *schema)
+{
+    struct buffer sql = {0};
+    int rc = buffer_append_text(&sql, "(SELECT ");
+    if (rc == 0)
+        rc = put_columns(&sql, search);
+    if (rc == 0)
+        rc = put_distance(&sql, search, schema);
+    if (rc == 0)
+        rc = buffer_printf(&sql, " AS c%d", search->schema->column_count - 1);
+    if (rc == 0)
+        rc = put_from(&sql, search->relation);
+    if (rc == 0)
+        rc = put_where(&sql, search);
+    if (rc == 0)
+        rc = buffer_append_text(&sql, " ORDER BY ");
+    if (rc == 0)
+        rc = put_distance(&sql, search, schema);
+    if (rc == 0)
+        rc = buffer_printf(&sql, " LIMIT %u) AS n", search->k);
+    return string_of(&sql, rc);
+}
+
+/* The schema, its columns called as put_columns calls them. */
+static struct schema *numbered(const struct schema *schema)
+{
+    struct schema *out;
+    if (schema_new(false, &out) < 0)
+        return NULL;
+    for (int i = 0; i < schema->column_count; i++) {
+        const struct column *column = &schema->columns[i];
+        char name[16];
+        snprintf(name, sizeof name, "c%d", i);
+        if (schema_add(out, name, column->type_name, column->type, column->in_copy) < 0) {
+            schema_free(out);
+            return NULL;
+        }
+        memcpy(out->columns[i].part, column->part, sizeof column->part);
+    }
+    memcpy(out->part_count, schema->part_count, sizeof schema->part_count);
+    return out;
+}
+
+static char *nearest_statement(const struct search_nearest *search, const char *schema)
+{
+    struct buffer sql = {0};
+    struct source source = {.from = nearest_rows(search, schema)};
+    struct schema *columns = numbered(search->schema);
+    int rc = source.from == NULL || columns == NULL ? -ENOMEM : buffer_append_text(&sql, "COPY (");
+    if (rc == 0)
+        rc = selection_put(&sql, columns, &source, NULL, true);
+    if (rc == 0) /* zero vectors have no cosine */
+        rc = buffer_printf(&sql, " WHERE c%d <> 'NaN') TO STDOUT (FORMAT binary)",
+                           search->schema->column_count - 1);
+    free(source.from);
+    schema_free(columns);
+    return string_of(&sql, rc);
+}
+
+int search_nearest(struct session *session, const struct search_nearest *search, copy_sink *sink,
+                   void *context, struct error *error)
+{
+    struct connection *connection = session_connection(session);
+    char *schema = NULL, *sql = NULL;
+    connection_also_stop(connection, search->stop);
+    int rc = begin(connection, error);
+    if (rc == 0)
+        rc = find_extension(connection, &schema, error);
+    if (rc == 0)
+        rc = set_effort(connection, search, schema, error);
+    if (rc == 0 && search->condition != NULL)
+        rc = check_condition(connection, search->relation, search->condition, error);
+    if (rc == 0) {
+        sql = nearest_statement(search, schema);
+        rc = sql == NULL ? out_of_memory(error)
+                         : blame(connection_copy(connection, sql, sink, context, error));
+    }
+    connection_also_stop(connection, NULL);
+    free(schema);
+    free(sql);
+    return rc;
+}
+
+/* ---- keys ---- */
+
+int search_primary_key(struct session *session, uint32_t relation, search_name *name, void *context,
+                       struct error *error)
+{
+    char oid[16];
+    snprintf(oid, sizeof oid, "%u", relation);
+    const char *parameter = oid;
+    PGresult *rows = NULL;
+    int rc =
+        connection_ask(session_connection(session),
+                       "SELECT a.attname FROM pg_catalog.pg_index i,"
+                       " unnest(i.indkey::pg_catalog.int2[]) WITH ORDINALITY AS k(number, place)"
+                       " JOIN pg_catalog.pg_attribute a ON a.attnum = k.number"
+                       " WHERE i.indisprimary AND i.indrelid = $1::pg_catalog.oid"
+                       "  AND a.attrelid = i.indrelid AND k.place <= i.indnkeyatts"
+                       " ORDER BY k.place",
+                       1, &parameter, &rows, error);
+    for (int i = 0; rc == 0 && i < PQntuples(rows); i++)
+        rc = name(context, PQgetvalue(rows, i, 0));
+    PQclear(rows);
+    return rc;
+}

@@ -1,0 +1,58 @@
+/* What similarity search asks the server: which rows meet a condition of the user's, the nearest
+ * rows by the server's own search, and a relation's primary key.
+ *
+ * A condition is one SQL expression. It is checked to be no more than that, and is evaluated with
+ * the role's own search_path, in a READ ONLY transaction that session_give ends. Soon after `stop`
+ * (nullable) is set the statement ends with -EINTR, and the session is lost.
+ *
+ * Threads: as sessions. Errors: those of session.h, but -EINVAL, in the server's words, for all
+ * that it says about what the user wrote; -EBADMSG an answer that makes no sense.
+ */
+#ifndef PGCLIENT_SEARCH_H
+#define PGCLIENT_SEARCH_H
+
+#include "pgclient/readpoint.h"
+
+#include <stdatomic.h>
+
+/* Calls the sink for each row of the relation that meets the condition, in any order, with the oid
+ * of the table that it is in. */
+typedef int search_sink(void *context, uint32_t table, struct ctid place, uint32_t xmin);
+MUST_CHECK int search_rows(struct session *session, const struct relation *relation,
+                           const char *condition, const atomic_bool *stop, search_sink *sink,
+                           void *context, struct error *error);
+
+/* Nearest rows of one query. */
+struct search_nearest {
+    const struct relation *relation;
+    /* What to give: columns of these names, then the distance. The schema's parts say what the rows
+     * of the COPY look like. */
+    const struct schema *schema;
+    const char *const
+        *names;            /* one for each of the schema's columns but the last; NULL: the number */
+    uint32_t number;       /* of the query, for the column without name: an int4 */
+    const char *column;    /* the vectors */
+    const char *type;      /* vector, halfvec, sparsevec; bit, varbit */
+    const char *metric;    /* pgvector's operator, as <-> */
+    const char *query;     /* as the type prints it */
+    const char *condition; /* NULL: none */
+    const struct ctid *except; /* one row that is left out, of table except_table; NULL: none */
+    uint32_t except_table;
+    uint32_t k;
+    uint32_t ef;   /* ef_search, if an HNSW index is used; 0: as k needs it */
+    bool no_index; /* look at all rows */
+    const atomic_bool *stop;
+};
+
+/* The k nearest, nearest first, as the messages of one COPY. The first call begins the transaction;
+ * others under it see the same rows. */
+MUST_CHECK int search_nearest(struct session *session, const struct search_nearest *search,
+                              copy_sink *sink, void *context, struct error *error);
+
+/* Gets the names of the primary key's columns, in the key's order; none if there is no key. A
+ * negative return ends it. */
+typedef int search_name(void *context, const char *name);
+MUST_CHECK int search_primary_key(struct session *session, uint32_t relation, search_name *name,
+                                  void *context, struct error *error);
+
+#endif
