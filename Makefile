@@ -26,6 +26,7 @@ EXHAUSTIVE := $(patsubst tests/exhaustive/%.c,$(BUILD)/tests/exhaustive/%,$(wild
 FUZZ := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 REPLAY := $(FUZZ:fuzz_%=$(BUILD)/tests/fuzz-replay-%)
 BENCH := $(addprefix $(BUILD)/tests/bench/,make_rows memfs stat_times)
+INDEX_BENCH := $(BUILD)/bench-index $(BUILD)/bench-hnswlib $(addprefix $(BUILD)/tests/bench/,make_vectors ask)
 FUZZ_SECONDS ?= 60
 
 # The arguments that make an exhaustive test short enough for every `make test`.
@@ -37,7 +38,7 @@ SHORT_float8_sample := 100000
 SHORT_half_all :=
 SHORT := $(patsubst tests/exhaustive/%.c,$(BUILD)/tests/short-%,$(filter-out %/datetime_all.c,$(wildcard tests/exhaustive/*.c)))
 
-.PHONY: all test unit e2e exhaustive fuzz asan tsan bench bench-text format lint demo demo-stop install clean help deps tests
+.PHONY: all test unit e2e exhaustive fuzz asan tsan bench bench-index bench-scan bench-text format lint demo demo-stop install clean help deps tests
 
 all: $(BUILD)/pgvecfs ## build the program
 
@@ -56,7 +57,9 @@ $(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/libpgvecfs.a
 	@mkdir -p $(@D)
 	@echo "  CC $@"; $(CC) $(ALL_CFLAGS) -MMD -MP -o $@ $< $(BUILD)/libpgvecfs.a $(WRAP) $(PGCOMMON) -lcmocka $(ALL_LIBS)
 
-$(BUILD)/tests/unit/test_no_memory: WRAP := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=reallocarray,--wrap=strdup
+$(BUILD)/tests/unit/test_no_memory: WRAP := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=reallocarray,--wrap=strdup,--wrap=aligned_alloc
+# It has a corpus of its own: the first definition is the one that counts.
+$(BUILD)/tests/unit/test_vector_index: WRAP := -Wl,-z,muldefs
 
 $(BUILD)/tests/exhaustive/%: tests/exhaustive/%.c $(BUILD)/libpgvecfs.a
 	@mkdir -p $(@D)
@@ -109,12 +112,23 @@ tsan: ## all tests under ThreadSanitizer
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/tsan tests CFLAGS='-O1 -g -fno-omit-frame-pointer -fsanitize=thread'
 	@BUILD=$(BUILD)/tsan scripts/run-sanitized $(E2E)
 
-$(BENCH): $(BUILD)/tests/bench/%: tests/bench/%.c
+$(BENCH) $(filter $(BUILD)/tests/%,$(INDEX_BENCH)): $(BUILD)/tests/bench/%: tests/bench/%.c
 	@mkdir -p $(@D)
 	@echo "  CC $@"; $(CC) $(ALL_CFLAGS) -MMD -MP -o $@ $< $(ALL_LIBS)
 
 bench: $(BUILD)/pgvecfs $(BENCH) ## against its rivals, alternating; writes docs/benchmarks.md (RUNS, ONLY, SCALE, BIG, OUT)
 	@BUILD=$(BUILD) scripts/bench
+
+# index/ by itself: it needs codec/ and nothing else.
+$(BUILD)/bench-index: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/bench/index*.c)) $(filter $(BUILD)/codec/% $(BUILD)/index/%,$(OBJECTS))
+	@echo "  CC $@"; $(CC) $(ALL_CFLAGS) -o $@ $^ $(ALL_LIBS)
+
+$(BUILD)/bench-hnswlib: tests/bench/hnswlib.cpp tests/bench/vectors.h
+	@mkdir -p $(@D)
+	@echo "  CXX $@"; $(CXX) -std=c++17 -O3 -march=native -I. -pthread -o $@ $<
+
+bench-index: $(BUILD)/pgvecfs $(INDEX_BENCH) ## similarity search against hnswlib and pgvector; writes docs/benchmarks.md (RUNS, ONLY, OUT)
+	@BUILD=$(BUILD) scripts/bench-index
 
 $(BUILD)/tests/bench/%: tests/bench/%.c $(BUILD)/libpgvecfs.a
 	@mkdir -p $(@D)
@@ -125,6 +139,9 @@ bench-text: $(BUILD)/tests/bench/text ## how long the text of a number takes, on
 
 lint: ## arrows between folders, formatting, warnings of gcc and clang as errors, scripts
 	@BUILD=$(BUILD) scripts/lint
+
+bench-scan: $(BUILD)/tests/bench/scan ## the exact search beside plain reads of the same memory
+	@$<
 
 format: ## clang-format over all C files
 	clang-format -i $(wildcard $(addsuffix /*.[ch],codec pgclient fs index tests/unit tests/exhaustive tests/fuzz tests/bench))
@@ -139,7 +156,7 @@ demo: ## build, load sample data, mount it, and show around (FULL=1: all 341,479
 demo-stop: ## end the demo
 	@scripts/demo-stop
 
--include $(OBJECTS:.o=.d) $(UNIT:=.d) $(EXHAUSTIVE:=.d) $(REPLAY:=.d)
+-include $(OBJECTS:.o=.d) $(UNIT:=.d) $(EXHAUSTIVE:=.d) $(REPLAY:=.d) $(INDEX_BENCH:=.d) $(patsubst %.c,$(BUILD)/%.d,$(wildcard tests/bench/index*.c))
 
 clean: ## remove what was built
 	rm -rf $(BUILD)

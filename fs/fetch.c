@@ -399,6 +399,7 @@ static int make_snapshot(struct fetch *fetch, struct snapshot *old, const struct
         return rc;
     }
     stamp(snapshot, old, fetch->after);
+    snapshot->lineage = changes != NULL ? old->lineage : snapshot->serial;
     *out = snapshot;
     return 0;
 }

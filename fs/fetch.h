@@ -18,14 +18,17 @@
 
 #include <semaphore.h>
 
+struct corpora;
+
 /* What all fetches of a mount share. */
 struct fetch_place {
     struct session_pool *pool;
     struct store *store;
-    int jobs;             /* COPYs at once for one relation */
-    uint64_t group_bytes; /* a row group is cut once it has this many; 0: a sensible number */
-    sem_t *slots;         /* one for each COPY at work, of all relations; NULL: any number */
-    atomic_int *held;     /* read points held by snapshots */
+    int jobs;                /* COPYs at once for one relation */
+    uint64_t group_bytes;    /* a row group is cut once it has this many; 0: a sensible number */
+    sem_t *slots;            /* one for each COPY at work, of all relations; NULL: any number */
+    atomic_int *held;        /* read points held by snapshots */
+    struct corpora *corpora; /* what queries keep at hand (fs/corpora.h); NULL: there are none */
     bool (*in_use)(void *context, uint32_t relation); /* whose row groups must stay; NULL: all */
     void *context;
 };

@@ -1,10 +1,13 @@
 /* pgvecfs: parses the command line, connects, mounts, and runs until it is unmounted. Whatever can
  * fail is tried before the mount is there, and said in one line. */
+#include "fs/corpora.h"
 #include "fs/listing.h"
 #include "fs/log.h"
 #include "fs/ops.h"
+#include "fs/query.h"
 #include "fs/request.h"
 #include "fs/status.h"
+#include "fs/vector_index.h"
 #include "fs/version.h"
 
 #include <errno.h>
@@ -70,6 +73,10 @@ static int open_store(struct program *program, struct error *error)
                         &mount->store, error);
     if (rc < 0)
         return rc;
+    struct corpora *corpora;
+    rc = corpora_new(program->options.memory / 4, &corpora);
+    if (rc < 0)
+        return error_set(error, rc, "no memory");
     uint64_t slots = program->options.memory / 4 / SLOT_BYTES;
     sem_init(&mount->slots, 0, slots < 1 ? 1 : slots > 64 ? 64 : (unsigned)slots);
     mount->place = (struct fetch_place){.pool = mount->pool,
@@ -77,6 +84,7 @@ static int open_store(struct program *program, struct error *error)
                                         .jobs = program->options.jobs,
                                         .slots = &mount->slots,
                                         .held = &mount->held,
+                                        .corpora = corpora,
                                         .in_use = in_use,
                                         .context = mount};
     return 0;
@@ -150,6 +158,17 @@ static int mount_session(struct program *program, struct error *error)
 
 /* ---- while it is mounted ---- */
 
+/* Nobody may reply once the session's descriptor is closed: its number may by then be another's. */
+static void answer_all(struct mount *mount)
+{
+    pthread_mutex_lock(&mount->lock);
+    mount->ending = true;
+    query_stop_all(mount);
+    request_fail_all(mount, -EIO);
+    table_stop_all(mount);
+    pthread_mutex_unlock(&mount->lock);
+}
+
 /* Answers killed callers, ends what nobody needs. */
 static void *tick(void *argument)
 {
@@ -162,9 +181,13 @@ static void *tick(void *argument)
         if (n % 10 == 0)
             table_tend(mount);
         pthread_mutex_unlock(&mount->lock);
-        if (n % 50 == 0)
+        if (n % 50 == 0) {
             session_pool_tend(mount->pool);
+            corpora_tend(mount->place.corpora);
+            vector_index_tend(mount);
+        }
     }
+    answer_all(mount); /* libfuse waits for its threads, which may be at work on a query */
     return NULL;
 }
 
@@ -182,8 +205,12 @@ static int start_threads(struct program *program)
     if (rc == 0)
         rc = workers_new(1, &mount->listers);
     if (rc == 0)
+        rc = workers_new(renderers, &mount->queriers);
+    if (rc == 0)
         rc = body_cache_new(&mount->place, mount->renderers, renderers, program->options.memory / 2,
                             &mount->bodies);
+    if (rc == 0)
+        rc = vector_indexes_new(mount, &mount->indexes);
     if (rc == 0)
         program->ticking = pthread_create(&program->ticker, NULL, tick, program) == 0;
     return rc < 0 ? rc : program->ticking ? 0 : -EAGAIN;
@@ -252,16 +279,6 @@ static int serve(struct program *program)
 
 /* ---- after it ---- */
 
-/* Nobody may reply once the session's descriptor is closed: its number may by then be another's. */
-static void answer_all(struct mount *mount)
-{
-    pthread_mutex_lock(&mount->lock);
-    mount->ending = true;
-    request_fail_all(mount, -EIO);
-    table_stop_all(mount);
-    pthread_mutex_unlock(&mount->lock);
-}
-
 static void end(struct program *program)
 {
     struct mount *mount = &program->mount;
@@ -272,12 +289,16 @@ static void end(struct program *program)
         fuse_session_exit(program->session);
     if (program->ticking)
         pthread_join(program->ticker, NULL);
+    vector_index_stop_all(mount);
+    workers_free(mount->queriers);
     workers_free(mount->listers);
     workers_free(mount->fetchers);
     mount->fetchers = NULL;
     workers_free(mount->streamers);
     workers_free(mount->renderers);
     body_cache_free(mount->bodies);
+    vector_indexes_free(mount->indexes);
+    query_free_all(mount);
     node_free_all(mount);
     for (int i = 0; i < TABLE_BUCKETS; i++)
         while (mount->tables[i] != NULL) {
@@ -290,6 +311,7 @@ static void end(struct program *program)
     free(mount->ddl_mark);
     free(mount->ddl_signature);
     refreshes_clear(&mount->refreshes);
+    corpora_free(mount->place.corpora);
     session_pool_free(mount->pool);
     server_free(mount->server);
     store_close(mount->store);

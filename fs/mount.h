@@ -17,9 +17,13 @@
 #include <errno.h>
 
 struct fuse_session;
+struct ask;
 struct node;
+struct query_session;
 struct request;
+struct result;
 struct table;
+struct vector_indexes;
 
 enum { TABLE_BUCKETS = 4096, NODE_BUCKETS = 16384 };
 
@@ -34,7 +38,10 @@ struct mount {
     struct workers *fetchers;  /* jobs of tables */
     struct workers *streamers; /* reading along with fetches: they wait */
     struct workers *listers;   /* one thread for the catalog */
+    struct workers *queriers;  /* similarity search that libfuse's threads do not do themselves */
+    atomic_int answering;      /* threads of libfuse that do */
     struct body_cache *bodies;
+    struct vector_indexes *indexes;
     atomic_int held; /* read points that snapshots hold */
     sem_t slots;     /* of fetch_place */
     struct catalog_scope scope;
@@ -55,6 +62,14 @@ struct mount {
     struct refreshes refreshes;
     atomic_bool ending;
 
+    struct query_session *query_sessions;
+    int query_session_count;
+    uint64_t asked_number;  /* of the last question of a session */
+    struct result *results; /* that are kept, the last used first */
+    int result_count;
+    uint64_t result_bytes, result_number;
+    struct ask *asks; /* that are open */
+
     struct catalog *catalog;
     char *catalog_mark;
     int64_t catalog_checked; /* clock_ms() when the server was asked whether it still holds */
@@ -68,6 +83,7 @@ struct mount {
         _Atomic uint64_t fetches, unchanged, failures, rows_fetched, bytes_fetched;
         _Atomic uint64_t groups_fetched, groups_kept;
         _Atomic uint64_t reads, bytes_read, interrupted, catalog_reads;
+        _Atomic uint64_t queries, query_failures;
     } count;
 };
 

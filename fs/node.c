@@ -3,6 +3,8 @@
 #include "fs/control.h"
 #include "fs/listing.h"
 #include "fs/name.h"
+#include "fs/query.h"
+#include "fs/query_session.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -15,11 +17,12 @@ enum {
 };
 enum { BLOCK = 512, BLKSIZE = 128 << 10 };
 
-static const char control_name[] = ".pgvecfs", partitions_name[] = "partitions";
+static const char control_name[] = ".pgvecfs", partitions_name[] = "partitions",
+                  query_name[] = "query";
 
 /* ---- numbers ---- */
 
-static uint64_t child_ino(const struct node *parent, const char *name)
+uint64_t node_path(const struct node *parent, const char *name)
 {
     uint64_t parts[2] = {parent->ino, hash64(name, strlen(name))};
     uint64_t ino = hash64(parts, sizeof parts);
@@ -37,8 +40,8 @@ static uint64_t version_ino(const struct mount *mount, const struct subject *sub
 
 /* ---- making and freeing ---- */
 
-static struct node *node_new(struct mount *mount, struct node *parent, enum node_kind kind,
-                             const char *name)
+struct node *node_new(struct mount *mount, struct node *parent, enum node_kind kind,
+                      const char *name)
 {
     struct node *node = calloc(1, sizeof *node);
     char *copy = strdup(name);
@@ -54,7 +57,7 @@ static struct node *node_new(struct mount *mount, struct node *parent, enum node
     node->face = -1;
     node->absent_ms = INT64_MIN / 2;
     if (parent != NULL) {
-        node->ino = child_ino(parent, name);
+        node->ino = node_path(parent, name);
     }
     if (parent != NULL && node_is_directory(node)) {
         struct node **paths = &mount->directories[node->ino % NODE_BUCKETS];
@@ -74,7 +77,11 @@ static struct node *node_new(struct mount *mount, struct node *parent, enum node
 static void node_free(struct node *node)
 {
     version_unref(node->version);
+    result_unref(node->result);
+    asked_unref(node->key.asked);
+    query_session_unref(node->session);
     buffer_clear(&node->text);
+    free(node->reason);
     free(node->schema);
     free(node->relation);
     free(node->name);
@@ -146,8 +153,12 @@ void node_forget(struct mount *mount, uint64_t nodeid, uint64_t lookups)
     node->lookups -= lookups < node->lookups ? lookups : node->lookups;
     if (node->lookups > 0 || node->opens > 0)
         return;
+    struct node *parent = node->parent;
     if (node_is_directory(node)) {
-        if (node->below > 0 || node->files != NULL || node_exists(mount, node))
+        bool stays = node->kind == NODE_SESSION
+                         ? !node->ended
+                         : node->kind != NODE_NEAR && node_exists(mount, node);
+        if (node->below > 0 || node->files != NULL || stays)
             return;
         unlink_directory(mount, node);
     } else {
@@ -155,6 +166,8 @@ void node_forget(struct mount *mount, uint64_t nodeid, uint64_t lookups)
     }
     unlink_id(mount, node);
     node_free(node);
+    if (parent->kind == NODE_NEAR || parent->kind == NODE_SESSION)
+        node_forget(mount, parent->nodeid, 0); /* it may have waited for that */
 }
 
 /* ---- what names mean ---- */
@@ -202,6 +215,20 @@ const struct relation *node_relation(const struct mount *mount, const struct nod
     return relation != NULL && relation->parent == 0 ? relation : NULL;
 }
 
+struct node *node_table(struct node *node)
+{
+    while (node != NULL && node->kind != NODE_TABLE)
+        node = node->parent;
+    return node;
+}
+
+struct node *node_query(struct node *node)
+{
+    while (node != NULL && node->kind != NODE_QUERY)
+        node = node->parent;
+    return node;
+}
+
 bool node_exists(const struct mount *mount, const struct node *node)
 {
     switch (node->kind) {
@@ -213,6 +240,11 @@ bool node_exists(const struct mount *mount, const struct node *node)
         const struct relation *relation = node_relation(mount, node->parent);
         return relation != NULL && relation->kind == RELATION_PARTITIONED;
     }
+    case NODE_QUERY:
+    case NODE_NEAR:
+    case NODE_INDEXES:
+    case NODE_SESSION:
+        return query_exists(mount, node);
     default:
         return true;
     }
@@ -233,11 +265,10 @@ static int face_of(const struct node *table, const char *name)
     return format_find(name + n + 1, strlen(name + n + 1));
 }
 
-static struct node *directory_named(const struct mount *mount, const struct node *parent,
-                                    const char *name)
+struct node *node_named(const struct mount *mount, const struct node *parent, const char *name)
 {
-    struct node *node = mount->directories[child_ino(parent, name) % NODE_BUCKETS];
-    while (node != NULL && (node->parent != parent || strcmp(node->name, name) != 0))
+    struct node *node = mount->directories[node_path(parent, name) % NODE_BUCKETS];
+    while (node != NULL && (node->parent != parent || node->ended || strcmp(node->name, name) != 0))
         node = node->next_path;
     return node;
 }
@@ -272,7 +303,7 @@ static int lookup_directory(struct mount *mount, struct node *parent, const char
                             struct node **out)
 {
     enum { ABSENT_MS = 100 };
-    *out = directory_named(mount, parent, name);
+    *out = node_named(mount, parent, name);
     /* Whoever asked a moment ago and was told so wants to make it now, and is told that nothing can
      * be made. */
     if (*out != NULL && clock_ms() - (*out)->absent_ms < ABSENT_MS && !node_exists(mount, *out))
@@ -286,13 +317,15 @@ static int lookup_directory(struct mount *mount, struct node *parent, const char
         kind = NODE_TABLE;
     else if (parent->kind == NODE_TABLE && strcmp(name, partitions_name) == 0)
         kind = NODE_PARTITIONS;
+    else if (parent->kind == NODE_TABLE && strcmp(name, query_name) == 0)
+        kind = NODE_QUERY;
     else
         return -ENOENT;
-    if (kind == NODE_PARTITIONS) {
-        const struct relation *relation = node_relation(mount, parent);
-        if (relation != NULL && relation->kind != RELATION_PARTITIONED)
-            return -ENOENT;
-    }
+    const struct relation *relation = node_relation(mount, parent);
+    if (relation != NULL && kind == NODE_PARTITIONS && relation->kind != RELATION_PARTITIONED)
+        return -ENOENT;
+    if (relation != NULL && kind == NODE_QUERY && !relation->has_vectors)
+        return -ENOENT;
     return directory_new(mount, parent, kind, name, out);
 }
 
@@ -406,7 +439,9 @@ int node_lookup(struct mount *mount, struct node *parent, const char *name, int 
                 struct node **out)
 {
     int face = parent->kind == NODE_TABLE ? face_of(parent, name) : -1;
+    bool queried = node_is_directory(parent) && parent->kind >= NODE_QUERY;
     int rc = parent->kind == NODE_CONTROL ? lookup_text(mount, parent, name, pid, out)
+             : queried                    ? query_lookup(mount, parent, name, pid, out)
              : face >= 0                  ? lookup_file(mount, parent, face, name, pid, out)
                                           : lookup_directory(mount, parent, name, out);
     if (rc == 0)
@@ -440,13 +475,14 @@ void node_attributes(const struct mount *mount, const struct node *node, struct 
         out->st_ino = version_ino(mount, node->subject, node->face, version->serial);
         when = (time_t)version->mtime;
     }
-    out->st_blocks = (out->st_size + BLOCK - 1) / BLOCK;
     out->st_atime = out->st_mtime = out->st_ctime = when;
+    query_attributes(mount, node, out);
+    out->st_blocks = (out->st_size + BLOCK - 1) / BLOCK;
 }
 
 /* ---- listing ---- */
 
-static int add_entry(struct listing *listing, const char *name, uint64_t ino, bool directory)
+int listing_add(struct listing *listing, const char *name, uint64_t ino, bool directory)
 {
     size_t n = listing->count;
     if ((n & (n - 1)) == 0) {
@@ -469,7 +505,7 @@ static int add_sql_name(struct listing *listing, const struct node *node, const 
     if (rc == 0)
         rc = buffer_append_byte(&name, '\0');
     if (rc == 0)
-        rc = add_entry(listing, (char *)name.data, child_ino(node, (char *)name.data), true);
+        rc = listing_add(listing, (char *)name.data, node_path(node, (char *)name.data), true);
     buffer_clear(&name);
     return rc;
 }
@@ -477,7 +513,7 @@ static int add_sql_name(struct listing *listing, const struct node *node, const 
 static int list_schemas(const struct mount *mount, const struct node *node, struct listing *listing)
 {
     int rc = mount->options->list_control
-                 ? add_entry(listing, control_name, child_ino(node, control_name), true)
+                 ? listing_add(listing, control_name, node_path(node, control_name), true)
                  : 0;
     for (size_t i = 0; rc == 0 && i < mount->catalog->schema_count; i++)
         rc = add_sql_name(listing, node, mount->catalog->schemas[i]);
@@ -508,7 +544,7 @@ static int list_partitions(const struct mount *mount, const struct node *node,
             continue;
         rc = partition_name(parent, &mount->catalog->relations[i], &name);
         if (rc == 0)
-            rc = add_entry(listing, (char *)name.data, child_ino(node, (char *)name.data), true);
+            rc = listing_add(listing, (char *)name.data, node_path(node, (char *)name.data), true);
     }
     buffer_clear(&name);
     return rc;
@@ -522,8 +558,8 @@ static int add_face(struct mount *mount, const struct node *node, int face, cons
     const struct subject *subject = table != NULL ? table_subject(table, face) : NULL;
     uint64_t ino = subject != NULL && subject->current != NULL
                        ? version_ino(mount, subject, face, subject->current->serial)
-                       : child_ino(node, name);
-    return add_entry(listing, name, ino, false);
+                       : node_path(node, name);
+    return listing_add(listing, name, ino, false);
 }
 
 static int list_faces(struct mount *mount, const struct node *node, struct listing *listing)
@@ -546,7 +582,9 @@ static int list_faces(struct mount *mount, const struct node *node, struct listi
     const struct relation *relation = node_relation(mount, node);
     if (rc == 0 && mount->options->list_partitions && relation != NULL &&
         relation->kind == RELATION_PARTITIONED)
-        rc = add_entry(listing, partitions_name, child_ino(node, partitions_name), true);
+        rc = listing_add(listing, partitions_name, node_path(node, partitions_name), true);
+    if (rc == 0 && relation != NULL && relation->has_vectors)
+        rc = listing_add(listing, query_name, node_path(node, query_name), true);
     return rc;
 }
 
@@ -554,7 +592,7 @@ static int list_control(const struct node *node, struct listing *listing)
 {
     int rc = 0;
     for (int i = 0; rc == 0 && control_names[i] != NULL; i++)
-        rc = add_entry(listing, control_names[i], child_ino(node, control_names[i]), false);
+        rc = listing_add(listing, control_names[i], node_path(node, control_names[i]), false);
     return rc;
 }
 
@@ -564,15 +602,16 @@ int node_list(struct mount *mount, struct node *node, struct listing **out)
     if (listing == NULL)
         return -ENOMEM;
     const struct node *above = node->parent != NULL ? node->parent : node;
-    int rc = add_entry(listing, ".", node->ino, true);
+    int rc = listing_add(listing, ".", node->ino, true);
     if (rc == 0)
-        rc = add_entry(listing, "..", above->ino, true);
+        rc = listing_add(listing, "..", above->ino, true);
     if (rc == 0)
         rc = node->kind == NODE_ROOT         ? list_schemas(mount, node, listing)
              : node->kind == NODE_SCHEMA     ? list_relations(mount, node, listing)
              : node->kind == NODE_PARTITIONS ? list_partitions(mount, node, listing)
              : node->kind == NODE_TABLE      ? list_faces(mount, node, listing)
-                                             : list_control(node, listing);
+             : node->kind == NODE_CONTROL    ? list_control(node, listing)
+                                             : query_list(mount, node, listing);
     if (rc < 0) {
         listing_free(listing);
         return rc;

@@ -8,14 +8,15 @@
  * its version is known, and then keeps it for ever.
  *
  * Directory nodes stand for paths, not for relations: they are made once and stay for the mount's
- * life. File nodes go when the kernel has forgotten them.
+ * life. File nodes go when the kernel has forgotten them, and so do the directories below near/,
+ * which anybody can name.
  *
  * Threads: guarded by mount->lock.
  */
 #ifndef FS_NODE_H
 #define FS_NODE_H
 
-#include "fs/table.h"
+#include "fs/result.h"
 
 #include <sys/stat.h>
 #include <time.h>
@@ -26,8 +27,15 @@ enum node_kind {
     NODE_SCHEMA,
     NODE_TABLE,
     NODE_PARTITIONS,
+    NODE_QUERY,   /* query/ of a table */
+    NODE_NEAR,    /* near/ in it, and what is below: COLUMN/METRIC/K/ */
+    NODE_INDEXES, /* index/ */
+    NODE_SESSION, /* one that a user has made there */
     NODE_FILE,
-    NODE_TEXT
+    NODE_TEXT,
+    NODE_ANSWER, /* below query/: a result (result.h) */
+    NODE_VALUE,  /* of a session (query_session.h) */
+    NODE_ASK     /* ask.h */
 };
 
 struct node {
@@ -47,7 +55,7 @@ struct node {
     char *schema, *relation; /* SQL names: of a schema, of a table */
 
     int face;                /* of a file */
-    struct subject *subject; /* of a file; NULL until the relation is known */
+    struct subject *subject; /* of a file or an answer; NULL until the relation is known */
     struct version *version; /* of a file; NULL: pending */
     int opens;
     int streams;   /* of them those that were opened before its size was known */
@@ -61,6 +69,16 @@ struct node {
     int64_t made_ms;    /* clock_ms(), */
     time_t made_at;     /* and by the calendar */
     int shown_to;       /* who looked it up last and has not opened it since; 0: nobody */
+
+    /* Below query/. */
+    int level;                     /* of NODE_NEAR: 0 near/ itself, to 3 */
+    int field;                     /* of a value */
+    struct query_session *session; /* of NODE_SESSION and what is in it */
+    bool ended;                    /* of NODE_SESSION: it has no name any more */
+    struct result_key key;         /* of an answer; its asked is a reference */
+    struct result *result;         /* the same; NULL: pending */
+    char *reason;                  /* of NODE_QUERY: why an answer has failed last, */
+    uint64_t reason_path;          /* and which */
 };
 
 MUST_CHECK int node_start(struct mount *mount);
@@ -75,10 +93,11 @@ MUST_CHECK int node_lookup(struct mount *mount, struct node *parent, const char 
                            struct node **out);
 void node_forget(struct mount *mount, uint64_t nodeid, uint64_t lookups);
 
-static inline bool node_is_directory(const struct node *node)
-{
-    return node->kind != NODE_FILE && node->kind != NODE_TEXT;
-}
+static inline bool node_is_directory(const struct node *node) { return node->kind < NODE_FILE; }
+
+/* The directory of the table, or of its query/, that the node is in or is itself; NULL: none. */
+struct node *node_table(struct node *node);
+struct node *node_query(struct node *node);
 
 /* The relation that a NODE_TABLE stands for now; NULL: none. */
 const struct relation *node_relation(const struct mount *mount, const struct node *node);
@@ -92,6 +111,14 @@ void node_bind(struct node *node, struct version *version);
 /* What stat says: of a file final once its version's face is sized, else with size 0. */
 void node_attributes(const struct mount *mount, const struct node *node, struct stat *out);
 
+/* For query.c. A new one in its parent, not counted as looked up; NULL: no memory. */
+struct node *node_new(struct mount *mount, struct node *parent, enum node_kind kind,
+                      const char *name);
+/* A directory that is known; NULL: none. */
+struct node *node_named(const struct mount *mount, const struct node *parent, const char *name);
+/* A number that stands for the path. */
+uint64_t node_path(const struct node *parent, const char *name);
+
 /* What a directory lists. */
 struct entry {
     char *name;
@@ -102,6 +129,7 @@ struct listing {
     struct entry *entries;
     size_t count;
 };
+MUST_CHECK int listing_add(struct listing *listing, const char *name, uint64_t ino, bool directory);
 MUST_CHECK int node_list(struct mount *mount, struct node *node, struct listing **out);
 void listing_free(struct listing *listing);
 

@@ -1,5 +1,8 @@
 #include "fs/ops.h"
 
+#include "fs/ask.h"
+#include "fs/query.h"
+#include "fs/query_session.h"
 #include "fs/request.h"
 
 #include <errno.h>
@@ -41,7 +44,7 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
     if (rc == 0) {
         entry.ino = node->nodeid;
         node_attributes(mount, node, &entry.attr);
-        if (node->kind == NODE_CONTROL)
+        if (node->kind == NODE_CONTROL || node->kind == NODE_NEAR)
             entry.entry_timeout = entry.attr_timeout = 3600;
     }
     pthread_mutex_unlock(&mount->lock);
@@ -82,7 +85,7 @@ static void start(fuse_req_t req, fuse_ino_t ino, enum request_kind kind,
     pthread_mutex_lock(&mount->lock);
     struct node *node = node_find(mount, ino);
     if (node != NULL)
-        request_start(mount, req, node, kind, file);
+        request_start(mount, req, node, kind, &(struct request_detail){.file = file});
     pthread_mutex_unlock(&mount->lock);
     if (node == NULL)
         fuse_reply_err(req, ESTALE);
@@ -94,9 +97,24 @@ static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
     start(req, ino, REQUEST_GETATTR, NULL);
 }
 
+/* The kind of a node; NODE_ROOT: there is none, or it is the root. *error: of a value's file,
+ * whether it is `error`, which nobody writes. */
+static enum node_kind kind_of(struct mount *mount, fuse_ino_t ino, bool *error)
+{
+    pthread_mutex_lock(&mount->lock);
+    const struct node *node = node_find(mount, ino);
+    enum node_kind kind = node != NULL ? node->kind : NODE_ROOT;
+    if (error != NULL)
+        *error = kind == NODE_VALUE && node->field == FIELD_ERROR;
+    pthread_mutex_unlock(&mount->lock);
+    return kind;
+}
+
 static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *file)
 {
-    if ((file->flags & O_ACCMODE) != O_RDONLY || (file->flags & O_TRUNC))
+    bool writes = (file->flags & O_ACCMODE) != O_RDONLY || (file->flags & O_TRUNC), error = false;
+    enum node_kind kind = writes ? kind_of(mount_of(req), ino, &error) : NODE_ROOT;
+    if (writes && (error || (kind != NODE_VALUE && kind != NODE_ASK)))
         fuse_reply_err(req, EROFS);
     else
         start(req, ino, REQUEST_OPEN, file);
@@ -150,6 +168,8 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 static void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *file)
 {
     struct mount *mount = mount_of(req);
+    if (kind_of(mount, ino, NULL) == NODE_VALUE)
+        draft_free((struct draft *)(uintptr_t)file->fh);
     pthread_mutex_lock(&mount->lock);
     struct node *node = node_find(mount, ino);
     if (node != NULL)
@@ -158,10 +178,154 @@ static void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
     fuse_reply_err(req, 0);
 }
 
+/* ---- writing: below query/ only ---- */
+
+static void write_ask(fuse_req_t req, struct ask *ask, const char *bytes, size_t size)
+{
+    struct mount *mount = mount_of(req);
+    bool work;
+    int rc = ask_write(ask, bytes, size, &work);
+    bool here = work && result_enter(mount);
+    if (work && !here)
+        rc = ask_work_later(ask);
+    /* The writer goes on, to its read, while the question is answered. */
+    if (rc < 0)
+        fuse_reply_err(req, -rc);
+    else
+        fuse_reply_write(req, size);
+    if (here) {
+        ask_work(ask);
+        result_leave(mount);
+    }
+}
+
+static void op_write(fuse_req_t req, fuse_ino_t ino, const char *bytes, size_t size, off_t offset,
+                     struct fuse_file_info *file)
+{
+    enum node_kind kind = kind_of(mount_of(req), ino, NULL);
+    if (kind == NODE_ASK) {
+        write_ask(req, (struct ask *)(uintptr_t)file->fh, bytes, size);
+        return;
+    }
+    int rc = kind == NODE_VALUE
+                 ? draft_write((struct draft *)(uintptr_t)file->fh, (uint64_t)offset, bytes, size)
+                 : -EBADF;
+    if (rc < 0)
+        fuse_reply_err(req, -rc);
+    else
+        fuse_reply_write(req, size);
+}
+
+static void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *file)
+{
+    bool value = kind_of(mount_of(req), ino, NULL) == NODE_VALUE;
+    int rc = value ? draft_flush((struct draft *)(uintptr_t)file->fh) : 0;
+    fuse_reply_err(req, -rc);
+}
+
+static void op_fsync(fuse_req_t req, fuse_ino_t ino, int data_only, struct fuse_file_info *file)
+{
+    (void)data_only;
+    op_flush(req, ino, file);
+}
+
+/* truncate(2) without an open file. */
+static int resize_value(struct mount *mount, fuse_ino_t ino, uint64_t size)
+{
+    struct draft *draft = NULL;
+    int rc = -ESTALE;
+    pthread_mutex_lock(&mount->lock);
+    const struct node *node = node_find(mount, ino);
+    if (node != NULL && node->kind == NODE_VALUE)
+        rc = draft_new(node->session, node->field, O_WRONLY, &draft);
+    pthread_mutex_unlock(&mount->lock);
+    if (rc == 0)
+        rc = draft_resize(draft, size);
+    if (rc == 0)
+        rc = draft_flush(draft);
+    if (draft != NULL)
+        draft_free(draft);
+    return rc;
+}
+
+/* Sizes can be set, of what can be written; times may be touched, and stay. */
+static int set_attributes(fuse_req_t req, fuse_ino_t ino, const struct stat *attr, int to_set,
+                          const struct fuse_file_info *file)
+{
+    const int harmless = FUSE_SET_ATTR_ATIME | FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_CTIME |
+                         FUSE_SET_ATTR_ATIME_NOW | FUSE_SET_ATTR_MTIME_NOW;
+    bool error;
+    enum node_kind kind = kind_of(mount_of(req), ino, &error);
+    if (kind == NODE_SESSION || kind == NODE_QUERY)
+        return -EPERM;
+    if (error || (kind != NODE_VALUE && kind != NODE_ASK))
+        return -EROFS;
+    if (to_set & ~(harmless | FUSE_SET_ATTR_SIZE))
+        return -EPERM;
+    if (!(to_set & FUSE_SET_ATTR_SIZE) || kind == NODE_ASK)
+        return 0;
+    return file != NULL ? draft_resize((struct draft *)(uintptr_t)file->fh, (uint64_t)attr->st_size)
+                        : resize_value(mount_of(req), ino, (uint64_t)attr->st_size);
+}
+
+static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
+                       struct fuse_file_info *file)
+{
+    int rc = set_attributes(req, ino, attr, to_set, file);
+    if (rc < 0)
+        fuse_reply_err(req, -rc);
+    else
+        start(req, ino, REQUEST_GETATTR, NULL);
+}
+
+/* What is told to who would make, remove or rename something in a directory. */
+static int refusal(fuse_req_t req, fuse_ino_t parent)
+{
+    enum node_kind kind = kind_of(mount_of(req), parent, NULL);
+    return kind == NODE_QUERY || kind == NODE_SESSION ? EPERM : EROFS;
+}
+
+static void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
+{
+    struct mount *mount = mount_of(req);
+    (void)mode;
+    pthread_mutex_lock(&mount->lock);
+    struct node *node = node_find(mount, parent);
+    bool query = node != NULL && node->kind == NODE_QUERY;
+    if (query)
+        request_start(mount, req, node, REQUEST_MKDIR, &(struct request_detail){.name = name});
+    pthread_mutex_unlock(&mount->lock);
+    if (!query)
+        fuse_reply_err(req, refusal(req, parent));
+}
+
+static void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+    struct mount *mount = mount_of(req);
+    int rc = -refusal(req, parent);
+    pthread_mutex_lock(&mount->lock);
+    struct node *node = node_find(mount, parent);
+    if (node != NULL && node->kind == NODE_QUERY)
+        rc = query_end_session(mount, node, name);
+    pthread_mutex_unlock(&mount->lock);
+    fuse_reply_err(req, -rc);
+}
+
 /* ---- why something failed ---- */
 
-static const char *reason_of(const struct mount *mount, const struct node *node)
+/* The kernel forgets a file that failed, so that its reason is kept with query/. */
+static const char *reason_of_answer(struct node *node)
 {
+    const struct node *query = node_query(node);
+    if (query->reason != NULL && (node == query || query->reason_path == node->key.path))
+        return query->reason;
+    return node->subject != NULL ? node->subject->error.text : "";
+}
+
+static const char *reason_of(const struct mount *mount, struct node *node)
+{
+    if (node->kind == NODE_QUERY || node->kind == NODE_ANSWER)
+        return reason_of_answer(node);
     if (node->kind != NODE_FILE || node->subject == NULL)
         return mount->catalog_error.text;
     const struct version *version = node->version != NULL ? node->version : node->subject->current;
@@ -189,13 +353,16 @@ static void reasons_of_table(struct mount *mount, const struct node *node, char 
                 n += (size_t)snprintf(text + n, size - n, "%s.%s: %s\n", node->name,
                                       formats[face]->name, version->reason[face]);
     }
+    const struct node *query = node_named(mount, node, "query");
+    if (query != NULL && query->reason != NULL && n < size)
+        snprintf(text + n, size - n, "query: %s\n", query->reason);
 }
 
 /* Copies it, so that nothing is replied under the lock. */
 static int find_reason(struct mount *mount, fuse_ino_t ino, char *text, size_t size)
 {
     pthread_mutex_lock(&mount->lock);
-    const struct node *node = node_find(mount, ino);
+    struct node *node = node_find(mount, ino);
     if (node != NULL && node->kind == NODE_TABLE)
         reasons_of_table(mount, node, text, size);
     else
@@ -243,57 +410,44 @@ static void op_statfs(fuse_req_t req, fuse_ino_t ino)
     fuse_reply_statfs(req, &st);
 }
 
-/* ---- everything is read-only ---- */
-
-static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
-                       struct fuse_file_info *file)
-{
-    (void)ino, (void)attr, (void)to_set, (void)file;
-    fuse_reply_err(req, EROFS);
-}
+/* ---- all else is read-only ---- */
 
 static void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t device)
 {
-    (void)parent, (void)name, (void)mode, (void)device;
-    fuse_reply_err(req, EROFS);
+    (void)name, (void)mode, (void)device;
+    fuse_reply_err(req, refusal(req, parent));
 }
 
-static void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
+static void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-    (void)parent, (void)name, (void)mode;
-    fuse_reply_err(req, EROFS);
-}
-
-static void op_remove(fuse_req_t req, fuse_ino_t parent, const char *name)
-{
-    (void)parent, (void)name;
-    fuse_reply_err(req, EROFS);
+    (void)name;
+    fuse_reply_err(req, refusal(req, parent));
 }
 
 static void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)
 {
-    (void)target, (void)parent, (void)name;
-    fuse_reply_err(req, EROFS);
+    (void)target, (void)name;
+    fuse_reply_err(req, refusal(req, parent));
 }
 
 static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t to,
                       const char *as, unsigned flags)
 {
-    (void)parent, (void)name, (void)to, (void)as, (void)flags;
-    fuse_reply_err(req, EROFS);
+    (void)name, (void)to, (void)as, (void)flags;
+    fuse_reply_err(req, refusal(req, parent));
 }
 
 static void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t to, const char *as)
 {
-    (void)ino, (void)to, (void)as;
-    fuse_reply_err(req, EROFS);
+    (void)ino, (void)as;
+    fuse_reply_err(req, refusal(req, to));
 }
 
 static void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
                       struct fuse_file_info *file)
 {
-    (void)parent, (void)name, (void)mode, (void)file;
-    fuse_reply_err(req, EROFS);
+    (void)name, (void)mode, (void)file;
+    fuse_reply_err(req, refusal(req, parent));
 }
 
 static void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value,
@@ -318,6 +472,9 @@ const struct fuse_lowlevel_ops ops = {
     .open = op_open,
     .read = op_read,
     .release = op_release,
+    .write = op_write,
+    .flush = op_flush,
+    .fsync = op_fsync,
     .opendir = op_opendir,
     .readdir = op_readdir,
     .releasedir = op_releasedir,
@@ -327,8 +484,8 @@ const struct fuse_lowlevel_ops ops = {
     .setattr = op_setattr,
     .mknod = op_mknod,
     .mkdir = op_mkdir,
-    .unlink = op_remove,
-    .rmdir = op_remove,
+    .unlink = op_unlink,
+    .rmdir = op_rmdir,
     .symlink = op_symlink,
     .rename = op_rename,
     .link = op_link,

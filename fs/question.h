@@ -16,19 +16,20 @@ enum answer_mode { MODE_AUTO, MODE_EXACT, MODE_HNSW, MODE_SERVER };
 enum { QUESTION_K_MOST = 100000 };
 
 struct question {
-    char *column;     /* SQL name; NULL: the first vector column */
-    int metric;       /* enum metric; -1: l2, of bits hamming */
-    uint32_t k;       /* 1 to QUESTION_K_MOST */
-    double recall;    /* above 0, to 1 */
-    uint32_t ef;      /* ef_search; 0: by recall */
-    char *filter;     /* an SQL condition; NULL: none */
+    char *column;  /* SQL name; NULL: the first vector column */
+    int metric;    /* enum metric; -1: l2, of bits hamming */
+    uint32_t k;    /* 1 to QUESTION_K_MOST */
+    double recall; /* above 0, to 1 */
+    uint32_t ef;   /* ef_search; 0: by recall */
+    char *filter;  /* an SQL condition; NULL: none */
     enum answer_mode mode;
-    char *columns;    /* names with commas between, "name" with quotes as in SQL; NULL: all but vectors;
-                         "*": all */
+    char
+        *columns; /* names with commas between, "name" with quotes as in SQL; NULL: all but vectors;
+                     "*": all */
     struct buffer vector; /* as written: lines of text, raw float32 or .npy. Empty: see key */
-    char *key;        /* of the row that the vector is of, which is then left out; NULL: none. As the
-                         key column's type prints it; of a key of several columns, these with commas
-                         between */
+    char *key; /* of the row that the vector is of, which is then left out; NULL: none. As the
+                  key column's type prints it; of a key of several columns, these with commas
+                  between */
 };
 
 int question_init(struct question *question); /* the defaults: k 10, recall 0.95, auto */
@@ -47,7 +48,8 @@ MUST_CHECK int question_set(struct question *question, int field, const void *by
 /* Appends it as its file shows it: with a line break, the default where none was set. */
 MUST_CHECK int question_show(const struct question *question, int field, struct buffer *out);
 
-/* From one line of JSON, {"vector": […] or "text", "k": 5, …}: names as above. */
+/* From one line of JSON, {"vector": […] or "text", "k": 5, …}: names as above, and "key". A vector
+ * may also be as .jsonl shows a sparse one, or an array of vectors; columns an array of names. */
 MUST_CHECK int question_parse_json(const char *line, size_t size, struct question *out,
                                    struct error *error);
 

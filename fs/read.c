@@ -1,6 +1,7 @@
 #include "fs/read.h"
 
 #include "fs/log.h"
+#include "fs/query_session.h"
 #include "fs/request.h"
 #include "fs/view.h"
 
@@ -141,13 +142,30 @@ static void reply_slice(fuse_req_t req, const struct buffer *text, size_t size, 
     fuse_reply_buf(req, n > 0 ? (const char *)text->data + from : NULL, n);
 }
 
+/* ---- below query/ ---- */
+
+static void read_value(fuse_req_t req, struct draft *draft, size_t size, off_t offset)
+{
+    struct buffer bytes = {0};
+    int rc = draft_read(draft, (uint64_t)offset, size, &bytes);
+    if (rc < 0)
+        fuse_reply_err(req, -rc);
+    else
+        fuse_reply_buf(req, bytes.size > 0 ? (const char *)bytes.data : NULL, bytes.size);
+    buffer_clear(&bytes);
+}
+
 void read_start(struct mount *mount, fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
                 const struct fuse_file_info *file)
 {
     struct read read = {.req = req, .mount = mount, .offset = (uint64_t)offset, .size = size};
     pthread_mutex_lock(&mount->lock);
     struct node *node = node_find(mount, ino);
-    if (node != NULL && node->kind == NODE_FILE) {
+    enum node_kind kind = node != NULL ? node->kind : NODE_ROOT;
+    if (kind == NODE_ASK)
+        request_start(mount, req, node, REQUEST_READ,
+                      &(struct request_detail){.file = file, .size = size});
+    if (kind == NODE_FILE) {
         struct handle *handle = (struct handle *)(uintptr_t)file->fh;
         const struct version *version = node->version;
         read.subject = node->subject;
@@ -169,6 +187,13 @@ void read_start(struct mount *mount, fuse_req_t req, fuse_ino_t ino, size_t size
     pthread_mutex_unlock(&mount->lock);
     if (node == NULL) {
         fuse_reply_err(req, ESTALE);
+    } else if (kind == NODE_VALUE) {
+        read_value(req, (struct draft *)(uintptr_t)file->fh, size, offset);
+    } else if (kind == NODE_ANSWER) {
+        mount->count.reads++;
+        reply_slice(req, &node->result->bytes, size, offset); /* it is open, and so stays */
+    } else if (kind == NODE_ASK) {
+        return;
     } else if (read.stream != NULL) {
         read_stream(&read);
     } else if (read.version == NULL) {

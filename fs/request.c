@@ -1,230 +1,14 @@
-#include "fs/request.h"
+#include "fs/request_parts.h"
 
+#include "fs/ask.h"
 #include "fs/job.h"
-#include "fs/listing.h"
+#include "fs/query.h"
+#include "fs/query_session.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-enum {
-    DIRECTORY_FRESH_MS = 1000, /* a directory that was there so lately is taken to be there */
-    STREAM_AFTER_MS = 400      /* an open that has waited so long reads along */
-};
-
-struct request {
-    struct request *next;
-    fuse_req_t req;
-    struct node *node;
-    enum request_kind kind;
-    struct fuse_file_info file;
-    int pid;
-    atomic_bool interrupted; /* set by libfuse's thread; all else is guarded by mount->lock */
-    int64_t arrived;
-    bool hooked; /* told of interrupts */
-    bool waited; /* for a refresh, since this count of them: */
-    unsigned refreshes_seen, failures_seen;
-    const struct subject *counted; /* whose counts these are */
-    bool listing_asked;
-    unsigned listing_failures_seen;
-    struct stream *stream; /* of an open that need not wait for the size */
-    bool looked_again;     /* the relation was gone once: its name may stand for a new one */
-};
-
-/* ---- what it waits for: each returns 0 to go on, -EAGAIN to wait, or the errno to answer ---- */
-
-/* The catalog must have been looked at since `since`. */
-static int need_listing(struct mount *mount, struct request *request, int64_t since)
-{
-    if (mount->catalog_checked >= since)
-        return 0;
-    if (!request->listing_asked) {
-        request->listing_asked = true;
-        request->listing_failures_seen = mount->catalog_failures;
-    } else if (request->listing_failures_seen != mount->catalog_failures) {
-        return mount->catalog_rc;
-    }
-    if (!mount->catalog_running || !mount->catalog_wanted)
-        listing_check(mount);
-    return -EAGAIN;
-}
-
-static int try_directory(struct mount *mount, struct request *request)
-{
-    struct node *node = request->node;
-    if (node->kind == NODE_CONTROL)
-        return 0;
-    bool lists = request->kind == REQUEST_OPENDIR && node->kind != NODE_TABLE;
-    if (node->kind == NODE_ROOT && !lists)
-        return 0;
-    int64_t since = lists || !node_exists(mount, node) ? request->arrived
-                                                       : request->arrived - DIRECTORY_FRESH_MS;
-    int rc = need_listing(mount, request, since);
-    /* While the server is away, what was there can be walked through: to .pgvecfs, to the reason of
-     * a failure, to what is open. */
-    if (rc < 0 && rc != -EAGAIN && request->kind == REQUEST_GETATTR && node_exists(mount, node))
-        return 0;
-    if (rc < 0 || node_exists(mount, node))
-        return rc;
-    node->absent_ms = clock_ms();
-    return -ENOENT;
-}
-
-static int find_subject(struct mount *mount, struct request *request)
-{
-    struct node *node = request->node;
-    const struct relation *relation = node_relation(mount, node->parent);
-    if (relation == NULL || request->looked_again) {
-        int rc = need_listing(mount, request, request->arrived);
-        if (rc < 0)
-            return rc;
-        relation = node_relation(mount, node->parent);
-    }
-    if (relation == NULL)
-        return -ENOENT;
-    struct table *table = table_get(mount, relation);
-    if (table == NULL)
-        return -ENOMEM;
-    node->subject = table_subject(table, node->face);
-    return 0;
-}
-
-/* The relation behind the name has gone: once more, from its name. */
-static int look_again(struct mount *mount, struct request *request)
-{
-    if (request->looked_again)
-        return -ENOENT;
-    if (request->node->version != NULL)
-        return request->node->opens > 0
-                   ? -ENOENT
-                   : -ESTALE; /* this node stays what it was: the kernel looks its name up again */
-    request->looked_again = true;
-    request->listing_asked = false;
-    request->arrived = clock_ms();
-    request->counted = NULL;
-    request->waited = false;
-    request->node->subject = NULL;
-    listing_doubt(mount);
-    return find_subject(mount, request);
-}
-
-/* ---- reading along: an open need not wait for the size ---- */
-
-static bool may_read_along(const struct request *request)
-{
-    return request->kind == REQUEST_OPEN && request->node->face < FORMAT_COUNT &&
-           clock_ms() - request->arrived >= STREAM_AFTER_MS &&
-           request->node->subject->table->mount->streams < STREAMS_AT_MOST;
-}
-
-/* Takes the feed. What cannot be opened so goes on waiting. */
-static int read_along(struct request *request, struct feed *feed)
-{
-    struct mount *mount = request->node->subject->table->mount;
-    int rc = stream_new(&mount->place, feed, request->node->face, &request->stream);
-    feed_unref(feed);
-    return rc < 0 ? -EAGAIN : 0;
-}
-
-/* With the refresh under way, if its answer is good enough for this request. */
-static int read_along_fetch(struct request *request, struct subject *subject)
-{
-    const struct mount *mount = subject->table->mount;
-    bool fresh = (int)(subject->refreshes + 1 - request->refreshes_seen) > 0;
-    if (!may_read_along(request) || !subject->refreshing || subject->fetch == NULL ||
-        subject->kind != SUBJECT_ROWS || !(fresh || mount->options->lease_ms > 0))
-        return -EAGAIN;
-    struct feed *feed = fetch_feed(subject->fetch);
-    return feed == NULL ? -EAGAIN : read_along(request, feed);
-}
-
-static int read_along_snapshot(struct request *request, const struct version *version)
-{
-    struct feed *feed;
-    if (!may_read_along(request) || version->snapshot == NULL ||
-        feed_of_snapshot(version->snapshot, &feed) < 0)
-        return -EAGAIN;
-    return read_along(request, feed);
-}
-
-static int need_refresh(struct request *request, struct subject *subject, enum need need)
-{
-    if (!request->waited) {
-        request->waited = true;
-        /* One that is under way may have looked at the server before this request came. */
-        request->refreshes_seen = subject->refreshes + subject->refreshing;
-    }
-    subject_want(subject, true, request->node->face, need);
-    if (request->node->version != NULL)
-        return -EAGAIN;
-    subject_offer(subject, request->node->face, request->node->nodeid);
-    return read_along_fetch(request, subject);
-}
-
-static int need_face(struct request *request, struct subject *subject, enum need need)
-{
-    const struct version *version = request->node->version;
-    int face = request->node->face;
-    if (version->state[face] == FACE_FAILED)
-        return version->rc[face];
-    if (version->state[face] >= (need == NEED_BYTES ? FACE_READABLE : FACE_SIZED))
-        return 0;
-    if (version != subject->current)
-        return -ESTALE; /* superseded before anybody measured it: the kernel looks its name up again
-                         */
-    subject_want(subject, false, face, need);
-    subject_offer(subject, face, request->node->nodeid);
-    return read_along_snapshot(request, version);
-}
-
-static int try_file(struct mount *mount, struct request *request)
-{
-    struct node *node = request->node;
-    int rc = node->subject == NULL ? find_subject(mount, request) : 0;
-    if (rc < 0)
-        return rc;
-    struct subject *subject = node->subject;
-    if (request->counted != subject) {
-        request->counted = subject;
-        request->failures_seen = subject->failures;
-    } else if (request->failures_seen != subject->failures) {
-        if (subject->rc != -ENOENT)
-            return subject->rc;
-        rc = look_again(mount, request);
-        return rc < 0 ? rc : try_file(mount, request);
-    }
-    if (node->spoiled)
-        return -ESTALE;
-    if (node->filling)
-        return node->version != NULL ? read_along_snapshot(request, node->version)
-               : request->waited     ? read_along_fetch(request, subject)
-                                     : -EAGAIN;
-    enum need need = request->kind == REQUEST_OPEN ? NEED_BYTES : NEED_SIZE;
-    bool refreshed = request->waited && (int)(subject->refreshes - request->refreshes_seen) > 0;
-    const struct promise *promise = subject_promised(subject, request->pid);
-    bool promised =
-        promise != NULL && promise->version != NULL && promise->version == node->version;
-    bool opens = request->kind == REQUEST_OPEN;
-    /* It has just been looked up: the kernel looks again where the answer is ESTALE. */
-    bool by_path = subject_has_shown(subject, request->pid, node->version);
-    bool good = refreshed || subject_leased(subject) || (promised && opens);
-    if (node->version == NULL) {
-        if (!good || subject->current == NULL)
-            return need_refresh(request, subject, need);
-        node_bind(node, subject->current);
-    } else if (node->version != subject->current) {
-        if (node->opens == 0 && (request->waited || (by_path && !opens)))
-            return -ESTALE;
-        if (opens && by_path && !promised)
-            return -ESTALE;
-    } else if (!good && node->opens == 0) {
-        return need_refresh(request, subject, need);
-    } else if (!good && opens && by_path) {
-        return -ESTALE; /* somebody has opened it since: ask through another node */
-    }
-    return need_face(request, subject, need);
-}
 
 /* ---- answers ---- */
 
@@ -239,6 +23,8 @@ static void answer_attributes(struct mount *mount, struct request *request)
                             (node->version == subject->current && subject_leased(subject)) ||
                             subject_has_shown(subject, request->pid, node->version)))
         subject_promise(node->subject, request->pid, node->version);
+    if (node->kind == NODE_ANSWER && node->result != NULL)
+        result_promise(node->result, request->pid);
     double timeout = node_is_directory(node) ? 1.0 : 0.0;
     fuse_reply_attr(request->req, &st, timeout);
 }
@@ -246,9 +32,9 @@ static void answer_attributes(struct mount *mount, struct request *request)
 static bool is_waited_for(const struct mount *mount, const struct subject *subject)
 {
     for (const struct request *at = mount->parked; at != NULL; at = at->next)
-        if (at->node->kind == NODE_FILE && at->node->subject == subject)
+        if (at->node->subject == subject)
             return true;
-    return false;
+    return ask_waits_for(mount, subject);
 }
 
 /* Of a file of which no size is known: the kernel must not cache by it. Which version it is of, the
@@ -284,6 +70,8 @@ void request_close(struct mount *mount, struct node *node, const struct fuse_fil
     struct handle *handle = (struct handle *)(uintptr_t)file->fh;
     struct subject *subject = node->subject;
     node->opens--;
+    if (node->kind == NODE_ASK)
+        ask_close((struct ask *)(uintptr_t)file->fh);
     if (node->kind == NODE_FILE) {
         subject->opens--;
         if (handle->stream != NULL) {
@@ -305,17 +93,37 @@ void request_close(struct mount *mount, struct node *node, const struct fuse_fil
     node_forget(mount, node->nodeid, 0);
 }
 
+/* What the open file is, by its node's kind. */
+static int make_handle(struct mount *mount, const struct request *request, void **out)
+{
+    struct node *node = request->node;
+    if (node->kind == NODE_ASK)
+        return ask_new(mount, node, (struct ask **)out);
+    if (node->kind == NODE_VALUE)
+        return draft_new(node->session, node->field, request->file.flags, (struct draft **)out);
+    *out = node->kind == NODE_FILE ? calloc(1, sizeof(struct handle)) : NULL;
+    return node->kind == NODE_FILE && *out == NULL ? -ENOMEM : 0;
+}
+
 static void answer_open(struct mount *mount, struct request *request)
 {
     struct node *node = request->node;
     struct fuse_file_info *file = &request->file;
-    struct handle *handle = node->kind == NODE_FILE ? calloc(1, sizeof *handle) : NULL;
-    if (node->kind == NODE_FILE && handle == NULL) {
-        fuse_reply_err(request->req, ENOMEM);
+    void *made;
+    int rc = make_handle(mount, request, &made);
+    if (rc < 0) {
+        fuse_reply_err(request->req, -rc);
         return;
     }
-    file->fh = (uintptr_t)handle;
+    struct handle *handle = made;
+    file->fh = (uintptr_t)made;
     file->keep_cache = 1; /* the bytes of a node never change */
+    file->noflush = node->kind != NODE_VALUE;
+    if (node->kind == NODE_VALUE || node->kind == NODE_ASK) {
+        file->keep_cache = 0;
+        file->direct_io = 1;
+        file->nonseekable = node->kind == NODE_ASK;
+    }
     node->opens++;
     node->lookups++; /* stays until it has been replied */
     if (node->shown_to == request->pid)
@@ -330,8 +138,11 @@ static void answer_open(struct mount *mount, struct request *request)
             handle->extends = subject_open(node->subject, node->face);
         subject_keep_promise(node->subject, request->pid);
     }
-    if (fuse_reply_open(request->req, file) == -ENOENT) /* interrupted: there will be no RELEASE */
+    if (fuse_reply_open(request->req, file) == -ENOENT) { /* interrupted: no RELEASE comes */
+        if (node->kind == NODE_VALUE)
+            draft_drop(made);
         request_close(mount, node, file);
+    }
     node_forget(mount, node->nodeid, 1);
 }
 
@@ -348,30 +159,92 @@ static void answer_opendir(struct mount *mount, struct request *request)
         listing_free(listing);
 }
 
+static void answer_mkdir(struct mount *mount, struct request *request)
+{
+    struct node *node;
+    int rc = query_make_session(mount, request->node, request->name, &node);
+    if (rc < 0) {
+        fuse_reply_err(request->req, -rc);
+        return;
+    }
+    struct fuse_entry_param entry = {.ino = node->nodeid};
+    node_attributes(mount, node, &entry.attr);
+    if (fuse_reply_entry(request->req, &entry) == -ENOENT)
+        node_forget(mount, node->nodeid, 1);
+}
+
+static void answer_read(struct mount *mount, const struct request *request)
+{
+    const struct buffer *bytes = &request->bytes;
+    mount->count.reads++;
+    mount->count.bytes_read += bytes->size;
+    fuse_reply_buf(request->req, bytes->size > 0 ? (const char *)bytes->data : NULL, bytes->size);
+}
+
+static void free_request(struct request *request)
+{
+    buffer_clear(&request->bytes);
+    free(request->name);
+    free(request);
+}
+
+/* The kernel looks the name up again, but only once: then this process must get a node that is
+ * bound to whatever version there is. */
+static void note_stale(const struct request *request)
+{
+    struct node *node = request->node;
+    if (node->result != NULL)
+        node->result->promised_to = 0;
+    if ((node->kind == NODE_FILE || node->kind == NODE_ANSWER) && node->subject != NULL)
+        subject_promise(node->subject, request->pid, NULL);
+}
+
+static void note_answered(struct request *request)
+{
+    struct node *node = request->node;
+    const struct promise *promise = node->kind == NODE_ANSWER && node->subject != NULL
+                                        ? subject_promised(node->subject, request->pid)
+                                        : NULL;
+    if (promise != NULL && promise->version == NULL)
+        subject_keep_promise(node->subject, request->pid);
+}
+
 static void answer(struct mount *mount, struct request *request, int rc)
 {
     if (request->hooked)
         fuse_req_interrupt_func(request->req, NULL, NULL); /* waits out a callback under way */
-    /* The kernel looks the name up again, but only once. */
-    if (rc == -ESTALE && request->node->kind == NODE_FILE && request->node->subject != NULL)
-        subject_promise(request->node->subject, request->pid, NULL);
+    if (rc == -ESTALE)
+        note_stale(request);
+    else
+        note_answered(request);
     if (rc < 0)
         fuse_reply_err(request->req, -rc);
     else if (request->kind == REQUEST_GETATTR)
         answer_attributes(mount, request);
     else if (request->kind == REQUEST_OPEN)
         answer_open(mount, request);
-    else
+    else if (request->kind == REQUEST_OPENDIR)
         answer_opendir(mount, request);
-    free(request);
+    else if (request->kind == REQUEST_MKDIR)
+        answer_mkdir(mount, request);
+    else
+        answer_read(mount, request);
+    free_request(request);
 }
 
 /* Whether it was answered. */
 static bool try(struct mount *mount, struct request *request)
 {
-    int rc = node_is_directory(request->node)   ? try_directory(mount, request)
-             : request->node->kind == NODE_TEXT ? 0
-                                                : try_file(mount, request);
+    enum node_kind kind = request->node->kind;
+    int rc = 0;
+    if (node_is_directory(request->node))
+        rc = request_try_directory(mount, request);
+    else if (kind == NODE_FILE)
+        rc = request_try_file(mount, request);
+    else if (kind == NODE_ANSWER)
+        rc = request_try_answer(mount, request);
+    else if (request->kind == REQUEST_READ)
+        rc = ask_read((struct ask *)(uintptr_t)request->file.fh, request->size, &request->bytes);
     if (rc == -EAGAIN)
         return false;
     answer(mount, request, rc);
@@ -385,35 +258,51 @@ static void on_interrupt(fuse_req_t req, void *data)
     request->interrupted = true;
 }
 
+static void park(struct mount *mount, struct request *request)
+{
+    struct result *work = request->work;
+    request->next = mount->parked;
+    mount->parked = request;
+    request->hooked = request->parked = true;
+    fuse_req_interrupt_func(request->req, on_interrupt, request);
+    if (work == NULL)
+        return;
+    pthread_mutex_unlock(&mount->lock);
+    result_work(work); /* it answers the request, too */
+    result_leave(mount);
+    pthread_mutex_lock(&mount->lock);
+}
+
 void request_start(struct mount *mount, fuse_req_t req, struct node *node, enum request_kind kind,
-                   const struct fuse_file_info *file)
+                   const struct request_detail *detail)
 {
     struct request *request = calloc(1, sizeof *request);
-    if (request == NULL) {
+    char *name = detail->name != NULL ? strdup(detail->name) : NULL;
+    if (request == NULL || (name == NULL && detail->name != NULL)) {
+        free(request);
         fuse_reply_err(req, ENOMEM);
         return;
     }
     request->req = req;
     request->node = node;
     request->kind = kind;
-    if (file != NULL)
-        request->file = *file;
+    request->name = name;
+    request->size = detail->size;
+    if (detail->file != NULL)
+        request->file = *detail->file;
     request->pid = fuse_req_ctx(req)->pid;
     request->arrived = clock_ms();
     if (mount->ending) {
         answer(mount, request, -EIO);
         return;
     }
-    if (try(mount, request))
-        return;
-    request->next = mount->parked;
-    mount->parked = request;
-    request->hooked = true;
-    fuse_req_interrupt_func(req, on_interrupt, request);
+    if (!try(mount, request))
+        park(mount, request);
 }
 
 void request_retry_all(struct mount *mount)
 {
+    ask_retry_all(mount);
     struct request *list = mount->parked, *next;
     mount->parked = NULL;
     for (struct request *request = list; request != NULL; request = next) {
@@ -454,20 +343,39 @@ bool request_is_being_killed(int pid)
     return pending & deadly;
 }
 
+/* Nobody needs an answer whose last waiter is gone. */
+static void stop_result(struct mount *mount, struct result *result)
+{
+    for (const struct request *at = mount->parked; at != NULL; at = at->next)
+        if (at->node->result == result)
+            return;
+    result->stop = true;
+}
+
+static void kill_request(struct mount *mount, struct request *request)
+{
+    struct result *result = request->node->result;
+    if (result != NULL && result->making)
+        stop_result(mount, result);
+    mount->count.interrupted++;
+    answer(mount, request, -EINTR);
+}
+
 void request_tend(struct mount *mount)
 {
     bool may_read = false;
+    ask_tend(mount);
     for (struct request **at = &mount->parked; *at != NULL;) {
         struct request *request = *at;
         if (request->interrupted && request_is_being_killed(request->pid)) {
             *at = request->next;
-            mount->count.interrupted++;
-            answer(mount, request, -EINTR);
+            kill_request(mount, request);
             continue;
         }
-        if (request->node->kind == NODE_FILE && request->node->subject != NULL)
+        if (request->node->subject != NULL)
             request->node->subject->wanted_at = clock_ms();
-        may_read |= request->node->subject != NULL && may_read_along(request);
+        may_read |= request->node->kind == NODE_FILE && request->node->subject != NULL &&
+                    request_may_read_along(request);
         at = &request->next;
     }
     if (may_read)

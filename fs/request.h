@@ -1,6 +1,9 @@
-/* Requests that may have to wait for the server: GETATTR, OPEN and OPENDIR. Each is tried at once;
- * one that must wait is parked, and tried again whenever something has happened. Nobody's thread
- * waits.
+/* Requests that may have to wait for the server: GETATTR, OPEN and OPENDIR, MKDIR of a query's
+ * session, READ of a conversation's answers. Each is tried at once; one that must wait is parked,
+ * and tried again whenever something has happened. Nobody's thread waits.
+ *
+ * One that needs an answer which nobody makes yet is parked, too, and its thread makes the answer,
+ * if enough other threads are left; else a querier does.
  *
  * A parked request is answered exactly once: with what it asked for, with the errno of the job it
  * waited for, or with EINTR when its caller got a signal that ends it (request_tend looks: not
@@ -13,11 +16,24 @@
 
 #include "fs/read.h"
 
-enum request_kind { REQUEST_GETATTR, REQUEST_OPEN, REQUEST_OPENDIR };
+enum request_kind {
+    REQUEST_GETATTR,
+    REQUEST_OPEN,
+    REQUEST_OPENDIR,
+    REQUEST_MKDIR, /* in a query/ */
+    REQUEST_READ   /* of a query/ask */
+};
 
-/* Takes `req`: it is answered now or later. */
+/* What a request says besides. */
+struct request_detail {
+    const struct fuse_file_info *file;
+    const char *name; /* of MKDIR; copied */
+    size_t size;      /* of READ */
+};
+
+/* Takes `req`: it is answered now or later. The lock may be given up meanwhile. */
 void request_start(struct mount *mount, fuse_req_t req, struct node *node, enum request_kind kind,
-                   const struct fuse_file_info *file);
+                   const struct request_detail *detail);
 
 /* RELEASE. */
 void request_close(struct mount *mount, struct node *node, const struct fuse_file_info *file);

@@ -73,6 +73,8 @@ struct snapshot {
     uint64_t rows;
     uint64_t row_id_sum;
     uint64_t serial;    /* grows with each new version of the relation */
+    uint64_t lineage;   /* serial of the first version that this one was brought up to date from:
+                           among versions of one lineage (ctid, xmin) names one row, for ever */
     int64_t mtime;      /* seconds since 1970 */
     int64_t fetched_at; /* the point in time it stands for, microseconds since 1970 */
     struct face faces[FORMAT_COUNT];

@@ -15,7 +15,7 @@
             return try_rc;                                                                         \
     } while (0)
 
-enum { LAYOUT = 2 };
+enum { LAYOUT = 3 };
 
 static const char kind[] = "table";
 
@@ -36,6 +36,7 @@ static int put_head(const struct snapshot *snapshot, struct buffer *out)
     TRY(record_put_string(out, snapshot->relation.schema));
     TRY(record_put_string(out, snapshot->relation.name));
     TRY(record_put_u64(out, snapshot->serial));
+    TRY(record_put_u64(out, snapshot->lineage));
     TRY(record_put_u64(out, (uint64_t)snapshot->mtime));
     return record_put_u64(out, (uint64_t)snapshot->fetched_at);
 }
@@ -116,6 +117,7 @@ static int get_head(struct record_reader *in, struct snapshot *snapshot)
     snapshot->relation.schema = record_get_string(in);
     snapshot->relation.name = record_get_string(in);
     snapshot->serial = record_get_u64(in);
+    snapshot->lineage = record_get_u64(in);
     snapshot->mtime = (int64_t)record_get_u64(in);
     snapshot->fetched_at = (int64_t)record_get_u64(in);
     return in->bad ? -EBADMSG : 0;

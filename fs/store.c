@@ -110,6 +110,19 @@ static bool parse_group_name(const char *name, uint64_t *id)
     return strcmp(name, own) == 0;
 }
 
+static void index_name(uint64_t id, const char *suffix, char name[NAME_SIZE])
+{
+    snprintf(name, NAME_SIZE, "%016" PRIx64 ".hnsw%s", id, suffix);
+}
+
+static bool parse_index_name(const char *name, const char *suffix, uint64_t *id)
+{
+    char own[NAME_SIZE];
+    *id = strtoull(name, NULL, 16);
+    index_name(*id, suffix, own);
+    return strcmp(name, own) == 0;
+}
+
 static bool parse_relation_name(const char *name, uint32_t *relation)
 {
     char own[NAME_SIZE];
@@ -140,6 +153,16 @@ void store_each(struct store *store, void (*visit)(void *, uint32_t), void *cont
     closedir(folder);
 }
 
+/* Index files of a relation whose rows are not known any more, and what a save that was ended has
+ * left. */
+static bool is_left_over(int folder, const char *name)
+{
+    uint64_t id;
+    return parse_index_name(name, ".new", &id) ||
+           (parse_index_name(name, "", &id) &&
+            faccessat(folder, "table.record", F_OK, AT_SYMLINK_NOFOLLOW) < 0);
+}
+
 /* Counts what is there, and begins new ids behind every one seen. */
 static void count_relation(void *context, uint32_t relation)
 {
@@ -153,12 +176,16 @@ static void count_relation(void *context, uint32_t relation)
     while (folder != NULL && (entry = readdir(folder)) != NULL) {
         uint64_t id;
         struct stat st;
-        if (!parse_group_name(entry->d_name, &id) ||
+        bool index = parse_index_name(entry->d_name, "", &id);
+        if (is_left_over(dirfd(folder), entry->d_name) &&
+            unlinkat(dirfd(folder), entry->d_name, 0) == 0)
+            continue;
+        if ((!index && !parse_group_name(entry->d_name, &id)) ||
             fstatat(dirfd(folder), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
             !S_ISREG(st.st_mode))
             continue;
         store->used += (uint64_t)st.st_size;
-        if (id >= store->next_id)
+        if (!index && id >= store->next_id)
             store->next_id = id + 1;
     }
     if (folder != NULL)
@@ -329,6 +356,20 @@ int store_get_group(struct store *store, uint32_t relation, uint64_t id, uint8_t
     return rc;
 }
 
+int store_map_group(struct store *store, uint32_t relation, uint64_t id, struct mapping **out)
+{
+    char name[NAME_SIZE];
+    group_name(relation, id, name);
+    int fd = openat(store->dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (fd < 0)
+        return -errno;
+    int rc = mapping_open(fd, out);
+    close(fd);
+    if (rc == 0)
+        utimensat(store->dir, name, NULL, AT_SYMLINK_NOFOLLOW);
+    return rc;
+}
+
 bool store_has_group(struct store *store, uint32_t relation, uint64_t id)
 {
     char name[NAME_SIZE];
@@ -345,6 +386,69 @@ void store_drop_group(struct store *store, uint32_t relation, uint64_t id)
         unlinkat(store->dir, name, 0) == 0)
         store->used -= (uint64_t)st.st_size;
 }
+
+/* ---- index files ---- */
+
+int store_open_index(struct store *store, uint32_t relation, uint64_t id,
+                     char name[STORE_INDEX_NAME])
+{
+    char folder[NAME_SIZE], own[NAME_SIZE] = "";
+    snprintf(folder, sizeof folder, "%" PRIu32, relation);
+    if (mkdirat(store->dir, folder, 0700) < 0 && errno != EEXIST)
+        return -errno;
+    int fd = openat(store->dir, folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return -errno;
+    index_name(id, "", own);
+    memcpy(name, own, STORE_INDEX_NAME);
+    utimensat(fd, name, NULL, AT_SYMLINK_NOFOLLOW);
+    return fd;
+}
+
+static uint64_t file_size(int folder, const char *name)
+{
+    struct stat st;
+    return fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode)
+               ? (uint64_t)st.st_size
+               : 0;
+}
+
+int store_put_index(struct store *store, uint32_t relation, uint64_t id, uint64_t size,
+                    int (*write)(void *, int, const char *), void *context)
+{
+    char name[STORE_INDEX_NAME];
+    if (atomic_fetch_add(&store->used, size) + size > store->limit) {
+        store->used -= size;
+        return -ENOSPC;
+    }
+    int folder = store_open_index(store, relation, id, name);
+    int rc = folder < 0 ? folder : 0;
+    if (rc == 0) {
+        uint64_t before = file_size(folder, name);
+        rc = write(context, folder, name);
+        store->used += file_size(folder, name) - before;
+        close(folder);
+    }
+    store->used -= size;
+    return rc == -EDQUOT ? -ENOSPC : rc;
+}
+
+static void drop_file(struct store *store, const char *path)
+{
+    uint64_t size = file_size(store->dir, path);
+    if (unlinkat(store->dir, path, 0) == 0)
+        store->used -= size;
+}
+
+void store_drop_index(struct store *store, uint32_t relation, uint64_t id)
+{
+    char name[NAME_SIZE], path[2 * NAME_SIZE];
+    index_name(id, "", name);
+    snprintf(path, sizeof path, "%" PRIu32 "/%s", relation, name);
+    drop_file(store, path);
+}
+
+/* ---- records ---- */
 
 static void record_name(uint32_t relation, const char *kind, const char *suffix,
                         char name[NAME_SIZE])
@@ -427,6 +531,7 @@ struct candidate {
     struct timespec used; /* the later of its own and its relation's last use, */
     struct timespec read; /* and its own */
     uint32_t relation;
+    bool index; /* else a group */
     uint64_t id;
 };
 
@@ -483,12 +588,13 @@ static void collect(void *context, uint32_t relation)
     struct dirent *entry;
     while (known && (entry = readdir(folder)) != NULL) {
         uint64_t id;
-        if (!parse_group_name(entry->d_name, &id) ||
+        bool index = parse_index_name(entry->d_name, "", &id);
+        if ((!index && !parse_group_name(entry->d_name, &id)) ||
             fstatat(dirfd(folder), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
             continue;
         bool lately = compare_times(st.st_mtim, whole.st_mtim) > 0;
         add_candidate(candidates, &(struct candidate){lately ? st.st_mtim : whole.st_mtim,
-                                                      st.st_mtim, relation, id});
+                                                      st.st_mtim, relation, index, id});
     }
     closedir(folder);
 }
@@ -502,8 +608,13 @@ bool store_make_room(struct store *store, uint64_t bytes, bool (*in_use)(void *,
         store_each(store, collect, &candidates);
     if (candidates.count > 0)
         qsort(candidates.list, candidates.count, sizeof *candidates.list, compare_candidates);
-    for (size_t i = 0; i < candidates.count && store->used + bytes > store->limit; i++)
-        store_drop_group(store, candidates.list[i].relation, candidates.list[i].id);
+    for (size_t i = 0; i < candidates.count && store->used + bytes > store->limit; i++) {
+        const struct candidate *one = &candidates.list[i];
+        if (one->index)
+            store_drop_index(store, one->relation, one->id);
+        else
+            store_drop_group(store, one->relation, one->id);
+    }
     pthread_mutex_unlock(&store->making_room);
     free(candidates.list);
     return store->used + bytes <= store->limit;

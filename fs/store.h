@@ -3,6 +3,7 @@
  *   DIR/SYSTEM-DATABASE-ROLE-N/     0700; N is 0, or the next free one where another daemon has
  * locked it lock OID/KIND.record               magic, XXH3 of the rest, the rest: replaced by
  * rename OID/ID.rows                   a row group's file (rowgroup.h); ID is 16 hex digits
+ *   OID/ID.hnsw                   an index of one of its columns (index/hnsw.h)
  *
  * Whatever is read back is checked by checksum; nothing is trusted. Files that no record names are
  * swept at start.
@@ -15,6 +16,7 @@
 #define FS_STORE_H
 
 #include "codec/rowgroup.h"
+#include "fs/mapping.h"
 
 struct store;
 
@@ -24,7 +26,8 @@ struct store_name {
     const char *role;
 };
 
-/* Makes the folders where they are missing. `limit`: bytes of row groups at most. */
+/* Makes the folders where they are missing. `limit`: bytes of row groups and index
+ * files at most. */
 MUST_CHECK int store_open(const char *dir, const struct store_name *name, uint64_t limit,
                           struct store **out, struct error *error);
 void store_close(struct store *store);
@@ -45,14 +48,28 @@ MUST_CHECK int store_put_rows(struct store *store, uint32_t relation, uint64_t i
 /* The whole file; the caller frees *bytes. */
 MUST_CHECK int store_get_group(struct store *store, uint32_t relation, uint64_t id, uint8_t **bytes,
                                size_t *size);
+/* The same, mapped; the caller closes it. It stays readable when the group is dropped. */
+MUST_CHECK int store_map_group(struct store *store, uint32_t relation, uint64_t id,
+                               struct mapping **out);
 /* Notes that the relation has been used: others' groups go before its. */
 void store_touch(struct store *store, uint32_t relation);
 
-/* Drops groups until `bytes` more fit below the limit: first those of the relations that were used
+/* Drops groups and index files until `bytes` more fit below the limit: first those of the relations that were used
  * longest ago, of one relation first those that were read longest ago, and none of those that
  * `in_use` says yes to. Whether they do. */
 bool store_make_room(struct store *store, uint64_t bytes,
                      bool (*in_use)(void *context, uint32_t relation), void *context);
+
+/* A relation's index files: ID.hnsw in its folder, of which this opens a descriptor, for the caller to
+ * close; the folder is made where it is missing. Sets the file's time, its last use, if it is there. */
+enum { STORE_INDEX_NAME = 24 };
+MUST_CHECK int store_open_index(struct store *store, uint32_t relation, uint64_t id,
+                                char name[STORE_INDEX_NAME]);
+/* Has `write` put the file, which takes about `size` bytes, into the folder. */
+MUST_CHECK int store_put_index(struct store *store, uint32_t relation, uint64_t id, uint64_t size,
+                               int (*write)(void *context, int folder, const char *name),
+                               void *context);
+void store_drop_index(struct store *store, uint32_t relation, uint64_t id);
 
 void store_drop_group(struct store *store, uint32_t relation, uint64_t id);
 bool store_has_group(struct store *store, uint32_t relation, uint64_t id);

@@ -183,11 +183,23 @@ void subject_extend(struct subject *subject)
         subject->lease_until = until;
 }
 
+void subject_doubt(struct subject *subject) { subject->lease_until = 0; }
+
+void subject_renew(struct subject *subject)
+{
+    enum { WORTH_MS = 1000, SHARE = 4 }; /* in the last quarter of a lease */
+    int64_t lease = subject->table->mount->options->lease_ms;
+    if (lease >= WORTH_MS && !subject->running && subject->lease_until - clock_ms() < lease / SHARE)
+        subject_want(subject, true, -1, NEED_SIZE);
+}
+
 void subject_want(struct subject *subject, bool refresh, int face, enum need need)
 {
     subject->wanted_at = clock_ms();
     subject->want_refresh |= refresh;
-    if (refresh) {
+    if (face < 0) {
+        need = NEED_SIZE;
+    } else if (refresh) {
         subject->next_sizes |= 1U << face;
         need = NEED_SIZE;
     } else {

@@ -122,7 +122,15 @@ void subject_keep_promise(struct subject *subject, int pid); /* it is kept, or v
 bool subject_open(struct subject *subject, int face);
 void subject_extend(struct subject *subject);
 
-/* Makes the job do this, starting it if it does not run. */
+/* The current version must not be handed out without asking: the server has said otherwise. */
+void subject_doubt(struct subject *subject);
+
+/* The current version is in use, and the end of its lease is near: asks the server already now, so
+ * that nobody has to wait for it. */
+void subject_renew(struct subject *subject);
+
+/* Makes the job do this, starting it if it does not run. `face` -1: none, only the rows are wanted.
+ */
 void subject_want(struct subject *subject, bool refresh, int face, enum need need);
 
 /* The node waits for the size of this face, and the kernel has no bytes of it: they may be stored

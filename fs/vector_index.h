@@ -2,9 +2,9 @@
  * cache as a file, brought up to date when the table has changed.
  *
  * A struct vector_index says how an index (index/hnsw.h), made of this or an earlier snapshot of
- * the table, stands to a given corpus: which row is in which slot, and which rows are in none; these
- * are then searched exactly, so that an answer is always of the corpus. When there are many of
- * those, the index is brought up to date in the background (hnsw_update), or built anew.
+ * the table, stands to a given corpus: which row is in which slot, and which rows are in none;
+ * these are then searched exactly, so that an answer is always of the corpus. When there are many
+ * of those, the index is brought up to date in the background (hnsw_update), or built anew.
  *
  * Threads: any; mount->lock is not held. Lifetime: a reference, vector_index_unref.
  */
@@ -13,6 +13,8 @@
 
 #include "fs/corpus.h"
 #include "fs/mount.h"
+
+struct vector_indexes;
 
 struct vector_index {
     atomic_uint refs;
@@ -25,8 +27,13 @@ struct vector_index {
     int64_t fetched_at; /* and its point in time, as struct snapshot has it */
 };
 
-/* What is ready for this corpus, now: NULL, nothing is. `begin`: then it is begun to be built, or
- * brought up to date, in the background. */
+/* Whether an index is worth its building: with fewer than 5,000 rows, or less than 8 MiB of
+ * vectors, exact search is as fast. Only a question that asks for mode hnsw begins one all the
+ * same. */
+bool vector_index_pays(const struct space *space, uint64_t rows);
+
+/* What is ready for this corpus, now: NULL, nothing is, or too little of it. `begin`: then it is
+ * begun to be built, or brought up to date, in the background. */
 struct vector_index *vector_index_get(struct mount *mount, struct corpus *corpus, int column,
                                       const struct space *space, bool begin);
 void vector_index_unref(struct vector_index *index);
@@ -35,12 +42,20 @@ void vector_index_unref(struct vector_index *index);
 MUST_CHECK int vector_index_searcher(struct vector_index *index, struct hnsw_searcher **out);
 void vector_index_done(struct vector_index *index, struct hnsw_searcher *searcher);
 
-/* index/COLUMN.METRIC.json: state (absent, building with progress, ready, failed with its reason), rows,
- * bytes, recall curve, version it stands for. */
+/* index/COLUMN.METRIC.json: state (absent, building, ready, failed), rows, rows not in it yet
+ * (fresh), bytes, options, progress while it is built or brought up to date, recall by ef, the
+ * version it stands for, why it failed. */
 MUST_CHECK int vector_index_write_state(struct mount *mount, struct snapshot *snapshot, int column,
                                         const struct space *space, struct buffer *out);
 
-/* Ends building, for the end of the mount. */
+/* All indexes of a mount: mount->indexes. Made before threads are started. */
+MUST_CHECK int vector_indexes_new(struct mount *mount, struct vector_indexes **out);
+/* Forgets the indexes of relations that are no more, in memory and on disk. Called now and then. */
+void vector_index_tend(struct mount *mount);
+/* Ends building, for the end of the mount: from here on nothing is begun. Before the session pool
+ * and the store go. */
 void vector_index_stop_all(struct mount *mount);
+/* Once no thread asks any more. */
+void vector_indexes_free(struct vector_indexes *indexes);
 
 #endif

@@ -27,7 +27,7 @@ teardown() {
 
 # Copies what the mount shows to $1.
 keep() {
-    mkdir "$1" && cp "$MNT"/s/t/* "$MNT"/s/large/large.* "$1" && rm "$1/manifest.json"
+    mkdir "$1" && cp "$MNT"/s/t/*.* "$MNT"/s/large/large.* "$1" && rm "$1/manifest.json"
 }
 
 @test "settings of the database and of the role" {

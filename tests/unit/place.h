@@ -4,6 +4,7 @@
 #ifndef TESTS_PLACE_H
 #define TESTS_PLACE_H
 
+#include "fs/corpora.h"
 #include "fs/view.h"
 #include "tests/unit/rows.h"
 
@@ -37,10 +38,12 @@ static inline void place_open(struct place *place, uint64_t limit)
     must(server_parse("host=/nonexistent", &place->server, NULL) == 0);
     place->fetch = (struct fetch_place){.store = place->store, .jobs = 1};
     must(session_pool_new(place->server, 1, &place->fetch.pool) == 0);
+    must(corpora_new(64 << 20, &place->fetch.corpora) == 0);
 }
 
 static inline void place_close(struct place *place)
 {
+    corpora_free(place->fetch.corpora);
     session_pool_free(place->fetch.pool);
     server_free(place->server);
     store_close(place->store);
@@ -88,6 +91,7 @@ static inline void place_describe(struct snapshot *snapshot, const struct rows_t
         (struct snapshot_source){.oid = PLACE_RELATION, .by_ctid = table->with_row_ids};
     snapshot->source_count = 1;
     snapshot->serial = 42;
+    snapshot->lineage = 41;
     snapshot->mtime = 1700000000;
     snapshot->fetched_at = INT64_C(1700000000123456);
 }

@@ -3,8 +3,10 @@
  * goes well. Each time the answer is -ENOMEM and nothing is lost (which `make asan` checks) or left
  * behind. */
 #include "codec/copy_stream.h"
+#include "index/exact.h"
 
 #include "tests/unit/place.h"
+#include "tests/unit/vectors.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -22,11 +24,13 @@ void *__real_calloc(size_t count, size_t size);
 void *__real_realloc(void *block, size_t size);
 void *__real_reallocarray(void *block, size_t count, size_t size);
 char *__real_strdup(const char *text);
+void *__real_aligned_alloc(size_t alignment, size_t size);
 void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t count, size_t size);
 void *__wrap_realloc(void *block, size_t size);
 void *__wrap_reallocarray(void *block, size_t count, size_t size);
 char *__wrap_strdup(const char *text);
+void *__wrap_aligned_alloc(size_t alignment, size_t size);
 
 void *__wrap_malloc(size_t size) { return fails() ? NULL : __real_malloc(size); }
 
@@ -47,6 +51,11 @@ void *__wrap_reallocarray(void *block, size_t count, size_t size)
 
 char *__wrap_strdup(const char *text) { return fails() ? NULL : __real_strdup(text); }
 
+void *__wrap_aligned_alloc(size_t alignment, size_t size)
+{
+    return fails() ? NULL : __real_aligned_alloc(alignment, size);
+}
+
 /* What the attempts work on, made without failures. */
 struct setting {
     struct place *place;
@@ -55,6 +64,8 @@ struct setting {
     struct rowgroup *group;
     struct buffer stream, record;
     int format;
+    struct space space;
+    struct span span;
 };
 
 /* Calls `attempt` until no allocation fails in it. `also`: another errno that stands for it. */
@@ -312,12 +323,55 @@ static void test_snapshot(void **state)
     place_close(&place);
 }
 
+/* The first row is the query, too. */
+static int search(struct setting *setting)
+{
+    struct query *query;
+    struct neighbour found[50];
+    uint32_t count = 999;
+    size_t size;
+    const uint8_t *value = span_value(&setting->span, 0, &size);
+    int rc = query_new(&setting->space, value, size, &query, NULL);
+    if (rc != 0)
+        return rc;
+    struct exact_search search = {.spans = &setting->span, .span_count = 1, .k = 50, .threads = 1};
+    rc = exact_search(&search, (const struct query *const *)&query, 1, found, &count, NULL);
+    query_free(query);
+    assert_int_equal(count, rc == 0 ? 50 : 999);
+    return rc;
+}
+
+static void test_search(void **state)
+{
+    (void)state;
+    uint64_t random = 3;
+    for (int element = 0; element < ELEMENT_COUNT; element++) {
+        struct setting setting = {
+            .space = {element, element == ELEMENT_BIT ? METRIC_HAMMING : METRIC_L2, 20}};
+        uint8_t *bytes = malloc(100 * 200);
+        uint64_t starts[101] = {0};
+        for (int i = 0; i < 100; i++) {
+            struct vector vector;
+            size_t size;
+            vector_random(&vector, setting.space.element, 20, 20, &random);
+            uint8_t *value = vector_value(&vector, setting.space.element, &size);
+            memcpy(bytes + starts[i], value, size);
+            starts[i + 1] = starts[i] + size;
+            free(value);
+            vector_clear(&vector);
+        }
+        setting.span = (struct span){bytes, 100, 0, starts};
+        each_failure(search, &setting, 0);
+        free(bytes);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_buffer),   cmocka_unit_test(test_schema),
         cmocka_unit_test(test_rowgroup), cmocka_unit_test(test_formats),
-        cmocka_unit_test(test_snapshot),
+        cmocka_unit_test(test_snapshot), cmocka_unit_test(test_search),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,194 @@
+#include "fs/answer_parts.h"
+
+#include "codec/json_text.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <time.h>
+
+static const char *const method_names[] = {
+    [METHOD_EXACT] = "exact", [METHOD_HNSW] = "hnsw", [METHOD_SERVER] = "server"};
+static const char *const mode_names[] = {
+    [MODE_AUTO] = "auto", [MODE_EXACT] = "exact", [MODE_HNSW] = "hnsw", [MODE_SERVER] = "server"};
+
+/* ---- the plan ---- */
+
+static double now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
+}
+
+static int put_text(struct buffer *out, const char *key, const char *text)
+{
+    int rc = buffer_printf(out, "  \"%s\": ", key);
+    if (rc == 0)
+        rc = json_string(out, text, strlen(text));
+    return rc == 0 ? buffer_append_text(out, ",\n") : rc;
+}
+
+static int put_index(const struct answer *answer, struct buffer *out)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    double age =
+        (double)now.tv_sec + (double)now.tv_nsec / 1e9 - (double)answer->index_fetched_at / 1e6;
+    return buffer_printf(out,
+                         "  \"index\": {\"version\": %" PRIu64 ", \"age_seconds\": %.1f, "
+                         "\"rows_not_in_it\": %" PRIu32 "},\n"
+                         "  \"ef_search\": %" PRIu32 ",\n",
+                         answer->index_serial, age > 0 ? age : 0, answer->fresh, answer->ef);
+}
+
+static int put_search(const struct answer *answer, struct buffer *out)
+{
+    int rc = answer->method == METHOD_HNSW ? put_index(answer, out) : 0;
+    if (rc == 0 && answer->method != METHOD_SERVER)
+        rc = buffer_printf(out,
+                           "  \"rows\": %" PRIu64 ",\n  \"rows_matching\": %" PRIu64
+                           ",\n  \"candidates_visited\": %" PRIu64 ",\n  \"threads\": %d,\n",
+                           answer->snapshot->rows, answer->matched, answer->visited,
+                           answer->threads);
+    if (rc == 0 && answer->recall > 0)
+        rc = buffer_printf(out, "  \"recall_expected\": %.4g,\n", answer->recall);
+    return rc;
+}
+
+/* What is known; of a question that failed early that is not much. */
+static int put_plan(const struct answer *answer, int failed, double ms, struct buffer *out)
+{
+    const struct question *question = answer->question;
+    int rc = buffer_append_text(out, "{\n");
+    if (rc == 0 && failed == 0)
+        rc = put_text(out, "method", method_names[answer->method]);
+    if (rc == 0 && failed == 0 && answer->why != NULL)
+        rc = put_text(out, "because", answer->why);
+    if (rc == 0)
+        rc = put_text(out, "mode", mode_names[question->mode]);
+    if (rc == 0 && answer->column >= 0) {
+        rc = put_text(out, "column", answer_column_name(answer));
+        if (rc == 0)
+            rc = put_text(out, "metric", metric_name(answer->space.metric));
+    }
+    if (rc == 0)
+        rc = buffer_printf(out,
+                           "  \"vectors\": %zu,\n  \"k\": %" PRIu32 ",\n  \"returned\": %" PRIu64
+                           ",\n  \"recall_asked\": %.4g,\n",
+                           answer->query_count, question->k, answer->returned, question->recall);
+    if (rc == 0 && failed == 0)
+        rc = put_search(answer, out);
+    if (rc == 0 && answer->snapshot != NULL)
+        rc = buffer_printf(out, "  \"version\": %" PRIu64 ",\n", answer->snapshot->serial);
+    if (rc == 0 && failed < 0)
+        rc = put_text(out, "error",
+                      answer->error->text[0] != '\0' ? answer->error->text : strerror(-failed));
+    return rc == 0 ? buffer_printf(out, "  \"milliseconds\": %.3f\n}\n", ms) : rc;
+}
+
+/* ---- the answer ---- */
+
+/* Whose rows have no identity, those cannot be filtered here. */
+static void choose_server(struct answer *answer)
+{
+    const struct question *question = answer->question;
+    bool nameless = question->filter != NULL && !answer->snapshot->schema->with_row_ids;
+    if (question->mode != MODE_SERVER && !nameless)
+        return;
+    answer->method = METHOD_SERVER;
+    if (question->mode != MODE_SERVER)
+        answer->why = "rows of a view cannot be filtered here";
+}
+
+static int answer_locally(struct answer *answer, struct buffer *out)
+{
+    int rc = answer_filter(answer);
+    if (rc == 0)
+        rc = answer_search(answer);
+    return rc == 0 ? answer_rows(answer, out) : rc;
+}
+
+static int answer_once(struct answer *answer, struct buffer *out)
+{
+    int rc = answer_asked(answer);
+    if (rc < 0)
+        return rc;
+    choose_server(answer);
+    rc = answer_queries(answer);
+    if (rc == -ENOSPC && answer->question->mode == MODE_AUTO) {
+        answer->method = METHOD_SERVER;
+        answer->why = "the vectors fit neither into the cache nor into memory";
+        rc = answer_queries(answer);
+    }
+    if (rc == 0)
+        rc = answer_columns(answer);
+    if (rc < 0)
+        return rc;
+    rc = formats[answer->format]->head(answer->schema, out);
+    if (rc < 0)
+        return error_set(answer->error, rc, "no memory for the answer");
+    return answer->method == METHOD_SERVER ? answer_server(answer, out)
+                                           : answer_locally(answer, out);
+}
+
+static void answer_clear(struct answer *answer)
+{
+    for (size_t i = 0; answer->queries != NULL && i < answer->query_count; i++)
+        query_free(answer->queries[i]);
+    free(answer->queries);
+    vector_batch_clear(&answer->batch);
+    buffer_clear(&answer->key_vector);
+    schema_free(answer->schema);
+    free(answer->sources);
+    free(answer->filter);
+    free(answer->found);
+    free(answer->counts);
+    corpus_unref(answer->corpus);
+}
+
+/* `broken`: a file of the cache was cut short while it was read. */
+static int attempt(struct answer *answer, struct snapshot *snapshot, struct buffer *out,
+                   bool *broken)
+{
+    int rc = corpus_get(&answer->mount->place, snapshot, &answer->corpus, answer->error);
+    *broken = false;
+    if (rc < 0)
+        return rc;
+    answer->snapshot = corpus_snapshot(answer->corpus);
+    rc = answer_once(answer, out);
+    *broken = !corpus_intact(answer->corpus);
+    return rc;
+}
+
+int answer_make(struct mount *mount, struct snapshot *snapshot, const struct question *question,
+                int format, const atomic_bool *stop, struct buffer *out, struct buffer *plan,
+                struct error *error)
+{
+    enum { ATTEMPTS = 3 };
+    double start = now_ms();
+    size_t before = out->size;
+    struct error none = {""};
+    struct answer answer = {0};
+    bool broken = true;
+    int rc = 0;
+    for (int i = 0; broken && i < ATTEMPTS; i++) {
+        answer_clear(&answer);
+        out->size = before;
+        answer = (struct answer){.mount = mount,
+                                 .question = question,
+                                 .format = format,
+                                 .stop = stop,
+                                 .error = error != NULL ? error : &none,
+                                 .column = -1};
+        rc = attempt(&answer, snapshot, out, &broken);
+    }
+    if (broken)
+        rc = error_set(answer.error, -EIO, "files of the cache are cut short while they are read");
+    if (rc < 0)
+        out->size = before;
+    if (plan != NULL && put_plan(&answer, rc, now_ms() - start, plan) < 0 && rc == 0)
+        rc = error_set(answer.error, -ENOMEM, "no memory for the answer");
+    answer_clear(&answer);
+    return rc;
+}

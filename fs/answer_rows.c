@@ -1,0 +1,303 @@
+/* What is told of the rows that were found: which columns, and their values. */
+#include "fs/answer_parts.h"
+
+#include "codec/bytes.h"
+#include "codec/rowgroup_pick.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+
+/* ---- columns ---- */
+
+static int no_memory(const struct answer *answer)
+{
+    return error_set(answer->error, -ENOMEM, "no memory for the answer");
+}
+
+static int add(struct answer *answer, int source, const char *name, const char *type_name,
+               const struct type *type, bool in_copy)
+{
+    if (schema_add(answer->schema, name, type_name, type, in_copy) < 0)
+        return no_memory(answer);
+    answer->sources[answer->schema->column_count - 1] = source;
+    return 0;
+}
+
+/* `named`: asked for by its name, so that it is told in CSV too. */
+static int add_column(struct answer *answer, int number, bool named)
+{
+    const struct column *column = &answer->snapshot->schema->columns[number];
+    return add(answer, number, column->name, column->type_name, column->type,
+               column->in_copy || named);
+}
+
+static bool is_vector(const struct column *column)
+{
+    return column->type != NULL && element_find(column->type->name) >= 0;
+}
+
+/* One of the list's names: in quotes as it is, else also in lower case, as in SQL. */
+static int find_name(const struct answer *answer, const char *name, bool quoted)
+{
+    const struct schema *schema = answer->snapshot->schema;
+    for (int i = 0; i < schema->column_count; i++)
+        if (strcmp(schema->columns[i].name, name) == 0)
+            return i;
+    for (int i = 0; !quoted && i < schema->column_count; i++) {
+        const char *other = schema->columns[i].name, *at = name;
+        while (*at != '\0' && tolower((unsigned char)*at) == (unsigned char)*other)
+            at++, other++;
+        if (*at == '\0' && *other == '\0')
+            return i;
+    }
+    return -1;
+}
+
+/* Takes one name off the list; returns what follows it, or NULL: it is not written as one. */
+static const char *take_name(const char *at, char *name, bool *quoted)
+{
+    while (isspace((unsigned char)*at))
+        at++;
+    *quoted = *at == '"';
+    if (*quoted) {
+        for (at++; *at != '\0' && (*at != '"' || at[1] == '"'); at++) {
+            at += *at == '"';
+            *name++ = *at;
+        }
+        if (*at++ != '"')
+            return NULL;
+        while (isspace((unsigned char)*at))
+            at++;
+    } else {
+        char *start = name;
+        while (*at != '\0' && *at != ',')
+            *name++ = *at++;
+        while (name > start && isspace((unsigned char)name[-1]))
+            name--;
+    }
+    *name = '\0';
+    return *at == ',' || *at == '\0' ? at : NULL;
+}
+
+static int add_listed(struct answer *answer, const char *list)
+{
+    char *name = malloc(strlen(list) + 1);
+    if (name == NULL)
+        return no_memory(answer);
+    int rc = 0;
+    for (const char *at = list; rc == 0 && at != NULL;) {
+        bool quoted;
+        at = take_name(at, name, &quoted);
+        int number = at != NULL ? find_name(answer, name, quoted) : -1;
+        if (at == NULL)
+            rc = error_set(answer->error, -EINVAL,
+                           "columns: names are separated by commas, odd ones are in quotes");
+        else if (number < 0)
+            rc = error_set(answer->error, -EINVAL, "columns: there is no column \"%s\"", name);
+        else if (answer->schema->column_count > answer->snapshot->schema->column_count)
+            rc = error_set(answer->error, -EINVAL, "columns: more than the table has");
+        else
+            rc = add_column(answer, number, true);
+        at = at != NULL && *at == ',' ? at + 1 : NULL;
+    }
+    free(name);
+    return rc;
+}
+
+static int add_all(struct answer *answer, bool vectors)
+{
+    const struct schema *schema = answer->snapshot->schema;
+    int rc = 0;
+    for (int i = 0; rc == 0 && i < schema->column_count; i++)
+        if (vectors || !is_vector(&schema->columns[i]))
+            rc = add_column(answer, i, false);
+    return rc;
+}
+
+/* Each column has the parts that it has in the table; the binary of what is rendered here. */
+static void number_parts(struct answer *answer)
+{
+    struct schema *schema = answer->schema;
+    int next = 0;
+    for (int kind = 0; kind < PART_KINDS; kind++) {
+        int first = next;
+        for (int i = 0; i < schema->column_count; i++) {
+            int source = answer->sources[i];
+            bool has = source < 0
+                           ? kind == PART_BINARY
+                           : answer->snapshot->schema->columns[source].part[kind] != PART_NONE &&
+                                 (kind != PART_BINARY || schema->columns[i].type != NULL);
+            schema->columns[i].part[kind] = has ? next++ : PART_NONE;
+        }
+        schema->part_count[kind] = next - first;
+    }
+}
+
+/* The server has refused to give a column's text, or its JSON. */
+static int check_format(const struct answer *answer)
+{
+    const struct schema *schema = answer->schema;
+    const struct format *format = formats[answer->format];
+    if (format->possible(schema))
+        return 0;
+    for (int i = 0; i < schema->column_count; i++) {
+        const struct column *column = &schema->columns[i];
+        bool lacks = column->type == NULL;
+        for (int kind = 0; kind < PART_KINDS; kind++)
+            lacks &= (format->parts & 1U << kind) == 0 || column->part[kind] == PART_NONE;
+        if (lacks && column->in_copy)
+            return error_set(answer->error, -EINVAL,
+                             "column \"%s\" cannot be had as %s; name others in `columns`",
+                             column->name, format->name);
+    }
+    return error_set(answer->error, -EINVAL, "the columns cannot be had as %s", format->name);
+}
+
+int answer_columns(struct answer *answer)
+{
+    const char *list = answer->question->columns;
+    int most = answer->snapshot->schema->column_count + 4;
+    answer->sources = calloc((size_t)most, sizeof *answer->sources);
+    if (answer->sources == NULL || schema_new(false, &answer->schema) < 0)
+        return no_memory(answer);
+    int rc = 0;
+    if (answer->batched)
+        rc = add(answer, SOURCE_QUERY, "query", "integer", type_find(NULL, "int4"), true);
+    if (rc == 0)
+        rc = list == NULL             ? add_all(answer, false)
+             : strcmp(list, "*") == 0 ? add_all(answer, true)
+                                      : add_listed(answer, list);
+    if (rc == 0)
+        rc = add(answer, SOURCE_DISTANCE, "distance", "double precision", type_find(NULL, "float8"),
+                 true);
+    if (rc < 0)
+        return rc;
+    number_parts(answer);
+    return check_format(answer);
+}
+
+/* ---- values ---- */
+
+/* Which value a run of the answer is. */
+struct picked {
+    int source;
+    int part; /* of the table; PART_NONE: the format does not look at it */
+};
+
+struct picking {
+    struct answer *answer;
+    const struct corpus_row *rows; /* of all that was found */
+    const struct neighbour *found;
+    const uint32_t *query; /* of each */
+    const struct picked *runs;
+};
+
+static int put_be32(struct buffer *out, uint32_t value)
+{
+    uint8_t bytes[4];
+    store_be32(bytes, value);
+    return buffer_append(out, bytes, sizeof bytes);
+}
+
+static int put_be64(struct buffer *out, uint64_t value)
+{
+    uint8_t bytes[8];
+    store_be64(bytes, value);
+    return buffer_append(out, bytes, sizeof bytes);
+}
+
+static int pick(void *context, int run, uint32_t row, struct buffer *out)
+{
+    const struct picking *picking = context;
+    const struct picked *picked = &picking->runs[run];
+    struct corpus *corpus = picking->answer->corpus;
+    if (picked->source == SOURCE_QUERY)
+        return put_be32(out, picking->query[row]);
+    if (picked->source == SOURCE_DISTANCE) {
+        uint64_t bits;
+        memcpy(&bits, &picking->found[row].distance, sizeof bits);
+        return put_be64(out, bits);
+    }
+    if (picked->part == PART_NONE)
+        return PICK_NULL;
+    const uint8_t *bytes;
+    int32_t size;
+    corpus_pin(corpus, picking->rows[row].group);
+    int rc = corpus_value(corpus, picking->rows[row], picked->part, &bytes, &size,
+                          picking->answer->error);
+    if (rc == 0)
+        rc = size < 0 ? PICK_NULL : buffer_append(out, bytes, (size_t)size);
+    corpus_unpin(corpus, picking->rows[row].group);
+    return rc;
+}
+
+static struct picked *list_runs(const struct answer *answer)
+{
+    const struct schema *schema = answer->schema;
+    unsigned wanted = formats[answer->format]->parts | 1U << PART_BINARY;
+    struct picked *runs = calloc((size_t)schema_parts(schema) + 1, sizeof *runs);
+    for (int i = 0; runs != NULL && i < schema->column_count; i++)
+        for (int kind = 0; kind < PART_KINDS; kind++) {
+            int part = schema->columns[i].part[kind], source = answer->sources[i];
+            if (part == PART_NONE)
+                continue;
+            runs[part].source = source;
+            runs[part].part = source >= 0 && (wanted & 1U << kind) != 0
+                                  ? answer->snapshot->schema->columns[source].part[kind]
+                                  : PART_NONE;
+        }
+    return runs;
+}
+
+/* All queries' rows in one list. */
+static uint32_t gather(struct answer *answer, struct corpus_row *rows, struct neighbour *found,
+                       uint32_t *query)
+{
+    uint32_t count = 0;
+    for (size_t i = 0; i < answer->query_count; i++)
+        for (uint32_t k = 0; k < answer->counts[i]; k++) {
+            found[count] = answer->found[i * answer->room + k];
+            rows[count] = corpus_row(answer->corpus, found[count].row);
+            query[count++] = (uint32_t)i;
+        }
+    return count;
+}
+
+static int render(struct answer *answer, const struct rowgroup *group, struct buffer *out)
+{
+    const struct format *format = formats[answer->format];
+    int rc = format->body(answer->schema, group, out);
+    if (rc == -EBADMSG)
+        rc = error_set(answer->error, -EIO, "a value cannot be written as %s", format->name);
+    return rc == -ENOMEM ? no_memory(answer) : rc;
+}
+
+int answer_rows(struct answer *answer, struct buffer *out)
+{
+    uint64_t total = 0;
+    for (size_t i = 0; i < answer->query_count; i++)
+        total += answer->counts[i];
+    struct corpus_row *rows = calloc(total + 1, sizeof *rows);
+    struct neighbour *found = calloc(total + 1, sizeof *found);
+    uint32_t *query = calloc(total + 1, sizeof *query);
+    struct picked *runs = list_runs(answer);
+    struct rowgroup *group = NULL;
+    int rc = rows == NULL || found == NULL || query == NULL || runs == NULL ? -ENOMEM : 0;
+    if (rc == 0) {
+        uint32_t count = gather(answer, rows, found, query);
+        struct picking picking = {answer, rows, found, query, runs};
+        rc = rowgroup_pick(schema_parts(answer->schema), count, pick, &picking, &group);
+        answer->returned = count;
+    }
+    if (rc == -ENOMEM)
+        no_memory(answer);
+    if (rc == 0)
+        rc = render(answer, group, out);
+    rowgroup_free(group);
+    free(rows);
+    free(found);
+    free(query);
+    free(runs);
+    return rc;
+}

@@ -1,0 +1,149 @@
+/* The server does it: its own ORDER BY … LIMIT, for each query one. */
+#include "fs/answer_parts.h"
+
+#include "codec/copy_stream.h"
+#include "pgclient/search.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* One query's rows as they come. */
+struct taking {
+    struct answer *answer;
+    struct copy_stream stream;
+    struct rowgroup_builder *builder;
+};
+
+static int take_row(void *context, const uint8_t *tuple, size_t size)
+{
+    struct taking *taking = context;
+    return rowgroup_builder_add(taking->builder, tuple, size, taking->answer->error);
+}
+
+static int take_bytes(void *context, const uint8_t *bytes, size_t size)
+{
+    struct taking *taking = context;
+    return copy_stream_feed(&taking->stream, bytes, size, take_row, taking, taking->answer->error);
+}
+
+static int no_memory(const struct answer *answer)
+{
+    return error_set(answer->error, -ENOMEM, "no memory for the answer");
+}
+
+static int take_group(struct answer *answer, struct session *session,
+                      const struct search_nearest *search, struct rowgroup **out)
+{
+    struct taking taking = {.answer = answer,
+                            .stream = {.fields = rowgroup_fields(answer->schema)}};
+    if (rowgroup_builder_new(answer->schema, &taking.builder) < 0)
+        return no_memory(answer);
+    int rc = search_nearest(session, search, take_bytes, &taking, answer->error);
+    if (rc == 0)
+        rc = copy_stream_end(&taking.stream, answer->error);
+    if (rc == 0 && rowgroup_builder_finish(taking.builder, out) < 0)
+        rc = no_memory(answer);
+    copy_stream_clear(&taking.stream);
+    rowgroup_builder_free(taking.builder);
+    return rc == -EBADMSG ? -EIO : rc;
+}
+
+/* An index may have found fewer than match; looking at all rows finds them. */
+static int take_all(struct answer *answer, struct session *session, struct search_nearest *search,
+                    struct buffer *out)
+{
+    struct rowgroup *group = NULL;
+    search->no_index = false;
+    int rc = take_group(answer, session, search, &group);
+    if (rc == 0 && group->rows < search->k) {
+        rowgroup_free(group);
+        group = NULL;
+        search->no_index = true;
+        rc = take_group(answer, session, search, &group);
+    }
+    if (rc == 0) {
+        answer->returned += group->rows;
+        rc = formats[answer->format]->body(answer->schema, group, out);
+        if (rc == -ENOMEM)
+            no_memory(answer);
+        else if (rc == -EBADMSG)
+            rc = error_set(answer->error, -EIO, "the server sent a value that is none of its type");
+    }
+    rowgroup_free(group);
+    return rc;
+}
+
+/* The row that is left out, where it is now. */
+static int find_except(struct answer *answer, struct ctid *place, struct search_nearest *search)
+{
+    struct row_key key;
+    if (!answer->by_key)
+        return 0;
+    int rc = corpus_row_key(answer->corpus, answer->except, &key, answer->error);
+    if (rc < 0)
+        return rc;
+    *place = (struct ctid){(uint32_t)(key.place >> 16), (uint16_t)key.place};
+    search->except = place;
+    search->except_table = answer->snapshot->sources[key.place >> 48].oid;
+    return 0;
+}
+
+static int ask_each(struct answer *answer, struct session *session, struct search_nearest *search,
+                    struct buffer *out)
+{
+    const struct type *type = answer->snapshot->schema->columns[answer->column].type;
+    struct buffer text = {0};
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < answer->query_count; i++) {
+        size_t size;
+        const uint8_t *value = answer_vector(answer, i, &size);
+        text.size = 0;
+        rc = type->text(value, size, &text);
+        if (rc == 0)
+            rc = buffer_append_byte(&text, '\0');
+        if (rc < 0) {
+            rc = no_memory(answer);
+            break;
+        }
+        search->number = (uint32_t)i;
+        search->query = (const char *)text.data;
+        rc = take_all(answer, session, search, out);
+    }
+    buffer_clear(&text);
+    return rc;
+}
+
+int answer_server(struct answer *answer, struct buffer *out)
+{
+    const struct question *question = answer->question;
+    const struct schema *schema = answer->snapshot->schema;
+    struct ctid place;
+    struct search_nearest search = {
+        .relation = &answer->snapshot->relation,
+        .schema = answer->schema,
+        .column = answer_column_name(answer),
+        .type = schema->columns[answer->column].type->name,
+        .metric = metric_operator(answer->space.metric),
+        .condition = question->filter,
+        .k = question->k,
+        .ef = question->ef,
+        .stop = answer->stop,
+    };
+    const char **names = calloc((size_t)answer->schema->column_count, sizeof *names);
+    if (names == NULL)
+        return no_memory(answer);
+    for (int i = 0; i < answer->schema->column_count - 1; i++)
+        names[i] = answer->sources[i] >= 0 ? schema->columns[answer->sources[i]].name : NULL;
+    search.names = names;
+    struct session *session = NULL;
+    int rc = find_except(answer, &place, &search);
+    if (rc == 0)
+        rc = session_take(answer->mount->pool, true, &session, answer->error);
+    if (rc == 0) {
+        rc = ask_each(answer, session, &search, out);
+        session_give(session);
+    }
+    free(names);
+    answer->method = METHOD_SERVER;
+    return rc;
+}

@@ -1,0 +1,452 @@
+#include "fs/ask.h"
+
+#include "codec/json_text.h"
+#include "fs/answer.h"
+#include "fs/request.h"
+#include "fs/result.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+enum {
+    LINE_AT_MOST = 64 << 20,
+    WAITING_AT_MOST = 128 << 20, /* questions, in bytes */
+    UNREAD_AT_MOST = 16 << 20,   /* answers; then the next question waits until they are read */
+    TRIES = 3                    /* at a table that changes under our hands */
+};
+
+enum ask_state {
+    IDLE,    /* nothing is outstanding, or too much is unread */
+    WORKING, /* a thread answers */
+    WAITING  /* a question waits for a refresh */
+};
+
+struct ask {
+    atomic_uint refs;
+    struct mount *mount;
+    struct node *node; /* NULL once closed */
+    struct ask *next;  /* of the mount's */
+    atomic_bool stop;
+    enum ask_state state;
+
+    struct buffer in; /* questions, in lines, the last one perhaps not whole */
+    size_t taken;     /* of them */
+    size_t line_end;  /* behind the last line break */
+    struct buffer out;
+    size_t read; /* of it */
+    int rc;      /* no memory: nothing more is answered */
+
+    struct subject *waits_for; /* while WAITING, since these counts: */
+    unsigned refreshes_seen, failures_seen;
+
+    /* While WORKING, of the thread that answers: */
+    const char *lent; /* the rest of what ask_write was given, in whole lines: taken first */
+    size_t lent_size;
+    bool parsed;
+    struct question question;
+    int tries;
+    bool refreshed;       /* the current version is good for this question, leased or not */
+    int failed;           /* what it has waited for has failed */
+    struct error failure; /* why */
+};
+
+static struct ask *ask_ref(struct ask *ask)
+{
+    atomic_fetch_add(&ask->refs, 1);
+    return ask;
+}
+
+static void ask_unref(struct ask *ask)
+{
+    if (atomic_fetch_sub(&ask->refs, 1) != 1)
+        return;
+    if (ask->parsed)
+        question_clear(&ask->question);
+    buffer_clear(&ask->in);
+    buffer_clear(&ask->out);
+    free(ask);
+}
+
+int ask_new(struct mount *mount, struct node *node, struct ask **out)
+{
+    struct ask *ask = calloc(1, sizeof *ask);
+    if (ask == NULL)
+        return -ENOMEM;
+    ask->refs = 1;
+    ask->mount = mount;
+    ask->node = node;
+    ask->next = mount->asks;
+    mount->asks = ask;
+    *out = ask;
+    return 0;
+}
+
+void ask_close(struct ask *ask)
+{
+    struct ask **at = &ask->mount->asks;
+    while (*at != ask)
+        at = &(*at)->next;
+    *at = ask->next;
+    ask->node = NULL;
+    ask->stop = true;
+    if (ask->state == WAITING) /* there is no thread that could */
+        ask_unref(ask);
+    ask_unref(ask);
+}
+
+static bool is_full(const struct ask *ask) { return ask->out.size - ask->read > UNREAD_AT_MOST; }
+
+static void run(void *ask) { ask_work(ask); }
+
+/* ---- questions ---- */
+
+/* Keeps what has been lent and not taken yet, in front of the rest. */
+static int keep_lent(struct ask *ask)
+{
+    struct buffer all = {0};
+    int rc = buffer_append(&all, ask->lent, ask->lent_size);
+    if (rc == 0)
+        rc = buffer_append(&all, ask->in.data + ask->taken, ask->in.size - ask->taken);
+    if (rc < 0) {
+        buffer_clear(&all);
+        return rc;
+    }
+    ask->line_end = ask->lent_size + (ask->line_end > ask->taken ? ask->line_end - ask->taken : 0);
+    buffer_clear(&ask->in);
+    ask->in = all;
+    ask->taken = 0;
+    ask->lent_size = 0;
+    return 0;
+}
+
+/* Forgets what has been taken, once it is more than the rest. */
+static void forget_taken(struct ask *ask)
+{
+    size_t rest = ask->in.size - ask->taken;
+    if (ask->taken <= rest)
+        return;
+    memmove(ask->in.data, ask->in.data + ask->taken, rest);
+    ask->line_end = ask->line_end > ask->taken ? ask->line_end - ask->taken : 0;
+    ask->taken = 0;
+    ask->in.size = rest;
+}
+
+static int append(struct ask *ask, const char *bytes, size_t size)
+{
+    forget_taken(ask);
+    const char *last = memrchr(bytes, '\n', size);
+    size_t unfinished = ask->in.size - (ask->line_end > ask->taken ? ask->line_end : ask->taken);
+    const char *first = last != NULL ? memchr(bytes, '\n', size) : bytes + size;
+    if (unfinished + (size_t)(first - bytes) > LINE_AT_MOST)
+        return -EFBIG;
+    if (ask->in.size - ask->taken + size > WAITING_AT_MOST)
+        return -ENOBUFS;
+    int rc = buffer_append(&ask->in, bytes, size);
+    if (rc == 0 && last != NULL)
+        ask->line_end = ask->in.size - size + (size_t)(last - bytes) + 1;
+    return rc;
+}
+
+int ask_write(struct ask *ask, const char *bytes, size_t size, bool *work)
+{
+    struct mount *mount = ask->mount;
+    int rc = 0;
+    *work = false;
+    pthread_mutex_lock(&mount->lock);
+    bool idle = ask->state == IDLE && !is_full(ask);
+    if (idle && ask->taken == ask->in.size && size > 0 && bytes[size - 1] == '\n') {
+        ask->lent = bytes; /* most often one line: there is no need to copy it */
+        ask->lent_size = size;
+        *work = true;
+    } else {
+        rc = append(ask, bytes, size);
+        *work = rc == 0 && idle && ask->line_end > ask->taken;
+    }
+    if (*work) {
+        ask->state = WORKING;
+        ask_ref(ask);
+    }
+    pthread_mutex_unlock(&mount->lock);
+    return rc;
+}
+
+/* Takes the next line off; false: there is none. */
+static bool take_line(struct ask *ask, struct buffer *line)
+{
+    if (ask->line_end <= ask->taken || is_full(ask))
+        return false;
+    const uint8_t *from = ask->in.data + ask->taken;
+    const uint8_t *stop = memchr(from, '\n', ask->line_end - ask->taken);
+    if (buffer_append(line, from, (size_t)(stop - from)) < 0) {
+        ask->rc = -ENOMEM;
+        return false;
+    }
+    ask->taken += (size_t)(stop - from) + 1;
+    return true;
+}
+
+static bool is_blank(const char *text, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        if (text[i] != ' ' && text[i] != '\t' && text[i] != '\r')
+            return false;
+    return true;
+}
+
+/* The next question, unless one is at hand. False: there is none, and the thread must leave. *rc:
+ * what is wrong with it. Called without the lock. */
+static bool next_question(struct ask *ask, int *rc, struct error *error)
+{
+    struct buffer line = {0};
+    bool there = true, blank = true;
+    *rc = 0;
+    while (there && blank && !ask->parsed) {
+        const char *text = ask->lent;
+        size_t size = 0;
+        line.size = 0;
+        if (ask->lent_size > 0) {
+            size = (size_t)((const char *)memchr(text, '\n', ask->lent_size) - text);
+            ask->lent += size + 1;
+            ask->lent_size -= size + 1;
+        } else {
+            pthread_mutex_lock(&ask->mount->lock);
+            there = !ask->stop && take_line(ask, &line);
+            if (!there) {
+                ask->state = IDLE;
+                request_retry_all(ask->mount);
+            }
+            pthread_mutex_unlock(&ask->mount->lock);
+            text = (char *)line.data;
+            size = line.size;
+        }
+        blank = is_blank(text, size);
+        if (there && !blank) {
+            *rc = question_parse_json(text, size, &ask->question, error);
+            ask->parsed = *rc == 0;
+            ask->tries = 0;
+            ask->refreshed = false;
+        }
+    }
+    buffer_clear(&line);
+    return there;
+}
+
+/* ---- answers ---- */
+
+/* {"error":"…"} in the answer's place. */
+static int put_error(struct buffer *out, int rc, const struct error *error)
+{
+    const char *text = error->text[0] != '\0' ? error->text : strerror(-rc);
+    out->size = 0;
+    int put = buffer_append_text(out, "{\"error\":");
+    if (put == 0)
+        put = json_string(out, text, strlen(text));
+    return put < 0 ? put : buffer_append_text(out, "}\n");
+}
+
+/* Hands it to whoever reads. Takes what is in the buffer. */
+static void give(struct ask *ask, struct buffer *answer)
+{
+    pthread_mutex_lock(&ask->mount->lock);
+    if (ask->read == ask->out.size) {
+        buffer_clear(&ask->out);
+        ask->out = *answer;
+        *answer = (struct buffer){0};
+        ask->read = 0;
+    } else if (buffer_append(&ask->out, answer->data, answer->size) < 0) {
+        ask->rc = -ENOMEM; /* nothing may be left out in the middle */
+        ask->stop = true;
+    }
+    request_retry_all(ask->mount);
+    pthread_mutex_unlock(&ask->mount->lock);
+}
+
+int ask_read(struct ask *ask, size_t size, struct buffer *out)
+{
+    size_t there = ask->out.size - ask->read;
+    if (there == 0)
+        return ask->rc < 0 ? ask->rc : ask->state != IDLE && !ask->stop ? -EAGAIN : 0;
+    size_t n = size < there ? size : there;
+    int rc = buffer_append(out, ask->out.data + ask->read, n);
+    if (rc < 0)
+        return rc;
+    ask->read += n;
+    if (ask->state != IDLE || ask->line_end <= ask->taken || is_full(ask))
+        return 0;
+    ask->state = WORKING; /* what has stopped because too much was unread */
+    if (workers_add(ask->mount->queriers, run, ask_ref(ask), 0) < 0) {
+        ask->state = IDLE;
+        ask_unref(ask);
+    }
+    return 0;
+}
+
+/* ---- the version ---- */
+
+static struct subject *subject_of(const struct ask *ask)
+{
+    const struct relation *relation =
+        ask->node != NULL ? node_relation(ask->mount, node_table(ask->node)) : NULL;
+    struct table *table = relation != NULL ? table_get(ask->mount, relation) : NULL;
+    return table != NULL ? &table->subjects[SUBJECT_ROWS] : NULL;
+}
+
+/* 0: the current version may be asked. -EAGAIN: the refresh that must come first is wanted, and
+ * ask_retry_all goes on with this question. */
+static int need_version(struct ask *ask, struct subject *subject, struct error *error)
+{
+    int rc = ask->failed;
+    ask->failed = 0;
+    if (rc < 0) {
+        *error = ask->failure;
+        return rc;
+    }
+    if (subject == NULL)
+        return error_set(error, -ENOENT, "the table is not there any more");
+    if ((ask->refreshed || subject_leased(subject)) && subject->current != NULL) {
+        subject_renew(subject);
+        return 0;
+    }
+    if (ask->lent_size > 0 && keep_lent(ask) < 0)
+        return error_set(error, -ENOMEM, "no memory");
+    ask->waits_for = subject;
+    ask->refreshes_seen = subject->refreshes + subject->refreshing;
+    ask->failures_seen = subject->failures;
+    ask->state = WAITING;
+    subject_want(subject, true, -1, NEED_SIZE);
+    return -EAGAIN;
+}
+
+void ask_retry_all(struct mount *mount)
+{
+    for (struct ask *ask = mount->asks; ask != NULL; ask = ask->next) {
+        const struct subject *subject = ask->waits_for;
+        if (ask->state != WAITING)
+            continue;
+        bool failed = subject->failures != ask->failures_seen;
+        bool refreshed = (int)(subject->refreshes - ask->refreshes_seen) > 0;
+        if (!failed && !refreshed && !subject_leased(subject))
+            continue;
+        ask->state = WORKING;
+        if (workers_add(mount->queriers, run, ask, 0) < 0) {
+            ask->state = WAITING; /* until next time */
+            continue;
+        }
+        ask->waits_for = NULL;
+        ask->refreshed = refreshed;
+        ask->failed = failed && !refreshed ? subject->rc : 0;
+        ask->failure = subject->error;
+    }
+}
+
+void ask_tend(struct mount *mount)
+{
+    for (struct ask *ask = mount->asks; ask != NULL; ask = ask->next)
+        if (ask->state == WAITING) {
+            ask->waits_for->wanted_at = clock_ms();
+            if (!ask->waits_for->running)
+                subject_want(ask->waits_for, true, -1, NEED_SIZE);
+        }
+}
+
+bool ask_waits_for(const struct mount *mount, const struct subject *subject)
+{
+    for (const struct ask *ask = mount->asks; ask != NULL; ask = ask->next)
+        if (ask->state == WAITING && ask->waits_for == subject)
+            return true;
+    return false;
+}
+
+void ask_stop_all(struct mount *mount)
+{
+    for (struct ask *ask = mount->asks; ask != NULL; ask = ask->next)
+        ask->stop = true;
+}
+
+/* ---- the thread that answers ---- */
+
+static void leave(struct mount *mount, struct subject *subject, struct version *version, int rc)
+{
+    subject->opens--;
+    version->opens--;
+    if (rc == -ESTALE && subject->current == version)
+        subject_doubt(subject);
+    mount->count.queries++;
+    version_unref(version);
+}
+
+/* Answers the question at hand; -EAGAIN: it waits. */
+static int answer(struct ask *ask, struct buffer *out, struct error *error)
+{
+    struct mount *mount = ask->mount;
+    int rc = 0, format = format_find("jsonl", 5);
+    do {
+        out->size = 0;
+        pthread_mutex_lock(&mount->lock);
+        struct subject *subject = ask->stop ? NULL : subject_of(ask);
+        rc = need_version(ask, subject, error);
+        struct version *version = rc == 0 ? version_ref(subject->current) : NULL;
+        if (rc == 0) { /* its row groups must stay meanwhile */
+            subject->opens++;
+            version->opens++;
+        }
+        pthread_mutex_unlock(&mount->lock);
+        if (rc < 0)
+            return rc;
+        rc = answer_make(mount, version->snapshot, &ask->question, format, &ask->stop, out, NULL,
+                         error);
+        pthread_mutex_lock(&mount->lock);
+        leave(mount, subject, version, rc);
+        pthread_mutex_unlock(&mount->lock);
+        rc = rc == -EAGAIN ? -EIO : rc; /* that word is ours */
+        ask->refreshed = false;
+    } while (rc == -ESTALE && ++ask->tries < TRIES);
+    return rc;
+}
+
+int ask_work_later(struct ask *ask)
+{
+    struct mount *mount = ask->mount;
+    pthread_mutex_lock(&mount->lock);
+    int rc = ask->lent_size > 0 ? keep_lent(ask) : 0;
+    if (rc == 0)
+        rc = workers_add(mount->queriers, run, ask, 0);
+    if (rc < 0) {
+        ask->rc = rc;
+        ask->state = IDLE;
+        ask_unref(ask);
+    }
+    pthread_mutex_unlock(&mount->lock);
+    return rc;
+}
+
+void ask_work(struct ask *ask)
+{
+    struct mount *mount = ask->mount;
+    struct buffer out = {0};
+    struct error error = {""};
+    int rc;
+    while (next_question(ask, &rc, &error)) {
+        if (rc == 0)
+            rc = answer(ask, &out, &error);
+        if (rc == -EAGAIN) /* another thread goes on, and has perhaps begun */
+            break;
+        if (ask->parsed)
+            question_clear(&ask->question);
+        ask->parsed = false;
+        if (rc < 0) {
+            mount->count.query_failures++;
+            rc = put_error(&out, rc, &error);
+        }
+        if (rc < 0)
+            ask->rc = rc;
+        give(ask, &out);
+        error.text[0] = '\0';
+    }
+    buffer_clear(&out);
+    if (rc == -EAGAIN)
+        return;
+    pthread_mutex_lock(&mount->lock);
+    ask_unref(ask);
+    pthread_mutex_unlock(&mount->lock);
+}

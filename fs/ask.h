@@ -1,0 +1,42 @@
+/* query/ask: a conversation. Each line of JSON that is written is a question, what is read are the
+ * answers' lines, in order; reading ends (0 bytes) where nothing is outstanding. One open file is
+ * one conversation.
+ *
+ * The thread that brings a question answers it, after it has let the writer go on; a read that
+ * comes meanwhile is parked (request.c) and answered by that thread. Where the version's lease is
+ * over, the question waits for the refresh, without a thread.
+ *
+ * Lifetime: by its open file, and by the thread that answers. Threads: any; guarded by mount->lock,
+ * which is not held while a question is answered. ask_write and ask_free take it.
+ */
+#ifndef FS_ASK_H
+#define FS_ASK_H
+
+#include "fs/node.h"
+
+struct ask;
+
+/* `node` is the open file's. Called with the lock held, as all but ask_write and ask_work. */
+MUST_CHECK int ask_new(struct mount *mount, struct node *node, struct ask **out);
+/* The file is closed: what is being answered ends. */
+void ask_close(struct ask *ask);
+
+/* Takes the bytes: 0, or an errno for the user (-EFBIG a line is too long, -ENOBUFS too many
+ * questions wait). *work: then ask_work must be called, by any thread, without the lock, as soon as
+ * the writer has been answered; the bytes must stay until it comes back. */
+MUST_CHECK int ask_write(struct ask *ask, const char *bytes, size_t size, bool *work);
+void ask_work(struct ask *ask);
+/* Or this, before the bytes are gone: a thread of the queriers does it. */
+MUST_CHECK int ask_work_later(struct ask *ask);
+
+/* Appends up to `size` bytes of answers. -EAGAIN: they are being made. */
+MUST_CHECK int ask_read(struct ask *ask, size_t size, struct buffer *out);
+
+/* Goes on with those that have waited for a refresh that has come. */
+void ask_retry_all(struct mount *mount);
+/* Tells the tables that somebody waits. Called now and then. */
+void ask_tend(struct mount *mount);
+bool ask_waits_for(const struct mount *mount, const struct subject *subject);
+void ask_stop_all(struct mount *mount);
+
+#endif

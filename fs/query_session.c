@@ -1,0 +1,343 @@
+#include "fs/query_session.h"
+
+#include "fs/node.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+
+enum { VALUE_AT_MOST = 64 << 20 };
+
+/* ---- sessions ---- */
+
+int query_session_new(struct mount *mount, struct node *directory, struct query_session **out)
+{
+    struct question question;
+    struct query_session *session = calloc(1, sizeof *session);
+    int rc = session == NULL ? -ENOMEM : 0;
+    if (rc == 0 && mount->query_session_count >= QUERY_SESSIONS_AT_MOST)
+        rc = -ENOSPC;
+    if (rc == 0)
+        rc = question_init(&question);
+    if (rc == 0)
+        rc = asked_new(&question, ++mount->asked_number, &session->asked);
+    if (rc < 0) {
+        free(session);
+        return rc;
+    }
+    session->refs = 1;
+    session->mount = mount;
+    session->directory = directory;
+    session->changed_at = time(NULL);
+    session->next = mount->query_sessions;
+    mount->query_sessions = session;
+    mount->query_session_count++;
+    *out = session;
+    return 0;
+}
+
+struct query_session *query_session_ref(struct query_session *session)
+{
+    atomic_fetch_add(&session->refs, 1);
+    return session;
+}
+
+void query_session_unref(struct query_session *session)
+{
+    if (session == NULL || atomic_fetch_sub(&session->refs, 1) != 1)
+        return;
+    asked_unref(session->asked);
+    free(session);
+}
+
+void query_session_end(struct query_session *session)
+{
+    struct query_session **at = &session->mount->query_sessions;
+    while (*at != session)
+        at = &(*at)->next;
+    *at = session->next;
+    session->mount->query_session_count--;
+    session->directory = NULL;
+    result_unref(session->plan); /* it has a reference to the session */
+    session->plan = NULL;
+    query_session_unref(session);
+}
+
+int query_session_field(const char *name)
+{
+    for (int i = 0; i < FIELD_COUNT; i++)
+        if (strcmp(query_session_field_name(i), name) == 0)
+            return i;
+    return -1;
+}
+
+const char *query_session_field_name(int field)
+{
+    return field < QUESTION_FIELDS ? question_fields[field] : "error";
+}
+
+uint64_t query_session_plan_path(const struct query_session *session)
+{
+    return session->directory != NULL ? node_path(session->directory, "plan.json") : 0;
+}
+
+void query_session_answered(struct query_session *session, int rc, const struct error *error)
+{
+    if (rc == 0)
+        session->error.text[0] = '\0';
+    else if (error->text[0] != '\0')
+        session->error = *error;
+    else
+        error_set(&session->error, rc, "%s", strerror(-rc));
+}
+
+void query_session_show_plan(struct query_session *session, struct result *plan)
+{
+    if (session->directory == NULL)
+        return;
+    result_unref(session->plan);
+    session->plan = result_ref(plan);
+}
+
+/* ---- values ---- */
+
+static int show(const struct question *question, const struct error *error, int field,
+                struct buffer *out)
+{
+    if (field < QUESTION_FIELDS)
+        return question_show(question, field, out);
+    return error->text[0] != '\0' ? buffer_printf(out, "%s\n", error->text) : 0;
+}
+
+uint64_t query_session_size(const struct query_session *session, int field)
+{
+    const struct question *question = &session->asked->question;
+    if (field < QUESTION_FIELDS && strcmp(question_fields[field], "vector") == 0)
+        return question->vector.size; /* may be long */
+    struct buffer text = {0};
+    uint64_t size = show(question, &session->error, field, &text) == 0 ? text.size : 0;
+    buffer_clear(&text);
+    return size;
+}
+
+/* Makes the bytes the value. What somebody else sets at the same time comes before or behind it. */
+static int set(struct query_session *session, int field, const struct buffer *bytes)
+{
+    struct mount *mount = session->mount;
+    struct error error = {""};
+    struct question question;
+    struct asked *before, *fresh = NULL;
+    for (bool done = false; !done;) {
+        pthread_mutex_lock(&mount->lock);
+        before = asked_ref(session->asked);
+        pthread_mutex_unlock(&mount->lock);
+        int rc = question_copy(&before->question, &question);
+        if (rc == 0 && (rc = question_set(&question, field, bytes->data, bytes->size, &error)) < 0)
+            question_clear(&question);
+        if (rc == 0)
+            rc = asked_new(&question, 0, &fresh);
+        pthread_mutex_lock(&mount->lock);
+        done = rc < 0 || session->asked == before;
+        if (rc == 0 && done) {
+            asked_unref(session->asked);
+            session->asked = asked_ref(fresh);
+            fresh->number = ++mount->asked_number;
+            session->changed_at = time(NULL);
+        }
+        if (done)
+            query_session_answered(session, rc, &error);
+        pthread_mutex_unlock(&mount->lock);
+        asked_unref(before);
+        asked_unref(fresh);
+        fresh = NULL;
+        if (rc < 0)
+            return result_errno(rc);
+    }
+    return 0;
+}
+
+/* ---- drafts ---- */
+
+struct draft {
+    struct query_session *session;
+    int field;
+    bool append;
+    pthread_mutex_t lock; /* guards all that follows; taken before mount->lock */
+    struct asked *opened; /* what `bytes` are made of, when they are needed; then NULL */
+    struct error error;   /* the same, of the file `error` */
+    struct buffer bytes;
+    bool written;   /* and not set since */
+    bool truncated; /* by open; nothing has been written yet */
+};
+
+int draft_new(struct query_session *session, int field, int flags, struct draft **out)
+{
+    struct draft *draft = calloc(1, sizeof *draft);
+    if (draft == NULL)
+        return -ENOMEM;
+    draft->session = query_session_ref(session);
+    draft->field = field;
+    draft->append = flags & O_APPEND;
+    draft->truncated = flags & O_TRUNC;
+    draft->opened = asked_ref(session->asked);
+    draft->error = session->error;
+    pthread_mutex_init(&draft->lock, NULL);
+    *out = draft;
+    return 0;
+}
+
+/* A shell opens a file and closes a copy of it before it runs the command that writes: an empty
+ * draft is the value only once the file is closed for good. */
+void draft_free(struct draft *draft)
+{
+    struct mount *mount = draft->session->mount;
+    if (draft->truncated && set(draft->session, draft->field, &(struct buffer){0}) < 0)
+        draft->truncated = false; /* nobody is left to be told; `error` says it */
+    pthread_mutex_lock(&mount->lock);
+    draft_drop(draft);
+    pthread_mutex_unlock(&mount->lock);
+}
+
+void draft_drop(struct draft *draft)
+{
+    asked_unref(draft->opened);
+    query_session_unref(draft->session);
+    buffer_clear(&draft->bytes);
+    pthread_mutex_destroy(&draft->lock);
+    free(draft);
+}
+
+static int load(struct draft *draft)
+{
+    if (draft->opened == NULL)
+        return 0;
+    int rc = draft->truncated
+                 ? 0
+                 : show(&draft->opened->question, &draft->error, draft->field, &draft->bytes);
+    if (rc == 0) {
+        asked_unref(draft->opened);
+        draft->opened = NULL;
+    }
+    return rc;
+}
+
+int draft_read(struct draft *draft, uint64_t offset, size_t size, struct buffer *out)
+{
+    pthread_mutex_lock(&draft->lock);
+    int rc = load(draft);
+    size_t from = rc == 0 && offset < draft->bytes.size ? (size_t)offset : draft->bytes.size;
+    size_t n = size < draft->bytes.size - from ? size : draft->bytes.size - from;
+    if (rc == 0 && n > 0)
+        rc = buffer_append(out, draft->bytes.data + from, n);
+    pthread_mutex_unlock(&draft->lock);
+    return rc;
+}
+
+/* What does not fit is not taken in part, either. */
+static int refuse(struct draft *draft)
+{
+    struct mount *mount = draft->session->mount;
+    struct error error;
+    int rc = error_set(&error, -EFBIG, "%s is longer than %d MiB",
+                       query_session_field_name(draft->field), VALUE_AT_MOST >> 20);
+    draft->written = draft->truncated = false;
+    draft->bytes.size = 0;
+    pthread_mutex_lock(&mount->lock);
+    query_session_answered(draft->session, rc, &error);
+    pthread_mutex_unlock(&mount->lock);
+    return rc;
+}
+
+static int resize(struct draft *draft, uint64_t size)
+{
+    int rc = load(draft);
+    if (rc == 0 && size > VALUE_AT_MOST)
+        rc = refuse(draft);
+    if (rc < 0 || size <= draft->bytes.size) {
+        if (rc == 0)
+            draft->bytes.size = (size_t)size;
+        return rc;
+    }
+    rc = buffer_reserve(&draft->bytes, (size_t)size - draft->bytes.size);
+    if (rc == 0) {
+        memset(draft->bytes.data + draft->bytes.size, 0, (size_t)size - draft->bytes.size);
+        draft->bytes.size = (size_t)size;
+    }
+    return rc;
+}
+
+/* A refused draft is dropped: what is written next is a value of its own. */
+static int commit(struct draft *draft)
+{
+    int rc = set(draft->session, draft->field, &draft->bytes);
+    draft->written = false;
+    if (rc < 0)
+        draft->bytes.size = 0;
+    return rc;
+}
+
+/* Whether a line has come to its end. Of float32, a byte may look as if it had. */
+static bool ends_line(const struct draft *draft)
+{
+    const struct buffer *bytes = &draft->bytes;
+    if (bytes->size == 0 || bytes->data[bytes->size - 1] != '\n')
+        return false;
+    for (size_t i = 0; i < bytes->size; i++)
+        if (bytes->data[i] < '\t')
+            return false;
+    return true;
+}
+
+/* Where the bytes go. Of a value of one line, a further line takes the place of the one before; of
+ * the others, it comes behind it. */
+static uint64_t place_of(struct draft *draft, uint64_t offset)
+{
+    struct buffer *bytes = &draft->bytes;
+    bool one_line = strcmp(query_session_field_name(draft->field), "vector") != 0 &&
+                    strcmp(query_session_field_name(draft->field), "filter") != 0;
+    if (draft->append && offset < bytes->size)
+        offset = bytes->size;
+    if (one_line && offset >= bytes->size && bytes->size > 0 &&
+        bytes->data[bytes->size - 1] == '\n')
+        bytes->size = 0;
+    return offset < bytes->size ? offset : bytes->size;
+}
+
+int draft_write(struct draft *draft, uint64_t offset, const void *bytes, size_t size)
+{
+    pthread_mutex_lock(&draft->lock);
+    int rc = load(draft);
+    if (rc == 0)
+        offset = place_of(draft, offset);
+    if (rc == 0 && offset + size > draft->bytes.size)
+        rc = resize(draft, offset + size);
+    if (rc == 0) {
+        memcpy(draft->bytes.data + offset, bytes, size);
+        draft->truncated = false;
+        draft->written = true;
+        if (ends_line(draft))
+            rc = commit(draft);
+    }
+    pthread_mutex_unlock(&draft->lock);
+    return rc;
+}
+
+int draft_resize(struct draft *draft, uint64_t size)
+{
+    pthread_mutex_lock(&draft->lock);
+    int rc = resize(draft, size);
+    if (rc == 0) {
+        draft->truncated = false;
+        draft->written = true;
+    }
+    pthread_mutex_unlock(&draft->lock);
+    return rc;
+}
+
+int draft_flush(struct draft *draft)
+{
+    pthread_mutex_lock(&draft->lock);
+    int rc = draft->written ? commit(draft) : 0;
+    pthread_mutex_unlock(&draft->lock);
+    return rc;
+}

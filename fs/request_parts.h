@@ -1,0 +1,44 @@
+/* A request that may wait, for fs/request*.c alone: request.c parks and answers it, request_try.c
+ * finds out whether it can be answered, and asks for what it lacks.
+ */
+#ifndef FS_REQUEST_PARTS_H
+#define FS_REQUEST_PARTS_H
+
+#include "fs/request.h"
+
+struct request {
+    struct request *next;
+    fuse_req_t req;
+    struct node *node;
+    enum request_kind kind;
+    struct fuse_file_info file;
+    int pid;
+    atomic_bool interrupted; /* set by libfuse's thread; all else is guarded by mount->lock */
+    int64_t arrived;
+    bool hooked; /* told of interrupts */
+    bool waited; /* for a refresh, since this count of them: */
+    unsigned refreshes_seen, failures_seen;
+    const struct subject *counted; /* whose counts these are */
+    bool listing_asked;
+    unsigned listing_failures_seen;
+    struct stream *stream;        /* of an open that need not wait for the size */
+    bool looked_again;            /* the relation was gone once: its name may stand for a new one */
+    char *name;                   /* of MKDIR */
+    size_t size;                  /* of READ */
+    struct buffer bytes;          /* its answer */
+    const struct result *awaited; /* what it waits for, or has: good, whatever version it is of */
+    struct result *work;          /* to be made by this thread; a reference */
+    int tries;
+    bool parked; /* it has been tried before, by its own thread */
+};
+
+/* Each returns 0: it can be answered, -EAGAIN: it must wait for what is now under way, or the errno
+ * to answer. */
+MUST_CHECK int request_try_directory(struct mount *mount, struct request *request);
+MUST_CHECK int request_try_file(struct mount *mount, struct request *request);
+MUST_CHECK int request_try_answer(struct mount *mount, struct request *request);
+
+/* Whether it has waited so long that it may read along with the fetch. */
+bool request_may_read_along(const struct request *request);
+
+#endif

@@ -1,0 +1,309 @@
+/* What a request for a directory, a file, or an answer of query/ waits for. */
+#include "fs/listing.h"
+#include "fs/request_parts.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+enum {
+    ANSWER_TRIES = 3,          /* at a table that changes under our hands */
+    DIRECTORY_FRESH_MS = 1000, /* a directory that was there so lately is taken to be there */
+    STREAM_AFTER_MS = 400      /* an open that has waited so long reads along */
+};
+
+/* ---- directories ---- */
+
+/* The catalog must have been looked at since `since`. */
+static int need_listing(struct mount *mount, struct request *request, int64_t since)
+{
+    if (mount->catalog_checked >= since)
+        return 0;
+    if (!request->listing_asked) {
+        request->listing_asked = true;
+        request->listing_failures_seen = mount->catalog_failures;
+    } else if (request->listing_failures_seen != mount->catalog_failures) {
+        return mount->catalog_rc;
+    }
+    if (!mount->catalog_running || !mount->catalog_wanted)
+        listing_check(mount);
+    return -EAGAIN;
+}
+
+int request_try_directory(struct mount *mount, struct request *request)
+{
+    struct node *node = request->node;
+    if (node->kind == NODE_CONTROL)
+        return 0;
+    bool lists = request->kind == REQUEST_OPENDIR && node->kind < NODE_TABLE;
+    lists |= request->kind == REQUEST_OPENDIR && node->kind == NODE_PARTITIONS;
+    if (node->kind == NODE_ROOT && !lists)
+        return 0;
+    int64_t since = lists || !node_exists(mount, node) ? request->arrived
+                                                       : request->arrived - DIRECTORY_FRESH_MS;
+    int rc = need_listing(mount, request, since);
+    /* While the server is away, what was there can be walked through: to .pgvecfs, to the reason of
+     * a failure, to what is open. */
+    if (rc < 0 && rc != -EAGAIN && request->kind == REQUEST_GETATTR && node_exists(mount, node))
+        return 0;
+    if (rc < 0 || node_exists(mount, node))
+        return rc;
+    node->absent_ms = clock_ms();
+    return -ENOENT;
+}
+
+static int find_subject(struct mount *mount, struct request *request)
+{
+    struct node *node = request->node;
+    const struct node *directory = node_table(node);
+    const struct relation *relation = node_relation(mount, directory);
+    if (relation == NULL || request->looked_again) {
+        int rc = need_listing(mount, request, request->arrived);
+        if (rc < 0)
+            return rc;
+        relation = node_relation(mount, directory);
+    }
+    if (relation == NULL || (node->kind == NODE_ANSWER && !relation->has_vectors))
+        return -ENOENT;
+    struct table *table = table_get(mount, relation);
+    if (table == NULL)
+        return -ENOMEM;
+    node->subject = table_subject(table, node->face);
+    return 0;
+}
+
+/* The relation behind the name has gone: once more, from its name. */
+static int look_again(struct mount *mount, struct request *request)
+{
+    if (request->looked_again)
+        return -ENOENT;
+    if (request->node->version != NULL || request->node->result != NULL)
+        return request->node->opens > 0
+                   ? -ENOENT
+                   : -ESTALE; /* this node stays what it was: the kernel looks its name up again */
+    request->looked_again = true;
+    request->listing_asked = false;
+    request->arrived = clock_ms();
+    request->counted = NULL;
+    request->waited = false;
+    request->node->subject = NULL;
+    listing_doubt(mount);
+    return find_subject(mount, request);
+}
+
+/* ---- reading along: an open need not wait for the size ---- */
+
+bool request_may_read_along(const struct request *request)
+{
+    return request->kind == REQUEST_OPEN && request->node->face < FORMAT_COUNT &&
+           clock_ms() - request->arrived >= STREAM_AFTER_MS &&
+           request->node->subject->table->mount->streams < STREAMS_AT_MOST;
+}
+
+/* Takes the feed. What cannot be opened so goes on waiting. */
+static int read_along(struct request *request, struct feed *feed)
+{
+    struct mount *mount = request->node->subject->table->mount;
+    int rc = stream_new(&mount->place, feed, request->node->face, &request->stream);
+    feed_unref(feed);
+    return rc < 0 ? -EAGAIN : 0;
+}
+
+/* With the refresh under way, if its answer is good enough for this request. */
+static int read_along_fetch(struct request *request, struct subject *subject)
+{
+    const struct mount *mount = subject->table->mount;
+    bool fresh = (int)(subject->refreshes + 1 - request->refreshes_seen) > 0;
+    if (!request_may_read_along(request) || !subject->refreshing || subject->fetch == NULL ||
+        subject->kind != SUBJECT_ROWS || !(fresh || mount->options->lease_ms > 0))
+        return -EAGAIN;
+    struct feed *feed = fetch_feed(subject->fetch);
+    return feed == NULL ? -EAGAIN : read_along(request, feed);
+}
+
+static int read_along_snapshot(struct request *request, const struct version *version)
+{
+    struct feed *feed;
+    if (!request_may_read_along(request) || version->snapshot == NULL ||
+        feed_of_snapshot(version->snapshot, &feed) < 0)
+        return -EAGAIN;
+    return read_along(request, feed);
+}
+
+static void wait_for_refresh(struct request *request, const struct subject *subject)
+{
+    if (request->waited)
+        return;
+    request->waited = true;
+    /* One that is under way may have looked at the server before this request came. */
+    request->refreshes_seen = subject->refreshes + subject->refreshing;
+}
+
+static int need_refresh(struct request *request, struct subject *subject, enum need need)
+{
+    wait_for_refresh(request, subject);
+    subject_want(subject, true, request->node->face, need);
+    if (request->node->version != NULL)
+        return -EAGAIN;
+    subject_offer(subject, request->node->face, request->node->nodeid);
+    return read_along_fetch(request, subject);
+}
+
+static int need_face(struct request *request, struct subject *subject, enum need need)
+{
+    const struct version *version = request->node->version;
+    int face = request->node->face;
+    if (version->state[face] == FACE_FAILED)
+        return version->rc[face];
+    if (version->state[face] >= (need == NEED_BYTES ? FACE_READABLE : FACE_SIZED))
+        return 0;
+    if (version != subject->current)
+        return -ESTALE; /* superseded before anybody measured it: the kernel looks its name up again
+                         */
+    subject_want(subject, false, face, need);
+    subject_offer(subject, face, request->node->nodeid);
+    return read_along_snapshot(request, version);
+}
+
+/* The node has a subject, and no refresh of it has failed since the request came. */
+static int need_subject(struct mount *mount, struct request *request)
+{
+    struct node *node = request->node;
+    int rc = node->subject == NULL ? find_subject(mount, request) : 0;
+    if (rc == 0 && request->counted == node->subject &&
+        request->failures_seen != node->subject->failures)
+        rc = node->subject->rc != -ENOENT ? node->subject->rc : look_again(mount, request);
+    if (rc == 0 && request->counted != node->subject) {
+        request->counted = node->subject;
+        request->failures_seen = node->subject->failures;
+    }
+    return rc;
+}
+
+int request_try_file(struct mount *mount, struct request *request)
+{
+    struct node *node = request->node;
+    int rc = need_subject(mount, request);
+    if (rc < 0)
+        return rc;
+    struct subject *subject = node->subject;
+    if (node->spoiled)
+        return -ESTALE;
+    if (node->filling)
+        return node->version != NULL ? read_along_snapshot(request, node->version)
+               : request->waited     ? read_along_fetch(request, subject)
+                                     : -EAGAIN;
+    enum need need = request->kind == REQUEST_OPEN ? NEED_BYTES : NEED_SIZE;
+    bool refreshed = request->waited && (int)(subject->refreshes - request->refreshes_seen) > 0;
+    const struct promise *promise = subject_promised(subject, request->pid);
+    bool promised =
+        promise != NULL && promise->version != NULL && promise->version == node->version;
+    bool opens = request->kind == REQUEST_OPEN;
+    /* It has just been looked up: the kernel looks again where the answer is ESTALE. */
+    bool by_path = subject_has_shown(subject, request->pid, node->version);
+    bool good = refreshed || subject_leased(subject) || (promised && opens);
+    if (node->version == NULL) {
+        if (!good || subject->current == NULL)
+            return need_refresh(request, subject, need);
+        node_bind(node, subject->current);
+    } else if (node->version != subject->current) {
+        if (node->opens == 0 && (request->waited || (by_path && !opens)))
+            return -ESTALE;
+        if (opens && by_path && !promised)
+            return -ESTALE;
+    } else if (!good && node->opens == 0) {
+        return need_refresh(request, subject, need);
+    } else if (!good && opens && by_path) {
+        return -ESTALE; /* somebody has opened it since: ask through another node */
+    }
+    return need_face(request, subject, need);
+}
+
+/* ---- answers to questions ---- */
+
+/* Begins to make it, here if that is possible. */
+static int make_result(struct mount *mount, struct request *request, struct result *result)
+{
+    result_begin(result, request->node->subject);
+    if (!request->parked && result_enter(mount))
+        request->work = result;
+    else if (workers_add(mount->queriers, result_work, result, 0) < 0)
+        return result_cancel(result);
+    return 0;
+}
+
+/* The node shows the answer for the current version from now on. */
+static int bind_result(struct mount *mount, struct request *request)
+{
+    struct node *node = request->node;
+    struct result *result = result_find(mount, &node->key, node->subject->current->serial);
+    int rc = 0;
+    if (result != NULL) {
+        node->result = result_ref(result);
+    } else if ((rc = result_new(mount, &node->key, &result)) == 0) {
+        node->result = result;
+        rc = make_result(mount, request, result);
+        if (rc == 0)
+            result_keep(result);
+    }
+    request->awaited = node->result;
+    return rc < 0 || !node->result->making ? rc : -EAGAIN;
+}
+
+/* What has become of the attempt that the request waited for. */
+static int settle_failure(struct request *request, int rc)
+{
+    struct node *node = request->node, *query = node_query(node);
+    if (rc == -ESTALE && ++request->tries < ANSWER_TRIES) {
+        request->waited = false;
+        return -EAGAIN;
+    }
+    if (rc == -EINTR)
+        return -EAGAIN;
+    char *reason = node->result->reason != NULL ? strdup(node->result->reason) : NULL;
+    if (query != NULL && reason != NULL) {
+        free(query->reason);
+        query->reason = reason;
+        query->reason_path = node->key.path;
+    }
+    return result_errno(rc == -ESTALE ? -EIO : rc);
+}
+
+static int want_rows(struct request *request, struct subject *subject)
+{
+    wait_for_refresh(request, subject);
+    subject_want(subject, true, -1, NEED_SIZE);
+    return -EAGAIN;
+}
+
+int request_try_answer(struct mount *mount, struct request *request)
+{
+    struct node *node = request->node;
+    struct result *result = node->result;
+    if (result != NULL && result->making) {
+        request->awaited = result;
+        return -EAGAIN;
+    }
+    if (result != NULL && result->rc < 0) {
+        int rc = request->awaited == result ? settle_failure(request, result->rc) : -EAGAIN;
+        if (rc != -EAGAIN)
+            return rc;
+        result_unref(result);
+        node->result = result = NULL;
+    }
+    bool opens = request->kind == REQUEST_OPEN;
+    if (result != NULL &&
+        (request->awaited == result || node->opens > 0 || result->key.kind != RESULT_ROWS ||
+         (opens && result_is_promised(result, request->pid))))
+        return 0;
+    int rc = need_subject(mount, request);
+    if (rc < 0)
+        return rc;
+    struct subject *subject = node->subject;
+    bool refreshed = request->waited && (int)(subject->refreshes - request->refreshes_seen) > 0;
+    if (!(refreshed || subject_leased(subject)) || subject->current == NULL)
+        return want_rows(request, subject);
+    subject_renew(subject);
+    if (result != NULL)
+        return result->serial == subject->current->serial ? 0 : -ESTALE;
+    return bind_result(mount, request);
+}

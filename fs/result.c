@@ -1,0 +1,338 @@
+#include "fs/result.h"
+
+#include "fs/answer.h"
+#include "fs/index_state.h"
+#include "fs/log.h"
+#include "fs/query_session.h"
+#include "fs/request.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+enum {
+    RESULTS_KEPT = 256,
+    MEMORY_SHARE = 8,   /* of memory=, at most an 8th */
+    PROMISE_MS = 1000,  /* between a process's stat and its open */
+    STATE_KEPT_MS = 100 /* an index's state is good so long */
+};
+
+/* ---- questions ---- */
+
+int asked_new(struct question *question, uint64_t number, struct asked **out)
+{
+    struct asked *asked = calloc(1, sizeof *asked);
+    if (asked == NULL) {
+        question_clear(question);
+        return -ENOMEM;
+    }
+    *asked = (struct asked){.refs = 1, .number = number, .question = *question};
+    *out = asked;
+    return 0;
+}
+
+struct asked *asked_ref(struct asked *asked)
+{
+    atomic_fetch_add(&asked->refs, 1);
+    return asked;
+}
+
+void asked_unref(struct asked *asked)
+{
+    if (asked == NULL || atomic_fetch_sub(&asked->refs, 1) != 1)
+        return;
+    question_clear(&asked->question);
+    free(asked);
+}
+
+/* ---- lifetime ---- */
+
+int result_new(struct mount *mount, const struct result_key *key, struct result **out)
+{
+    struct result *result = calloc(1, sizeof *result);
+    if (result == NULL)
+        return -ENOMEM;
+    result->refs = 1;
+    result->mount = mount;
+    result->number = ++mount->result_number;
+    result->key = *key;
+    asked_ref(key->asked);
+    if (key->session != NULL)
+        query_session_ref(key->session);
+    *out = result;
+    return 0;
+}
+
+struct result *result_ref(struct result *result)
+{
+    atomic_fetch_add(&result->refs, 1);
+    return result;
+}
+
+void result_unref(struct result *result)
+{
+    if (result == NULL || atomic_fetch_sub(&result->refs, 1) != 1)
+        return;
+    asked_unref(result->key.asked);
+    query_session_unref(result->key.session);
+    buffer_clear(&result->bytes);
+    free(result->reason);
+    free(result);
+}
+
+/* ---- those that are kept ---- */
+
+static void drop(struct result *result)
+{
+    struct mount *mount = result->mount;
+    mount->result_count--;
+    mount->result_bytes -= result->bytes.size;
+    *result->at = result->next;
+    if (result->next != NULL)
+        result->next->at = result->at;
+    result->at = NULL;
+    result_unref(result);
+}
+
+static void put_first(struct result *result)
+{
+    struct mount *mount = result->mount;
+    result->next = mount->results;
+    result->at = &mount->results;
+    if (result->next != NULL)
+        result->next->at = &result->next;
+    mount->results = result;
+}
+
+/* Not those in the making: the end of the mount must find them. */
+static bool drop_oldest(struct mount *mount)
+{
+    struct result *oldest = NULL;
+    for (struct result *result = mount->results; result != NULL; result = result->next)
+        if (!result->making)
+            oldest = result;
+    if (oldest != NULL)
+        drop(oldest);
+    return oldest != NULL;
+}
+
+static void make_room(struct mount *mount)
+{
+    uint64_t most = mount->options->memory / MEMORY_SHARE;
+    while (mount->result_count > RESULTS_KEPT || mount->result_bytes > most)
+        if (!drop_oldest(mount))
+            break;
+}
+
+void result_keep(struct result *result)
+{
+    struct mount *mount = result->mount;
+    put_first(result_ref(result));
+    mount->result_count++;
+    mount->result_bytes += result->bytes.size;
+    make_room(mount);
+}
+
+static bool same_key(const struct result_key *a, const struct result_key *b)
+{
+    return a->path == b->path && a->kind == b->kind && a->session == b->session &&
+           a->asked->number == b->asked->number;
+}
+
+static struct result *used(struct result *result)
+{
+    if (result != NULL && result != result->mount->results) {
+        *result->at = result->next;
+        if (result->next != NULL)
+            result->next->at = result->at;
+        put_first(result);
+    }
+    return result;
+}
+
+static bool is_good(const struct result *result, uint64_t serial)
+{
+    if (result->making)
+        return result->serial == serial && !result->stop;
+    if (result->rc < 0 || result->serial != serial)
+        return false;
+    return result->key.kind != RESULT_INDEX || clock_ms() - result->made_ms < STATE_KEPT_MS;
+}
+
+struct result *result_find(struct mount *mount, const struct result_key *key, uint64_t serial)
+{
+    struct result *result = mount->results;
+    while (result != NULL && !(same_key(&result->key, key) && is_good(result, serial)))
+        result = result->next;
+    return used(result);
+}
+
+bool result_is_promised(const struct result *result, int pid)
+{
+    return pid != 0 && result->promised_to == pid && clock_ms() < result->promised_until;
+}
+
+struct result *result_promised(struct mount *mount, const struct result_key *key, int pid)
+{
+    struct result *result = mount->results;
+    while (result != NULL && !(same_key(&result->key, key) && !result->making && result->rc == 0 &&
+                               result_is_promised(result, pid)))
+        result = result->next;
+    return used(result);
+}
+
+void result_promise(struct result *result, int pid)
+{
+    result->promised_to = pid;
+    result->promised_until = clock_ms() + PROMISE_MS;
+}
+
+/* ---- making one ---- */
+
+bool result_enter(struct mount *mount)
+{
+    /* Half of libfuse's threads: the others must read on, interrupts above all. */
+    enum { AT_ONCE = 8 };
+    if (mount->options->single)
+        return false;
+    if (atomic_fetch_add(&mount->answering, 1) < AT_ONCE)
+        return true;
+    result_leave(mount);
+    return false;
+}
+
+void result_leave(struct mount *mount) { atomic_fetch_sub(&mount->answering, 1); }
+
+void result_begin(struct result *result, struct subject *subject)
+{
+    result_ref(result);
+    result->making = true;
+    result->stop = result->mount->ending;
+    result->subject = subject;
+    result->version = version_ref(subject->current);
+    result->serial = result->version->serial;
+    result->mtime = result->version->mtime;
+    /* Its row groups must stay meanwhile. */
+    subject->opens++;
+    result->version->opens++;
+}
+
+static int make(struct result *result, struct buffer *rows, struct buffer *plan,
+                struct error *error)
+{
+    const struct result_key *key = &result->key;
+    if (key->kind == RESULT_INDEX)
+        return index_state_write(result->mount, result->version->snapshot,
+                                 key->asked->question.column,
+                                 (enum metric)key->asked->question.metric, rows, error);
+    result->mount->count.queries++;
+    return answer_make(result->mount, result->version->snapshot, &key->asked->question, key->format,
+                       &result->stop, rows, plan, error);
+}
+
+static void finish(struct result *result, int rc, struct buffer *bytes, const struct error *error)
+{
+    struct mount *mount = result->mount;
+    struct subject *subject = result->subject;
+    subject->opens--;
+    result->version->opens--;
+    if (rc == -ESTALE && subject->current == result->version)
+        subject_doubt(subject);
+    version_unref(result->version);
+    result->version = NULL;
+    result->subject = NULL;
+    result->making = false;
+    result->rc = rc;
+    result->made_ms = clock_ms();
+    result->made_at = time(NULL);
+    if (rc < 0) {
+        free(result->reason);
+        result->reason = strdup(error->text[0] != '\0' ? error->text : strerror(-rc));
+        if (rc != -EINTR && rc != -ESTALE)
+            mount->count.query_failures++;
+        if (result->at != NULL)
+            drop(result);
+        return;
+    }
+    result->bytes = *bytes;
+    *bytes = (struct buffer){0};
+    if (result->at != NULL) {
+        mount->result_bytes += result->bytes.size;
+        make_room(mount);
+    }
+}
+
+/* The plan of an answer, as the session's plan.json shows it. Takes the bytes. */
+static void keep_plan(const struct result *rows, struct buffer *bytes)
+{
+    struct result_key key = rows->key;
+    struct result *plan;
+    key.kind = RESULT_PLAN;
+    key.path = query_session_plan_path(key.session);
+    if (result_new(rows->mount, &key, &plan) < 0)
+        return;
+    plan->bytes = *bytes;
+    *bytes = (struct buffer){0};
+    plan->serial = rows->serial;
+    plan->mtime = rows->mtime;
+    plan->made_ms = rows->made_ms;
+    plan->made_at = rows->made_at;
+    result_keep(plan);
+    query_session_show_plan(key.session, plan);
+    result_unref(plan);
+}
+
+static void settle(struct result *result, int rc, struct buffer *rows, struct buffer *plan,
+                   const struct error *error)
+{
+    struct query_session *session = result->key.session;
+    bool over = rc != -ESTALE && rc != -EINTR;
+    bool shows_plan = result->key.kind == RESULT_PLAN && plan->size > 0 && over;
+    if (session != NULL && over)
+        query_session_answered(session, rc, error);
+    finish(result, shows_plan ? 0 : rc, shows_plan ? plan : rows, error);
+    if (session != NULL && shows_plan)
+        query_session_show_plan(session, result);
+    else if (session != NULL && plan->size > 0 && over)
+        keep_plan(result, plan);
+}
+
+void result_work(void *argument)
+{
+    struct result *result = argument;
+    struct mount *mount = result->mount;
+    struct buffer rows = {0}, plan = {0};
+    struct error error = {""};
+    int rc = make(result, &rows, &plan, &error);
+    pthread_mutex_lock(&mount->lock);
+    settle(result, rc, &rows, &plan, &error);
+    request_retry_all(mount);
+    result_unref(result);
+    pthread_mutex_unlock(&mount->lock);
+    buffer_clear(&rows);
+    buffer_clear(&plan);
+}
+
+int result_cancel(struct result *result)
+{
+    struct error error = {"no memory for a query"};
+    finish(result, -ENOMEM, &(struct buffer){0}, &error);
+    result_unref(result);
+    return -ENOMEM;
+}
+
+void result_stop_all(struct mount *mount)
+{
+    for (struct result *result = mount->results; result != NULL; result = result->next)
+        result->stop = true;
+}
+
+void result_forget_all(struct mount *mount)
+{
+    while (mount->results != NULL)
+        drop(mount->results);
+}
+
+int result_errno(int rc)
+{
+    return rc == -EINVAL || rc == -EINTR || rc == -EPERM ? rc : user_errno(rc);
+}

@@ -1,0 +1,99 @@
+/* Answers as files: what the results.*, plan.json and near/…/KEY.csv of query/ hold. A result is
+ * the answer to one question for one version of the table; its bytes never change once it is made.
+ *
+ * It is made once, by whoever needs it first (request.c parks those who wait), and kept a while
+ * after nobody needs it: a stat and the open behind it are one query.
+ *
+ * Lifetime: reference-counted. Threads: guarded by mount->lock, but for result_work, and for the
+ * bytes once it is made.
+ */
+#ifndef FS_RESULT_H
+#define FS_RESULT_H
+
+#include "fs/question.h"
+#include "fs/table.h"
+
+#include <time.h>
+
+/* A question that does not change any more. */
+struct asked {
+    atomic_uint refs;
+    uint64_t number; /* of a session: of its questions, 1 first; else 0 */
+    struct question question;
+};
+/* Takes what is in the question, also on failure. */
+MUST_CHECK int asked_new(struct question *question, uint64_t number, struct asked **out);
+struct asked *asked_ref(struct asked *asked);
+void asked_unref(struct asked *asked);
+
+enum result_kind {
+    RESULT_ROWS,
+    RESULT_PLAN,
+    RESULT_INDEX /* the state of the index of the question's column and metric */
+};
+
+/* What a file says that shows a result. */
+struct result_key {
+    enum result_kind kind;
+    int format; /* of rows */
+    uint64_t path;
+    struct asked *asked;           /* borrowed; the result has a reference of its own */
+    struct query_session *session; /* the same; NULL: of none */
+};
+
+struct result {
+    atomic_uint refs;
+    struct result *next, **at; /* among mount->results, if it is there: the last used first */
+    struct mount *mount;
+    struct result_key key;
+    uint64_t number; /* of all of the mount, 1 first */
+
+    bool making;
+    int rc; /* of the last time that it was made; -EINTR: nobody waited for it */
+    char *reason;
+    struct buffer bytes;
+    uint64_t serial; /* of the version */
+    int64_t mtime;
+    int64_t made_ms; /* clock_ms() when it was, */
+    time_t made_at;  /* and by the calendar */
+    int promised_to; /* the process that was told of it by stat, and may now open it; until: */
+    int64_t promised_until;
+
+    struct subject *subject; /* while it is made */
+    struct version *version;
+    atomic_bool stop;
+};
+
+MUST_CHECK int result_new(struct mount *mount, const struct result_key *key, struct result **out);
+struct result *result_ref(struct result *result);
+void result_unref(struct result *result); /* NULL is fine */
+
+/* Keeps it, dropping those that were used longest ago when there are too many. */
+void result_keep(struct result *result);
+/* One that is kept, good or in the making, of this version; NULL: none. Borrowed. */
+struct result *result_find(struct mount *mount, const struct result_key *key, uint64_t serial);
+/* The one that the process was promised a moment ago; NULL: none. Borrowed. */
+struct result *result_promised(struct mount *mount, const struct result_key *key, int pid);
+void result_promise(struct result *result, int pid);
+bool result_is_promised(const struct result *result, int pid);
+
+/* Says that it is being made, of the subject's current version. Then result_work must be called, by
+ * any thread, without the lock: it makes it, and tries the requests that wait. It takes a
+ * reference. */
+void result_begin(struct result *result, struct subject *subject);
+void result_work(void *result);
+/* Instead of result_work, where there is no memory for it: -ENOMEM. */
+MUST_CHECK int result_cancel(struct result *result);
+
+/* Whether one more thread of libfuse may work on a query itself; then it must say result_leave. */
+bool result_enter(struct mount *mount);
+void result_leave(struct mount *mount);
+
+/* Ends the making of all; forgets all that are kept. The mount ends. */
+void result_stop_all(struct mount *mount);
+void result_forget_all(struct mount *mount);
+
+/* What a user is told of a question that failed. */
+int result_errno(int rc);
+
+#endif

@@ -1,0 +1,380 @@
+/* The thread that builds indexes: one at a time, on all processors, behind whoever else wants them.
+ * It is started with the first one wanted. */
+#include "fs/log.h"
+#include "fs/vector_indexes.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+enum { SEED = 1, NICE = 10 };
+
+struct build {
+    struct vector_indexes *indexes;
+    struct vector_entry *entry;
+    struct corpus *corpus;
+    struct error error;
+};
+
+static struct hnsw_options build_options(struct build *build)
+{
+    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    return (struct hnsw_options){.space = build->entry->space,
+                                 .m = VECTOR_M,
+                                 .ef_construction = VECTOR_EF_CONSTRUCTION,
+                                 .seed = SEED,
+                                 .threads = cpus > 1 ? (int)cpus : 1,
+                                 .stop = &build->entry->stop,
+                                 .done = &build->entry->done};
+}
+
+static void set_total(struct build *build, uint64_t total)
+{
+    pthread_mutex_lock(&build->indexes->lock);
+    build->entry->total = total;
+    pthread_mutex_unlock(&build->indexes->lock);
+}
+
+/* ---- of all rows ---- */
+
+static int load_spans(struct build *build, const struct span **spans, size_t *count)
+{
+    return corpus_load(build->corpus, build->entry->column, &build->entry->stop, spans, count,
+                       &build->error);
+}
+
+static int load_keys(struct build *build, struct row_key *keys)
+{
+    const struct snapshot *snapshot = corpus_snapshot(build->corpus);
+    bool lasting = snapshot->schema->with_row_ids;
+    int rc = 0;
+    uint64_t row = 0;
+    for (size_t i = 0; rc == 0 && lasting && i < snapshot->group_count; i++) {
+        rc = corpus_group_keys(build->corpus, i, keys + row, &build->error);
+        row += snapshot->groups[i]->rows;
+    }
+    for (; !lasting && row < snapshot->rows; row++)
+        keys[row] = (struct row_key){row, 0};
+    return rc;
+}
+
+static int build_whole(struct build *build, struct hnsw **out)
+{
+    const struct span *spans;
+    size_t count;
+    uint64_t rows = corpus_snapshot(build->corpus)->rows;
+    struct row_key *keys = malloc(((size_t)rows + 1) * sizeof *keys);
+    int rc = keys == NULL ? -ENOMEM : load_spans(build, &spans, &count);
+    if (rc == 0)
+        rc = load_keys(build, keys);
+    if (rc == 0) {
+        struct hnsw_options options = build_options(build);
+        set_total(build, rows);
+        rc = hnsw_build(&options, spans, count, keys, out, &build->error);
+    }
+    free(keys);
+    return rc;
+}
+
+/* ---- of those that have come or gone ---- */
+
+struct pieces {
+    struct span *spans;
+    struct row_key *keys;
+    size_t count;
+};
+
+/* Fresh rows that are neighbours in a span make a span. */
+static int cut_pieces(const struct vector_index *index, const struct span *spans, size_t count,
+                      struct pieces *out)
+{
+    out->spans = calloc((size_t)index->fresh_count + 1, sizeof *out->spans);
+    if (out->spans == NULL)
+        return -ENOMEM;
+    uint64_t first = 0, next = UINT64_MAX;
+    const struct span *span = spans, *end = spans + count;
+    for (uint32_t i = 0; i < index->fresh_count; i++) {
+        uint64_t row = index->fresh[i];
+        for (; span < end && row >= first + span->rows; span++, next = UINT64_MAX)
+            first += span->rows;
+        if (span == end)
+            return -EBADMSG;
+        if (row == next) {
+            out->spans[out->count - 1].rows++;
+        } else {
+            struct span *piece = &out->spans[out->count++];
+            *piece = *span;
+            piece->rows = 1;
+            if (span->fixed != 0)
+                piece->bytes += (size_t)span->fixed * (row - first);
+            else
+                piece->starts += row - first;
+        }
+        next = row + 1;
+    }
+    return 0;
+}
+
+static int list_keys(struct build *build, const struct vector_index *index, struct pieces *out)
+{
+    int rc = 0;
+    out->keys = calloc((size_t)index->fresh_count + 1, sizeof *out->keys);
+    if (out->keys == NULL)
+        return -ENOMEM;
+    for (uint32_t i = 0; rc == 0 && i < index->fresh_count; i++)
+        rc = corpus_row_key(build->corpus, index->fresh[i], &out->keys[i], &build->error);
+    return rc;
+}
+
+/* The bits of the slots in use that are not live. */
+static int list_dead(const struct vector_binding *binding, uint64_t **out)
+{
+    uint32_t slots = hnsw_slots(binding->graph->hnsw);
+    uint64_t *dead = calloc((size_t)slots / 64 + 1, sizeof *dead);
+    if (dead == NULL)
+        return -ENOMEM;
+    struct row_key key;
+    for (uint32_t slot = 0; slot < slots; slot++)
+        if (binding->row_of_slot[slot] == UINT32_MAX && hnsw_key(binding->graph->hnsw, slot, &key))
+            dead[slot / 64] |= UINT64_C(1) << slot % 64;
+    *out = dead;
+    return 0;
+}
+
+static int update(struct build *build, const struct vector_binding *binding, struct hnsw **out)
+{
+    const struct span *spans;
+    size_t count;
+    struct pieces pieces = {0};
+    uint64_t *dead = NULL;
+    int rc = load_spans(build, &spans, &count);
+    if (rc == 0)
+        rc = cut_pieces(&binding->index, spans, count, &pieces);
+    if (rc == 0)
+        rc = list_keys(build, &binding->index, &pieces);
+    if (rc == 0 && binding->dead > 0)
+        rc = list_dead(binding, &dead);
+    if (rc == 0) {
+        struct hnsw_options options = build_options(build);
+        set_total(build, binding->index.fresh_count);
+        rc = hnsw_update(binding->graph->hnsw, &options, dead, pieces.spans, pieces.count,
+                         pieces.keys, out, &build->error);
+    }
+    free(pieces.spans);
+    free(pieces.keys);
+    free(dead);
+    return rc;
+}
+
+/* ---- one build ---- */
+
+static int make_graph(struct build *build, const struct vector_binding *binding,
+                      enum vector_verdict verdict, struct vector_graph **out)
+{
+    struct snapshot *snapshot = corpus_snapshot(build->corpus);
+    struct vector_basis basis;
+    struct hnsw *hnsw = NULL;
+    int rc = vector_basis_init(&basis, snapshot, build->entry->column);
+    if (rc < 0)
+        return rc;
+    basis.m = VECTOR_M;
+    basis.ef_construction = VECTOR_EF_CONSTRUCTION;
+    rc = verdict == VECTOR_UPDATE ? update(build, binding, &hnsw) : build_whole(build, &hnsw);
+    if (!corpus_intact(build->corpus)) {
+        if (rc == 0)
+            hnsw_free(hnsw);
+        rc = error_set(&build->error, -EIO, "row groups in the cache were damaged meanwhile");
+    }
+    if (rc < 0) {
+        vector_basis_clear(&basis);
+        return rc;
+    }
+    return vector_graph_new(hnsw, &basis, out);
+}
+
+static void log_built(const struct build *build, const struct vector_graph *graph, const char *how,
+                      int64_t began)
+{
+    const struct snapshot *snapshot = corpus_snapshot(build->corpus);
+    log_say(LOG_SAY_INFO, "%s.%s.%s: its %s index of %u rows is %s, in %.1f s",
+            snapshot->relation.schema, snapshot->relation.name, graph->basis.name,
+            metric_name(build->entry->space.metric), hnsw_rows(graph->hnsw), how,
+            (double)(clock_ms() - began) / 1000);
+}
+
+static void save(const struct build *build, struct vector_graph *graph)
+{
+    struct error error = {""};
+    struct vector_indexes *indexes = build->indexes;
+    int rc = vector_graph_save(graph, &indexes->mount->place, &error);
+    if (rc < 0)
+        log_say(LOG_SAY_ERROR, "an index of %s is not kept: %s",
+                corpus_snapshot(build->corpus)->relation.name,
+                error.text[0] != '\0' ? error.text : strerror(-rc));
+    pthread_mutex_lock(&indexes->lock);
+    build->entry->no_file_for = rc < 0 ? graph->basis.lineage : 0;
+    pthread_mutex_unlock(&indexes->lock);
+}
+
+/* What is too large for memory of its own is used from its file. */
+static struct vector_graph *map_large(const struct build *build, struct vector_graph *graph)
+{
+    struct vector_graph *mapped;
+    const struct vector_indexes *indexes = build->indexes;
+    if (!graph->saved || hnsw_bytes(graph->hnsw) <= indexes->alone ||
+        vector_graph_open(indexes->mount->store, corpus_snapshot(build->corpus),
+                          build->entry->column, &build->entry->space, &mapped, NULL) < 0)
+        return graph;
+    vector_graph_unref(graph);
+    return mapped;
+}
+
+/* -EINTR: it was stopped, and nothing is said. */
+static int run_build(struct build *build)
+{
+    int64_t began = clock_ms();
+    uint64_t rows = corpus_snapshot(build->corpus)->rows;
+    if (rows >= UINT32_MAX)
+        return error_set(&build->error, -EFBIG, "%" PRIu64 " rows are more than an index can have",
+                         rows);
+    struct vector_binding *binding = vector_entry_bind(build->indexes, build->entry, build->corpus);
+    enum vector_verdict verdict = vector_binding_judge(binding);
+    struct vector_graph *graph = NULL;
+    int rc = 0;
+    if (verdict != VECTOR_GOOD)
+        rc = make_graph(build, binding, verdict, &graph);
+    if (binding != NULL)
+        vector_index_unref(&binding->index);
+    if (graph == NULL)
+        return rc;
+    save(build, graph);
+    graph = map_large(build, graph);
+    vector_entry_publish(build->indexes, build->entry, vector_graph_ref(graph));
+    /* Now, so that no query has to. */
+    binding = vector_entry_bind(build->indexes, build->entry, build->corpus);
+    if (binding != NULL)
+        vector_index_unref(&binding->index);
+    log_built(build, graph, verdict == VECTOR_UPDATE ? "brought up to date" : "built", began);
+    vector_graph_unref(graph);
+    return 0;
+}
+
+static void end_build(struct build *build, int rc)
+{
+    struct vector_entry *entry = build->entry;
+    const struct snapshot *snapshot = corpus_snapshot(build->corpus);
+    bool failed = rc < 0 && !(rc == -EINTR && entry->stop);
+    if (failed && build->error.text[0] == '\0' && rc == -EBADMSG)
+        error_set(&build->error, rc, "not all vectors of the column are of %u dimensions",
+                  entry->space.dims);
+    if (failed && build->error.text[0] == '\0')
+        error_set(&build->error, rc, "%s", rc == -ENOMEM ? "no memory" : strerror(-rc));
+    if (failed)
+        log_say(LOG_SAY_ERROR, "%s.%s: its index cannot be built: %s", snapshot->relation.schema,
+                snapshot->relation.name, build->error.text);
+    pthread_mutex_lock(&build->indexes->lock);
+    entry->building = false;
+    entry->failed = failed ? rc : 0;
+    entry->error = build->error;
+    entry->failed_at = clock_ms();
+    entry->failed_serial = snapshot->serial;
+    pthread_mutex_unlock(&build->indexes->lock);
+    corpus_unref(build->corpus);
+}
+
+/* The next one that something is wanted of. Called with the lock held. */
+static bool take_wanted(struct vector_indexes *indexes, struct build *out)
+{
+    for (struct vector_entry *entry = indexes->entries; entry != NULL; entry = entry->next) {
+        if (entry->wanted == NULL)
+            continue;
+        *out = (struct build){.indexes = indexes, .entry = entry, .corpus = entry->wanted};
+        entry->wanted = NULL;
+        entry->building = true;
+        entry->stop = false;
+        entry->done = 0;
+        entry->total = 0;
+        entry->began = clock_ms();
+        return true;
+    }
+    return false;
+}
+
+/* The next one that is to be copied; a new reference to its graph. Called with the lock held. */
+static struct vector_entry *take_copy(struct vector_indexes *indexes, struct vector_graph **graph)
+{
+    for (struct vector_entry *entry = indexes->entries; entry != NULL; entry = entry->next) {
+        bool wanted = entry->copy_wanted;
+        entry->copy_wanted = false;
+        if (!wanted || entry->graph == NULL)
+            continue;
+        *graph = vector_graph_ref(entry->graph);
+        return entry;
+    }
+    return NULL;
+}
+
+static void copy(struct vector_indexes *indexes, struct vector_entry *entry,
+                 struct vector_graph *graph)
+{
+    struct vector_graph *own;
+    if (graph->mapped && vector_graph_copy(graph, &own) == 0)
+        vector_entry_replace(indexes, entry, graph, own);
+    vector_graph_unref(graph);
+}
+
+/* The priority is that of this thread, and of those that it starts. */
+static void *work(void *argument)
+{
+    struct vector_indexes *indexes = argument;
+    struct build build;
+    struct vector_entry *entry;
+    struct vector_graph *graph;
+    setpriority(PRIO_PROCESS, 0, NICE);
+    pthread_mutex_lock(&indexes->lock);
+    while (!indexes->ending) {
+        if ((entry = take_copy(indexes, &graph)) != NULL) {
+            pthread_mutex_unlock(&indexes->lock);
+            copy(indexes, entry, graph);
+            pthread_mutex_lock(&indexes->lock);
+        } else if (take_wanted(indexes, &build)) {
+            pthread_mutex_unlock(&indexes->lock);
+            end_build(&build, run_build(&build));
+            pthread_mutex_lock(&indexes->lock);
+        } else {
+            pthread_cond_wait(&indexes->changed, &indexes->lock);
+        }
+    }
+    pthread_mutex_unlock(&indexes->lock);
+    return NULL;
+}
+
+/* Called with the lock held. Whether there is a thread to do something. */
+static bool wake(struct vector_indexes *indexes)
+{
+    if (!indexes->building && !indexes->ending)
+        indexes->building = pthread_create(&indexes->builder, NULL, work, indexes) == 0;
+    pthread_cond_broadcast(&indexes->changed);
+    return indexes->building;
+}
+
+void vector_entry_want(struct vector_indexes *indexes, struct vector_entry *entry,
+                       struct corpus *corpus)
+{
+    corpus_ref(corpus);
+    pthread_mutex_lock(&indexes->lock);
+    bool take = entry->wanted == NULL && !entry->building && wake(indexes);
+    if (take)
+        entry->wanted = corpus;
+    pthread_mutex_unlock(&indexes->lock);
+    if (!take)
+        corpus_unref(corpus);
+}
+
+void vector_entry_want_copy(struct vector_indexes *indexes, struct vector_entry *entry)
+{
+    pthread_mutex_lock(&indexes->lock);
+    entry->copy_wanted = wake(indexes);
+    pthread_mutex_unlock(&indexes->lock);
+}

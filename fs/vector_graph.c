@@ -1,0 +1,274 @@
+/* The binding of an index file (hnsw_binding) is a record:
+ *
+ *   u32 version of this layout | u64 system id | u32 database | u32 relation | u64 lineage
+ *   | u8 lasting | u32 column | its name | its type | u32 m | u32 ef_construction | u64 serial
+ *   | u64 fetched_at
+ */
+#include "fs/vector_graph.h"
+
+#include "codec/record.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { LAYOUT = 1 };
+
+#define TRY(call)                                                                                  \
+    do {                                                                                           \
+        int try_rc = (call);                                                                       \
+        if (try_rc < 0)                                                                            \
+            return try_rc;                                                                         \
+    } while (0)
+
+/* ---- what the rows are of ---- */
+
+int vector_basis_init(struct vector_basis *basis, const struct snapshot *snapshot, int column)
+{
+    const struct column *of = &snapshot->schema->columns[column];
+    *basis = (struct vector_basis){.system_id = snapshot->key.system_id,
+                                   .database = snapshot->key.database,
+                                   .relation = snapshot->key.relation,
+                                   .lineage = snapshot->lineage,
+                                   .lasting = snapshot->schema->with_row_ids,
+                                   .column = (uint32_t)column,
+                                   .name = strdup(of->name),
+                                   .type = strdup(of->type_name),
+                                   .serial = snapshot->serial,
+                                   .fetched_at = snapshot->fetched_at};
+    if (basis->name != NULL && basis->type != NULL)
+        return 0;
+    vector_basis_clear(basis);
+    return -ENOMEM;
+}
+
+void vector_basis_clear(struct vector_basis *basis)
+{
+    free(basis->name);
+    free(basis->type);
+    *basis = (struct vector_basis){0};
+}
+
+bool vector_basis_fits(const struct vector_basis *basis, const struct snapshot *snapshot,
+                       int column)
+{
+    const struct schema *schema = snapshot->schema;
+    if (column < 0 || column >= schema->column_count)
+        return false;
+    const struct column *of = &schema->columns[column];
+    return basis->system_id == snapshot->key.system_id &&
+           basis->database == snapshot->key.database && basis->relation == snapshot->key.relation &&
+           basis->lineage == snapshot->lineage &&
+           (basis->lasting || basis->serial == snapshot->serial) &&
+           basis->column == (uint32_t)column && strcmp(basis->name, of->name) == 0 &&
+           strcmp(basis->type, of->type_name) == 0;
+}
+
+static int basis_put(const struct vector_basis *basis, struct buffer *out)
+{
+    TRY(record_put_u32(out, LAYOUT));
+    TRY(record_put_u64(out, basis->system_id));
+    TRY(record_put_u32(out, basis->database));
+    TRY(record_put_u32(out, basis->relation));
+    TRY(record_put_u64(out, basis->lineage));
+    TRY(record_put_u8(out, basis->lasting));
+    TRY(record_put_u32(out, basis->column));
+    TRY(record_put_string(out, basis->name));
+    TRY(record_put_string(out, basis->type));
+    TRY(record_put_u32(out, basis->m));
+    TRY(record_put_u32(out, basis->ef_construction));
+    TRY(record_put_u64(out, basis->serial));
+    return record_put_u64(out, (uint64_t)basis->fetched_at);
+}
+
+static int basis_get(const struct buffer *record, struct vector_basis *out)
+{
+    struct record_reader in = {.at = record->data, .end = record->data + record->size};
+    bool known = record_get_u32(&in) == LAYOUT;
+    *out = (struct vector_basis){0};
+    if (!known)
+        return -EBADMSG;
+    out->system_id = record_get_u64(&in);
+    out->database = record_get_u32(&in);
+    out->relation = record_get_u32(&in);
+    out->lineage = record_get_u64(&in);
+    out->lasting = record_get_u8(&in) != 0;
+    out->column = record_get_u32(&in);
+    out->name = record_get_string(&in);
+    out->type = record_get_string(&in);
+    out->m = record_get_u32(&in);
+    out->ef_construction = record_get_u32(&in);
+    out->serial = record_get_u64(&in);
+    out->fetched_at = (int64_t)record_get_u64(&in);
+    if (!in.bad && in.at == in.end)
+        return 0;
+    vector_basis_clear(out);
+    return -EBADMSG;
+}
+
+/* ---- in memory ---- */
+
+int vector_graph_new(struct hnsw *hnsw, struct vector_basis *basis, struct vector_graph **out)
+{
+    struct vector_graph *graph = calloc(1, sizeof *graph);
+    if (graph == NULL) {
+        hnsw_free(hnsw);
+        vector_basis_clear(basis);
+        return -ENOMEM;
+    }
+    graph->refs = 1;
+    graph->hnsw = hnsw;
+    graph->basis = *basis;
+    *basis = (struct vector_basis){0};
+    pthread_mutex_init(&graph->lock, NULL);
+    *out = graph;
+    return 0;
+}
+
+int vector_graph_copy(const struct vector_graph *from, struct vector_graph **out)
+{
+    struct hnsw *hnsw;
+    struct vector_basis basis = from->basis;
+    basis.name = strdup(from->basis.name);
+    basis.type = strdup(from->basis.type);
+    int rc = basis.name == NULL || basis.type == NULL ? -ENOMEM : hnsw_copy(from->hnsw, &hnsw);
+    if (rc < 0) {
+        vector_basis_clear(&basis);
+        return rc;
+    }
+    rc = vector_graph_new(hnsw, &basis, out);
+    if (rc == 0)
+        (*out)->saved = from->saved;
+    return rc;
+}
+
+struct vector_graph *vector_graph_ref(struct vector_graph *graph)
+{
+    atomic_fetch_add(&graph->refs, 1);
+    return graph;
+}
+
+void vector_graph_unref(struct vector_graph *graph)
+{
+    if (graph == NULL || atomic_fetch_sub(&graph->refs, 1) > 1)
+        return;
+    for (int i = 0; i < graph->idle_count; i++)
+        hnsw_searcher_free(graph->idle[i]);
+    hnsw_free(graph->hnsw);
+    vector_basis_clear(&graph->basis);
+    pthread_mutex_destroy(&graph->lock);
+    free(graph);
+}
+
+int vector_graph_searcher(struct vector_graph *graph, struct hnsw_searcher **out)
+{
+    struct hnsw_searcher *idle = NULL;
+    pthread_mutex_lock(&graph->lock);
+    if (graph->idle_count > 0)
+        idle = graph->idle[--graph->idle_count];
+    pthread_mutex_unlock(&graph->lock);
+    if (idle == NULL)
+        return hnsw_searcher_new(graph->hnsw, out);
+    *out = idle;
+    return 0;
+}
+
+void vector_graph_done(struct vector_graph *graph, struct hnsw_searcher *searcher)
+{
+    pthread_mutex_lock(&graph->lock);
+    if (searcher != NULL && graph->idle_count < SEARCHERS_KEPT) {
+        graph->idle[graph->idle_count++] = searcher;
+        searcher = NULL;
+    }
+    pthread_mutex_unlock(&graph->lock);
+    hnsw_searcher_free(searcher);
+}
+
+/* ---- on disk ---- */
+
+uint64_t vector_graph_id(int column, const struct space *space)
+{
+    uint32_t of[] = {(uint32_t)column, space->element, space->metric, space->dims};
+    return hash64(of, sizeof of);
+}
+
+int vector_graph_open(struct store *store, const struct snapshot *snapshot, int column,
+                      const struct space *space, struct vector_graph **out, struct error *error)
+{
+    char name[STORE_INDEX_NAME];
+    struct hnsw *hnsw;
+    struct buffer binding = {0};
+    struct vector_basis basis;
+    int folder =
+        store_open_index(store, snapshot->key.relation, vector_graph_id(column, space), name);
+    if (folder < 0)
+        return folder;
+    int rc = hnsw_open(folder, name, space, &hnsw, &binding, error);
+    close(folder);
+    if (rc == 0) {
+        rc = basis_get(&binding, &basis);
+        if (rc < 0)
+            hnsw_free(hnsw);
+    }
+    buffer_clear(&binding);
+    if (rc < 0)
+        return rc;
+    bool fits = vector_basis_fits(&basis, snapshot, column);
+    struct vector_graph *graph;
+    rc = vector_graph_new(hnsw, &basis, &graph);
+    if (rc < 0)
+        return rc;
+    graph->saved = graph->mapped = true;
+    if (!fits) {
+        vector_graph_unref(graph);
+        return error_set(error, -ESTALE, "it is of other rows");
+    }
+    *out = graph;
+    return 0;
+}
+
+struct saving {
+    const struct vector_graph *graph;
+    const struct hnsw_binding *binding;
+    const struct fetch_place *place;
+    struct error *error;
+};
+
+static int save(void *context, int folder, const char *name)
+{
+    const struct saving *saving = context;
+    return hnsw_save(saving->graph->hnsw, saving->binding, folder, name, saving->error);
+}
+
+/* An index must not drive out the rows it is made of. */
+static bool in_use(void *context, uint32_t relation)
+{
+    const struct saving *saving = context;
+    const struct fetch_place *place = saving->place;
+    return relation == saving->graph->basis.relation || place->in_use == NULL ||
+           place->in_use(place->context, relation);
+}
+
+int vector_graph_save(struct vector_graph *graph, const struct fetch_place *place,
+                      struct error *error)
+{
+    struct buffer record = {0};
+    int rc = basis_put(&graph->basis, &record);
+    if (rc == 0) {
+        struct hnsw_binding binding = {record.data, record.size};
+        struct saving saving = {graph, &binding, place, error};
+        uint64_t size = hnsw_bytes(graph->hnsw) + record.size;
+        uint64_t id = vector_graph_id((int)graph->basis.column, hnsw_space(graph->hnsw));
+        uint32_t relation = graph->basis.relation;
+        if (!store_make_room(place->store, size, in_use, &saving))
+            rc = error_set(error, -ENOSPC,
+                           "%llu bytes more do not fit into the cache; a larger -o cache_size "
+                           "would keep it",
+                           (unsigned long long)size);
+        else
+            rc = store_put_index(place->store, relation, id, size, save, &saving);
+    }
+    buffer_clear(&record);
+    graph->saved = rc == 0;
+    return rc;
+}

@@ -1,0 +1,70 @@
+/* An index in memory, with what its rows are of, and its file in the cache.
+ *
+ * Lifetime: reference-counted; from its publication on nothing changes but the list of idle
+ * searchers. Threads: any.
+ */
+#ifndef FS_VECTOR_GRAPH_H
+#define FS_VECTOR_GRAPH_H
+
+#include "fs/fetch.h"
+#include "index/hnsw.h"
+
+enum { SEARCHERS_KEPT = 16 }; /* as many as requests are served at once */
+
+/* What the rows of an index are of. */
+struct vector_basis {
+    uint64_t system_id;
+    uint32_t database, relation;
+    uint64_t lineage; /* of the snapshot */
+    bool lasting;     /* its keys name rows of all of the lineage, not of this snapshot alone */
+    uint32_t column;
+    char *name, *type; /* of the column */
+    uint32_t m, ef_construction;
+    uint64_t serial; /* of the snapshot */
+    int64_t fetched_at;
+};
+
+/* Strings are copied. */
+MUST_CHECK int vector_basis_init(struct vector_basis *basis, const struct snapshot *snapshot,
+                                 int column);
+void vector_basis_clear(struct vector_basis *basis);
+/* Whether its rows' keys mean anything in the snapshot. */
+bool vector_basis_fits(const struct vector_basis *basis, const struct snapshot *snapshot,
+                       int column);
+
+struct vector_graph {
+    atomic_uint refs;
+    struct hnsw *hnsw;
+    struct vector_basis basis;
+    bool saved;           /* it has a file, */
+    bool mapped;          /* and is in there, not in memory of its own */
+    atomic_bool moving;   /* such memory has been asked for, or is not to be had */
+    pthread_mutex_t lock; /* guards: */
+    struct hnsw_searcher *idle[SEARCHERS_KEPT];
+    int idle_count;
+};
+
+/* Takes both, also when it fails. */
+MUST_CHECK int vector_graph_new(struct hnsw *hnsw, struct vector_basis *basis,
+                                struct vector_graph **out);
+/* The same in memory of its own, where it is searched faster. */
+MUST_CHECK int vector_graph_copy(const struct vector_graph *from, struct vector_graph **out);
+struct vector_graph *vector_graph_ref(struct vector_graph *graph);
+void vector_graph_unref(struct vector_graph *graph);
+
+MUST_CHECK int vector_graph_searcher(struct vector_graph *graph, struct hnsw_searcher **out);
+void vector_graph_done(struct vector_graph *graph, struct hnsw_searcher *searcher);
+
+/* The file of a column in this space. */
+uint64_t vector_graph_id(int column, const struct space *space);
+
+/* Maps the file. -ENOENT: there is none; -EBADMSG: it is damaged; -ESTALE: it is whole, but of
+ * something else. */
+MUST_CHECK int vector_graph_open(struct store *store, const struct snapshot *snapshot, int column,
+                                 const struct space *space, struct vector_graph **out,
+                                 struct error *error);
+/* Writes the file. -ENOSPC: it finds no room below cache_size. Before it is published. */
+MUST_CHECK int vector_graph_save(struct vector_graph *graph, const struct fetch_place *place,
+                                 struct error *error);
+
+#endif

@@ -1,0 +1,483 @@
+/* What is asked of indexes, and when they are used, built and brought up to date.
+ *
+ * Memory: an index is in memory of its own, in huge pages, once it is used, unless it alone takes
+ * more than memory=: then it stays mapped from its file. Those loaded may take a quarter of memory=
+ * together, or be one alone; those used longest ago go, and are mapped again when they are asked
+ * for. What a build needs on top is not counted.
+ */
+#include "fs/vector_index.h"
+
+#include "fs/log.h"
+#include "fs/vector_indexes.h"
+
+#include <stdlib.h>
+
+/* When an index is worth its building. */
+enum { ROWS_LEAST = 5000, BYTES_LEAST = 8 << 20, SPARSE_GUESS = 128 };
+/* Fresh and dead rows: more are brought up to date, of a share that would spoil the graph it is
+ * built anew; and so many are more than can be searched beside it. */
+enum { STALE_ROWS = 1000, STALE_PERCENT = 2, CHURN_PERCENT = 30, FRESH_PERCENT = 30 };
+enum { RETRY_MS = 60000, ENTRIES_MOST = 4096 };
+
+/* ---- policy ---- */
+
+bool vector_index_pays(const struct space *space, uint64_t rows)
+{
+    uint64_t dims = space->dims, bytes = 0;
+    switch (space->element) {
+    case ELEMENT_FLOAT16:
+        bytes = 2 * dims;
+        break;
+    case ELEMENT_SPARSE:
+        bytes = 8 * (dims < SPARSE_GUESS ? dims : SPARSE_GUESS);
+        break;
+    case ELEMENT_BIT:
+        bytes = dims / 8;
+        break;
+    default:
+        bytes = 4 * dims;
+    }
+    return rows >= ROWS_LEAST && rows * bytes >= BYTES_LEAST;
+}
+
+static bool is_share(uint64_t part, uint64_t whole, int percent)
+{
+    return part * 100 > whole * (uint64_t)percent;
+}
+
+/* Rows of the corpus that have a vector. */
+static uint64_t vectors_of(const struct vector_binding *binding)
+{
+    return (uint64_t)hnsw_rows(binding->graph->hnsw) - binding->dead + binding->index.fresh_count;
+}
+
+enum vector_verdict vector_binding_judge(const struct vector_binding *binding)
+{
+    if (binding == NULL)
+        return VECTOR_BUILD;
+    uint64_t changed = (uint64_t)binding->index.fresh_count + binding->dead;
+    uint64_t rows = vectors_of(binding);
+    if (changed <= STALE_ROWS || !is_share(changed, rows, STALE_PERCENT))
+        return VECTOR_GOOD;
+    return is_share(hnsw_churn(binding->graph->hnsw) + changed, rows, CHURN_PERCENT)
+               ? VECTOR_BUILD
+               : VECTOR_UPDATE;
+}
+
+static bool is_offered(const struct vector_binding *binding)
+{
+    uint64_t fresh = binding->index.fresh_count;
+    return fresh <= STALE_ROWS || !is_share(fresh, vectors_of(binding), FRESH_PERCENT);
+}
+
+/* ---- entries ---- */
+
+static bool same_space(const struct space *a, const struct space *b)
+{
+    return a->element == b->element && a->metric == b->metric && a->dims == b->dims;
+}
+
+struct vector_entry *vector_entry_find(struct vector_indexes *indexes, uint32_t relation,
+                                       int column, const struct space *space)
+{
+    for (struct vector_entry *entry = indexes->entries; entry != NULL; entry = entry->next)
+        if (entry->relation == relation && entry->column == column &&
+            same_space(&entry->space, space))
+            return entry;
+    struct vector_entry *entry =
+        indexes->entry_count < ENTRIES_MOST ? calloc(1, sizeof *entry) : NULL;
+    if (entry == NULL)
+        return NULL;
+    entry->relation = relation;
+    entry->column = column;
+    entry->space = *space;
+    pthread_mutex_init(&entry->making, NULL);
+    entry->next = indexes->entries;
+    indexes->entries = entry;
+    indexes->entry_count++;
+    return entry;
+}
+
+/* What is to be released once no lock is held. */
+struct leftovers {
+    struct vector_graph *graph;
+    struct vector_binding *bound;
+    struct corpus *wanted;
+};
+
+static void release(struct leftovers *leftovers)
+{
+    if (leftovers->bound != NULL)
+        vector_index_unref(&leftovers->bound->index);
+    vector_graph_unref(leftovers->graph);
+    if (leftovers->wanted != NULL)
+        corpus_unref(leftovers->wanted);
+}
+
+static struct leftovers empty_graph(struct vector_entry *entry)
+{
+    struct leftovers leftovers = {.graph = entry->graph, .bound = entry->bound};
+    entry->graph = NULL;
+    entry->bound = NULL;
+    return leftovers;
+}
+
+/* Of those in memory the one that goes first: used longest ago, and rather with a file than
+ * without. Not `keep`. */
+static struct vector_entry *find_idle(const struct vector_indexes *indexes,
+                                      const struct vector_entry *keep, uint64_t *sum)
+{
+    struct vector_entry *idle = NULL;
+    *sum = 0;
+    for (struct vector_entry *entry = indexes->entries; entry != NULL; entry = entry->next) {
+        if (entry->graph == NULL)
+            continue;
+        *sum += hnsw_bytes(entry->graph->hnsw);
+        if (entry == keep)
+            continue;
+        if (idle == NULL || entry->graph->saved > idle->graph->saved ||
+            (entry->graph->saved == idle->graph->saved && entry->used < idle->used))
+            idle = entry;
+    }
+    return idle;
+}
+
+static void make_room(struct vector_indexes *indexes, const struct vector_entry *keep)
+{
+    for (;;) {
+        uint64_t sum;
+        struct leftovers leftovers = {0};
+        pthread_mutex_lock(&indexes->lock);
+        struct vector_entry *idle = find_idle(indexes, keep, &sum);
+        if (idle != NULL && sum > indexes->memory)
+            leftovers = empty_graph(idle);
+        pthread_mutex_unlock(&indexes->lock);
+        if (leftovers.graph == NULL)
+            return;
+        release(&leftovers);
+    }
+}
+
+void vector_entry_publish(struct vector_indexes *indexes, struct vector_entry *entry,
+                          struct vector_graph *graph)
+{
+    pthread_mutex_lock(&indexes->lock);
+    struct leftovers leftovers = empty_graph(entry);
+    entry->graph = graph;
+    entry->used = ++indexes->turn;
+    pthread_mutex_unlock(&indexes->lock);
+    release(&leftovers);
+    make_room(indexes, entry);
+}
+
+/* Whether it took the copies' place. */
+static bool replace(struct vector_indexes *indexes, struct vector_entry *entry,
+                    const struct vector_graph *graph, struct vector_graph *copy,
+                    const struct vector_binding *bound, struct vector_binding *moved)
+{
+    struct leftovers leftovers = {0};
+    pthread_mutex_lock(&indexes->lock);
+    bool same = entry->graph == graph && entry->bound == bound;
+    if (same) {
+        leftovers = empty_graph(entry);
+        entry->graph = copy;
+        entry->bound = moved;
+    }
+    pthread_mutex_unlock(&indexes->lock);
+    release(&leftovers);
+    return same;
+}
+
+void vector_entry_replace(struct vector_indexes *indexes, struct vector_entry *entry,
+                          const struct vector_graph *graph, struct vector_graph *copy)
+{
+    bool done = false, there = true;
+    while (!done && there) { /* again, when it was bound anew meanwhile */
+        struct vector_binding *bound = NULL, *moved = NULL;
+        pthread_mutex_lock(&indexes->lock);
+        there = entry->graph == graph;
+        if (there && entry->bound != NULL) {
+            bound = entry->bound;
+            atomic_fetch_add(&bound->index.refs, 1);
+        }
+        pthread_mutex_unlock(&indexes->lock);
+        there = there && (bound == NULL || vector_binding_move(bound, copy, &moved) == 0);
+        done = there && replace(indexes, entry, graph, copy, bound, moved);
+        if (!done && moved != NULL)
+            vector_index_unref(&moved->index);
+        if (bound != NULL)
+            vector_index_unref(&bound->index);
+    }
+    if (!done)
+        vector_graph_unref(copy);
+}
+
+/* ---- what there is ---- */
+
+/* The file, if it is of these rows. A damaged one goes. */
+static struct vector_graph *open_file(struct vector_indexes *indexes, struct vector_entry *entry,
+                                      const struct snapshot *snapshot)
+{
+    struct store *store = indexes->mount->store;
+    struct vector_graph *graph = NULL;
+    struct error error = {""};
+    const struct column *column = &snapshot->schema->columns[entry->column];
+    int rc = vector_graph_open(store, snapshot, entry->column, &entry->space, &graph, &error);
+    if (rc == 0) {
+        log_say(LOG_SAY_INFO, "%s.%s.%s: its %s index of %u rows is opened",
+                snapshot->relation.schema, snapshot->relation.name, column->name,
+                metric_name(entry->space.metric), hnsw_rows(graph->hnsw));
+        return graph;
+    }
+    if (rc != -ENOENT && rc != -ESTALE)
+        log_say(LOG_SAY_ERROR, "%s.%s.%s: its %s index in the cache cannot be used (%s)",
+                snapshot->relation.schema, snapshot->relation.name, column->name,
+                metric_name(entry->space.metric),
+                error.text[0] != '\0' ? error.text : strerror(-rc));
+    if (rc == -EBADMSG)
+        store_drop_index(store, entry->relation, vector_graph_id(entry->column, &entry->space));
+    return NULL;
+}
+
+struct vector_graph *vector_entry_load(struct vector_indexes *indexes, struct vector_entry *entry,
+                                       const struct snapshot *snapshot)
+{
+    pthread_mutex_lock(&indexes->lock);
+    struct vector_graph *graph = entry->graph;
+    bool is_there = graph != NULL;
+    if (is_there && !vector_basis_fits(&graph->basis, snapshot, entry->column))
+        graph = NULL;
+    /* One of a later lineage stays: this snapshot is of the past. */
+    bool look = graph == NULL && entry->no_file_for != snapshot->lineage &&
+                (!is_there || entry->graph->basis.serial < snapshot->serial);
+    if (graph != NULL)
+        vector_graph_ref(graph);
+    pthread_mutex_unlock(&indexes->lock);
+    if (!look)
+        return graph;
+    graph = open_file(indexes, entry, snapshot);
+    if (graph == NULL) {
+        pthread_mutex_lock(&indexes->lock);
+        entry->no_file_for = snapshot->lineage;
+        pthread_mutex_unlock(&indexes->lock);
+        return NULL;
+    }
+    vector_entry_publish(indexes, entry, vector_graph_ref(graph));
+    return graph;
+}
+
+/* The binding in memory, if it is this one. A new reference. */
+static struct vector_binding *find_bound(struct vector_indexes *indexes, struct vector_entry *entry,
+                                         const struct snapshot *snapshot)
+{
+    pthread_mutex_lock(&indexes->lock);
+    struct vector_binding *bound = entry->bound;
+    if (bound != NULL && bound->serial == snapshot->serial) {
+        atomic_fetch_add(&bound->index.refs, 1);
+        entry->used = ++indexes->turn;
+    } else {
+        bound = NULL;
+    }
+    pthread_mutex_unlock(&indexes->lock);
+    return bound;
+}
+
+/* Keeps it, if it is of the graph that is the entry's still. */
+static void keep_bound(struct vector_indexes *indexes, struct vector_entry *entry,
+                       struct vector_binding *binding)
+{
+    struct leftovers leftovers = {0};
+    pthread_mutex_lock(&indexes->lock);
+    if (entry->graph == binding->graph) {
+        leftovers.bound = entry->bound;
+        entry->bound = binding;
+        atomic_fetch_add(&binding->index.refs, 1);
+        entry->used = ++indexes->turn;
+    }
+    pthread_mutex_unlock(&indexes->lock);
+    release(&leftovers);
+}
+
+static struct vector_binding *make_bound(struct vector_indexes *indexes, struct vector_entry *entry,
+                                         struct corpus *corpus, struct vector_graph *graph)
+{
+    struct vector_binding *before, *binding = NULL;
+    struct error error = {""};
+    pthread_mutex_lock(&indexes->lock);
+    before = entry->bound;
+    if (before != NULL)
+        atomic_fetch_add(&before->index.refs, 1);
+    pthread_mutex_unlock(&indexes->lock);
+    int rc = vector_binding_new(graph, corpus, entry->column, before, &binding, &error);
+    if (rc < 0)
+        log_say(LOG_SAY_ERROR, "an index of %s cannot be used: %s",
+                corpus_snapshot(corpus)->relation.name,
+                error.text[0] != '\0' ? error.text : strerror(-rc));
+    else
+        keep_bound(indexes, entry, binding);
+    if (before != NULL)
+        vector_index_unref(&before->index);
+    return binding;
+}
+
+struct vector_binding *vector_entry_bind(struct vector_indexes *indexes, struct vector_entry *entry,
+                                         struct corpus *corpus)
+{
+    const struct snapshot *snapshot = corpus_snapshot(corpus);
+    struct vector_binding *binding = find_bound(indexes, entry, snapshot);
+    if (binding != NULL)
+        return binding;
+    pthread_mutex_lock(&entry->making);
+    binding = find_bound(indexes, entry, snapshot);
+    if (binding == NULL) {
+        struct vector_graph *graph = vector_entry_load(indexes, entry, snapshot);
+        if (graph != NULL)
+            binding = make_bound(indexes, entry, corpus, graph);
+        if (binding != NULL && graph->mapped && !atomic_exchange(&graph->moving, true) &&
+            hnsw_bytes(graph->hnsw) <= indexes->alone)
+            vector_entry_want_copy(indexes, entry);
+        vector_graph_unref(graph);
+    }
+    pthread_mutex_unlock(&entry->making);
+    return binding;
+}
+
+/* Whether a build of this snapshot is worth trying. Called with the lock held. */
+static bool may_begin(const struct vector_indexes *indexes, const struct vector_entry *entry,
+                      const struct snapshot *snapshot)
+{
+    if (indexes->ending || entry->building || entry->wanted != NULL)
+        return false;
+    if (entry->graph != NULL && entry->graph->basis.serial > snapshot->serial)
+        return false; /* that would be going back */
+    return entry->failed == 0 || entry->failed_serial != snapshot->serial ||
+           clock_ms() - entry->failed_at >= RETRY_MS;
+}
+
+struct vector_index *vector_index_get(struct mount *mount, struct corpus *corpus, int column,
+                                      const struct space *space, bool begin)
+{
+    struct vector_indexes *indexes = mount->indexes;
+    const struct snapshot *snapshot = corpus_snapshot(corpus);
+    if (indexes == NULL)
+        return NULL;
+    pthread_mutex_lock(&indexes->lock);
+    struct vector_entry *entry = vector_entry_find(indexes, snapshot->key.relation, column, space);
+    pthread_mutex_unlock(&indexes->lock);
+    if (entry == NULL)
+        return NULL;
+    struct vector_binding *binding = vector_entry_bind(indexes, entry, corpus);
+    if (begin && vector_binding_judge(binding) != VECTOR_GOOD) {
+        pthread_mutex_lock(&indexes->lock);
+        bool may = may_begin(indexes, entry, snapshot);
+        pthread_mutex_unlock(&indexes->lock);
+        if (may)
+            vector_entry_want(indexes, entry, corpus);
+    }
+    if (binding != NULL && !is_offered(binding)) {
+        vector_index_unref(&binding->index);
+        binding = NULL;
+    }
+    return binding != NULL ? &binding->index : NULL;
+}
+
+/* ---- the mount's ---- */
+
+int vector_indexes_new(struct mount *mount, struct vector_indexes **out)
+{
+    struct vector_indexes *indexes = calloc(1, sizeof *indexes);
+    if (indexes == NULL)
+        return -ENOMEM;
+    indexes->mount = mount;
+    indexes->memory = mount->options->memory / 4;
+    indexes->alone = mount->options->memory;
+    pthread_mutex_init(&indexes->lock, NULL);
+    pthread_cond_init(&indexes->changed, NULL);
+    *out = indexes;
+    return 0;
+}
+
+static bool is_there(struct mount *mount, uint32_t relation)
+{
+    bool found = false;
+    pthread_mutex_lock(&mount->lock);
+    const struct catalog *catalog = mount->catalog;
+    for (size_t i = 0; catalog != NULL && !found && i < catalog->relation_count; i++)
+        found = catalog->relations[i].oid == relation;
+    pthread_mutex_unlock(&mount->lock);
+    return found;
+}
+
+/* Entries stay until the end, and so does the list behind one. */
+static struct vector_entry *first_entry(struct vector_indexes *indexes)
+{
+    pthread_mutex_lock(&indexes->lock);
+    struct vector_entry *entry = indexes->entries;
+    pthread_mutex_unlock(&indexes->lock);
+    return entry;
+}
+
+void vector_index_tend(struct mount *mount)
+{
+    struct vector_indexes *indexes = mount->indexes;
+    if (indexes == NULL)
+        return;
+    for (struct vector_entry *entry = first_entry(indexes); entry != NULL; entry = entry->next) {
+        if (is_there(mount, entry->relation))
+            continue;
+        pthread_mutex_lock(&indexes->lock);
+        entry->stop = true;
+        bool had = entry->graph != NULL;
+        struct leftovers leftovers = empty_graph(entry);
+        leftovers.wanted = entry->wanted;
+        entry->wanted = NULL;
+        entry->failed = 0;
+        pthread_mutex_unlock(&indexes->lock);
+        release(&leftovers);
+        if (had)
+            store_drop_index(mount->store, entry->relation,
+                             vector_graph_id(entry->column, &entry->space));
+    }
+}
+
+void vector_index_stop_all(struct mount *mount)
+{
+    struct vector_indexes *indexes = mount->indexes;
+    if (indexes == NULL)
+        return;
+    pthread_mutex_lock(&indexes->lock);
+    indexes->ending = true;
+    for (struct vector_entry *entry = indexes->entries; entry != NULL; entry = entry->next)
+        entry->stop = true;
+    bool join = indexes->building;
+    indexes->building = false;
+    pthread_cond_broadcast(&indexes->changed);
+    pthread_mutex_unlock(&indexes->lock);
+    if (join)
+        pthread_join(indexes->builder, NULL);
+    for (struct vector_entry *entry = first_entry(indexes); entry != NULL; entry = entry->next) {
+        pthread_mutex_lock(&indexes->lock);
+        struct leftovers leftovers = empty_graph(entry);
+        leftovers.wanted = entry->wanted;
+        entry->wanted = NULL;
+        pthread_mutex_unlock(&indexes->lock);
+        release(&leftovers);
+    }
+}
+
+void vector_indexes_free(struct vector_indexes *indexes)
+{
+    if (indexes == NULL)
+        return;
+    while (indexes->entries != NULL) {
+        struct vector_entry *entry = indexes->entries;
+        indexes->entries = entry->next;
+        struct leftovers leftovers = empty_graph(entry);
+        release(&leftovers);
+        pthread_mutex_destroy(&entry->making);
+        free(entry);
+    }
+    pthread_cond_destroy(&indexes->changed);
+    pthread_mutex_destroy(&indexes->lock);
+    free(indexes);
+}

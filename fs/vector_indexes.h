@@ -1,0 +1,88 @@
+/* The indexes of a mount, between fs/vector_index.c, which answers, and fs/vector_builder.c, which
+ * builds.
+ *
+ * Locks: indexes->lock is held for a moment only, and inside of it no other lock is taken.
+ * entry->making is held while a file is mapped or rows are joined with slots, so that it is done
+ * once; inside of it rows may be fetched.
+ */
+#ifndef FS_VECTOR_INDEXES_H
+#define FS_VECTOR_INDEXES_H
+
+#include "fs/vector_binding.h"
+
+/* One column in one space: absent (nothing below), being built, ready (there is a graph), failed.
+ */
+struct vector_entry {
+    struct vector_entry *next;
+    uint32_t relation;
+    int column;
+    struct space space;
+    pthread_mutex_t making;
+
+    /* Guarded by indexes->lock: */
+    struct vector_graph *graph;   /* NULL: none in memory */
+    struct vector_binding *bound; /* of the graph with the corpus that was asked of last */
+    uint64_t used;                /* indexes->turn when it was asked for last */
+    uint64_t no_file_for;         /* lineage for which the disk has none; 0: not looked yet */
+    struct corpus *wanted;        /* to be built of; NULL: nothing is */
+    bool copy_wanted;             /* the mapped graph is to be in memory of its own */
+    bool building;
+    uint64_t total; /* rows to be inserted */
+    int64_t began;  /* clock_ms() */
+    int failed;     /* why the last build did; 0: it did not */
+    struct error error;
+    int64_t failed_at;      /* clock_ms() */
+    uint64_t failed_serial; /* of the snapshot */
+
+    atomic_ulong done;
+    atomic_bool stop;
+};
+
+struct vector_indexes {
+    struct mount *mount;
+    uint64_t memory; /* bytes that graphs may take together, */
+    uint64_t alone;  /* and one alone in memory of its own */
+    pthread_mutex_t lock;
+    pthread_cond_t changed; /* something is wanted, or the end has come */
+    struct vector_entry *entries;
+    size_t entry_count;
+    uint64_t turn;
+    bool building; /* there is a thread */
+    pthread_t builder;
+    atomic_bool ending;
+};
+
+/* The entry, made if need be. NULL: no memory, or there are too many. Called with the lock held. */
+struct vector_entry *vector_entry_find(struct vector_indexes *indexes, uint32_t relation,
+                                       int column, const struct space *space);
+
+/* The graph of these rows: that in memory, or else its file's. A new reference; NULL: there is
+ * none. entry->making is held. */
+struct vector_graph *vector_entry_load(struct vector_indexes *indexes, struct vector_entry *entry,
+                                       const struct snapshot *snapshot);
+
+/* The graph joined with the corpus. A new reference; NULL: there is none. */
+struct vector_binding *vector_entry_bind(struct vector_indexes *indexes, struct vector_entry *entry,
+                                         struct corpus *corpus);
+
+/* Takes the graph; what there was goes. */
+void vector_entry_publish(struct vector_indexes *indexes, struct vector_entry *entry,
+                          struct vector_graph *graph);
+
+/* What an index would need. */
+enum vector_verdict { VECTOR_GOOD, VECTOR_UPDATE, VECTOR_BUILD };
+enum vector_verdict vector_binding_judge(const struct vector_binding *binding); /* NULL: build */
+
+/* Has it built of this corpus, or brought up to date. */
+void vector_entry_want(struct vector_indexes *indexes, struct vector_entry *entry,
+                       struct corpus *corpus);
+/* Has the mapped graph copied into memory of its own. */
+void vector_entry_want_copy(struct vector_indexes *indexes, struct vector_entry *entry);
+/* Puts a copy in place of the graph, with a copy of what it was bound to. Takes it. */
+void vector_entry_replace(struct vector_indexes *indexes, struct vector_entry *entry,
+                          const struct vector_graph *graph, struct vector_graph *copy);
+
+/* Options of all indexes. */
+enum { VECTOR_M = 16, VECTOR_EF_CONSTRUCTION = 128 };
+
+#endif

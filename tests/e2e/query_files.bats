@@ -1,0 +1,804 @@
+# query/ as directories and files: names, sessions, values, conversations. Whether the answers are the right ones is
+# another file's matter.
+load helper
+
+setup_file() {
+    server_start
+    psql -X -q -v ON_ERROR_STOP=1 <<'SQL'
+CREATE TABLE words (id int PRIMARY KEY, word text, e vector(3));
+INSERT INTO words SELECT i, 'w' || i, format('[%s,%s,%s]', i % 17, i % 5, i)::vector FROM generate_series(1, 3000) i;
+CREATE TABLE moving (id int PRIMARY KEY, e vector(2));
+INSERT INTO moving SELECT i, format('[%s,0]', i)::vector FROM generate_series(1, 100) i;
+CREATE TABLE keyed ("k.1" text PRIMARY KEY, "odd/col" vector(2));
+INSERT INTO keyed VALUES ('a/b', '[1,1]'), ('.dot', '[2,2]'), ('plain', '[3,3]'), ('%', '[4,4]'), ('x.csv', '[5,5]');
+CREATE TABLE locked (id int PRIMARY KEY, e vector(2));
+INSERT INTO locked SELECT i, format('[%s,1]', i)::vector FROM generate_series(1, 100) i;
+CREATE TABLE plain (id int, t text, b bool, v real[]);
+CREATE DOMAIN d AS vector(2);
+CREATE DOMAIN dd AS d;
+CREATE TABLE of_domain (id int, v dd);
+CREATE TABLE of_bits (id int, b bit(8));
+CREATE TABLE of_varbits (id int, b bit varying(8));
+CREATE TABLE of_halfvec (id int, h halfvec(2));
+CREATE TABLE of_sparsevec (id int, s sparsevec(9));
+CREATE TABLE of_arrays (id int, a vector[]);
+CREATE TABLE had (id int, v vector(2));
+ALTER TABLE had DROP v;
+CREATE VIEW seen AS SELECT id, e FROM words;
+CREATE TABLE parts (id int, e vector(2)) PARTITION BY RANGE (id);
+CREATE TABLE part PARTITION OF parts FOR VALUES FROM (0) TO (9);
+CREATE TYPE vector_like AS (a int);
+CREATE SCHEMA other;
+CREATE DOMAIN other.vector AS text;
+CREATE TABLE fake (id int, v other.vector);
+SQL
+    PYTHON=$(python3 -c 'import sys; print(sys.executable)')
+    export PYTHON
+    mount_start -o lease=1
+}
+
+teardown_file() { teardown_all; }
+
+setup() {
+    T=$MNT/public
+    Q=$T/words/query
+    OUT=$E2E/out/$BATS_TEST_NUMBER
+    mkdir -p "$OUT"
+    PIDS=()
+}
+
+teardown() {
+    for pid in "${PIDS[@]}"; do kill -KILL "$pid" 2>/dev/null || true; done
+    unlock
+    for session in "$T"/*/query/*/; do rmdir "$session" 2>/dev/null || true; done
+    [ -n "${E2E_KEEP:-}" ] || rm -rf "$OUT"
+}
+
+metric() {
+    sleep 1.1
+    sed -n "s/^pgvecfs_$1 //p" "$MNT/.pgvecfs/metrics"
+}
+
+lock() {
+    PGAPPNAME=locker psql -X -q -c "BEGIN; LOCK TABLE $1 IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(120)" >/dev/null 2>&1 3>&- &
+    PIDS+=($!)
+    for _ in $(seq 100); do
+        [ "$(psql -X -At -c "SELECT count(*) FROM pg_locks WHERE relation = '$1'::regclass AND mode = 'AccessExclusiveLock' AND granted")" = 0 ] || break
+        sleep 0.05
+    done
+    psql -X -q -At -c "SELECT pg_current_xact_id()" >/dev/null
+    sleep 1.5
+}
+
+unlock() { psql -X -q -c "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'locker'" >/dev/null; }
+
+# Tries a command until it succeeds, $1 seconds long.
+within() {
+    local tenths=$(($1 * 10))
+    shift
+    until "$@"; do
+        [ $((tenths -= 1)) -gt 0 ] || return 1
+        sleep 0.1
+    done
+}
+
+# The ids of an answer in CSV, in one line.
+ids() { awk -F, 'NR > 1 { printf "%s ", $1 }' "$@"; }
+
+nearest() { # VECTOR K [FILTER]: what the server says
+    psql -X -At -c "SELECT id FROM words WHERE ${3:-true} ORDER BY e <-> '$1', id LIMIT $2" | tr '\n' ' '
+}
+
+@test "query/ is where a column is a vector or a bit string, or a domain over one, and nowhere else" {
+    for table in words keyed of_domain of_bits of_varbits of_halfvec of_sparsevec seen parts parts/partitions/part; do
+        echo "$table"
+        find "$T/$table" -maxdepth 1 -name query | grep -q .
+        [ "$(ls -A "$T/$table/query")" = README ]
+        [ "$(stat -c '%A %h' "$T/$table/query")" = "drwxr-xr-x 1" ]
+    done
+    for table in plain of_arrays had fake; do
+        echo "$table"
+        [ -z "$(find "$T/$table" -maxdepth 1 -name query)" ]
+        run ls "$T/$table/query"
+        [ "$status" -ne 0 ]
+        [[ $output == *"No such file"* ]]
+        run mkdir "$T/$table/query"
+        [[ $output == *"Read-only"* ]]
+    done
+    # One that comes to have a vector.
+    psql -X -q -c "ALTER TABLE plain ADD e vector(1)"
+    sleep 1.2
+    stat "$T/plain" >/dev/null
+    ls "$T/plain/query/near" >/dev/null
+    [ -n "$(find "$T/plain" -maxdepth 1 -name query)" ]
+    psql -X -q -c "ALTER TABLE plain DROP e"
+    sleep 1.2
+    ls "$T" >/dev/null
+    [ -z "$(find "$T/plain" -maxdepth 1 -name query)" ]
+}
+
+@test "README is listed and exact; ask, near and index open by name; a copy of the table holds the README and asks nothing" {
+    [ "$(stat -c %s "$Q/README")" -eq "$(cat "$Q/README" | wc -c)" ]
+    [ "$(wc -l <"$Q/README")" -ge 15 ]
+    [ "$(wc -l <"$Q/README")" -le 25 ]
+    for word in near ask vector results.jsonl plan.json filter recall; do grep -q "$word" "$Q/README"; done
+    [ -f "$Q/ask" ]
+    [ -d "$Q/near" ] && [ -d "$Q/index" ]
+    [ -z "$(ls -A "$Q/near")" ]
+    before=$(metric queries_total)
+    cp -r "$T/words" "$OUT/copy"
+    [ "$(ls -A "$OUT/copy/query")" = README ]
+    tar -cf "$OUT/t.tar" -C "$T" words
+    tar -df "$OUT/t.tar" -C "$T"
+    rsync -a "$T/words/" "$OUT/sync/"
+    run rsync -ai "$T/words/" "$OUT/sync/"
+    [ -z "$output" ]
+    find "$T/words" -type f >"$OUT/found"
+    [ "$(grep -c /query/ "$OUT/found")" -eq 1 ]
+    [ "$(metric queries_total)" -eq "$before" ]
+}
+
+@test "near: stat, cat, cp and cat of both formats agree, and show what the server finds" {
+    file=$Q/near/e/l2/5/42.csv
+    size=$(stat -c %s "$file")
+    [ "$(stat -c %A "$file")" = "-r--r--r--" ]
+    [ "$(cat "$file" | wc -c)" -eq "$size" ]
+    cp "$file" "$OUT/copy"
+    assert_same_bytes "$file" "$OUT/copy"
+    [ "$(head -n 1 "$file")" = id,word,distance ]
+    [ "$(ids "$file")" = "$(nearest "$(psql -X -At -c "SELECT e FROM words WHERE id = 42")" 5 'id <> 42')" ]
+    "$PYTHON" - "$file" "${file%.csv}.jsonl" <<'PYTHON'
+import csv, json, sys
+rows = list(csv.DictReader(open(sys.argv[1])))
+lines = [json.loads(l) for l in open(sys.argv[2])]
+assert len(rows) == len(lines) == 5
+for row, line in zip(rows, lines):
+    assert list(line) == ["id", "word", "distance"], line
+    assert [str(line["id"]), line["word"], float(row["distance"])] == [row["id"], row["word"], line["distance"]]
+PYTHON
+    # An unchanged table gives the same file, after its lease too.
+    before=$(stat -c '%i %s %Y' "$file")
+    sleep 1.5
+    [ "$(stat -c '%i %s %Y' "$file")" = "$before" ]
+    # Only part of it.
+    [ "$(dd if="$file" bs=1 skip=3 count=4 2>/dev/null)" = word ] || [ "$(tail -c +4 "$file" | head -c 4)" = word ]
+    echo x 2>/dev/null >"$file" && false
+    [ "$(ls -A "$Q/near/e/l2/5")" = "" ]
+}
+
+@test "near: what is no metric, number, key or format is not there" {
+    for path in e/l3/5/42.csv e/L2/5/42.csv e/l2/0/42.csv e/l2/05/42.csv e/l2/5x/42.csv e/l2/100001/42.csv e/l2/-1/42.csv \
+        e/l2/5/42.bin e/l2/5/42 e/l2/5/99999.csv e/l2/5/.csv %zz/l2/5/42.csv; do
+        run cat "$Q/near/$path"
+        echo "$path: $output"
+        [ "$status" -ne 0 ]
+        [[ $output == *"No such file"* ]]
+    done
+    cat "$Q/near/e/l2/100000/42.csv" | wc -l | grep -qx 3000
+    # What cannot be answered has its reason.
+    for path in word/l2/5/42.csv nope/l2/5/42.csv e/hamming/5/42.csv; do
+        run cat "$Q/near/$path"
+        echo "$path: $output"
+        [[ $output == *"Invalid argument"* ]]
+        for file in "$T/words" "$Q" "$Q/near/$path"; do
+            reason=$("$PYTHON" -c 'import os, sys; print(os.getxattr(sys.argv[1], "user.pgvecfs.error").decode())' "$file")
+            echo "$reason"
+            [[ $reason == *"${path%%/*}"* ]]
+        done
+    done
+    run stat "$Q/near/e/l2/5/99999.csv"
+    [[ $output == *"No such file"* ]]
+}
+
+@test "near: columns and keys of any name" {
+    K=$T/keyed/query/near/odd%2Fcol/l2/1
+    [ "$(tail -n +2 "$K/plain.csv" | cut -d, -f1)" = .dot ] || [ "$(tail -n +2 "$K/plain.csv" | cut -d, -f1)" = % ]
+    [ "$(tail -n +2 "$K/a%2Fb.csv" | cut -d, -f1)" = .dot ]
+    [ "$(tail -n +2 "$K/%2Edot.csv" | cut -d, -f1)" != .dot ]
+    [ "$(tail -n +2 "$K/x.csv.csv" | cut -d, -f1)" = % ]
+    [ "$(tail -n +2 "$K/%25.csv" | wc -l)" -eq 1 ]
+    [[ $(cat "$K/%25.jsonl") == '{"k.1":'* ]]
+}
+
+@test "near: an open file keeps its answer over an update; the path leads to a new file with a later time" {
+    file=$T/moving/query/near/e/l2/3/50.csv
+    exec 4<"$file"
+    old=$(stat -c '%i' "$file") time=$(stat -c %Y "$file")
+    cat "$file" >"$OUT/before"
+    psql -X -q -c "INSERT INTO moving VALUES (1000, '[50,0.1]')"
+    sleep 1.5
+    [ "$(stat -c %i "$file")" != "$old" ]
+    [ "$(stat -c %Y "$file")" -gt "$time" ]
+    [[ $(ids "$file") == "1000 "* ]]
+    cat <&4 >"$OUT/after"
+    exec 4<&-
+    assert_same_bytes "$OUT/before" "$OUT/after"
+    psql -X -q -c "DELETE FROM moving WHERE id = 1000"
+}
+
+@test "a session is made by mkdir and ended by rmdir; other names are refused" {
+    mkdir "$Q/mine"
+    [ "$(ls -A "$Q" | tr '\n' ' ')" = "README mine " ]
+    [ "$(stat -c '%A %h' "$Q/mine")" = "drwxr-xr-x 1" ]
+    [ "$(ls -A "$Q/mine" | LC_ALL=C sort | tr '\n' ' ')" = "column columns ef_search error filter k metric mode recall vector " ]
+    [ "$(stat -c %A "$Q/mine/k" "$Q/mine/error" | tr '\n' ' ')" = "-rw-r--r-- -r--r--r-- " ]
+    run mkdir "$Q/mine"
+    [[ $output == *"File exists"* ]]
+    for name in README ask near index; do
+        run mkdir "$Q/$name"
+        [[ $output == *"File exists"* ]]
+    done
+    run mkdir "$Q/.hidden"
+    [[ $output == *"Invalid argument"* ]]
+    [ -z "$(ls -A "$T/of_bits/query" | grep mine)" ]
+    "$PYTHON" - "$Q" <<'PYTHON'
+import errno, os, sys
+q = sys.argv[1]
+def refused(what, call, number):
+    try:
+        call()
+    except OSError as e:
+        assert e.errno == number, (what, e)
+    else:
+        raise AssertionError(what + " was allowed")
+for place in q, q + "/mine":
+    refused("create in " + place, lambda: os.open(place + "/new", os.O_WRONLY | os.O_CREAT), errno.EPERM)
+    refused("symlink in " + place, lambda: os.symlink("x", place + "/new"), errno.EPERM)
+    refused("mkfifo in " + place, lambda: os.mkfifo(place + "/new"), errno.EPERM)
+    refused("chmod of " + place, lambda: os.chmod(place, 0o700), errno.EPERM)
+refused("mkdir in a session", lambda: os.mkdir(q + "/mine/new"), errno.EPERM)
+refused("unlink of a value", lambda: os.unlink(q + "/mine/k"), errno.EPERM)
+refused("rename of a session", lambda: os.rename(q + "/mine", q + "/yours"), errno.EPERM)
+refused("rename of a value", lambda: os.rename(q + "/mine/k", q + "/mine/new"), errno.EPERM)
+refused("link", lambda: os.link(q + "/mine/k", q + "/mine/new"), errno.EPERM)
+refused("chmod of a value", lambda: os.chmod(q + "/mine/k", 0o600), errno.EPERM)
+refused("rmdir of near", lambda: os.rmdir(q + "/near"), errno.EPERM)
+refused("rmdir of nothing", lambda: os.rmdir(q + "/nothing"), errno.ENOENT)
+refused("rmdir of README", lambda: os.rmdir(q + "/README"), errno.ENOTDIR)
+refused("rmdir of query", lambda: os.rmdir(q), errno.EROFS)
+refused("unlink of README", lambda: os.unlink(q + "/README"), errno.EPERM)
+for name in "mine/error", "mine/results.csv", "mine/plan.json", "README", "near/e/l2/3/1.csv":
+    refused("writing " + name, lambda: os.open(q + "/" + name, os.O_WRONLY), errno.EROFS)
+    refused("truncating " + name, lambda: os.truncate(q + "/" + name, 0), errno.EROFS)
+for place in "/near/e", "/near/e/l2", "/near/e/l2/3", "/index":
+    refused("mkdir in " + place, lambda: os.mkdir(q + place + "/new"), errno.EROFS)
+    refused("create in " + place, lambda: os.open(q + place + "/new", os.O_WRONLY | os.O_CREAT), errno.EROFS)
+PYTHON
+    exec 4<"$Q/mine/k"
+    rmdir "$Q/mine"
+    [ "$(cat <&4)" = 10 ] # what is open goes on
+    exec 4<&-
+    [ "$(ls -A "$Q")" = README ]
+    ! [ -e "$Q/mine" ]
+    ! [ -e "$Q/mine/k" ]
+    # A new one of the name knows nothing of the old one.
+    mkdir "$Q/mine"
+    echo 3 >"$Q/mine/k"
+    rmdir "$Q/mine"
+    mkdir "$Q/mine"
+    [ "$(cat "$Q/mine/k")" = 10 ]
+}
+
+@test "a mount has 64 sessions at most" {
+    for i in $(seq 64); do mkdir "$Q/s$i"; done
+    run mkdir "$Q/one-more"
+    [[ $output == *"No space left"* ]]
+    [ "$(metric query_sessions)" -eq 64 ]
+    rmdir "$Q/s7"
+    mkdir "$Q/one-more"
+    rmdir "$Q"/s* "$Q/one-more"
+    [ "$(metric query_sessions)" -eq 0 ]
+}
+
+@test "values are set by echo, cat, cp, tee, dd, printf, >>, truncate and python" {
+    mkdir "$Q/v"
+    cd "$Q/v"
+    echo 5 >k
+    [ "$(cat k)" = 5 ]
+    printf 6 >k
+    [ "$(cat k)" = 6 ]
+    echo 7 | tee k >/dev/null
+    [ "$(cat k)" = 7 ]
+    echo 8 | cat >k
+    [ "$(cat k)" = 8 ]
+    echo 9 >"$OUT/nine"
+    cp "$OUT/nine" k
+    [ "$(cat k)" = 9 ]
+    dd if="$OUT/nine" of=ef_search 2>/dev/null
+    [ "$(cat ef_search)" = 9 ]
+    echo 11 >>k
+    [ "$(cat k)" = 11 ]
+    install -m 644 "$OUT/nine" "$OUT/x" && cat "$OUT/x" >k
+    : >k
+    within 2 eval '[ "$(cat k)" = 10 ]'
+    echo 5 >k
+    truncate -s 0 k
+    [ "$(cat k)" = 10 ]
+    echo 'id > 5' >filter
+    printf 'AND id < 9\n' >>filter
+    [ "$(cat filter)" = $'id > 5\nAND id < 9' ]
+    [ "$(stat -c %s filter)" -eq 18 ]
+    echo '[1,2,3]' >vector
+    echo '[4,5,6]' >>vector
+    [ "$(cat vector)" = $'[1,2,3]\n[4,5,6]' ]
+    touch k
+    { sleep 0.1; echo 12; } >k
+    [ "$(cat k)" = 12 ]
+    "$PYTHON" - <<'PYTHON'
+import os, struct
+with open("metric", "w") as f:
+    f.write("cosine")
+assert open("metric").read() == "cosine\n"
+with open("k", "r+") as f:
+    assert f.read() == "12\n"
+    f.seek(0)
+    f.write("345\n")
+    f.truncate()
+assert open("k").read() == "345\n"
+f = os.open("k", os.O_WRONLY)
+os.write(f, b"77")                      # the last figure is still the old one's
+os.fsync(f)
+assert open("k").read() == "775\n", open("k").read()
+os.close(f)
+with open("vector", "wb") as f:
+    f.write(struct.pack("<3f", 1, 2, 3))
+assert open("vector", "rb").read() == struct.pack("<3f", 1, 2, 3)
+assert os.stat("vector").st_size == 12
+# Bytes that look like the end of a line do not end the value.
+long = struct.pack("<I", 0x0A0A0A0A) * 3000
+f = os.open("vector", os.O_WRONLY | os.O_TRUNC)
+os.write(f, b"\x01\x02\x03\n")
+os.write(f, long)
+assert open("vector", "rb").read() == struct.pack("<3f", 1, 2, 3)
+os.close(f)
+assert open("vector", "rb").read() == b"\x01\x02\x03\n" + long
+# One handle, several values.
+f = open("k", "w", buffering=1)
+for k in 100, 2, 30:
+    f.write("%d\n" % k)
+    assert open("k").read() == "%d\n" % k
+f.close()
+# Too large.
+before = open("vector", "rb").read()
+try:
+    os.truncate("vector", (64 << 20) + 1)
+    raise AssertionError
+except OSError as e:
+    assert e.errno == 27, e
+f = os.open("vector", os.O_WRONLY | os.O_TRUNC)
+piece = b"\0" * (1 << 20)
+try:
+    for _ in range(65):
+        os.write(f, piece)
+    raise AssertionError
+except OSError as e:
+    assert e.errno == 27, e
+assert open("vector", "rb").read() == before
+os.close(f)
+assert open("vector", "rb").read() == before
+assert "64 MiB" in open("error").read()
+PYTHON
+    cd /
+}
+
+@test "a bad value is refused at once, stays what it was, and error says why until something goes well" {
+    mkdir "$Q/bad"
+    cd "$Q/bad"
+    [ ! -s error ]
+    echo 5 >k
+    for value in 0 x 5.5 100001 -3; do
+        run bash -c "echo $value >k"
+        [ "$status" -ne 0 ]
+        [[ $output == *"Invalid argument"* ]]
+        [ "$(cat k)" = 5 ]
+        [[ $(cat error) == k\ is\ * ]]
+        [ "$(stat -c %s error)" -eq "$(cat error | wc -c)" ]
+    done
+    # Without the line break it is the close that says so.
+    "$PYTHON" - <<'PYTHON'
+import os
+f = os.open("mode", os.O_WRONLY | os.O_TRUNC)
+assert os.write(f, b"fast") == 4
+try:
+    os.close(f)
+    raise AssertionError
+except OSError as e:
+    assert e.errno == 22, e
+PYTHON
+    [ "$(cat mode)" = auto ]
+    [[ $(cat error) == mode\ is\ * ]]
+    echo exact >mode
+    [ ! -s error ]
+    for field in metric recall ef_search vector; do
+        run bash -c "echo nonsense >$field"
+        [ "$status" -ne 0 ]
+        [[ $(cat error) == *$field* ]]
+    done
+    # What only the table knows is said when the results are read.
+    echo '[1,2]' >vector
+    [ ! -s error ]
+    run cat results.csv
+    [[ $output == *"Invalid argument"* ]]
+    [[ $(cat error) == *dimensions* ]]
+    echo '[1,2,3]' >vector
+    [ ! -s error ]
+    echo nope >column
+    run cat results.jsonl
+    [[ $output == *"Invalid argument"* ]]
+    [[ $(cat error) == *nope* ]]
+    : >column
+    within 2 cat results.jsonl >/dev/null
+    [ ! -s error ]
+    cd /
+}
+
+@test "results and plan.json follow the values and the table; stat gives their size" {
+    mkdir "$Q/r"
+    cd "$Q/r"
+    run cat results.csv
+    [[ $output == *"Invalid argument"* ]] # nothing is asked yet
+    echo '[1,2,3]' >vector
+    ls | grep -qx results.csv
+    ls | grep -qx plan.json
+    ls -l >/dev/null
+    for k in 3 1 20; do
+        echo $k >k
+        [ "$(ids results.csv)" = "$(nearest '[1,2,3]' $k)" ]
+        [ "$(stat -c %s results.csv)" -eq "$(cat results.csv | wc -c)" ]
+        [ "$(wc -l <results.jsonl)" -eq $k ]
+        [ "$(stat -c %s plan.json)" -eq "$(cat plan.json | wc -c)" ]
+        [ "$("$PYTHON" -c 'import json; print(json.load(open("plan.json"))["k"])')" -eq $k ]
+    done
+    # plan.json asks where nobody has.
+    echo '[9,9,9]' >vector
+    "$PYTHON" -c 'import json; assert json.load(open("plan.json"))["k"] == 20'
+    before=$(metric queries_total)
+    cat plan.json plan.json >/dev/null
+    cat results.jsonl >"$OUT/1"
+    cat results.jsonl >"$OUT/2"
+    cp results.jsonl "$OUT/3"
+    assert_same_bytes "$OUT/1" "$OUT/3"
+    [ $(($(metric queries_total) - before)) -le 2 ] # what is known is not asked again
+    # What is open stays.
+    exec 4<results.csv
+    cat results.csv >"$OUT/old"
+    echo 4 >k
+    cat <&4 >"$OUT/new"
+    exec 4<&-
+    assert_same_bytes "$OUT/old" "$OUT/new"
+    [ "$(wc -l <results.csv)" -eq 5 ]
+    printf '[1,2,3]\n[4,5,6]\n' >vector # a batch
+    [ "$(head -n 1 results.csv)" = query,id,word,distance ]
+    [ "$(wc -l <results.csv)" -eq 9 ]
+    cd /
+}
+
+@test "two processes in one session: a reader sees the old value or the new one, never a mixture" {
+    mkdir "$Q/two"
+    export OUT
+    timeout 60 "$PYTHON" - "$Q/two/vector" <<'PYTHON'
+import os, subprocess, sys
+path = sys.argv[1]
+# About a megabyte, so that it is written and read in several pieces.
+values = [("[" + ",".join([str(d)] * 400000) + "]\n").encode() for d in (1, 2, 3)] + [b"[4]\n"]
+def put(value):
+    f = os.open(path, os.O_WRONLY | os.O_TRUNC)
+    at = 0
+    while at < len(value):
+        at += os.write(f, value[at:at + 300000])
+    os.close(f)
+put(values[0])
+writer = os.fork()
+if writer == 0:
+    for i in range(40):
+        put(values[i % len(values)])
+    os._exit(0)
+seen = set()
+reads = 0
+while True:
+    ended = os.waitpid(writer, os.WNOHANG)
+    got = open(path, "rb").read()
+    assert got in values, (len(got), got[:10], got[-10:])
+    seen.add(values.index(got))
+    reads += 1
+    if ended[0]:
+        assert ended[1] == 0
+        break
+assert reads > 10 and len(seen) > 1, (reads, seen)
+# A shell opens the file, and closes a copy of it, before it runs what writes.
+for i in range(2):
+    open(os.environ["OUT"] + "/v%d" % i, "wb").write(values[i])
+put(values[0])
+writer = subprocess.Popen(["bash", "-c", 'for i in $(seq 60); do cat "$OUT/v$((i % 2))" >"$1"; done', "-", path])
+while writer.poll() is None:
+    got = open(path, "rb").read()
+    assert got in values[:2], (len(got), got[:10], got[-10:])
+assert writer.returncode == 0
+# Two writers of two values lose nothing of each other.
+session = os.path.dirname(path)
+children = []
+for name, value in ("k", "%d\n"), ("ef_search", "%d\n"):
+    pid = os.fork()
+    if pid == 0:
+        for i in range(1, 201):
+            with open(session + "/" + name, "w") as f:
+                f.write(value % i)
+        os._exit(0)
+    children.append(pid)
+for pid in children:
+    assert os.waitpid(pid, 0)[1] == 0
+assert open(session + "/k").read() == "200\n" and open(session + "/ef_search").read() == "200\n"
+PYTHON
+}
+
+@test "ask: from a shell" {
+    exec 5<>"$Q/ask"
+    echo '{"vector":[1,2,3],"k":3,"metric":"l2"}' >&5
+    cat <&5 >"$OUT/1"
+    [ "$(sed -n 's/^{"id":\([0-9]*\),.*/\1/p' "$OUT/1" | tr '\n' ' ')" = "$(nearest '[1,2,3]' 3)" ]
+    [ -z "$(cat <&5)" ] # nothing is outstanding
+    printf '{"vector":[1,2,3],"k":1}\n{"vector":[4,5,6],"k":2}\n\n{"ve' >&5
+    cat <&5 >"$OUT/2"
+    [ "$(wc -l <"$OUT/2")" -eq 3 ]
+    echo 'ctor":[7,8,9],"k":4}' >&5
+    cat <&5 >"$OUT/3"
+    [ "$(wc -l <"$OUT/3")" -eq 4 ]
+    for bad in 'nonsense' '{"k":0}' '{"vector":[1],"k":2}' '{"vector":[1,2,3],"column":"nope"}' '{}'; do
+        echo "$bad" >&5
+        cat <&5 >"$OUT/error"
+        [ "$(wc -l <"$OUT/error")" -eq 1 ]
+        "$PYTHON" -c 'import json, sys; assert len(json.load(open(sys.argv[1]))["error"]) > 10' "$OUT/error"
+    done
+    echo '{"vector":[1,2,3],"k":1}' >&5 # it goes on
+    [ "$(cat <&5 | wc -l)" -eq 1 ]
+    exec 5<&-
+    # The file itself is empty, and cannot be sought in.
+    [ "$(stat -c '%s %A' "$Q/ask")" = "0 -rw-r--r--" ]
+    [ -z "$(cat "$Q/ask")" ]
+    echo '{"vector":[1,2,3]}' >"$Q/ask"
+}
+
+@test "ask: from python, in pieces, in bulk, and in several conversations at once" {
+    timeout 120 "$PYTHON" - "$Q/ask" <<'PYTHON'
+import json, os, sys, threading
+path = sys.argv[1]
+def read_all(f):
+    parts = []
+    while True:
+        part = os.read(f, 1 << 16)
+        if not part:
+            return b"".join(parts)
+        parts.append(part)
+def line(i, k):
+    return json.dumps({"vector": [i % 17, i % 5, i], "k": k}).encode() + b"\n"
+f = os.open(path, os.O_RDWR)
+# One byte at a time, and answers read so.
+for c in line(100, 2):
+    os.write(f, bytes([c]))
+one = b""
+while (c := os.read(f, 1)):
+    one += c
+rows = [json.loads(l) for l in one.splitlines()]
+assert len(rows) == 2 and rows[0]["id"] == 100 and rows[0]["distance"] == 0, rows
+# Many questions, then their answers in order.
+os.write(f, b"".join(line(i, 1) for i in range(1, 501)))
+rows = [json.loads(l) for l in read_all(f).splitlines()]
+assert [r["id"] for r in rows] == list(range(1, 501)), rows[:3]
+# Batches and keys.
+os.write(f, b'{"vector":[[1,1,1],[2,2,2]],"k":2}\n{"key":7,"k":1}\n')
+rows = [json.loads(l) for l in read_all(f).splitlines()]
+assert [r.get("query") for r in rows] == [0, 0, 1, 1, None], rows
+# A value of 1 MB in one line, which is wrong, and the next question is answered all the same.
+os.write(f, b'{"vector":[' + b",".join([b"1"] * 500000) + b']}\n')
+answer = read_all(f)
+assert b"error" in answer and answer.count(b"\n") == 1, answer
+os.write(f, line(5, 1))
+assert json.loads(read_all(f))["id"] == 5
+try:
+    os.lseek(f, 0, os.SEEK_SET)
+    raise AssertionError
+except OSError as e:
+    assert e.errno == 29, e
+# Conversations do not hear each other.
+failures = []
+def talk(number):
+    try:
+        g = os.open(path, os.O_RDWR)
+        for i in range(50):
+            n = number * 50 + i + 1
+            os.write(g, line(n, 1))
+            got = json.loads(read_all(g))
+            assert got["id"] == n, (n, got)
+        os.close(g)
+    except Exception as e:
+        failures.append(e)
+threads = [threading.Thread(target=talk, args=(n,)) for n in range(20)]
+[t.start() for t in threads]
+[t.join() for t in threads]
+assert not failures, failures
+# One that closes with questions outstanding leaves nothing behind.
+for _ in range(20):
+    g = os.open(path, os.O_RDWR)
+    os.write(g, b"".join(line(i, 100) for i in range(1, 201)))
+    os.close(g)
+os.write(f, line(6, 1))
+assert json.loads(read_all(f))["id"] == 6
+# More than is kept unread: it waits for the reader.
+os.write(f, b"".join(line(i, 3000) for i in range(1, 161)))
+rows = read_all(f).count(b"\n")
+assert rows == 160 * 3000, rows
+PYTHON
+    [ "$(psql -X -At -c "SELECT count(*) FROM words")" -eq 3000 ]
+}
+
+@test "after an insert the next query finds the new row: near, a session, an open conversation; with and without a lease" {
+    for lease in 0 1; do
+        mount_stop
+        mount_start -o lease=$lease
+        N=$T/moving/query
+        mkdir "$N/s"
+        echo '[0.4,0]' >"$N/s/vector"
+        echo 1 >"$N/s/k"
+        exec 5<>"$N/ask"
+        for id in 2000 2001 2002 2003 2004 2005; do
+            # Each of them is the first to ask after a change, in turn; the lease is then over.
+            psql -X -q -c "INSERT INTO moving VALUES ($id, '[0.4,0]')" -c "DELETE FROM moving WHERE id = $id - 1"
+            if [ $lease = 1 ]; then sleep 1.2; fi
+            for turn in 0 1 2; do
+                case $(((id + turn) % 3)) in
+                    0) [ "$(ids "$N/s/results.csv")" = "$id " ] ;;
+                    1)
+                        echo '{"vector":[0.4,0],"k":1}' >&5
+                        [[ $(cat <&5) == "{\"id\":$id,"* ]]
+                        ;;
+                    2) [[ " $(ids "$N/near/e/l2/2/1.csv")" == *" $id "* ]] ;;
+                esac
+            done
+        done
+        exec 5<&-
+        psql -X -q -c "DELETE FROM moving WHERE id >= 2000"
+    done
+}
+
+@test "under a table that changes all the time, cp and stat never fail" {
+    (while sleep 0.02; do psql -X -q -c "UPDATE moving SET e = e WHERE id = 7"; done) >/dev/null 2>&1 3>&- &
+    PIDS+=($!)
+    mount_stop
+    mount_start -o lease=0
+    N=$T/moving/query
+    mkdir "$N/s"
+    echo '[3,0]' >"$N/s/vector"
+    for i in $(seq 15); do
+        cp "$N/near/e/l2/5/$i.csv" "$OUT/copy"
+        [ "$(wc -l <"$OUT/copy")" -eq 6 ]
+        cp "$N/s/results.jsonl" "$OUT/copy"
+        [ "$(wc -l <"$OUT/copy")" -eq 10 ]
+        stat "$N/near/e/l2/5/$i.csv" "$N/s/results.csv" >/dev/null
+    done
+    kill -KILL "${PIDS[0]}"
+    mount_stop
+    mount_start -o lease=1
+}
+
+@test "index: its files are listed as far as the columns are known, and are JSON" {
+    cat "$T/words/words.csv" >/dev/null
+    [ "$(ls "$Q/index" | tr '\n' ' ')" = "e.cosine.json e.ip.json e.l1.json e.l2.json " ]
+    for file in "$Q"/index/*.json; do
+        "$PYTHON" -c 'import json, sys; assert "state" in json.load(open(sys.argv[1]))' "$file"
+    done
+    [ "$(stat -c %s "$Q/index/e.l2.json")" -gt 20 ]
+    cp "$Q/index/e.l2.json" "$OUT/"
+    for name in e.hamming.json nope.l2.json word.l2.json e.l9.json e.json x; do
+        run cat "$Q/index/$name"
+        echo "$name: $output"
+        [[ $output == *"No such file"* ]]
+    done
+}
+
+@test "a process that waits for a locked table is killed within a second, in near, a session and a conversation" {
+    mkdir "$T/locked/query/s"
+    echo '[1,1]' >"$T/locked/query/s/vector"
+    lock locked
+    cat "$T/locked/query/near/e/l2/2/5.csv" >/dev/null 2>&1 3>&- &
+    PIDS+=($!)
+    cat "$T/locked/query/s/results.csv" >/dev/null 2>&1 3>&- &
+    PIDS+=($!)
+    bash -c 'exec 5<>"$1"; echo "{\"vector\":[1,1]}" >&5; exec cat <&5' - "$T/locked/query/ask" >/dev/null 2>&1 3>&- &
+    PIDS+=($!)
+    sleep 1
+    for pid in "${PIDS[@]:1}"; do ! process_gone "$pid"; done
+    timeout 5 ls "$T/locked/query" "$Q" >/dev/null # others go on
+    timeout 5 cat "$Q/near/e/l2/2/5.csv" >/dev/null
+    for pid in "${PIDS[@]:1}"; do
+        kill -INT "$pid" 2>/dev/null || true
+        kill -TERM "$pid"
+        wait_gone "$pid" 2
+    done
+    # One that waits gets its answer when the lock is gone.
+    cat "$T/locked/query/near/e/l2/2/5.csv" >"$OUT/answer" 3>&- &
+    waiter=$!
+    PIDS+=("$waiter")
+    sleep 0.5
+    unlock
+    wait "$waiter"
+    [ "$(wc -l <"$OUT/answer")" -eq 3 ]
+}
+
+@test "a process that waits for a long query is killed within a second, and the query ends" {
+    mkdir "$Q/long"
+    echo '[1,2,3]' >"$Q/long/vector"
+    echo 'pg_sleep(60) IS NOT NULL' >"$Q/long/filter"
+    asleep() { [ "$(psql -X -At -c "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND application_name = 'pgvecfs'")" -eq "$1" ]; }
+    cat "$Q/long/results.csv" >/dev/null 2>&1 3>&- &
+    PIDS+=($!)
+    cat "$Q/long/results.csv" >/dev/null 2>&1 3>&- &
+    PIDS+=($!)
+    within 5 asleep 1 # both wait for the same one
+    timeout 5 cat "$Q/near/e/l2/2/6.csv" >/dev/null
+    kill -TERM "${PIDS[0]}"
+    wait_gone "${PIDS[0]}" 2
+    asleep 1
+    kill -TERM "${PIDS[1]}"
+    wait_gone "${PIDS[1]}" 2
+    within 5 asleep 0
+    # A conversation's question ends when nobody can hear its answer.
+    exec 5<>"$Q/ask"
+    echo '{"vector":[1,2,3],"filter":"pg_sleep(60) IS NOT NULL"}' >&5
+    cat <&5 >/dev/null 3>&- &
+    PIDS+=($!)
+    within 5 asleep 1
+    kill -TERM "${PIDS[2]}"
+    wait_gone "${PIDS[2]}" 2
+    exec 5<&-
+    within 5 asleep 0
+    # And what waits for one does not hold up the end of the mount.
+    cat "$Q/long/results.csv" >/dev/null 2>&1 3>&- &
+    PIDS+=($!)
+    within 5 asleep 1
+    pid=$(daemon_pid)
+    kill -TERM "$pid"
+    wait_gone "$pid" 10
+    wait_gone "${PIDS[3]}" 5
+    rm -f "$E2E/mnt.pid"
+    mount_start -o lease=1
+}
+
+@test "unmount ends sessions and open conversations; the next mount knows none" {
+    mkdir "$Q/s"
+    echo 5 >"$Q/s/k"
+    pid=$(daemon_pid)
+    exec 5<>"$Q/ask"
+    echo '{"vector":[1,2,3]}' >&5
+    run fusermount3 -u "$MNT"
+    [ "$status" -ne 0 ] # busy
+    fusermount3 -uz "$MNT"
+    exec 5<&-
+    wait_gone "$pid" 10
+    rm -f "$E2E/mnt.pid"
+    mount_start -o lease=1
+    [ "$(ls -A "$Q")" = README ]
+    mkdir "$Q/s"
+    [ "$(cat "$Q/s/k")" = 10 ]
+    echo '[1,2,3]' >"$Q/s/vector"
+    cat "$Q/s/results.csv" >/dev/null
+    mount_stop
+    within 5 eval '[ "$(psql -X -At -c "SELECT count(*) FROM pg_stat_activity WHERE application_name = '"'pgvecfs'"'")" = 0 ]'
+    mount_start -o lease=1
+}
+
+@test "with one thread for requests, too" {
+    mount_stop
+    mount_start -s -o lease=1
+    [ "$(ids "$Q/near/e/l2/3/42.csv" | wc -w)" -eq 3 ]
+    exec 5<>"$Q/ask"
+    for i in 1 2 3; do
+        echo '{"vector":[1,2,3],"k":2}' >&5
+        [ "$(cat <&5 | wc -l)" -eq 2 ]
+    done
+    exec 5<&-
+    mkdir "$Q/s"
+    echo '[1,2,3]' >"$Q/s/vector"
+    [ "$(wc -l <"$Q/s/results.csv")" -eq 11 ]
+    mount_stop
+    mount_start -o lease=1
+}

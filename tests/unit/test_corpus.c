@@ -1,0 +1,444 @@
+/* Snapshots' rows at hand, without a server. */
+#include "fs/corpus.h"
+
+#include "codec/key_compare.h"
+#include "tests/unit/place.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <sys/stat.h>
+
+#include <cmocka.h>
+
+enum { FIXED = 3, ROWS = 40, EACH = 7 };
+
+static struct place place;
+static struct snapshot *snapshot;
+
+static int set_up(void **state)
+{
+    (void)state;
+    place_open(&place, 100 << 20);
+    snapshot = place_snapshot(&place, &rows_tables[FIXED], ROWS, EACH);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    snapshot_unref(snapshot);
+    place_close(&place);
+    return 0;
+}
+
+static struct corpus *open_corpus(void)
+{
+    struct corpus *corpus;
+    assert_int_equal(corpus_get(&place.fetch, snapshot, &corpus, NULL), 0);
+    return corpus;
+}
+
+/* The server's answer about the key. */
+static void set_key(int column)
+{
+    struct key_columns key = {column >= 0 ? 1 : 0, {column}};
+    corpora_keep_key(place.fetch.corpora, snapshot, &key);
+}
+
+static void group_path(size_t number, char path[128])
+{
+    const struct group *group = snapshot->groups[number];
+    snprintf(path, 128, "%s/%u/%016" PRIx64 ".rows", store_path(place.store), group->relation,
+             group->id);
+}
+
+static void check_spans(struct corpus *corpus)
+{
+    const struct span *spans;
+    size_t count, size;
+    uint64_t row = 0;
+    assert_int_equal(corpus_spans(corpus, 1, &spans, &count, NULL), 0);
+    assert_int_equal(count, snapshot->group_count);
+    for (size_t i = 0; i < count; i++)
+        for (uint32_t k = 0; k < spans[i].rows; k++, row++) {
+            struct buffer expected = {0};
+            assert_true(rows_value(ROWS_VECTOR, PART_BINARY, (uint32_t)row, &expected));
+            const uint8_t *value = span_value(&spans[i], k, &size);
+            assert_int_equal(size, expected.size);
+            assert_memory_equal(value, expected.data, size);
+            buffer_clear(&expected);
+        }
+    assert_int_equal(row, ROWS);
+}
+
+static void test_spans(void **state)
+{
+    (void)state;
+    struct corpus *corpus = open_corpus(), *again = open_corpus();
+    assert_ptr_equal(corpus, again);
+    check_spans(corpus);
+    check_spans(corpus);
+    assert_true(corpus_intact(corpus));
+    corpus_unref(again);
+    corpus_unref(corpus);
+}
+
+static void test_rows(void **state)
+{
+    (void)state;
+    struct corpus *corpus = open_corpus();
+    struct row_key keys[ROWS];
+    uint64_t found;
+    assert_true(corpus_keys(corpus, keys));
+    for (uint32_t row = 0; row < ROWS; row++) {
+        struct row_key key;
+        assert_int_equal(keys[row].place, (uint64_t)(row / 3) << 16 | (row % 3 + 1));
+        assert_int_equal(keys[row].xmin, 700 + row);
+        assert_int_equal(corpus_row_key(corpus, row, &key, NULL), 0);
+        assert_int_equal(key.place, keys[row].place);
+        assert_int_equal(corpus_find_row(corpus, &key, &found, NULL), 1);
+        assert_int_equal(found, row);
+        key.xmin++;
+        assert_int_equal(corpus_find_row(corpus, &key, &found, NULL), 0);
+        assert_int_equal(corpus_number(corpus, corpus_row(corpus, row)), row);
+    }
+    struct row_key nowhere[] = {{UINT64_C(1) << 48, 700}, {0, 700}, {(uint64_t)99 << 16 | 1, 700}};
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(corpus_find_row(corpus, &nowhere[i], &found, NULL), 0);
+    corpus_unref(corpus);
+}
+
+static void test_values(void **state)
+{
+    (void)state;
+    struct corpus *corpus = open_corpus();
+    for (uint32_t row = ROWS; row-- > 0;) {
+        struct buffer expected = {0};
+        const uint8_t *bytes;
+        int32_t size;
+        struct corpus_row at = corpus_row(corpus, row);
+        corpus_pin(corpus, at.group);
+        assert_int_equal(corpus_value(corpus, at, 0, &bytes, &size, NULL), 0);
+        assert_true(rows_value(ROWS_INT4, PART_BINARY, row, &expected));
+        assert_int_equal(size, expected.size);
+        assert_memory_equal(bytes, expected.data, expected.size);
+        corpus_unpin(corpus, at.group);
+        buffer_clear(&expected);
+    }
+    corpus_unref(corpus);
+}
+
+/* Rows 4, 9, 14, … have mixed numbers, the others their own. */
+static void test_key(void **state)
+{
+    (void)state;
+    set_key(0);
+    struct corpus *corpus = open_corpus();
+    struct error error = {""};
+    for (uint32_t row = 0; row < ROWS; row++) {
+        char text[16];
+        uint64_t found;
+        snprintf(text, sizeof text, "%d",
+                 row % 5 == 4 ? (int32_t)(row * 2654435761U) : (int32_t)row);
+        assert_int_equal(corpus_find_key(corpus, text, &found, NULL), 0);
+        assert_int_equal(found, row);
+    }
+    uint64_t found;
+    assert_int_equal(corpus_find_key(corpus, "4", &found, &error), -ENOENT);
+    assert_int_equal(corpus_find_key(corpus, "07", &found, &error), -ENOENT);
+    assert_int_equal(corpus_find_key(corpus, "", &found, &error), -ENOENT);
+    for (uint32_t a = 0; a < ROWS; a++)
+        for (uint32_t b = 0; b < ROWS; b++) {
+            int32_t x = a % 5 == 4 ? (int32_t)(a * 2654435761U) : (int32_t)a;
+            int32_t y = b % 5 == 4 ? (int32_t)(b * 2654435761U) : (int32_t)b;
+            assert_int_equal(corpus_before(corpus, a, b), x != y ? x < y : a < b);
+        }
+    corpus_unref(corpus);
+}
+
+static void test_no_key(void **state)
+{
+    (void)state;
+    set_key(-1);
+    struct corpus *corpus = open_corpus();
+    struct error error = {""};
+    uint64_t found;
+    assert_int_equal(corpus_find_key(corpus, "4", &found, &error), -ENOENT);
+    assert_non_null(strstr(error.text, "no primary key"));
+    assert_true(corpus_before(corpus, 3, 4));
+    assert_false(corpus_before(corpus, 4, 3));
+    corpus_unref(corpus);
+}
+
+/* What two corpora have in common is read once; the older one is not kept. */
+static void test_shared_groups(void **state)
+{
+    (void)state;
+    struct corpus *corpus = open_corpus();
+    check_spans(corpus);
+    struct snapshot *newer;
+    const struct span *spans, *shared;
+    size_t count;
+    assert_int_equal(snapshot_copy_basis(snapshot, &newer), 0);
+    for (size_t i = 2; i < snapshot->group_count; i++)
+        assert_int_equal(snapshot_add_group(newer, group_ref(snapshot->groups[i])), 0);
+    struct corpus *second;
+    assert_int_equal(corpus_get(&place.fetch, newer, &second, NULL), 0);
+    assert_ptr_not_equal(second, corpus);
+    assert_int_equal(corpus_spans(corpus, 1, &spans, &count, NULL), 0);
+    assert_int_equal(corpus_spans(second, 1, &shared, &count, NULL), 0);
+    assert_int_equal(count, snapshot->group_count - 2);
+    for (size_t i = 0; i < count; i++)
+        assert_ptr_equal(shared[i].bytes, spans[i + 2].bytes);
+    assert_null(corpora_find(place.fetch.corpora, snapshot));
+    corpus_unref(second);
+    snapshot_unref(newer);
+    corpus_unref(corpus);
+}
+
+/* The server would be asked for it, and is not there. */
+static void test_lost_group(void **state)
+{
+    (void)state;
+    const struct span *spans;
+    size_t count;
+    store_drop_group(place.store, PLACE_RELATION, snapshot->groups[2]->id);
+    struct corpus *corpus = open_corpus();
+    assert_int_equal(corpus_spans(corpus, 1, &spans, &count, NULL), -ENOTCONN);
+    corpus_unref(corpus);
+}
+
+static void flip(size_t number, off_t at)
+{
+    char path[128];
+    uint8_t byte;
+    group_path(number, path);
+    int fd = open(path, O_RDWR);
+    assert_true(fd >= 0);
+    if (at < 0)
+        at += lseek(fd, 0, SEEK_END);
+    assert_int_equal(pread(fd, &byte, 1, at), 1);
+    byte ^= 4;
+    assert_int_equal(pwrite(fd, &byte, 1, at), 1);
+    close(fd);
+}
+
+static void test_damaged_group(void **state)
+{
+    (void)state;
+    const struct span *spans;
+    size_t count;
+    flip(0, 20); /* its head */
+    struct corpus *corpus = open_corpus();
+    assert_int_equal(corpus_spans(corpus, 1, &spans, &count, NULL), -ENOTCONN);
+    corpus_unref(corpus);
+}
+
+/* Whatever byte behind the head is damaged, a part is what it was, or is not had. */
+static void test_damaged_part(void **state)
+{
+    enum { HEAD = 320 };
+    (void)state;
+    char path[128];
+    struct stat st;
+    const struct span *spans;
+    size_t count;
+    int lost_vectors = 0, lost_keys = 0;
+    group_path(3, path);
+    assert_int_equal(stat(path, &st), 0);
+    for (off_t at = HEAD; at < st.st_size; at += 8) {
+        flip(3, at);
+        struct corpus *corpus = open_corpus();
+        struct row_key keys[ROWS];
+        int rc = corpus_spans(corpus, 1, &spans, &count, NULL);
+        bool lasting = corpus_keys(corpus, keys);
+        if (rc == 0)
+            check_spans(corpus);
+        else
+            assert_int_equal(rc, -ENOTCONN);
+        for (uint32_t row = 0; row < ROWS; row++)
+            assert_int_equal(keys[row].place,
+                             lasting ? (uint64_t)(row / 3) << 16 | (row % 3 + 1) : row);
+        lost_vectors += rc < 0;
+        lost_keys += !lasting;
+        corpora_drop(place.fetch.corpora, corpus);
+        corpus_unref(corpus);
+        flip(3, at);
+    }
+    assert_true(lost_vectors > 0);
+    assert_true(lost_keys > 0);
+}
+
+/* Cut short while it is mapped: zeroes, and it is found out. */
+static void test_cut_short(void **state)
+{
+    (void)state;
+    char path[128];
+    struct corpus *corpus = open_corpus();
+    check_spans(corpus);
+    group_path(1, path);
+    assert_int_equal(truncate(path, 0), 0);
+    const struct span *spans;
+    size_t count, size;
+    assert_int_equal(corpus_spans(corpus, 1, &spans, &count, NULL), 0);
+    const volatile uint8_t *value = span_value(&spans[1], 0, &size);
+    for (size_t i = 0; i < size; i++)
+        assert_int_equal(value[i], 0);
+    assert_false(corpus_intact(corpus));
+    assert_null(corpora_find(place.fetch.corpora, snapshot));
+    /* The next one sees that the file is no row group any more. */
+    struct corpus *next = open_corpus();
+    assert_ptr_not_equal(next, corpus);
+    assert_int_equal(corpus_spans(next, 1, &spans, &count, NULL), -ENOTCONN);
+    corpus_unref(next);
+    corpus_unref(corpus);
+}
+
+/* ---- little memory ---- */
+
+enum { READS = 20000, READERS = 4 };
+
+/* Reads a text, or a key, and compares it. */
+static bool read_one(struct corpus *corpus, uint32_t row, bool text)
+{
+    struct buffer expected = {0};
+    struct corpus_row at = corpus_row(corpus, row);
+    const uint8_t *bytes;
+    int32_t size = -2;
+    corpus_pin(corpus, at.group);
+    must(corpus_value(corpus, at, text ? 1 : 0, &bytes, &size, NULL) == 0);
+    bool given = rows_value(text ? ROWS_TEXT : ROWS_INT4, PART_BINARY, row, &expected);
+    bool same = given ? size == (int32_t)expected.size &&
+                            (size == 0 || memcmp(bytes, expected.data, expected.size) == 0)
+                      : size == -1;
+    corpus_unpin(corpus, at.group);
+    buffer_clear(&expected);
+    return same;
+}
+
+static void *read_many(void *argument)
+{
+    struct corpus *corpus = argument;
+    uint32_t row = 1;
+    for (int i = 0; i < READS; i++) {
+        row = row * 1664525 + 1013904223;
+        must(read_one(corpus, (row >> 8) % ROWS, (row >> 7 & 1) != 0));
+    }
+    return NULL;
+}
+
+/* Reads all of the mixed table's values; how many bytes are then in memory. */
+static uint64_t read_with(uint64_t memory, bool threads)
+{
+    struct corpus *corpus;
+    struct snapshot *mixed = place_snapshot(&place, &rows_tables[0], ROWS, EACH);
+    struct fetch_place mine = place.fetch;
+    assert_int_equal(corpora_new(memory, &mine.corpora), 0);
+    assert_int_equal(corpus_get(&mine, mixed, &corpus, NULL), 0);
+    pthread_t readers[READERS];
+    for (int i = 0; threads && i < READERS; i++)
+        assert_int_equal(pthread_create(&readers[i], NULL, read_many, corpus), 0);
+    for (int i = 0; threads && i < READERS; i++)
+        pthread_join(readers[i], NULL);
+    for (uint32_t row = 0; row < ROWS; row++)
+        assert_true(read_one(corpus, row, true) && read_one(corpus, row, false));
+    uint64_t used = group_cache_used(corpora_groups(mine.corpora));
+    corpus_unref(corpus);
+    corpora_free(mine.corpora);
+    snapshot_unref(mixed);
+    return used;
+}
+
+static void test_little_memory(void **state)
+{
+    (void)state;
+    uint64_t all = read_with(1 << 20, false);
+    assert_true(all > 0);
+    assert_true(read_with(all / 2, false) <= all / 2);
+    assert_true(read_with(1, true) < all / 2);
+}
+
+/* ---- the order of keys ---- */
+
+static struct column column_of(const char *extension, const char *type, const char *type_name)
+{
+    return (struct column){.name = (char *)(uintptr_t) "k",
+                           .type_name = (char *)(uintptr_t)type_name,
+                           .type = type_find(extension, type),
+                           .part = {0, PART_NONE, PART_NONE}};
+}
+
+/* Values in ascending order, each of `size` bytes; 0: strings. */
+static void assert_ascending(const struct column *column, const void *values, size_t size,
+                             size_t count)
+{
+    const uint8_t *bytes = values;
+    assert_int_equal(key_part(column), 0);
+    for (size_t a = 0; a < count; a++)
+        for (size_t b = 0; b < count; b++) {
+            int order = key_compare(column, bytes + a * size, size, bytes + b * size, size);
+            assert_int_equal((order > 0) - (order < 0), (a > b) - (a < b));
+        }
+}
+
+static void test_order(void **state)
+{
+    (void)state;
+    struct column int4 = column_of(NULL, "int4", "integer");
+    struct column float8 = column_of(NULL, "float8", "double precision");
+    struct column numeric = column_of(NULL, "numeric", "numeric(10,2)");
+    struct column text = column_of(NULL, "text", "text");
+    assert_ascending(&int4,
+                     "\x80\0\0\0"
+                     "\xff\xff\xff\xff"
+                     "\0\0\0\0"
+                     "\0\0\1\0"
+                     "\x7f\xff\xff\xff",
+                     4, 5);
+    assert_ascending(&float8,
+                     "\xff\xf0\0\0\0\0\0\0"
+                     "\xbf\xf0\0\0\0\0\0\0"
+                     "\0\0\0\0\0\0\0\0"
+                     "\x3f\xf0\0\0\0\0\0\0"
+                     "\x7f\xf8\0\0\0\0\0\0",
+                     8, 5);
+    assert_ascending(&numeric,
+                     "\0\0\0\0\xf0\0\0\0\0\0" /* -infinity */
+                     "\0\1\0\1\x40\0\0\0\0\1" /* -10000 */
+                     "\0\1\0\0\x40\0\0\0\0\2" /* -2 */
+                     "\0\1\0\0\x40\0\0\0\0\1"
+                     "\0\0\0\0\0\0\0\0\0\0"
+                     "\0\1\xff\xff\0\0\0\0\0\7" /* 0.0007 */
+                     "\0\1\0\0\0\0\0\0\0\1"
+                     "\0\1\0\0\0\0\0\0\0\2"
+                     "\0\1\0\1\0\0\0\0\0\1"
+                     "\0\0\0\0\xd0\0\0\0\0\0"
+                     "\0\0\0\0\xc0\0\0\0\0\0",
+                     10, 11);
+    assert_true(key_compare(&text, (const uint8_t *)"ab", 2, (const uint8_t *)"abc", 3) < 0);
+    assert_true(key_compare(&text, (const uint8_t *)"b", 1, (const uint8_t *)"abc", 3) > 0);
+    assert_true(key_compare(&text, (const uint8_t *)"\xc3\xa4", 2, (const uint8_t *)"z", 1) > 0);
+    assert_int_equal(key_compare(&text, NULL, 0, NULL, 0), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_spans, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_rows, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_values, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_key, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_no_key, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_shared_groups, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_lost_group, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_damaged_group, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_damaged_part, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_cut_short, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_little_memory, set_up, tear_down),
+        cmocka_unit_test(test_order),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
