@@ -96,6 +96,8 @@ void ask_close(struct ask *ask)
 
 static bool is_full(const struct ask *ask) { return ask->out.size - ask->read > UNREAD_AT_MOST; }
 
+static void work(struct ask *ask, bool patient);
+
 static void run(void *ask) { ask_work(ask); }
 
 /* ---- questions ---- */
@@ -420,13 +422,29 @@ int ask_work_later(struct ask *ask)
     return rc;
 }
 
-void ask_work(struct ask *ask)
+static void run_patiently(void *ask) { work(ask, true); }
+
+/* The question goes to a thread that may wait for the server: -EAGAIN. */
+static int hand_over(struct ask *ask, struct error *error)
+{
+    struct mount *mount = ask->mount;
+    pthread_mutex_lock(&mount->lock);
+    int rc = ask->lent_size > 0 ? keep_lent(ask) : 0;
+    if (rc == 0)
+        rc = workers_add(mount->askers, run_patiently, ask, 0);
+    pthread_mutex_unlock(&mount->lock);
+    return rc < 0 ? error_set(error, rc, "no memory") : -EAGAIN;
+}
+
+static void work(struct ask *ask, bool patient)
 {
     struct mount *mount = ask->mount;
     struct buffer out = {0};
     struct error error = {""};
     int rc;
     while (next_question(ask, &rc, &error)) {
+        if (rc == 0 && !patient && question_asks_server(&ask->question))
+            rc = hand_over(ask, &error);
         if (rc == 0)
             rc = answer(ask, &out, &error);
         if (rc == -EAGAIN) /* another thread goes on, and has perhaps begun */
@@ -450,3 +468,5 @@ void ask_work(struct ask *ask)
     ask_unref(ask);
     pthread_mutex_unlock(&mount->lock);
 }
+
+void ask_work(struct ask *ask) { work(ask, false); }

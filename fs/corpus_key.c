@@ -120,6 +120,7 @@ struct indexing {
     struct corpus *corpus;
     const struct key_columns *key;
     size_t group;
+    int most; /* rows to find */
 };
 
 static uint64_t entry_of(const struct buffer *text, uint32_t row)
@@ -176,7 +177,7 @@ static size_t first_entry(const struct part *index, size_t count, uint64_t wante
     return low;
 }
 
-/* 1: it is there. The group is pinned. */
+/* How many there are. The group is pinned. */
 static int find_in_group(struct indexing *indexing, const struct buffer *wanted, uint32_t *row,
                          struct error *error)
 {
@@ -187,32 +188,51 @@ static int find_in_group(struct indexing *indexing, const struct buffer *wanted,
         return rc;
     uint64_t entry = entry_of(wanted, 0);
     size_t count = index->run.size / sizeof entry;
-    bool found = false;
+    int found = 0;
     for (size_t at = first_entry(index, count, entry);
-         rc == 0 && !found && at < count && (entry_at(index, at) >> 32) == entry >> 32; at++) {
-        *row = (uint32_t)entry_at(index, at);
+         rc == 0 && found < indexing->most && at < count &&
+         (entry_at(index, at) >> 32) == entry >> 32;
+         at++) {
+        uint32_t number = (uint32_t)entry_at(index, at);
         text.size = 0;
-        rc = put_text(indexing->corpus, indexing->key, (struct corpus_row){indexing->group, *row},
+        rc = put_text(indexing->corpus, indexing->key, (struct corpus_row){indexing->group, number},
                       &text, error);
-        found = rc == 0 && text.size == wanted->size &&
-                (text.size == 0 || memcmp(text.data, wanted->data, text.size) == 0);
+        if (rc == 0 && text.size == wanted->size &&
+            (text.size == 0 || memcmp(text.data, wanted->data, text.size) == 0)) {
+            *row = number;
+            found++;
+        }
     }
     buffer_clear(&text);
     return rc < 0 ? rc : found;
 }
 
+/* Whether it may stand for several keys, whose values hold commas: ('a,b', 'c') and ('a', 'b,c').
+ */
+static bool is_ambiguous(const struct key_columns *key, const struct buffer *text)
+{
+    int commas = 0;
+    for (size_t i = 0; i < text->size; i++)
+        commas += text->data[i] == ',';
+    return key->count > 1 && commas >= key->count;
+}
+
+/* How many rows have the key, as far as it matters. */
 static int find(struct corpus *corpus, const struct key_columns *key, const struct buffer *wanted,
                 uint64_t *row, struct error *error)
 {
-    int found = 0;
-    for (size_t i = 0; found == 0 && i < corpus_snapshot(corpus)->group_count; i++) {
-        struct indexing indexing = {corpus, key, i};
-        uint32_t number;
+    int found = 0, most = is_ambiguous(key, wanted) ? 2 : 1;
+    for (size_t i = 0; found < most && i < corpus_snapshot(corpus)->group_count; i++) {
+        struct indexing indexing = {.corpus = corpus, .key = key, .group = i, .most = most};
+        uint32_t number = 0;
         corpus_pin(corpus, i);
-        found = find_in_group(&indexing, wanted, &number, error);
+        int here = find_in_group(&indexing, wanted, &number, error);
         corpus_unpin(corpus, i);
-        if (found > 0)
+        if (here < 0)
+            return here;
+        if (here > 0)
             *row = corpus_number(corpus, (struct corpus_row){i, number});
+        found += here;
     }
     return found;
 }
@@ -231,6 +251,11 @@ int corpus_find_key(struct corpus *corpus, const char *text, uint64_t *row, stru
     int found = find(corpus, &key, &wanted, row, error);
     if (found < 0)
         return found;
+    if (found > 1)
+        return error_set(
+            error, -EINVAL,
+            "%s.%s has several rows whose key is written so; ask with the row's vector",
+            snapshot->relation.schema, snapshot->relation.name);
     return found > 0 ? 0
                      : error_set(error, -ENOENT, "%s.%s has no row with this key",
                                  snapshot->relation.schema, snapshot->relation.name);

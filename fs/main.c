@@ -23,6 +23,8 @@
 enum { JOBS_AT_ONCE = 8, TICK_MS = 100, REQUEST_THREADS = 16 };
 enum { SLOT_BYTES = 16 << 20 }; /* what a COPY at work needs: rows, their file, their text */
 
+enum { ASKERS = 8 };
+
 struct program {
     struct options options;
     struct fuse_args fuse_args;
@@ -52,7 +54,7 @@ static int connect_server(struct program *program, struct error *error)
               "program started; "
               "a service file, a passfile (~/.pgpass) or PGPASSWORD keeps it to yourself\n",
               stderr);
-    int sessions = JOBS_AT_ONCE + (1 + SNAPSHOTS_HELD_AT_MOST) * options->jobs + 2;
+    int sessions = JOBS_AT_ONCE + (1 + SNAPSHOTS_HELD_AT_MOST) * options->jobs + ASKERS + 2;
     rc = session_pool_new(mount->server, sessions, &mount->pool);
     if (rc < 0)
         return error_set(error, rc, "no memory for sessions");
@@ -207,6 +209,8 @@ static int start_threads(struct program *program)
     if (rc == 0)
         rc = workers_new(renderers, &mount->queriers);
     if (rc == 0)
+        rc = workers_new(ASKERS, &mount->askers);
+    if (rc == 0)
         rc = body_cache_new(&mount->place, mount->renderers, renderers, program->options.memory / 2,
                             &mount->bodies);
     if (rc == 0)
@@ -291,6 +295,7 @@ static void end(struct program *program)
         pthread_join(program->ticker, NULL);
     vector_index_stop_all(mount);
     workers_free(mount->queriers);
+    workers_free(mount->askers);
     workers_free(mount->listers);
     workers_free(mount->fetchers);
     mount->fetchers = NULL;

@@ -39,6 +39,7 @@ struct mount {
     struct workers *streamers; /* reading along with fetches: they wait */
     struct workers *listers;   /* one thread for the catalog */
     struct workers *queriers;  /* similarity search that libfuse's threads do not do themselves */
+    struct workers *askers;    /* that of which the server does a part, and may take its time */
     atomic_int answering;      /* threads of libfuse that do */
     struct body_cache *bodies;
     struct vector_indexes *indexes;

@@ -1,6 +1,7 @@
 #include "fs/query.h"
 
 #include "fs/ask.h"
+#include "fs/log.h"
 #include "fs/name.h"
 #include "fs/query_session.h"
 
@@ -25,9 +26,12 @@ static const char readme[] =
     "  echo 'price < 10' >filter            an SQL condition, applied before the K are taken\n"
     "  cat results.jsonl results.csv        the answer, with a column `distance`\n"
     "  cat plan.json error                  how it was found; why something was refused\n"
+    "                                       answers are not listed: a copy of the mount asks "
+    "nothing\n"
     "\n"
-    "`mode` is auto, exact, hnsw or server; `recall` (0.95) says how sure hnsw must be. The same\n"
-    "names are the keys of a line of JSON for `ask`. index/COLUMN.METRIC.json tells of an index.\n"
+    "`mode` is auto, exact, hnsw or server; `recall` (0.95) is the share of the nearest rows that\n"
+    "an index is to find; index/COLUMN.METRIC.json tells of it. A line of JSON for `ask` has the\n"
+    "same names, or `key` in place of `vector`: the primary key of a row, which is left out.\n"
     "An answer is always of the rows that the table's own files would show now.\n";
 
 static const char readme_name[] = "README", ask_name[] = "ask", near_name[] = "near",
@@ -140,6 +144,15 @@ static int lookup_answer(struct mount *mount, struct node *parent, const char *n
     return rc;
 }
 
+/* A key may be the empty text, which no other name is. */
+static int take_key(const char *name, size_t size, char **out)
+{
+    if (size > 0)
+        return name_decode(name, size, out);
+    *out = strdup("");
+    return *out == NULL ? -ENOMEM : 0;
+}
+
 /* near/COLUMN/METRIC/K/KEY.FORMAT */
 static int lookup_near(struct mount *mount, struct node *parent, const char *name, int pid,
                        struct node **out)
@@ -157,7 +170,7 @@ static int lookup_near(struct mount *mount, struct node *parent, const char *nam
     question.metric = metric_find(metric->name, strlen(metric->name));
     rc = name_decode(column->name, strlen(column->name), &question.column);
     if (rc == 0)
-        rc = name_decode(name, (size_t)(dot - name), &question.key);
+        rc = take_key(name, (size_t)(dot - name), &question.key);
     struct asked *asked = NULL;
     if (rc < 0)
         question_clear(&question);
@@ -286,6 +299,11 @@ int query_make_session(struct mount *mount, struct node *query, const char *name
     struct query_session *session;
     int rc = query_session_new(mount, node, &session);
     if (rc < 0) {
+        if (rc == -ENOSPC)
+            log_say(
+                LOG_SAY_ERROR,
+                "query/%s cannot be made: a mount has %d sessions at most; end others with rmdir",
+                name, QUERY_SESSIONS_AT_MOST);
         node->ended = true;
         node_forget(mount, node->nodeid, 0);
         return rc;
@@ -432,18 +450,15 @@ static int list_query(struct mount *mount, const struct node *query, struct list
     return rc;
 }
 
-/* The answers only once something is asked: who lists all attributes would be told of errors. */
+/* Not the answers: who copies the whole mount must not ask what others have prepared, nor wait for
+ * it, nor be told of its errors. */
 static int list_session(const struct node *node, struct listing *listing)
 {
-    static const char *const answers[] = {"results.jsonl", "results.csv", plan_name};
     int rc = 0;
     for (int i = 0; rc == 0 && i < FIELD_COUNT; i++) {
         const char *name = query_session_field_name(i);
         rc = listing_add(listing, name, node_path(node, name), false);
     }
-    bool asks = node->session->asked->question.vector.size > 0;
-    for (size_t i = 0; rc == 0 && asks && i < sizeof answers / sizeof *answers; i++)
-        rc = listing_add(listing, answers[i], node_path(node, answers[i]), false);
     return rc;
 }
 

@@ -26,6 +26,11 @@ void question_clear(struct question *question)
     buffer_clear(&question->vector);
 }
 
+bool question_asks_server(const struct question *question)
+{
+    return question->filter != NULL || question->mode == MODE_SERVER;
+}
+
 static int copy_text(const char *from, char **out)
 {
     *out = from != NULL ? strdup(from) : NULL;

@@ -34,6 +34,8 @@ struct question {
 
 int question_init(struct question *question); /* the defaults: k 10, recall 0.95, auto */
 void question_clear(struct question *question);
+/* Whether the server has a part in the answer. */
+bool question_asks_server(const struct question *question);
 MUST_CHECK int question_copy(const struct question *from, struct question *out);
 
 /* The values by their file names in a session: "column", "metric", "k", "recall", "ef_search",

@@ -1,5 +1,6 @@
 /* What a request for a directory, a file, or an answer of query/ waits for. */
 #include "fs/listing.h"
+#include "fs/query_session.h"
 #include "fs/request_parts.h"
 
 #include <errno.h>
@@ -223,10 +224,11 @@ int request_try_file(struct mount *mount, struct request *request)
 /* Begins to make it, here if that is possible. */
 static int make_result(struct mount *mount, struct request *request, struct result *result)
 {
+    bool slow = question_asks_server(&result->key.asked->question);
     result_begin(result, request->node->subject);
-    if (!request->parked && result_enter(mount))
+    if (!slow && !request->parked && result_enter(mount))
         request->work = result;
-    else if (workers_add(mount->queriers, result_work, result, 0) < 0)
+    else if (workers_add(slow ? mount->askers : mount->queriers, result_work, result, 0) < 0)
         return result_cancel(result);
     return 0;
 }
@@ -277,6 +279,7 @@ static int want_rows(struct request *request, struct subject *subject)
 
 int request_try_answer(struct mount *mount, struct request *request)
 {
+    static const struct error none = {""};
     struct node *node = request->node;
     struct result *result = node->result;
     if (result != NULL && result->making) {
@@ -296,6 +299,9 @@ int request_try_answer(struct mount *mount, struct request *request)
          (opens && result_is_promised(result, request->pid))))
         return 0;
     int rc = need_subject(mount, request);
+    if (rc < 0 && rc != -EAGAIN && rc != -ESTALE && node->session != NULL)
+        query_session_answered(node->session, rc,
+                               node->subject != NULL ? &node->subject->error : &none);
     if (rc < 0)
         return rc;
     struct subject *subject = node->subject;

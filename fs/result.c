@@ -249,6 +249,9 @@ static void finish(struct result *result, int rc, struct buffer *bytes, const st
         result->reason = strdup(error->text[0] != '\0' ? error->text : strerror(-rc));
         if (rc != -EINTR && rc != -ESTALE)
             mount->count.query_failures++;
+        if (rc == -EIO || rc == -ENOMEM)
+            log_say(LOG_SAY_ERROR, "%s.%s/query: %s", subject->table->relation.schema,
+                    subject->table->relation.name, error->text);
         if (result->at != NULL)
             drop(result);
         return;

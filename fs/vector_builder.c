@@ -180,7 +180,9 @@ static int make_graph(struct build *build, const struct vector_binding *binding,
         return rc;
     basis.m = VECTOR_M;
     basis.ef_construction = VECTOR_EF_CONSTRUCTION;
-    rc = verdict == VECTOR_UPDATE ? update(build, binding, &hnsw) : build_whole(build, &hnsw);
+    rc = verdict == VECTOR_UPDATE ? update(build, binding, &hnsw) : -EBADMSG;
+    if (rc == -EBADMSG) /* or the old one is damaged */
+        rc = build_whole(build, &hnsw);
     if (!corpus_intact(build->corpus)) {
         if (rc == 0)
             hnsw_free(hnsw);

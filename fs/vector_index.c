@@ -427,7 +427,8 @@ void vector_index_tend(struct mount *mount)
             continue;
         pthread_mutex_lock(&indexes->lock);
         entry->stop = true;
-        bool had = entry->graph != NULL;
+        bool had = entry->used > 0;
+        entry->used = 0;
         struct leftovers leftovers = empty_graph(entry);
         leftovers.wanted = entry->wanted;
         entry->wanted = NULL;

@@ -83,6 +83,6 @@ void vector_entry_replace(struct vector_indexes *indexes, struct vector_entry *e
                           const struct vector_graph *graph, struct vector_graph *copy);
 
 /* Options of all indexes. */
-enum { VECTOR_M = 16, VECTOR_EF_CONSTRUCTION = 128 };
+enum { VECTOR_M = 16, VECTOR_EF_CONSTRUCTION = 200 };
 
 #endif

@@ -19,7 +19,7 @@ enum {
  * room, those come in that are not so much nearer to it (as with DiskANN's alpha, on what is a
  * square where the distance is l2). The first ones lead out of a cluster, the others make up for a
  * narrower search while building. */
-#define APART 1.1F
+#define APART 1.2F
 
 /* A neighbour and how far it is. */
 struct link {

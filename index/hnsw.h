@@ -54,7 +54,8 @@ MUST_CHECK int hnsw_build(const struct hnsw_options *options, const struct span 
                           struct error *error);
 
 /* A new index: what `old` holds without the slots whose bit in `dead` is set (NULL: none), and the
- * rows of the spans. Slots of old rows stay; those of dead ones are used again. */
+ * rows of the spans. Slots of old rows stay; those of dead ones are used again. -EBADMSG, too, if
+ * `old` was opened and is not what was saved. */
 MUST_CHECK int hnsw_update(const struct hnsw *old, const struct hnsw_options *options,
                            const uint64_t *dead, const struct span *spans, size_t span_count,
                            const struct row_key *keys, struct hnsw **out, struct error *error);

@@ -249,7 +249,7 @@ static bool sensible(const struct head *head, const struct space *space)
             head->counts[l] > (l == 0 ? head->slots : head->counts[l - 1]))
             return false;
     if (head->layer_count == 0)
-        return head->rows == 0;
+        return head->slots == 0;
     return head->entry < head->counts[head->layer_count - 1] && head->counts[0] == head->slots;
 }
 
@@ -324,32 +324,41 @@ static int check_sums(const uint8_t *map, const struct head *head)
     return checking.bad ? -EBADMSG : 0;
 }
 
-/* Each list is of its own slots, so that following it ends. */
+static bool is_set(const uint64_t *bits, uint32_t i) { return bits[i / 64] >> i % 64 & 1; }
+
+/* Each list is of its own slots, and none is a ring: so following it ends. */
 static bool twins_hold(const struct hnsw *hnsw)
 {
     bool good = true;
-    uint64_t *seen = calloc((size_t)hnsw->slots / 64 + 1, sizeof *seen);
-    for (uint32_t slot = 0; seen != NULL && good && slot < hnsw->slots; slot++) {
+    uint64_t *led_to = calloc((size_t)hnsw->slots / 64 + 1, sizeof *led_to);
+    uint32_t links = 0, followed = 0;
+    for (uint32_t slot = 0; led_to != NULL && good && slot < hnsw->slots; slot++) {
         uint32_t next = hnsw->twins[slot];
         if (next == NOBODY)
             continue;
-        good = next < hnsw->slots && next != slot && !(seen[next / 64] >> next % 64 & 1);
+        good = slot_taken(hnsw, slot) && slot_taken(hnsw, next) && !is_set(led_to, next);
         if (good)
-            seen[next / 64] |= UINT64_C(1) << next % 64;
+            led_to[next / 64] |= UINT64_C(1) << next % 64;
+        links++;
     }
-    good = good && seen != NULL;
-    free(seen);
-    return good;
+    good = good && led_to != NULL;
+    for (uint32_t slot = 0; good && slot < hnsw->slots; slot++) /* nothing leads into a ring */
+        for (uint32_t next = is_set(led_to, slot) ? NOBODY : hnsw->twins[slot]; next != NOBODY;
+             next = hnsw->twins[next])
+            followed++;
+    free(led_to);
+    return good && followed == links;
 }
 
+/* Of empty slots, too: a list may lead to one. */
 static bool arena_holds(const struct hnsw *hnsw)
 {
     const struct field *field = &hnsw->field;
+    if (field->arena_size % 8 != 0)
+        return false;
     for (uint32_t slot = 0; slot < hnsw->slots; slot++) {
         uint64_t at;
         uint32_t n, dim;
-        if (!slot_taken(hnsw, slot))
-            continue;
         memcpy(&at, field->look + field->look_stride * slot, sizeof at);
         memcpy(&n, field->look + field->look_stride * slot + 8, sizeof n);
         if (at % 4 != 0 || at > field->arena_size || (uint64_t)8 * n > field->arena_size - at)

@@ -181,11 +181,11 @@ void making_clear(struct making *making)
 }
 
 /* Slots choose as many neighbours as a list has, not half as many as in the paper, and fill their
- * lists: with two fifths of the width of search the graph is then no worse. */
+ * lists: with about half the width of search the graph is then no worse. */
 static uint32_t search_width(const struct hnsw *hnsw)
 {
     uint32_t least = 2 * hnsw->m + hnsw->m / 2;
-    return hnsw->ef_construction * 2 / 5 < least ? least : hnsw->ef_construction * 2 / 5;
+    return hnsw->ef_construction * 11 / 20 < least ? least : hnsw->ef_construction * 11 / 20;
 }
 
 int begin_builder(struct making *making)

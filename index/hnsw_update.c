@@ -202,25 +202,26 @@ static void repair_list(void *context, int thread, size_t slot)
 {
     const struct repair *repair = context;
     const struct layer *from = &repair->old->layers[repair->level];
-    uint32_t list[DEGREE_MOST * 8] = {0}, n = 0;
+    enum { MOST = DEGREE_MOST * 8 };
+    uint32_t list[MOST] = {0}, gone[DEGREE_MOST], n = 0, gone_count = 0;
     const uint32_t *own = layer_list(from, (uint32_t)slot);
-    bool any = false;
     if (is_set(repair->gone, (uint32_t)slot)) {
         graph_set_list(&repair->making->builder, thread, (uint32_t)slot, list, 0);
         return;
     }
     for (uint32_t i = 0; i < from->degree && own[i] != NOBODY; i++) {
-        if (!is_set(repair->gone, own[i])) {
+        if (is_set(repair->gone, own[i]))
+            gone[gone_count++] = own[i];
+        else
             list[n++] = own[i];
-            continue;
-        }
-        any = true;
-        const uint32_t *theirs = layer_list(from, own[i]);
-        for (uint32_t j = 0; j < from->degree && theirs[j] != NOBODY && n < DEGREE_MOST * 8; j++)
+    }
+    for (uint32_t i = 0; i < gone_count; i++) {
+        const uint32_t *theirs = layer_list(from, gone[i]);
+        for (uint32_t j = 0; j < from->degree && theirs[j] != NOBODY && n < MOST; j++)
             if (!is_set(repair->gone, theirs[j]) && theirs[j] != slot)
                 list[n++] = theirs[j];
     }
-    if (any)
+    if (gone_count > 0)
         graph_set_list(&repair->making->builder, thread, (uint32_t)slot, list, n);
 }
 
@@ -288,25 +289,38 @@ static int settle_twins(struct making *making, const struct hnsw *old, struct ch
     return rc;
 }
 
-/* An old slot on the highest layer that still has one; those above go. False: there is none. */
-static bool choose_entry(struct making *making, const struct hnsw *old,
+/* An old slot of the layer that stays in its lists; NOBODY: there is none. */
+static uint32_t find_staying(const struct making *making, const struct hnsw *old,
+                             const struct changes *changes, uint32_t level)
+{
+    uint32_t end = old->layers[level].count;
+    for (uint32_t slot = 0; slot < end; slot++)
+        if (slot_taken(old, slot) && !is_set(changes->gone, slot) && !is_twin(making, slot) &&
+            !is_set(changes->fresh, slot))
+            return slot;
+    return NOBODY;
+}
+
+/* An old slot on the highest layer that still has one, or, where each is gone or is inserted anew,
+ * the first to be inserted, which the graph then begins with; layers above it go. */
+static void choose_entry(struct making *making, const struct hnsw *old,
                          const struct changes *changes)
 {
     struct hnsw *hnsw = making->hnsw;
-    while (hnsw->layer_count > 0) {
-        struct layer *top = &hnsw->layers[hnsw->layer_count - 1];
-        uint32_t end = old->layers[hnsw->layer_count - 1].count, slot = 0;
-        while (slot < end && (!slot_taken(old, slot) || is_set(changes->gone, slot) ||
-                              is_twin(making, slot) || is_set(changes->fresh, slot)))
-            slot++;
-        hnsw->entry = slot;
-        if (slot < end)
-            return true;
+    uint32_t count = hnsw->layer_count, entry = NOBODY;
+    while (count > 0 && (entry = find_staying(making, old, changes, count - 1)) == NOBODY)
+        count--;
+    if (count == 0) {
+        entry = changes->slots[0];
+        while (count < hnsw->layer_count && entry < hnsw->layers[count].count)
+            count++;
+    }
+    while (hnsw->layer_count > count) {
+        struct layer *top = &hnsw->layers[--hnsw->layer_count];
         pages_free(top->lists, (size_t)top->count * top->degree * sizeof *top->lists);
         *top = (struct layer){0};
-        hnsw->layer_count--;
     }
-    return false;
+    hnsw->entry = entry;
 }
 
 static int plan(struct making *making, const struct hnsw *old, const uint64_t *dead,
@@ -349,10 +363,10 @@ static int update(struct making *making, const struct hnsw *old, const uint64_t 
         rc = put_all(making);
     if (rc == 0)
         rc = settle_twins(making, old, &changes);
-    if (rc == 0 && !choose_entry(making, old, &changes))
-        rc = -EINVAL;
-    if (rc == 0)
+    if (rc == 0) {
+        choose_entry(making, old, &changes);
         rc = begin_builder(making);
+    }
     for (uint32_t level = making->hnsw->layer_count; rc == 0 && level-- > 0;)
         rc = update_level(making, old, &changes, level);
     graph_builder_clear(&making->builder);
@@ -360,6 +374,22 @@ static int update(struct making *making, const struct hnsw *old, const uint64_t 
         rc = field_split(&making->hnsw->field, making->hnsw->slots);
     changes_clear(&changes);
     return rc;
+}
+
+/* A file may have been made to deceive; a search bears that, what is below does not. */
+static bool lists_hold(const struct hnsw *old)
+{
+    uint32_t taken = 0;
+    for (uint32_t slot = 0; slot < old->slots; slot++)
+        taken += slot_taken(old, slot);
+    for (uint32_t l = 0; l < old->layer_count; l++) {
+        const struct layer *layer = &old->layers[l];
+        for (size_t i = 0; i < (size_t)layer->count * layer->degree; i++)
+            if (layer->lists[i] != NOBODY &&
+                (layer->lists[i] >= layer->count || !slot_taken(old, layer->lists[i])))
+                return false;
+    }
+    return taken == old->rows;
 }
 
 static bool any_lives(const struct hnsw *old, const uint64_t *dead)
@@ -375,6 +405,8 @@ int hnsw_update(const struct hnsw *old, const struct hnsw_options *options, cons
                 struct hnsw **out, struct error *error)
 {
     struct hnsw_options own = *options;
+    if (old->map != NULL && !lists_hold(old))
+        return error_set(error, -EBADMSG, "the index is damaged");
     own.space = old->field.space;
     own.m = old->m;
     own.ef_construction = old->ef_construction;

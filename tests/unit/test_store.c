@@ -248,6 +248,83 @@ static void test_make_room(void **state)
     assert_group(2, 1, 2000, 'a');
 }
 
+/* ---- index files ---- */
+
+static int write_index(void *context, int folder, const char *name)
+{
+    size_t size = *(const size_t *)context;
+    int fd = openat(folder, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    int rc = fd < 0 || ftruncate(fd, (off_t)size) < 0 ? -errno : 0;
+    close(fd);
+    return rc;
+}
+
+static int fail_to_write(void *context, int folder, const char *name)
+{
+    (void)context, (void)folder, (void)name;
+    return -EDQUOT;
+}
+
+static int put_index(uint32_t relation, uint64_t id, size_t size, size_t guess)
+{
+    return store_put_index(place.store, relation, id, guess, write_index, &size);
+}
+
+static const char index_of_3[] = "3/000000000000000a.hnsw";
+
+static void test_index_files(void **state)
+{
+    (void)state;
+    struct buffer record = {0};
+    assert_int_equal(put_index(3, 10, 500, 400), 0);
+    assert_int_equal(access(path(index_of_3), F_OK), 0);
+    assert_true(store_used(place.store) == 500);
+    assert_int_equal(put_index(3, 10, 300, 9000), 0); /* in place of that one */
+    assert_true(store_used(place.store) == 300);
+    assert_int_equal(put_index(3, 11, 300, 9701), -ENOSPC);
+    assert_int_equal(store_put_index(place.store, 3, 10, 5, fail_to_write, NULL), -ENOSPC);
+    assert_true(store_used(place.store) == 300);
+    store_drop_index(place.store, 3, 99);
+    assert_true(store_used(place.store) == 300);
+    assert_int_equal(put(3, 10, 100, 'a'), 0); /* a group's ids are others */
+    assert_int_equal(store_put_record(place.store, 3, "table", &record), 0);
+    write_file("3/000000000000000a.hnsw.new", "left over", 9);
+    write_file("3/000000000000000A.hnsw", "foreign", 7);
+    reopen();
+    assert_true(store_used(place.store) == 400);
+    assert_int_equal(access(path("3/000000000000000a.hnsw.new"), F_OK), -1);
+    assert_int_equal(access(path("3/000000000000000A.hnsw"), F_OK), 0);
+    store_drop_record(place.store, 3, "table");
+    reopen();
+    assert_true(store_used(place.store) == 100);
+    assert_int_equal(access(path(index_of_3), F_OK), -1);
+    assert_true(store_has_group(place.store, 3, 10));
+}
+
+/* It goes in its turn, as groups do. */
+static void test_index_files_make_room(void **state)
+{
+    (void)state;
+    assert_int_equal(put(1, 1, 3000, 'a'), 0);
+    assert_int_equal(put_index(2, 10, 3000, 3000), 0);
+    assert_int_equal(put_index(3, 10, 3000, 3000), 0);
+    set_used("2", 1000);
+    set_used("3", 2000);
+    set_used("3/000000000000000a.hnsw", 1000);
+    assert_true(store_make_room(place.store, 4000, two_is_used, NULL));
+    assert_int_equal(access(path(index_of_3), F_OK), -1);
+    assert_int_equal(access(path("2/000000000000000a.hnsw"), F_OK), 0);
+    assert_true(store_used(place.store) == 6000);
+    char name[STORE_INDEX_NAME];
+    set_used("2/000000000000000a.hnsw", 1000);
+    int folder = store_open_index(place.store, 2, 10, name); /* it is used */
+    assert_true(folder >= 0);
+    close(folder);
+    struct stat st;
+    assert_int_equal(stat(path("2/000000000000000a.hnsw"), &st), 0);
+    assert_true(st.st_mtime > 1000000);
+}
+
 /* A link in the place of a file is never followed, neither to be read nor to be written. */
 static void test_symlinks(void **state)
 {
@@ -406,6 +483,8 @@ int main(void)
         TEST(test_sweep),
         TEST(test_each),
         TEST(test_make_room),
+        TEST(test_index_files),
+        TEST(test_index_files_make_room),
         TEST(test_symlinks),
         TEST(test_not_regular_files),
         TEST(test_slots),
