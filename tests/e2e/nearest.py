@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Compares an answer with the server's own ORDER BY ... LIMIT.
 
-  nearest.py FILE TABLE COLUMN METRIC K QUERY-FILE [CONDITION]
+  nearest.py FILE[:FILE] TABLE COLUMN METRIC K QUERY-FILE [CONDITION]
 
-FILE is results.csv or results.jsonl, with the columns id and distance. QUERY-FILE has a vector a line; if there are
+FILE is results.csv or results.jsonl, with the columns id and distance; two are compared with one answer of the server. QUERY-FILE has a vector a line; if there are
 several, FILE has the column query. The answer must have the nearest rows (any of those that are equally near), in order,
 equal distances by id (with ANY_TIES in the environment: in any order), each distance within 1e-5 relative of the server's.
 psql finds the server by the environment.
@@ -18,14 +18,17 @@ import sys
 OPERATORS = {"l2": "<->", "ip": "<#>", "cosine": "<=>", "l1": "<+>", "hamming": "<~>", "jaccard": "<%>"}
 
 
-def server_distances(table, column, metric, query, condition):
-    """Of all rows that have one, by id."""
-    sql = (f"SELECT id, {column} {OPERATORS[metric]} '{query}' FROM {table} "
-           f"WHERE {column} IS NOT NULL AND ({condition})")
-    out = subprocess.run(["psql", "-X", "-q", "-At", "-v", "ON_ERROR_STOP=1", "-c", sql], check=True,
+def server_distances(table, column, metric, queries, condition):
+    """For each query, of all rows that have one, by id."""
+    sql = "".join(f"SELECT {number}, id, {column} {OPERATORS[metric]} '{query}' FROM {table} "
+                  f"WHERE {column} IS NOT NULL AND ({condition});\n" for number, query in enumerate(queries))
+    out = subprocess.run(["psql", "-X", "-q", "-At", "-v", "ON_ERROR_STOP=1"], check=True, input=sql,
                          capture_output=True, text=True).stdout
-    rows = (line.split("|") for line in out.splitlines())
-    return {int(key): float(distance) for key, distance in rows if distance != "NaN"}
+    found = [{} for _ in queries]
+    for number, key, distance in (line.split("|") for line in out.splitlines()):
+        if distance != "NaN":
+            found[int(number)][int(key)] = float(distance)
+    return found
 
 
 def read_answer(path):
@@ -62,19 +65,25 @@ def compare(answer, truth, k):
     return None
 
 
+def check(path, truths, k, what):
+    answer = read_answer(path)
+    for number, truth in enumerate(truths):
+        rows = answer if len(truths) == 1 else [row for row in answer if int(row["query"]) == number]
+        wrong = compare(rows, truth, k)
+        if wrong is not None:
+            sys.exit(f"{path}, {what}, query {number}: {wrong}")
+    if len(truths) > 1 and [int(row["query"]) for row in answer] != sorted(int(row["query"]) for row in answer):
+        sys.exit(f"{path}: queries are not in order")
+
+
 def main():
-    path, table, column, metric, k, query_file = sys.argv[1:7]
+    paths, table, column, metric, k, query_file = sys.argv[1:7]
     condition = sys.argv[7] if len(sys.argv) > 7 else "true"
     with open(query_file, encoding="utf-8") as file:
         queries = [line.strip() for line in file if line.strip()]
-    answer = read_answer(path)
-    for number, query in enumerate(queries):
-        rows = answer if len(queries) == 1 else [row for row in answer if int(row["query"]) == number]
-        wrong = compare(rows, server_distances(table, column, metric, query, condition), int(k))
-        if wrong is not None:
-            sys.exit(f"{path}, {table}.{column}, {metric}, query {number}: {wrong}")
-    if len(queries) > 1 and [int(row["query"]) for row in answer] != sorted(int(row["query"]) for row in answer):
-        sys.exit(f"{path}: queries are not in order")
+    truths = server_distances(table, column, metric, queries, condition)
+    for path in paths.split(":"):
+        check(path, truths, int(k), f"{table}.{column}, {metric}")
 
 
 main()

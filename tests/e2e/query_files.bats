@@ -55,7 +55,7 @@ teardown() {
 }
 
 metric() {
-    sleep 1.1
+    sleep 0.2 # the text is kept for so long
     sed -n "s/^pgvecfs_$1 //p" "$MNT/.pgvecfs/metrics"
 }
 
@@ -438,9 +438,7 @@ PYTHON
     run cat results.csv
     [[ $output == *"Invalid argument"* ]] # nothing is asked yet
     echo '[1,2,3]' >vector
-    ls | grep -qx results.csv
-    ls | grep -qx plan.json
-    ls -l >/dev/null
+    [ "$(ls | grep -c 'results\|plan')" -eq 0 ] # a copy of the mount does not hold them
     for k in 3 1 20; do
         echo $k >k
         [ "$(ids results.csv)" = "$(nearest '[1,2,3]' $k)" ]
@@ -632,7 +630,7 @@ PYTHON
 }
 
 @test "after an insert the next query finds the new row: near, a session, an open conversation; with and without a lease" {
-    for lease in 0 1; do
+    for lease in 0 0.2; do
         mount_stop
         mount_start -o lease=$lease
         N=$T/moving/query
@@ -640,10 +638,10 @@ PYTHON
         echo '[0.4,0]' >"$N/s/vector"
         echo 1 >"$N/s/k"
         exec 5<>"$N/ask"
-        for id in 2000 2001 2002 2003 2004 2005; do
+        for id in 2000 2001 2002; do
             # Each of them is the first to ask after a change, in turn; the lease is then over.
             psql -X -q -c "INSERT INTO moving VALUES ($id, '[0.4,0]')" -c "DELETE FROM moving WHERE id = $id - 1"
-            if [ $lease = 1 ]; then sleep 1.2; fi
+            if [ $lease != 0 ]; then sleep 0.3; fi
             for turn in 0 1 2; do
                 case $(((id + turn) % 3)) in
                     0) [ "$(ids "$N/s/results.csv")" = "$id " ] ;;

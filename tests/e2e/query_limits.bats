@@ -1,0 +1,170 @@
+#!/usr/bin/env bats
+# query/ where it gets hard: keys that are odd, tools that walk the whole mount, questions that the server is slow with, a
+# server that is gone, little room.
+
+load helper
+
+setup_file() {
+    server_start
+    psql -X -q -v ON_ERROR_STOP=1 <<'SQL'
+CREATE TABLE items (id int PRIMARY KEY, name text, v vector(8));
+INSERT INTO items SELECT i, 'n' || i, ARRAY(SELECT sin(i * d) FROM generate_series(1, 8) d)::vector FROM generate_series(1, 2000) i;
+CREATE TABLE texts (k text PRIMARY KEY, v vector(2));
+INSERT INTO texts VALUES ('', '[1,1]'), (E'new\nline', '[1,2]'), ('ünï☃', '[1,3]'), (' ', '[1,4]'), ('..', '[1,5]'), ('"q",', '[1,6]'),
+    ('%2F', '[1,7]'), ('NULL', '[1,8]'), (E'\x7f', '[1,9]'), ('none', NULL);
+CREATE TABLE pairs (a text, b text, v vector(2), PRIMARY KEY (a, b));
+INSERT INTO pairs VALUES ('a,b', 'c', '[1,1]'), ('a', 'b,c', '[5,5]'), ('x', 'y', '[2,2]'), ('p,q', 'r', '[3,3]');
+SQL
+    mount_start -o lease=0
+}
+teardown_file() { teardown_all; }
+
+setup() {
+    T=$MNT/public
+    PIDS=()
+}
+
+teardown() {
+    [ ${#PIDS[@]} = 0 ] || kill -KILL "${PIDS[@]}" 2>/dev/null || true
+    rmdir "$T"/*/query/*/ 2>/dev/null || true
+}
+
+sql() { psql -X -q -At -v ON_ERROR_STOP=1 -c "$1"; }
+counted() {
+    sleep 0.2 # the text is kept for so long
+    sed -n "s/^pgvecfs_$1 //p" "$MNT/.pgvecfs/metrics"
+}
+
+# Tries a command until it succeeds, $1 seconds long.
+within() {
+    local tenths=$(($1 * 10))
+    shift
+    until "$@"; do
+        [ $((tenths -= 1)) -gt 0 ] || return 1
+        sleep 0.1
+    done
+}
+
+asleep() { [ "$(sql "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND application_name = 'pgvecfs'")" -"$1" "$2" ]; }
+
+@test "keys: empty, with line breaks, unicode, dots, quotes, what looks like an escape" {
+    local number=0 name near=$T/texts/query/near/v/l2
+    for name in '' 'new%0Aline' 'ünï☃' ' ' '%2E.' '"q",' '%252F' NULL '%7F'; do
+        number=$((number + 1))
+        # The rows stand one apart: the farthest of all is the first, or the last.
+        [ "$(jq -s 'map(.distance) | max' "$near/9/$name.jsonl")" = $((number < 5 ? 9 - number : number - 1)) ]
+        [ "$(jq -s length "$near/9/$name.jsonl")" = 8 ]
+    done
+    run cat "$near/9/none.csv"
+    [[ $output == *"Invalid argument"* ]]
+    run cat "$near/9/no-such.csv"
+    [[ $output == *"No such file"* ]]
+}
+
+@test "a key of several columns that may mean two rows is refused, and others with commas are found" {
+    near=$T/pairs/query/near/v/l2/1
+    [ "$(jq -r .distance "$near/x,y.jsonl" | cut -c1-6)" = 1.4142 ]
+    [ "$(jq -r .a "$near/p,q,r.jsonl")" = x ]
+    run cat "$near/a,b,c.csv"
+    [[ $output == *"Invalid argument"* ]]
+    exec 5<>"$T/pairs/query/ask"
+    echo '{"key":"a,b,c","k":1}' >&5
+    [[ $(cat <&5) == *"several rows"* ]]
+    exec 5<&-
+}
+
+@test "find, ls, cp, tar, rsync and grep over the whole mount work beside sessions, and ask nothing" {
+    for name in good bad slow; do
+        mkdir "$T/items/query/$name"
+        echo '[1,2,3,4,5,6,7,8]' >"$T/items/query/$name/vector"
+        echo hnsw >"$T/items/query/$name/mode"
+    done
+    echo '[1,2]' >"$T/items/query/bad/vector"
+    echo 'pg_sleep(60) IS NULL' >"$T/items/query/slow/filter"
+    before=$(counted queries_total)
+    find "$MNT" >"$E2E/found"
+    grep -q query/slow/vector "$E2E/found"
+    [ "$(grep -c results "$E2E/found")" = 0 ]
+    timeout 30 ls -lR "$MNT" >/dev/null
+    timeout 30 cp -r "$MNT/public/items" "$E2E/copy"
+    timeout 30 tar -cf "$E2E/all.tar" -C "$MNT" .
+    timeout 30 rsync -a "$MNT/" "$E2E/sync/"
+    run timeout 30 grep -r 'nowhere to be found' "$MNT/public"
+    [ "$status" = 1 ]
+    [ "$(counted queries_total)" = "$before" ]
+    [ "$(jq -r .state "$T/items/query/index/v.l2.json")" = absent ]
+    [ "$(head -n 1 "$T/items/query/good/results.csv")" = id,name,distance ]
+}
+
+@test "questions that the server is slow with do not hold up others, of whatever kind" {
+    for i in $(seq 12); do
+        mkdir "$T/items/query/s$i"
+        echo '[1,2,3,4,5,6,7,8]' >"$T/items/query/s$i/vector"
+        echo "pg_sleep(60) IS NOT NULL AND $i > 0" >"$T/items/query/s$i/filter"
+        cat "$T/items/query/s$i/results.csv" >/dev/null 2>&1 3>&- &
+        PIDS+=($!)
+        bash -c 'exec 5<>"$1"; echo "{\"key\":1,\"filter\":\"pg_sleep(60) IS NULL\"}" >&5; exec cat <&5' - "$T/items/query/ask" >/dev/null 2>&1 3>&- &
+        PIDS+=($!)
+    done
+    within 10 asleep ge 4
+    sleep 0.5
+    timeout 10 cat "$T/items/query/near/v/cosine/3/77.csv" >/dev/null
+    timeout 10 cp "$T/texts/texts.csv" "$E2E/texts.csv"
+    mkdir "$T/items/query/quick"
+    echo '[1,2,3,4,5,6,7,8]' >"$T/items/query/quick/vector"
+    [ "$(timeout 10 wc -l <"$T/items/query/quick/results.csv")" = 11 ]
+    exec 6<>"$T/items/query/ask"
+    echo '{"key":5,"k":1}' >&6
+    [[ $(timeout 10 cat <&6) == '{"id"'* ]]
+    exec 6<&-
+    kill -TERM "${PIDS[@]}"
+    for pid in "${PIDS[@]}"; do wait_gone "$pid" 5; done
+    PIDS=()
+    within 10 asleep eq 0
+}
+
+@test "a conversation that goes to the server and back keeps its order" {
+    exec 5<>"$T/items/query/ask"
+    for i in $(seq 30); do
+        printf '{"key":%d,"k":1,"mode":"exact"}\n{"key":%d,"k":1,"filter":"true"}\n{"key":%d,"k":1,"filter":"nope"}\n{"key":%d,"k":1,"mode":"server"}\n' $i $i $i $i
+    done >&5
+    cat <&5 >"$E2E/answers"
+    exec 5<&-
+    [ "$(wc -l <"$E2E/answers")" = 120 ]
+    [ "$(jq -c 'has("error")' "$E2E/answers" | paste -sd' ' - | sed 's/false false true false//g' | tr -d ' ')" = "" ]
+    for i in 1 15 30; do
+        [ "$(sed -n $((4 * i - 3))p "$E2E/answers" | jq .id)" = "$(sql "SELECT id FROM items WHERE id <> $i ORDER BY v <-> (SELECT v FROM items WHERE id = $i), id LIMIT 1")" ]
+        [ "$(sed -n $((4 * i - 3))p "$E2E/answers")" = "$(sed -n $((4 * i - 2))p "$E2E/answers")" ]
+    done
+}
+
+@test "too many sessions: the log says what to do" {
+    for i in $(seq 64); do mkdir "$T/texts/query/s$i"; done
+    run mkdir "$T/texts/query/more"
+    [[ $output == *"No space left"* ]]
+    grep -q 'query/more.*rmdir' "$MNT/.pgvecfs/log"
+}
+
+@test "a server that dies under a query: EIO, and error and the log say why; then all goes on" {
+    S=$T/items/query/s
+    mkdir "$S"
+    echo '[1,2,3,4,5,6,7,8]' >"$S/vector"
+    echo 'pg_sleep(60) IS NOT NULL' >"$S/filter"
+    cat "$S/results.csv" >"$E2E/out" 2>&1 3>&- &
+    PIDS+=($!)
+    within 5 asleep eq 1
+    "$ROOT/scripts/private-pg" kill "$E2E/pg"
+    run wait "${PIDS[0]}"
+    [ "$status" = 1 ]
+    grep -q 'Input/output' "$E2E/out"
+    [ -s "$S/error" ]
+    : >"$S/filter"
+    run cat "$S/results.csv"
+    [[ $output == *"Input/output"* ]]
+    [[ $(cat "$S/error") == *connection* ]]
+    grep -q 'items.*connection' "$MNT/.pgvecfs/log"
+    "$ROOT/scripts/private-pg" start "$E2E/pg"
+    within 5 cat "$S/results.csv" >/dev/null
+    [ "$(wc -l <"$S/results.csv")" = 11 ]
+    [ ! -s "$S/error" ]
+}
