@@ -219,17 +219,6 @@ static uint32_t slots_to_ask(const struct answer *answer)
     return some < most ? some : most;
 }
 
-static double expected_recall(const struct vector_index *index, uint32_t ef)
-{
-    struct hnsw_recall curve[HNSW_RECALLS];
-    double recall = 0;
-    int points = hnsw_recall(index->hnsw, curve);
-    for (int i = 0; i < points; i++)
-        if (curve[i].ef <= ef)
-            recall = (double)curve[i].recall;
-    return recall;
-}
-
 static int search_index(struct answer *answer, struct vector_index *index)
 {
     struct graph graph = {.answer = answer, .index = index, .ask = slots_to_ask(answer)};
@@ -249,7 +238,7 @@ static int search_index(struct answer *answer, struct vector_index *index)
     free(graph.candidates);
     answer->method = METHOD_HNSW;
     answer->threads = 1;
-    answer->recall = answer->scanned ? 1 : expected_recall(index, answer->ef);
+    answer->recall = answer->scanned ? 1 : hnsw_recall_at(index->hnsw, answer->ef);
     answer->index_serial = index->serial;
     answer->index_fetched_at = index->fetched_at;
     answer->fresh = index->fresh_count;

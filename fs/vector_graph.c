@@ -58,7 +58,8 @@ bool vector_basis_fits(const struct vector_basis *basis, const struct snapshot *
     const struct column *of = &schema->columns[column];
     return basis->system_id == snapshot->key.system_id &&
            basis->database == snapshot->key.database && basis->relation == snapshot->key.relation &&
-           basis->lineage == snapshot->lineage &&
+           basis->lineage == snapshot->lineage && basis->m == VECTOR_M &&
+           basis->ef_construction == VECTOR_EF_CONSTRUCTION &&
            (basis->lasting || basis->serial == snapshot->serial) &&
            basis->column == (uint32_t)column && strcmp(basis->name, of->name) == 0 &&
            strcmp(basis->type, of->type_name) == 0;

@@ -11,6 +11,9 @@
 
 enum { SEARCHERS_KEPT = 16 }; /* as many as requests are served at once */
 
+/* Options of all indexes. */
+enum { VECTOR_M = 16, VECTOR_EF_CONSTRUCTION = 200 };
+
 /* What the rows of an index are of. */
 struct vector_basis {
     uint64_t system_id;

@@ -82,7 +82,4 @@ void vector_entry_want_copy(struct vector_indexes *indexes, struct vector_entry 
 void vector_entry_replace(struct vector_indexes *indexes, struct vector_entry *entry,
                           const struct vector_graph *graph, struct vector_graph *copy);
 
-/* Options of all indexes. */
-enum { VECTOR_M = 16, VECTOR_EF_CONSTRUCTION = 200 };
-
 #endif

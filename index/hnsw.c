@@ -340,6 +340,21 @@ int hnsw_recall(const struct hnsw *hnsw, struct hnsw_recall out[HNSW_RECALLS])
     return (int)hnsw->curve_count;
 }
 
+double hnsw_recall_at(const struct hnsw *hnsw, uint32_t ef)
+{
+    const struct hnsw_recall *curve = hnsw->curve;
+    uint32_t i = 0;
+    while (i < hnsw->curve_count && curve[i].ef <= ef)
+        i++;
+    if (i == 0)
+        return 0;
+    double recall = (double)curve[i - 1].recall;
+    if (i == hnsw->curve_count)
+        return recall;
+    double part = (double)(ef - curve[i - 1].ef) / (double)(curve[i].ef - curve[i - 1].ef);
+    return recall + part * ((double)curve[i].recall - recall);
+}
+
 uint32_t hnsw_ef(const struct hnsw *hnsw, double recall, uint32_t k)
 {
     const struct hnsw_recall *curve = hnsw->curve;

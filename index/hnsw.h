@@ -103,6 +103,10 @@ enum { HNSW_RECALLS = 12 };
 /* The measured curve; returns the number of points, 0: it was not measured. */
 int hnsw_recall(const struct hnsw *hnsw, struct hnsw_recall out[HNSW_RECALLS]);
 
+/* The recall of the 10 nearest to be expected of an ef: between two points of the curve in a line;
+ * beyond its ends as at the end, in front of them 0. */
+double hnsw_recall_at(const struct hnsw *hnsw, uint32_t ef);
+
 /* The ef that reaches the recall for k rows, by the curve; 0: none that was measured does. */
 uint32_t hnsw_ef(const struct hnsw *hnsw, double recall, uint32_t k);
 

@@ -39,7 +39,7 @@ enum metric {
 struct space {
     enum element element;
     enum metric metric;
-    uint32_t dims; /* 1 to 16,000 (bits: 64,000; sparse: 1,000,000,000) */
+    uint32_t dims; /* 1 to 16,000 (bits: 2^24; sparse: 10^9) */
 };
 
 const char *metric_name(enum metric metric);     /* as above */

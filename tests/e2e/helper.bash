@@ -18,7 +18,10 @@ export E2E_NAME MNT CACHE PGVECFS
 
 # Starts the server with database "test", and points psql to it. Options as of private-pg start.
 server_start() {
+    local python
     teardown_all || return # what an interrupted run left
+    # The interpreter itself: what stands for it in PATH may be a script that takes longer than many a test.
+    python=$(python3 -c 'import sys; print(sys.executable)' 2>/dev/null) && export PATH=${python%/*}:$PATH
     mkdir -p "$E2E" || return
     "$ROOT/scripts/private-pg" start "$E2E/pg" "$@" || return
     server_env || return

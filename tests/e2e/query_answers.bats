@@ -93,7 +93,7 @@ nearest() {
     for format in csv jsonl; do
         cp "$S/results.$format" "$BATS_TEST_TMPDIR/results.$format" || { cat "$S/error" >&2; return 1; }
     done
-    python3 -S "$BATS_TEST_DIRNAME/nearest.py" "$BATS_TEST_TMPDIR/results.csv:$BATS_TEST_TMPDIR/results.jsonl" "$1" "$2" "$3" "$4" "$Q" "${@:5}"
+    python3 "$BATS_TEST_DIRNAME/nearest.py" "$BATS_TEST_TMPDIR/results.csv:$BATS_TEST_TMPDIR/results.jsonl" "$1" "$2" "$3" "$4" "$Q" "${@:5}"
 }
 
 plan() { sed -n "s/^  \"$1\": \"\{0,1\}\([^\",]*\)\"\{0,1\},\{0,1\}\$/\1/p" "$S/plan.json"; }
