@@ -1,0 +1,190 @@
+/* An index file that somebody has changed: byte 0 chooses the space; of byte 1, bit 0 says that the
+ * checksums are to hold all the same (they are then computed here, or nothing behind them would be
+ * reached), bit 1 that it is cut short, where bytes 2 and 3 say. Then come changes of three bytes
+ * each: where (u16, of 64 KiB), and what stands there then. What is opened can be searched, and
+ * finds nothing but its own slots; and it can be changed. */
+#include "codec/hash.h"
+#include "tests/unit/clusters.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+enum { ROWS = 40, HEAD = 4096, CHUNK = 1 << 20 }; /* hnsw_file.c draws it */
+
+static const struct space spaces[] = {{ELEMENT_FLOAT32, METRIC_COSINE, 12},
+                                      {ELEMENT_FLOAT32, METRIC_L1, 7},
+                                      {ELEMENT_FLOAT16, METRIC_L2, 600},
+                                      {ELEMENT_SPARSE, METRIC_IP, 90},
+                                      {ELEMENT_BIT, METRIC_HAMMING, 70}};
+enum { SPACES = sizeof spaces / sizeof *spaces };
+
+static char folder[] = "/tmp/pgvecfs-fuzz.XXXXXX";
+static int dir = -1;
+static struct base {
+    struct vectors v;
+    uint8_t *file;
+    size_t size;
+} bases[SPACES];
+
+static void clean(void)
+{
+    unlinkat(dir, "index", 0);
+    rmdir(folder);
+    for (int i = 0; i < SPACES; i++) {
+        vectors_clear(&bases[i].v);
+        free(bases[i].file);
+    }
+}
+
+static void make_base(struct base *base, struct space space)
+{
+    struct hnsw_options options = {
+        .space = space, .m = 4, .ef_construction = 20, .seed = 1, .threads = 1};
+    static const struct hnsw_binding binding = {"binding", 7};
+    struct hnsw *hnsw;
+    struct stat st;
+    vectors_make(&base->v, space, ROWS, 1);
+    vectors_add_copy(&base->v, 3);
+    struct span span = vectors_span(&base->v, 0, base->v.rows);
+    vectors_must(hnsw_build(&options, &span, 1, base->v.keys, &hnsw, NULL) == 0);
+    vectors_must(hnsw_save(hnsw, &binding, dir, "index", NULL) == 0);
+    hnsw_free(hnsw);
+    int fd = openat(dir, "index", O_RDONLY);
+    vectors_must(fd >= 0 && fstat(fd, &st) == 0);
+    base->size = (size_t)st.st_size;
+    base->file = malloc(base->size);
+    vectors_must(base->file != NULL && read(fd, base->file, base->size) == st.st_size);
+    close(fd);
+}
+
+static void prepare(void)
+{
+    if (dir >= 0)
+        return;
+    vectors_must(mkdtemp(folder) != NULL);
+    dir = open(folder, O_RDONLY | O_DIRECTORY);
+    vectors_must(dir >= 0);
+    for (int i = 0; i < SPACES; i++)
+        make_base(&bases[i], spaces[i]);
+    atexit(clean);
+}
+
+static void seal(uint8_t *file, size_t size)
+{
+    uint64_t end = load_le64(file + 24);
+    uint32_t head = load_le32(file + 44);
+    if (size < HEAD || end < HEAD || end > size || head > HEAD || head < 48)
+        return;
+    uint64_t chunks = (end - HEAD + CHUNK - 1) / CHUNK;
+    if (chunks > (size - end) / 8)
+        return;
+    for (uint64_t i = 0; i < chunks; i++) {
+        uint64_t at = HEAD + i * CHUNK;
+        store_le64(file + end + 8 * i, hash64(file + at, end - at < CHUNK ? end - at : CHUNK));
+    }
+    store_le64(file + 16, size);
+    store_le64(file + 32, hash64(file + end, size - end));
+    store_le64(file + 8, hash64(file + 16, head - 16));
+}
+
+static void search(const struct base *base, const struct hnsw *hnsw, uint32_t k, uint32_t ef)
+{
+    enum { K = 10 };
+    struct hnsw_searcher *searcher;
+    struct hnsw_found found[K];
+    struct row_key key;
+    size_t words = (size_t)hnsw_slots(hnsw) / 64 + 1;
+    uint64_t *filter = calloc(2 * words, sizeof *filter); /* every third; all */
+    if (filter == NULL || hnsw_searcher_new(hnsw, &searcher) < 0) {
+        free(filter);
+        return;
+    }
+    for (uint32_t slot = 0; slot < hnsw_slots(hnsw); slot += 3)
+        filter[slot / 64] |= UINT64_C(1) << slot % 64;
+    memset(filter + words, 0xff, words * sizeof *filter);
+    const uint64_t *filters[] = {NULL, filter, filter + words};
+    for (uint32_t q = 0; q < ROWS; q += 11) {
+        struct query *query = vectors_query(&base->v, q);
+        for (int f = 0; f < 3; f++) {
+            uint32_t count = 0;
+            int rc = hnsw_search(hnsw, searcher, query, k, ef, filters[f], found, &count, NULL);
+            vectors_must(rc == 0 || rc == -EBADMSG || rc == -ENOMEM);
+            vectors_must(count <= k);
+            for (uint32_t i = 0; rc == 0 && i < count; i++)
+                vectors_must(hnsw_key(hnsw, found[i].slot, &key));
+        }
+        query_free(query);
+    }
+    hnsw_searcher_free(searcher);
+    free(filter);
+}
+
+/* Every fifth goes, some come. */
+static void update(const struct base *base, const struct hnsw *hnsw)
+{
+    struct hnsw_options options = {.space = base->v.space, .threads = 1};
+    struct span span = vectors_span(&base->v, 0, 9);
+    struct hnsw *new;
+    uint64_t *dead = calloc((size_t)hnsw_slots(hnsw) / 64 + 1, sizeof *dead);
+    vectors_must(dead != NULL);
+    for (uint32_t slot = 0; slot < hnsw_slots(hnsw); slot += 5)
+        dead[slot / 64] |= UINT64_C(1) << slot % 64;
+    int rc = hnsw_update(hnsw, &options, dead, &span, 1, base->v.keys, &new, NULL);
+    vectors_must(rc == 0 || rc == -EBADMSG || rc == -ENOMEM || rc == -EFBIG);
+    if (rc == 0) {
+        rc = hnsw_check(new, NULL);
+        vectors_must(rc == 0 || rc == -EBADMSG || rc == -ENOMEM);
+        search(base, new, 5, 5);
+        hnsw_free(new);
+    }
+    free(dead);
+}
+
+static void try_file(const struct base *base, const uint8_t *file, size_t size)
+{
+    struct buffer binding = {0};
+    struct hnsw *hnsw;
+    int fd = openat(dir, "index", O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    vectors_must(fd >= 0 && write(fd, file, size) == (ssize_t)size);
+    close(fd);
+    int rc = hnsw_open(dir, "index", &base->v.space, &hnsw, &binding, NULL);
+    vectors_must(rc == 0 || rc == -EBADMSG || rc == -ENOMEM);
+    if (rc == 0) {
+        rc = hnsw_check(hnsw, NULL);
+        vectors_must(rc == 0 || rc == -EBADMSG || rc == -ENOMEM);
+        search(base, hnsw, 10, 20);
+        search(base, hnsw, 1, 1);
+        update(base, hnsw);
+        hnsw_free(hnsw);
+    }
+    buffer_clear(&binding);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (size < 4)
+        return 0;
+    prepare();
+    const struct base *base = &bases[data[0] % SPACES];
+    uint8_t *file = malloc(base->size);
+    size_t length = base->size;
+    vectors_must(file != NULL);
+    memcpy(file, base->file, base->size);
+    for (size_t i = 4; i + 3 <= size; i += 3) {
+        size_t at = (size_t)(data[i] | data[i + 1] << 8);
+        if (at < length)
+            file[at] = data[i + 2];
+    }
+    if (data[1] & 2)
+        length = length * (size_t)(data[2] | data[3] << 8) >> 16;
+    if (data[1] & 1 && length >= HEAD)
+        seal(file, length);
+    try_file(base, file, length);
+    free(file);
+    return 0;
+}
