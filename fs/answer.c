@@ -157,7 +157,7 @@ static int attempt(struct answer *answer, struct snapshot *snapshot, struct buff
         return rc;
     answer->snapshot = corpus_snapshot(answer->corpus);
     rc = answer_once(answer, out);
-    *broken = !corpus_intact(answer->corpus);
+    *broken = !corpus_intact(answer->corpus) || answer->index_broken;
     return rc;
 }
 

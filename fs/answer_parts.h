@@ -64,6 +64,7 @@ struct answer {
     double recall; /* expected; 0: not known */
     uint64_t index_serial;
     int64_t index_fetched_at;
+    bool index_broken; /* its file was cut short meanwhile */
     uint32_t fresh;
 };
 

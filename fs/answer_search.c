@@ -231,6 +231,7 @@ static int search_index(struct answer *answer, struct vector_index *index)
         rc = no_memory(answer);
     for (size_t i = 0; rc == 0 && i < answer->query_count; i++)
         rc = search_graph(&graph, i);
+    answer->index_broken = !vector_index_intact(index);
     if (graph.searcher != NULL)
         vector_index_done(index, graph.searcher);
     free(graph.slots);

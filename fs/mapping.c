@@ -108,14 +108,34 @@ int mapping_open(int fd, struct mapping **out)
     return 0;
 }
 
+int mapping_guard(const void *start, size_t size, struct mapping **out)
+{
+    struct mapping *mapping = claim();
+    if (mapping == NULL)
+        return -ENOSPC;
+    mapping->broken = false;
+    mapping->size = size;
+    mapping->start = (uintptr_t)start;
+    *out = mapping;
+    return 0;
+}
+
+void mapping_unguard(struct mapping *mapping)
+{
+    if (mapping == NULL)
+        return;
+    mapping->start = 0;
+    release(mapping);
+}
+
 void mapping_close(struct mapping *mapping)
 {
     if (mapping == NULL)
         return;
     void *start = (void *)(uintptr_t)mapping->start;
-    mapping->start = 0;
-    munmap(start, mapping->size);
-    release(mapping);
+    size_t size = mapping->size;
+    mapping_unguard(mapping);
+    munmap(start, size);
 }
 
 const uint8_t *mapping_bytes(const struct mapping *mapping, size_t *size)

@@ -394,6 +394,11 @@ void vector_index_unref(struct vector_index *index)
     free(binding);
 }
 
+bool vector_index_intact(const struct vector_index *index)
+{
+    return vector_graph_is_intact(((const struct vector_binding *)index)->graph);
+}
+
 int vector_index_searcher(struct vector_index *index, struct hnsw_searcher **out)
 {
     return vector_graph_searcher(((struct vector_binding *)index)->graph, out);

@@ -7,6 +7,7 @@
 #include "fs/vector_graph.h"
 
 #include "codec/record.h"
+#include "fs/mapping.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -137,10 +138,20 @@ int vector_graph_copy(const struct vector_graph *from, struct vector_graph **out
         vector_basis_clear(&basis);
         return rc;
     }
+    if (!vector_graph_is_intact(from)) {
+        hnsw_free(hnsw);
+        vector_basis_clear(&basis);
+        return -EBADMSG;
+    }
     rc = vector_graph_new(hnsw, &basis, out);
     if (rc == 0)
         (*out)->saved = from->saved;
     return rc;
+}
+
+bool vector_graph_is_intact(const struct vector_graph *graph)
+{
+    return graph->guard == NULL || mapping_is_intact(graph->guard);
 }
 
 struct vector_graph *vector_graph_ref(struct vector_graph *graph)
@@ -155,6 +166,7 @@ void vector_graph_unref(struct vector_graph *graph)
         return;
     for (int i = 0; i < graph->idle_count; i++)
         hnsw_searcher_free(graph->idle[i]);
+    mapping_unguard(graph->guard);
     hnsw_free(graph->hnsw);
     vector_basis_clear(&graph->basis);
     pthread_mutex_destroy(&graph->lock);
@@ -220,6 +232,13 @@ int vector_graph_open(struct store *store, const struct snapshot *snapshot, int 
     if (rc < 0)
         return rc;
     graph->saved = graph->mapped = true;
+    size_t size;
+    const void *map = hnsw_map(hnsw, &size);
+    rc = map != NULL ? mapping_guard(map, size, &graph->guard) : 0;
+    if (rc < 0) {
+        vector_graph_unref(graph);
+        return error_set(error, rc, "too many files are mapped");
+    }
     if (!fits) {
         vector_graph_unref(graph);
         return error_set(error, -ESTALE, "it is of other rows");

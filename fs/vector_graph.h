@@ -39,10 +39,11 @@ struct vector_graph {
     atomic_uint refs;
     struct hnsw *hnsw;
     struct vector_basis basis;
-    bool saved;           /* it has a file, */
-    bool mapped;          /* and is in there, not in memory of its own */
-    atomic_bool moving;   /* such memory has been asked for, or is not to be had */
-    pthread_mutex_t lock; /* guards: */
+    bool saved;            /* it has a file, */
+    bool mapped;           /* and is in there, not in memory of its own; */
+    struct mapping *guard; /* then this guards it */
+    atomic_bool moving;    /* such memory has been asked for, or is not to be had */
+    pthread_mutex_t lock;  /* guards: */
     struct hnsw_searcher *idle[SEARCHERS_KEPT];
     int idle_count;
 };
@@ -54,6 +55,9 @@ MUST_CHECK int vector_graph_new(struct hnsw *hnsw, struct vector_basis *basis,
 MUST_CHECK int vector_graph_copy(const struct vector_graph *from, struct vector_graph **out);
 struct vector_graph *vector_graph_ref(struct vector_graph *graph);
 void vector_graph_unref(struct vector_graph *graph);
+
+/* False: its file was cut short while it was mapped, and what was found in it is worth nothing. */
+bool vector_graph_is_intact(const struct vector_graph *graph);
 
 MUST_CHECK int vector_graph_searcher(struct vector_graph *graph, struct hnsw_searcher **out);
 void vector_graph_done(struct vector_graph *graph, struct hnsw_searcher *searcher);

@@ -53,7 +53,7 @@ static uint64_t vectors_of(const struct vector_binding *binding)
 
 enum vector_verdict vector_binding_judge(const struct vector_binding *binding)
 {
-    if (binding == NULL)
+    if (binding == NULL || !vector_graph_is_intact(binding->graph))
         return VECTOR_BUILD;
     uint64_t changed = (uint64_t)binding->index.fresh_count + binding->dead;
     uint64_t rows = vectors_of(binding);
@@ -67,6 +67,8 @@ enum vector_verdict vector_binding_judge(const struct vector_binding *binding)
 static bool is_offered(const struct vector_binding *binding)
 {
     uint64_t fresh = binding->index.fresh_count;
+    if (!vector_graph_is_intact(binding->graph))
+        return false;
     return fresh <= STALE_ROWS || !is_share(fresh, vectors_of(binding), FRESH_PERCENT);
 }
 

@@ -38,6 +38,10 @@ struct vector_index *vector_index_get(struct mount *mount, struct corpus *corpus
                                       const struct space *space, bool begin);
 void vector_index_unref(struct vector_index *index);
 
+/* False: its file was cut short while it was searched; what was found is worth nothing, and it is
+ * not given out again. */
+bool vector_index_intact(const struct vector_index *index);
+
 /* A searcher for it, kept for the next query. */
 MUST_CHECK int vector_index_searcher(struct vector_index *index, struct hnsw_searcher **out);
 void vector_index_done(struct vector_index *index, struct hnsw_searcher *searcher);

@@ -9,8 +9,6 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { SAMPLE = 10000 };
-
 static size_t round_up(size_t n, size_t unit) { return (n + unit - 1) / unit * unit; }
 
 /* ---- what all vectors have in common ---- */
@@ -49,102 +47,12 @@ void field_shape(struct field *field)
         field->fine_stride = round_up(dims, 16);
         field->score = field->space.metric == METRIC_L1 ? kernels->sad8 : kernels->dot8;
         field->refine = field->space.metric == METRIC_L1 ? kernels->fine_l1 : kernels->fine8;
+        if (field_short(&field->space)) {
+            field->score = short_score;
+            field->refine = NULL;
+        }
     }
     field->look_stride = round_up(size, size > 48 ? 64 : 16);
-}
-
-/* Sums of what a sample of the rows has; the mean is its first half. */
-struct sample {
-    double *sums;
-    float *vector;
-    float most, radius2;
-    uint64_t count;
-};
-
-static int look_at(struct field *field, const uint8_t *value, size_t size, struct sample *sample)
-{
-    if (size == 0)
-        return 0;
-    int rc = field_read(field, value, size, sample->vector);
-    if (rc != 0)
-        return rc < 0 ? rc : 0;
-    sample->count++;
-    for (uint32_t d = 0; d < field->space.dims; d++)
-        sample->sums[d] += sample->vector[d];
-    float most = vector_greatest(sample->vector, field->space.dims);
-    sample->most = most > sample->most ? most : sample->most;
-    float norm2 = vector_length2(sample->vector, field->space.dims);
-    sample->radius2 = norm2 > sample->radius2 ? norm2 : sample->radius2;
-    return 0;
-}
-
-static int look_at_some(struct field *field, const struct span *spans, size_t span_count,
-                        bool at_all, struct sample *sample)
-{
-    uint64_t rows = 0, row = 0;
-    for (size_t s = 0; s < span_count; s++)
-        rows += spans[s].rows;
-    uint64_t step = at_all ? 1 : rows / SAMPLE + 1;
-    for (size_t s = 0; s < span_count; row += spans[s++].rows)
-        for (uint64_t i = (step - row % step) % step; i < spans[s].rows; i += step) {
-            size_t size;
-            const uint8_t *value = span_value(&spans[s], (uint32_t)i, &size);
-            int rc = look_at(field, value, size, sample);
-            if (rc < 0)
-                return rc;
-        }
-    return 0;
-}
-
-static int survey(struct field *field, const struct span *spans, size_t span_count,
-                  struct sample *sample)
-{
-    uint32_t dims = field->space.dims;
-    int rc = look_at_some(field, spans, span_count, field->space.metric == METRIC_IP, sample);
-    field->radius2 = sample->radius2;
-    if (rc < 0 || field->space.metric == METRIC_IP)
-        return rc;
-    field->mean = calloc(dims, sizeof *field->mean);
-    if (field->mean == NULL)
-        return -ENOMEM;
-    for (uint32_t d = 0; d < dims && sample->count > 0; d++) {
-        float mean = (float)(sample->sums[d] / (double)sample->count);
-        field->mean[d] = isfinite(mean) ? mean : 0;
-    }
-    if (field->space.metric != METRIC_L1)
-        return 0;
-    /* One step for all: single values far out do not decide it. */
-    sample->most = sample->radius2 = 0;
-    sample->count = 0;
-    memset(sample->sums, 0, dims * sizeof *sample->sums);
-    rc = look_at_some(field, spans, span_count, false, sample);
-    float usual =
-        8 * sqrtf(sample->radius2 / (float)dims); /* 8 times the greatest row's root mean square */
-    field->step = (sample->most < usual ? sample->most : usual) / 127;
-    if (!(field->step > 0) || !isfinite(field->step))
-        field->step = 1;
-    return rc;
-}
-
-/* The greatest squared length, for make_symmetric. */
-static void survey_sparse(struct field *field, const struct span *spans, size_t span_count)
-{
-    for (size_t s = 0; s < span_count; s++)
-        for (uint32_t i = 0; i < spans[s].rows; i++) {
-            size_t size;
-            const uint8_t *value = span_value(&spans[s], i, &size);
-            if (size == 0 || field_check(field, value, size) < 0)
-                continue;
-            uint32_t n = load_be32(value + 4);
-            double sum = 0;
-            for (uint32_t j = 0; j < n; j++) {
-                uint32_t bits = load_be32(value + 12 + (size_t)4 * n + (size_t)4 * j);
-                float x;
-                memcpy(&x, &bits, 4);
-                sum += (double)x * x;
-            }
-            field->radius2 = sum > field->radius2 ? (float)sum : field->radius2;
-        }
 }
 
 int field_init(const struct space *space, uint32_t bits, const struct span *spans,
@@ -156,16 +64,7 @@ int field_init(const struct space *space, uint32_t bits, const struct span *span
     else if (space->element == ELEMENT_SPARSE)
         out->bits = 32;
     field_shape(out);
-    if (space->element == ELEMENT_SPARSE && space->metric == METRIC_IP)
-        survey_sparse(out, spans, span_count);
-    if (!field_dense(out))
-        return 0;
-    struct sample sample = {.sums = calloc(space->dims, sizeof(double)),
-                            .vector = malloc(space->dims * sizeof(float))};
-    int rc = sample.sums == NULL || sample.vector == NULL ? -ENOMEM
-                                                          : survey(out, spans, span_count, &sample);
-    free(sample.sums);
-    free(sample.vector);
+    int rc = field_survey(out, spans, span_count);
     if (rc < 0)
         field_clear(out);
     return rc;
@@ -250,8 +149,8 @@ static void put_codes(const struct field *field, uint32_t slot, const float *x)
     uint8_t *look = field->look + field->look_stride * slot;
     uint8_t *fine = field->fine + field->fine_stride * slot;
     uint32_t dims = field->space.dims;
-    float scale = field->space.metric == METRIC_L1 ? field->step : vector_greatest(x, dims) / 127;
-    float by = scale > 0 && isfinite(scale) ? 1 / scale : 0;
+    bool l1 = field->space.metric == METRIC_L1 && !field_short(&field->space);
+    float scale = l1 ? field->step : vector_greatest(x, dims) / 127, by = code_by(scale);
     for (uint32_t d = 0; d < dims; d++) {
         int c = code_of(x[d], by);
         look[d] = (uint8_t)c;
@@ -380,7 +279,7 @@ static int field_as(struct field *field, uint32_t bits, uint32_t slots,
 
 bool field_may_split(const struct field *field)
 {
-    return field->bits == 8 && field->space.metric != METRIC_L1;
+    return field->bits == 8 && field->space.metric != METRIC_L1 && !field_short(&field->space);
 }
 
 int field_split(struct field *field, uint32_t slots)

@@ -10,10 +10,12 @@
  *            128 b + 127 byte j has 128 b + j in its low half and 128 b + 64 + j in the high one
  *   tail     f32 squared length of x | f32 scale | i32 sum of c - 128, at a multiple of 4
  *
- * Under l1 all have one scale: bits 8 without a tail. Bits are kept as they are, with a u32 of how
- * many are set behind them; nothing is finer. Of sparse vectors a record says where the vector lies
- * in the arena: u64 offset | u32 count | f32 squared length; there: u32 dimensions, ascending, and
- * f32 values. All little-endian. Records stand at multiples of 64 bytes where they are that long.
+ * Under l1 all have one scale: bits 8 without a tail. Vectors of up to FIELD_SHORT dimensions,
+ * whose neighbours are much nearer than they are long, have a scale each and bits 8 under every
+ * metric; both parts are looked at on the way. Bits are kept as they are, with a u32 of how many
+ * are set behind them; nothing is finer. Of sparse vectors a record says where the vector lies in
+ * the arena: u64 offset | u32 count | f32 squared length; there: u32 dimensions, ascending, and f32
+ * values. All little-endian. Records stand at multiples of 64 bytes where they are that long.
  *
  * Scores order as distances do; they leave out what is the same for all slots (field_distance adds
  * it). Between rows, `ip` is replaced by the distance of the vectors with one more dimension that
@@ -31,6 +33,13 @@
 struct probe;
 struct field;
 
+enum { FIELD_SHORT = 4 };
+static inline bool field_short(const struct space *space)
+{
+    return space->dims <= FIELD_SHORT &&
+           (space->element == ELEMENT_FLOAT32 || space->element == ELEMENT_FLOAT16);
+}
+
 /* Scores of the slots ids[0..n) into out. */
 typedef void score_slots(const struct field *field, const struct probe *probe, const uint32_t *ids,
                          uint32_t n, float *out);
@@ -47,7 +56,7 @@ struct field {
     uint64_t arena_size, arena_room;
     float *mean;   /* dims of them */
     float step;    /* of l1 */
-    float radius2; /* of ip: the greatest squared length */
+    float radius2; /* of ip: a squared length that hardly any is beyond */
     score_slots *score, *refine;
 };
 
@@ -95,7 +104,8 @@ MUST_CHECK int field_put(struct field *field, uint32_t slot, uint64_t arena, con
 bool field_equal(const struct field *field, uint32_t a, uint32_t b);
 uint64_t field_hash(const struct field *field, uint32_t slot);
 
-/* A field of 8 bits (without anything finer) becomes one of 4, and back. Not under l1. */
+/* A field of 8 bits (without anything finer) becomes one of 4, and back. Not under l1, not of short
+ * vectors. */
 bool field_may_split(const struct field *field);
 MUST_CHECK int field_split(struct field *field, uint32_t slots);
 MUST_CHECK int field_join(struct field *field, uint32_t slots);

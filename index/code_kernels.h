@@ -17,6 +17,7 @@ extern const struct code_kernels code_kernels_avx512; /* asks for VNNI, too */
 #endif
 
 extern score_slots sparse_score; /* all metrics, all levels */
+extern score_slots short_score;  /* the same */
 
 /* c is rounded down to bytes: what is added to make the two parts of 8 bits x again. */
 #define CODE_CENTRE (128 + 0.5F - 0.5F / 256)

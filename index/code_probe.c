@@ -55,7 +55,7 @@ static void probe_codes(const struct field *field, struct probe *probe)
     uint32_t dims = field->space.dims;
     bool l1 = field->space.metric == METRIC_L1, ip = field->space.metric == METRIC_IP;
     float scale = l1 ? field->step : vector_greatest(probe->floats, dims) / 127;
-    float by = scale > 0 && isfinite(scale) ? 1 / scale : 0;
+    float by = code_by(scale);
     int64_t sum = 0;
     double float_sum = 0;
     for (uint32_t d = 0; d < dims; d++) {
@@ -129,7 +129,9 @@ int probe_value(const struct field *field, struct probe *probe, const uint8_t *v
                                 : field_check(field, value, size);
     if (rc != 0)
         return rc;
-    if (field_dense(field))
+    if (field_dense(field) && field_short(&field->space))
+        *probe = (struct probe){.codes = probe->codes, .floats = probe->floats};
+    else if (field_dense(field))
         probe_codes(field, probe);
     else
         field_put_bits(field, value, probe->bits);
@@ -191,11 +193,57 @@ static int probe_sparse_slot(const struct field *field, struct probe *probe, uin
     return 0;
 }
 
+/* ---- short vectors ---- */
+
+static void short_read(const struct field *field, uint32_t slot, float *out)
+{
+    const uint8_t *look = look_of(field, slot), *fine = fine_of(field, slot);
+    float scale = tail_of(field, look).scale;
+    for (uint32_t d = 0; d < field->space.dims; d++)
+        out[d] = scale * ((float)look[d] + (float)fine[d] / 256 - CODE_CENTRE);
+}
+
+/* The dimension that makes all equally long (make_symmetric). */
+static float short_rest(const struct field *field, uint32_t slot)
+{
+    float rest = field->radius2 - tail_of(field, look_of(field, slot)).norm2;
+    return rest > 0 ? sqrtf(rest) : 0;
+}
+
+/* a: 1 as other slots have it, 0 for a vector from outside; c: short_rest. */
+static void probe_short_slot(const struct field *field, struct probe *probe, uint32_t slot)
+{
+    short_read(field, slot, probe->floats);
+    probe->a = 1;
+    probe->c = short_rest(field, slot);
+}
+
+/* Terms of the differences themselves: what is left of two long squares would not do here. */
+void short_score(const struct field *field, const struct probe *probe, const uint32_t *ids,
+                 uint32_t n, float *out)
+{
+    bool l1 = field->space.metric == METRIC_L1, ip = field->space.metric == METRIC_IP;
+    for (uint32_t i = 0; i < n; i++) {
+        float x[FIELD_SHORT], squares = 0, sizes = 0, products = 0;
+        short_read(field, ids[i], x);
+        for (uint32_t d = 0; d < field->space.dims; d++) {
+            float difference = probe->floats[d] - x[d];
+            squares += difference * difference;
+            sizes += fabsf(difference);
+            products += probe->floats[d] * x[d];
+        }
+        float rest = ip && probe->a > 0 ? probe->c - short_rest(field, ids[i]) : 0;
+        out[i] = l1 ? sizes : ip && probe->a == 0 ? -products : squares + rest * rest;
+    }
+}
+
 int probe_slot(const struct field *field, struct probe *probe, uint32_t slot)
 {
     if (field->space.element == ELEMENT_SPARSE)
         return probe_sparse_slot(field, probe, slot);
-    if (field_dense(field))
+    if (field_dense(field) && field_short(&field->space))
+        probe_short_slot(field, probe, slot);
+    else if (field_dense(field))
         probe_dense_slot(field, probe, slot);
     else
         memcpy(probe->bits, look_of(field, slot), field->tail + 4);

@@ -4,6 +4,7 @@
 #include "codec/half_text.h"
 
 #include <errno.h>
+#include <float.h>
 #include <math.h>
 
 bool field_dense(const struct field *field)
@@ -65,7 +66,7 @@ float vector_length2(const float *x, uint32_t n)
     double sum = 0;
     for (uint32_t i = 0; i < n; i++)
         sum += (double)x[i] * x[i];
-    return (float)sum;
+    return sum < FLT_MAX ? (float)sum : FLT_MAX;
 }
 
 float vector_greatest(const float *x, uint32_t n)
@@ -120,7 +121,8 @@ int field_read_sparse(const struct field *field, const uint8_t *value, size_t si
             return 1;
         sum2 = 1;
     }
-    *norm2 = (float)(field->space.metric == METRIC_L1 ? sum : sum2);
+    sum = field->space.metric == METRIC_L1 ? sum : sum2;
+    *norm2 = sum < FLT_MAX ? (float)sum : FLT_MAX;
     return 0;
 }
 

@@ -23,9 +23,17 @@ void field_put_bits(const struct field *field, const uint8_t *value, uint8_t *re
 /* Where a sparse vector lies: its dimensions, then its values. */
 const uint8_t *field_sparse(const struct field *field, uint32_t slot, uint32_t *count);
 
-float vector_length2(const float *x, uint32_t n);
+/* What is needed to know of all vectors before the first is put: mean, step, radius2. */
+MUST_CHECK int field_survey(struct field *field, const struct span *spans, size_t span_count);
+
+float vector_length2(const float *x, uint32_t n);  /* FLT_MAX at most */
 float vector_greatest(const float *x, uint32_t n); /* absolute value */
 /* x / scale + 128, rounded, from 1 to 255, whatever x is; `by` is 1 / scale. */
 int code_of(float x, float by);
+static inline float code_by(float scale)
+{
+    float by = 1 / scale;
+    return scale > 0 && __builtin_isfinite(scale) && __builtin_isfinite(by) ? by : 0;
+}
 
 #endif

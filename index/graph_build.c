@@ -46,10 +46,10 @@ struct builder_thread {
 
 static int compare_links(const void *a, const void *b)
 {
-    const struct link *x = a, *y = b;
-    if (x->distance != y->distance)
-        return x->distance < y->distance ? -1 : 1;
-    return x->slot < y->slot ? -1 : x->slot > y->slot;
+    const struct link *one = a, *other = b; /* NaN has its place among candidates */
+    candidate x = candidate_make(one->distance, one->slot);
+    candidate y = candidate_make(other->distance, other->slot);
+    return x < y ? -1 : x > y;
 }
 
 /* Orders them, each slot once, without `self`; how many remain. */

@@ -4,6 +4,7 @@
 #include "index/pages.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -279,8 +280,9 @@ static int run(const struct search *search, uint32_t ef, uint32_t *found, bool *
 {
     const struct hnsw *hnsw = search->hnsw;
     uint64_t wide = ef;
-    if (search->matches < hnsw->rows) /* as many again for the rows that do not match */
-        wide = (uint64_t)ef * hnsw->rows / search->matches + ef / 4;
+    /* So many more that ef match, but for three times what chance takes away. */
+    if (search->matches < hnsw->rows)
+        wide = (ef + (uint64_t)(3 * sqrt(ef))) * hnsw->rows / search->matches;
     wide = wide < hnsw->slots ? wide : hnsw->slots;
     *scanned = better_scanned(search, wide);
     int rc = *scanned ? 0 : walk_reserve(&search->searcher->walk, (uint32_t)wide);
@@ -400,9 +402,11 @@ static int check_reach(const struct hnsw *hnsw, uint32_t l, uint64_t *seen, stru
     int rc = graph_reach(&hnsw->layers[l], hnsw->entry, seen, &reached);
     if (rc < 0)
         return rc;
-    for (uint32_t slot = 0; hnsw->twins != NULL && slot < hnsw->layers[l].count; slot++)
-        if (seen[slot / 64] >> slot % 64 & 1)
-            for (uint32_t twin = hnsw->twins[slot]; twin != NOBODY; twin = hnsw->twins[twin])
+    /* What a twin is one of may be on the lowest layer alone: above, nothing leads to it then. */
+    for (uint32_t slot = 0; hnsw->twins != NULL && slot < hnsw->slots; slot++)
+        if (l > 0 || (seen[slot / 64] >> slot % 64 & 1))
+            for (uint32_t twin = hnsw->twins[slot];
+                 twin != NOBODY && !(seen[twin / 64] >> twin % 64 & 1); twin = hnsw->twins[twin])
                 seen[twin / 64] |= UINT64_C(1) << twin % 64;
     for (uint32_t slot = 0; slot < hnsw->layers[l].count; slot++)
         if (slot_taken(hnsw, slot) && !(seen[slot / 64] >> slot % 64 & 1))

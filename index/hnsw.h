@@ -40,7 +40,8 @@ struct hnsw_options {
     uint64_t seed;
     int threads;   /* for building; no effect on the result */
     int code_bits; /* of the part looked at on the way: 8, or 4 for half the memory, and recall
-                      that ends at about 0.99; 0: 8. l1, bits and sparse vectors have one form */
+                      that ends at about 0.99; 0: 8. l1, bits, sparse and short vectors have one
+                      form */
     const atomic_bool *stop; /* or NULL */
     atomic_ulong *done;      /* or NULL: rows inserted so far, for a progress bar */
 };
@@ -124,6 +125,10 @@ MUST_CHECK int hnsw_save(const struct hnsw *hnsw, const struct hnsw_binding *bin
 struct buffer;
 MUST_CHECK int hnsw_open(int dir, const char *name, const struct space *space, struct hnsw **out,
                          struct buffer *binding, struct error *error);
+
+/* Where hnsw_open has mapped the file, for whoever can guard against its being cut short meanwhile;
+ * NULL: it is memory of its own. */
+const void *hnsw_map(const struct hnsw *hnsw, size_t *size);
 
 /* The same index in memory of its own, in huge pages: what was mapped is searched faster so. */
 MUST_CHECK int hnsw_copy(const struct hnsw *hnsw, struct hnsw **out);

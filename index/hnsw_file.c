@@ -25,7 +25,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { HEAD_SIZE = 4096, CHUNK = 1 << 20, VERSION = 1 };
+enum { HEAD_SIZE = 4096, CHUNK = 1 << 20, VERSION = 2 };
 #define MAGIC UINT64_C(0x31776e7368766770) /* "pgvhsnw1", little-endian */
 
 enum section {
@@ -242,7 +242,8 @@ static bool sensible(const struct head *head, const struct space *space)
         head->ef_construction < 4 || head->ef_construction > 1000 || head->rows > head->slots)
         return false;
     if ((sparse && head->bits != 32) || (bit && head->bits != 1) ||
-        (dense && head->bits != 8 && (head->bits != 4 || space->metric == METRIC_L1)))
+        (dense && head->bits != 8 &&
+         (head->bits != 4 || space->metric == METRIC_L1 || field_short(space))))
         return false;
     for (uint32_t l = 0; l < head->layer_count; l++)
         if (head->degrees[l] == 0 || head->degrees[l] > DEGREE_MOST / 2 || head->counts[l] == 0 ||
@@ -479,6 +480,12 @@ int hnsw_open(int dir, const char *name, const struct space *space, struct hnsw 
     return error_set(error, rc, "cannot open the index %s: %s", name,
                      rc == -EBADMSG ? "it is damaged, or of another column or program"
                                     : strerror(-rc));
+}
+
+const void *hnsw_map(const struct hnsw *hnsw, size_t *size)
+{
+    *size = hnsw->map_size;
+    return hnsw->map;
 }
 
 /* ---- a copy in memory ---- */

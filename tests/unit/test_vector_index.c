@@ -694,6 +694,30 @@ static void test_damaged_file(void **state)
     }
 }
 
+/* Under whoever searches it: he finds it out, and the next one gets another, or none. */
+static void test_cut_while_mapped(void **state)
+{
+    (void)state;
+    build();
+    mount_again();
+    struct vector_index *mapped = get(false);
+    assert_non_null(mapped);
+    assert_true(vector_index_intact(mapped));
+    damage(0, 0, 0);
+    struct row_key key;
+    for (uint32_t slot = 0; slot < hnsw_slots(mapped->hnsw); slot++)
+        (void)hnsw_key(mapped->hnsw, slot, &key);
+    assert_false(vector_index_intact(mapped));
+    struct vector_index *next = get(false);
+    assert_true(next != mapped);
+    assert_true(next == NULL || vector_index_intact(next));
+    if (next != NULL)
+        vector_index_unref(next);
+    vector_index_unref(mapped);
+    build();
+    assert_right(0);
+}
+
 /* After a rewrite the same keys may name other rows. */
 static void test_of_other_rows(void **state)
 {
@@ -975,6 +999,7 @@ int main(void)
         TEST(test_survives),
         TEST(test_copied),
         TEST(test_damaged_file),
+        TEST(test_cut_while_mapped),
         TEST(test_of_other_rows),
         TEST(test_no_lasting_keys),
         TEST(test_older_snapshot),
