@@ -89,6 +89,20 @@ static int put_plan(const struct answer *answer, int failed, double ms, struct b
 
 /* ---- the answer ---- */
 
+int answer_fits(const struct answer *answer, uint64_t bytes)
+{
+    enum { SHARE = 4, LEAST = 4 << 20 }; /* of memory=; an answer is there twice for a moment */
+    uint64_t most = answer->mount->options->memory / SHARE;
+    most = most < LEAST ? LEAST : most;
+    if (bytes <= most)
+        return 0;
+    return error_set(answer->error, -EINVAL,
+                     "the answer is larger than %" PRIu64
+                     " MiB, a quarter of memory=; ask for fewer "
+                     "rows (k) or columns, or mount with more memory",
+                     most >> 20);
+}
+
 /* Whose rows have no identity, those cannot be filtered here. */
 static void choose_server(struct answer *answer)
 {

@@ -45,6 +45,8 @@ struct answer {
     struct schema *schema;
     int *sources; /* the table's column, or SOURCE_… */
 
+    uint64_t taken; /* bytes of values */
+
     /* Which rows count. */
     uint64_t *filter; /* NULL: all */
     uint64_t matched;
@@ -79,6 +81,9 @@ MUST_CHECK int answer_server(struct answer *answer, struct buffer *out);
 
 /* Loads the column, then the vectors as queries. */
 MUST_CHECK int answer_queries(struct answer *answer);
+
+/* -EINVAL: so many bytes, of values or as they are written, are more than an answer may have. */
+MUST_CHECK int answer_fits(const struct answer *answer, uint64_t bytes);
 
 /* A query's value, as COPY BINARY has it. */
 const uint8_t *answer_vector(const struct answer *answer, size_t number, size_t *size);

@@ -226,6 +226,8 @@ static int pick(void *context, int run, uint32_t row, struct buffer *out)
     corpus_pin(corpus, picking->rows[row].group);
     int rc = corpus_value(corpus, picking->rows[row], picked->part, &bytes, &size,
                           picking->answer->error);
+    if (rc == 0 && size > 0)
+        rc = answer_fits(picking->answer, picking->answer->taken += (uint64_t)size);
     if (rc == 0)
         rc = size < 0 ? PICK_NULL : buffer_append(out, bytes, (size_t)size);
     corpus_unpin(corpus, picking->rows[row].group);
@@ -294,6 +296,8 @@ int answer_rows(struct answer *answer, struct buffer *out)
         no_memory(answer);
     if (rc == 0)
         rc = render(answer, group, out);
+    if (rc == 0)
+        rc = answer_fits(answer, out->size);
     rowgroup_free(group);
     free(rows);
     free(found);

@@ -17,7 +17,8 @@ struct taking {
 static int take_row(void *context, const uint8_t *tuple, size_t size)
 {
     struct taking *taking = context;
-    return rowgroup_builder_add(taking->builder, tuple, size, taking->answer->error);
+    int rc = answer_fits(taking->answer, taking->answer->taken += size);
+    return rc < 0 ? rc : rowgroup_builder_add(taking->builder, tuple, size, taking->answer->error);
 }
 
 static int take_bytes(void *context, const uint8_t *bytes, size_t size)
@@ -53,11 +54,13 @@ static int take_all(struct answer *answer, struct session *session, struct searc
                     struct buffer *out)
 {
     struct rowgroup *group = NULL;
+    uint64_t taken = answer->taken;
     search->no_index = false;
     int rc = take_group(answer, session, search, &group);
     if (rc == 0 && group->rows < search->k) {
         rowgroup_free(group);
         group = NULL;
+        answer->taken = taken;
         search->no_index = true;
         rc = take_group(answer, session, search, &group);
     }
@@ -68,6 +71,8 @@ static int take_all(struct answer *answer, struct session *session, struct searc
             no_memory(answer);
         else if (rc == -EBADMSG)
             rc = error_set(answer->error, -EIO, "the server sent a value that is none of its type");
+        if (rc == 0)
+            rc = answer_fits(answer, out->size);
     }
     rowgroup_free(group);
     return rc;

@@ -12,6 +12,17 @@
 
 /* ---- answers ---- */
 
+/* Not for fstat, see below. */
+static void promise_result(const struct request *request)
+{
+    const struct node *node = request->node;
+    const struct subject *subject = node->subject;
+    bool leased = subject != NULL && subject->current != NULL && subject_leased(subject) &&
+                  node->result != NULL && node->result->serial == subject->current->serial;
+    if (node->result != NULL && (request->waited || node->opens == 0 || leased))
+        result_promise(node->result, request->pid);
+}
+
 static void answer_attributes(struct mount *mount, struct request *request)
 {
     struct stat st;
@@ -23,8 +34,8 @@ static void answer_attributes(struct mount *mount, struct request *request)
                             (node->version == subject->current && subject_leased(subject)) ||
                             subject_has_shown(subject, request->pid, node->version)))
         subject_promise(node->subject, request->pid, node->version);
-    if (node->kind == NODE_ANSWER && node->result != NULL)
-        result_promise(node->result, request->pid);
+    if (node->kind == NODE_ANSWER)
+        promise_result(request);
     double timeout = node_is_directory(node) ? 1.0 : 0.0;
     fuse_reply_attr(request->req, &st, timeout);
 }
@@ -116,6 +127,8 @@ static void answer_open(struct mount *mount, struct request *request)
         return;
     }
     struct handle *handle = made;
+    if (node->kind == NODE_ANSWER && node->result != NULL) /* it was for one open */
+        result_take_back(node->result, request->pid);
     file->fh = (uintptr_t)made;
     file->keep_cache = 1; /* the bytes of a node never change */
     file->noflush = node->kind != NODE_VALUE;

@@ -186,6 +186,12 @@ void result_promise(struct result *result, int pid)
     result->promised_until = clock_ms() + PROMISE_MS;
 }
 
+void result_take_back(struct result *result, int pid)
+{
+    if (result->promised_to == pid)
+        result->promised_to = 0;
+}
+
 /* ---- making one ---- */
 
 bool result_enter(struct mount *mount)

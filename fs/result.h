@@ -76,6 +76,7 @@ struct result *result_find(struct mount *mount, const struct result_key *key, ui
 struct result *result_promised(struct mount *mount, const struct result_key *key, int pid);
 void result_promise(struct result *result, int pid);
 bool result_is_promised(const struct result *result, int pid);
+void result_take_back(struct result *result, int pid); /* the promise */
 
 /* Says that it is being made, of the subject's current version. Then result_work must be called, by
  * any thread, without the lock: it makes it, and tries the requests that wait. It takes a

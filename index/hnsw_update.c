@@ -2,9 +2,9 @@
  *
  * The old one is copied. Lists that lead to deleted slots get what these led to instead, choosing
  * anew (as FreshDiskANN, arXiv 2105.09613, with the choice of graph_build.h); then new rows are
- * inserted, into slots that were deleted as long as there are some. A slot on an upper level is
- * inserted there, too; slots that are added at the end are on the lowest level only, so that a
- * build whole is due some time. */
+ * inserted, into slots that were deleted as long as there are some, and some old ones once more. A
+ * slot on an upper level is inserted there, too; slots that are added at the end are on the lowest
+ * level only, so that a build whole is due some time. */
 #include "index/hnsw_making.h"
 #include "index/pages.h"
 
@@ -236,6 +236,36 @@ static uint32_t *linked(const struct making *making, uint32_t end, size_t *count
     return slots;
 }
 
+/* Whether it is the slot's turn: as many as have come and gone are inserted anew, each in its turn,
+ * spread over all. */
+static bool has_turn(const struct hnsw *old, const struct hnsw *hnsw, uint32_t slot)
+{
+    uint64_t place = (uint64_t)(uint32_t)(slot * UINT32_C(2654435761)) * hnsw->slots >> 32;
+    uint64_t from = old->churn, count = hnsw->churn - from;
+    return (place + hnsw->slots - from % hnsw->slots) % hnsw->slots < count;
+}
+
+/* Lists wear out where neighbours come and go: some old slots look for theirs again. `slots`: all
+ * of the layer. */
+static int refresh(struct making *making, const struct hnsw *old, const struct changes *changes,
+                   const uint32_t *slots, size_t count)
+{
+    struct graph_builder *builder = &making->builder;
+    uint32_t *some = malloc((count + 1) * sizeof *some);
+    size_t n = 0;
+    if (some == NULL)
+        return -ENOMEM;
+    for (size_t i = 0; i < count; i++)
+        if (!is_set(changes->fresh, slots[i]) && has_turn(old, making->hnsw, slots[i]))
+            some[n++] = slots[i];
+    atomic_ulong *done = builder->done;
+    builder->done = NULL; /* they are no new rows */
+    int rc = graph_insert(builder, some, n, count);
+    builder->done = done;
+    free(some);
+    return rc;
+}
+
 static int update_level(struct making *making, const struct hnsw *old,
                         const struct changes *changes, uint32_t level)
 {
@@ -260,6 +290,8 @@ static int update_level(struct making *making, const struct hnsw *old,
         inserted++;
     if (rc == 0)
         rc = graph_insert(builder, changes->slots, inserted, count - inserted);
+    if (rc == 0)
+        rc = refresh(making, old, changes, slots, count);
     if (rc == 0)
         rc = graph_finish(builder, slots, count, making->hnsw->entry);
     free(slots);

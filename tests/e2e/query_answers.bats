@@ -209,6 +209,9 @@ refused() {
     refused 'read-only transaction'
     ask filter "set_config('bytea_output', 'escape', false) <> '' AND set_config('DateStyle', 'German', false) <> ''"
     nearest items v l2 10
+    ask filter 'pg_advisory_lock(42) IS NOT NULL'
+    nearest items v l2 10
+    [ "$(sql "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")" = 0 ]
     psql -X -q -c 'UPDATE items SET distance = distance WHERE id = 17'
     reference_csv public.items >"$BATS_TEST_TMPDIR/expected"
     cp "$MNT/public/items/items.csv" "$BATS_TEST_TMPDIR/got"

@@ -45,7 +45,7 @@ within() {
     done
 }
 
-asleep() { [ "$(sql "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND application_name = 'pgvecfs'")" -"$1" "$2" ]; }
+asleep() { test "$(sql "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND application_name = 'pgvecfs'")" "-$1" "$2"; }
 
 @test "keys: empty, with line breaks, unicode, dots, quotes, what looks like an escape" {
     local number=0 name near=$T/texts/query/near/v/l2
@@ -126,7 +126,7 @@ asleep() { [ "$(sql "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'P
 @test "a conversation that goes to the server and back keeps its order" {
     exec 5<>"$T/items/query/ask"
     for i in $(seq 30); do
-        printf '{"key":%d,"k":1,"mode":"exact"}\n{"key":%d,"k":1,"filter":"true"}\n{"key":%d,"k":1,"filter":"nope"}\n{"key":%d,"k":1,"mode":"server"}\n' $i $i $i $i
+        printf '{"key":%d,"k":1,"mode":"exact"}\n{"key":%d,"k":1,"filter":"true"}\n{"key":%d,"k":1,"filter":"nope"}\n{"key":%d,"k":1,"mode":"server"}\n' "$i" "$i" "$i" "$i"
     done >&5
     cat <&5 >"$E2E/answers"
     exec 5<&-
@@ -136,6 +136,51 @@ asleep() { [ "$(sql "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'P
         [ "$(sed -n $((4 * i - 3))p "$E2E/answers" | jq .id)" = "$(sql "SELECT id FROM items WHERE id <> $i ORDER BY v <-> (SELECT v FROM items WHERE id = $i), id LIMIT 1")" ]
         [ "$(sed -n $((4 * i - 3))p "$E2E/answers")" = "$(sed -n $((4 * i - 2))p "$E2E/answers")" ]
     done
+}
+
+@test "an answer that is larger than memory= allows is refused, and the memory stays free" {
+    sql "CREATE TABLE fat (id int PRIMARY KEY, t text, v vector(2)); ALTER TABLE fat ALTER t SET STORAGE external;
+         INSERT INTO fat SELECT i, repeat(md5(i::text), 3000), format('[%s,1]', i)::vector FROM generate_series(1, 2500) i"
+    mkdir "$E2E/small"
+    MNT=$E2E/small CACHE=$E2E/cache2 mount_start -o lease=0,memory=32M
+    S=$E2E/small/public/fat/query/s
+    mkdir "$S"
+    echo '[1,2]' >"$S/vector"
+    echo 2500 >"$S/k"
+    for mode in exact server; do
+        echo $mode >"$S/mode"
+        run cat "$S/results.csv"
+        [[ $output == *"Invalid argument"* ]]
+        [[ $(cat "$S/error") == *"larger than 8 MiB"*fewer* ]]
+    done
+    most=$(sed -n 's/^VmHWM:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$(cat "$E2E/small.pid")/status")
+    echo 20 >"$S/k"
+    [ "$(wc -l <"$S/results.csv")" = 21 ]
+    echo id >"$S/columns"
+    echo 2500 >"$S/k"
+    [ "$(wc -l <"$S/results.csv")" = 2501 ]
+    MNT=$E2E/small CACHE=$E2E/cache2 mount_stop
+    sql "DROP TABLE fat"
+    echo "at most $most kB"
+    [[ $PGVECFS == *san* ]] || [ "$most" -lt 200000 ]
+}
+
+@test "a process that opens an answer again and again sees each change at once" {
+    mkdir "$T/pairs/query/s"
+    echo '[9,9]' >"$T/pairs/query/s/vector"
+    python3 - "$T/pairs/query" <<'PYTHON'
+import json, os, subprocess, sys
+for i in range(6):
+    subprocess.run(["psql", "-X", "-q", "-c", f"INSERT INTO pairs VALUES ('new', '{i}', '[9,{9 + (6 - i) / 10}]')"], check=True)
+    for path in "s/results.jsonl", "near/v/l2/20/x,y.jsonl":
+        with open(f"{sys.argv[1]}/{path}") as file: # it asks for its size, too
+            keys = [row["b"] for row in map(json.loads, file) if row["a"] == "new"]
+        assert sorted(keys) == [str(n) for n in range(i + 1)], (i, path, keys)
+    before = os.stat(f"{sys.argv[1]}/s/results.jsonl")
+    with open(f"{sys.argv[1]}/s/results.jsonl") as file:
+        assert os.fstat(file.fileno()).st_ino == before.st_ino
+PYTHON
+    sql "DELETE FROM pairs WHERE a = 'new'"
 }
 
 @test "too many sessions: the log says what to do" {

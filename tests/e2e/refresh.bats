@@ -42,7 +42,7 @@ teardown() {
 
 # The number that .pgvecfs/metrics gives for $1, not older than this call.
 metric() {
-    sleep 0.3
+    sleep 0.15
     sed -n "s/^pgvecfs_$1 //p" "$MNT/.pgvecfs/metrics"
 }
 

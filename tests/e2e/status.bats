@@ -6,8 +6,8 @@ setup_file() {
     psql -X -q -v ON_ERROR_STOP=1 <<'SQL'
 CREATE TABLE t (id int, v text);
 INSERT INTO t SELECT i, 'v' || i FROM generate_series(1, 1000) i;
--- Its rows come one after another, 7 seconds long; a row of this size is sent at once.
-CREATE VIEW slow AS SELECT i AS id, repeat('x', 9000) AS pad, pg_sleep(0.01)::text AS s FROM generate_series(1, 700) i;
+-- Its rows come one after another, more than 4 seconds long; a row of this size is sent at once.
+CREATE VIEW slow AS SELECT i AS id, repeat('x', 9000) AS pad, pg_sleep(0.006)::text AS s FROM generate_series(1, 700) i;
 CREATE TABLE updated (id int, v text);
 INSERT INTO updated SELECT i, repeat('u', 1500) FROM generate_series(1, 20000) i;
 CREATE TABLE large (id int, v text);
@@ -153,7 +153,7 @@ assert status.until(lambda: status.metrics(mount)["pgvecfs_open_streams"]) == 1
 status.until(lambda: not status.jobs(mount, "slow"))
 last = status.refreshes(mount, "slow")[-1]
 assert last["result"] == "new" and last["rows"] == 700 and last["bytes"] > 700 * 9000, last
-assert last["seconds"] >= 7 and last["groups_copied"] >= 1 and last["groups_kept"] == 0, last
+assert last["seconds"] >= 4 and last["groups_copied"] >= 1 and last["groups_kept"] == 0, last
 PYTHON
     wait "$READER"
     [ "$(wc -l <"$OUT/read")" -eq 701 ]
@@ -263,9 +263,9 @@ import os, sys, time
 for file in "status.json", "metrics":
     path = sys.argv[1] + "/.pgvecfs/" + file
     seen = set()
-    for i in range(60):
+    for i in range(40):
         st = os.stat(path)
-        time.sleep((0, 0.05, 0.2, 0.4)[i % 4] if i < 12 else 0.02) # longer than a text is kept
+        time.sleep((0, 0.05, 0.15, 0.25)[i % 4] if i < 12 else 0.02) # longer than a text is kept
         with open(path, "rb") as f:
             assert os.fstat(f.fileno()).st_ino == st.st_ino, (file, i)
             text = f.read()

@@ -15,6 +15,7 @@
 enum { MIXED = 0, FIXED = 3, ROWS = 40, EACH = 7, CSV = 0, JSONL = 2 };
 
 static struct place place;
+static const struct options options = {.memory = 64 << 20};
 static struct mount mount;
 static struct snapshot *snapshot;
 static struct question question;
@@ -25,7 +26,8 @@ static int set_up_table(int table, int key)
 {
     place_open(&place, 100 << 20);
     snapshot = place_snapshot(&place, &rows_tables[table], ROWS, EACH);
-    mount = (struct mount){.place = place.fetch, .store = place.store, .pool = place.fetch.pool};
+    mount = (struct mount){
+        .options = &options, .place = place.fetch, .store = place.store, .pool = place.fetch.pool};
     struct key_columns columns = {key >= 0, {key}}; /* the server's answer about the key */
     corpora_keep_key(place.fetch.corpora, snapshot, &columns);
     answer = plan = (struct buffer){0};
