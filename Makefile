@@ -14,7 +14,8 @@ PG_CONFIG ?= $(shell ls -1 /usr/lib/postgresql/*/bin/pg_config 2>/dev/null | sor
 
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror=implicit
 PKGS := fuse3 libpq libzstd libxxhash jansson
-ALL_CFLAGS = -std=c17 -D_GNU_SOURCE -DFUSE_USE_VERSION=314 -I. $(WARNINGS) -pthread $(shell pkg-config --cflags $(PKGS)) $(CFLAGS)
+# Without contraction sums are the same with every compiler and instruction set.
+ALL_CFLAGS = -std=c17 -ffp-contract=off -D_GNU_SOURCE -DFUSE_USE_VERSION=314 -I. $(WARNINGS) -pthread $(shell pkg-config --cflags $(PKGS)) $(CFLAGS)
 ALL_LIBS = -pthread $(shell pkg-config --libs $(PKGS)) -lm $(LDFLAGS)
 PGCOMMON = -L$(shell $(PG_CONFIG) --pkglibdir 2>/dev/null) -L$(shell $(PG_CONFIG) --libdir 2>/dev/null) -lpgcommon -lpgport
 

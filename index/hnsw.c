@@ -317,6 +317,7 @@ int hnsw_search(const struct hnsw *hnsw, struct hnsw_searcher *searcher, const s
     if (asked->element != own->element || asked->metric != own->metric || asked->dims != own->dims)
         return -EINVAL;
     search.matches = count_matches(hnsw, filter);
+    search.k = k = k < hnsw->slots ? k : hnsw->slots;
     ef = ef < k ? k : ef;
     ef = ef < 1U << 24 ? ef : 1U << 24;
     search.refined = refined_of(hnsw, k, ef);
