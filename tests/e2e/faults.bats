@@ -250,7 +250,7 @@ PYTHON
     done
     for kind in rows record; do
         mount_start
-        for how in "${ways[@]}"; do timeout 30 cat "$T/t_$how"/* >/dev/null; done
+        for how in "${ways[@]}"; do timeout 30 cat "$T/t_$how"/*.* >/dev/null; done
         mount_stop
         for how in "${ways[@]}"; do
             oid=$(psql -X -At -c "SELECT 't_$how'::regclass::oid")
