@@ -373,7 +373,7 @@ int corpus_find_row(struct corpus *corpus, const struct row_key *key, uint64_t *
                     struct error *error)
 {
     size_t group;
-    uint32_t number;
+    uint32_t number = 0;
     if (!find_group(corpus, key, &group))
         return 0;
     corpus_pin(corpus, group);
