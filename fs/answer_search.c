@@ -210,11 +210,13 @@ static int search_graph(struct graph *graph, size_t number)
     return 0;
 }
 
-/* Distances of the index are off in the last of sixteen bits: a few more are asked for, as many as
- * are looked at anyway. */
+/* Distances of the index are a little off, the less the more dimensions there are: some more are
+ * asked for, as many as are looked at anyway. */
 static uint32_t slots_to_ask(const struct answer *answer)
 {
-    uint32_t some = answer->room + answer->room / 8 + 2;
+    enum { MANY_DIMS = 512 };
+    uint32_t some = answer->space.dims < MANY_DIMS ? answer->room + answer->room / 4 + 8
+                                                   : answer->room + answer->room / 8 + 2;
     uint32_t most = answer->ef > answer->room ? answer->ef : answer->room;
     return some < most ? some : most;
 }
