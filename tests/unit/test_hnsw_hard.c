@@ -25,6 +25,31 @@ static double recall(const struct hnsw *hnsw, const struct vectors *v, uint32_t 
     return sum / count;
 }
 
+/* A table that was loaded cluster by cluster: rows of one batch do not see each other. */
+static void test_sorted_rows(void **state)
+{
+    (void)state;
+    enum { CLUSTERS = 120, EACH = 60, DIMS = 32 };
+    struct vectors v;
+    float centre[DIMS], row[DIMS];
+    vectors_init(&v, (struct space){ELEMENT_FLOAT32, METRIC_L2, DIMS}, 11);
+    for (int cluster = 0; cluster < CLUSTERS; cluster++) {
+        for (int d = 0; d < DIMS; d++)
+            centre[d] = 5 * vectors_noise(&v.random);
+        for (int i = 0; i < EACH; i++) {
+            for (int d = 0; d < DIMS; d++)
+                row[d] = centre[d] + vectors_noise(&v.random);
+            vectors_add(&v, row);
+        }
+    }
+    struct hnsw *hnsw = graph_of(&v);
+    double is = recall(hnsw, &v, 20);
+    if (is < 0.97)
+        fail_msg("recall %.4f of sorted rows", is);
+    hnsw_free(hnsw);
+    vectors_clear(&v);
+}
+
 /* One row must not take the digits of all others. */
 static void test_long_rows(void **state)
 {
@@ -248,6 +273,7 @@ static void test_long_lists(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_sorted_rows),
         cmocka_unit_test(test_long_rows),
         cmocka_unit_test(test_long_sparse_row),
         cmocka_unit_test(test_short_vectors),
