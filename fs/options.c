@@ -30,6 +30,12 @@ const char options_help[] =
     "    -o cache_size=SIZE      at most so much of them on disk (10G)\n"
     "    -o memory=SIZE          resident memory, about at most (256M)\n"
     "    -o jobs=N               COPYs at once for one table (number of CPUs, 2 to 8)\n"
+    "    -o connections=N        connections to the server at once, pg_dump's included (8)\n"
+    "    -o lock_wait=SECONDS    give up with EBUSY when a table has been locked by others for so "
+    "long (never)\n"
+    "    -o direct=CONNINFO      how pg_dump reaches the server when CONNINFO leads to a pooler\n"
+    "    -o rls=filter           serve the rows that row-level security lets the role see\n"
+    "    -o trust=all            a superuser's mount may run functions that other roles own\n"
     "    -o lease=SECONDS        how long a path keeps pointing at the version it was resolved to "
     "(5)\n"
     "    -o formats=LIST         formats listed in a table's directory, with + between them "
@@ -46,6 +52,7 @@ const char options_help[] =
 struct raw {
     struct options *options;
     char *cache_dir, *cache_size, *memory, *jobs, *lease, *formats, *list, *schemas;
+    char *connections, *lock_wait, *direct, *rls, *trust;
     int system, rw, foreground, debug, single, help, version, status;
     int positional;
     char **argv_conninfo;
@@ -59,9 +66,11 @@ struct raw {
 
 static const struct fuse_opt table[] = {
     RAW("cache_dir=%s", cache_dir), RAW("cache_size=%s", cache_size), RAW("memory=%s", memory),
-    RAW("jobs=%s", jobs), RAW("lease=%s", lease), RAW("formats=%s", formats), RAW("list=%s", list),
-    RAW("schemas=%s", schemas), RAW("system", system), RAW("rw", rw), RAW("-f", foreground),
-    RAW("-d", debug), RAW("debug", debug), RAW("-s", single), RAW("-h", help), RAW("--help", help),
+    RAW("jobs=%s", jobs), RAW("connections=%s", connections), RAW("lock_wait=%s", lock_wait),
+    RAW("direct=%s", direct), RAW("rls=%s", rls), RAW("trust=%s", trust), RAW("lease=%s", lease),
+    RAW("formats=%s", formats), RAW("list=%s", list), RAW("schemas=%s", schemas),
+    RAW("system", system), RAW("rw", rw), RAW("-f", foreground), RAW("-d", debug),
+    RAW("debug", debug), RAW("-s", single), RAW("-h", help), RAW("--help", help),
     RAW("-V", version), RAW("--version", version), RAW("--status", status),
     /* What mount(8) and fstab may pass, and means nothing here. */
     FUSE_OPT_KEY("auto", FUSE_OPT_KEY_DISCARD), FUSE_OPT_KEY("noauto", FUSE_OPT_KEY_DISCARD),
@@ -264,6 +273,48 @@ static int check_status(const struct raw *raw, struct options *options, struct e
     return 0;
 }
 
+static int parse_whole(const char *text, const char *name, int most, int *out, struct error *error)
+{
+    double number;
+    int rc = parse_number(text, name, 1, most, &number, error);
+    if (rc == 0 && number != (int)number)
+        rc = error_set(error, -EINVAL, "%s=%.50s: a whole number is needed", name, text);
+    if (rc == 0)
+        *out = (int)number;
+    return rc;
+}
+
+/* An option that knows one word. */
+static int parse_word(const char *text, const char *name, const char *word, bool *out,
+                      struct error *error)
+{
+    if (strcmp(text, word) != 0)
+        return error_set(error, -EINVAL, "%s=%.50s: the only value is %s", name, text, word);
+    *out = true;
+    return 0;
+}
+
+/* What concerns the server and what it may be asked for. */
+static int check_server_options(const struct raw *raw, struct options *options, struct error *error)
+{
+    double seconds;
+    int rc = 0;
+    if (raw->jobs != NULL)
+        rc = parse_whole(raw->jobs, "jobs", 64, &options->jobs, error);
+    if (rc == 0 && raw->connections != NULL)
+        rc = parse_whole(raw->connections, "connections", 1000, &options->connections, error);
+    if (rc == 0 && raw->lock_wait != NULL &&
+        (rc = parse_number(raw->lock_wait, "lock_wait", 0, 86400, &seconds, error)) == 0)
+        options->lock_wait_ms = (int64_t)(seconds * 1000);
+    if (rc == 0 && raw->rls != NULL)
+        rc = parse_word(raw->rls, "rls", "filter", &options->rls_filter, error);
+    if (rc == 0 && raw->trust != NULL)
+        rc = parse_word(raw->trust, "trust", "all", &options->trust_all, error);
+    if (rc == 0 && raw->direct != NULL)
+        rc = (options->direct = strdup(raw->direct)) == NULL ? -ENOMEM : 0;
+    return rc;
+}
+
 static int check(const struct raw *raw, struct options *options, struct error *error)
 {
     double number;
@@ -276,6 +327,8 @@ static int check(const struct raw *raw, struct options *options, struct error *e
                                 .jobs = cpus < 2   ? 2
                                         : cpus > 8 ? 8
                                                    : (int)cpus,
+                                .connections = 8,
+                                .lock_wait_ms = -1,
                                 .lease_ms = 5000,
                                 .system = raw->system,
                                 .rw = raw->rw,
@@ -291,12 +344,8 @@ static int check(const struct raw *raw, struct options *options, struct error *e
         rc = parse_size(raw->cache_size, "cache_size", 0, &options->cache_size, error);
     if (rc == 0 && raw->memory != NULL)
         rc = parse_size(raw->memory, "memory", 1 << 20, &options->memory, error);
-    if (rc == 0 && raw->jobs != NULL &&
-        (rc = parse_number(raw->jobs, "jobs", 1, 64, &number, error)) == 0) {
-        options->jobs = (int)number;
-        if (options->jobs != number)
-            rc = error_set(error, -EINVAL, "jobs=%.50s: a whole number is needed", raw->jobs);
-    }
+    if (rc == 0)
+        rc = check_server_options(raw, options, error);
     if (rc == 0 && raw->lease != NULL &&
         (rc = parse_number(raw->lease, "lease", 0, 86400, &number, error)) == 0)
         options->lease_ms = (int64_t)(number * 1000);
@@ -339,6 +388,17 @@ static void wipe_conninfo(int argc, char **argv, const char *conninfo)
             memset(argv[i], 'x', strlen(argv[i]));
 }
 
+/* Escapes may make the argument another text than the value: it goes as a whole, whatever else is
+ * in it. */
+static void wipe_direct(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        char *at = strstr(argv[i], "direct=");
+        if (at != NULL)
+            memset(at, 'x', strlen(at));
+    }
+}
+
 int options_parse(int argc, char **argv, struct options *options, struct fuse_args *rest,
                   struct error *error)
 {
@@ -351,8 +411,12 @@ int options_parse(int argc, char **argv, struct options *options, struct fuse_ar
     if (rc == 0)
         rc = check(&raw, options, error);
     wipe_conninfo(argc, argv, options->conninfo);
-    char *strings[] = {raw.cache_dir, raw.cache_size, raw.memory, raw.jobs,
-                       raw.lease,     raw.formats,    raw.list,   raw.schemas};
+    wipe_direct(argc, argv);
+    if (raw.direct != NULL)
+        explicit_bzero(raw.direct, strlen(raw.direct));
+    char *strings[] = {raw.cache_dir, raw.cache_size, raw.memory,  raw.jobs,        raw.lease,
+                       raw.formats,   raw.list,       raw.schemas, raw.connections, raw.lock_wait,
+                       raw.direct,    raw.rls,        raw.trust};
     for (size_t i = 0; i < sizeof strings / sizeof *strings; i++)
         free(strings[i]);
     return rc;
@@ -362,7 +426,10 @@ void options_clear(struct options *options)
 {
     if (options->conninfo != NULL)
         explicit_bzero(options->conninfo, strlen(options->conninfo));
+    if (options->direct != NULL)
+        explicit_bzero(options->direct, strlen(options->direct));
     free(options->conninfo);
+    free(options->direct);
     free(options->mountpoint);
     free(options->cache_dir);
     for (char **schema = options->schemas; schema != NULL && *schema != NULL; schema++)

@@ -15,6 +15,11 @@ struct options {
     char *cache_dir;             /* absolute */
     uint64_t cache_size, memory; /* bytes */
     int jobs;
+    int connections;      /* to the server at once, pg_dump's included */
+    int64_t lock_wait_ms; /* how long a lock is waited for; negative: without limit */
+    char *direct;         /* how pg_dump reaches the server beside a pooler; NULL: as we do */
+    bool rls_filter;      /* policies may hide rows from the mount's role */
+    bool trust_all;       /* a superuser's mount may run functions of other owners */
     int64_t lease_ms;
     unsigned listed_formats; /* mask of format numbers */
     bool list_partitions, list_control;

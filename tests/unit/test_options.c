@@ -62,6 +62,9 @@ static void test_defaults(void **state)
     assert_true(line.options.cache_size == UINT64_C(10) << 30 && line.options.memory == 256 << 20);
     assert_true(line.options.jobs >= 2 && line.options.jobs <= 8);
     assert_int_equal(line.options.lease_ms, 5000);
+    assert_int_equal(line.options.connections, 8);
+    assert_true(line.options.lock_wait_ms < 0 && line.options.direct == NULL);
+    assert_false(line.options.rls_filter || line.options.trust_all);
     assert_int_equal(line.options.listed_formats, 7);
     assert_null(line.options.schemas);
     assert_false(line.options.system || line.options.rw || line.options.foreground ||
@@ -334,10 +337,36 @@ static void test_help_names_every_option(void **state)
         assert_non_null(strstr(options_help, names[i]));
 }
 
+static void test_server_options(void **state)
+{
+    (void)state;
+    struct line line;
+    PARSE(&line, "-o", "connections=1,lock_wait=0.5,rls=filter,trust=all,jobs=3", "-o",
+          "direct=host=db\\,db2 password=hidden", "", "/tmp");
+    assert_int_equal(line.rc, 0);
+    assert_int_equal(line.options.connections, 1);
+    assert_int_equal(line.options.lock_wait_ms, 500);
+    assert_true(line.options.rls_filter && line.options.trust_all);
+    assert_string_equal(line.options.direct, "host=db,db2 password=hidden");
+    for (int i = 0; i < line.argc; i++)
+        assert_null(strstr(line.argv[i], "hidden"));
+    drop(&line);
+
+    static const char *const bad[] = {"connections=0", "connections=2.5", "connections=x",
+                                      "lock_wait=-1",  "rls=on",          "trust=none"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        PARSE(&line, "-o", bad[i], "", "/tmp");
+        assert_int_equal(line.rc, -EINVAL);
+        assert_true(line.error.text[0] != '\0');
+        drop(&line);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_server_options),
         cmocka_unit_test(test_orders),
         cmocka_unit_test(test_flags),
         cmocka_unit_test(test_status),
