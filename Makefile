@@ -13,7 +13,7 @@ CFLAGS ?= -O2 -g
 PG_CONFIG ?= $(shell ls -1 /usr/lib/postgresql/*/bin/pg_config 2>/dev/null | sort -V | tail -n 1)
 
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror=implicit
-PKGS := fuse3 libpq libzstd libxxhash jansson
+PKGS := fuse3 libpq libcrypto libzstd libxxhash jansson
 # Without contraction sums are the same with every compiler and instruction set.
 ALL_CFLAGS = -std=c17 -ffp-contract=off -D_GNU_SOURCE -DFUSE_USE_VERSION=314 -I. $(WARNINGS) -pthread $(shell pkg-config --cflags $(PKGS)) $(CFLAGS)
 ALL_LIBS = -pthread $(shell pkg-config --libs $(PKGS)) -lm $(LDFLAGS)

@@ -1,19 +1,18 @@
 #include "fs/job.h"
 
+#include "fs/file_time.h"
 #include "fs/listing.h"
 #include "fs/log.h"
 #include "fs/manifest.h"
 #include "fs/node.h"
 #include "fs/request.h"
+#include "fs/schema_file.h"
 #include "fs/view.h"
-#include "pgclient/ddl.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
-
-static const char ddl_kind[] = "ddl";
 
 /* ---- versions ---- */
 
@@ -47,68 +46,6 @@ static struct version *version_of_rows(struct mount *mount, struct snapshot *sna
     for (int i = 0; i < FORMAT_COUNT; i++)
         settle_format(version, i);
     return version;
-}
-
-/* Takes text and signature. */
-static struct version *version_of_ddl(struct mount *mount, struct buffer *text, char *signature,
-                                      uint64_t serial, int64_t mtime)
-{
-    struct version *version = calloc(1, sizeof *version);
-    if (version == NULL) {
-        buffer_clear(text);
-        free(signature);
-        return NULL;
-    }
-    version->refs = 1;
-    version->mount = mount;
-    version->serial = serial;
-    version->mtime = mtime;
-    version->signature = signature;
-    version->text[FACE_DDL] = *text;
-    version->size[FACE_DDL] = text->size;
-    version->state[FACE_DDL] = FACE_READABLE;
-    *text = (struct buffer){0};
-    return version;
-}
-
-/* ---- times ---- */
-
-/* A table may be dropped and made anew under its name: for tools that is one file that has changed,
- * and its time must not go back. So the last time that a name's file had is a record too, of
- * relation 0, which there is none of. */
-static void time_kind(const struct subject *subject, char kind[40])
-{
-    const struct relation *relation = &subject->table->relation;
-    uint64_t parts[] = {hash64(relation->schema, strlen(relation->schema)),
-                        hash64(relation->name, strlen(relation->name))};
-    snprintf(kind, 40, "%016llx-%d", (unsigned long long)hash64(parts, sizeof parts),
-             subject->kind);
-}
-
-static int64_t load_time(const struct subject *subject)
-{
-    char kind[40];
-    struct buffer record = {0};
-    int64_t mtime = 0;
-    time_kind(subject, kind);
-    if (store_get_record(subject->table->mount->store, 0, kind, &record) == 0) {
-        struct record_reader in = {.at = record.data, .end = record.data + record.size};
-        mtime = (int64_t)record_get_u64(&in);
-    }
-    buffer_clear(&record);
-    return mtime;
-}
-
-static void save_time(const struct subject *subject, int64_t mtime)
-{
-    char kind[40];
-    struct buffer record = {0};
-    time_kind(subject, kind);
-    if (record_put_u64(&record, (uint64_t)mtime) < 0 ||
-        store_put_record(subject->table->mount->store, 0, kind, &record) < 0)
-        log_say(LOG_SAY_DEBUG, "the time of %s.%s finds no room in the cache",
-                subject->table->relation.schema, subject->table->relation.name);
-    buffer_clear(&record);
 }
 
 /* ---- rows ---- */
@@ -171,7 +108,7 @@ static int refresh_rows(struct subject *subject, struct version *old, unsigned m
     struct mount *mount = subject->table->mount;
     struct snapshot *fresh;
     if (old == NULL)
-        fetch_after(subject->fetch, load_time(subject));
+        fetch_after(subject->fetch, file_time_load(subject));
     int rc = fetch_table(subject->fetch, &subject->table->relation,
                          old != NULL ? old->snapshot : NULL, measure, &fresh, error);
     mount->count.rows_fetched += subject->progress.rows;
@@ -192,7 +129,7 @@ static int refresh_rows(struct subject *subject, struct version *old, unsigned m
     }
     mount->count.fetches++;
     uint64_t made_of = fetch_made_of(subject->fetch);
-    save_time(subject, fresh->mtime);
+    file_time_save(subject, fresh->mtime);
     for (int i = 0; i < FORMAT_COUNT; i++)
         if (fresh->faces[i].refused < 0)
             log_refused(fresh, i);
@@ -200,132 +137,6 @@ static int refresh_rows(struct subject *subject, struct version *old, unsigned m
     if (*out != NULL)
         (*out)->made_of = made_of;
     return *out == NULL ? error_set(error, -ENOMEM, "no memory") : 0;
-}
-
-/* ---- DDL ---- */
-
-/* serial, mtime, signature, text */
-static int save_ddl(struct subject *subject, const struct version *version)
-{
-    struct buffer record = {0};
-    int rc = record_put_u64(&record, version->serial);
-    if (rc == 0)
-        rc = record_put_u64(&record, (uint64_t)version->mtime);
-    if (rc == 0)
-        rc = record_put_string(&record, version->signature);
-    if (rc == 0)
-        rc = buffer_append(&record, version->text[FACE_DDL].data, version->text[FACE_DDL].size);
-    if (rc == 0)
-        rc = store_put_record(subject->table->mount->store, subject->table->relation.oid, ddl_kind,
-                              &record);
-    buffer_clear(&record);
-    return rc;
-}
-
-static struct version *load_ddl(struct subject *subject)
-{
-    struct mount *mount = subject->table->mount;
-    struct buffer record = {0}, text = {0};
-    struct version *version = NULL;
-    if (store_get_record(mount->store, subject->table->relation.oid, ddl_kind, &record) == 0) {
-        struct record_reader in = {.at = record.data, .end = record.data + record.size};
-        uint64_t serial = record_get_u64(&in);
-        int64_t mtime = (int64_t)record_get_u64(&in);
-        char *signature = record_get_string(&in);
-        if (!in.bad && buffer_append(&text, in.at, (size_t)(in.end - in.at)) == 0)
-            version = version_of_ddl(mount, &text, signature, serial, mtime);
-        else
-            free(signature);
-    }
-    buffer_clear(&record);
-    return version;
-}
-
-/* The signature of the database's DDL now. It is computed again only if anything at all has
- * happened since the last one. */
-static int read_signature(struct mount *mount, char **out, struct error *error)
-{
-    struct session *session;
-    char *mark = NULL, *signature = NULL;
-    int rc = session_take(mount->pool, true, &session, error);
-    if (rc < 0)
-        return rc;
-    rc = catalog_mark(session, &mark, error);
-    pthread_mutex_lock(&mount->lock);
-    if (rc == 0 && mount->ddl_mark != NULL && strcmp(mount->ddl_mark, mark) == 0)
-        signature = strdup(mount->ddl_signature);
-    pthread_mutex_unlock(&mount->lock);
-    if (rc == 0 && signature == NULL) {
-        rc = ddl_signature(session, &signature, error);
-        char *kept = rc == 0 ? strdup(signature) : NULL;
-        pthread_mutex_lock(&mount->lock);
-        if (kept != NULL) {
-            free(mount->ddl_mark);
-            free(mount->ddl_signature);
-            mount->ddl_mark = mark;
-            mount->ddl_signature = kept;
-            mark = NULL;
-        }
-        pthread_mutex_unlock(&mount->lock);
-    }
-    free(mark);
-    session_give(session);
-    if (rc == 0)
-        *out = signature;
-    return rc;
-}
-
-static bool same_text(const struct buffer *a, const struct buffer *b)
-{
-    return a->size == b->size && (a->size == 0 || memcmp(a->data, b->data, a->size) == 0);
-}
-
-static void save_ddl_or_say(struct subject *subject, const struct version *version)
-{
-    if (save_ddl(subject, version) < 0)
-        log_say(LOG_SAY_ERROR, "%s.%s: schema.sql finds no room in the cache",
-                subject->table->relation.schema, subject->table->relation.name);
-}
-
-static int refresh_ddl(struct subject *subject, struct version *old, struct version **out,
-                       struct error *error)
-{
-    struct mount *mount = subject->table->mount;
-    char *signature = NULL;
-    int rc = read_signature(mount, &signature, error);
-    if (rc < 0)
-        return rc;
-    if (old != NULL && strcmp(old->signature, signature) == 0) {
-        free(signature);
-        *out = version_ref(old);
-        return 0;
-    }
-    struct buffer text = {0};
-    rc = ddl_read(mount->server, &subject->table->relation, &subject->stop, &text, error);
-    if (rc < 0) {
-        buffer_clear(&text);
-        free(signature);
-        return rc;
-    }
-    if (old != NULL && same_text(&text, &old->text[FACE_DDL])) {
-        free(old->signature);
-        old->signature = signature;
-        buffer_clear(&text);
-        save_ddl_or_say(subject, old);
-        *out = version_ref(old);
-        return 0;
-    }
-    int64_t mtime = (int64_t)time(NULL);
-    int64_t before = old != NULL ? old->mtime : load_time(subject);
-    if (mtime <= before)
-        mtime = before + 1;
-    *out = version_of_ddl(mount, &text, signature, old != NULL ? old->serial + 1 : (uint64_t)mtime,
-                          mtime);
-    if (*out == NULL)
-        return error_set(error, -ENOMEM, "no memory");
-    save_time(subject, mtime);
-    save_ddl_or_say(subject, *out);
-    return 0;
 }
 
 /* ---- faces ---- */
@@ -539,11 +350,11 @@ static void do_refresh(struct subject *subject)
         if (fillings[i].prefill != NULL)
             fetch_prefill(subject->fetch, i, fillings[i].prefill);
     if (!loaded)
-        old = subject->kind == SUBJECT_ROWS ? load_rows(subject) : load_ddl(subject);
+        old = subject->kind == SUBJECT_ROWS ? load_rows(subject) : schema_file_load(subject);
     if (rc == 0 && subject->kind == SUBJECT_ROWS)
         rc = refresh_rows(subject, old, measure, &fresh, &error);
     else if (rc == 0)
-        rc = refresh_ddl(subject, old, &fresh, &error);
+        rc = schema_file_refresh(subject, old, &fresh, &error);
     end_filling(fillings, rc == 0 ? fresh->snapshot : NULL);
     pthread_mutex_lock(&mount->lock);
     settle_filling(mount, fillings, rc == 0 ? fresh : NULL);

@@ -6,6 +6,7 @@
 #include "fs/ops.h"
 #include "fs/query.h"
 #include "fs/request.h"
+#include "fs/schema_file.h"
 #include "fs/status.h"
 #include "fs/vector_index.h"
 #include "fs/version.h"
@@ -73,6 +74,8 @@ static int open_store(struct program *program, struct error *error)
     struct store_name name = {mount->system_id, mount->database, mount->catalog->role};
     int rc = store_open(program->options.cache_dir, &name, program->options.cache_size,
                         &mount->store, error);
+    if (rc == 0)
+        rc = schema_file_prepare(mount, error);
     if (rc < 0)
         return rc;
     struct corpora *corpora;

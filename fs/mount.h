@@ -7,6 +7,7 @@
 #ifndef FS_MOUNT_H
 #define FS_MOUNT_H
 
+#include "codec/keyed_hash.h"
 #include "fs/body.h"
 #include "fs/options.h"
 #include "fs/refreshes.h"
@@ -48,7 +49,8 @@ struct mount {
     struct catalog_scope scope;
     uint64_t system_id; /* of the cluster mounted; with another one the mount refuses to go on */
     uint32_t database;
-    int64_t born; /* seconds; the time of every directory */
+    uint8_t secret[KEYED_HASH_KEY]; /* of the cache: who has it can make keys of \restrict */
+    int64_t born;                   /* seconds; the time of every directory */
     int64_t started_ms;
 
     pthread_mutex_t lock; /* guards all that follows, and what node.h, table.h and request.h say */

@@ -1,23 +1,20 @@
 #include "pgclient/ddl.h"
 
+#include "pgclient/child.h"
 #include "pgclient/connection.h"
+#include "pgclient/ddl_text.h"
 #include "pgclient/identifier.h"
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 extern char **environ;
 
-enum { TICK_MS = 100, POLITE_TICKS = 10, PATH_SIZE = 512, WORDS_SIZE = 600 };
+enum { PATH_SIZE = 512, WORDS_SIZE = 600 };
 
 /* ---- lists of strings: arguments and environments ---- */
 
@@ -313,113 +310,6 @@ static int ask(const struct server *server, const struct relation *relation,
 
 /* ---- running it ---- */
 
-struct child {
-    pid_t pid;
-    int out, err; /* our ends of its pipes, non-blocking */
-};
-
-static int spawn(const char *program, char *const *arguments, char *const *environment,
-                 struct child *child)
-{
-    int out[2] = {-1, -1}, err[2] = {-1, -1}, rc = 0;
-    if (pipe2(out, O_CLOEXEC) != 0 || pipe2(err, O_CLOEXEC) != 0)
-        rc = -errno;
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attributes;
-    sigset_t none, usual;
-    sigemptyset(&none);
-    sigfillset(&usual);
-    posix_spawn_file_actions_init(&actions);
-    posix_spawnattr_init(&attributes);
-    posix_spawnattr_setsigmask(&attributes, &none);
-    posix_spawnattr_setsigdefault(&attributes, &usual);
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-    posix_spawn_file_actions_adddup2(&actions, out[1], 1);
-    posix_spawn_file_actions_adddup2(&actions, err[1], 2);
-    if (rc == 0)
-        rc = -posix_spawnp(&child->pid, program, &actions, &attributes, arguments, environment);
-    posix_spawn_file_actions_destroy(&actions);
-    posix_spawnattr_destroy(&attributes);
-    if (out[1] >= 0)
-        close(out[1]);
-    if (err[1] >= 0)
-        close(err[1]);
-    if (rc != 0) {
-        if (out[0] >= 0)
-            close(out[0]);
-        if (err[0] >= 0)
-            close(err[0]);
-        return rc;
-    }
-    fcntl(out[0], F_SETFL, O_NONBLOCK);
-    fcntl(err[0], F_SETFL, O_NONBLOCK);
-    child->out = out[0];
-    child->err = err[0];
-    return 0;
-}
-
-/* Takes what there is; *fd becomes -1 at the end. */
-static int drain(int *fd, struct buffer *into)
-{
-    for (;;) {
-        if (buffer_reserve(into, 65536) != 0)
-            return -ENOMEM;
-        ssize_t n = read(*fd, into->data + into->size, 65536);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0 && errno == EAGAIN)
-            return 0;
-        if (n <= 0) {
-            close(*fd);
-            *fd = -1;
-            return 0;
-        }
-        into->size += (size_t)n;
-    }
-}
-
-static int listen_to(struct child *child, const atomic_bool *stop, struct buffer *out,
-                     struct buffer *words)
-{
-    int rc = 0;
-    while (rc == 0 && (child->out >= 0 || child->err >= 0)) {
-        struct pollfd fds[] = {{.fd = child->out, .events = POLLIN},
-                               {.fd = child->err, .events = POLLIN}};
-        (void)poll(fds, 2, TICK_MS);
-        if (stop != NULL && atomic_load(stop))
-            rc = -EINTR;
-        if (rc == 0 && child->out >= 0)
-            rc = drain(&child->out, out);
-        if (rc == 0 && child->err >= 0)
-            rc = drain(&child->err, words);
-    }
-    return rc;
-}
-
-/* Waits for its end; one that is to go is asked once, then made to. */
-static int reap(struct child *child, bool kill_it)
-{
-    int status = 0;
-    if (child->out >= 0)
-        close(child->out);
-    if (child->err >= 0)
-        close(child->err);
-    if (kill_it) {
-        kill(child->pid, SIGTERM);
-        for (int i = 0; i < POLITE_TICKS; i++) {
-            if (waitpid(child->pid, &status, WNOHANG) == child->pid)
-                return status;
-            nanosleep(&(struct timespec){.tv_nsec = TICK_MS * 100000L}, NULL);
-        }
-        kill(child->pid, SIGKILL);
-    }
-    while (waitpid(child->pid, &status, 0) < 0)
-        if (errno != EINTR)
-            return -1;
-    return status;
-}
-
 /* pg_dump's last words in one line. */
 static int fail_dump(struct buffer *words, int status, struct error *error)
 {
@@ -436,75 +326,34 @@ static int fail_dump(struct buffer *words, int status, struct error *error)
     return error_set(error, -EIO, "%.*s", WORDS_SIZE, text);
 }
 
+static int look(void *context)
+{
+    const atomic_bool *stop = context;
+    return stop != NULL && atomic_load(stop) ? -EINTR : 0;
+}
+
 static int run(const struct request *request, char *const *arguments, char *const *environment,
                const atomic_bool *stop, struct buffer *out, struct error *error)
 {
-    struct child child;
-    int rc = spawn(request->program, arguments, environment, &child);
-    if (rc == -ENOENT)
-        return error_set(error, rc, "pg_dump is not installed (Debian: postgresql-client)");
-    if (rc != 0)
-        return error_set(error, rc, "cannot run %s: %s", request->program, strerror(-rc));
     struct buffer words = {0};
-    rc = listen_to(&child, stop, out, &words);
-    int status = reap(&child, rc != 0);
-    if (rc == -EINTR)
+    int status = 0;
+    int rc = child_run(request->program, arguments, environment, look, (void *)stop, out, &words,
+                       &status);
+    if (rc == -ENOENT)
+        error_set(error, rc, "pg_dump is not installed (Debian: postgresql-client)");
+    else if (rc == -EINTR)
         error_set(error, rc, "stopped");
     else if (rc != 0)
-        out_of_memory(error);
+        error_set(error, rc, "cannot run %s: %s", request->program, strerror(-rc));
     else if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
         rc = fail_dump(&words, status, error);
     buffer_clear(&words);
     return rc;
 }
 
-/* ---- leaving out what changes from run to run ---- */
-
-static bool begins(const char *line, const char *end, const char *with)
-{
-    size_t n = strlen(with);
-    return (size_t)(end - line) >= n && memcmp(line, with, n) == 0;
-}
-
-static const char *next_line(const char *line, const char *end)
-{
-    const char *newline = memchr(line, '\n', (size_t)(end - line));
-    return newline == NULL ? end : newline + 1;
-}
-
-/* Of the head: everything before the first statement. Of the tail: the one line that belongs to
- * \restrict, the last of its kind. What stands between, a function's body for instance, may hold
- * the same words. */
-static int strip(const struct buffer *dump, struct buffer *out)
-{
-    const char *at = (const char *)dump->data, *end = at + dump->size;
-    bool restricted = false;
-    int rc = 0;
-    while (at < end && rc == 0 &&
-           (*at == '\n' || begins(at, end, "--") || begins(at, end, "\\restrict "))) {
-        const char *next = next_line(at, end);
-        bool key = begins(at, end, "\\restrict ");
-        restricted = restricted || key;
-        if (!key && !begins(at, end, "-- Dumped from ") && !begins(at, end, "-- Dumped by "))
-            rc = buffer_append(out, at, (size_t)(next - at));
-        else if (next < end && *next == '\n')
-            next++;
-        at = next;
-    }
-    const char *tail = NULL, *past = NULL;
-    for (const char *line = at; restricted && line < end; line = next_line(line, end))
-        if (begins(line, end, "\\unrestrict "))
-            tail = line;
-    if (rc == 0 && tail != NULL) {
-        rc = buffer_append(out, at, (size_t)(tail - at));
-        past = next_line(tail, end);
-        at = past < end && *past == '\n' ? past + 1 : past;
-    }
-    return rc == 0 ? buffer_append(out, at, (size_t)(end - at)) : rc;
-}
-
-int ddl_read(const struct server *server, const struct relation *relation, const atomic_bool *stop,
-             struct buffer *out, struct error *error)
+int ddl_read(const struct server *server, const struct relation *relation,
+             const uint8_t secret[KEYED_HASH_KEY], const atomic_bool *stop, struct buffer *out,
+             struct error *error)
 {
     struct request request = {0};
     struct list arguments = {0}, environment = {0};
@@ -521,11 +370,8 @@ int ddl_read(const struct server *server, const struct relation *relation, const
     }
     if (rc == 0)
         rc = run(&request, arguments.items, environment.items, stop, &dump, error);
-    size_t before = out->size;
-    if (rc == 0 && (rc = strip(&dump, out)) != 0) {
-        out->size = before;
-        out_of_memory(error);
-    }
+    if (rc == 0 && (rc = ddl_text(&dump, secret, out)) != 0)
+        error_set(error, rc, "the DDL cannot be kept: %s", strerror(-rc));
     buffer_clear(&request.table);
     buffer_clear(&request.settings);
     list_clear(&request.extensions);

@@ -1,6 +1,6 @@
 /* The DDL of one relation, in pg_dump's words: CREATE EXTENSION for the extensions that its
- * columns' types come from, then what `pg_dump --schema-only` prints for it, without what changes
- * from run to run (the versions in its head, the \restrict key).
+ * columns' types come from, then what `pg_dump --schema-only` prints for it, as ddl_text.h
+ * says.
  *
  * pg_dump is run as a child, with the connection's parameters, the password too, in its
  * environment, never in its arguments. Errors: -ENOENT pg_dump is not installed, -EINTR `stop` was
@@ -10,6 +10,7 @@
 #define PGCLIENT_DDL_H
 
 #include "codec/buffer.h"
+#include "codec/keyed_hash.h"
 #include "pgclient/catalog.h"
 
 #include <stdatomic.h>
@@ -21,6 +22,7 @@
 MUST_CHECK int ddl_signature(struct session *session, char **out, struct error *error);
 
 MUST_CHECK int ddl_read(const struct server *server, const struct relation *relation,
-                        const atomic_bool *stop, struct buffer *out, struct error *error);
+                        const uint8_t secret[KEYED_HASH_KEY], const atomic_bool *stop,
+                        struct buffer *out, struct error *error);
 
 #endif

@@ -512,12 +512,14 @@ static void mark_changes_with_what_is_visible(void **state)
 
 /* ---- DDL ---- */
 
+static const uint8_t ddl_secret[KEYED_HASH_KEY] = "any secret";
+
 static char *ddl_of(struct test_pool *pool, const struct relation *relation)
 {
     struct buffer out = {0};
     struct error error = {""};
     atomic_bool stop = false;
-    if (ddl_read(pool->server, relation, &stop, &out, &error) != 0)
+    if (ddl_read(pool->server, relation, ddl_secret, &stop, &out, &error) != 0)
         fail_msg("%s", error.text);
     assert_int_equal(buffer_append_byte(&out, 0), 0);
     return (char *)out.data;
@@ -557,7 +559,7 @@ static void ddl_is_that_of_the_relation_alone(void **state)
         const char *extension = strstr(ddl, "CREATE EXTENSION IF NOT EXISTS vector");
         assert_true(extension != NULL && extension < table);
         assert_null(strstr(ddl, "Dumped"));
-        assert_null(strstr(ddl, "restrict"));
+        assert_non_null(strstr(ddl, "\n\\restrict "));
         free(ddl);
         free(again);
     }
@@ -576,7 +578,7 @@ static void ddl_keeps_lines_that_only_look_like_pg_dumps(void **state)
     struct catalog *catalog = test_catalog(session);
     char *ddl = ddl_of(&pool, test_find(catalog, "public", "tricky"));
     assert_non_null(strstr(ddl, "unrestrict abc\n-- Dumped from x\n"));
-    assert_null(strstr(ddl, "\n\\restrict"));
+    assert_null(strstr(ddl, "15."));
     free(ddl);
     catalog_free(catalog);
     session_give(session);
@@ -598,7 +600,7 @@ static void ddl_fails_in_words_and_stops(void **state)
     struct buffer out = {0};
     atomic_bool stop = false;
     struct relation gone = {.oid = 1, .schema = "s", .name = "t"};
-    assert_int_equal(ddl_read(pool.server, &gone, &stop, &out, &error), -ENOENT);
+    assert_int_equal(ddl_read(pool.server, &gone, ddl_secret, &stop, &out, &error), -ENOENT);
 
     struct session *session = test_take(&pool);
     struct catalog *catalog = test_catalog(session);
@@ -607,8 +609,9 @@ static void ddl_fails_in_words_and_stops(void **state)
     pthread_t thread;
     pthread_create(&thread, NULL, set_flag, &stop);
     int64_t start = now_ms();
-    assert_int_equal(
-        ddl_read(pool.server, test_find(catalog, "public", "other"), &stop, &out, &error), -EINTR);
+    assert_int_equal(ddl_read(pool.server, test_find(catalog, "public", "other"), ddl_secret, &stop,
+                              &out, &error),
+                     -EINTR);
     assert_true(now_ms() - start < 1500);
     assert_int_equal(out.size, 0);
     pthread_join(thread, NULL);
@@ -618,8 +621,9 @@ static void ddl_fails_in_words_and_stops(void **state)
     test_sql("postgres", "CREATE ROLE nobody_much LOGIN");
     struct test_pool poor = test_pool("pgc_ddl", "user=nobody_much", 1);
     atomic_store(&stop, false);
-    assert_int_equal(
-        ddl_read(poor.server, test_find(catalog, "public", "other"), &stop, &out, &error), -EIO);
+    assert_int_equal(ddl_read(poor.server, test_find(catalog, "public", "other"), ddl_secret, &stop,
+                              &out, &error),
+                     -EIO);
     assert_non_null(strstr(error.text, "permission denied"));
     test_pool_free(&poor);
     test_sql("postgres", "DROP ROLE nobody_much");

@@ -1,0 +1,41 @@
+/* Records of relation 0, which there is none of. */
+#include "fs/file_time.h"
+
+#include "fs/log.h"
+
+#include <stdio.h>
+
+static void time_kind(const struct subject *subject, char kind[40])
+{
+    const struct relation *relation = &subject->table->relation;
+    uint64_t parts[] = {hash64(relation->schema, strlen(relation->schema)),
+                        hash64(relation->name, strlen(relation->name))};
+    snprintf(kind, 40, "%016llx-%d", (unsigned long long)hash64(parts, sizeof parts),
+             subject->kind);
+}
+
+int64_t file_time_load(const struct subject *subject)
+{
+    char kind[40];
+    struct buffer record = {0};
+    int64_t mtime = 0;
+    time_kind(subject, kind);
+    if (store_get_record(subject->table->mount->store, 0, kind, &record) == 0) {
+        struct record_reader in = {.at = record.data, .end = record.data + record.size};
+        mtime = (int64_t)record_get_u64(&in);
+    }
+    buffer_clear(&record);
+    return mtime;
+}
+
+void file_time_save(const struct subject *subject, int64_t mtime)
+{
+    char kind[40];
+    struct buffer record = {0};
+    time_kind(subject, kind);
+    if (record_put_u64(&record, (uint64_t)mtime) < 0 ||
+        store_put_record(subject->table->mount->store, 0, kind, &record) < 0)
+        log_say(LOG_SAY_DEBUG, "the time of %s.%s finds no room in the cache",
+                subject->table->relation.schema, subject->table->relation.name);
+    buffer_clear(&record);
+}

@@ -1,0 +1,190 @@
+#include "fs/schema_file.h"
+
+#include "fs/file_time.h"
+#include "fs/log.h"
+#include "pgclient/ddl.h"
+#include "pgclient/ddl_text.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <time.h>
+
+static const char ddl_kind[] = "ddl", secret_kind[] = "secret";
+
+/* ---- the secret ---- */
+
+static bool load_secret(struct mount *mount)
+{
+    struct buffer record = {0};
+    bool there = store_get_record(mount->store, 0, secret_kind, &record) == 0 &&
+                 record.size == sizeof mount->secret;
+    if (there)
+        memcpy(mount->secret, record.data, sizeof mount->secret);
+    if (record.data != NULL)
+        explicit_bzero(record.data, record.size);
+    buffer_clear(&record);
+    return there;
+}
+
+int schema_file_prepare(struct mount *mount, struct error *error)
+{
+    if (load_secret(mount))
+        return 0;
+    if (getrandom(mount->secret, sizeof mount->secret, 0) != (ssize_t)sizeof mount->secret)
+        return error_set(error, -EIO, "the system gives no random bytes");
+    struct buffer record = {.data = mount->secret, .size = sizeof mount->secret};
+    if (store_put_record(mount->store, 0, secret_kind, &record) < 0)
+        log_say(LOG_SAY_DEBUG, "the secret of the cache finds no room in it");
+    return 0;
+}
+
+/* ---- versions ---- */
+
+/* Takes text and signature. */
+static struct version *version_of_ddl(struct mount *mount, struct buffer *text, char *signature,
+                                      uint64_t serial, int64_t mtime)
+{
+    struct version *version = calloc(1, sizeof *version);
+    if (version == NULL) {
+        buffer_clear(text);
+        free(signature);
+        return NULL;
+    }
+    version->refs = 1;
+    version->mount = mount;
+    version->serial = serial;
+    version->mtime = mtime;
+    version->signature = signature;
+    version->text[FACE_DDL] = *text;
+    version->size[FACE_DDL] = text->size;
+    version->state[FACE_DDL] = FACE_READABLE;
+    *text = (struct buffer){0};
+    return version;
+}
+
+/* serial, mtime, signature, text */
+static int save_ddl(struct subject *subject, const struct version *version)
+{
+    struct buffer record = {0};
+    int rc = record_put_u64(&record, version->serial);
+    if (rc == 0)
+        rc = record_put_u64(&record, (uint64_t)version->mtime);
+    if (rc == 0)
+        rc = record_put_string(&record, version->signature);
+    if (rc == 0)
+        rc = buffer_append(&record, version->text[FACE_DDL].data, version->text[FACE_DDL].size);
+    if (rc == 0)
+        rc = store_put_record(subject->table->mount->store, subject->table->relation.oid, ddl_kind,
+                              &record);
+    buffer_clear(&record);
+    return rc;
+}
+
+struct version *schema_file_load(struct subject *subject)
+{
+    struct mount *mount = subject->table->mount;
+    struct buffer record = {0}, text = {0};
+    struct version *version = NULL;
+    if (store_get_record(mount->store, subject->table->relation.oid, ddl_kind, &record) == 0) {
+        struct record_reader in = {.at = record.data, .end = record.data + record.size};
+        uint64_t serial = record_get_u64(&in);
+        int64_t mtime = (int64_t)record_get_u64(&in);
+        char *signature = record_get_string(&in);
+        if (!in.bad && buffer_append(&text, in.at, (size_t)(in.end - in.at)) == 0)
+            version = version_of_ddl(mount, &text, signature, serial, mtime);
+        else
+            free(signature);
+    }
+    buffer_clear(&record);
+    return version;
+}
+
+/* The signature of the database's DDL now. It is computed again only if anything at all has
+ * happened since the last one. */
+static int read_signature(struct mount *mount, char **out, struct error *error)
+{
+    struct session *session;
+    char *mark = NULL, *signature = NULL;
+    int rc = session_take(mount->pool, true, &session, error);
+    if (rc < 0)
+        return rc;
+    rc = catalog_mark(session, &mark, error);
+    pthread_mutex_lock(&mount->lock);
+    if (rc == 0 && mount->ddl_mark != NULL && strcmp(mount->ddl_mark, mark) == 0)
+        signature = strdup(mount->ddl_signature);
+    pthread_mutex_unlock(&mount->lock);
+    if (rc == 0 && signature == NULL) {
+        rc = ddl_signature(session, &signature, error);
+        char *kept = rc == 0 ? strdup(signature) : NULL;
+        pthread_mutex_lock(&mount->lock);
+        if (kept != NULL) {
+            free(mount->ddl_mark);
+            free(mount->ddl_signature);
+            mount->ddl_mark = mark;
+            mount->ddl_signature = kept;
+            mark = NULL;
+        }
+        pthread_mutex_unlock(&mount->lock);
+    }
+    free(mark);
+    session_give(session);
+    if (rc == 0)
+        *out = signature;
+    return rc;
+}
+
+static bool same_text(const struct buffer *a, const struct buffer *b)
+{
+    return a->size == b->size && (a->size == 0 || memcmp(a->data, b->data, a->size) == 0);
+}
+
+static void save_ddl_or_say(struct subject *subject, const struct version *version)
+{
+    if (save_ddl(subject, version) < 0)
+        log_say(LOG_SAY_ERROR, "%s.%s: schema.sql finds no room in the cache",
+                subject->table->relation.schema, subject->table->relation.name);
+}
+
+int schema_file_refresh(struct subject *subject, struct version *old, struct version **out,
+                        struct error *error)
+{
+    struct mount *mount = subject->table->mount;
+    char *signature = NULL;
+    int rc = read_signature(mount, &signature, error);
+    if (rc < 0)
+        return rc;
+    if (old != NULL && strcmp(old->signature, signature) == 0) {
+        free(signature);
+        *out = version_ref(old);
+        return 0;
+    }
+    struct buffer text = {0};
+    rc = ddl_read(mount->server, &subject->table->relation, mount->secret, &subject->stop, &text,
+                  error);
+    if (rc < 0) {
+        buffer_clear(&text);
+        free(signature);
+        return rc;
+    }
+    if (old != NULL && (same_text(&text, &old->text[FACE_DDL]) ||
+                        ddl_text_replaces(&old->text[FACE_DDL], &text))) {
+        free(old->signature);
+        old->signature = signature;
+        buffer_clear(&text);
+        save_ddl_or_say(subject, old);
+        *out = version_ref(old);
+        return 0;
+    }
+    int64_t mtime = (int64_t)time(NULL);
+    int64_t before = old != NULL ? old->mtime : file_time_load(subject);
+    if (mtime <= before)
+        mtime = before + 1;
+    *out = version_of_ddl(mount, &text, signature, old != NULL ? old->serial + 1 : (uint64_t)mtime,
+                          mtime);
+    if (*out == NULL)
+        return error_set(error, -ENOMEM, "no memory");
+    file_time_save(subject, mtime);
+    save_ddl_or_say(subject, *out);
+    return 0;
+}

@@ -1,0 +1,21 @@
+/* schema.sql: the versions of a subject of DDL.
+ *
+ * Threads: the subject's job; without mount->lock.
+ */
+#ifndef FS_SCHEMA_FILE_H
+#define FS_SCHEMA_FILE_H
+
+#include "fs/table.h"
+
+/* Once the store is open: loads the cache's secret, made once. -EIO: it cannot be made. */
+MUST_CHECK int schema_file_prepare(struct mount *mount, struct error *error);
+
+/* The version that an earlier mount has left; NULL: none. */
+struct version *schema_file_load(struct subject *subject);
+
+/* The version of now, as a new reference: `old` (nullable) if the DDL is the same. Errors: as of
+ * ddl.h. */
+MUST_CHECK int schema_file_refresh(struct subject *subject, struct version *old,
+                                   struct version **out, struct error *error);
+
+#endif

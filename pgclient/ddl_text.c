@@ -1,0 +1,114 @@
+#include "pgclient/ddl_text.h"
+
+static const char restrict_word[] = "\\restrict ", unrestrict_word[] = "\\unrestrict ";
+
+/* A dump without its versions and its \restrict, and where the two lines stood. */
+struct plain {
+    struct buffer text;
+    bool restricted;
+    size_t above, below; /* offsets in text */
+};
+
+static bool begins(const char *line, const char *end, const char *with)
+{
+    size_t n = strlen(with);
+    return (size_t)(end - line) >= n && memcmp(line, with, n) == 0;
+}
+
+static const char *next_line(const char *line, const char *end)
+{
+    const char *newline = memchr(line, '\n', (size_t)(end - line));
+    return newline == NULL ? end : newline + 1;
+}
+
+static const char *skip_empty(const char *line, const char *end)
+{
+    return line < end && *line == '\n' ? line + 1 : line;
+}
+
+/* The last line that takes back this \restrict: what stands in between, a function's body for
+ * instance, may look like one. */
+static const char *find_unrestrict(const char *at, const char *end, const char *key, size_t n)
+{
+    const size_t word = strlen(unrestrict_word);
+    const char *found = NULL;
+    for (const char *line = at; line < end; line = next_line(line, end))
+        if (begins(line, end, unrestrict_word) && (size_t)(end - line) >= word + n &&
+            memcmp(line + word, key, n) == 0)
+            found = line;
+    return found;
+}
+
+/* The head is everything before the first statement. */
+static int make_plain(const char *at, const char *end, struct plain *plain)
+{
+    const char *key = NULL;
+    size_t key_size = 0; /* its newline included */
+    int rc = 0;
+    while (
+        at < end && rc == 0 &&
+        (*at == '\n' || begins(at, end, "--") || (key == NULL && begins(at, end, restrict_word)))) {
+        const char *next = next_line(at, end);
+        if (begins(at, end, restrict_word)) {
+            key = at + strlen(restrict_word);
+            key_size = (size_t)(next - key);
+            plain->above = plain->text.size;
+            next = skip_empty(next, end);
+        } else if (begins(at, end, "-- Dumped from ") || begins(at, end, "-- Dumped by ")) {
+            next = skip_empty(next, end);
+        } else {
+            rc = buffer_append(&plain->text, at, (size_t)(next - at));
+        }
+        at = next;
+    }
+    const char *tail = key != NULL ? find_unrestrict(at, end, key, key_size) : NULL;
+    plain->restricted = tail != NULL;
+    if (rc == 0 && tail != NULL) {
+        rc = buffer_append(&plain->text, at, (size_t)(tail - at));
+        plain->below = plain->text.size;
+        at = skip_empty(next_line(tail, end), end);
+    }
+    return rc == 0 ? buffer_append(&plain->text, at, (size_t)(end - at)) : rc;
+}
+
+static int put_restricted(const struct plain *plain, const char *key, struct buffer *out)
+{
+    const uint8_t *text = plain->text.data;
+    int rc = buffer_append(out, text, plain->above);
+    if (rc == 0)
+        rc = buffer_printf(out, "%s%s\n\n", restrict_word, key);
+    if (rc == 0)
+        rc = buffer_append(out, text + plain->above, plain->below - plain->above);
+    if (rc == 0)
+        rc = buffer_printf(out, "%s%s\n\n", unrestrict_word, key);
+    return rc == 0 ? buffer_append(out, text + plain->below, plain->text.size - plain->below) : rc;
+}
+
+int ddl_text(const struct buffer *dump, const uint8_t secret[KEYED_HASH_KEY], struct buffer *out)
+{
+    const char *bytes = (const char *)dump->data;
+    struct plain plain = {0};
+    char key[KEYED_HASH_TEXT];
+    size_t before = out->size;
+    int rc = make_plain(bytes, bytes + dump->size, &plain);
+    if (rc == 0 && !plain.restricted)
+        rc = buffer_append(out, plain.text.data, plain.text.size);
+    else if (rc == 0 && (rc = keyed_hash_text(secret, plain.text.data + plain.above,
+                                              plain.text.size - plain.above, key)) == 0)
+        rc = put_restricted(&plain, key, out);
+    if (rc != 0)
+        out->size = before;
+    buffer_clear(&plain.text);
+    return rc;
+}
+
+bool ddl_text_replaces(const struct buffer *old, const struct buffer *fresh)
+{
+    const char *bytes = (const char *)fresh->data;
+    struct plain plain = {0};
+    bool same = old->size > 0 && memchr(old->data, '\\', old->size) == NULL &&
+                make_plain(bytes, bytes + fresh->size, &plain) == 0 && plain.restricted &&
+                plain.text.size == old->size && memcmp(plain.text.data, old->data, old->size) == 0;
+    buffer_clear(&plain.text);
+    return same;
+}
