@@ -184,6 +184,7 @@ static size_t count_parked(const struct mount *mount)
 /* Everything that a person, or a test, asks of a running mount. */
 static int write_status(struct mount *mount, struct buffer *out)
 {
+    const char *why;
     int rc = buffer_printf(out, "{\n  \"pid\": %d,\n", (int)getpid());
     if (rc == 0)
         rc = put_string(out, "version", VERSION);
@@ -193,6 +194,8 @@ static int write_status(struct mount *mount, struct buffer *out)
         rc = put_string(out, "mountpoint", mount->options->mountpoint);
     if (rc == 0)
         rc = put_string(out, "cache", store_path(mount->store));
+    if (rc == 0)
+        rc = buffer_printf(out, "  \"cache_slot\": %d,\n", store_slot(mount->store, &why));
     if (rc == 0)
         rc = put_jobs(mount, out);
     if (rc == 0)

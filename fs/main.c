@@ -71,13 +71,18 @@ static bool in_use(void *context, uint32_t relation)
 static int open_store(struct program *program, struct error *error)
 {
     struct mount *mount = &program->mount;
-    struct store_name name = {mount->system_id, mount->database, mount->catalog->role};
+    struct store_name name = {mount->system_id, mount->database, mount->catalog->role,
+                              program->options.mountpoint};
     int rc = store_open(program->options.cache_dir, &name, program->options.cache_size,
                         &mount->store, error);
     if (rc == 0)
         rc = schema_file_prepare(mount, error);
     if (rc < 0)
         return rc;
+    const char *why;
+    int slot = store_slot(mount->store, &why);
+    if (slot != 0)
+        fprintf(stderr, "pgvecfs: cache slot %d: %s\n", slot, why);
     struct corpora *corpora;
     rc = corpora_new(program->options.memory / 4, &corpora);
     if (rc < 0)
@@ -172,6 +177,8 @@ static void answer_all(struct mount *mount)
     request_fail_all(mount, -EIO);
     table_stop_all(mount);
     pthread_mutex_unlock(&mount->lock);
+    if (mount->store != NULL)
+        store_ending(mount->store);
 }
 
 /* Answers killed callers, ends what nobody needs. */
@@ -325,6 +332,16 @@ static void end(struct program *program)
     store_close(mount->store);
 }
 
+/* Other slots have other rows, and other inodes. */
+static void say_slot(const struct store *store, const char *mountpoint)
+{
+    const char *why;
+    int slot = store_slot(store, &why);
+    store_mounted(store, mountpoint);
+    if (slot != 0)
+        log_say(LOG_SAY_INFO, "cache slot %d: %s", slot, why);
+}
+
 static int run(struct program *program, struct error *error)
 {
     int rc = prepare(program, error);
@@ -341,6 +358,7 @@ static int run(struct program *program, struct error *error)
     warn_of_timeouts();
     log_say(LOG_SAY_INFO, "%s is mounted on %s; cache %s", server_name(program->mount.server),
             program->options.mountpoint, store_path(program->mount.store));
+    say_slot(program->mount.store, program->options.mountpoint);
     rc = start_threads(program);
     if (rc < 0) {
         log_say(LOG_SAY_ERROR, "cannot start threads: %s", strerror(-rc));

@@ -165,6 +165,8 @@ static int put_sizes(struct buffer *out, const json_t *status)
                            status_size(count_of(status, "cache_size"), limit));
     if (rc == 0)
         rc = status_put(out, text_of(status, "cache"), strlen(text_of(status, "cache")), false);
+    if (rc == 0 && count_of(status, "cache_slot") > 0)
+        rc = buffer_printf(out, " (slot %" PRIu64 ")", count_of(status, "cache_slot"));
     return rc < 0 ? rc
                   : buffer_printf(out, "\n%-12s%s resident\n", "memory",
                                   status_size(count_of(status, "resident_bytes"), used));

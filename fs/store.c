@@ -1,6 +1,7 @@
 #include "fs/store.h"
 
 #include "codec/bytes.h"
+#include "fs/slot.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -11,16 +12,15 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { SLOTS = 64, NAME_SIZE = 64 };
+enum { NAME_SIZE = 64 };
 
 struct store {
-    char *path;
-    int dir, lock;
+    struct slot slot;
+    int dir; /* the slot's */
     uint64_t limit;
     _Atomic uint64_t used; /* bytes of all row groups on disk */
     _Atomic uint64_t next_id;
@@ -29,77 +29,26 @@ struct store {
 
 static const char record_magic[8] = {'p', 'g', 'v', 'e', 'c', 'r', 'e', 1};
 
-const char *store_path(const struct store *store) { return store->path; }
+const char *store_path(const struct store *store) { return store->slot.path; }
+
+int store_slot(const struct store *store, const char **why)
+{
+    *why = store->slot.why;
+    return store->slot.number;
+}
+
+void store_mounted(const struct store *store, const char *mountpoint)
+{
+    slot_mounted(&store->slot, mountpoint);
+}
+
+void store_ending(const struct store *store) { slot_ending(&store->slot); }
 
 uint64_t store_used(const struct store *store) { return store->used; }
 
 uint64_t store_limit(const struct store *store) { return store->limit; }
 
 uint64_t store_new_id(struct store *store) { return atomic_fetch_add(&store->next_id, 1); }
-
-static int make_dirs(char *path, struct error *error)
-{
-    for (char *slash = path; slash != NULL;) {
-        slash = strchr(slash + 1, '/');
-        if (slash != NULL)
-            *slash = '\0';
-        int rc = mkdir(path, 0700) < 0 && errno != EEXIST ? -errno : 0;
-        if (rc < 0)
-            return error_set(
-                error, rc,
-                "cannot make the cache directory %s: %s; name another with -o cache_dir=DIR", path,
-                strerror(-rc));
-        if (slash != NULL)
-            *slash = '/';
-    }
-    return 0;
-}
-
-/* Others must not read the tables from the cache. */
-static int check_private(int dir, const char *path, struct error *error)
-{
-    struct stat st;
-    if (fstat(dir, &st) < 0)
-        return -errno;
-    if (st.st_uid != geteuid())
-        return error_set(
-            error, -EPERM,
-            "the cache directory %s belongs to another user; name another with -o cache_dir=DIR",
-            path);
-    if ((st.st_mode & 0777) != 0700 && fchmod(dir, 0700) < 0)
-        return error_set(error, -errno, "cannot make the cache directory %s private (0700)", path);
-    return 0;
-}
-
-/* Opens the slot and locks it; -EWOULDBLOCK where another daemon has it. */
-static int open_slot(struct store *store, struct error *error)
-{
-    int rc = make_dirs(store->path, error);
-    if (rc < 0)
-        return rc;
-    store->dir = open(store->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    if (store->dir < 0)
-        return error_set(error, -errno, "cannot open the cache directory %s: %s", store->path,
-                         strerror(errno));
-    rc = check_private(store->dir, store->path, error);
-    if (rc == 0) {
-        store->lock = openat(store->dir, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-        if (store->lock < 0)
-            rc = error_set(
-                error, -errno,
-                "cannot write to the cache directory %s: %s; name another with -o cache_dir=DIR",
-                store->path, strerror(errno));
-        else if (flock(store->lock, LOCK_EX | LOCK_NB) < 0)
-            rc = -errno;
-    }
-    if (rc < 0) {
-        close(store->dir);
-        if (store->lock >= 0)
-            close(store->lock);
-        store->dir = store->lock = -1;
-    }
-    return rc;
-}
 
 /* Only what group_name() writes: another spelling of the same number is another's file. */
 static bool parse_group_name(const char *name, uint64_t *id)
@@ -200,28 +149,22 @@ int store_open(const char *dir, const struct store_name *name, uint64_t limit, s
         return -ENOMEM;
     store->limit = limit;
     pthread_mutex_init(&store->making_room, NULL);
-    uint64_t role = hash64(name->role, strlen(name->role));
-    int rc = -EWOULDBLOCK;
-    for (int slot = 0; rc == -EWOULDBLOCK && slot < SLOTS; slot++) {
-        store->dir = store->lock = -1;
-        free(store->path);
-        store->path = NULL;
-        if (asprintf(&store->path, "%s/%016" PRIx64 "-%" PRIu32 "-%08" PRIx32 "-%d", dir,
-                     name->system_id, name->database, (uint32_t)role, slot) < 0) {
-            store->path = NULL;
-            rc = -ENOMEM;
-        } else {
-            rc = open_slot(store, error);
-        }
+    char *prefix;
+    uint32_t role = (uint32_t)hash64(name->role, strlen(name->role));
+    int rc = asprintf(&prefix, "%s/%016" PRIx64 "-%" PRIu32 "-%08" PRIx32 "-", dir, name->system_id,
+                      name->database, role) < 0
+                 ? -ENOMEM
+                 : 0;
+    if (rc == 0) {
+        rc = slot_take(prefix, name->mountpoint, &store->slot, error);
+        free(prefix);
     }
-    if (rc == -EWOULDBLOCK)
-        error_set(error, rc, "%d daemons use the cache below %s already", SLOTS, dir);
     if (rc < 0) {
         pthread_mutex_destroy(&store->making_room);
-        free(store->path);
         free(store);
         return rc;
     }
+    store->dir = store->slot.dir;
     /* Ids of lost files are not used again either, within this clock. */
     store->next_id = (uint64_t)time(NULL) << 24;
     store_each(store, count_relation, store);
@@ -233,10 +176,8 @@ void store_close(struct store *store)
 {
     if (store == NULL)
         return;
-    close(store->lock);
-    close(store->dir);
+    slot_release(&store->slot);
     pthread_mutex_destroy(&store->making_room);
-    free(store->path);
     free(store);
 }
 

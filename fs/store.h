@@ -1,9 +1,10 @@
 /* The cache on disk: row groups, and one record for each table that says which of them make it.
  *
- *   DIR/SYSTEM-DATABASE-ROLE-N/     0700; N is 0, or the next free one where another daemon has
- * locked it lock OID/KIND.record               magic, XXH3 of the rest, the rest: replaced by
- * rename OID/ID.rows                   a row group's file (rowgroup.h); ID is 16 hex digits
- *   OID/ID.hnsw                   an index of one of its columns (index/hnsw.h)
+ *   DIR/SYSTEM-DATABASE-ROLE-N/   0700; a slot (slot.h)
+ *     lock
+ *     OID/KIND.record             magic, XXH3 of the rest, the rest: replaced by rename
+ *     OID/ID.rows                 a row group's file (rowgroup.h); ID is 16 hex digits
+ *     OID/ID.hnsw                 an index of one of its columns (index/hnsw.h)
  *
  * Whatever is read back is checked by checksum; nothing is trusted. Files that no record names are
  * swept at start.
@@ -24,16 +25,22 @@ struct store_name {
     uint64_t system_id;
     uint32_t database;
     const char *role;
+    const char *mountpoint; /* whose slot it was is preferred; NULL: the first that is free */
 };
 
-/* Makes the folders where they are missing. `limit`: bytes of row groups and index
- * files at most. */
+/* Makes the folders where they are missing. Waits for the lock of a daemon whose mount has ended
+ * (slot.h). `limit`: bytes of row groups and index files at most. */
 MUST_CHECK int store_open(const char *dir, const struct store_name *name, uint64_t limit,
                           struct store **out, struct error *error);
 void store_close(struct store *store);
 
 /* Where it is, for messages. */
 const char *store_path(const struct store *store);
+/* The number of its slot; *why, for people, is "" where it is 0, and lives as long as the store. */
+int store_slot(const struct store *store, const char **why);
+/* Tell whoever wants the slot next that this process is mounted there, and that it soon lets go. */
+void store_mounted(const struct store *store, const char *mountpoint);
+void store_ending(const struct store *store);
 uint64_t store_used(const struct store *store);
 uint64_t store_limit(const struct store *store);
 

@@ -391,7 +391,8 @@ static void test_slots(void **state)
 static void test_names(void **state)
 {
     (void)state;
-    static const struct store_name names[] = {{8, 5, "tester"}, {7, 6, "tester"}, {7, 5, "other"}};
+    static const struct store_name names[] = {
+        {8, 5, "tester", NULL}, {7, 6, "tester", NULL}, {7, 5, "other", NULL}};
     for (size_t i = 0; i < 3; i++) {
         struct store *store;
         assert_int_equal(store_open(place.dir, &names[i], 1, &store, NULL), 0);

@@ -1,0 +1,113 @@
+# Unmounted and mounted again at once, and mounts side by side: which slot of the cache a mount gets.
+load helper
+
+setup_file() {
+    server_start
+    psql -X -q -v ON_ERROR_STOP=1 <<'SQL'
+CREATE TABLE small AS SELECT i AS id, 'v' || i AS v FROM generate_series(1, 1000) i;
+CREATE TABLE large AS SELECT i AS id, repeat('l', 1500) AS v FROM generate_series(1, 60000) i;
+-- It is fetched as long as a test needs it to be.
+CREATE VIEW slow AS SELECT i AS id, repeat('x', 9000) AS pad, pg_sleep(0.01)::text AS s FROM generate_series(1, 100000) i;
+SQL
+}
+
+teardown_file() { teardown_all; }
+
+setup() {
+    OUT=$E2E/out/$BATS_TEST_NUMBER
+    mkdir -p "$OUT"
+    MNT2=$E2E/mnt2 MNT3=$E2E/mnt3
+    PIDS=()
+}
+
+teardown() {
+    local mount pid
+    for pid in "${PIDS[@]}"; do kill -KILL "$pid" 2>/dev/null || true; done
+    for mount in "$MNT" "$MNT2" "$MNT3"; do
+        [ ! -e "$E2E/$(basename "$mount").pid" ] || MNT=$mount mount_stop || true
+    done
+    rm -rf "$CACHE" "$OUT"
+}
+
+slots() { (cd "$CACHE" && echo *); }
+
+# The number of the slot that mount $1 has.
+slot_of() { sed -n 's/.*"cache_slot" *: *\([0-9]*\).*/\1/p' "$1/.pgvecfs/status.json"; }
+
+# Unmounts $1 without waiting for its daemon.
+leave() {
+    fusermount3 -u "$1"
+    rm -f "$E2E/$(basename "$1").pid"
+}
+
+@test "mounted again at once it has the same inodes, times and cache, nothing else going on" {
+    for round in 1 2 3 4 5 6 7 8; do
+        mount_start
+        stat -c '%n %i %s %y %z' "$MNT"/public/{small,large}/*.* >>"$OUT/stats.$round"
+        PIDS+=("$(daemon_pid)")
+        leave "$MNT"
+    done
+    for round in 2 3 4 5 6 7 8; do assert_same_bytes "$OUT/stats.1" "$OUT/stats.$round"; done
+    slots
+    [ "$(slots | wc -w)" -eq 1 ]
+}
+
+@test "mounted again at once it has the same cache while the old one was fetching" {
+    for round in 1 2 3 4 5 6 7 8; do
+        mount_start
+        stat -c '%n %i %s %y %z' "$MNT"/public/{small,large}/*.* >>"$OUT/stats.$round"
+        PIDS+=("$(daemon_pid)")
+        # Whoever waited is gone, the fetch goes on.
+        stat "$MNT/public/slow/slow.csv" >/dev/null 2>&1 3>&- &
+        waiter=$!
+        tries=300
+        until grep -q '"name": "slow"' "$MNT/.pgvecfs/status.json"; do [ $((tries -= 1)) -gt 0 ] && sleep 0.1; done
+        kill -KILL "$waiter"
+        wait "$waiter" || true
+        leave "$MNT"
+    done
+    for round in 2 3 4 5 6 7 8; do assert_same_bytes "$OUT/stats.1" "$OUT/stats.$round"; done
+    slots
+    [ "$(slots | wc -w)" -eq 1 ]
+}
+
+@test "a mount beside another has the next slot, and says so" {
+    run mount_start
+    echo "$output"
+    [ "$status" -eq 0 ]
+    [ -z "$output" ]
+    run env MNT="$MNT2" bash -c '. tests/e2e/helper.bash; mount_start'
+    echo "$output"
+    [ "$status" -eq 0 ]
+    [ "${#lines[@]}" -eq 1 ]
+    [[ $output == "pgvecfs: "*"slot 1"*"$MNT"* ]]
+    [ "$(slot_of "$MNT")" = 0 ]
+    [ "$(slot_of "$MNT2")" = 1 ]
+    grep -F 'slot 1' "$MNT2/.pgvecfs/log"
+    ! grep -F 'slot' "$MNT/.pgvecfs/log" || false
+    "$PGVECFS" --status "$MNT2" | grep -E '^cache .*-1 \(slot 1\)$'
+    ! "$PGVECFS" --status "$MNT" | grep -F slot || false
+}
+
+@test "mounts side by side have their own slots again, in whatever order" {
+    for mount in "$MNT" "$MNT2" "$MNT3"; do MNT=$mount mount_start; done
+    for mount in "$MNT" "$MNT2" "$MNT3"; do stat -c '%i %y' "$mount/public/large/large.bin" >"$OUT/$(basename "$mount")"; done
+    # The two others are slots of their own: with other serials, and so other inodes.
+    for mount in "$MNT3" "$MNT" "$MNT2"; do leave "$mount"; done
+    for mount in "$MNT2" "$MNT3" "$MNT"; do MNT=$mount mount_start; done
+    [ "$(slot_of "$MNT") $(slot_of "$MNT2") $(slot_of "$MNT3")" = "0 1 2" ]
+    for mount in "$MNT" "$MNT2" "$MNT3"; do
+        stat -c '%i %y' "$mount/public/large/large.bin" | cmp - "$OUT/$(basename "$mount")"
+    done
+    [ "$(slots | wc -w)" -eq 3 ]
+}
+
+@test "at another mount point it has the cache that was just left" {
+    mount_start
+    before=$(stat -c '%i %y' "$MNT/public/large/large.bin")
+    PIDS+=("$(daemon_pid)")
+    leave "$MNT"
+    MNT=$MNT2 mount_start
+    [ "$(stat -c '%i %y' "$MNT2/public/large/large.bin")" = "$before" ]
+    [ "$(slots | wc -w)" -eq 1 ]
+}
