@@ -139,7 +139,8 @@ int catalog_read(struct session *session, const struct catalog_scope *scope, str
     if (rc == 0)
         rc = cluster_read(connection, &kept->cluster, error);
     if (rc == 0)
-        rc = connection_run(connection, (const char *)sql.data, &kept->rows, error);
+        rc = connection_read(connection, TRANSACTION_TABLES, (const char *)sql.data, &kept->rows,
+                             error);
     if (rc == 0)
         rc = take_rows(&kept->catalog, kept->rows, scope);
     buffer_clear(&sql);

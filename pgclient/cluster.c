@@ -15,19 +15,24 @@
  * A crash that the postmaster survives leaves its start time as it was, but loses all statistics.
  */
 #define QUESTION(system_id, standby_timeline)                                                      \
-    "SELECT " system_id ", CASE WHEN pg_is_in_recovery() THEN " standby_timeline                   \
-    " ELSE ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int8 END,"       \
-    " pg_is_in_recovery(),"                                                                        \
-    " extract(epoch FROM pg_postmaster_start_time()) || '-' ||"                                    \
-    " coalesce(extract(epoch FROM pg_stat_get_bgwriter_stat_reset_time())::text, ''),"             \
-    " CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()::text ELSE '' END,"              \
-    " pg_current_snapshot(), d.oid, d.datname, current_user"                                       \
-    " FROM pg_catalog.pg_database d WHERE d.datname = current_database()"
+    "SELECT " system_id ", CASE WHEN pg_catalog.pg_is_in_recovery() THEN " standby_timeline        \
+    " ELSE ('x' OPERATOR(pg_catalog.||) pg_catalog.substr(pg_catalog.pg_walfile_name("             \
+    "pg_catalog.pg_current_wal_lsn()), 1, 8))::bit(32)::pg_catalog.int8 END,"                      \
+    " pg_catalog.pg_is_in_recovery(),"                                                             \
+    " extract(epoch FROM pg_catalog.pg_postmaster_start_time())::pg_catalog.text"                  \
+    " OPERATOR(pg_catalog.||) '-' OPERATOR(pg_catalog.||)"                                         \
+    " coalesce(extract(epoch FROM pg_catalog.pg_stat_get_bgwriter_stat_reset_time())"              \
+    "::pg_catalog.text, ''),"                                                                      \
+    " CASE WHEN pg_catalog.pg_is_in_recovery()"                                                    \
+    " THEN pg_catalog.pg_last_wal_replay_lsn()::pg_catalog.text ELSE '' END,"                      \
+    " pg_catalog.pg_current_snapshot(), d.oid, d.datname, current_user"                            \
+    " FROM pg_catalog.pg_database d"                                                               \
+    " WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()"
 
 static const char full_question[] =
-    QUESTION("(SELECT system_identifier FROM pg_control_system())",
+    QUESTION("(SELECT system_identifier FROM pg_catalog.pg_control_system())",
              "(SELECT greatest(c.timeline_id, r.min_recovery_end_timeline)"
-             " FROM pg_control_checkpoint() c, pg_control_recovery() r)");
+             " FROM pg_catalog.pg_control_checkpoint() c, pg_catalog.pg_control_recovery() r)");
 static const char modest_question[] = QUESTION("NULL", "0");
 
 static uint64_t hash_more(uint64_t hash, const char *text) /* FNV-1a */
@@ -50,9 +55,9 @@ static uint64_t substitute_id(struct connection *connection, const PGresult *row
 int cluster_read(struct connection *connection, struct cluster *out, struct error *error)
 {
     PGresult *row = NULL;
-    int rc = connection_run(connection, full_question, &row, error);
+    int rc = connection_question(connection, full_question, &row, error);
     if (rc == -EACCES)
-        rc = connection_run(connection, modest_question, &row, error);
+        rc = connection_question(connection, modest_question, &row, error);
     if (rc != 0)
         return rc;
     if (PQntuples(row) != 1) {

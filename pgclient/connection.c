@@ -1,21 +1,14 @@
-#include "pgclient/connection.h"
-
-#include "codec/buffer.h"
+#include "pgclient/connection_parts.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 enum { TICK_MS = 100, CANCEL_PATIENCE_MS = 5000, OLDEST_SERVER = 130000 };
-
-struct connection {
-    PGconn *pg;
-    const atomic_bool *stop, *also_stop; /* the second may be NULL */
-    bool broken; /* a statement may be running still, or its end is unknown */
-};
 
 /* ---- helper threads: libpq's blocking calls that nothing may wait for without looking at the stop
  * flag ---- */
@@ -228,6 +221,7 @@ static int fail_result(struct connection *connection, const PGresult *result, st
     if (state == NULL || primary == NULL)
         return fail_lost(connection, error);
     int rc = errno_of(state);
+    snprintf(connection->state, sizeof connection->state, "%s", state);
     if (rc == -ENOTCONN)
         connection->broken = true;
     error_set(error, rc, "%s%s%s%s%s (SQLSTATE %s)", primary, detail ? ". " : "",
@@ -282,7 +276,8 @@ static int next_result(struct connection *connection, PGresult **out, struct err
     return rc;
 }
 
-/* Takes all results; the first error is the answer, else the last result is. */
+/* Takes all results; the first error is the answer, else the last result is, or the last one with
+ * rows. */
 static int finish(struct connection *connection, PGresult **out, struct error *error)
 {
     PGresult *last = NULL, *result = NULL;
@@ -295,6 +290,10 @@ static int finish(struct connection *connection, PGresult **out, struct error *e
                  status != PGRES_EMPTY_QUERY && failed == 0)
             failed =
                 error_set(error, -EIO, "unexpected answer of the server: %s", PQresStatus(status));
+        if (last != NULL && PQresultStatus(last) == PGRES_TUPLES_OK && status == PGRES_COMMAND_OK) {
+            PQclear(result);
+            continue;
+        }
         PQclear(last);
         last = result;
         if (status == PGRES_COPY_OUT || status == PGRES_COPY_IN || status == PGRES_COPY_BOTH) {
@@ -493,72 +492,30 @@ static int connect_to(const struct server *server, const atomic_bool *stop, PGco
 
 static void no_notices(void *context, const char *message) { (void)context, (void)message; }
 
-/* What decides how values print, how long statements may take and in which order rows come,
- * whatever the role, the database or the server's configuration say: what pg_dump sets, and what
- * keeps scans in physical order. lc_monetary stays as it is: no value of it is right for every
- * database; it is a part of the signature. */
-static const struct {
-    int since;
-    const char *sql;
-} pinned[] = {
-    {0, "SET statement_timeout = 0"},
-    {0, "SET search_path = ''"},
-    {0, "SET DateStyle = 'ISO, MDY'"},
-    {0, "SET IntervalStyle = 'postgres'"},
-    {0, "SET TimeZone = 'UTC'"},
-    {0, "SET extra_float_digits = 1"},
-    {0, "SET bytea_output = 'hex'"},
-    {0, "SET xmlbinary = 'base64'"},
-    {0, "SET xmloption = 'content'"},
-    {0, "SET quote_all_identifiers = off"},
-    {0, "SET array_nulls = on"},
-    {0, "SET standard_conforming_strings = on"},
-    {0, "SET transform_null_equals = off"},
-    {0, "SET client_min_messages = error"},
-    {0, "SET exit_on_error = off"},
-    {0, "SET lock_timeout = 0"},
-    {0, "SET idle_in_transaction_session_timeout = 0"},
-    {140000, "SET idle_session_timeout = 0"},
-    {170000, "SET transaction_timeout = 0"},
-    {0, "SET row_security = off"},
-    {0, "SET default_transaction_read_only = on"},
-    {0, "SET default_transaction_deferrable = off"},
-    {0, "SET synchronize_seqscans = off"},
-    {0, "SET max_parallel_workers_per_gather = 0"},
-    {0, "SET enable_seqscan = on"},
-    {0, "SET enable_tidscan = on"},
-    {0, "SET jit = off"},
-    {140000, "SET enable_async_append = off"},
-    {160000, "SET debug_parallel_query = off"},
-};
-
-static int pin_settings(struct connection *connection, struct error *error)
-{
-    struct buffer sql = {0};
-    int rc = 0;
-    for (size_t i = 0; i < sizeof pinned / sizeof *pinned && rc == 0; i++)
-        if (connection_version(connection) >= pinned[i].since)
-            rc = buffer_printf(&sql, "%s;", pinned[i].sql);
-    if (rc == 0 && connection_version(connection) < 160000)
-        rc = buffer_append_text(&sql, "SET force_parallel_mode = off;");
-    /* Nothing can be converted from there; whoever reads names checks that they are UTF-8. */
-    bool ascii = strcmp(connection_encoding(connection), "SQL_ASCII") == 0;
-    if (rc == 0)
-        rc = buffer_printf(&sql, "SET client_encoding = '%s'", ascii ? "SQL_ASCII" : "UTF8");
-    if (rc == 0)
-        rc = buffer_append_byte(&sql, '\0');
-    if (rc == 0)
-        rc = connection_run(connection, (const char *)sql.data, NULL, error);
-    buffer_clear(&sql);
-    return rc;
-}
-
 /* libpq reads at most what its buffer has room for, which is 16 KiB until a larger row has come,
  * and it never shrinks. With room for all that a socket holds, a COPY costs us fewer system calls
  * (measured: 0.45 instead of 0.48 s of CPU for 308 MB). */
-static int widen_input(struct connection *connection, struct error *error)
+#define WIDE_ANSWER "SELECT pg_catalog.pg_backend_pid(), pg_catalog.repeat(' ', 200000);"
+
+/* Finds out, in the same round trip, whether the session is the server's own or one behind a
+ * pooler, whose number of the backend is made up; and whether the server looks after its clients
+ * while it works for them, which it cannot do on every platform. */
+static int look_around(struct connection *connection, struct error *error)
 {
-    return connection_run(connection, "SELECT pg_catalog.repeat(' ', 200000)", NULL, error);
+    PGresult *row = NULL;
+    int rc = 0;
+    if (connection_version(connection) >= CHECKS_CLIENTS) {
+        rc = connection_run(connection, BEGIN_READING CHECK_CLIENT WIDE_ANSWER "COMMIT", &row,
+                            error);
+        connection->checks_client = rc == 0;
+        connection_end(connection);
+    }
+    if (!connection->checks_client && connection_usable(connection))
+        rc = connection_run(connection, BEGIN_READING WIDE_ANSWER "COMMIT", &row, error);
+    if (rc == 0)
+        connection->pooled = atoi(PQgetvalue(row, 0, 0)) != PQbackendPID(connection->pg);
+    PQclear(row);
+    return rc;
 }
 
 static int make_ready(struct connection *connection, struct error *error)
@@ -571,8 +528,7 @@ static int make_ready(struct connection *connection, struct error *error)
     if (PQsetnonblocking(connection->pg, 1) != 0)
         return fail_lost(connection, error);
     PQsetNoticeProcessor(connection->pg, no_notices, NULL);
-    int rc = pin_settings(connection, error);
-    return rc < 0 ? rc : widen_input(connection, error);
+    return look_around(connection, error);
 }
 
 int connection_open(const struct server *server, const atomic_bool *stop, struct connection **out,
@@ -617,6 +573,12 @@ bool connection_in_transaction(const struct connection *connection)
     PGTransactionStatusType status = PQtransactionStatus(connection->pg);
     return status == PQTRANS_INTRANS || status == PQTRANS_INERROR;
 }
+
+bool connection_is_pooled(const struct connection *connection) { return connection->pooled; }
+
+const char *connection_state(const struct connection *connection) { return connection->state; }
+
+void connection_filter_rows(struct connection *connection) { connection->filter_rows = true; }
 
 int connection_backend(const struct connection *connection) { return PQbackendPID(connection->pg); }
 

@@ -1,5 +1,10 @@
-/* One connection to the server, for pgclient/ alone: statements, COPY streams, and the ending of
- * both from outside.
+/* One connection to the server, for pgclient/ alone: transactions, statements, COPY streams, and
+ * the ending of those from outside.
+ *
+ * The connection may be a pooler's, which gives another session of the server to each transaction,
+ * and that session to others afterwards. So nothing is set for a session, and nothing left in one:
+ * what depends on a setting runs in a transaction that connection_begin has begun, which sets it
+ * for that transaction.
  *
  * Every wait looks at a stop flag ten times a second, that of connecting (name resolution included)
  * too.
@@ -40,8 +45,49 @@ const char *connection_address(
     const struct connection *connection); /* of the server: host or socket directory */
 const char *connection_port(const struct connection *connection);
 
+/* Whether a pooler stands in between. */
+bool connection_is_pooled(const struct connection *connection);
+
+/* SQLSTATE of the last statement that the server refused; "": none yet. */
+const char *connection_state(const struct connection *connection);
+
+/* Policies may hide rows from the role (row_security is on); else they are an error. Before the
+ * first transaction. */
+void connection_filter_rows(struct connection *connection);
+
+/* ---- transactions: REPEATABLE READ, READ ONLY ---- */
+
+enum transaction_kind {
+    TRANSACTION_TABLES, /* what we ask of tables and catalogs: search_path is empty, and no limit of
+                           time holds */
+    TRANSACTION_USER    /* what users wrote: search_path and limits as the role, the database or the
+                           connection string have them */
+};
+
+/* Begins one, in which values print the same everywhere, and runs `more` (nullable), statements
+ * that need such a transaction to begin with: one round trip, no snapshot taken before `more`.
+ * After an error there is no transaction. */
+MUST_CHECK int connection_begin(struct connection *connection, enum transaction_kind kind,
+                                const char *more, struct error *error);
+
+/* Ends the transaction, if there is one. What it has read is no less true. The connection may be
+ * unusable afterwards. */
+void connection_end(struct connection *connection);
+
+/* The rows of one statement in a transaction of its own: one round trip. */
+MUST_CHECK int connection_read(struct connection *connection, enum transaction_kind kind,
+                               const char *sql, PGresult **out, struct error *error);
+
+/* The rows of one statement that depends on no setting: every function, operator, type and relation
+ * in it is qualified. One round trip; within the transaction, if there is one. */
+MUST_CHECK int connection_question(struct connection *connection, const char *sql, PGresult **out,
+                                   struct error *error);
+
+/* ---- statements ---- */
+
 /* Runs statements without parameters; several may be in `sql`. `out` (nullable) gets the last
- * result: text, in UTF-8 except in SQL_ASCII databases, whose bytes come as they are. */
+ * result, the last one that has rows if there is any: text, in a transaction in UTF-8 except in
+ * SQL_ASCII databases, whose bytes come as they are. */
 MUST_CHECK int connection_run(struct connection *connection, const char *sql, PGresult **out,
                               struct error *error);
 

@@ -293,6 +293,8 @@ static int ask(const struct server *server, const struct relation *relation,
     const char *parameter = oid;
     int rc = connection_open(server, stop, &connection, error);
     if (rc == 0)
+        rc = connection_begin(connection, TRANSACTION_TABLES, NULL, error);
+    if (rc == 0)
         rc = connection_ask(connection, question, 1, &parameter, &rows, error);
     if (rc == 0 && PQntuples(rows) == 0)
         rc = error_set(error, -ENOENT, "relation \"%s\".\"%s\" has been dropped", relation->schema,

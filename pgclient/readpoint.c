@@ -21,12 +21,14 @@
  */
 enum { ATTEMPTS = 3 };
 
-#define BEGIN_READING "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;"
-
 /* The questions to the catalog follow a few oids through large tables; the planner, which cannot
  * know how few, would read those as a whole (16 ms instead of 2 with 10,000 tables). */
 #define PLAN_SMALL "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off;"
-#define PLAN_AS_USUAL "SET LOCAL enable_hashjoin = DEFAULT; SET LOCAL enable_mergejoin = DEFAULT"
+#define PLAN_AS_USUAL "SET LOCAL enable_hashjoin = DEFAULT; SET LOCAL enable_mergejoin = DEFAULT;"
+
+/* A view may need the role's own path, our questions about it need none. */
+#define OUR_PATH ";SET LOCAL search_path = ''"
+#define OWN_PATH "SET LOCAL search_path TO DEFAULT"
 
 struct kept_readpoint {
     struct readpoint public; /* first, so that the others find the rest */
@@ -42,13 +44,22 @@ static struct kept_readpoint *kept(struct readpoint *readpoint)
 
 static int out_of_memory(struct error *error) { return error_set(error, -ENOMEM, "out of memory"); }
 
+/* A foreign server's statements are made by its wrapper. */
+static enum transaction_kind kind_of(const struct relation *relation)
+{
+    return relation->kind == RELATION_VIEW || relation->kind == RELATION_FOREIGN
+               ? TRANSACTION_USER
+               : TRANSACTION_TABLES;
+}
+
 /* ---- opening ---- */
 
 /* By oid: the catalog's names may be old. */
-static const char lookup_question[] =
-    "SELECT n.nspname, c.relname, c.relkind, has_table_privilege(c.oid, 'SELECT')"
-    " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
-    " WHERE c.oid = $1::pg_catalog.oid";
+#define LOOKUP                                                                                     \
+    "SELECT n.nspname, c.relname, c.relkind, pg_catalog.has_table_privilege(c.oid, 'SELECT')"      \
+    " FROM pg_catalog.pg_class c"                                                                  \
+    " JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace"               \
+    " WHERE c.oid OPERATOR(pg_catalog.=) %u::pg_catalog.oid"
 
 static int take_names(struct kept_readpoint *r, const struct relation *relation,
                       const PGresult *row)
@@ -102,13 +113,12 @@ static int write_statements(struct kept_readpoint *r, bool may_lock)
 static int look_up(struct kept_readpoint *r, struct connection *connection,
                    const struct relation *relation, struct error *error)
 {
-    char oid[16];
-    snprintf(oid, sizeof oid, "%u", relation->oid);
-    const char *parameter = oid;
+    char sql[sizeof LOOKUP + 16];
+    snprintf(sql, sizeof sql, LOOKUP, relation->oid);
     PGresult *row = NULL;
     int rc = cluster_read(connection, &r->cluster, error);
     if (rc == 0)
-        rc = connection_ask(connection, lookup_question, 1, &parameter, &row, error);
+        rc = connection_question(connection, sql, &row, error);
     if (rc != 0)
         return rc;
     if (PQntuples(row) != 1) {
@@ -128,14 +138,22 @@ static int look_up(struct kept_readpoint *r, struct connection *connection,
 static int lock(struct kept_readpoint *r, struct connection *connection, PGresult **present,
                 struct error *error)
 {
-    struct buffer sql = {0};
-    int rc = buffer_printf(&sql, BEGIN_READING PLAN_SMALL "%s", r->lock);
+    enum transaction_kind kind = kind_of(&r->public.relation);
+    struct buffer begin = {0}, probe = {0};
+    int rc = buffer_printf(&begin, PLAN_SMALL "%s", r->lock);
     if (rc == 0)
-        rc = buffer_append_byte(&sql, '\0');
-    rc = rc == 0 ? connection_run(connection, (const char *)sql.data, NULL, error)
+        rc = buffer_append_byte(&begin, '\0');
+    if (rc == 0)
+        rc = buffer_printf(&probe, "%s%s", r->probe, kind == TRANSACTION_USER ? OUR_PATH : "");
+    if (rc == 0)
+        rc = buffer_append_byte(&probe, '\0');
+    rc = rc == 0 ? connection_begin(connection, kind, (const char *)begin.data, error)
                  : out_of_memory(error);
-    buffer_clear(&sql);
-    return rc == 0 ? connection_run(connection, r->probe, present, error) : rc;
+    if (rc == 0)
+        rc = connection_run(connection, (const char *)probe.data, present, error);
+    buffer_clear(&begin);
+    buffer_clear(&probe);
+    return rc;
 }
 
 /* Is the name that was locked the relation that was meant? */
@@ -188,7 +206,10 @@ static int describe(struct kept_readpoint *r, struct connection *connection,
         rc = describe_signature(connection, &out->relation, &sources, r->cluster.run,
                                 &out->key.signature, error);
     if (rc == 0)
-        rc = connection_run(connection, PLAN_AS_USUAL, NULL, error);
+        rc = connection_run(connection,
+                            kind_of(&out->relation) == TRANSACTION_USER ? PLAN_AS_USUAL OWN_PATH
+                                                                        : PLAN_AS_USUAL,
+                            NULL, error);
     if (rc != 0) {
         sources_clear(&sources);
         columns_clear(&columns);
@@ -226,12 +247,6 @@ static void empty(struct kept_readpoint *r)
     *r = (struct kept_readpoint){.public = {.leader = out->leader}};
 }
 
-static void roll_back(struct connection *connection)
-{
-    if (connection_usable(connection) && connection_in_transaction(connection))
-        (void)!connection_run(connection, "ROLLBACK", NULL, NULL);
-}
-
 /* -ESTALE: the relation changed between two steps, or (`missing`) the server misses something,
  * which it names. */
 static int attempt(struct kept_readpoint *r, const struct relation *relation, bool *missing,
@@ -251,7 +266,7 @@ static int attempt(struct kept_readpoint *r, const struct relation *relation, bo
         rc = describe(r, connection, present, error);
     PQclear(present);
     if (rc != 0)
-        roll_back(connection);
+        connection_end(connection);
     return rc;
 }
 
@@ -288,7 +303,7 @@ void readpoint_close(struct readpoint *readpoint)
 {
     if (readpoint == NULL)
         return;
-    roll_back(session_connection(readpoint->leader));
+    connection_end(session_connection(readpoint->leader));
     empty(kept(readpoint));
     free(readpoint);
 }
@@ -300,30 +315,29 @@ int readpoint_join(struct readpoint *readpoint, struct session *worker, struct e
     struct connection *connection = session_connection(worker);
     struct kept_readpoint *r = kept(readpoint);
     struct buffer sql = {0};
-    int rc =
-        buffer_printf(&sql, BEGIN_READING "SET TRANSACTION SNAPSHOT '%s';", readpoint->snapshot);
+    int rc = buffer_printf(&sql, "SET TRANSACTION SNAPSHOT '%s';", readpoint->snapshot);
     /* Behind a queued ACCESS EXCLUSIVE a worker would wait for the one who waits for the leader,
      * who waits for the worker. */
     if (rc == 0)
         rc = r->lock[0] != '\0'
                  ? buffer_printf(&sql, "%s NOWAIT", r->lock)
-                 : buffer_printf(&sql,
-                                 "SET LOCAL lock_timeout = '100ms';%s;SET LOCAL lock_timeout = 0",
-                                 r->probe);
+                 : buffer_printf(
+                       &sql, "SET LOCAL lock_timeout = '100ms';%s;SET LOCAL lock_timeout = %s",
+                       r->probe,
+                       kind_of(&readpoint->relation) == TRANSACTION_USER ? "DEFAULT" : "0");
     if (rc == 0)
         rc = buffer_append_byte(&sql, '\0');
-    rc = rc == 0 ? connection_run(connection, (const char *)sql.data, NULL, error)
+    rc = rc == 0 ? connection_begin(connection, kind_of(&readpoint->relation),
+                                    (const char *)sql.data, error)
                  : out_of_memory(error);
     buffer_clear(&sql);
-    if (rc != 0)
-        roll_back(connection);
     return rc;
 }
 
 void readpoint_leave(struct readpoint *readpoint, struct session *worker)
 {
     (void)readpoint;
-    roll_back(session_connection(worker));
+    connection_end(session_connection(worker));
 }
 
 /* ---- reading ---- */
@@ -420,7 +434,8 @@ static int convert(struct connection *connection, struct buffer *sql, struct err
 {
     const char *parameters[] = {(const char *)sql->data};
     PGresult *row = NULL;
-    int rc = connection_ask(connection, "SELECT convert_to($1, getdatabaseencoding())", 1,
+    int rc = connection_ask(connection,
+                            "SELECT pg_catalog.convert_to($1, pg_catalog.getdatabaseencoding())", 1,
                             parameters, &row, error);
     if (rc != 0)
         return rc;

@@ -29,10 +29,7 @@ static int begin(struct connection *connection, struct error *error)
 {
     if (connection_in_transaction(connection))
         return 0;
-    return connection_run(connection,
-                          "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;"
-                          "SET LOCAL search_path TO DEFAULT",
-                          NULL, error);
+    return connection_begin(connection, TRANSACTION_USER, NULL, error);
 }
 
 /* ---- conditions ---- */
@@ -131,6 +128,7 @@ int search_rows(struct session *session, const struct relation *relation, const 
         }
     }
     connection_also_stop(connection, NULL);
+    connection_end(connection);
     copy_stream_clear(&reader.stream);
     free(sql);
     return rc;
@@ -144,8 +142,9 @@ static int find_extension(struct connection *connection, char **out, struct erro
     PGresult *row = NULL;
     int rc = connection_run(connection,
                             "SELECT n.nspname FROM pg_catalog.pg_extension x"
-                            " JOIN pg_catalog.pg_namespace n ON n.oid = x.extnamespace"
-                            " WHERE x.extname = 'vector'",
+                            " JOIN pg_catalog.pg_namespace n"
+                            " ON n.oid OPERATOR(pg_catalog.=) x.extnamespace"
+                            " WHERE x.extname OPERATOR(pg_catalog.=) 'vector'",
                             &row, error);
     if (rc == 0 && PQntuples(row) != 1)
         rc = error_set(error, -EINVAL, "the database does not have the extension vector");
@@ -170,15 +169,26 @@ static int set_effort(struct connection *connection, const struct search_nearest
     if (rc == 0)
         rc = buffer_printf(&sql,
                            "; SET LOCAL enable_indexscan = %s;"
-                           " SELECT pg_catalog.set_config(name, CASE name WHEN 'hnsw.ef_search'"
-                           " THEN '%u' ELSE 'strict_order' END, true) FROM pg_catalog.pg_settings"
-                           " WHERE name IN ('hnsw.ef_search', 'hnsw.iterative_scan')",
-                           search->no_index ? "off" : "DEFAULT", ef);
+                           " SELECT name FROM pg_catalog.pg_settings"
+                           " WHERE name OPERATOR(pg_catalog.=) 'hnsw.ef_search'"
+                           " OR name OPERATOR(pg_catalog.=) 'hnsw.iterative_scan'",
+                           search->no_index ? "off" : "DEFAULT");
     char *text = string_of(&sql, rc);
     if (text == NULL)
         return out_of_memory(error);
-    rc = connection_run(connection, text, NULL, error);
+    PGresult *names = NULL;
+    rc = connection_run(connection, text, &names, error);
     free(text);
+    for (int i = 0; rc == 0 && i < PQntuples(names); i++) {
+        bool width = strcmp(PQgetvalue(names, i, 0), "hnsw.ef_search") == 0;
+        char set[64];
+        snprintf(set, sizeof set,
+                 width ? "SET LOCAL hnsw.ef_search = %u"
+                       : "SET LOCAL hnsw.iterative_scan = strict_order",
+                 ef);
+        rc = connection_run(connection, set, NULL, error);
+    }
+    PQclear(names);
     return rc;
 }
 
@@ -218,7 +228,9 @@ static int put_where(struct buffer *sql, const struct search_nearest *search)
     if (rc == 0)
         rc = buffer_append_text(sql, " IS NOT NULL");
     if (rc == 0 && search->except != NULL)
-        rc = buffer_printf(sql, " AND (tableoid <> %u OR ctid <> '(%u,%u)'::pg_catalog.tid)",
+        rc = buffer_printf(sql,
+                           " AND (tableoid OPERATOR(pg_catalog.<>) %u"
+                           " OR ctid OPERATOR(pg_catalog.<>) '(%u,%u)'::pg_catalog.tid)",
                            search->except_table, search->except->block, search->except->offset);
     if (rc == 0 && search->condition != NULL)
         rc = put_condition(sql, " AND ", search->condition, "");
@@ -278,7 +290,8 @@ static char *nearest_statement(const struct search_nearest *search, const char *
     if (rc == 0)
         rc = selection_put(&sql, columns, &source, NULL, true);
     if (rc == 0) /* zero vectors have no cosine */
-        rc = buffer_printf(&sql, " WHERE c%d <> 'NaN') TO STDOUT (FORMAT binary)",
+        rc = buffer_printf(&sql,
+                           " WHERE c%d OPERATOR(pg_catalog.<>) 'NaN') TO STDOUT (FORMAT binary)",
                            search->schema->column_count - 1);
     free(source.from);
     schema_free(columns);
@@ -311,22 +324,21 @@ int search_nearest(struct session *session, const struct search_nearest *search,
 
 /* ---- keys ---- */
 
+#define PRIMARY_KEY                                                                                \
+    "SELECT a.attname FROM pg_catalog.pg_index i,"                                                 \
+    " unnest(i.indkey::pg_catalog.int2[]) WITH ORDINALITY AS k(number, place)"                     \
+    " JOIN pg_catalog.pg_attribute a ON a.attnum = k.number"                                       \
+    " WHERE i.indisprimary AND i.indrelid = %u::pg_catalog.oid"                                    \
+    "  AND a.attrelid = i.indrelid AND k.place <= i.indnkeyatts"                                   \
+    " ORDER BY k.place"
+
 int search_primary_key(struct session *session, uint32_t relation, search_name *name, void *context,
                        struct error *error)
 {
-    char oid[16];
-    snprintf(oid, sizeof oid, "%u", relation);
-    const char *parameter = oid;
+    char sql[sizeof PRIMARY_KEY + 16];
+    snprintf(sql, sizeof sql, PRIMARY_KEY, relation);
     PGresult *rows = NULL;
-    int rc =
-        connection_ask(session_connection(session),
-                       "SELECT a.attname FROM pg_catalog.pg_index i,"
-                       " unnest(i.indkey::pg_catalog.int2[]) WITH ORDINALITY AS k(number, place)"
-                       " JOIN pg_catalog.pg_attribute a ON a.attnum = k.number"
-                       " WHERE i.indisprimary AND i.indrelid = $1::pg_catalog.oid"
-                       "  AND a.attrelid = i.indrelid AND k.place <= i.indnkeyatts"
-                       " ORDER BY k.place",
-                       1, &parameter, &rows, error);
+    int rc = connection_read(session_connection(session), TRANSACTION_TABLES, sql, &rows, error);
     for (int i = 0; rc == 0 && i < PQntuples(rows); i++)
         rc = name(context, PQgetvalue(rows, i, 0));
     PQclear(rows);

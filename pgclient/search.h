@@ -2,7 +2,7 @@
  * rows by the server's own search, and a relation's primary key.
  *
  * A condition is one SQL expression. It is checked to be no more than that, and is evaluated with
- * the role's own search_path, in a READ ONLY transaction that session_give ends. Soon after `stop`
+ * the role's own search_path and limits of time, in a READ ONLY transaction. Soon after `stop`
  * (nullable) is set the statement ends with -EINTR, and the session is lost.
  *
  * Threads: as sessions. Errors: those of session.h, but -EINVAL, in the server's words, for all
@@ -44,8 +44,8 @@ struct search_nearest {
     const atomic_bool *stop;
 };
 
-/* The k nearest, nearest first, as the messages of one COPY. The first call begins the transaction;
- * others under it see the same rows. */
+/* The k nearest, nearest first, as the messages of one COPY. The first call begins the transaction,
+ * which session_give ends; others under it see the same rows. */
 MUST_CHECK int search_nearest(struct session *session, const struct search_nearest *search,
                               copy_sink *sink, void *context, struct error *error);
 

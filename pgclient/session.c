@@ -170,16 +170,13 @@ int session_take(struct session_pool *pool, bool wait, struct session **out, str
     return 0;
 }
 
-/* A transaction always ends by being rolled back: a view's function, or a filter's, may have
- * changed our settings in it. Advisory locks that it has taken may outlive the transaction. */
 static bool clean(struct session *session)
 {
     struct connection *connection = session->connection;
-    if (atomic_load(&session->stop) || !connection_usable(connection))
+    if (atomic_load(&session->stop))
         return false;
-    return !connection_in_transaction(connection) ||
-           connection_run(connection, "ROLLBACK; SELECT pg_catalog.pg_advisory_unlock_all()", NULL,
-                          NULL) == 0;
+    connection_end(connection);
+    return connection_usable(connection) && !connection_in_transaction(connection);
 }
 
 void session_give(struct session *session)

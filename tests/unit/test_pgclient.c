@@ -2,6 +2,7 @@
 #include "tests/unit/test_pgclient.h"
 
 #include "pgclient/ddl.h"
+#include "pgclient/search.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -133,9 +134,12 @@ static void errors_have_the_servers_words(void **state)
         connection_run(session_connection(session), "SELECT * FROM nowhere", NULL, &error),
         -ENOENT);
     assert_string_equal(error.text, "relation \"nowhere\" does not exist (SQLSTATE 42P01)");
-    assert_int_equal(connection_run(session_connection(session), "CREATE TABLE t ()", NULL, &error),
+    assert_string_equal(connection_state(session_connection(session)), "42P01");
+    assert_int_equal(connection_begin(session_connection(session), TRANSACTION_TABLES,
+                                      "CREATE TABLE t ()", &error),
                      -EIO);
     assert_non_null(strstr(error.text, "read-only transaction"));
+    assert_false(connection_in_transaction(session_connection(session)));
     session_give(session);
     test_pool_free(&pool);
 
@@ -371,12 +375,13 @@ static char *settings_of(const char *more)
     struct session *session = test_take(&pool);
     PGresult *row = NULL;
     struct error error = {""};
-    if (connection_run(session_connection(session),
-                       "SELECT string_agg(name || '=' || setting, E'\\n' ORDER BY name) FROM "
-                       "pg_catalog.pg_settings"
-                       " WHERE name NOT IN ('default_transaction_isolation', "
-                       "'transaction_isolation', 'transaction_deferrable')",
-                       &row, &error) != 0)
+    /* What decides how the next transaction begins, and when an idle session ends, is not ours. */
+    if (connection_read(session_connection(session), TRANSACTION_TABLES,
+                        "SELECT string_agg(name || '=' || setting, E'\\n' ORDER BY name) FROM "
+                        "pg_catalog.pg_settings"
+                        " WHERE name !~ '^default_transaction_' AND name NOT IN "
+                        "('idle_session_timeout', 'transaction_deferrable')",
+                        &row, &error) != 0)
         fail_msg("%s", error.text);
     char *settings = strdup(PQgetvalue(row, 0, 0));
     PQclear(row);
@@ -403,6 +408,99 @@ static void settings_of_roles_and_databases_change_nothing(void **state)
     free(after);
     test_sql("postgres", "ALTER DATABASE pgc RESET ALL");
     test_sql("postgres", "DROP ROLE odd");
+}
+
+/* Everything about a session that could outlive a transaction of ours. */
+static char *session_state(struct connection *connection)
+{
+    PGresult *row = NULL;
+    struct error error = {""};
+    if (connection_run(connection,
+                       "SELECT concat_ws(E'\\n',"
+                       " (SELECT string_agg(name || '=' || setting, E'\\n' ORDER BY name)"
+                       "  FROM pg_settings),"
+                       " (SELECT count(*) FROM pg_prepared_statements),"
+                       " (SELECT count(*) FROM pg_locks"
+                       "  WHERE locktype = 'advisory' AND pid = pg_backend_pid()),"
+                       " (SELECT count(*) FROM pg_listening_channels()), pg_my_temp_schema())",
+                       &row, &error) != 0)
+        fail_msg("%s", error.text);
+    char *state = strdup(PQgetvalue(row, 0, 0));
+    PQclear(row);
+    return state;
+}
+
+static int ignore_row(void *context, uint32_t table, struct ctid place, uint32_t xmin)
+{
+    (void)context, (void)table, (void)place, (void)xmin;
+    return 0;
+}
+
+static void nothing_outlives_a_transaction(void **state)
+{
+    (void)state;
+    test_sql("pgc", "CREATE TABLE looked_at (a int); INSERT INTO looked_at VALUES (1)");
+    struct test_pool pool = test_pool("pgc", "", 1);
+    struct session *session = test_take(&pool);
+    struct connection *connection = session_connection(session);
+    struct error error = {""};
+    char *before = session_state(connection), *signature = NULL;
+    struct catalog *catalog = test_catalog(session);
+    const struct relation *relation = test_find(catalog, "public", "looked_at");
+    struct readpoint *readpoint = NULL;
+    assert_int_equal(ddl_signature(session, &signature, &error), 0);
+    assert_int_equal(readpoint_open(session, relation, &readpoint, &error), 0);
+    readpoint_close(readpoint);
+    assert_int_equal(
+        search_rows(session, relation,
+                    "set_config('work_mem', '1MB', false) IS NOT NULL AND pg_advisory_lock(1) IS "
+                    "NOT NULL",
+                    NULL, ignore_row, NULL, &error),
+        0);
+    char *after = session_state(connection);
+    assert_string_equal(before, after);
+    free(before), free(after), free(signature);
+    catalog_free(catalog);
+    session_give(session);
+    test_pool_free(&pool);
+}
+
+static int search_with(struct session *session, const struct relation *relation,
+                       const char *condition, struct error *error)
+{
+    return search_rows(session, relation, condition, NULL, ignore_row, NULL, error);
+}
+
+/* What users wrote runs under the role's limits, our own reading does not. */
+static void limits_hold_for_users_words(void **state)
+{
+    (void)state;
+    test_sql("postgres", "DROP ROLE IF EXISTS limited");
+    test_sql("postgres", "CREATE ROLE limited SUPERUSER LOGIN");
+    test_sql("postgres", "ALTER ROLE limited SET statement_timeout = '300ms'");
+    struct test_pool pool = test_pool("pgc", "user=limited", 1);
+    struct session *session = test_take(&pool);
+    struct connection *connection = session_connection(session);
+    struct error error = {""};
+    struct catalog *catalog = test_catalog(session);
+    const struct relation *relation = test_find(catalog, "public", "looked_at");
+    assert_int_equal(search_with(session, relation, "pg_sleep(5) IS NOT NULL", &error), -EINVAL);
+    assert_non_null(strstr(error.text, "statement timeout"));
+    assert_int_equal(
+        connection_begin(connection, TRANSACTION_TABLES, "SELECT pg_sleep(0.6)", &error), 0);
+    connection_end(connection);
+    catalog_free(catalog);
+    session_give(session);
+    test_pool_free(&pool);
+
+    pool = test_pool("pgc", "options='-c statement_timeout=300ms'", 1);
+    session = test_take(&pool);
+    assert_int_equal(connection_begin(session_connection(session), TRANSACTION_USER,
+                                      "SELECT pg_sleep(5)", &error),
+                     -EIO);
+    session_give(session);
+    test_pool_free(&pool);
+    test_sql("postgres", "DROP ROLE limited");
 }
 
 /* ---- catalog ---- */
@@ -648,6 +746,8 @@ int main(void)
         cmocka_unit_test(error_in_mid_copy_is_an_error),
         cmocka_unit_test(restart_is_recovered_from),
         cmocka_unit_test(settings_of_roles_and_databases_change_nothing),
+        cmocka_unit_test(nothing_outlives_a_transaction),
+        cmocka_unit_test(limits_hold_for_users_words),
         cmocka_unit_test(catalog_shows_what_the_role_may_read),
         cmocka_unit_test(mark_changes_with_what_is_visible),
         cmocka_unit_test(ddl_is_that_of_the_relation_alone),

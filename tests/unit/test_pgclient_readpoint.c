@@ -974,7 +974,7 @@ static void settings_do_not_leak_out_of_views(void **state)
                        "SELECT current_setting('DateStyle') || current_setting('search_path')",
                        &row, NULL),
         0);
-    assert_string_equal(PQgetvalue(row, 0, 0), "ISO, MDY\"\"");
+    assert_string_equal(PQgetvalue(row, 0, 0), "ISO, MDY\"$user\", public");
     PQclear(row);
     o.readpoint = NULL;
     close_table(&o);

@@ -1,0 +1,26 @@
+/* What connection.c and transaction.c share: the connection's inside. */
+#ifndef PGCLIENT_CONNECTION_PARTS_H
+#define PGCLIENT_CONNECTION_PARTS_H
+
+#include "pgclient/connection.h"
+
+struct connection {
+    PGconn *pg;
+    const atomic_bool *stop, *also_stop; /* the second may be NULL */
+    bool broken; /* a statement may be running still, or its end is unknown */
+    bool pooled;
+    bool checks_client; /* the server takes CHECK_CLIENT */
+    bool filter_rows;
+    bool users_words; /* what users wrote may have run in this transaction */
+    char state[6];    /* SQLSTATE */
+};
+
+/* The role's limit, which may be a millisecond, is for what users wrote. */
+#define BEGIN_READING                                                                              \
+    "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = 0;"
+
+/* A statement ends soon after its client has gone, though it has nothing to say to it yet. */
+#define CHECK_CLIENT "SET LOCAL client_connection_check_interval = '10s';"
+enum { CHECKS_CLIENTS = 140000 };
+
+#endif

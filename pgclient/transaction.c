@@ -1,0 +1,173 @@
+/* Transactions and the settings that they have. */
+#include "pgclient/connection_parts.h"
+
+#include "codec/buffer.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* What decides how values print, what is converted to what, and in which order rows come, whatever
+ * the role, the database or the server's configuration say: what pg_dump sets, and what keeps scans
+ * in physical order. lc_monetary stays as it is: no value of it is right for every database; it is
+ * a part of the signature. */
+static const struct {
+    int since;
+    const char *sql;
+} pinned[] = {
+    {0, "DateStyle = 'ISO, MDY'"},
+    {0, "IntervalStyle = 'postgres'"},
+    {0, "TimeZone = 'UTC'"},
+    {0, "extra_float_digits = 1"},
+    {0, "bytea_output = 'hex'"},
+    {0, "xmlbinary = 'base64'"},
+    {0, "xmloption = 'content'"},
+    {0, "quote_all_identifiers = off"},
+    {0, "array_nulls = on"},
+    {0, "standard_conforming_strings = on"},
+    {0, "transform_null_equals = off"},
+    {0, "client_min_messages = error"},
+    {0, "exit_on_error = off"},
+    {0, "synchronize_seqscans = off"},
+    {0, "max_parallel_workers_per_gather = 0"},
+    {0, "enable_seqscan = on"},
+    {0, "enable_tidscan = on"},
+    {0, "jit = off"},
+    {140000, "enable_async_append = off"},
+};
+
+/* The planner's debugging aid has changed its name. */
+enum { RENAMED_PARALLEL_DEBUGGING = 160000, TRANSACTION_TIMEOUT = 170000 };
+
+static const char no_limits[] = "SET LOCAL search_path = ''; SET LOCAL lock_timeout = 0;"
+                                " SET LOCAL idle_in_transaction_session_timeout = 0;";
+
+/* The role's own: a session that a pooler lends may have others, which somebody has left there.
+ * transaction_timeout runs already, and is left alone. */
+static const char own_limits[] =
+    "SET LOCAL search_path TO DEFAULT; SET LOCAL statement_timeout TO DEFAULT;"
+    " SET LOCAL lock_timeout TO DEFAULT;"
+    " SET LOCAL idle_in_transaction_session_timeout TO DEFAULT;";
+
+/* From an SQL_ASCII database nothing can be converted; whoever reads names checks that they are
+ * UTF-8. */
+static const char *encoding_wanted(const struct connection *connection)
+{
+    return strcmp(connection_encoding(connection), "SQL_ASCII") == 0 ? "SQL_ASCII" : "UTF8";
+}
+
+/* The server converts a message before it runs anything of it. */
+static bool has_encoding(const struct connection *connection)
+{
+    const char *encoding = PQparameterStatus(connection->pg, "client_encoding");
+    return encoding != NULL && strcmp(encoding, encoding_wanted(connection)) == 0;
+}
+
+static int put_encoding(const struct connection *connection, struct buffer *sql)
+{
+    return buffer_printf(sql, "SET LOCAL client_encoding = '%s';", encoding_wanted(connection));
+}
+
+static int put_beginning(const struct connection *connection, enum transaction_kind kind,
+                         struct buffer *sql)
+{
+    int version = connection_version(connection);
+    int rc = buffer_append_text(sql, BEGIN_READING);
+    if (rc == 0)
+        rc = buffer_append_text(sql, kind == TRANSACTION_USER ? own_limits : no_limits);
+    if (rc == 0 && kind == TRANSACTION_TABLES && version >= TRANSACTION_TIMEOUT)
+        rc = buffer_append_text(sql, "SET LOCAL transaction_timeout = 0;");
+    if (rc == 0 && connection->checks_client)
+        rc = buffer_append_text(sql, CHECK_CLIENT);
+    if (rc == 0)
+        rc = buffer_printf(sql, "SET LOCAL row_security = %s;",
+                           connection->filter_rows ? "on" : "off");
+    for (size_t i = 0; i < sizeof pinned / sizeof *pinned && rc == 0; i++)
+        if (version >= pinned[i].since)
+            rc = buffer_printf(sql, "SET LOCAL %s;", pinned[i].sql);
+    if (rc == 0)
+        rc = buffer_printf(sql, "SET LOCAL %s = off;",
+                           version >= RENAMED_PARALLEL_DEBUGGING ? "debug_parallel_query"
+                                                                 : "force_parallel_mode");
+    return rc == 0 ? put_encoding(connection, sql) : rc;
+}
+
+static int out_of_memory(struct error *error) { return error_set(error, -ENOMEM, "out of memory"); }
+
+/* Runs what has been written, the transaction ended if that fails. Clears it. */
+static int run(struct connection *connection, struct buffer *sql, int rc, PGresult **out,
+               struct error *error)
+{
+    if (rc == 0)
+        rc = buffer_append_byte(sql, '\0');
+    rc = rc == 0 ? connection_run(connection, (const char *)sql->data, out, error)
+                 : out_of_memory(error);
+    buffer_clear(sql);
+    if (rc < 0)
+        connection_end(connection);
+    return rc;
+}
+
+/* `sql` (nullable) in the same message, if the server is sure to understand it there. */
+static int begin(struct connection *connection, enum transaction_kind kind, const char *sql,
+                 const char *behind, PGresult **out, struct error *error)
+{
+    struct buffer text = {0};
+    bool at_once = sql == NULL || has_encoding(connection);
+    int rc = put_beginning(connection, kind, &text);
+    connection->users_words = kind == TRANSACTION_USER;
+    if (!at_once) {
+        rc = run(connection, &text, rc, NULL, error);
+        if (rc < 0)
+            return rc;
+        text = (struct buffer){0};
+    }
+    if (rc == 0 && sql != NULL)
+        rc = buffer_printf(&text, "%s%s", sql, behind);
+    return run(connection, &text, rc, out, error);
+}
+
+int connection_begin(struct connection *connection, enum transaction_kind kind, const char *more,
+                     struct error *error)
+{
+    return begin(connection, kind, more, "", NULL, error);
+}
+
+int connection_read(struct connection *connection, enum transaction_kind kind, const char *sql,
+                    PGresult **out, struct error *error)
+{
+    return begin(connection, kind, sql, ";COMMIT", out, error);
+}
+
+/* In a transaction of its own all the same: a role may have another isolation level, which a
+ * standby refuses. Before version 14 times are float8, whose digits are a setting. */
+int connection_question(struct connection *connection, const char *sql, PGresult **out,
+                        struct error *error)
+{
+    enum { EXACT_TIMES = 140000 };
+    if (connection_in_transaction(connection))
+        return connection_run(connection, sql, out, error);
+    struct buffer text = {0};
+    int rc = buffer_append_text(&text, BEGIN_READING);
+    if (rc == 0 && connection_version(connection) < EXACT_TIMES)
+        rc = buffer_append_text(&text, "SET LOCAL extra_float_digits = 1;");
+    if (rc == 0 && !has_encoding(connection))
+        rc = put_encoding(connection, &text);
+    if (rc == 0)
+        rc = buffer_printf(&text, "%s;COMMIT", sql);
+    return run(connection, &text, rc, out, error);
+}
+
+/* Advisory locks that a function of a user's has taken may outlive the transaction. In a session
+ * that is only lent to us there may be others' as well. */
+void connection_end(struct connection *connection)
+{
+    bool locks = connection->users_words && !connection->pooled;
+    connection->users_words = false;
+    if (!connection_usable(connection) || !connection_in_transaction(connection))
+        return;
+    (void)!connection_run(connection,
+                          locks ? "ROLLBACK;" BEGIN_READING
+                                  "SELECT pg_catalog.pg_advisory_unlock_all(); COMMIT"
+                                : "ROLLBACK",
+                          NULL, NULL);
+}
