@@ -2,6 +2,7 @@
 #include "codec/bytes.h"
 
 #include <errno.h>
+#include <inttypes.h>
 
 static const uint8_t signature[11] = "PGCOPY\n\377\r\n";
 
@@ -60,7 +61,7 @@ static ssize_t walk_tuple(struct copy_stream *stream, const uint8_t *at, size_t 
 
 /* Takes the tuples that lie whole in front of `at`, which is most of them: libpq hands out whole
  * rows. Anything else is left to take(). */
-static ssize_t take_whole(const struct copy_stream *stream, const uint8_t *at, size_t size,
+static ssize_t take_whole(struct copy_stream *stream, const uint8_t *at, size_t size,
                           tuple_sink *sink, void *context)
 {
     size_t done = 0;
@@ -81,6 +82,7 @@ static ssize_t take_whole(const struct copy_stream *stream, const uint8_t *at, s
         int rc = sink(context, at + done + 2, end - done - 2);
         if (rc < 0)
             return rc;
+        stream->tuples++;
         done = end;
     }
     return (ssize_t)done;
@@ -109,6 +111,7 @@ static ssize_t take(struct copy_stream *stream, const uint8_t *at, size_t size, 
     if (stream->state == COPY_ENDED)
         return n;
     int rc = sink(context, at + 2, (size_t)n - 2);
+    stream->tuples++;
     return rc < 0 ? rc : n;
 }
 
@@ -142,11 +145,15 @@ int copy_stream_feed(struct copy_stream *stream, const uint8_t *bytes, size_t si
     return 0;
 }
 
-int copy_stream_end(const struct copy_stream *stream, struct error *error)
+int copy_stream_end(const struct copy_stream *stream, uint64_t said, struct error *error)
 {
-    if (stream->state == COPY_ENDED && stream->carry.size == 0)
+    if (stream->state != COPY_ENDED || stream->carry.size > 0)
+        return error_set(error, -EBADMSG, "the server's COPY stream ended before its trailer");
+    if (stream->tuples == said)
         return 0;
-    return error_set(error, -EBADMSG, "the server's COPY stream ended before its trailer");
+    return error_set(error, -EBADMSG,
+                     "%" PRIu64 " rows came from the server, which says that it sent %" PRIu64,
+                     stream->tuples, said);
 }
 
 void copy_stream_clear(struct copy_stream *stream)

@@ -9,7 +9,7 @@
  *
  * Lifetime: init to {0} with `fields` set; copy_stream_clear.
  * Errors: -EBADMSG for anything that is not such a stream, also more bytes behind the trailer, also
- * its end before it.
+ * its end before it; and for tuples that were lost or doubled on the way.
  */
 #ifndef CODEC_COPY_STREAM_H
 #define CODEC_COPY_STREAM_H
@@ -24,6 +24,7 @@ typedef int tuple_sink(void *context, const uint8_t *tuple, size_t size);
 
 struct copy_stream {
     int fields;          /* that every tuple must have */
+    uint64_t tuples;     /* handed out so far */
     struct buffer carry; /* the beginning of a header or tuple whose end has not come */
     size_t scanned;      /* bytes of it whose fields have been walked */
     int fields_scanned;
@@ -33,8 +34,9 @@ struct copy_stream {
 MUST_CHECK int copy_stream_feed(struct copy_stream *stream, const uint8_t *bytes, size_t size,
                                 tuple_sink *sink, void *context, struct error *error);
 
-/* Whether the stream came to its end. */
-MUST_CHECK int copy_stream_end(const struct copy_stream *stream, struct error *error);
+/* Whether the stream came to its end, with as many tuples as the server says to have sent. */
+MUST_CHECK int copy_stream_end(const struct copy_stream *stream, uint64_t said,
+                               struct error *error);
 
 void copy_stream_clear(struct copy_stream *stream);
 

@@ -39,9 +39,10 @@ static int take_group(struct answer *answer, struct session *session,
                             .stream = {.fields = rowgroup_fields(answer->schema)}};
     if (rowgroup_builder_new(answer->schema, &taking.builder) < 0)
         return no_memory(answer);
-    int rc = search_nearest(session, search, take_bytes, &taking, answer->error);
+    uint64_t said = 0;
+    int rc = search_nearest(session, search, take_bytes, &taking, &said, answer->error);
     if (rc == 0)
-        rc = copy_stream_end(&taking.stream, answer->error);
+        rc = copy_stream_end(&taking.stream, said, answer->error);
     if (rc == 0 && rowgroup_builder_finish(taking.builder, out) < 0)
         rc = no_memory(answer);
     copy_stream_clear(&taking.stream);

@@ -281,9 +281,11 @@ static int copy_task(struct fetch_copy *copy, size_t number, struct session *ses
         return error_set(error, rc, "no memory to fetch with");
     if (copy->place->group_bytes > 0)
         t.groups.group_bytes = copy->place->group_bytes;
-    rc = readpoint_copy(readpoint, session, copy->schema, source, range, feed_task, &t, error);
+    uint64_t said = 0;
+    rc = readpoint_copy(readpoint, session, copy->schema, source, range, feed_task, &t, &said,
+                        error);
     if (rc == 0)
-        rc = group_copy_finish(&t.groups);
+        rc = group_copy_finish(&t.groups, said);
     for (int i = 0; rc == 0 && i < FORMAT_COUNT; i++)
         if (copy->prefills[i] != NULL)
             prefill_run_done(copy->prefills[i], t.number);

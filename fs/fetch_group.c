@@ -88,10 +88,13 @@ static int copy_again(struct readpoint *readpoint, struct session *session,
     if (rc < 0)
         return rc;
     aim(&picker);
+    uint64_t said = 0;
     rc = readpoint_copy(readpoint, session, snapshot->schema, source, range, group_copy_feed,
-                        &picker.copy, error);
+                        &picker.copy, &said, error);
     if (rc == 0)
-        rc = group_copy_finish(&picker.copy);
+        rc = group_copy_finish(&picker.copy, said);
+    if (rc == -EBADMSG)
+        rc = -EIO; /* of the way here, not of the rows */
     if (rc == -ECANCELED && picker.found != NULL)
         rc = 0;
     group_copy_clear(&picker.copy);

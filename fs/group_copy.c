@@ -62,9 +62,9 @@ int group_copy_feed(void *context, const uint8_t *bytes, size_t size)
     return copy_stream_feed(&copy->stream, bytes, size, add_tuple, copy, copy->error);
 }
 
-int group_copy_finish(struct group_copy *copy)
+int group_copy_finish(struct group_copy *copy, uint64_t said)
 {
-    int rc = copy_stream_end(&copy->stream, copy->error);
+    int rc = copy_stream_end(&copy->stream, said, copy->error);
     if (rc < 0 || rowgroup_builder_rows(copy->builder) == 0)
         return rc;
     return hand_out(copy, copy->range.end);

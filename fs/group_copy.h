@@ -34,9 +34,9 @@ MUST_CHECK int group_copy_init(struct group_copy *copy, const struct schema *sch
 /* A copy_sink; `context` is the group_copy. */
 int group_copy_feed(void *context, const uint8_t *bytes, size_t size);
 
-/* After the COPY ended well: checks that the stream did too, and hands out the last group, if it
- * has rows. */
-MUST_CHECK int group_copy_finish(struct group_copy *copy);
+/* After the COPY ended well: checks that the stream did too, with as many rows as the server says
+ * to have sent, and hands out the last group, if it has rows. */
+MUST_CHECK int group_copy_finish(struct group_copy *copy, uint64_t said);
 void group_copy_clear(struct group_copy *copy);
 
 #endif

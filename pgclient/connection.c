@@ -414,8 +414,24 @@ static void end_early(struct connection *connection)
     (void)finish(connection, NULL, NULL); /* canceled, or it had just succeeded */
 }
 
+/* The end of the statement: "COPY 20000". */
+static int finish_copy(struct connection *connection, uint64_t *said, struct error *error)
+{
+    PGresult *result = NULL;
+    int rc = finish(connection, &result, error);
+    if (rc == 0) {
+        const char *number = PQcmdTuples(result);
+        if (number[0] == '\0')
+            rc = error_set(error, -EIO, "the server does not say how many rows it sent");
+        else
+            *said = strtoull(number, NULL, 10);
+    }
+    PQclear(result);
+    return rc;
+}
+
 int connection_copy(struct connection *connection, const char *sql, copy_sink *sink, void *context,
-                    struct error *error)
+                    uint64_t *said, struct error *error)
 {
     if (connection->broken || !PQsendQuery(connection->pg, sql))
         return stopped(connection) ? fail_stopped(connection, error) : fail_lost(connection, error);
@@ -441,7 +457,7 @@ int connection_copy(struct connection *connection, const char *sql, copy_sink *s
         end_early(connection);
         return sink_error;
     }
-    return rc == 0 ? finish(connection, NULL, error) : rc;
+    return rc == 0 ? finish_copy(connection, said, error) : rc;
 }
 
 /* ---- opening and closing ---- */

@@ -105,9 +105,9 @@ void connection_also_stop(struct connection *connection, const atomic_bool *stop
 /* Gets each message of a COPY stream. A negative return ends the COPY. */
 typedef int copy_sink(void *context, const uint8_t *bytes, size_t size);
 
-/* Runs one COPY … TO STDOUT. Returns the sink's error where it gave one, the statement cancelled.
- */
+/* Runs one COPY … TO STDOUT. `said` gets the number of rows that the server says to have sent.
+ * Returns the sink's error where it gave one, the statement cancelled. */
 MUST_CHECK int connection_copy(struct connection *connection, const char *sql, copy_sink *sink,
-                               void *context, struct error *error);
+                               void *context, uint64_t *said, struct error *error);
 
 #endif

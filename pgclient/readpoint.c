@@ -470,7 +470,7 @@ static int build_error(int rc, struct error *error)
 
 int readpoint_copy(struct readpoint *readpoint, struct session *session,
                    const struct schema *schema, const struct source *source,
-                   const struct ctid_range *range, copy_sink *sink, void *context,
+                   const struct ctid_range *range, copy_sink *sink, void *context, uint64_t *said,
                    struct error *error)
 {
     /* A table's rows come in the order of the heap, as COPY t gives them, never in that of an
@@ -494,7 +494,8 @@ int readpoint_copy(struct readpoint *readpoint, struct session *session,
     if (rc == 0)
         rc = guard(&guarded, error);
     if (rc == 0) {
-        rc = connection_copy(guarded.connection, (const char *)sql.data, sink, context, error);
+        rc =
+            connection_copy(guarded.connection, (const char *)sql.data, sink, context, said, error);
         int after = unguard(&guarded, rc == 0 ? error : NULL);
         rc = rc == 0 ? after : rc;
     }

@@ -93,13 +93,14 @@ MUST_CHECK int readpoint_fingerprint(struct session *session, const struct sourc
 typedef int copy_sink(void *context, const uint8_t *bytes, size_t size);
 
 /* Runs COPY (SELECT …) TO STDOUT (FORMAT binary) for the schema's parts (schema_number has been
- * called), on the leader or on a joined session, and feeds the sink. `range` is NULL for a stream
- * source. An error of the statement leaves the session usable under the same snapshot (a
- * savepoint). Returns the sink's error where it gave one. */
+ * called), on the leader or on a joined session, and feeds the sink; `said`: how many rows the
+ * server says they are. `range` is NULL for a stream source. An error of the statement leaves the
+ * session usable under the same snapshot (a savepoint). Returns the sink's error where it gave one.
+ */
 MUST_CHECK int readpoint_copy(struct readpoint *readpoint, struct session *session,
                               const struct schema *schema, const struct source *source,
                               const struct ctid_range *range, copy_sink *sink, void *context,
-                              struct error *error);
+                              uint64_t *said, struct error *error);
 
 /* Whether the server is able to give what `schema` asks for at all, without fetching it: parses,
  * plans and checks privileges (an EXPLAIN). */

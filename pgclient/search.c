@@ -119,9 +119,10 @@ int search_rows(struct session *session, const struct relation *relation, const 
     if (rc == 0)
         rc = check_condition(connection, relation, condition, error);
     if (rc == 0) {
-        rc = connection_copy(connection, sql, read_rows, &reader, error);
+        uint64_t said = 0;
+        rc = connection_copy(connection, sql, read_rows, &reader, &said, error);
         if (rc == 0)
-            rc = copy_stream_end(&reader.stream, error);
+            rc = copy_stream_end(&reader.stream, said, error);
         else if (!reader.failed && blame(rc) == -EINVAL) {
             error_prefix(error, "filter");
             rc = -EINVAL;
@@ -299,7 +300,7 @@ static char *nearest_statement(const struct search_nearest *search, const char *
 }
 
 int search_nearest(struct session *session, const struct search_nearest *search, copy_sink *sink,
-                   void *context, struct error *error)
+                   void *context, uint64_t *said, struct error *error)
 {
     struct connection *connection = session_connection(session);
     char *schema = NULL, *sql = NULL;
@@ -314,7 +315,7 @@ int search_nearest(struct session *session, const struct search_nearest *search,
     if (rc == 0) {
         sql = nearest_statement(search, schema);
         rc = sql == NULL ? out_of_memory(error)
-                         : blame(connection_copy(connection, sql, sink, context, error));
+                         : blame(connection_copy(connection, sql, sink, context, said, error));
     }
     connection_also_stop(connection, NULL);
     free(schema);

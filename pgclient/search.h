@@ -44,10 +44,12 @@ struct search_nearest {
     const atomic_bool *stop;
 };
 
-/* The k nearest, nearest first, as the messages of one COPY. The first call begins the transaction,
- * which session_give ends; others under it see the same rows. */
+/* The k nearest, nearest first, as the messages of one COPY, and how many the server says they are.
+ * The first call begins the transaction, which session_give ends; others under it see the same
+ * rows.
+ */
 MUST_CHECK int search_nearest(struct session *session, const struct search_nearest *search,
-                              copy_sink *sink, void *context, struct error *error);
+                              copy_sink *sink, void *context, uint64_t *said, struct error *error);
 
 /* Gets the names of the primary key's columns, in the key's order; none if there is no key. A
  * negative return ends it. */

@@ -208,7 +208,7 @@ static void feed(struct bench *bench)
     size_t at = 0;
     for (size_t i = 0; i < bench->pieces; at = bench->ends[i++])
         must(group_copy_feed(&copy, bench->stream.data + at, bench->ends[i] - at) == 0);
-    must(group_copy_finish(&copy) == 0);
+    must(group_copy_finish(&copy, copy.stream.tuples) == 0);
     group_copy_clear(&copy);
     bench->out = bench->stream.size;
 }

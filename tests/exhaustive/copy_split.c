@@ -39,7 +39,7 @@ static bool check(struct split *split, const size_t *cuts, int count)
         from = to;
     }
     if (rc == 0)
-        rc = copy_stream_end(&stream, NULL);
+        rc = copy_stream_end(&stream, stream.tuples, NULL);
     bool same = rc == 0 && kept.size == split->expected->size &&
                 (kept.size == 0 || memcmp(kept.data, split->expected->data, kept.size) == 0);
     copy_stream_clear(&stream);

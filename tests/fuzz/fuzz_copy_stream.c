@@ -41,7 +41,7 @@ static int feed(const struct schema *schema, const uint8_t *bytes, size_t size, 
         free(copy);
     }
     if (rc == 0)
-        rc = copy_stream_end(&stream, NULL);
+        rc = copy_stream_end(&stream, stream.tuples, NULL);
     must(rc == 0 || rc == -EBADMSG);
     copy_stream_clear(&stream);
     return rc;

@@ -28,7 +28,7 @@ static int read_stream(const void *bytes, size_t size, int fields, struct buffer
     memcpy(copy, bytes, size);
     int rc = copy_stream_feed(&stream, copy, size, keep, kept, NULL);
     if (rc == 0)
-        rc = copy_stream_end(&stream, NULL);
+        rc = copy_stream_end(&stream, stream.tuples, NULL);
     free(copy);
     copy_stream_clear(&stream);
     return rc;
@@ -112,15 +112,36 @@ static void test_bad_tuples(void **state)
     READS(HEAD "\377\377\377\377", 1, -EBADMSG);
 }
 
+/* More or fewer than the server says. */
+static void test_lost_and_doubled_tuples(void **state)
+{
+    (void)state;
+    static const uint8_t bytes[] = HEAD "\0\1\377\377\377\377\0\1\0\0\0\1x\377\377";
+    for (uint64_t said = 0; said < 5; said++)
+        for (size_t cut = 0; cut < sizeof bytes; cut++) {
+            struct copy_stream stream = {.fields = 1};
+            struct error error = {""};
+            struct buffer kept = {0};
+            assert_int_equal(copy_stream_feed(&stream, bytes, cut, keep, &kept, &error), 0);
+            assert_int_equal(
+                copy_stream_feed(&stream, bytes + cut, sizeof bytes - 1 - cut, keep, &kept, &error),
+                0);
+            assert_int_equal(copy_stream_end(&stream, said, &error), said == 2 ? 0 : -EBADMSG);
+            assert_true(said == 2 || strstr(error.text, "2 rows came") != NULL);
+            copy_stream_clear(&stream);
+            buffer_clear(&kept);
+        }
+}
+
 static void test_bytes_behind_the_trailer_in_another_piece(void **state)
 {
     (void)state;
     struct copy_stream stream = {.fields = 1};
     assert_int_equal(
         copy_stream_feed(&stream, (const uint8_t *)HEAD "\377\377", 21, keep, NULL, NULL), 0);
-    assert_int_equal(copy_stream_end(&stream, NULL), 0);
+    assert_int_equal(copy_stream_end(&stream, 0, NULL), 0);
     assert_int_equal(copy_stream_feed(&stream, NULL, 0, keep, NULL, NULL), 0);
-    assert_int_equal(copy_stream_end(&stream, NULL), 0);
+    assert_int_equal(copy_stream_end(&stream, 0, NULL), 0);
     assert_int_equal(copy_stream_feed(&stream, (const uint8_t *)"x", 1, keep, NULL, NULL),
                      -EBADMSG);
     copy_stream_clear(&stream);
@@ -230,6 +251,7 @@ int main(void)
         cmocka_unit_test(test_good_streams),
         cmocka_unit_test(test_bad_headers),
         cmocka_unit_test(test_bad_tuples),
+        cmocka_unit_test(test_lost_and_doubled_tuples),
         cmocka_unit_test(test_bytes_behind_the_trailer_in_another_piece),
         cmocka_unit_test(test_sizes_that_change),
         cmocka_unit_test(test_bad_tuples_behind_good_ones),

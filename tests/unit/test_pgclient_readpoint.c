@@ -51,26 +51,11 @@ static void close_table(struct opened *o)
     test_pool_free(&o->pool);
 }
 
+static uint64_t said; /* rows of the last COPY, by the server's word */
+
 static int gather(void *context, const uint8_t *bytes, size_t size)
 {
     return buffer_append(context, bytes, size);
-}
-
-/* Adds the COPY stream of all sources, checked for its header and trailer, without them. */
-static void copy_rows(struct opened *o, struct buffer *rows)
-{
-    struct error error = {""};
-    for (size_t i = 0; i < o->readpoint->source_count; i++) {
-        struct buffer stream = {0};
-        if (readpoint_copy(o->readpoint, o->session, o->readpoint->schema,
-                           &o->readpoint->sources[i], NULL, gather, &stream, &error) != 0)
-            fail_msg("%s", error.text);
-        assert_true(stream.size >= 21);
-        assert_memory_equal(stream.data, "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0", 19);
-        assert_memory_equal(stream.data + stream.size - 2, "\377\377", 2);
-        assert_int_equal(buffer_append(rows, stream.data + 19, stream.size - 21), 0);
-        buffer_clear(&stream);
-    }
 }
 
 /* Walks the rows of a stream. */
@@ -93,6 +78,34 @@ static int next_row(const uint8_t **at, const uint8_t *end, struct field *fields
         assert_true(*at <= end);
     }
     return count;
+}
+
+static uint64_t count_rows(const struct buffer *stream)
+{
+    static struct field fields[5000];
+    uint64_t rows = 0;
+    const uint8_t *at = stream->data + 19;
+    while (next_row(&at, stream->data + stream->size - 2, fields, 5000) >= 0)
+        rows++;
+    return rows;
+}
+
+/* Adds the COPY stream of all sources, checked for its header and trailer, without them. */
+static void copy_rows(struct opened *o, struct buffer *rows)
+{
+    struct error error = {""};
+    for (size_t i = 0; i < o->readpoint->source_count; i++) {
+        struct buffer stream = {0};
+        if (readpoint_copy(o->readpoint, o->session, o->readpoint->schema,
+                           &o->readpoint->sources[i], NULL, gather, &stream, &said, &error) != 0)
+            fail_msg("%s", error.text);
+        assert_true(stream.size >= 21);
+        assert_memory_equal(stream.data, "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0", 19);
+        assert_memory_equal(stream.data + stream.size - 2, "\377\377", 2);
+        assert_int_equal(said, count_rows(&stream));
+        assert_int_equal(buffer_append(rows, stream.data + 19, stream.size - 21), 0);
+        buffer_clear(&stream);
+    }
 }
 
 /* Element `index` of an array field; "" of NULL with *null set. */
@@ -438,7 +451,7 @@ static void fingerprints_of_ranges(void **state)
         struct field fields[16];
         struct fingerprint own = {0};
         assert_int_equal(readpoint_copy(o.readpoint, o.session, o.readpoint->schema, source,
-                                        &ranges[i], gather, &stream, &error),
+                                        &ranges[i], gather, &stream, &said, &error),
                          0);
         for (const uint8_t *row = stream.data + 19;
              next_row(&row, stream.data + stream.size - 2, fields, 16) >= 0; own.rows++)
@@ -507,7 +520,7 @@ static void ranges_together_are_the_whole(void **state)
         struct buffer stream = {0};
         struct ctid_range range = {cuts[i], cuts[i + 1]};
         assert_int_equal(readpoint_copy(o.readpoint, i % 2 ? worker : o.session,
-                                        o.readpoint->schema, source, &range, gather, &stream,
+                                        o.readpoint->schema, source, &range, gather, &stream, &said,
                                         &error),
                          0);
         assert_int_equal(buffer_append(&parts, stream.data + 19, stream.size - 21), 0);
@@ -538,7 +551,7 @@ static void failures_leave_the_snapshot(void **state)
     int rows = 0;
     struct error error = {""};
     assert_int_equal(readpoint_copy(o.readpoint, o.session, o.readpoint->schema,
-                                    &o.readpoint->sources[0], NULL, refuse, &rows, &error),
+                                    &o.readpoint->sources[0], NULL, refuse, &rows, &said, &error),
                      -ENOSPC);
     test_sql("pgr", "DELETE FROM kept");
     uint64_t count, sum;
@@ -550,7 +563,8 @@ static void failures_leave_the_snapshot(void **state)
     struct buffer stream = {0};
     for (int i = 0; i < 2; i++) {
         assert_int_equal(readpoint_copy(o.readpoint, o.session, o.readpoint->schema,
-                                        &o.readpoint->sources[0], NULL, gather, &stream, &error),
+                                        &o.readpoint->sources[0], NULL, gather, &stream, &said,
+                                        &error),
                          -EIO);
         assert_non_null(strstr(error.text, "division by zero"));
     }
@@ -927,13 +941,13 @@ static void databases_in_other_encodings(void **state)
     struct buffer stream = {0};
     struct error error = {""};
     assert_int_equal(readpoint_copy(o.readpoint, o.session, o.readpoint->schema,
-                                    &o.readpoint->sources[0], NULL, gather, &stream, &error),
+                                    &o.readpoint->sources[0], NULL, gather, &stream, &said, &error),
                      -EIO);
     assert_non_null(strstr(error.text, "invalid byte sequence"));
     stream.size = 0;
     schema_number(o.readpoint->schema, o.readpoint->with_binary, 1u << PART_BINARY);
     assert_int_equal(readpoint_copy(o.readpoint, o.session, o.readpoint->schema,
-                                    &o.readpoint->sources[0], NULL, gather, &stream, &error),
+                                    &o.readpoint->sources[0], NULL, gather, &stream, &said, &error),
                      0);
     buffer_clear(&stream);
     close_table(&o);
@@ -950,7 +964,7 @@ static void errors_during_a_copy_are_utf8(void **state)
     struct buffer stream = {0};
     struct error error = {""};
     assert_int_equal(readpoint_copy(o.readpoint, o.session, o.readpoint->schema,
-                                    &o.readpoint->sources[0], NULL, gather, &stream, &error),
+                                    &o.readpoint->sources[0], NULL, gather, &stream, &said, &error),
                      -EIO);
     assert_string_equal(error.text, "b?se (SQLSTATE P0001)");
     buffer_clear(&stream);
