@@ -89,6 +89,22 @@ int schema_parts(const struct schema *schema)
     return parts;
 }
 
+static bool column_same(const struct column *a, const struct column *b)
+{
+    return strcmp(a->name, b->name) == 0 && strcmp(a->type_name, b->type_name) == 0 &&
+           a->type == b->type && a->in_copy == b->in_copy &&
+           memcmp(a->part, b->part, sizeof a->part) == 0;
+}
+
+bool schema_same(const struct schema *a, const struct schema *b)
+{
+    bool same = a->column_count == b->column_count && a->with_row_ids == b->with_row_ids &&
+                memcmp(a->part_count, b->part_count, sizeof a->part_count) == 0;
+    for (int i = 0; same && i < a->column_count; i++)
+        same = column_same(&a->columns[i], &b->columns[i]);
+    return same;
+}
+
 void schema_free(struct schema *schema)
 {
     if (schema == NULL)

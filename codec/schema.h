@@ -53,6 +53,9 @@ void schema_number(struct schema *schema, const bool *with_binary, unsigned want
 /* Parts of all kinds together. */
 int schema_parts(const struct schema *schema);
 
+/* Whether rows of one are rows of the other: the same columns in the same parts. */
+bool schema_same(const struct schema *a, const struct schema *b);
+
 void schema_free(struct schema *schema);
 
 /* As a record of the cache, and back (-EBADMSG if it is not one). */

@@ -21,6 +21,7 @@ struct feed {
     bool ended;
     int rc;
     struct error error;
+    struct feed *successor;
 };
 
 int feed_new(struct snapshot *basis, struct feed **out)
@@ -60,6 +61,7 @@ void feed_unref(struct feed *feed)
         free(feed->runs[i].groups);
     }
     free(feed->runs);
+    feed_unref(feed->successor);
     snapshot_unref(feed->basis);
     pthread_cond_destroy(&feed->came);
     pthread_mutex_destroy(&feed->lock);
@@ -135,6 +137,23 @@ void feed_end(struct feed *feed, int rc, const char *reason)
     pthread_mutex_unlock(&feed->lock);
 }
 
+void feed_hand_over(struct feed *feed, struct feed *next)
+{
+    pthread_mutex_lock(&feed->lock);
+    if (!feed->ended)
+        feed->successor = feed_ref(next);
+    end(feed, -ESTALE, "the rows have changed while they were read");
+    pthread_mutex_unlock(&feed->lock);
+}
+
+struct feed *feed_successor(struct feed *feed)
+{
+    pthread_mutex_lock(&feed->lock);
+    struct feed *successor = feed->successor != NULL ? feed_ref(feed->successor) : NULL;
+    pthread_mutex_unlock(&feed->lock);
+    return successor;
+}
+
 /* 0: it is there (NULL: the end), -EAGAIN: not yet. */
 static int look(struct feed *feed, struct feed_place *place, struct group **out,
                 struct error *error)
@@ -191,4 +210,19 @@ int feed_next(struct feed *feed, struct feed_place *place, int patience_ms, stru
     }
     pthread_mutex_unlock(&feed->lock);
     return rc;
+}
+
+bool feed_goes_on(struct feed *feed, struct feed *next)
+{
+    struct feed_place here = {0}, there = {0};
+    struct group *group, *other;
+    bool same = schema_same(feed->basis->schema, next->basis->schema);
+    while (same && feed_next(feed, &here, 0, &group, NULL) == 0 && group != NULL) {
+        same = feed_next(next, &there, 0, &other, NULL) == 0 && other != NULL &&
+               group_same(group, other);
+        if (same)
+            group_unref(other);
+        group_unref(group);
+    }
+    return same;
 }

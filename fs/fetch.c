@@ -15,10 +15,19 @@ struct fetch {
     struct crew *crew;
     struct fetch_copy copy;
     struct prefill *prefills[FORMAT_COUNT];
-    int64_t after;        /* the mtime of what its path showed before */
-    uint64_t made_of;     /* the feed that was copied last, and well */
+    int64_t after; /* the mtime of what its path showed before */
+    struct feed_ids made_of;
+    struct feed *shelved[FEEDS_IN_A_ROW - 1]; /* of attempts that came to nothing */
+    int shelved_count;
+    struct {
+        struct snapshot *basis; /* without groups; NULL: there is nothing */
+        struct changes changes;
+        bool of_old;      /* it was brought up to date from the old snapshot */
+    } left;               /* by an attempt that came to nothing */
+    bool of_old;          /* of what is being copied */
     pthread_mutex_t lock; /* guards what follows */
-    struct feed *feed;    /* of the copying under way */
+    pthread_cond_t stopping;
+    struct feed *feed; /* of the copying under way */
     bool stopped;
     bool held; /* the crew is the snapshot's now: stopping the fetch must not stop it */
 };
@@ -38,8 +47,20 @@ int fetch_new(const struct fetch_place *place, struct progress *progress, struct
     progress->rows = progress->bytes = progress->groups_copied = progress->groups_kept = 0;
     progress_stage(progress, STAGE_WAITING, 0);
     pthread_mutex_init(&fetch->lock, NULL);
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&fetch->stopping, &monotonic);
+    pthread_condattr_destroy(&monotonic);
     *out = fetch;
     return 0;
+}
+
+static void forget_left(struct fetch *fetch)
+{
+    snapshot_unref(fetch->left.basis);
+    fetch->left.basis = NULL;
+    changes_clear(&fetch->left.changes);
 }
 
 void fetch_free(struct fetch *fetch)
@@ -48,6 +69,10 @@ void fetch_free(struct fetch *fetch)
         return;
     crew_unref(fetch->crew);
     feed_unref(fetch->feed);
+    for (int i = 0; i < fetch->shelved_count; i++)
+        feed_unref(fetch->shelved[i]);
+    forget_left(fetch);
+    pthread_cond_destroy(&fetch->stopping);
     pthread_mutex_destroy(&fetch->lock);
     free(fetch);
 }
@@ -56,12 +81,13 @@ void fetch_stop(struct fetch *fetch)
 {
     pthread_mutex_lock(&fetch->lock);
     fetch->stopped = true;
+    pthread_cond_broadcast(&fetch->stopping);
     if (!fetch->held)
         crew_stop(fetch->crew);
     pthread_mutex_unlock(&fetch->lock);
 }
 
-uint64_t fetch_made_of(const struct fetch *fetch) { return fetch->made_of; }
+const struct feed_ids *fetch_made_of(const struct fetch *fetch) { return &fetch->made_of; }
 
 void fetch_after(struct fetch *fetch, int64_t mtime) { fetch->after = mtime; }
 
@@ -98,11 +124,39 @@ static void set_feed(struct fetch *fetch, struct feed *feed)
     feed_unref(before);
 }
 
+/* An attempt that fails so is made again. */
+static bool is_passing(int rc) { return rc == -ENOTCONN || rc == -EAGAIN; }
+
+/* Whoever reads along waits for the next attempt. */
 static void end_feed(struct fetch *fetch, int rc, const struct error *error)
 {
-    if (fetch->feed != NULL)
-        feed_end(fetch->feed, rc, error != NULL ? error->text : "");
+    struct feed *feed = fetch->feed;
+    if (feed != NULL && is_passing(rc) && fetch->shelved_count < FEEDS_IN_A_ROW - 1)
+        fetch->shelved[fetch->shelved_count++] = feed_ref(feed);
+    else if (feed != NULL)
+        feed_end(feed, rc, error != NULL ? error->text : "");
     set_feed(fetch, NULL);
+}
+
+/* Those who read along with the attempt before go on with `feed`. */
+static void take_over(struct fetch *fetch, struct feed *feed)
+{
+    if (fetch->shelved_count > 0)
+        feed_hand_over(fetch->shelved[fetch->shelved_count - 1], feed);
+}
+
+static void end_shelved(struct fetch *fetch, int rc, const struct error *error)
+{
+    if (fetch->shelved_count > 0)
+        feed_end(fetch->shelved[fetch->shelved_count - 1], rc, error != NULL ? error->text : "");
+}
+
+/* All that was read of a feed, and of those that it was handed over to, must be in `feed`. */
+static void note_made_of(struct fetch *fetch, struct feed *feed)
+{
+    fetch->made_of = (struct feed_ids){{feed_id(feed)}};
+    for (int i = fetch->shelved_count; i-- > 0 && feed_goes_on(fetch->shelved[i], feed);)
+        fetch->made_of.ids[i + 1] = feed_id(fetch->shelved[i]);
 }
 
 /* ---- what the server refuses ---- */
@@ -288,12 +342,14 @@ static int copy_planned(struct fetch *fetch, struct error *error)
     struct error reason = {""};
     fetch->copy.schema = crew_readpoint(fetch->crew)->schema;
     fetch->copy.discard = false;
-    fetch->made_of = 0;
+    fetch->made_of = (struct feed_ids){{0}};
     int rc = begin_feed(fetch, &reason);
-    uint64_t id = rc == 0 ? feed_id(fetch->feed) : 0;
+    if (rc == 0)
+        take_over(fetch, fetch->feed);
     if (rc == 0)
         rc = fetch_copy_run(&fetch->copy, &reason);
-    fetch->made_of = rc == 0 ? id : 0;
+    if (rc == 0)
+        note_made_of(fetch, fetch->feed);
     end_feed(fetch, rc, &reason);
     if (rc < 0 && error != NULL)
         *error = reason;
@@ -339,16 +395,11 @@ static int copy_whole(struct fetch *fetch, struct face *faces, struct error *err
 /* Whether groups of `old` can stand beside new ones: cut by the same schema, nothing refused. */
 static bool is_kept_schema(const struct snapshot *old, struct readpoint *readpoint)
 {
-    struct buffer was = {0}, is = {0};
     for (int i = 0; i < FORMAT_COUNT; i++)
         if (old->faces[i].refused < 0)
             return false;
     schema_number(readpoint->schema, readpoint->with_binary, ALL_PARTS);
-    bool same = schema_put(old->schema, &was) == 0 && schema_put(readpoint->schema, &is) == 0 &&
-                was.size == is.size && memcmp(was.data, is.data, is.size) == 0;
-    buffer_clear(&was);
-    buffer_clear(&is);
-    return same;
+    return schema_same(old->schema, readpoint->schema);
 }
 
 /* What has not changed is rendered when it is read: there is no use in storing what stands between
@@ -374,15 +425,16 @@ static int put_heads(struct fetch *fetch)
     return rc;
 }
 
-/* `changes` NULL: the whole. */
-static int make_snapshot(struct fetch *fetch, struct snapshot *old, const struct changes *changes,
+/* `changes` of `basis`, or NULL: the whole. */
+static int make_snapshot(struct fetch *fetch, const struct snapshot *old,
+                         const struct snapshot *basis, const struct changes *changes,
                          struct snapshot **out, struct error *error)
 {
     struct snapshot *snapshot;
     int rc = snapshot_new(fetch->place->store, &snapshot);
     if (rc < 0)
         return rc;
-    bool whole = changes == NULL || !is_kept_schema(old, crew_readpoint(fetch->crew));
+    bool whole = changes == NULL || !is_kept_schema(basis, crew_readpoint(fetch->crew));
     if (!whole) {
         rc = copy_changed(fetch, changes, error);
         whole = rc == -EIO; /* what is refused is found out with the whole */
@@ -399,7 +451,7 @@ static int make_snapshot(struct fetch *fetch, struct snapshot *old, const struct
         return rc;
     }
     stamp(snapshot, old, fetch->after);
-    snapshot->lineage = changes != NULL ? old->lineage : snapshot->serial;
+    snapshot->lineage = fetch->of_old ? old->lineage : snapshot->serial;
     *out = snapshot;
     return 0;
 }
@@ -441,8 +493,40 @@ static int compare(struct fetch *fetch, const struct snapshot *old, struct chang
     if (old == NULL || old->broken || !old->key.proves || !readpoint->key.proves ||
         !same_history(old, readpoint))
         return 1;
-    int rc = changes_find(fetch->crew, old, fetch->copy.progress, out, error);
-    return rc == -EBADMSG ? 1 : rc;
+    int rc = changes_of(old, out);
+    if (rc == -EBADMSG)
+        return 1;
+    return rc < 0 ? error_set(error, rc, "no memory to compare with")
+                  : changes_find(fetch->crew, out, fetch->copy.progress, error);
+}
+
+/* ---- going on after an attempt that came to nothing ---- */
+
+/* Of rows that can be compared, what has been copied need not be copied again. */
+static void leave(struct fetch *fetch)
+{
+    const struct readpoint *readpoint = crew_readpoint(fetch->crew);
+    struct snapshot *basis = NULL;
+    struct changes changes;
+    if (readpoint == NULL || !readpoint->key.proves || fetch->copy.discard ||
+        fetch->copy.task_count == 0 || snapshot_new(fetch->place->store, &basis) < 0)
+        return;
+    if (take_basis(readpoint, basis) < 0 || fetch_copy_leave(&fetch->copy, &changes) < 0) {
+        snapshot_unref(basis);
+        return;
+    }
+    forget_left(fetch);
+    fetch->left.basis = basis;
+    fetch->left.changes = changes;
+    fetch->left.of_old = fetch->of_old;
+}
+
+static bool can_go_on(const struct fetch *fetch)
+{
+    const struct snapshot *basis = fetch->left.basis;
+    struct readpoint *readpoint = crew_readpoint(fetch->crew);
+    return basis != NULL && readpoint->key.proves && same_history(basis, readpoint) &&
+           strcmp(basis->key.run, readpoint->key.run) == 0 && is_kept_schema(basis, readpoint);
 }
 
 /* 1: nothing visible has changed in the whole cluster since `old` was found to be current. */
@@ -473,20 +557,26 @@ static int check_name(const struct readpoint *readpoint, const struct relation *
 static int compare_and_copy(struct fetch *fetch, const struct relation *relation,
                             struct snapshot *old, struct snapshot **out, struct error *error)
 {
-    struct changes changes = {0};
+    struct changes found = {0};
     int rc = check_name(crew_readpoint(fetch->crew), relation, error);
-    if (rc == 0)
-        rc = compare(fetch, old, &changes, error);
-    if (rc < 0)
-        return rc;
+    bool on = rc == 0 && can_go_on(fetch);
+    if (!on)
+        forget_left(fetch);
+    struct changes *changes = on ? &fetch->left.changes : &found;
+    if (on)
+        rc = changes_find(fetch->crew, changes, fetch->copy.progress, error);
+    else if (rc == 0)
+        rc = compare(fetch, old, changes, error);
     bool told = rc == 0;
-    if (told && changes.changed == 0) {
+    fetch->of_old = on ? fetch->left.of_old : told;
+    if (told && !on && changes->changed == 0) {
         rc = refresh_key(old, &crew_readpoint(fetch->crew)->key);
         *out = rc == 0 ? snapshot_ref(old) : NULL;
-    } else {
-        rc = make_snapshot(fetch, old, told ? &changes : NULL, out, error);
+    } else if (rc >= 0) {
+        rc = make_snapshot(fetch, old, on ? fetch->left.basis : old, told ? changes : NULL, out,
+                           error);
     }
-    changes_clear(&changes);
+    changes_clear(&found);
     return rc;
 }
 
@@ -504,6 +594,8 @@ static int fetch_under(struct fetch *fetch, const struct relation *relation, str
     if (rc < 0)
         return rc;
     rc = compare_and_copy(fetch, relation, old, out, error);
+    if (is_passing(rc))
+        leave(fetch);
     if (rc == 0 && *out != old && fetch->copy.unstored && fetch->place->held != NULL) {
         pthread_mutex_lock(&fetch->lock);
         if (fetch->stopped)
@@ -545,29 +637,77 @@ static struct snapshot *settle(struct snapshot *fresh, struct snapshot *old)
     return snapshot_ref(old);
 }
 
+/* Some time after an attempt that came to nothing, unless the fetch is stopped. */
+static void pause_before(struct fetch *fetch, int milliseconds)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += milliseconds / 1000;
+    until.tv_nsec += milliseconds % 1000 * 1000000L;
+    until.tv_sec += until.tv_nsec / 1000000000L;
+    until.tv_nsec %= 1000000000L;
+    pthread_mutex_lock(&fetch->lock);
+    while (!fetch->stopped &&
+           pthread_cond_timedwait(&fetch->stopping, &fetch->lock, &until) != ETIMEDOUT)
+        ;
+    pthread_mutex_unlock(&fetch->lock);
+}
+
+/* A connection may be lost, and a standby ends a COPY that stands in the way of its recovery:
+ * another one may do better, a moment later. */
+static bool try_again(struct fetch *fetch, const struct relation *relation, int *attempt, int rc,
+                      const struct error *error)
+{
+    if (!is_passing(rc) || ++*attempt >= ATTEMPTS)
+        return false;
+    spoil_prefills(fetch);
+    log_say(LOG_SAY_INFO, "%s.%s: %s; trying again", relation->schema, relation->name,
+            error->text[0] != '\0' ? error->text : strerror(-rc));
+    pause_before(fetch, *attempt * 1000);
+    return true;
+}
+
+/* Those who read along with an attempt that came to nothing have their feed's end, or go on with
+ * what was there before. */
+static void settle_feeds(struct fetch *fetch, int rc, struct snapshot *fresh,
+                         const struct error *error)
+{
+    struct feed *feed;
+    if (fetch->shelved_count == 0 || fetch->made_of.ids[0] != 0)
+        return;
+    if (rc == 0)
+        rc = feed_of_snapshot(fresh, &feed);
+    if (rc < 0) {
+        end_shelved(fetch, rc, error);
+        return;
+    }
+    take_over(fetch, feed);
+    note_made_of(fetch, feed);
+    feed_unref(feed);
+}
+
 int fetch_table(struct fetch *fetch, const struct relation *relation, struct snapshot *old,
                 unsigned measure, struct snapshot **out, struct error *error)
 {
     fetch->copy.measure = measure;
     struct snapshot *fresh = NULL;
-    /* A connection may be lost, and a standby ends a COPY that stands in the way of its recovery:
-     * another one may do better. */
-    int rc = -ENOTCONN;
-    for (int attempt = 0; (rc == -ENOTCONN || rc == -EAGAIN) && attempt < ATTEMPTS; attempt++) {
-        if (attempt > 0) {
-            spoil_prefills(fetch);
-            log_say(LOG_SAY_INFO, "%s.%s: %s; trying again", relation->schema, relation->name,
-                    error != NULL ? error->text : "connection lost");
-        }
-        rc = crew_lead(fetch->crew, error);
-        if (rc < 0)
-            return rc; /* the server is not there: no use in asking three times */
-        rc = fetch_under(fetch, relation, old, &fresh, error);
+    struct error reason = {""};
+    int attempt = 0, rc;
+    do {
+        rc = crew_lead(fetch->crew, &reason);
+        if (rc == 0)
+            rc = fetch_under(fetch, relation, old, &fresh, &reason);
+        else if (attempt == 0)
+            break; /* the server is not there: no use in asking three times */
         if (!fetch->held)
             crew_dismiss(fetch->crew);
-    }
-    if (rc < 0)
+    } while (try_again(fetch, relation, &attempt, rc, &reason));
+    settle_feeds(fetch, rc, fresh, &reason);
+    if (rc < 0) {
+        if (error != NULL)
+            *error = reason;
         return rc;
+    }
     *out = settle(fresh, old);
     return 0;
 }

@@ -57,8 +57,8 @@ MUST_CHECK int fetch_table(struct fetch *fetch, const struct relation *relation,
                            struct snapshot *old, unsigned measure, struct snapshot **out,
                            struct error *error);
 
-/* feed_id() of the copying that fetch_table's new snapshot is made of; 0: of none. */
-uint64_t fetch_made_of(const struct fetch *fetch);
+/* The feeds of which fetch_table's new snapshot is made: what was read of them it begins with. */
+const struct feed_ids *fetch_made_of(const struct fetch *fetch);
 
 /* The groups of the copying under way, for reading along: a new reference; NULL: it has not begun,
  * or is over. Any thread. */

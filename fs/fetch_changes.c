@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-static int add(struct changes *changes, const struct stretch *stretch)
+int changes_add(struct changes *changes, const struct stretch *stretch)
 {
     size_t n = changes->count;
     if ((n & (n - 1)) == 0) { /* at each power of two, room for as many again */
@@ -13,28 +13,36 @@ static int add(struct changes *changes, const struct stretch *stretch)
         changes->stretches = grown;
     }
     changes->stretches[changes->count++] = *stretch;
+    if (stretch->group != NULL)
+        group_ref(stretch->group);
     return 0;
 }
 
-static int stretch_out(const struct snapshot *old, struct changes *changes)
+int changes_of(const struct snapshot *snapshot, struct changes *out)
 {
     const struct ctid everywhere = {UINT32_MAX, 0};
+    struct changes changes = {0};
     size_t next = 0;
-    for (uint32_t i = 0; i < old->source_count; i++) {
+    int rc = 0;
+    for (uint32_t i = 0; rc == 0 && i < snapshot->source_count; i++) {
         struct stretch stretch = {.source = i};
         do {
-            bool mine = next < old->group_count && old->groups[next]->source == i;
-            stretch.group = mine ? old->groups[next++] : NULL;
-            bool last = next >= old->group_count || old->groups[next]->source != i;
+            bool mine = next < snapshot->group_count && snapshot->groups[next]->source == i;
+            stretch.group = mine ? snapshot->groups[next++] : NULL;
+            bool last = next >= snapshot->group_count || snapshot->groups[next]->source != i;
             stretch.range.end = mine && !last ? stretch.group->range.end : everywhere;
-            int rc = add(changes, &stretch);
-            if (rc < 0)
-                return rc;
+            rc = changes_add(&changes, &stretch);
             stretch.range.first = stretch.range.end;
-        } while (stretch.range.end.block != UINT32_MAX);
+        } while (rc == 0 && stretch.range.end.block != UINT32_MAX);
     }
     /* Groups out of order: not a record of ours. */
-    return next == old->group_count ? 0 : -EBADMSG;
+    if (rc == 0 && next != snapshot->group_count)
+        rc = -EBADMSG;
+    if (rc < 0)
+        changes_clear(&changes);
+    else
+        *out = changes;
+    return rc;
 }
 
 /* One statement's worth. */
@@ -58,8 +66,14 @@ static int compare_some(void *context, size_t number, struct session *session, s
     while (rc == 0 && at < end) {
         struct stretch *first = &changes->stretches[at];
         size_t n = 0;
-        for (; at + n < end && first[n].source == first->source; n++)
+        for (; at + n < end && first[n].source == first->source && !first[n].unknown; n++)
             ranges[n] = first[n].range;
+        if (n == 0) {
+            first->changed = true;
+            at++;
+            asking->progress->done++;
+            continue;
+        }
         memset(now, 0, n * sizeof *now);
         rc = readpoint_fingerprint(session, &asking->sources[first->source], ranges, n, now, error);
         for (size_t i = 0; rc == 0 && i < n; i++) {
@@ -75,34 +89,33 @@ static int compare_some(void *context, size_t number, struct session *session, s
     return rc;
 }
 
-int changes_find(struct crew *crew, const struct snapshot *old, struct progress *progress,
-                 struct changes *out, struct error *error)
+int changes_find(struct crew *crew, struct changes *changes, struct progress *progress,
+                 struct error *error)
 {
     enum { AT_ONCE = 64, ROWS_FOR_ONE = 20000 };
-    *out = (struct changes){0};
-    int rc = stretch_out(old, out);
-    if (rc < 0) {
-        changes_clear(out);
-        return error_set(error, rc, "no memory to compare with");
-    }
-    progress_stage(progress, STAGE_COMPARING, out->count);
+    uint64_t rows = 0;
+    progress_stage(progress, STAGE_COMPARING, changes->count);
+    for (size_t i = 0; i < changes->count; i++)
+        rows += changes->stretches[i].group != NULL ? changes->stretches[i].group->rows : 0;
     struct asking asking = {
-        .changes = out, .sources = crew_readpoint(crew)->sources, .progress = progress};
+        .changes = changes, .sources = crew_readpoint(crew)->sources, .progress = progress};
     /* Another session costs more than so many rows do. */
-    asking.each = old->rows < ROWS_FOR_ONE ? out->count : out->count / 8 + 1;
+    asking.each = rows < ROWS_FOR_ONE ? changes->count : changes->count / 8 + 1;
     asking.each = asking.each < AT_ONCE ? asking.each : AT_ONCE;
-    if (out->count > 0)
-        rc = crew_run(crew, (out->count + asking.each - 1) / asking.each, compare_some, &asking,
+    int rc = 0;
+    if (changes->count > 0)
+        rc = crew_run(crew, (changes->count + asking.each - 1) / asking.each, compare_some, &asking,
                       error);
-    for (size_t i = 0; i < out->count; i++)
-        out->changed += out->stretches[i].changed;
-    if (rc < 0)
-        changes_clear(out);
+    changes->changed = 0;
+    for (size_t i = 0; i < changes->count; i++)
+        changes->changed += changes->stretches[i].changed;
     return rc;
 }
 
 void changes_clear(struct changes *changes)
 {
+    for (size_t i = 0; i < changes->count; i++)
+        group_unref(changes->stretches[i].group);
     free(changes->stretches);
     *changes = (struct changes){0};
 }

@@ -3,6 +3,9 @@
  * The ranges of a source's groups, each stretched back to the end of the one before, cover all of
  * its ctids: a row that has come since is in one of them. A source that had no rows is one range
  * without a group.
+ *
+ * A copying that ended early leaves such ranges too, some of them unknown: those have changed
+ * without being asked for.
  */
 #ifndef FS_FETCH_CHANGES_H
 #define FS_FETCH_CHANGES_H
@@ -14,7 +17,8 @@
 struct stretch {
     uint32_t source; /* its number */
     struct ctid_range range;
-    struct group *group; /* borrowed; NULL: it had no rows */
+    struct group *group; /* a reference; NULL: it had no rows */
+    bool unknown;        /* it was not copied */
     bool changed;
 };
 
@@ -23,10 +27,16 @@ struct changes {
     size_t count, changed;
 };
 
-/* The sources must be those of the crew's read point, all of them by ctid. Errors: those of
- * readpoint_fingerprint, -ENOMEM. */
-MUST_CHECK int changes_find(struct crew *crew, const struct snapshot *old,
-                            struct progress *progress, struct changes *out, struct error *error);
+/* Appends a stretch, with a new reference to its group. */
+MUST_CHECK int changes_add(struct changes *changes, const struct stretch *stretch);
+
+/* The stretches of a snapshot. -EBADMSG: its groups are in no order. */
+MUST_CHECK int changes_of(const struct snapshot *snapshot, struct changes *out);
+
+/* Which have changed. The sources must be those of the crew's read point, all of them by ctid.
+ * Errors: those of readpoint_fingerprint, -ENOMEM. */
+MUST_CHECK int changes_find(struct crew *crew, struct changes *changes, struct progress *progress,
+                            struct error *error);
 void changes_clear(struct changes *changes);
 
 #endif

@@ -128,6 +128,12 @@ static int keep(struct fetch_copy *copy, const struct stretch *stretch)
     return 0;
 }
 
+/* That may have left small groups beside it. What was not copied yet has not. */
+static bool has_changed(const struct stretch *stretch)
+{
+    return stretch->changed && !stretch->unknown;
+}
+
 /* A group next to what has changed is cut anew with it if it is so small that many like it would
  * gather. */
 static bool again(const struct changes *changes, size_t i)
@@ -138,8 +144,8 @@ static bool again(const struct changes *changes, size_t i)
         return true;
     if (at->group != NULL && at->group->bytes >= SMALL)
         return false;
-    return (i > 0 && at[-1].source == at->source && at[-1].changed) ||
-           (i + 1 < changes->count && at[1].source == at->source && at[1].changed);
+    return (i > 0 && at[-1].source == at->source && has_changed(&at[-1])) ||
+           (i + 1 < changes->count && at[1].source == at->source && has_changed(&at[1]));
 }
 
 int fetch_copy_plan_changes(struct fetch_copy *copy, const struct changes *changes)
@@ -294,6 +300,7 @@ static int copy_task(struct fetch_copy *copy, size_t number, struct session *ses
     note_pages(&t, pages_of(&t, t.task->range.end));
     if (rc < 0)
         copy->failed = true;
+    t.task->done = rc == 0;
     group_copy_clear(&t.groups);
     buffer_clear(&t.scratch);
     return rc;
@@ -365,11 +372,45 @@ static int feed_kept(struct fetch_copy *copy)
 int fetch_copy_run(struct fetch_copy *copy, struct error *error)
 {
     progress_stage(copy->progress, STAGE_COPYING, pages_to_copy(copy));
+    copy->progress->groups_kept = 0; /* that an attempt before this one kept are counted again */
     int rc = feed_kept(copy);
     if (rc < 0)
         return error_set(error, rc, "no memory to fetch with");
     return copy->work_count == 0 ? 0
                                  : crew_run(copy->crew, copy->work_count, run_task, copy, error);
+}
+
+/* The groups of a task that was broken off are whole: each ends where the next one would begin. */
+static int leave_task(const struct task *task, struct changes *out)
+{
+    struct stretch stretch = {.source = task->source, .range = task->range};
+    bool known = task->kept || task->done;
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < task->count; i++) {
+        bool last = known && i + 1 == task->count;
+        stretch.group = task->groups[i];
+        stretch.range.end = last ? task->range.end : stretch.group->range.end;
+        rc = changes_add(out, &stretch);
+        stretch.range.first = stretch.range.end;
+    }
+    stretch.group = NULL;
+    stretch.range.end = task->range.end;
+    stretch.unknown = !known;
+    return rc == 0 && (!known || task->count == 0) ? changes_add(out, &stretch) : rc;
+}
+
+int fetch_copy_leave(const struct fetch_copy *copy, struct changes *out)
+{
+    struct changes changes = {0};
+    for (size_t i = 0; i < copy->task_count; i++) {
+        int rc = leave_task(&copy->tasks[i], &changes);
+        if (rc < 0) {
+            changes_clear(&changes);
+            return rc;
+        }
+    }
+    *out = changes;
+    return 0;
 }
 
 int fetch_copy_take(struct fetch_copy *copy, struct snapshot *snapshot)

@@ -18,6 +18,7 @@ struct task {
     uint32_t source; /* its number */
     struct ctid_range range;
     bool kept; /* nothing is to be copied */
+    bool done; /* all its groups have come */
     struct group **groups;
     size_t count;
 };
@@ -48,6 +49,9 @@ MUST_CHECK int fetch_copy_plan_all(struct fetch_copy *copy);
 MUST_CHECK int fetch_copy_plan_changes(struct fetch_copy *copy, const struct changes *changes);
 
 MUST_CHECK int fetch_copy_run(struct fetch_copy *copy, struct error *error);
+
+/* What a copying that ended early has got, and what it has not. */
+MUST_CHECK int fetch_copy_leave(const struct fetch_copy *copy, struct changes *out);
 
 /* The groups, in order; they are the snapshot's then. */
 MUST_CHECK int fetch_copy_take(struct fetch_copy *copy, struct snapshot *snapshot);

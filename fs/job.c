@@ -128,14 +128,14 @@ static int refresh_rows(struct subject *subject, struct version *old, unsigned m
         return 0;
     }
     mount->count.fetches++;
-    uint64_t made_of = fetch_made_of(subject->fetch);
+    const struct feed_ids *made_of = fetch_made_of(subject->fetch);
     file_time_save(subject, fresh->mtime);
     for (int i = 0; i < FORMAT_COUNT; i++)
         if (fresh->faces[i].refused < 0)
             log_refused(fresh, i);
     *out = version_of_rows(mount, fresh);
     if (*out != NULL)
-        (*out)->made_of = made_of;
+        (*out)->made_of = *made_of;
     return *out == NULL ? error_set(error, -ENOMEM, "no memory") : 0;
 }
 
@@ -309,15 +309,16 @@ static void settle_filling(struct mount *mount, struct filling fillings[FORMAT_C
 /* Nodes that were read along are of this version, if it is what they have been read from. */
 static void bind_streamed(struct subject *subject, struct version *version)
 {
-    uint64_t made_of =
-        version != NULL && subject->fetch != NULL ? fetch_made_of(subject->fetch) : 0;
+    const struct feed_ids none = {{0}};
+    const struct feed_ids *made_of =
+        version != NULL && subject->fetch != NULL ? fetch_made_of(subject->fetch) : &none;
     for (int i = 0; i < STREAMS_AT_MOST; i++) {
         struct node *node = node_find(subject->table->mount, subject->bind_later[i].nodeid);
         uint64_t feed = subject->bind_later[i].feed;
         subject->bind_later[i].nodeid = 0;
         if (node == NULL || node->subject != subject || node->streams == 0)
             continue;
-        if (feed != made_of && (node->streamed || version == NULL))
+        if (!feed_ids_have(made_of, feed) && (node->streamed || version == NULL))
             node->spoiled = true;
         else if (node->version == NULL && !node->spoiled)
             node_bind(node, version);

@@ -171,8 +171,9 @@ void read_start(struct mount *mount, fuse_req_t req, fuse_ino_t ino, size_t size
         read.subject = node->subject;
         read.face = node->face;
         bool known = version != NULL && version->state[node->face] == FACE_READABLE;
-        bool same = handle->stream == NULL || handle->same || !handle->read ||
-                    (version != NULL && version->made_of == stream_feed(handle->stream));
+        bool same =
+            handle->stream == NULL || handle->same || !handle->read ||
+            (version != NULL && feed_ids_have(&version->made_of, stream_feed(handle->stream)));
         if (handle->stream != NULL && !(known && same)) {
             handle->read = true;
             node->streamed = true;

@@ -37,6 +37,11 @@ void group_unref(struct group *group)
     free(group);
 }
 
+bool group_same(const struct group *a, const struct group *b)
+{
+    return a->rows == b->rows && hash128_equal(a->content, b->content);
+}
+
 int snapshot_new(struct store *store, struct snapshot **out)
 {
     struct snapshot *snapshot = calloc(1, sizeof *snapshot);
@@ -255,8 +260,7 @@ bool snapshot_same_content(const struct snapshot *a, const struct snapshot *b)
         strcmp(a->relation.schema, b->relation.schema) != 0 || !same_refusals(a, b))
         return false;
     for (size_t i = 0; i < a->group_count; i++)
-        if (a->groups[i]->rows != b->groups[i]->rows ||
-            !hash128_equal(a->groups[i]->content, b->groups[i]->content))
+        if (!group_same(a->groups[i], b->groups[i]))
             return false;
     return true;
 }

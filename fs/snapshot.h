@@ -41,6 +41,7 @@ struct group {
 struct group *group_new(struct store *store, uint32_t relation, const struct rowgroup *rows);
 struct group *group_ref(struct group *group);
 void group_unref(struct group *group);
+bool group_same(const struct group *a, const struct group *b); /* the same rows */
 
 /* One format of the snapshot. */
 struct face {

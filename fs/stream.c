@@ -9,10 +9,12 @@ enum { PATIENCE_MS = 100 };
 struct stream {
     atomic_uint refs;
     const struct fetch_place *place;
-    struct feed *feed;
     int format;
-    pthread_mutex_t lock;      /* guards what follows */
+    uint64_t feed_id;     /* of the first feed */
+    pthread_mutex_t lock; /* guards what follows */
+    struct feed *feed;
     struct snapshot *snapshot; /* its own, of the groups that have come so far */
+    size_t checked;            /* groups of it that have come from this feed, too */
     struct feed_place next;
     bool whole;        /* the last group has come */
     uint64_t *offsets; /* where each group's body begins; one more: where what comes next does */
@@ -49,6 +51,7 @@ int stream_new(const struct fetch_place *place, struct feed *feed, int format, s
     stream->refs = 1;
     stream->place = place;
     stream->feed = feed_ref(feed);
+    stream->feed_id = feed_id(feed);
     stream->format = format;
     pthread_mutex_init(&stream->lock, NULL);
     int rc = begin(stream);
@@ -59,7 +62,7 @@ int stream_new(const struct fetch_place *place, struct feed *feed, int format, s
     return rc;
 }
 
-uint64_t stream_feed(const struct stream *stream) { return feed_id(stream->feed); }
+uint64_t stream_feed(const struct stream *stream) { return stream->feed_id; }
 
 struct stream *stream_ref(struct stream *stream)
 {
@@ -105,12 +108,51 @@ static int render(struct stream *stream, size_t number, struct error *error)
     return 0;
 }
 
+/* -ESTALE: there is no other feed to go on with. */
+static int follow(struct stream *stream)
+{
+    struct feed *next = feed_successor(stream->feed);
+    bool same = next != NULL && schema_same(feed_basis(next)->schema, stream->snapshot->schema);
+    if (!same) {
+        feed_unref(next);
+        return -ESTALE;
+    }
+    feed_unref(stream->feed);
+    stream->feed = next;
+    stream->next = (struct feed_place){0};
+    stream->checked = 0;
+    return 0;
+}
+
+/* The next group that this stream has not had yet. NULL: there are no more. -EAGAIN: none has come.
+ */
+static int next_group(struct stream *stream, struct group **out, struct error *error)
+{
+    const struct snapshot *snapshot = stream->snapshot;
+    for (;;) {
+        struct group *group;
+        int rc = feed_next(stream->feed, &stream->next, PATIENCE_MS, &group, error);
+        if (rc == -ESTALE && follow(stream) == 0)
+            return -EAGAIN;
+        if (rc < 0)
+            return rc;
+        if (stream->checked == snapshot->group_count) {
+            *out = group;
+            return 0;
+        }
+        bool same = group != NULL && group_same(group, snapshot->groups[stream->checked++]);
+        group_unref(group);
+        if (!same)
+            return error_set(error, -ESTALE, "the rows have changed while they were read");
+    }
+}
+
 /* Takes the next group, and measures it. -EAGAIN: none has come. */
 static int advance(struct stream *stream, struct error *error)
 {
-    struct group *group;
+    struct group *group = NULL;
     size_t count = stream->snapshot->group_count;
-    int rc = feed_next(stream->feed, &stream->next, PATIENCE_MS, &group, error);
+    int rc = next_group(stream, &group, error);
     if (rc == 0 && group == NULL)
         stream->whole = true;
     if (rc < 0 || group == NULL)
@@ -123,6 +165,7 @@ static int advance(struct stream *stream, struct error *error)
         group_unref(group);
         return error_set(error, rc, "no memory to read with");
     }
+    stream->checked++;
     grown[count + 1] = grown[count];
     rc = render(stream, count, error);
     if (rc == 0)

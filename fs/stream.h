@@ -2,6 +2,9 @@
  * they come from a fetch that is under way, or as far as one gets through a snapshot that nobody
  * has measured.
  *
+ * Where the fetch is tried again, it goes on with the feed of the next attempt, if the groups that
+ * it has had come there again.
+ *
  * Lifetime: reference-counted. Threads: stream_read by one at a time (others wait), the rest by
  * any. Errors: those of fetch_group and of the fetch; -EINTR where `give_up` said so; -EBADMSG a
  * value that is not one of its type.
@@ -16,7 +19,7 @@ struct stream;
 
 MUST_CHECK int stream_new(const struct fetch_place *place, struct feed *feed, int format,
                           struct stream **out);
-/* feed_id() of what it reads. */
+/* feed_id() of what it was made for. */
 uint64_t stream_feed(const struct stream *stream);
 struct stream *stream_ref(struct stream *stream);
 void stream_unref(struct stream *stream); /* NULL is fine */

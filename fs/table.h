@@ -12,6 +12,7 @@
 #ifndef FS_TABLE_H
 #define FS_TABLE_H
 
+#include "fs/feed.h"
 #include "fs/mount.h"
 
 enum { /* faces: first the formats, by number */
@@ -34,7 +35,7 @@ struct version {
     uint64_t serial;
     int64_t mtime;
     struct snapshot *snapshot;      /* of rows; of DDL NULL */
-    uint64_t made_of;               /* feed_id() of what was copied for it; 0: of none */
+    struct feed_ids made_of;        /* of what was copied for it */
     char *signature;                /* of DDL: ddl_signature() that it stands for */
     int opens;                      /* files of it that are open */
     struct buffer text[FACE_COUNT]; /* of faces that are no format: their bytes, once readable */

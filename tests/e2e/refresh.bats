@@ -162,6 +162,34 @@ assert_moves() {
     assert_right parted csv bin jsonl
 }
 
+@test "a fetch that is tried again goes on where it was: row groups that came are kept, if nothing has changed in them" {
+    psql -X -q -c "CREATE TABLE long AS SELECT g AS id, repeat(md5(g::text), 20) AS t FROM generate_series(1, 300000) g"
+    mount_stop
+    mount_start -o jobs=1
+    "$PYTHON" - "$T/long/long.csv" "$MNT/.pgvecfs/status.json" <<'PYTHON'
+import json, os, subprocess, sys, threading
+path, status = sys.argv[1:]
+def sql(text):
+    subprocess.run(["psql", "-X", "-q", "-c", text], check=True, stdout=subprocess.DEVNULL)
+def look():
+    return json.load(open(status))
+size = []
+reader = threading.Thread(target=lambda: size.append(os.stat(path).st_size))
+reader.start()
+while not any(job["bytes"] > 30_000_000 for job in look()["jobs"]):
+    assert reader.is_alive(), "it was over too soon"
+sql("UPDATE long SET t = 'early' WHERE id = 5; UPDATE long SET t = 'late' WHERE id = 299999")
+sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'pgvecfs' AND state <> 'idle'")
+reader.join()
+refresh = [r for r in look()["refreshes"] if r["name"] == "long"][-1]
+print(refresh)
+assert refresh["groups_kept"] >= 3, "nothing was kept"
+PYTHON
+    reference_csv public.long >"$OUT/right"
+    assert_same_bytes "$T/long/long.csv" "$OUT/right"
+    psql -X -q -c "DROP TABLE long"
+}
+
 @test "an open file keeps its bytes while its row groups go on into the next version" {
     reference_csv public.wide >"$OUT/before"
     exec 4<"$T/wide/wide.csv"

@@ -178,6 +178,81 @@ static void test_waiting(void **state)
     buffer_clear(&out);
 }
 
+/* The fetch is tried again, more than once, and cuts its runs in another way. */
+static void test_another_feed(void **state)
+{
+    (void)state;
+    struct feed *feed = new_feed();
+    struct stream *stream;
+    struct buffer whole = {0}, out = {0};
+    place_view(&rows_tables[0], snapshot, ROWS, 0, &whole);
+    assert_int_equal(stream_new(&place.fetch, feed, 0, &stream), 0);
+    uint64_t id = feed_id(feed);
+    for (size_t had = 1; had < 4; had++) {
+        struct feed *next = new_feed();
+        for (size_t i = 0; i < had; i++)
+            assert_int_equal(feed_put(feed, had > 1 ? i : 0, snapshot->groups[i]), 0);
+        for (size_t i = 0; i + 1 < had; i++)
+            feed_run_done(feed, i);
+        read_and_compare(stream, &whole, 0, snapshot->faces[0].offsets[had]);
+        assert_null(feed_successor(feed));
+        assert_false(feed_goes_on(feed, next)); /* not yet */
+        feed_hand_over(feed, next);
+        for (size_t i = 0; i < had; i++)
+            assert_int_equal(feed_put(next, 7, snapshot->groups[i]), 0);
+        for (size_t i = 0; i < 7; i++)
+            feed_run_done(next, i);
+        assert_true(feed_goes_on(feed, next));
+        assert_int_equal(stream_read(stream, 0, 1 << 20, at_once, NULL, &out, NULL), -EINTR);
+        read_and_compare(stream, &whole, 0, snapshot->faces[0].offsets[had]);
+        feed_unref(feed);
+        feed = new_feed();
+        feed_hand_over(next, feed);
+        feed_unref(next);
+    }
+    for (size_t i = 0; i < snapshot->group_count; i++)
+        assert_int_equal(feed_put(feed, 0, snapshot->groups[i]), 0);
+    feed_run_done(feed, 0);
+    feed_end(feed, 0, "");
+    read_and_compare(stream, &whole, 0, UINT64_MAX);
+    assert_int_equal(stream_feed(stream), id);
+    stream_unref(stream);
+    feed_unref(feed);
+    buffer_clear(&whole);
+    buffer_clear(&out);
+}
+
+/* What has been read is not there any more: an error, and never a mix. */
+static void test_another_feed_of_other_rows(void **state)
+{
+    (void)state;
+    for (int fewer = 0; fewer < 2; fewer++) {
+        struct feed *feed = new_feed(), *next = new_feed();
+        struct stream *stream;
+        struct buffer whole = {0}, out = {0};
+        place_view(&rows_tables[0], snapshot, ROWS, 0, &whole);
+        assert_int_equal(stream_new(&place.fetch, feed, 0, &stream), 0);
+        assert_int_equal(feed_put(feed, 0, snapshot->groups[0]), 0);
+        assert_int_equal(feed_put(feed, 0, snapshot->groups[1]), 0);
+        read_and_compare(stream, &whole, 0, snapshot->faces[0].offsets[2]);
+        feed_hand_over(feed, next);
+        assert_int_equal(feed_put(next, 0, snapshot->groups[0]), 0);
+        if (!fewer)
+            assert_int_equal(feed_put(next, 0, snapshot->groups[2]), 0);
+        feed_run_done(next, 0);
+        feed_end(next, 0, "");
+        assert_false(feed_goes_on(feed, next));
+        assert_int_equal(stream_read(stream, 0, 1 << 20, never, NULL, &out, NULL), -ESTALE);
+        assert_int_equal(stream_read(stream, 0, 1, never, NULL, &out, NULL), -ESTALE);
+        assert_int_equal(out.size, 0);
+        stream_unref(stream);
+        feed_unref(feed);
+        feed_unref(next);
+        buffer_clear(&whole);
+        buffer_clear(&out);
+    }
+}
+
 /* The group is in no store, and the server is not there. */
 static void test_lost_group(void **state)
 {
@@ -201,8 +276,13 @@ static void test_lost_group(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_order),   TEST(test_failure),    TEST(test_every_range),
-        TEST(test_waiting), TEST(test_lost_group),
+        TEST(test_order),
+        TEST(test_failure),
+        TEST(test_every_range),
+        TEST(test_waiting),
+        TEST(test_lost_group),
+        TEST(test_another_feed),
+        TEST(test_another_feed_of_other_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
