@@ -1,6 +1,7 @@
-/* SQL names as file names: `%`, `/`, control characters (also DEL) and a leading `.` are written
- * %XX, upper-case hex; the rest, UTF-8, stays. One name for one name, both ways: a file name that
- * encodes in any other way names nothing. */
+/* SQL names as file names: `%`, `/`, a leading `.`, control characters (also DEL and U+0080-9F) and
+ * those that turn the direction of writing (U+061C, 200E, 200F, 202A-202E, 2066-2069) are written
+ * %XX, each of their bytes, in upper-case hex; the rest, UTF-8, stays. One name for one name, both
+ * ways: a file name that encodes in any other way names nothing. */
 #ifndef FS_NAME_H
 #define FS_NAME_H
 

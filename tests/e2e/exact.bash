@@ -14,7 +14,9 @@ sql() {
 # Two temporary functions: how a name is written in the mount, and where a relation's directory is.
 exact_functions="
 CREATE FUNCTION pg_temp.file_name(sql_name text) RETURNS text LANGUAGE sql AS \$\$
-    SELECT string_agg(CASE WHEN octet_length(c) > 1 THEN c -- in some encodings such a character has no ascii()
+    SELECT string_agg(CASE WHEN octet_length(c) > 1 -- in some encodings such a character has no ascii()
+                           THEN CASE WHEN encode(convert_to(c, 'UTF8'), 'hex') ~ '^(c2[89].|d89c|e2808[ef]|e280a[a-e]|e281a[6-9])\$'
+                                     THEN regexp_replace(upper(encode(convert_to(c, 'UTF8'), 'hex')), '(..)', '%\\1', 'g') ELSE c END
                            WHEN c IN ('%', '/') OR ascii(c) < 32 OR ascii(c) = 127 OR (c = '.' AND n = 1)
                            THEN '%' || upper(lpad(to_hex(ascii(c)), 2, '0')) ELSE c END, '' ORDER BY n)
     FROM regexp_split_to_table(sql_name, '') WITH ORDINALITY AS t(c, n) \$\$;

@@ -12,7 +12,7 @@ INSERT INTO name SELECT 'odd', unnest(ARRAY['a b', 'q"q', '''', '"', 'a/b', '/',
     E'back\\slash', E'new\nline', E'\n', E'tab\t', E'\x01', E'\x1f\x7f', 'é', U&'e\0301', '漢字', '😀', U&'\200B', U&'\FEFF', repeat('x', 63), repeat('é', 31), repeat('😀', 15),
     repeat(E'\x01', 63), repeat('/', 63), 'UPPER', 'Mixed', 'upper', ';drop table name', '$(touch x)', '`touch x`', '*', '?', '[a-z]', '-rf', '--', '~', '!', '#', '\.', ' ', '  ',
     'trailing ', ' leading', 'select', 'table', 'null', '1', 'a,b', 'a''b"c', '$1', '%s', '%1$I', ':x', ':"x"', '{}', '(', E'\r\n', 'manifest.json', 'schema.sql', 'partitions',
-    'query', '.pgvecfs', 'ctid', 'pg_temp']);
+    'query', '.pgvecfs', 'ctid', 'pg_temp', U&'\009B31m', U&'\0085', U&'rtl\202Egnp', U&'\200F\200E', U&'\2066x\2069', U&'\061C', U&'.\202C']);
 SET client_min_messages = warning;
 -- a schema of each name, with a table t; a table of each name, with a column of each name
 CREATE SCHEMA odd;
@@ -62,6 +62,8 @@ names_in() { find "$1" -mindepth 1 -maxdepth 1 -printf '%f\0' | LC_ALL=C sort -z
     [ -d "$MNT/odd/%252F" ]
     [ -d "$MNT/odd/new%0Aline" ]
     [ -d "$MNT/odd/%1F%7F" ]
+    [ -d "$MNT/odd/%C2%9B31m" ]
+    [ -d "$MNT/odd/rtl%E2%80%AEgnp" ]
     [ -f "$MNT/odd/-rf/-rf.csv" ]
     ! [ -e x ]
 }
@@ -80,7 +82,8 @@ names_in() { find "$1" -mindepth 1 -maxdepth 1 -printf '%f\0' | LC_ALL=C sort -z
 }
 
 @test "a name written in another way does not exist" {
-    for name in 'a%2fb' '%2f' '%61%20b' 'a%20b' '%25%32%46' '%' '%4' '%00' '%0' '%zz' 'a%2Eb' '.hidden' '%2e' '%2E%2E' '%C3%A9' 'UPPER ' 'Upper' 'é.' 'new%0aline' '%2G' $'\xff' $'new\nline'; do
+    for name in 'a%2fb' '%2f' '%61%20b' 'a%20b' '%25%32%46' '%' '%4' '%00' '%0' '%zz' 'a%2Eb' '.hidden' '%2e' '%2E%2E' '%C3%A9' 'UPPER ' 'Upper' 'é.' 'new%0aline' '%2G' $'\xff' $'new\nline' \
+        $'\u0085' $'rtl\u202Egnp' '%C2%85x' '%e2%80%8f' '%E2%80%8F' '%E2%80%8B' '%C2'; do
         run stat "$MNT/odd/$name"
         [ "$status" -ne 0 ] && [[ $output == *"No such file"* ]] || { echo "$name: $output"; return 1; }
         run stat "$MNT/$name"
@@ -118,9 +121,10 @@ folders = sorted(os.listdir(sys.argv[1]))[::4]
 for folder in folders:
     with open(f"{sys.argv[1]}/{folder}/manifest.json", encoding="utf-8") as f:
         m = json.load(f)
-    name = m["name"].encode()
-    written = b"".join(b"%%%02X" % c if c in b"%/" or c < 32 or c == 127 or (c == 46 and i == 0) else bytes([c])
-                       for i, c in enumerate(name))
+    turns = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+    written = b"".join(b"".join(b"%%%02X" % b for b in c.encode())
+                       if c in "%/" + turns or ord(c) < 32 or 127 <= ord(c) <= 159 or (c == "." and i == 0) else c.encode()
+                       for i, c in enumerate(m["name"]))
     assert written == os.fsencode(folder), (written, folder)
     assert m["schema"] == "odd" and m["rows"] == 2 and m["columns"][-1] == {"name": "last", "type": "inet"}, m
 assert len(folders) > 15
