@@ -265,6 +265,28 @@ static void test_lock_that_is_no_file(void **state)
     slot_release(&slot);
 }
 
+static void test_folders_of_others(void **state)
+{
+    (void)state;
+    struct slot slot;
+    struct error error = {""};
+    char path[100];
+    snprintf(path, sizeof path, "%s0", prefix);
+    assert_int_equal(symlink("/tmp", path), 0);
+    assert_int_equal(slot_take(prefix, "/mnt/a", &slot, &error), -ENOTDIR);
+    assert_non_null(strstr(error.text, path));
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(mkdir(path, 0700), 0);
+    if (geteuid() != 0)
+        skip();
+    assert_int_equal(chown(folder, 65534, 65534), 0); /* nobody's, which is fine */
+    assert_int_equal(chown(path, 65534, 65534), 0);
+    assert_int_equal(slot_take(prefix, "/mnt/a", &slot, &error), -EPERM);
+    assert_int_equal(chown(path, 0, 0), 0);
+    take("/mnt/a", 0, &slot);
+    slot_release(&slot);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -276,6 +298,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_prefers_the_one_it_had, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_without_waiting, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_lock_that_is_no_file, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_folders_of_others, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
