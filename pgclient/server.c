@@ -59,9 +59,9 @@ static const char *option_value(const PQconninfoOption *options, const char *key
     return NULL;
 }
 
-/* What libpq would take for each parameter, environment, service file and defaults included. Only
- * an attempt to connect reads the service that a string names, so one is made that fails at once: a
- * socket in a directory that cannot be. */
+/* What libpq takes for each parameter but sslmode, environment, service file and defaults included.
+ * Only an attempt to connect reads the service that a string names, so one is made that libpq
+ * refuses before it looks for the server: with an sslmode that there is not. */
 static PQconninfoOption *effective_options(const struct server *server)
 {
     size_t n = 0;
@@ -70,14 +70,13 @@ static PQconninfoOption *effective_options(const struct server *server)
     PQconninfoOption *options = NULL;
     if (keywords != NULL && values != NULL) {
         for (size_t i = 0; i < server->count; i++) {
-            if (strcmp(server->keywords[i], "host") == 0 ||
-                strcmp(server->keywords[i], "hostaddr") == 0)
+            if (strcmp(server->keywords[i], "sslmode") == 0)
                 continue;
             keywords[n] = server->keywords[i];
             values[n++] = server->values[i];
         }
-        keywords[n] = "host";
-        values[n] = "/dev/null/none";
+        keywords[n] = "sslmode";
+        values[n] = "none of libpq's";
         PGconn *pg = PQconnectStartParams(keywords, values, 0);
         options = PQconninfo(pg);
         PQfinish(pg);
@@ -111,11 +110,8 @@ static int name_it(struct server *server, const PQconninfoOption *given,
     int rc = 0;
     for (size_t i = 0; i < sizeof shown / sizeof *shown && rc == 0; i++) {
         const char *value = option_value(given, shown[i]);
-        bool faked = strncmp(shown[i], "host", 4) == 0;
-        if (value == NULL && !faked)
+        if (value == NULL)
             value = option_value(effective, shown[i]);
-        if (value == NULL && faked && getenv(i == 1 ? "PGHOST" : "PGHOSTADDR") != NULL)
-            value = getenv(i == 1 ? "PGHOST" : "PGHOSTADDR");
         rc = append_named(&name, shown[i], value);
     }
     if (rc == 0)
