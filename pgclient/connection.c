@@ -191,12 +191,30 @@ static int errno_of(const char *state)
     return -EIO;
 }
 
+/* Whether libpq itself has given up a connection for want of memory. In a line of the server's
+ * there is a severity in front. */
+static bool lacks_memory(const char *words)
+{
+    static const char *const lines[] = {"out of memory", "cannot allocate memory"};
+    for (const char *at = words; at != NULL; at = strchr(at, '\n')) {
+        at += *at == '\n';
+        for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
+            if (strncmp(at, lines[i], strlen(lines[i])) == 0)
+                return true;
+    }
+    return false;
+}
+
+/* -ENOMEM: to connect again would not help. */
 static int fail_lost(struct connection *connection, struct error *error)
 {
+    const char *words = PQerrorMessage(connection->pg);
     connection->broken = true;
+    if (lacks_memory(words))
+        return error_set(error, -ENOMEM, "no memory for what the server sends in one message");
     if (error == NULL)
         return -ENOTCONN;
-    error_set(error, -ENOTCONN, "%s", PQerrorMessage(connection->pg));
+    error_set(error, -ENOTCONN, "%s", words);
     tidy_words(connection, error->text);
     if (error->text[0] == '\0')
         error_set(error, -ENOTCONN, "the connection to the server was lost");
@@ -303,7 +321,7 @@ static int finish(struct connection *connection, PGresult **out, struct error *e
     }
     if (rc == 0 && PQstatus(connection->pg) != CONNECTION_OK) {
         connection->broken = true;
-        rc = failed == 0 ? fail_lost(connection, error) : -ENOTCONN;
+        rc = failed == 0 ? fail_lost(connection, error) : failed == -ENOMEM ? failed : -ENOTCONN;
     }
     if (rc == 0)
         rc = failed;

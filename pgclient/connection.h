@@ -11,8 +11,9 @@
  *
  * Lifetime: connection_open, connection_close. The stop flag is borrowed.
  * Threads: one at a time; the stop flag is set by any.
- * Errors: -ENOTCONN, -EINTR, -EACCES, -ENOENT, -EAGAIN, -EIO as session.h says; after -ENOTCONN and
- * -EINTR the connection is good for nothing but connection_close.
+ * Errors: -ENOTCONN, -EINTR, -EACCES, -ENOENT, -EAGAIN, -EIO as session.h says, -ENOMEM no memory,
+ * also for a single message of the server's; after -ENOTCONN, -EINTR and that one the connection is
+ * good for nothing but connection_close.
  */
 #ifndef PGCLIENT_CONNECTION_H
 #define PGCLIENT_CONNECTION_H

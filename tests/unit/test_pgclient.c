@@ -6,6 +6,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <time.h>
 
 static int64_t now_ms(void)
@@ -264,6 +265,64 @@ static void death_in_mid_copy_is_an_error(void **state)
     session = test_take(&pool);
     assert_int_equal(connection_run(session_connection(session), "SELECT 1", NULL, &error), 0);
     session_give(session);
+    test_pool_free(&pool);
+}
+
+/* Address space for so many bytes more than now; 0: as before. */
+static void limit_memory(size_t more)
+{
+    static struct rlimit before;
+    unsigned long long pages = 0;
+    if (more == 0) {
+        assert_int_equal(setrlimit(RLIMIT_AS, &before), 0);
+        return;
+    }
+    FILE *statm = fopen("/proc/self/statm", "r");
+    assert_non_null(statm);
+    assert_int_equal(fscanf(statm, "%llu", &pages), 1);
+    fclose(statm);
+    assert_int_equal(getrlimit(RLIMIT_AS, &before), 0);
+    struct rlimit limit = {pages * (rlim_t)sysconf(_SC_PAGESIZE) + more, before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_AS, &limit), 0);
+}
+
+static int count_row(void *context, const uint8_t *bytes, size_t size)
+{
+    (void)bytes, (void)size;
+    ++*(int *)context;
+    return 0;
+}
+
+/* A row that finds no memory will find none the next time, either: the connection is gone, but that
+ * is not the reason. */
+static void no_memory_for_a_row_is_no_lost_connection(void **state)
+{
+    (void)state;
+    if (getenv("SANITIZED") != NULL)
+        skip(); /* a sanitizer's address space is its own */
+    struct test_pool pool = test_pool("pgc", "", 1);
+    for (int i = 0; i < 2; i++) {
+        struct session *session = test_take(&pool);
+        struct connection *connection = session_connection(session);
+        struct error error = {""};
+        int rows = 0, rc;
+        limit_memory(64 << 20);
+        if (i == 0)
+            rc = connection_copy(
+                connection,
+                "COPY (SELECT 1, '' UNION ALL SELECT 2, repeat('x', 200000000)) TO STDOUT",
+                count_row, &rows, &said, &error);
+        else
+            rc = connection_run(connection, "SELECT repeat('x', 200000000)", NULL, &error);
+        limit_memory(0);
+        assert_int_equal(rc, -ENOMEM);
+        assert_non_null(strstr(error.text, "memory"));
+        assert_int_equal(rows, i == 0 ? 1 : 0);
+        session_give(session);
+        session = test_take(&pool);
+        assert_int_equal(connection_run(session_connection(session), "SELECT 1", NULL, &error), 0);
+        session_give(session);
+    }
     test_pool_free(&pool);
 }
 
@@ -744,6 +803,7 @@ int main(void)
         cmocka_unit_test(stop_ends_a_blocked_lock),
         cmocka_unit_test(stop_ends_connecting),
         cmocka_unit_test(death_in_mid_copy_is_an_error),
+        cmocka_unit_test(no_memory_for_a_row_is_no_lost_connection),
         cmocka_unit_test(sink_ends_a_copy),
         cmocka_unit_test(error_in_mid_copy_is_an_error),
         cmocka_unit_test(restart_is_recovered_from),
