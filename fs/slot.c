@@ -50,7 +50,9 @@ static void read_namespace(char out[NAMESPACE_SIZE])
                  readlink("/proc/self/ns/mnt", mounts, sizeof mounts - 1) > 0;
     if (file != NULL)
         fclose(file);
-    snprintf(out, NAMESPACE_SIZE, known ? "%s %s" : "", boot, mounts);
+    out[0] = '\0';
+    if (known)
+        snprintf(out, NAMESPACE_SIZE, "%s %s", boot, mounts);
 }
 
 /* The rest of the line that begins with `key`; NULL: there is none. */
