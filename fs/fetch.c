@@ -25,6 +25,7 @@ struct fetch {
         bool of_old;      /* it was brought up to date from the old snapshot */
     } left;               /* by an attempt that came to nothing */
     bool of_old;          /* of what is being copied */
+    bool same_rows;       /* they are those of the old snapshot; only parts of them were left out */
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t stopping;
     struct feed *feed; /* of the copying under way */
@@ -200,14 +201,48 @@ static int refuse(struct face *face, int rc, const struct error *error)
     return face->reason == NULL ? -ENOMEM : 0;
 }
 
+enum { ALL_PARTS = 1 << PART_BINARY | 1 << PART_TEXT | 1 << PART_JSON };
+
+/* What this fetch asks for. JSON that runs somebody's function only where somebody waits for it. */
+static unsigned wanted_parts(const struct fetch *fetch)
+{
+    const struct readpoint *readpoint = crew_readpoint(fetch->crew);
+    bool json = !readpoint->json_apart;
+    for (int i = 0; i < FORMAT_COUNT; i++)
+        json |= (formats[i]->parts & 1U << PART_JSON) && (fetch->copy.measure & 1U << i);
+    json &= readpoint->json_refused == NULL;
+    return json ? ALL_PARTS : ALL_PARTS & ~(1U << PART_JSON);
+}
+
+static bool is_left_out(int format, unsigned parts)
+{
+    return (formats[format]->parts & ~parts) != 0;
+}
+
+static int refuse_json(struct fetch *fetch, struct face *faces)
+{
+    struct error reason;
+    const char *why = crew_readpoint(fetch->crew)->json_refused;
+    int rc = 0;
+    for (int i = 0; rc == 0 && why != NULL && i < FORMAT_COUNT; i++) {
+        if (!(formats[i]->parts & 1U << PART_JSON))
+            continue;
+        error_set(&reason, -EACCES, "%s", why);
+        rc = refuse(&faces[i], -EACCES, &reason);
+    }
+    return rc;
+}
+
 /* The whole did not come: finds the formats that do alone. Returns the mask of their parts, or the
  * error of all. */
 static int find_refusals(struct fetch *fetch, struct face *faces, struct error *error)
 {
-    unsigned parts = 0;
+    unsigned parts = 0, wanted = wanted_parts(fetch);
     int given = 0, rc = 0;
     for (int i = 0; i < FORMAT_COUNT; i++) {
         struct error reason = {""};
+        if (is_left_out(i, wanted))
+            continue;
         rc = try_format(fetch, i, &reason);
         if (rc == 0) {
             parts |= formats[i]->parts;
@@ -227,12 +262,13 @@ static int find_refusals(struct fetch *fetch, struct face *faces, struct error *
     return given > 0 ? (int)parts : faces[0].refused;
 }
 
-/* Formats for which the schema as numbered has not all parts. */
-static unsigned impossible_formats(const struct schema *schema, const struct face *faces)
+/* Formats for which the schema as numbered has not all parts, though they were asked for. */
+static unsigned impossible_formats(const struct schema *schema, const struct face *faces,
+                                   unsigned wanted)
 {
     unsigned mask = 0;
     for (int i = 0; i < FORMAT_COUNT; i++)
-        if (faces[i].refused == 0 && !formats[i]->possible(schema))
+        if (faces[i].refused == 0 && !is_left_out(i, wanted) && !formats[i]->possible(schema))
             mask |= 1U << i;
     return mask;
 }
@@ -317,6 +353,14 @@ static void stamp(struct snapshot *snapshot, const struct snapshot *old, int64_t
         snapshot->serial = old->serial + 1;
 }
 
+/* Its rows, with more parts of them. */
+static void stamp_as(struct snapshot *snapshot, const struct snapshot *old)
+{
+    snapshot->fetched_at = old->fetched_at;
+    snapshot->mtime = old->mtime;
+    snapshot->serial = old->serial;
+}
+
 static int begin_feed(struct fetch *fetch, struct error *error)
 {
     struct snapshot *basis = NULL;
@@ -362,13 +406,11 @@ static int plan_and_copy_all(struct fetch *fetch, struct error *error)
     return rc < 0 ? error_set(error, rc, "no memory to fetch with") : copy_planned(fetch, error);
 }
 
-enum { ALL_PARTS = 1 << PART_BINARY | 1 << PART_TEXT | 1 << PART_JSON };
-
 static int copy_whole(struct fetch *fetch, struct face *faces, struct error *error)
 {
     struct readpoint *readpoint = crew_readpoint(fetch->crew);
     struct schema *schema = readpoint->schema;
-    unsigned parts = ALL_PARTS;
+    unsigned wanted = wanted_parts(fetch), parts = wanted;
     schema_number(schema, readpoint->with_binary, parts);
     int rc = plan_and_copy_all(fetch, error);
     bool anew = rc == -EIO;
@@ -380,7 +422,7 @@ static int copy_whole(struct fetch *fetch, struct face *faces, struct error *err
     if (rc < 0)
         return rc;
     schema_number(schema, readpoint->with_binary, parts);
-    unsigned impossible = impossible_formats(schema, faces);
+    unsigned impossible = impossible_formats(schema, faces, wanted);
     if (impossible == 0 && !anew)
         return 0;
     /* Their columns were left out of what has been copied, and asking moves the parts. */
@@ -392,13 +434,16 @@ static int copy_whole(struct fetch *fetch, struct face *faces, struct error *err
     return plan_and_copy_all(fetch, error);
 }
 
-/* Whether groups of `old` can stand beside new ones: cut by the same schema, nothing refused. */
-static bool is_kept_schema(const struct snapshot *old, struct readpoint *readpoint)
+/* Whether groups of `old` can stand beside new ones: cut by the same schema, nothing refused by the
+ * server. */
+static bool is_kept_schema(const struct snapshot *old, const struct fetch *fetch)
 {
+    struct readpoint *readpoint = crew_readpoint(fetch->crew);
+    unsigned parts = wanted_parts(fetch);
     for (int i = 0; i < FORMAT_COUNT; i++)
-        if (old->faces[i].refused < 0)
+        if (old->faces[i].refused < 0 && !is_left_out(i, parts))
             return false;
-    schema_number(readpoint->schema, readpoint->with_binary, ALL_PARTS);
+    schema_number(readpoint->schema, readpoint->with_binary, parts);
     return schema_same(old->schema, readpoint->schema);
 }
 
@@ -434,12 +479,13 @@ static int make_snapshot(struct fetch *fetch, const struct snapshot *old,
     int rc = snapshot_new(fetch->place->store, &snapshot);
     if (rc < 0)
         return rc;
-    bool whole = changes == NULL || !is_kept_schema(basis, crew_readpoint(fetch->crew));
-    if (!whole) {
+    rc = refuse_json(fetch, snapshot->faces);
+    bool whole = changes == NULL || !is_kept_schema(basis, fetch);
+    if (rc == 0 && !whole) {
         rc = copy_changed(fetch, changes, error);
         whole = rc == -EIO; /* what is refused is found out with the whole */
     }
-    if (whole) {
+    if (whole && (rc == 0 || rc == -EIO)) {
         rc = put_heads(fetch);
         if (rc == 0)
             rc = copy_whole(fetch, snapshot->faces, error);
@@ -450,7 +496,10 @@ static int make_snapshot(struct fetch *fetch, const struct snapshot *old,
         snapshot_unref(snapshot);
         return rc;
     }
-    stamp(snapshot, old, fetch->after);
+    if (fetch->same_rows)
+        stamp_as(snapshot, old);
+    else
+        stamp(snapshot, old, fetch->after);
     snapshot->lineage = fetch->of_old ? old->lineage : snapshot->serial;
     *out = snapshot;
     return 0;
@@ -466,6 +515,16 @@ static bool same_history(const struct snapshot *old, const struct readpoint *rea
            a->system_id == b->system_id && a->timeline == b->timeline &&
            a->database == b->database && a->relation == b->relation &&
            (a->durable || strcmp(a->run, b->run) == 0) && strcmp(a->signature, b->signature) == 0;
+}
+
+/* A format is waited for whose parts were left out of `old`. */
+static bool is_lacking(const struct fetch *fetch, const struct snapshot *old)
+{
+    for (int i = 0; i < FORMAT_COUNT; i++)
+        if ((fetch->copy.measure & 1U << i) && old->faces[i].refused == 0 &&
+            !formats[i]->possible(old->schema))
+            return true;
+    return false;
 }
 
 /* Found equal to what is true now. */
@@ -526,16 +585,16 @@ static bool can_go_on(const struct fetch *fetch)
     const struct snapshot *basis = fetch->left.basis;
     struct readpoint *readpoint = crew_readpoint(fetch->crew);
     return basis != NULL && readpoint->key.proves && same_history(basis, readpoint) &&
-           strcmp(basis->key.run, readpoint->key.run) == 0 && is_kept_schema(basis, readpoint);
+           strcmp(basis->key.run, readpoint->key.run) == 0 && is_kept_schema(basis, fetch);
 }
 
 /* 1: nothing visible has changed in the whole cluster since `old` was found to be current. */
-static int nothing_happened(struct session *session, struct snapshot *old, struct error *error)
+static int nothing_happened(struct fetch *fetch, struct snapshot *old, struct error *error)
 {
-    if (old == NULL || old->broken || !old->key.proves)
+    if (old == NULL || old->broken || !old->key.proves || is_lacking(fetch, old))
         return 0;
     char *mark;
-    int rc = catalog_mark(session, &mark, error);
+    int rc = catalog_mark(crew_leader(fetch->crew), &mark, error);
     if (rc < 0)
         return rc;
     bool same = strcmp(mark, old->key.mark) == 0;
@@ -569,7 +628,8 @@ static int compare_and_copy(struct fetch *fetch, const struct relation *relation
         rc = compare(fetch, old, changes, error);
     bool told = rc == 0;
     fetch->of_old = on ? fetch->left.of_old : told;
-    if (told && !on && changes->changed == 0) {
+    fetch->same_rows = told && !on && changes->changed == 0;
+    if (fetch->same_rows && !is_lacking(fetch, old)) {
         rc = refresh_key(old, &crew_readpoint(fetch->crew)->key);
         *out = rc == 0 ? snapshot_ref(old) : NULL;
     } else if (rc >= 0) {
@@ -585,7 +645,7 @@ static int compare_and_copy(struct fetch *fetch, const struct relation *relation
 static int fetch_under(struct fetch *fetch, const struct relation *relation, struct snapshot *old,
                        struct snapshot **out, struct error *error)
 {
-    int rc = nothing_happened(crew_leader(fetch->crew), old, error);
+    int rc = nothing_happened(fetch, old, error);
     if (rc != 0) {
         *out = rc > 0 ? snapshot_ref(old) : NULL;
         return rc < 0 ? rc : 0;

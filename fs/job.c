@@ -147,6 +147,9 @@ static int measure_format(struct subject *subject, struct version *version, int 
     struct snapshot *snapshot = version->snapshot;
     if (snapshot->faces[format].refused < 0 || snapshot->faces[format].measured)
         return 0;
+    if (!formats[format]->possible(snapshot->schema))
+        return error_set(error, -EIO, "%s was left out of what has been fetched",
+                         formats[format]->name);
     int rc = fetch_measure(&subject->table->mount->place, snapshot, format, &subject->stop, prefill,
                            &subject->progress, error);
     if (rc == -EBADMSG) { /* it will not get better */
@@ -411,7 +414,8 @@ static void do_face(struct subject *subject)
     struct error error = {""};
     struct buffer text = {0};
     int rc = 0;
-    bool missing = !face_satisfied(version, face, bytes);
+    bool lacking = version_lacks(version, face); /* whoever waits for it asks for a refresh */
+    bool missing = !lacking && !face_satisfied(version, face, bytes);
     if (missing) {
         struct filling fillings[FORMAT_COUNT] = {{0}};
         begin_filling(subject, 1U << face, fillings);

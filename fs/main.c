@@ -59,6 +59,8 @@ static int connect_server(struct program *program, struct error *error)
     rc = session_pool_new(mount->server, sessions, &mount->pool);
     if (rc < 0)
         return error_set(error, rc, "no memory for sessions");
+    server_let_read(mount->server, (struct reading){.filter_rows = options->rls_filter,
+                                                    .trust_all = options->trust_all});
     mount->scope = (struct catalog_scope){.schemas = options->schemas, .system = options->system};
     return listing_start(mount, error);
 }
@@ -342,6 +344,19 @@ static void say_slot(const struct store *store, const char *mountpoint)
         log_say(LOG_SAY_INFO, "cache slot %d: %s", slot, why);
 }
 
+/* NULL: the role is none whose rights others would like to have. */
+static const char *danger_of_role(const struct program *program)
+{
+    if (!program->mount.catalog->superuser)
+        return NULL;
+    return program->options.trust_all
+               ? "the role is a superuser, or can become one, and with trust=all a read may run "
+                 "functions of other users with its rights; mount with a role that has SELECT only"
+               : "the role is a superuser, or can become one: what cannot be read without running "
+                 "functions of other users with its rights is refused; mount with a role that has "
+                 "SELECT only";
+}
+
 static int run(struct program *program, struct error *error)
 {
     int rc = prepare(program, error);
@@ -349,6 +364,9 @@ static int run(struct program *program, struct error *error)
         rc = mount_session(program, error);
     if (rc < 0)
         return say(error, rc);
+    const char *danger = danger_of_role(program);
+    if (danger != NULL && !program->options.foreground)
+        fprintf(stderr, "pgvecfs: %s\n", danger);
     if (fuse_daemonize(program->options.foreground) < 0)
         return say(error_set(error, -EIO, "cannot become a daemon: %s", strerror(errno)) < 0
                        ? error
@@ -359,6 +377,8 @@ static int run(struct program *program, struct error *error)
     log_say(LOG_SAY_INFO, "%s is mounted on %s; cache %s", server_name(program->mount.server),
             program->options.mountpoint, store_path(program->mount.store));
     say_slot(program->mount.store, program->options.mountpoint);
+    if (danger != NULL)
+        log_say(LOG_SAY_INFO, "%s", danger);
     rc = start_threads(program);
     if (rc < 0) {
         log_say(LOG_SAY_ERROR, "cannot start threads: %s", strerror(-rc));

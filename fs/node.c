@@ -566,8 +566,12 @@ static int list_faces(struct mount *mount, const struct node *node, struct listi
 {
     int rc = 0;
     struct buffer name = {0};
-    for (int i = 0; rc == 0 && i < FORMAT_COUNT; i++) {
-        if (!(mount->options->listed_formats & 1U << i))
+    const struct relation *relation = node_relation(mount, node);
+    bool rows = relation == NULL || !relation->refuses_rows;
+    bool json = relation == NULL || !relation->refuses_json;
+    for (int i = 0; rc == 0 && rows && i < FORMAT_COUNT; i++) {
+        if (!(mount->options->listed_formats & 1U << i) ||
+            (!json && (formats[i]->parts & 1U << PART_JSON)))
             continue;
         name.size = 0;
         rc = buffer_printf(&name, "%s.%s", node->name, formats[i]->name);
@@ -577,13 +581,12 @@ static int list_faces(struct mount *mount, const struct node *node, struct listi
     buffer_clear(&name);
     if (rc == 0)
         rc = add_face(mount, node, FACE_DDL, "schema.sql", listing);
-    if (rc == 0)
+    if (rc == 0 && rows)
         rc = add_face(mount, node, FACE_MANIFEST, "manifest.json", listing);
-    const struct relation *relation = node_relation(mount, node);
     if (rc == 0 && mount->options->list_partitions && relation != NULL &&
         relation->kind == RELATION_PARTITIONED)
         rc = listing_add(listing, partitions_name, node_path(node, partitions_name), true);
-    if (rc == 0 && relation != NULL && relation->has_vectors)
+    if (rc == 0 && rows && relation != NULL && relation->has_vectors)
         rc = listing_add(listing, query_name, node_path(node, query_name), true);
     return rc;
 }

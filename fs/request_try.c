@@ -149,7 +149,9 @@ static int need_refresh(struct request *request, struct subject *subject, enum n
     return read_along_fetch(request, subject);
 }
 
-static int need_face(struct request *request, struct subject *subject, enum need need)
+/* `refreshed`: it has waited for a refresh, which is over. */
+static int need_face(struct request *request, struct subject *subject, enum need need,
+                     bool refreshed)
 {
     const struct version *version = request->node->version;
     int face = request->node->face;
@@ -160,6 +162,8 @@ static int need_face(struct request *request, struct subject *subject, enum need
     if (version != subject->current)
         return -ESTALE; /* superseded before anybody measured it: the kernel looks its name up again
                          */
+    if (version_lacks(version, face))
+        return refreshed ? -EIO : need_refresh(request, subject, need);
     subject_want(subject, false, face, need);
     subject_offer(subject, face, request->node->nodeid);
     return read_along_snapshot(request, version);
@@ -216,7 +220,7 @@ int request_try_file(struct mount *mount, struct request *request)
     } else if (!good && opens && by_path) {
         return -ESTALE; /* somebody has opened it since: ask through another node */
     }
-    return need_face(request, subject, need);
+    return need_face(request, subject, need, refreshed);
 }
 
 /* ---- answers to questions ---- */

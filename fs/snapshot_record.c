@@ -181,11 +181,9 @@ static int get_face(struct record_reader *in, struct snapshot *snapshot, int for
     face->hash.low = record_get_u64(in);
     if (in->bad)
         return -EBADMSG;
-    if (face->refused == 0 && !formats[format]->possible(snapshot->schema))
-        return -EBADMSG;
     if (!measured)
         return 0;
-    if (face->refused < 0)
+    if (face->refused < 0 || !formats[format]->possible(snapshot->schema))
         return -EBADMSG;
     uint64_t sum = 0;
     for (size_t i = 0; i < snapshot->group_count; i++)

@@ -14,6 +14,19 @@ enum {
     ORPHAN_MS = 10000 /* a job goes on so long without anybody waiting */
 };
 
+bool version_lacks(const struct version *version, int face)
+{
+    const struct snapshot *snapshot = version->snapshot;
+    unsigned made_of = face < FORMAT_COUNT     ? 1U << face
+                       : face == FACE_MANIFEST ? version->mount->options->listed_formats
+                                               : 0;
+    for (int i = 0; i < FORMAT_COUNT && snapshot != NULL; i++)
+        if ((made_of & 1U << i) && snapshot->faces[i].refused == 0 &&
+            !formats[i]->possible(snapshot->schema))
+            return true;
+    return false;
+}
+
 struct version *version_ref(struct version *version)
 {
     atomic_fetch_add(&version->refs, 1);

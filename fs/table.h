@@ -45,6 +45,10 @@ struct version {
     char *reason[FACE_COUNT];
 };
 
+/* Whether what this face is made of was left out when the version was fetched: a refresh that is
+ * asked for it gets it. */
+bool version_lacks(const struct version *version, int face);
+
 struct version *version_ref(struct version *version);
 void version_unref(struct version *version);
 

@@ -2,6 +2,7 @@
 
 #include "codec/buffer.h"
 #include "pgclient/cluster.h"
+#include "pgclient/trust.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -14,7 +15,15 @@ struct kept_catalog {
     PGresult *rows;
 };
 
-enum { COLUMN_SCHEMA, COLUMN_OID, COLUMN_KIND, COLUMN_NAME, COLUMN_PARENT, COLUMN_HAS_VECTORS };
+enum {
+    COLUMN_SCHEMA,
+    COLUMN_OID,
+    COLUMN_KIND,
+    COLUMN_NAME,
+    COLUMN_PARENT,
+    COLUMN_HAS_VECTORS,
+    COLUMN_SUPERUSER
+};
 
 /* A row for each relation, and one without a relation for a schema that has none. Behind it: which
  * system schemas. */
@@ -31,7 +40,8 @@ static const char question[] =
     "  WHERE t.typtype = 'd')"
     " SELECT n.nspname, c.oid, c.relkind, c.relname, i.inhparent,"
     "  c.oid IN (SELECT a.attrelid FROM pg_catalog.pg_attribute a JOIN vector_type v"
-    "   ON v.oid = a.atttypid WHERE a.attnum > 0 AND NOT a.attisdropped)"
+    "   ON v.oid = a.atttypid WHERE a.attnum > 0 AND NOT a.attisdropped), "
+    "(SELECT " TRUST_IS_SUPERUSER ")"
     " FROM pg_catalog.pg_namespace n"
     " LEFT JOIN (pg_catalog.pg_class c"
     "  LEFT JOIN pg_catalog.pg_inherits i ON c.relispartition AND i.inhrelid = c.oid)"
@@ -122,7 +132,44 @@ static int take_rows(struct catalog *catalog, const PGresult *rows,
         if (i == 0 || strcmp(catalog->schemas[i], catalog->schemas[distinct - 1]) != 0)
             catalog->schemas[distinct++] = catalog->schemas[i];
     catalog->schema_count = distinct;
+    catalog->superuser = count > 0 && PQgetvalue(rows, 0, COLUMN_SUPERUSER)[0] == 't';
     return 0;
+}
+
+static uint32_t judged(const PGresult *verdict, int row)
+{
+    return (uint32_t)strtoul(PQgetvalue(verdict, row, TRUST_RELATION), NULL, 10);
+}
+
+static void take_verdict(struct relation *relation, const PGresult *verdict)
+{
+    int low = 0, high = PQntuples(verdict);
+    while (low < high) {
+        int middle = low + (high - low) / 2;
+        if (judged(verdict, middle) < relation->oid)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    for (; low < PQntuples(verdict) && judged(verdict, low) == relation->oid; low++)
+        if (PQgetvalue(verdict, low, TRUST_ROWS)[0] == 't')
+            relation->refuses_rows = true;
+        else
+            relation->refuses_json = true;
+}
+
+/* Which relations are not for a superuser. */
+static int judge(struct connection *connection, struct catalog *catalog, struct error *error)
+{
+    PGresult *verdict = NULL;
+    int rc = connection_begin(connection, TRANSACTION_TABLES, NULL, error);
+    if (rc == 0)
+        rc = trust_ask(connection, 0, &verdict, error);
+    connection_end(connection);
+    for (size_t i = 0; rc == 0 && i < catalog->relation_count; i++)
+        take_verdict(&catalog->relations[i], verdict);
+    PQclear(verdict);
+    return rc;
 }
 
 int catalog_read(struct session *session, const struct catalog_scope *scope, struct catalog **out,
@@ -143,6 +190,8 @@ int catalog_read(struct session *session, const struct catalog_scope *scope, str
                              error);
     if (rc == 0)
         rc = take_rows(&kept->catalog, kept->rows, scope);
+    if (rc == 0 && kept->catalog.superuser && !connection_reading(connection).trust_all)
+        rc = judge(connection, &kept->catalog, error);
     buffer_clear(&sql);
     if (rc != 0) {
         catalog_free(&kept->catalog);

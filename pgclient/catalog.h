@@ -24,6 +24,8 @@ struct relation {
     enum relation_kind kind;
     const char *schema, *name; /* SQL names, UTF-8, unquoted */
     bool has_vectors; /* a column is a vector, halfvec, sparsevec or bit string, or a domain */
+    bool refuses_rows, refuses_json; /* reading these would run functions of others with a
+                                        superuser's rights (trust.h) */
 };
 
 struct catalog {
@@ -34,6 +36,7 @@ struct catalog {
     uint64_t system_id; /* of the cluster; decides, with database, which cache is ours */
     uint32_t database;  /* oid */
     const char *role;   /* current_user */
+    bool superuser;     /* it is one, or may become one */
     int server_version; /* as 150004 */
     int64_t born; /* seconds since 1970 when the cluster was made, from system_id; 0 if the role may
                      not know that */
@@ -44,9 +47,9 @@ struct catalog_scope {
     bool system;    /* pg_catalog and information_schema too */
 };
 
-/* Two queries, whatever the number of relations. Tables, partitioned tables, views, materialized
- * views and foreign tables on which the role has SELECT (on the table or on every column) in
- * schemas on which it has USAGE; no temporary ones. */
+/* Two queries, a superuser's three, whatever the number of relations. Tables, partitioned tables,
+ * views, materialized views and foreign tables on which the role has SELECT (on the table or on
+ * every column) in schemas on which it has USAGE; no temporary ones. */
 MUST_CHECK int catalog_read(struct session *session, const struct catalog_scope *scope,
                             struct catalog **out, struct error *error);
 void catalog_free(struct catalog *catalog);

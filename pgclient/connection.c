@@ -572,6 +572,7 @@ int connection_open(const struct server *server, const atomic_bool *stop, struct
     if (connection == NULL)
         return error_set(error, -ENOMEM, "out of memory");
     connection->stop = stop;
+    connection->reading = server_reading(server);
     int rc = connect_to(server, stop, &connection->pg);
     if (rc == -EINTR)
         error_set(error, rc, "stopped");
@@ -612,7 +613,10 @@ bool connection_is_pooled(const struct connection *connection) { return connecti
 
 const char *connection_state(const struct connection *connection) { return connection->state; }
 
-void connection_filter_rows(struct connection *connection) { connection->filter_rows = true; }
+struct reading connection_reading(const struct connection *connection)
+{
+    return connection->reading;
+}
 
 int connection_backend(const struct connection *connection) { return PQbackendPID(connection->pg); }
 

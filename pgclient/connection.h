@@ -52,9 +52,8 @@ bool connection_is_pooled(const struct connection *connection);
 /* SQLSTATE of the last statement that the server refused; "": none yet. */
 const char *connection_state(const struct connection *connection);
 
-/* Policies may hide rows from the role (row_security is on); else they are an error. Before the
- * first transaction. */
-void connection_filter_rows(struct connection *connection);
+/* What reading may do: as its server was told. */
+struct reading connection_reading(const struct connection *connection);
 
 /* ---- transactions: REPEATABLE READ, READ ONLY ---- */
 

@@ -10,7 +10,7 @@ struct connection {
     bool broken; /* a statement may be running still, or its end is unknown */
     bool pooled;
     bool checks_client; /* the server takes CHECK_CLIENT */
-    bool filter_rows;
+    struct reading reading;
     bool users_words; /* what users wrote may have run in this transaction */
     char state[6];    /* SQLSTATE */
 };

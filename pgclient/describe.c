@@ -1,6 +1,7 @@
 #include "pgclient/describe.h"
 
 #include "pgclient/identifier.h"
+#include "pgclient/trust.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -258,20 +259,31 @@ void sources_clear(struct sources *sources)
     "c.castfunc"                                                                                   \
     "   WHERE c.castsource = t.oid AND c.casttarget = 'pg_catalog.json'::pg_catalog.regtype AND "  \
     "j.provolatile <> 'i')"                                                                        \
-    " ) AS depends FROM part p JOIN pg_catalog.pg_type t ON t.oid = p.oid"                         \
-    " JOIN pg_catalog.pg_proc f ON f.oid = t.typoutput GROUP BY p.root)"                           \
-    " SELECT a.attname, format_type(a.atttypid, a.atttypmod), t.typname, x.extname,"               \
-    "  t.typnamespace = 'pg_catalog'::pg_catalog.regnamespace, a.attgenerated, r.with_binary, "    \
-    "r.depends, a.atttypid"                                                                        \
-    " FROM pg_catalog.pg_attribute a JOIN root r ON r.root = a.atttypid"                           \
-    " JOIN base b ON b.root = a.atttypid JOIN pg_catalog.pg_type t ON t.oid = b.type AND "         \
-    "t.typtype <> 'd'"                                                                             \
-    " LEFT JOIN (pg_catalog.pg_depend d JOIN pg_catalog.pg_extension x ON x.oid = d.refobjid)"     \
-    "  ON d.classid = 'pg_catalog.pg_type'::pg_catalog.regclass AND d.objid = t.oid AND "          \
-    "d.deptype = 'e'"                                                                              \
-    "  AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass"                          \
-    " WHERE a.attrelid = ANY ($1::pg_catalog.oid[]) AND a.attnum > 0 AND NOT a.attisdropped "      \
-    "ORDER BY a.attnum"
+    " ) AS depends, bool_or(EXISTS (SELECT FROM pg_catalog.pg_cast c"                              \
+    "  JOIN pg_catalog.pg_proc j ON j.oid = c.castfunc WHERE c.castsource = t.oid"                 \
+    "   AND c.casttarget = 'pg_catalog.json'::pg_catalog.regtype"                                  \
+    "   AND NOT " TRUST_OF_SUPERUSER(                                                              \
+        "j.proowner") ")) AS json_apart"                                                           \
+                      " FROM part p JOIN pg_catalog.pg_type t ON t.oid = p.oid"                    \
+                      " JOIN pg_catalog.pg_proc f ON f.oid = t.typoutput GROUP BY p.root)"         \
+                      " SELECT a.attname, format_type(a.atttypid, a.atttypmod), t.typname, "       \
+                      "x.extname,"                                                                 \
+                      "  t.typnamespace = 'pg_catalog'::pg_catalog.regnamespace, a.attgenerated, " \
+                      "r.with_binary, "                                                            \
+                      "r.depends, a.atttypid, r.json_apart"                                        \
+                      " FROM pg_catalog.pg_attribute a JOIN root r ON r.root = a.atttypid"         \
+                      " JOIN base b ON b.root = a.atttypid JOIN pg_catalog.pg_type t ON t.oid = "  \
+                      "b.type AND "                                                                \
+                      "t.typtype <> 'd'"                                                           \
+                      " LEFT JOIN (pg_catalog.pg_depend d JOIN pg_catalog.pg_extension x ON "      \
+                      "x.oid = d.refobjid)"                                                        \
+                      "  ON d.classid = 'pg_catalog.pg_type'::pg_catalog.regclass AND d.objid = "  \
+                      "t.oid AND "                                                                 \
+                      "d.deptype = 'e'"                                                            \
+                      "  AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass"        \
+                      " WHERE a.attrelid = ANY ($1::pg_catalog.oid[]) AND a.attnum > 0 AND NOT "   \
+                      "a.attisdropped "                                                            \
+                      "ORDER BY a.attnum"
 enum {
     C_NAME,
     C_TYPE,
@@ -281,7 +293,8 @@ enum {
     C_GENERATED,
     C_BINARY,
     C_DEPENDS,
-    C_TYPE_OID
+    C_TYPE_OID,
+    C_JSON_APART
 };
 
 static const struct type *rendered_here(struct connection *connection, const PGresult *rows, int i)
@@ -314,12 +327,14 @@ static int take_columns(struct connection *connection, const struct relation *re
     if (out->with_binary == NULL)
         return -ENOMEM;
     out->self_contained = true;
+    bool stored = relation->kind != RELATION_VIEW && relation->kind != RELATION_FOREIGN;
     for (int i = 0; i < count && rc == 0; i++) {
         char generated = PQgetvalue(rows, i, C_GENERATED)[0];
         bool in_copy = generated == '\0' || relation->kind != RELATION_TABLE;
         out->with_binary[i] = yes(rows, i, C_BINARY);
         if (yes(rows, i, C_DEPENDS) || generated == 'v')
             out->self_contained = false;
+        out->json_apart |= stored && yes(rows, i, C_JSON_APART);
         rc = schema_add(out->schema, PQgetvalue(rows, i, C_NAME), PQgetvalue(rows, i, C_TYPE),
                         rendered_here(connection, rows, i), in_copy);
     }
@@ -364,8 +379,8 @@ void columns_clear(struct columns *columns)
 /* ---- signature ---- */
 
 /* $1: the relation and its sources, $2: the sources' (oid, filenode) in order, $3: the run of the
- * server for unlogged tables, $4: the relation. Each line is an unambiguous text of catalog rows in
- * a fixed order. */
+ * server for unlogged tables, $4: the relation, $5: what else decides, NULL: nothing. Each line is
+ * an unambiguous text of catalog rows in a fixed order. */
 #define SIGNATURE_QUESTION(multiranges, multirange_column)                                         \
     PARTS_OF_TYPES(multiranges)                                                                    \
     ", type AS (SELECT t.*, t.xmin AS version, x.extname, x.extversion FROM pg_catalog.pg_type t"  \
@@ -400,6 +415,7 @@ void columns_clear(struct columns *columns)
     "oid FROM part)),"                                                                             \
     " (SELECT c.relkind::text || CASE c.relkind WHEN 'v' THEN pg_get_viewdef(c.oid) ELSE '' END"   \
     "  FROM pg_catalog.pg_class c WHERE c.oid = $4::pg_catalog.oid)"                               \
+    ", $5::pg_catalog.text"                                                                        \
     "), current_setting('server_encoding'))), 'hex')"
 
 static int put_sources(const struct relation *relation, const struct sources *sources,
@@ -419,7 +435,7 @@ static int put_sources(const struct relation *relation, const struct sources *so
 }
 
 int describe_signature(struct connection *connection, const struct relation *relation,
-                       const struct sources *sources, const char *run, char **out,
+                       const struct sources *sources, const char *run, const char *more, char **out,
                        struct error *error)
 {
     struct buffer oids = {0}, nodes = {0};
@@ -431,11 +447,11 @@ int describe_signature(struct connection *connection, const struct relation *rel
         out_of_memory(error);
     } else {
         const char *parameters[] = {(const char *)oids.data, (const char *)nodes.data,
-                                    sources->unlogged ? run : "", oid};
+                                    sources->unlogged ? run : "", oid, more};
         const char *sql = connection_version(connection) >= MULTIRANGES
                               ? SIGNATURE_QUESTION(WITH_MULTIRANGES, ", r.rngmultitypid")
                               : SIGNATURE_QUESTION("", "");
-        rc = connection_ask(connection, sql, 4, parameters, &row, error);
+        rc = connection_ask(connection, sql, 5, parameters, &row, error);
     }
     if (rc == 0) {
         *out = strdup(PQgetvalue(row, 0, 0));

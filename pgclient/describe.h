@@ -27,6 +27,7 @@ void sources_clear(struct sources *sources);
 struct columns {
     struct schema *schema; /* with_row_ids if sources->by_ctid */
     bool *with_binary;
+    bool json_apart;     /* as in readpoint.h */
     bool self_contained; /* the columns' texts depend on nothing but their values and the signature
                           */
 };
@@ -37,8 +38,9 @@ MUST_CHECK int describe_columns(struct connection *connection, const struct rela
                                 struct error *error);
 void columns_clear(struct columns *columns);
 
+/* `more` (nullable): what else the output depends on. */
 MUST_CHECK int describe_signature(struct connection *connection, const struct relation *relation,
-                                  const struct sources *sources, const char *run, char **out,
-                                  struct error *error);
+                                  const struct sources *sources, const char *run, const char *more,
+                                  char **out, struct error *error);
 
 #endif

@@ -4,6 +4,7 @@
 #include "pgclient/describe.h"
 #include "pgclient/identifier.h"
 #include "pgclient/selection.h"
+#include "pgclient/trust.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -34,6 +35,7 @@ struct kept_readpoint {
     struct readpoint public; /* first, so that the others find the rest */
     char *lock;              /* LOCK TABLE … IN ACCESS SHARE MODE, or "" */
     char *probe;             /* SELECT * FROM … LIMIT 0 */
+    bool judged;             /* whose functions would run is asked first */
     struct cluster cluster;
 };
 
@@ -56,8 +58,8 @@ static enum transaction_kind kind_of(const struct relation *relation)
 
 /* By oid: the catalog's names may be old. */
 #define LOOKUP                                                                                     \
-    "SELECT n.nspname, c.relname, c.relkind, pg_catalog.has_table_privilege(c.oid, 'SELECT')"      \
-    " FROM pg_catalog.pg_class c"                                                                  \
+    "SELECT n.nspname, c.relname, c.relkind, pg_catalog.has_table_privilege(c.oid, 'SELECT'),"     \
+    " " TRUST_IS_SUPERUSER " FROM pg_catalog.pg_class c"                                           \
     " JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace"               \
     " WHERE c.oid OPERATOR(pg_catalog.=) %u::pg_catalog.oid"
 
@@ -77,12 +79,15 @@ static int put_names(struct buffer *sql, const struct relation *relation)
     return rc == 0 ? identifier_put_relation(sql, relation->schema, relation->name) : rc;
 }
 
-/* LOCK TABLE of a partitioned table locks its leaves too. */
+/* LOCK TABLE of a partitioned table locks its leaves too, and that of a view all that it reads.
+ * That of a view may need more privileges of its owner than reading it does: only what is judged,
+ * and must stay what it is, is locked so. */
 static int write_statements(struct kept_readpoint *r, bool may_lock)
 {
     const struct relation *relation = &r->public.relation;
     bool lockable =
-        may_lock && (relation->kind == RELATION_TABLE || relation->kind == RELATION_PARTITIONED);
+        may_lock && (relation->kind == RELATION_TABLE || relation->kind == RELATION_PARTITIONED ||
+                     (relation->kind == RELATION_VIEW && r->judged));
     struct buffer lock = {0}, probe = {0};
     int rc = 0;
     if (lockable) {
@@ -126,11 +131,28 @@ static int look_up(struct kept_readpoint *r, struct connection *connection,
         return error_set(error, -ENOENT, "relation \"%s\".\"%s\" has been dropped",
                          relation->schema, relation->name);
     }
+    r->judged = PQgetvalue(row, 0, 4)[0] == 't' && !connection_reading(connection).trust_all;
     rc = take_names(r, relation, row);
     if (rc == 0)
         rc = write_statements(r, PQgetvalue(row, 0, 3)[0] == 't');
     PQclear(row);
     return rc == 0 ? 0 : out_of_memory(error);
+}
+
+/* Even to plan a query may run functions: those in the expressions of an index. */
+static int judge(struct kept_readpoint *r, struct connection *connection, struct error *error)
+{
+    PGresult *rows = NULL;
+    int rc = trust_ask(connection, r->public.relation.oid, &rows, error);
+    for (int i = 0; rc == 0 && i < PQntuples(rows); i++) {
+        const char *reason = PQgetvalue(rows, i, TRUST_REASON);
+        if (PQgetvalue(rows, i, TRUST_ROWS)[0] == 't')
+            rc = error_set(error, -EACCES, "%s", reason);
+        else if ((r->public.json_refused = strdup(reason)) == NULL)
+            rc = out_of_memory(error);
+    }
+    PQclear(rows);
+    return rc;
 }
 
 /* Begins, locks, and tells the columns as they are under the lock. -ENOENT: renamed or dropped
@@ -139,16 +161,20 @@ static int lock(struct kept_readpoint *r, struct connection *connection, PGresul
                 struct error *error)
 {
     enum transaction_kind kind = kind_of(&r->public.relation);
+    bool user = kind == TRANSACTION_USER;
     struct buffer begin = {0}, probe = {0};
-    int rc = buffer_printf(&begin, PLAN_SMALL "%s", r->lock);
+    int rc = buffer_printf(&begin, PLAN_SMALL "%s%s", r->lock, user ? OUR_PATH : "");
     if (rc == 0)
         rc = buffer_append_byte(&begin, '\0');
     if (rc == 0)
-        rc = buffer_printf(&probe, "%s%s", r->probe, kind == TRANSACTION_USER ? OUR_PATH : "");
+        rc = buffer_printf(&probe, "%s%s%s", user ? OWN_PATH ";" : "", r->probe,
+                           user ? OUR_PATH : "");
     if (rc == 0)
         rc = buffer_append_byte(&probe, '\0');
     rc = rc == 0 ? connection_begin(connection, kind, (const char *)begin.data, error)
                  : out_of_memory(error);
+    if (rc == 0 && r->judged)
+        rc = judge(r, connection, error);
     if (rc == 0)
         rc = connection_run(connection, (const char *)probe.data, present, error);
     buffer_clear(&begin);
@@ -204,6 +230,7 @@ static int describe(struct kept_readpoint *r, struct connection *connection,
             describe_columns(connection, &out->relation, sources.by_ctid, present, &columns, error);
     if (rc == 0)
         rc = describe_signature(connection, &out->relation, &sources, r->cluster.run,
+                                out->json_refused != NULL ? "JSON refused" : NULL,
                                 &out->key.signature, error);
     if (rc == 0)
         rc = connection_run(connection,
@@ -219,6 +246,7 @@ static int describe(struct kept_readpoint *r, struct connection *connection,
     out->source_count = sources.count;
     out->schema = columns.schema;
     out->with_binary = columns.with_binary;
+    out->json_apart = columns.json_apart;
     out->key.system_id = r->cluster.system_id;
     out->key.timeline = r->cluster.timeline;
     out->key.database = r->cluster.database;
@@ -235,6 +263,7 @@ static void empty(struct kept_readpoint *r)
     sources_clear(&sources);
     schema_free(out->schema);
     free(out->with_binary);
+    free(out->json_refused);
     free((char *)out->relation.schema);
     free((char *)out->relation.name);
     free(out->key.mark);

@@ -11,6 +11,7 @@ struct server {
     size_t count;
     char *name;
     bool has_password;
+    struct reading reading;
 };
 
 static int add(struct server *server, const char *keyword, const char *value)
@@ -196,6 +197,10 @@ const char *const *server_values(const struct server *server)
     return (const char *const *)server->values;
 }
 
+void server_let_read(struct server *server, struct reading reading) { server->reading = reading; }
+
+struct reading server_reading(const struct server *server) { return server->reading; }
+
 int server_copy(const struct server *server, struct server **out)
 {
     struct server *copy = with_room(server->count);
@@ -204,6 +209,7 @@ int server_copy(const struct server *server, struct server **out)
         rc = add(copy, server->keywords[i], server->values[i]);
     if (rc == 0) {
         copy->has_password = server->has_password;
+        copy->reading = server->reading;
         copy->name = strdup(server->name);
         rc = copy->name == NULL ? -ENOMEM : 0;
     }

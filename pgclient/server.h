@@ -18,6 +18,14 @@ MUST_CHECK int server_parse(const char *conninfo, struct server **out, struct er
 /* Whether the string itself holds a password: then the user is told where passwords belong. */
 bool server_has_password(const struct server *server);
 
+/* What reading may do there, beyond what is safe. Before the first connection. */
+struct reading {
+    bool filter_rows; /* policies may hide rows from the role (row_security is on); else an error */
+    bool trust_all;   /* a superuser's session may run functions of others (trust.h) */
+};
+void server_let_read(struct server *server, struct reading reading);
+struct reading server_reading(const struct server *server);
+
 /* For the log and the mount table: host, port, database, user, as `keyword='value'…` without any
  * secret. */
 const char *server_name(const struct server *server);

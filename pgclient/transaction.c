@@ -80,7 +80,7 @@ static int put_beginning(const struct connection *connection, enum transaction_k
         rc = buffer_append_text(sql, CHECK_CLIENT);
     if (rc == 0)
         rc = buffer_printf(sql, "SET LOCAL row_security = %s;",
-                           connection->filter_rows ? "on" : "off");
+                           connection->reading.filter_rows ? "on" : "off");
     for (size_t i = 0; i < sizeof pinned / sizeof *pinned && rc == 0; i++)
         if (version >= pinned[i].since)
             rc = buffer_printf(sql, "SET LOCAL %s;", pinned[i].sql);

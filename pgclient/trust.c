@@ -1,0 +1,168 @@
+#include "pgclient/trust.h"
+
+#include <stdio.h>
+
+/* $1: the relation, or 0 for all. Everything is asked from the relations downwards, so that one
+ * relation costs little in a large catalog. */
+static const char question[] =
+    /* Whose functions may run. Who can become a superuser has nothing to gain from his own. */
+    "WITH RECURSIVE trusted AS MATERIALIZED ("
+    " SELECT oid FROM pg_roles WHERE rolsuper OR rolname = session_user),"
+    " seed AS MATERIALIZED (SELECT c.oid, c.relkind AS kind FROM pg_class c"
+    "  WHERE " TRUST_IS_SUPERUSER " AND c.oid >= 16384 AND c.relkind IN ('r', 'p', 'v', 'm', 'f')"
+    "   AND c.relpersistence <> 't' AND ($1::oid = 0 OR c.oid = $1::oid)),"
+
+    /* What is read of which other relations: by a view, as a child, by a policy. A materialized
+     * view is read as a table. */
+    " reach(root, oid, kind, inside) AS ("
+    " SELECT oid, oid, kind, false FROM seed"
+    " UNION SELECT r.root, e.oid, c.relkind, true FROM reach r, LATERAL ("
+    "  SELECT d.refobjid FROM pg_rewrite w JOIN pg_depend d"
+    "   ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid"
+    "   WHERE r.kind = 'v' AND w.ev_class = r.oid AND d.refclassid = 'pg_class'::regclass"
+    "  UNION ALL SELECT i.inhrelid FROM pg_inherits i"
+    "   WHERE i.inhparent = r.oid AND (r.inside OR r.kind = 'p')"
+    "  UNION ALL SELECT d.refobjid FROM pg_policy p JOIN pg_depend d"
+    "   ON d.classid = 'pg_policy'::regclass AND d.objid = p.oid"
+    "   WHERE r.inside AND p.polrelid = r.oid AND d.refclassid = 'pg_class'::regclass"
+    "  ) AS e(oid) JOIN pg_class c ON c.oid = e.oid AND c.relkind IN ('r', 'p', 'v', 'm', 'f')"
+    "  WHERE e.oid <> r.oid),"
+    " reached AS MATERIALIZED (SELECT DISTINCT r.oid, r.kind, r.inside, c.relowner AS owner,"
+    "  c.relrowsecurity AS policies FROM reach r JOIN pg_class c ON c.oid = r.oid),"
+
+    /* The expressions that a relation brings along, as objects that depend on what they use.
+     * Before PostgreSQL 14 statistics have none. */
+    " code(relation, owner, class, object, body) AS MATERIALIZED ("
+    " SELECT r.oid, r.owner, 'pg_rewrite'::regclass, w.oid, w.ev_action::text"
+    "  FROM reached r JOIN pg_rewrite w ON w.ev_class = r.oid WHERE r.kind = 'v'"
+    " UNION ALL SELECT r.oid, r.owner, 'pg_class'::regclass, i.indexrelid,"
+    "   concat(i.indexprs::text, i.indpred::text)"
+    "  FROM reached r JOIN pg_index i ON i.indrelid = r.oid"
+    "  WHERE i.indexprs IS NOT NULL OR i.indpred IS NOT NULL"
+    " UNION ALL SELECT r.oid, r.owner, 'pg_statistic_ext'::regclass, s.oid,"
+    "   to_jsonb(s) ->> 'stxexprs'"
+    "  FROM reached r JOIN pg_statistic_ext s ON s.stxrelid = r.oid WHERE 'e' = ANY (s.stxkind)"
+    " UNION ALL SELECT r.oid, r.owner, 'pg_class'::regclass, p.partrelid, p.partexprs::text"
+    "  FROM reached r JOIN pg_partitioned_table p ON p.partrelid = r.oid"
+    "  WHERE p.partexprs IS NOT NULL"
+    " UNION ALL SELECT r.oid, r.owner, 'pg_policy'::regclass, p.oid, p.polqual::text"
+    "  FROM reached r JOIN pg_policy p ON p.polrelid = r.oid"
+    "  WHERE r.inside AND r.policies AND p.polcmd IN ('r', '*')),"
+
+    /* And the checks of domains that they cast to. */
+    " target AS MATERIALIZED (SELECT DISTINCT c.relation, d.refobjid AS type FROM code c"
+    "  JOIN pg_depend d ON d.classid = c.class AND d.objid = c.object"
+    "   AND d.refclassid = 'pg_type'::regclass),"
+    " part(root, oid) AS ("
+    " SELECT type, type FROM target"
+    " UNION SELECT p.root, e.oid FROM part p JOIN pg_type t ON t.oid = p.oid, LATERAL ("
+    "  SELECT t.typelem WHERE t.typelem <> 0"
+    "  UNION ALL SELECT t.typbasetype WHERE t.typbasetype <> 0"
+    "  UNION ALL SELECT a.atttypid FROM pg_attribute a WHERE a.attrelid = t.typrelid"
+    "   AND t.typrelid <> 0 AND a.attnum > 0 AND NOT a.attisdropped"
+    "  UNION ALL SELECT g.rngsubtype FROM pg_range g WHERE g.rngtypid = t.oid) AS e(oid)),"
+    " body AS MATERIALIZED (SELECT * FROM code"
+    "  UNION ALL SELECT g.relation, t.typowner, 'pg_constraint'::regclass, k.oid, k.conbin::text"
+    "   FROM target g JOIN part p ON p.root = g.type JOIN pg_type t ON t.oid = p.oid"
+    "   JOIN pg_constraint k ON k.contypid = p.oid WHERE k.conbin IS NOT NULL),"
+
+    /* The functions of all that. The catalog knows no dependency on what comes with the server:
+     * that is in the expression's own text alone, and is asked of others' expressions alone. */
+    " named(relation, owner, function) AS MATERIALIZED ("
+    " SELECT b.relation, b.owner, d.refobjid FROM body b JOIN pg_depend d"
+    "  ON d.classid = b.class AND d.objid = b.object AND d.refclassid = 'pg_proc'::regclass"
+    " UNION SELECT b.relation, b.owner, o.oprcode::oid FROM body b JOIN pg_depend d"
+    "  ON d.classid = b.class AND d.objid = b.object AND d.refclassid = 'pg_operator'::regclass"
+    "  JOIN pg_operator o ON o.oid = d.refobjid"
+    " UNION SELECT b.relation, b.owner, m[1]::oid FROM body b,"
+    "  LATERAL regexp_matches(b.body, ':(?:funcid|opfuncid|aggfnoid|winfnoid) (\\d+)', 'g') m"
+    "  WHERE b.owner NOT IN (SELECT oid FROM trusted)),"
+    " call AS MATERIALIZED (SELECT * FROM named"
+    "  UNION SELECT n.relation, n.owner, f FROM named n JOIN pg_aggregate a"
+    "   ON a.aggfnoid = n.function, LATERAL unnest(ARRAY[a.aggtransfn, a.aggfinalfn,"
+    "   a.aggcombinefn, a.aggserialfn, a.aggdeserialfn, a.aggmtransfn, a.aggminvtransfn,"
+    "   a.aggmfinalfn]::oid[]) f),"
+
+    " json_cast AS MATERIALIZED (SELECT c.castsource AS type, p.oid AS function,"
+    "   p.proowner AS owner, c.casttarget = 'json'::regtype AS to_json"
+    "  FROM pg_cast c JOIN pg_proc p ON p.oid = c.castfunc"
+    "  WHERE EXISTS (SELECT FROM seed) AND c.casttarget IN ('json'::regtype, 'jsonb'::regtype)"
+    "   AND p.proowner NOT IN (SELECT oid FROM trusted)),"
+    " maker AS MATERIALIZED (SELECT string_agg(oid::text, '|') AS oids FROM pg_proc"
+    "  WHERE pronamespace = 'pg_catalog'::regnamespace AND EXISTS (SELECT FROM json_cast)"
+    "   AND proname ~ '^(to_jsonb?|row_to_json|array_to_json|jsonb?_(build_|agg|object_agg).*)$'),"
+
+    /* What the columns' types run by themselves, through what they are made of. */
+    " own(type, rows, reason) AS MATERIALIZED ("
+    " SELECT t.oid, true, format('function %s of %I, who is no superuser', p.oid::regprocedure,"
+    "   pg_get_userbyid(p.proowner)) FROM pg_type t JOIN pg_proc p"
+    "   ON p.oid IN (t.typoutput, t.typsend) WHERE EXISTS (SELECT FROM seed)"
+    "   AND p.oid >= 16384 AND p.proowner NOT IN (SELECT oid FROM trusted)"
+    " UNION ALL SELECT type, false, format('function %s of %I, who is no superuser: type %s has it"
+    " as its cast to json', function::regprocedure, pg_get_userbyid(owner), type::regtype)"
+    "  FROM json_cast WHERE to_json),"
+    " made(type, rows, reason) AS ("
+    " SELECT * FROM own"
+    " UNION SELECT e.oid, m.rows, m.reason FROM made m, LATERAL ("
+    "  SELECT t.oid FROM pg_type t WHERE t.typelem = m.type OR t.typbasetype = m.type"
+    "  UNION ALL SELECT g.rngtypid FROM pg_range g WHERE g.rngsubtype = m.type"
+    "  UNION ALL SELECT c.reltype FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid"
+    "   WHERE a.atttypid = m.type AND NOT a.attisdropped AND c.reltype <> 0) AS e(oid)),"
+
+    " bad(relation, reason) AS MATERIALIZED ("
+    " SELECT c.relation, format('function %s of %I, who is no superuser', p.oid::regprocedure,"
+    "   pg_get_userbyid(p.proowner)) FROM call c JOIN pg_proc p ON p.oid = c.function"
+    "  WHERE p.proowner NOT IN (SELECT oid FROM trusted)"
+    /* A definition of somebody else: what he could not call himself, and what does more than
+     * compute, or runs SQL that it is given as text though it says that it changes nothing. */
+    " UNION ALL SELECT c.relation, format('function %s at the will of %I, who is no superuser',"
+    "   p.oid::regprocedure, pg_get_userbyid(c.owner)) FROM call c JOIN pg_proc p"
+    "   ON p.oid = c.function WHERE c.owner NOT IN (SELECT oid FROM trusted)"
+    "   AND p.proowner IN (SELECT oid FROM trusted)"
+    "  AND (NOT has_function_privilege(c.owner, p.oid, 'EXECUTE')"
+    "   OR p.provolatile = 'v' AND (p.pronamespace <> 'pg_catalog'::regnamespace"
+    "    OR p.proname NOT IN ('random', 'random_normal', 'clock_timestamp', 'timeofday',"
+    "     'gen_random_uuid', 'uuidv4', 'uuidv7', 'currval', 'lastval'))"
+    "   OR p.pronamespace = 'pg_catalog'::regnamespace"
+    "    AND p.proname ~ '^(table|query|cursor|schema|database)_to_xml'"
+    "   OR EXISTS (SELECT FROM pg_depend d JOIN pg_extension x ON x.oid = d.refobjid"
+    "    WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'"
+    "     AND d.refclassid = 'pg_extension'::regclass"
+    "     AND x.extname IN ('dblink', 'tablefunc', 'xml2')))"
+    /* Its functions run at its own server, which may be this one, as whom its owner says. */
+    " UNION ALL SELECT r.oid, format('foreign server %I for %I, who is no superuser', s.srvname,"
+    "   pg_get_userbyid(CASE WHEN r.owner IN (SELECT oid FROM trusted) THEN s.srvowner"
+    "    ELSE r.owner END)) FROM reached r JOIN pg_foreign_table f ON f.ftrelid = r.oid"
+    "   JOIN pg_foreign_server s ON s.oid = f.ftserver"
+    "  WHERE r.owner NOT IN (SELECT oid FROM trusted)"
+    "   OR s.srvowner NOT IN (SELECT oid FROM trusted)),"
+
+    /* Making JSON looks for a cast by the value's type when it runs, and no expression names that:
+     * a view that makes some must not have such a type at hand. */
+    " makes AS MATERIALIZED (SELECT DISTINCT b.relation FROM body b, maker"
+    "  WHERE b.body ~ (':(?:funcid|aggfnoid) (?:' || maker.oids || ') |[{]JSONCONSTRUCTOREXPR')),"
+    " holds(relation, reason) AS MATERIALIZED ("
+    " SELECT r.oid, m.reason FROM made m JOIN pg_attribute a ON a.atttypid = m.type"
+    "  JOIN reached r ON r.oid = a.attrelid"
+    "  WHERE NOT m.rows AND a.attnum > 0 AND NOT a.attisdropped"
+    " UNION ALL SELECT g.relation, m.reason FROM made m JOIN target g ON g.type = m.type"
+    "  WHERE NOT m.rows),"
+
+    " verdict(relation, rows, reason) AS ("
+    " SELECT r.root, true, b.reason FROM reach r JOIN bad b ON b.relation = r.oid"
+    " UNION ALL SELECT r.root, true, h.reason FROM reach r JOIN makes m ON m.relation = r.oid"
+    "  JOIN reach e ON e.root = r.root JOIN holds h ON h.relation = e.oid"
+    " UNION ALL SELECT s.oid, m.rows, m.reason FROM made m JOIN pg_attribute a"
+    "  ON a.atttypid = m.type AND a.attnum > 0 AND NOT a.attisdropped"
+    "  JOIN seed s ON s.oid = a.attrelid)"
+    " SELECT DISTINCT ON (relation, rows) relation, rows, 'reading it would need ' || reason ||"
+    "  '; a mount by a superuser runs none of his (see trust=all)'"
+    " FROM verdict ORDER BY relation, rows, reason";
+
+int trust_ask(struct connection *connection, uint32_t relation, PGresult **out, struct error *error)
+{
+    char oid[16];
+    snprintf(oid, sizeof oid, "%u", relation);
+    const char *parameter = oid;
+    return connection_ask(connection, question, 1, &parameter, out, error);
+}

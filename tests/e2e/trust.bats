@@ -1,0 +1,317 @@
+#!/usr/bin/env bats
+# A superuser's mount runs no function of somebody who is none, and says what it does not read for that; .csv and .bin need
+# nobody's functions. Everything that mallory has made here would write the file $PROOF on the server, if a superuser ran it.
+
+load helper
+load exact
+
+setup_file() {
+    server_start
+    export PROOF=$E2E/proof/who
+    mkdir -p "$E2E/proof"
+    chmod 777 "$E2E/proof"
+    sql <<END
+CREATE ROLE mallory LOGIN;
+CREATE ROLE reader LOGIN;
+GRANT pg_read_all_data TO reader;
+CREATE SCHEMA m AUTHORIZATION mallory;
+CREATE EXTENSION postgres_fdw;
+GRANT USAGE ON FOREIGN DATA WRAPPER postgres_fdw TO mallory;
+CREATE FUNCTION public.fine(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT \$1 + 1';
+SET ROLE mallory;
+SET search_path = m, public;
+CREATE FUNCTION proof() RETURNS int LANGUAGE plpgsql AS \$\$
+BEGIN
+    IF current_setting('is_superuser') = 'on' THEN COPY (SELECT current_user) TO '$PROOF'; END IF;
+    RAISE WARNING 'proof runs as %', current_user;
+    RETURN 1;
+END \$\$;
+CREATE FUNCTION quiet(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN m.proof() + \$1 - 1; END';
+
+-- JSON by a cast of the type's owner
+CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy');
+CREATE TYPE pair AS (n int, m mood);
+CREATE FUNCTION mood_json(mood) RETURNS json IMMUTABLE LANGUAGE plpgsql AS \$\$ BEGIN RETURN to_json(m.proof() || \$1::text); END \$\$;
+CREATE CAST (mood AS json) WITH FUNCTION mood_json(mood);
+CREATE TABLE moods (id int PRIMARY KEY, m mood, t text);
+INSERT INTO moods SELECT i, (ARRAY['sad', 'ok', 'happy'])[1 + i % 3]::mood, 'text ' || i FROM generate_series(1, 1000) i;
+CREATE TABLE mood_arrays (id int, m mood[], p pair);
+INSERT INTO mood_arrays VALUES (1, '{sad,ok}', (1, 'ok'));
+CREATE TYPE colour AS ENUM ('red', 'green');
+CREATE TABLE colours (id int, c colour, n numeric);
+INSERT INTO colours VALUES (1, 'red', 1.50), (2, NULL, NULL);
+
+-- what the planner evaluates; made while the functions are harmless
+CREATE TABLE by_index (a int, b text);
+INSERT INTO by_index VALUES (1, 'x');
+CREATE INDEX ON by_index ((quiet(1)));
+CREATE TABLE by_predicate (a int);
+CREATE INDEX ON by_predicate (a) WHERE quiet(1) > 0;
+CREATE TABLE by_statistics (a int, b int);
+CREATE STATISTICS of_a ON (a + quiet(1)), b FROM by_statistics;
+CREATE TABLE by_partition (a int) PARTITION BY RANGE ((a + quiet(1)));
+CREATE TABLE by_partition_1 PARTITION OF by_partition FOR VALUES FROM (0) TO (100);
+INSERT INTO by_partition VALUES (1);
+
+-- views
+CREATE TABLE plain (id int, v text);
+INSERT INTO plain VALUES (1, 'one'), (2, 'two');
+CREATE VIEW calls AS SELECT proof() AS x;
+CREATE VIEW calls_within AS SELECT x + 1 AS y FROM (SELECT x FROM calls) c;
+CREATE OPERATOR @@@ (FUNCTION = quiet, RIGHTARG = int);
+CREATE VIEW operates AS SELECT @@@ id AS x FROM plain;
+CREATE FUNCTION add_up(int, int) RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN m.proof(); END';
+CREATE AGGREGATE adds (int) (SFUNC = add_up, STYPE = int, INITCOND = '0');
+CREATE VIEW aggregates AS SELECT adds(id) FROM plain;
+CREATE DOMAIN checked AS int CHECK (quiet(VALUE) >= 0);
+CREATE VIEW casts AS SELECT id::checked AS x FROM plain;
+CREATE VIEW makes_json AS SELECT id, to_json(m) AS j FROM moods;
+CREATE VIEW aggregates_json AS SELECT json_agg(x) AS j FROM (SELECT id, m FROM moods) x;
+CREATE TABLE guarded (id int);
+INSERT INTO guarded VALUES (1);
+ALTER TABLE guarded ENABLE ROW LEVEL SECURITY;
+ALTER TABLE guarded FORCE ROW LEVEL SECURITY;
+CREATE POLICY p ON guarded USING (proof() = 1);
+CREATE VIEW of_guarded AS SELECT * FROM guarded;
+CREATE VIEW of_index AS SELECT * FROM by_index;
+-- with the server's own functions: what mallory may not do himself, or what does more than compute
+CREATE VIEW reads_file AS SELECT pg_read_file('PG_VERSION') AS x;
+CREATE VIEW runs_text AS SELECT query_to_xml('SELECT m.proof()', true, true, '') AS x;
+CREATE VIEW runs_table AS SELECT table_to_xml('m.calls', true, true, '') AS x;
+CREATE VIEW ends_others AS SELECT pg_terminate_backend(0) AS x;
+CREATE VIEW harmless AS SELECT id, upper(v) AS v, random() < 2 AS r, public.fine(id) AS f FROM plain;
+CREATE VIEW shows_mood AS SELECT id, m::text AS m FROM moods;
+CREATE VIEW has_mood AS SELECT id, m FROM moods;
+-- his server runs his functions as whom he says
+CREATE SERVER loop FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '$PGHOST', port '$PGPORT', dbname 'test');
+CREATE USER MAPPING FOR PUBLIC SERVER loop OPTIONS (user 'postgres');
+CREATE FOREIGN TABLE loops (x int) SERVER loop OPTIONS (schema_name 'm', table_name 'calls');
+RESET ROLE;
+CREATE VIEW public.trusting AS SELECT * FROM m.calls_within;
+CREATE VIEW public.trusted AS SELECT public.fine(id) AS x, to_json(v) AS j, pg_backend_pid() > 0 AS b FROM m.plain;
+CREATE VIEW public.over_guarded AS SELECT * FROM m.guarded;
+ALTER TABLE m.guarded NO FORCE ROW LEVEL SECURITY;
+ALTER TABLE m.guarded OWNER TO postgres;
+GRANT SELECT ON m.guarded TO mallory;
+END
+    mount_start -o lease=0
+}
+
+teardown_file() { teardown_all; }
+
+setup() { forget_proof; }
+
+forget_proof() {
+    rm -f "$PROOF"
+    LOGGED=$(stat -c %s "$E2E/pg/log")
+}
+
+# Whether one of mallory's functions has run, as anybody.
+has_run() { [ -e "$PROOF" ] || tail -c +$((LOGGED + 1)) "$E2E/pg/log" | grep -q 'proof runs'; }
+
+assert_not_run() {
+    if has_run; then
+        echo "a function of mallory's has run:" >&2
+        tail -c +$((LOGGED + 1)) "$E2E/pg/log" >&2
+        return 1
+    fi
+}
+
+# Without planning anything.
+copy_csv() { psql_pinned -c "COPY $1 TO STDOUT (FORMAT csv, HEADER)"; }
+
+assert_not_allowed() {
+    assert_refused "$1" "$2"
+    run cat "$MNT/$1"
+    [[ $output == *"Permission denied"* ]]
+    assert_not_run
+}
+
+assert_listed() { diff <(ls "$MNT/$1") <(printf '%s\n' "${@:2}"); }
+
+@test "a cast to json of somebody else's is not run for .csv and .bin, and .jsonl is refused" {
+    ls -l "$MNT/m/moods" "$MNT/m/mood_arrays" >/dev/null
+    assert_listed m/moods manifest.json moods.bin moods.csv schema.sql
+    for table in moods mood_arrays; do
+        copy_csv m.$table | cmp - "$MNT/m/$table/$table.csv"
+        psql_pinned -c "COPY m.$table TO STDOUT (FORMAT binary)" | cmp - "$MNT/m/$table/$table.bin"
+        assert_not_allowed m/$table/$table.jsonl 'mood_json(m.mood) of mallory'
+    done
+    python3 - "$MNT/m/moods/manifest.json" <<'END'
+import json, sys
+m = json.load(open(sys.argv[1]))
+assert "mood_json" in m["views"]["jsonl"]["error"] and m["views"]["csv"]["bytes"] > 0 and m["rows"] == 1000, m
+END
+    grep -q 'CREATE TABLE m.moods' "$MNT/m/moods/schema.sql"
+    assert_not_run
+}
+
+@test "a changed table is still fetched by ranges" {
+    cat "$MNT/m/moods/moods.csv" >/dev/null
+    sql "UPDATE m.moods SET t = 'new' WHERE id = 7"
+    copy_csv m.moods | cmp - "$MNT/m/moods/moods.csv"
+    assert_refused m/moods/moods.jsonl 'mood_json(m.mood) of mallory'
+    assert_not_run
+}
+
+@test "a type without such a cast has its JSON, until it gets one" {
+    assert_exact m colours
+    ls "$MNT/m/colours" | grep -x colours.jsonl
+    sql <<'END'
+SET ROLE mallory;
+CREATE FUNCTION m.colour_json(m.colour) RETURNS json IMMUTABLE LANGUAGE sql AS 'SELECT to_json(m.proof())';
+CREATE CAST (m.colour AS json) WITH FUNCTION m.colour_json(m.colour);
+END
+    assert_not_allowed m/colours/colours.jsonl 'colour_json(m.colour) of mallory'
+    ls "$MNT/m" >/dev/null # asks the catalog
+    assert_listed m/colours colours.bin colours.csv manifest.json schema.sql
+    copy_csv m.colours | cmp - "$MNT/m/colours/colours.csv"
+    assert_not_run
+    sql "DROP CAST (m.colour AS json)"
+    assert_exact m colours
+    ls "$MNT/m" >/dev/null
+    ls "$MNT/m/colours" | grep -x colours.jsonl
+}
+
+@test "a table is refused whose index, statistics or partition key would run somebody's function when a query is planned" {
+    for table in by_index by_predicate by_statistics by_partition; do
+        ls -l "$MNT/m/$table" >/dev/null
+        ! ls "$MNT/m/$table" | grep -F "$table."
+        for format in csv bin jsonl; do
+            assert_not_allowed m/$table/$table.$format 'function m.quiet(integer) of mallory, who is no superuser'
+        done
+        grep -q 'CREATE TABLE' "$MNT/m/$table/schema.sql"
+    done
+    copy_csv m.by_partition_1 | cmp - "$MNT/m/by_partition/partitions/by_partition_1/by_partition_1.csv"
+    assert_not_run
+}
+
+@test "a view is refused that runs somebody's function, however deep" {
+    for view in m/calls m/calls_within public/trusting; do
+        assert_listed $view schema.sql
+        assert_not_allowed $view/${view#*/}.csv 'function m.proof() of mallory'
+        assert_not_allowed $view/${view#*/}.jsonl 'function m.proof() of mallory'
+    done
+    assert_not_allowed m/operates/operates.csv 'function m.quiet(integer) of mallory'
+    assert_not_allowed m/aggregates/aggregates.csv 'of mallory'
+    assert_not_allowed m/casts/casts.csv 'function m.quiet(integer) of mallory'
+    assert_not_allowed m/makes_json/makes_json.csv 'mood_json(m.mood) of mallory'
+    assert_not_allowed m/aggregates_json/aggregates_json.csv 'mood_json(m.mood) of mallory'
+    assert_not_allowed m/of_guarded/of_guarded.csv 'function m.proof() of mallory'
+    assert_not_allowed m/of_index/of_index.csv 'function m.quiet(integer) of mallory'
+}
+
+@test "a view of somebody else's is refused what he may not do, and what does more than compute" {
+    assert_not_allowed m/reads_file/reads_file.csv 'pg_read_file(text) at the will of mallory'
+    assert_not_allowed m/runs_text/runs_text.csv 'query_to_xml(text,boolean,boolean,text) at the will of mallory'
+    assert_not_allowed m/runs_table/runs_table.csv 'of mallory, who is no superuser'
+    assert_not_allowed m/ends_others/ends_others.csv 'pg_terminate_backend'
+    assert_not_allowed m/loops/loops.csv 'foreign server loop for mallory'
+    assert_listed m/loops schema.sql
+}
+
+@test "what runs nobody's functions is exact" {
+    assert_exact m plain
+    assert_exact m harmless
+    assert_exact m shows_mood
+    assert_exact public trusted
+    copy_csv '(SELECT * FROM m.has_mood)' | cmp - "$MNT/m/has_mood/has_mood.csv"
+    assert_not_allowed m/has_mood/has_mood.jsonl 'mood_json(m.mood) of mallory'
+}
+
+@test "a view that is replaced while a read waits for its lock is judged as it is then" {
+    sql "SET ROLE mallory; CREATE VIEW m.turns AS SELECT 1 AS x"
+    cat "$MNT/m/turns/turns.csv"
+    exec 4> >(psql -X -q -At >"$E2E/turns.out" 2>&1)
+    echo "BEGIN; SET ROLE mallory; CREATE OR REPLACE VIEW m.turns AS SELECT m.quiet(1) AS x; SELECT 'locked';" >&4
+    for _ in $(seq 100); do grep -q locked "$E2E/turns.out" && break; sleep 0.1; done
+    cat "$MNT/m/turns/turns.csv" >"$E2E/turns.csv" 2>"$E2E/turns.err" &
+    reader=$!
+    for _ in $(seq 100); do
+        [ "$(sql "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = 'pgvecfs'")" = 0 ] || break
+        sleep 0.1
+    done
+    echo "COMMIT;" >&4
+    exec 4>&-
+    ! wait $reader
+    grep 'Permission denied' "$E2E/turns.err"
+    [ ! -s "$E2E/turns.csv" ]
+    assert_not_run
+}
+
+@test "find and cp of the whole tree run nothing" {
+    find "$MNT" -ls >/dev/null
+    cp -r "$MNT/m" "$E2E/copy"
+    [ -s "$E2E/copy/moods/moods.csv" ]
+    assert_not_run
+}
+
+@test "any other role runs what psql runs, but nothing for .csv and .bin of a table" {
+    export MNT=$E2E/reader PGUSER=reader
+    CACHE=$E2E/reader.cache mount_start -o lease=0
+    copy_csv m.moods | cmp - "$MNT/m/moods/moods.csv"
+    psql_pinned -c "COPY m.moods TO STDOUT (FORMAT binary)" | cmp - "$MNT/m/moods/moods.bin"
+    stat "$MNT/m/moods/moods.csv" "$MNT/m/moods/moods.bin" >/dev/null
+    assert_not_run
+    before=$(stat -c '%i %Y %s' "$MNT/m/moods/moods.csv" "$MNT/m/moods/moods.bin")
+    assert_listed m/moods manifest.json moods.bin moods.csv moods.jsonl schema.sql
+    psql_pinned -c "SELECT row_to_json(whole) FROM m.moods whole" | cmp - "$MNT/m/moods/moods.jsonl"
+    has_run
+    # Its rows are the same, so it is the same file.
+    [ "$(stat -c '%i %Y %s' "$MNT/m/moods/moods.csv" "$MNT/m/moods/moods.bin")" = "$before" ]
+    python3 -c "
+import json
+m = json.load(open('$MNT/m/moods/manifest.json'))
+assert m['views']['jsonl']['bytes'] > 0, m"
+    # Again without, once its rows are others.
+    PGUSER=postgres sql "UPDATE m.moods SET t = 'newer' WHERE id = 8"
+    forget_proof
+    copy_csv m.moods | cmp - "$MNT/m/moods/moods.csv"
+    assert_not_run
+    psql_pinned -c "SELECT row_to_json(whole) FROM m.moods whole" | cmp - "$MNT/m/moods/moods.jsonl"
+    # A cast that fails takes its own format away, no other.
+    PGUSER=postgres sql "CREATE OR REPLACE FUNCTION m.mood_json(m.mood) RETURNS json IMMUTABLE LANGUAGE plpgsql AS \$\$ BEGIN RAISE 'no mood'; END \$\$"
+    copy_csv m.moods | cmp - "$MNT/m/moods/moods.csv"
+    assert_refused m/moods/moods.jsonl 'no mood'
+    copy_csv m.moods | cmp - "$MNT/m/moods/moods.csv"
+    for table in by_index calls calls_within operates casts; do
+        psql_pinned -c "COPY (SELECT * FROM m.$table) TO STDOUT (FORMAT csv, HEADER)" | cmp - "$MNT/m/$table/$table.csv"
+    done
+    ls "$MNT/m/calls" | grep -x calls.csv
+    [ ! -e "$PROOF" ]
+    mount_stop
+}
+
+@test "trust=all allows it, and a mount by a superuser says so in one line" {
+    export MNT=$E2E/other
+    CACHE=$E2E/other.cache mount_start -o lease=0,trust=all 2>"$E2E/said"
+    [ "$(grep -c 'is a superuser' "$E2E/said")" = 1 ]
+    [ "$(wc -l <"$E2E/said")" = 1 ]
+    grep -q 'trust=all' "$E2E/said"
+    cat "$MNT/m/moods/moods.csv" >/dev/null
+    assert_not_run
+    ls "$MNT/m/calls" | grep -x calls.csv
+    cat "$MNT/m/calls/calls.csv"
+    [ "$(cat "$PROOF")" = postgres ]
+    mount_stop
+    CACHE=$E2E/other.cache mount_start -o lease=0 2>"$E2E/said"
+    [ "$(wc -l <"$E2E/said")" = 1 ]
+    grep -q 'SELECT only' "$E2E/said"
+    grep -q 'is a superuser' "$MNT/.pgvecfs/log"
+    forget_proof
+    assert_not_allowed m/calls/calls.csv 'function m.proof() of mallory'
+    mount_stop
+    PGUSER=reader CACHE=$E2E/other.cache mount_start -o lease=0 2>"$E2E/said"
+    [ ! -s "$E2E/said" ]
+    ! grep -q 'is a superuser' "$MNT/.pgvecfs/log"
+    mount_stop
+}
+
+@test "who can become a superuser is treated as one" {
+    export MNT=$E2E/climber
+    sql "CREATE ROLE climber LOGIN; GRANT postgres, pg_read_all_data TO climber"
+    PGUSER=climber CACHE=$E2E/climber.cache mount_start -o lease=0
+    assert_listed m/calls schema.sql
+    assert_refused m/calls/calls.csv 'function m.proof() of mallory'
+    mount_stop
+}
