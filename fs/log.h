@@ -1,7 +1,11 @@
-/* What the daemon has to say: to stderr while it runs in the foreground, else to syslog, and always
- * to a ring of the last lines that `.pgvecfs/log` shows. Never a password, never table data.
+/* What the daemon has to say: at once to a ring of the last lines, which `.pgvecfs/log` shows, and
+ * from there to stderr while it runs in the foreground, else to syslog. Never a password, never
+ * table data.
  *
- * Threads: any.
+ * A terminal, a pipe or syslog may be slow, or stand still: a thread writes to them, and nobody
+ * else waits. What the ring has lost before it was written is counted, and said.
+ *
+ * Threads: any; log_open and log_close are the main thread's.
  */
 #ifndef FS_LOG_H
 #define FS_LOG_H
@@ -10,8 +14,12 @@
 
 enum log_level { LOG_SAY_ERROR, LOG_SAY_INFO, LOG_SAY_DEBUG };
 
-/* `foreground`: stderr. `debug`: debug lines too. */
+/* `foreground`: stderr. `debug`: debug lines too. Starts the thread; before that lines go to stderr
+ * at once. */
 void log_open(int foreground, int debug);
+
+/* Has the rest written, as far as that is done within a second. */
+void log_close(void);
 
 void log_say(enum log_level level, const char *format, ...) PRINTF_LIKE(2, 3);
 
