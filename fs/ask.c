@@ -431,7 +431,7 @@ static int hand_over(struct ask *ask, struct error *error)
     pthread_mutex_lock(&mount->lock);
     int rc = ask->lent_size > 0 ? keep_lent(ask) : 0;
     if (rc == 0)
-        rc = workers_add(mount->askers, run_patiently, ask, 0);
+        rc = waiters_add(mount->waiters, run_patiently, ask);
     pthread_mutex_unlock(&mount->lock);
     return rc < 0 ? error_set(error, rc, "no memory") : -EAGAIN;
 }

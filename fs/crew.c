@@ -17,6 +17,8 @@ struct member {
 struct crew {
     atomic_uint refs;
     struct session_pool *pool;
+    struct waiters *enders;
+    struct waiters_task ending;
     int most;
     struct readpoint *readpoint;
     pthread_mutex_t lock; /* guards what follows */
@@ -28,13 +30,14 @@ struct crew {
     struct member members[SESSIONS_AT_MOST];
 };
 
-int crew_new(struct session_pool *pool, int sessions, struct crew **out)
+int crew_new(struct session_pool *pool, int sessions, struct waiters *enders, struct crew **out)
 {
     struct crew *crew = calloc(1, sizeof *crew);
     if (crew == NULL)
         return -ENOMEM;
     crew->refs = 1;
     crew->pool = pool;
+    crew->enders = enders;
     crew->most = sessions < SESSIONS_AT_MOST ? sessions : SESSIONS_AT_MOST;
     pthread_mutex_init(&crew->lock, NULL);
     pthread_cond_init(&crew->given, NULL);
@@ -48,14 +51,23 @@ struct crew *crew_ref(struct crew *crew)
     return crew;
 }
 
-void crew_unref(struct crew *crew)
+static void end_crew(void *argument)
 {
-    if (crew == NULL || atomic_fetch_sub(&crew->refs, 1) != 1)
-        return;
+    struct crew *crew = argument;
     crew_dismiss(crew);
     pthread_cond_destroy(&crew->given);
     pthread_mutex_destroy(&crew->lock);
     free(crew);
+}
+
+void crew_unref(struct crew *crew)
+{
+    if (crew == NULL || atomic_fetch_sub(&crew->refs, 1) != 1)
+        return;
+    if (crew->enders != NULL)
+        waiters_put(crew->enders, &crew->ending, end_crew, crew);
+    else
+        end_crew(crew);
 }
 
 /* From now on crew_stop reaches the member's session. */

@@ -9,14 +9,18 @@
 #ifndef FS_CREW_H
 #define FS_CREW_H
 
+#include "fs/waiters.h"
 #include "pgclient/readpoint.h"
 
 struct crew;
 
-/* At most `sessions` at work at once, the leader's included. */
-MUST_CHECK int crew_new(struct session_pool *pool, int sessions, struct crew **out);
+/* At most `sessions` at work at once, the leader's included. `enders` (borrowed) are the threads on
+ * which it is dismissed when the last reference goes; NULL: that is done at once. */
+MUST_CHECK int crew_new(struct session_pool *pool, int sessions, struct waiters *enders,
+                        struct crew **out);
 struct crew *crew_ref(struct crew *crew);
-void crew_unref(struct crew *crew); /* the last one dismisses it; NULL is fine */
+/* The last one dismisses it, without making the caller wait. NULL is fine. */
+void crew_unref(struct crew *crew);
 
 /* Takes a session from the pool, waiting for one. */
 MUST_CHECK int crew_lead(struct crew *crew, struct error *error);

@@ -38,7 +38,7 @@ int fetch_new(const struct fetch_place *place, struct progress *progress, struct
     struct fetch *fetch = calloc(1, sizeof *fetch);
     if (fetch == NULL)
         return -ENOMEM;
-    if (crew_new(place->pool, place->jobs, &fetch->crew) < 0) {
+    if (crew_new(place->pool, place->jobs, place->enders, &fetch->crew) < 0) {
         free(fetch);
         return -ENOMEM;
     }

@@ -24,6 +24,7 @@ struct corpora;
 struct fetch_place {
     struct session_pool *pool;
     struct store *store;
+    struct waiters *enders;  /* where read points end; NULL: at once, on whatever thread it is */
     int jobs;                /* COPYs at once for one relation */
     uint64_t group_bytes;    /* a row group is cut once it has this many; 0: a sensible number */
     sem_t *slots;            /* one for each COPY at work, of all relations; NULL: any number */

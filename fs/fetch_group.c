@@ -156,7 +156,7 @@ static int from_now(const struct fetch_place *place, struct snapshot *snapshot, 
                     struct rowgroup **out, struct error *error)
 {
     struct crew *crew;
-    int rc = crew_new(place->pool, place->jobs, &crew);
+    int rc = crew_new(place->pool, place->jobs, place->enders, &crew);
     if (rc < 0)
         return error_set(error, rc, "no memory to read with");
     rc = from_new_readpoint(crew, snapshot, number, out, error);

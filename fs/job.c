@@ -268,8 +268,8 @@ static void begin_filling(struct subject *subject, unsigned faces,
             node->opens == 0 && !node->filling && !node->spoiled &&
             (node->version == NULL || (node->version == subject->current && !subject->refreshing &&
                                        node->version->state[i] == FACE_UNKNOWN));
-        if (!empty || prefill_new(mount->session, node->nodeid, prefill_budget(),
-                                  mount->options->memory / 4, &fillings[i].prefill) < 0)
+        if (!empty || prefill_new(mount->session, node->nodeid, mount->options->memory / 4,
+                                  &fillings[i].prefill) < 0)
             continue;
         fillings[i].nodeid = node->nodeid;
         node->filling = true;
@@ -341,7 +341,6 @@ static void do_refresh(struct subject *subject)
     struct version *old = subject->current != NULL ? version_ref(subject->current) : NULL,
                    *fresh = NULL;
     bool loaded = subject->loaded;
-    store_touch(mount->store, subject->table->relation.oid);
     struct error error = {""};
     struct filling fillings[FORMAT_COUNT] = {{0}};
     int rc = subject->kind == SUBJECT_ROWS
@@ -350,6 +349,7 @@ static void do_refresh(struct subject *subject)
     if (rc == 0 && subject->kind == SUBJECT_ROWS)
         begin_filling(subject, measure, fillings);
     pthread_mutex_unlock(&mount->lock);
+    store_touch(mount->store, subject->table->relation.oid);
     for (int i = 0; i < FORMAT_COUNT; i++)
         if (fillings[i].prefill != NULL)
             fetch_prefill(subject->fetch, i, fillings[i].prefill);
@@ -482,7 +482,7 @@ void job_start(struct subject *subject)
     subject->running = true;
     subject->stop = false;
     progress_begin(&subject->progress);
-    if (workers_add(mount->fetchers, run_job, subject, 0) < 0) {
+    if (waiters_add(mount->waiters, run_job, subject) < 0) {
         struct error error = {"no memory for a job"};
         subject->running = false;
         fail_subject(subject, -ENOMEM, &error);
@@ -494,17 +494,4 @@ void job_stop(struct subject *subject)
     subject->stop = true;
     if (subject->fetch != NULL)
         fetch_stop(subject->fetch);
-}
-
-static void let_go(void *argument)
-{
-    struct snapshot *snapshot = argument;
-    snapshot_let_go(snapshot);
-    snapshot_unref(snapshot);
-}
-
-void job_let_go(struct mount *mount, struct snapshot *snapshot)
-{
-    if (workers_add(mount->fetchers, let_go, snapshot_ref(snapshot), 1) < 0)
-        let_go(snapshot);
 }

@@ -8,7 +8,4 @@
 void job_start(struct subject *subject);
 void job_stop(struct subject *subject);
 
-/* Ends the read point that the snapshot holds, if any, on a thread that may wait for the server. */
-void job_let_go(struct mount *mount, struct snapshot *snapshot);
-
 #endif

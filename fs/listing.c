@@ -139,7 +139,7 @@ void listing_check(struct mount *mount)
     mount->catalog_wanted = true;
     if (mount->catalog_running)
         return;
-    mount->catalog_running = workers_add(mount->listers, run_check, mount, 1) == 0;
+    mount->catalog_running = waiters_add(mount->waiters, run_check, mount) == 0;
     if (!mount->catalog_running) {
         mount->catalog_failures++;
         mount->catalog_rc = -ENOMEM;

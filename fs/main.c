@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -22,6 +23,8 @@
 #include <unistd.h>
 
 enum { JOBS_AT_ONCE = 8, TICK_MS = 100, REQUEST_THREADS = 16 };
+enum { WAITERS = 256, ENDERS = 64 }; /* threads at most */
+enum { HELPERS_MS = 500 };
 enum { SLOT_BYTES = 16 << 20 }; /* what a COPY at work needs: rows, their file, their text */
 
 enum { ASKERS = 8 };
@@ -31,8 +34,9 @@ struct program {
     struct fuse_args fuse_args;
     struct mount mount;
     struct fuse_session *session;
-    pthread_t ticker;
-    bool ticking;
+    pthread_t ticker, raiser;
+    bool ticking, raising;
+    atomic_bool tidying;
 };
 
 static int say(const struct error *error, int rc)
@@ -170,8 +174,9 @@ static int mount_session(struct program *program, struct error *error)
 
 /* ---- while it is mounted ---- */
 
-/* Nobody may reply once the session's descriptor is closed: its number may by then be another's. */
-static void answer_all(struct mount *mount)
+/* From here on nothing begins, what waits is answered, and what is under way ends soon, whatever
+ * the server does. */
+static void begin_end(struct mount *mount)
 {
     pthread_mutex_lock(&mount->lock);
     mount->ending = true;
@@ -181,9 +186,29 @@ static void answer_all(struct mount *mount)
     pthread_mutex_unlock(&mount->lock);
     if (mount->store != NULL)
         store_ending(mount->store);
+    if (mount->pool != NULL)
+        session_pool_stop(mount->pool);
+    vector_index_stop_all(mount);
 }
 
-/* Answers killed callers, ends what nobody needs. */
+/* Lets go of what has not been used for a while. It may wait for the server and the disk. */
+static void tidy(void *argument)
+{
+    struct program *program = argument;
+    session_pool_tend(program->mount.pool);
+    corpora_tend(program->mount.place.corpora);
+    vector_index_tend(&program->mount);
+    program->tidying = false;
+}
+
+static void begin_tidying(struct program *program)
+{
+    if (!atomic_exchange(&program->tidying, true) &&
+        waiters_add(program->mount.waiters, tidy, program) < 0)
+        program->tidying = false;
+}
+
+/* Answers killed callers, ends what nobody needs. It waits for nothing but the lock. */
 static void *tick(void *argument)
 {
     struct program *program = argument;
@@ -195,41 +220,11 @@ static void *tick(void *argument)
         if (n % 10 == 0)
             table_tend(mount);
         pthread_mutex_unlock(&mount->lock);
-        if (n % 50 == 0) {
-            session_pool_tend(mount->pool);
-            corpora_tend(mount->place.corpora);
-            vector_index_tend(mount);
-        }
+        if (n % 50 == 0)
+            begin_tidying(program);
     }
-    answer_all(mount); /* libfuse waits for its threads, which may be at work on a query */
+    begin_end(mount); /* libfuse waits for its threads, which may be at work on a query */
     return NULL;
-}
-
-/* Threads do not outlive a fork: they start after the daemon has. */
-static int start_threads(struct program *program)
-{
-    struct mount *mount = &program->mount;
-    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-    int renderers = cpus < 4 ? 4 : (int)cpus;
-    int rc = workers_new(renderers, &mount->renderers);
-    if (rc == 0)
-        rc = workers_new(JOBS_AT_ONCE, &mount->fetchers);
-    if (rc == 0)
-        rc = workers_new(2 * STREAMS_AT_MOST, &mount->streamers);
-    if (rc == 0)
-        rc = workers_new(1, &mount->listers);
-    if (rc == 0)
-        rc = workers_new(renderers, &mount->queriers);
-    if (rc == 0)
-        rc = workers_new(ASKERS, &mount->askers);
-    if (rc == 0)
-        rc = body_cache_new(&mount->place, mount->renderers, renderers, program->options.memory / 2,
-                            &mount->bodies);
-    if (rc == 0)
-        rc = vector_indexes_new(mount, &mount->indexes);
-    if (rc == 0)
-        program->ticking = pthread_create(&program->ticker, NULL, tick, program) == 0;
-    return rc < 0 ? rc : program->ticking ? 0 : -EAGAIN;
 }
 
 /* Larger requests, for those who may: only root is allowed to. */
@@ -257,6 +252,46 @@ static void *raise_later(void *argument)
     return NULL;
 }
 
+static int start_each(struct program *program)
+{
+    struct mount *mount = &program->mount;
+    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    int renderers = cpus < 4 ? 4 : (int)cpus;
+    int rc = waiters_new(ENDERS, &mount->enders);
+    mount->place.enders = mount->enders;
+    if (rc == 0)
+        rc = waiters_new(WAITERS, &mount->waiters);
+    if (rc == 0)
+        rc = workers_new(renderers, &mount->renderers);
+    if (rc == 0)
+        rc = workers_new(renderers, &mount->queriers);
+    if (rc == 0)
+        rc = body_cache_new(&mount->place, mount->renderers, renderers, program->options.memory / 2,
+                            &mount->bodies);
+    if (rc == 0)
+        rc = vector_indexes_new(mount, &mount->indexes);
+    if (rc == 0)
+        program->raising = pthread_create(&program->raiser, NULL, raise_later, program) == 0;
+    if (rc == 0)
+        program->ticking = pthread_create(&program->ticker, NULL, tick, program) == 0;
+    return rc < 0 ? rc : program->ticking ? 0 : -EAGAIN;
+}
+
+/* Threads do not outlive a fork: they start after the daemon has. Signals are for the main thread,
+ * which they wake: these threads, and those that they start, do not take them. */
+static int start_threads(struct program *program)
+{
+    static const int ends[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT};
+    sigset_t blocked, before;
+    sigemptyset(&blocked);
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+        sigaddset(&blocked, ends[i]);
+    pthread_sigmask(SIG_BLOCK, &blocked, &before);
+    int rc = start_each(program);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return rc;
+}
+
 static void warn_of_timeouts(void)
 {
     static const char *const paths[] = {"/proc/sys/fs/fuse/default_request_timeout",
@@ -276,8 +311,6 @@ static void warn_of_timeouts(void)
 
 static int serve(struct program *program)
 {
-    pthread_t raiser;
-    bool raising = pthread_create(&raiser, NULL, raise_later, program) == 0;
     int rc;
     if (program->options.single) {
         rc = fuse_session_loop(program->session);
@@ -288,31 +321,48 @@ static int serve(struct program *program)
         rc = fuse_session_loop_mt(program->session, config);
         fuse_loop_cfg_destroy(config);
     }
-    if (raising)
-        pthread_join(raiser, NULL);
     return rc < 0 ? 1 : 0;
 }
 
 /* ---- after it ---- */
 
-static void end(struct program *program)
+/* Nobody may reply once the session's descriptor is closed: its number may by then be another's. So
+ * whoever might has ended first; libfuse's threads have. Any of them may still give work to any
+ * other, which is refused: their queues are freed later. */
+static void join_threads(struct program *program)
 {
     struct mount *mount = &program->mount;
-    answer_all(mount);
-    if (mount->pool != NULL)
-        session_pool_stop(mount->pool);
+    begin_end(mount);
     if (program->session != NULL)
         fuse_session_exit(program->session);
     if (program->ticking)
         pthread_join(program->ticker, NULL);
-    vector_index_stop_all(mount);
+    workers_stop(mount->queriers);
+    workers_stop(mount->renderers);
+    waiters_stop(mount->waiters);
+    vector_index_join(mount);
+    workers_join(mount->queriers);
+    waiters_join(mount->waiters);
+    workers_join(mount->renderers);
+}
+
+static void unmount(struct program *program)
+{
+    if (program->session == NULL)
+        return;
+    fuse_session_unmount(program->session);
+    if (program->raising) /* it may have waited for an answer */
+        pthread_join(program->raiser, NULL);
+    fuse_remove_signal_handlers(program->session);
+    fuse_session_destroy(program->session);
+}
+
+static void free_all(struct program *program)
+{
+    struct mount *mount = &program->mount;
     workers_free(mount->queriers);
-    workers_free(mount->askers);
-    workers_free(mount->listers);
-    workers_free(mount->fetchers);
-    mount->fetchers = NULL;
-    workers_free(mount->streamers);
     workers_free(mount->renderers);
+    waiters_free(mount->waiters);
     body_cache_free(mount->bodies);
     vector_indexes_free(mount->indexes);
     query_free_all(mount);
@@ -329,6 +379,7 @@ static void end(struct program *program)
     free(mount->ddl_signature);
     refreshes_clear(&mount->refreshes);
     corpora_free(mount->place.corpora);
+    waiters_free(mount->enders); /* the last of all that came before has gone to them */
     session_pool_free(mount->pool);
     server_free(mount->server);
     store_close(mount->store);
@@ -413,15 +464,14 @@ int main(int argc, char **argv)
     /* Each arena keeps what was freed in it. */
     mallopt(M_ARENA_MAX, 2);
     int status = run(&program, &error);
-    if (program.session != NULL) {
-        answer_all(&program.mount);
-        fuse_session_unmount(program.session);
-        fuse_remove_signal_handlers(program.session);
-    }
-    end(&program);
-    if (program.session != NULL)
-        fuse_session_destroy(program.session);
+    join_threads(&program);
+    unmount(&program);
+    free_all(&program);
+    log_close();
     fuse_opt_free_args(&program.fuse_args);
     options_clear(&program.options);
+    /* Most have only to tell the server that a statement is not wanted any more. */
+    if (!session_helpers_ended(HELPERS_MS))
+        _exit(status);
     return status;
 }

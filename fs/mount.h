@@ -12,6 +12,7 @@
 #include "fs/options.h"
 #include "fs/refreshes.h"
 #include "fs/store.h"
+#include "fs/waiters.h"
 #include "fs/workers.h"
 #include "pgclient/catalog.h"
 
@@ -36,12 +37,11 @@ struct mount {
     struct store *store;
     struct fetch_place place;
     struct workers *renderers; /* rendering for reads */
-    struct workers *fetchers;  /* jobs of tables */
-    struct workers *streamers; /* reading along with fetches: they wait */
-    struct workers *listers;   /* one thread for the catalog */
     struct workers *queriers;  /* similarity search that libfuse's threads do not do themselves */
-    struct workers *askers;    /* that of which the server does a part, and may take its time */
     atomic_int answering;      /* threads of libfuse that do */
+    struct waiters *waiters;   /* what may wait: jobs of tables, the catalog, reading along with
+                                  fetches, questions of which the server does a part */
+    struct waiters *enders;    /* ends of transactions, which nothing that waits may hold up */
     struct body_cache *bodies;
     struct vector_indexes *indexes;
     atomic_int held; /* read points that snapshots hold */

@@ -27,7 +27,7 @@ struct prefill {
     bool stored, stopped, spoiled;
 };
 
-int prefill_new(struct fuse_session *session, uint64_t nodeid, uint64_t budget, uint64_t patience,
+int prefill_new(struct fuse_session *session, uint64_t nodeid, uint64_t patience,
                 struct prefill **out)
 {
     struct prefill *prefill = calloc(1, sizeof *prefill);
@@ -35,24 +35,10 @@ int prefill_new(struct fuse_session *session, uint64_t nodeid, uint64_t budget, 
         return -ENOMEM;
     prefill->session = session;
     prefill->nodeid = nodeid;
-    prefill->budget = budget;
     prefill->patience = patience;
     pthread_mutex_init(&prefill->lock, NULL);
     *out = prefill;
     return 0;
-}
-
-uint64_t prefill_budget(void)
-{
-    unsigned long long available = 0;
-    char line[128];
-    FILE *info = fopen("/proc/meminfo", "re");
-    while (info != NULL && fgets(line, sizeof line, info) != NULL)
-        if (sscanf(line, "MemAvailable: %llu kB", &available) == 1)
-            break;
-    if (info != NULL)
-        fclose(info);
-    return available * 1024 / 4;
 }
 
 static void forget_waiting(struct prefill *prefill)
@@ -146,9 +132,24 @@ static struct waiting *wait_for_turn(struct prefill *prefill, size_t major)
     return *at;
 }
 
+static uint64_t share_of_memory(void)
+{
+    unsigned long long available = 0;
+    char line[128];
+    FILE *info = fopen("/proc/meminfo", "re");
+    while (info != NULL && fgets(line, sizeof line, info) != NULL)
+        if (sscanf(line, "MemAvailable: %llu kB", &available) == 1)
+            break;
+    if (info != NULL)
+        fclose(info);
+    return available * 1024 / 4;
+}
+
 void prefill_head(struct prefill *prefill, const struct buffer *head)
 {
+    uint64_t budget = share_of_memory();
     pthread_mutex_lock(&prefill->lock);
+    prefill->budget = budget;
     store(prefill, head->data, head->size);
     pthread_mutex_unlock(&prefill->lock);
 }

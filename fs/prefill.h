@@ -21,15 +21,12 @@
 struct fuse_session;
 struct prefill;
 
-/* At most `budget` bytes are stored, and `patience` bytes wait for their turn. */
-MUST_CHECK int prefill_new(struct fuse_session *session, uint64_t nodeid, uint64_t budget,
-                           uint64_t patience, struct prefill **out);
+/* At most `patience` bytes wait for their turn. */
+MUST_CHECK int prefill_new(struct fuse_session *session, uint64_t nodeid, uint64_t patience,
+                           struct prefill **out);
 
-/* How much may be stored in the page cache for one file: a share of the memory that is available
- * now. */
-uint64_t prefill_budget(void);
-
-/* The head of the file; before any prefill_put. */
+/* The head of the file; before any prefill_put. Looks how much memory there is: no more than a
+ * share of it is stored in the page cache for one file. */
 void prefill_head(struct prefill *prefill, const struct buffer *head);
 
 /* The next piece of run `major`, counted from 0. The pieces of one run come in order, those of

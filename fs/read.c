@@ -124,7 +124,7 @@ static void read_stream(const struct read *now)
     if (later != NULL) {
         *later = *now;
         fuse_req_interrupt_func(now->req, on_interrupt, later);
-        if (workers_add(now->mount->streamers, run_stream, later, 0) == 0)
+        if (waiters_add(now->mount->waiters, run_stream, later) == 0)
             return;
         fuse_req_interrupt_func(now->req, NULL, NULL);
         free(later);

@@ -67,15 +67,6 @@ static void open_stream(struct request *request, struct handle *handle)
     subject->table->mount->streams++;
 }
 
-static void unref_stream(void *argument) { stream_unref(argument); }
-
-/* The last reference deletes files and may end a transaction: not under the mount's lock. */
-static void end_stream(struct mount *mount, struct stream *stream)
-{
-    if (workers_add(mount->fetchers, unref_stream, stream, 1) < 0)
-        stream_unref(stream);
-}
-
 void request_close(struct mount *mount, struct node *node, const struct fuse_file_info *file)
 {
     struct handle *handle = (struct handle *)(uintptr_t)file->fh;
@@ -98,7 +89,7 @@ void request_close(struct mount *mount, struct node *node, const struct fuse_fil
         if (handle->extends && node->version == subject->current)
             subject_extend(subject);
         if (handle->stream != NULL)
-            end_stream(mount, handle->stream);
+            stream_unref(handle->stream);
         free(handle);
     }
     node_forget(mount, node->nodeid, 0);

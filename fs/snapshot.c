@@ -157,14 +157,13 @@ void snapshot_let_go(struct snapshot *snapshot)
 {
     pthread_mutex_lock(&snapshot->lock);
     struct crew *crew = snapshot->held;
+    atomic_int *count = snapshot->held_count;
     snapshot->held = NULL;
-    pthread_mutex_unlock(&snapshot->lock);
-    if (crew == NULL)
-        return;
-    crew_unref(crew);
-    if (snapshot->held_count != NULL)
-        atomic_fetch_sub(snapshot->held_count, 1);
     snapshot->held_count = NULL;
+    pthread_mutex_unlock(&snapshot->lock);
+    crew_unref(crew);
+    if (count != NULL)
+        atomic_fetch_sub(count, 1);
 }
 
 void snapshot_unref(struct snapshot *snapshot)

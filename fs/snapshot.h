@@ -97,7 +97,7 @@ void snapshot_share(struct snapshot *snapshot, struct crew *crew);
 /* The crew, a new reference; NULL: none. */
 struct crew *snapshot_held(struct snapshot *snapshot);
 
-/* Ends the read point, if one is held and nobody reads from it. It may wait for the server. */
+/* Lets the read point go, if one is held: it ends once nobody reads from it. */
 void snapshot_let_go(struct snapshot *snapshot);
 
 MUST_CHECK int snapshot_new(struct store *store, struct snapshot **out);

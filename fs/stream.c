@@ -8,6 +8,7 @@ enum { PATIENCE_MS = 100 };
 
 struct stream {
     atomic_uint refs;
+    struct waiters_task ending;
     const struct fetch_place *place;
     int format;
     uint64_t feed_id;     /* of the first feed */
@@ -70,10 +71,9 @@ struct stream *stream_ref(struct stream *stream)
     return stream;
 }
 
-void stream_unref(struct stream *stream)
+static void free_stream(void *argument)
 {
-    if (stream == NULL || atomic_fetch_sub(&stream->refs, 1) != 1)
-        return;
+    struct stream *stream = argument;
     feed_unref(stream->feed);
     snapshot_unref(stream->snapshot);
     free(stream->offsets);
@@ -82,6 +82,17 @@ void stream_unref(struct stream *stream)
     buffer_clear(&stream->body);
     pthread_mutex_destroy(&stream->lock);
     free(stream);
+}
+
+/* The last reference deletes files. */
+void stream_unref(struct stream *stream)
+{
+    if (stream == NULL || atomic_fetch_sub(&stream->refs, 1) != 1)
+        return;
+    if (stream->place->enders != NULL)
+        waiters_put(stream->place->enders, &stream->ending, free_stream, stream);
+    else
+        free_stream(stream);
 }
 
 /* The group's body into stream->body. */

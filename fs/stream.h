@@ -22,7 +22,7 @@ MUST_CHECK int stream_new(const struct fetch_place *place, struct feed *feed, in
 /* feed_id() of what it was made for. */
 uint64_t stream_feed(const struct stream *stream);
 struct stream *stream_ref(struct stream *stream);
-void stream_unref(struct stream *stream); /* NULL is fine */
+void stream_unref(struct stream *stream); /* the caller does not wait; NULL is fine */
 
 /* Appends the bytes [offset, offset + size) to `out`, fewer only where the view ends. Waits for
  * them as long as `give_up` (asked every 100 ms) says no. */

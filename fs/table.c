@@ -33,24 +33,27 @@ struct version *version_ref(struct version *version)
     return version;
 }
 
-static void unref_snapshot(void *argument) { snapshot_unref(argument); }
-
-void version_unref(struct version *version)
+static void free_version(void *argument)
 {
-    if (version == NULL || atomic_fetch_sub(&version->refs, 1) != 1)
-        return;
-    /* The last reference deletes files and may end a transaction: not under the mount's lock, if it
-     * can be helped. */
-    if (version->snapshot != NULL &&
-        (version->mount->fetchers == NULL ||
-         workers_add(version->mount->fetchers, unref_snapshot, version->snapshot, 1) < 0))
-        snapshot_unref(version->snapshot);
+    struct version *version = argument;
+    snapshot_unref(version->snapshot);
     free(version->signature);
     for (int i = 0; i < FACE_COUNT; i++) {
         buffer_clear(&version->text[i]);
         free(version->reason[i]);
     }
     free(version);
+}
+
+/* The last reference deletes files: not under the mount's lock. */
+void version_unref(struct version *version)
+{
+    if (version == NULL || atomic_fetch_sub(&version->refs, 1) != 1)
+        return;
+    if (version->mount->enders != NULL)
+        waiters_put(version->mount->enders, &version->ending, free_version, version);
+    else
+        free_version(version);
 }
 
 static int set_names(struct table *table, const struct relation *relation)
@@ -290,7 +293,7 @@ static void tend_subject(struct subject *subject, int64_t now)
     bool holds = version->snapshot->held != NULL;
     pthread_mutex_unlock(&version->snapshot->lock);
     if (holds)
-        job_let_go(subject->table->mount, version->snapshot);
+        snapshot_let_go(version->snapshot);
 }
 
 static void each_subject(struct mount *mount, void (*visit)(struct subject *, int64_t))

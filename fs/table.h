@@ -31,6 +31,7 @@ enum face_state { FACE_UNKNOWN, FACE_SIZED, FACE_READABLE, FACE_FAILED };
 
 struct version {
     atomic_uint refs;
+    struct waiters_task ending;
     struct mount *mount;
     uint64_t serial;
     int64_t mtime;

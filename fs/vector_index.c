@@ -452,9 +452,18 @@ void vector_index_stop_all(struct mount *mount)
     indexes->ending = true;
     for (struct vector_entry *entry = indexes->entries; entry != NULL; entry = entry->next)
         entry->stop = true;
+    pthread_cond_broadcast(&indexes->changed);
+    pthread_mutex_unlock(&indexes->lock);
+}
+
+void vector_index_join(struct mount *mount)
+{
+    struct vector_indexes *indexes = mount->indexes;
+    if (indexes == NULL)
+        return;
+    pthread_mutex_lock(&indexes->lock);
     bool join = indexes->building;
     indexes->building = false;
-    pthread_cond_broadcast(&indexes->changed);
     pthread_mutex_unlock(&indexes->lock);
     if (join)
         pthread_join(indexes->builder, NULL);

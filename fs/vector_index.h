@@ -56,9 +56,10 @@ MUST_CHECK int vector_index_write_state(struct mount *mount, struct snapshot *sn
 MUST_CHECK int vector_indexes_new(struct mount *mount, struct vector_indexes **out);
 /* Forgets the indexes of relations that are no more, in memory and on disk. Called now and then. */
 void vector_index_tend(struct mount *mount);
-/* Ends building, for the end of the mount: from here on nothing is begun. Before the session pool
- * and the store go. */
+/* For the end of the mount: from here on nothing is begun, and what is being built ends soon. */
 void vector_index_stop_all(struct mount *mount);
+/* Waits for that. Before the session pool and the store go. */
+void vector_index_join(struct mount *mount);
 /* Once no thread asks any more. */
 void vector_indexes_free(struct vector_indexes *indexes);
 

@@ -19,7 +19,7 @@ struct workers {
     pthread_mutex_t lock; /* guards all that follows */
     pthread_cond_t added;
     struct queue urgent, other;
-    bool ending;
+    bool stopped, ending, joined;
     int count;
     pthread_t threads[];
 };
@@ -78,9 +78,18 @@ int workers_new(int threads, struct workers **out)
     return 0;
 }
 
-void workers_free(struct workers *workers)
+void workers_stop(struct workers *workers)
 {
     if (workers == NULL)
+        return;
+    pthread_mutex_lock(&workers->lock);
+    workers->stopped = true;
+    pthread_mutex_unlock(&workers->lock);
+}
+
+void workers_join(struct workers *workers)
+{
+    if (workers == NULL || workers->joined)
         return;
     pthread_mutex_lock(&workers->lock);
     workers->ending = true;
@@ -88,6 +97,14 @@ void workers_free(struct workers *workers)
     pthread_mutex_unlock(&workers->lock);
     for (int i = 0; i < workers->count; i++)
         pthread_join(workers->threads[i], NULL);
+    workers->joined = true;
+}
+
+void workers_free(struct workers *workers)
+{
+    if (workers == NULL)
+        return;
+    workers_join(workers);
     pthread_cond_destroy(&workers->added);
     pthread_mutex_destroy(&workers->lock);
     free(workers);
@@ -100,10 +117,15 @@ int workers_add(struct workers *workers, void (*work)(void *), void *argument, i
         return -ENOMEM;
     *task = (struct task){.work = work, .argument = argument};
     pthread_mutex_lock(&workers->lock);
+    bool stopped = workers->stopped;
     struct queue *queue = urgent ? &workers->urgent : &workers->other;
-    *queue->last = task;
-    queue->last = &task->next;
-    pthread_cond_signal(&workers->added);
+    if (!stopped) {
+        *queue->last = task;
+        queue->last = &task->next;
+        pthread_cond_signal(&workers->added);
+    }
     pthread_mutex_unlock(&workers->lock);
-    return 0;
+    if (stopped)
+        free(task);
+    return stopped ? -ESHUTDOWN : 0;
 }

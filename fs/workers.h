@@ -1,7 +1,9 @@
-/* A few threads that work off a queue of small tasks.
+/* A few threads that compute: they work off a queue of small tasks, none of which waits for the
+ * server, a lock or somebody else's work. What may wait goes to waiters (fs/waiters.h).
  *
- * Lifetime: workers_free waits for the tasks under way; those still queued are run too.
- * Threads: any may add.
+ * Lifetime: workers_stop; workers_join waits for the tasks under way, and runs those still queued
+ * too; workers_free, which joins where that has not been done. Threads: any may add, until
+ * workers_free; the rest is the owner's.
  */
 #ifndef FS_WORKERS_H
 #define FS_WORKERS_H
@@ -11,9 +13,12 @@
 struct workers;
 
 MUST_CHECK int workers_new(int threads, struct workers **out);
-void workers_free(struct workers *workers);
+void workers_stop(struct workers *workers); /* from now on workers_add refuses; NULL is fine */
+void workers_join(struct workers *workers); /* nobody is at work any more; NULL is fine */
+void workers_free(struct workers *workers); /* NULL is fine */
 
-/* Runs `work(argument)` soon. -ENOMEM: not queued. `urgent` ones come before the others. */
+/* Runs `work(argument)` soon. -ENOMEM, or -ESHUTDOWN after workers_stop: it never will. `urgent`
+ * ones come before the others. */
 MUST_CHECK int workers_add(struct workers *workers, void (*work)(void *), void *argument,
                            int urgent);
 

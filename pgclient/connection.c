@@ -83,6 +83,8 @@ static void job_free(struct job *job)
     job->drop(job);
 }
 
+static atomic_int helpers; /* at work now */
+
 static void *job_thread(void *argument)
 {
     struct job *job = argument;
@@ -94,7 +96,25 @@ static void *job_thread(void *argument)
     pthread_mutex_unlock(&job->lock);
     if (last)
         job_free(job);
+    helpers--;
     return NULL;
+}
+
+static int start_helper(struct job *job)
+{
+    helpers++;
+    int rc = start_detached(job_thread, job);
+    if (rc != 0)
+        helpers--;
+    return rc;
+}
+
+bool connection_helpers_ended(int milliseconds)
+{
+    int64_t deadline = now_ms() + milliseconds;
+    while (helpers > 0 && now_ms() < deadline)
+        (void)poll(NULL, 0, 10);
+    return helpers == 0;
 }
 
 /* Waits until it is done; false: given up, because of the stop flag (nullable) or the time
@@ -135,8 +155,8 @@ static void cancelling_drop(struct job *job)
     free(job);
 }
 
-/* Asks the server to end the running statement; true once it has been told, within `milliseconds`.
- */
+/* Asks the server to end the running statement; true once it has been told, within `milliseconds`,
+ * unless the connection is stopped meanwhile. */
 static bool cancel(struct connection *connection, int milliseconds)
 {
     struct cancelling *cancelling = malloc(sizeof *cancelling);
@@ -144,11 +164,11 @@ static bool cancel(struct connection *connection, int milliseconds)
         return false;
     job_init(&cancelling->job, cancelling_run, cancelling_drop);
     cancelling->what = PQgetCancel(connection->pg);
-    if (cancelling->what == NULL || start_detached(job_thread, cancelling) != 0) {
+    if (cancelling->what == NULL || start_helper(&cancelling->job) != 0) {
         job_free(&cancelling->job);
         return false;
     }
-    bool told = job_wait(&cancelling->job, NULL, milliseconds);
+    bool told = job_wait(&cancelling->job, connection->stop, milliseconds);
     if (told)
         job_free(&cancelling->job);
     return told;
@@ -511,7 +531,7 @@ static int connect_to(const struct server *server, const atomic_bool *stop, PGco
     job_init(&connecting->job, connecting_run, connecting_drop);
     int rc = server_copy(server, &connecting->server);
     if (rc == 0)
-        rc = start_detached(job_thread, connecting);
+        rc = start_helper(&connecting->job);
     if (rc != 0) {
         job_free(&connecting->job);
         return rc;

@@ -31,6 +31,10 @@ MUST_CHECK int connection_open(const struct server *server, const atomic_bool *s
                                struct connection **out, struct error *error);
 void connection_close(struct connection *connection);
 
+/* Connecting and cancelling are done by threads of their own, which outlive whoever gives them up.
+ * Whether all of them have ended, within this time. */
+bool connection_helpers_ended(int milliseconds);
+
 /* Whether it can run a statement now. */
 bool connection_usable(const struct connection *connection);
 bool connection_in_transaction(const struct connection *connection);

@@ -209,6 +209,8 @@ void session_pool_stop(struct session_pool *pool)
     pthread_mutex_unlock(&pool->lock);
 }
 
+bool session_helpers_ended(int milliseconds) { return connection_helpers_ended(milliseconds); }
+
 void session_pool_tend(struct session_pool *pool)
 {
     struct session *old = NULL;

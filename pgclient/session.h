@@ -36,6 +36,10 @@ void session_stop(struct session *session);
  */
 void session_pool_stop(struct session_pool *pool);
 
+/* Whether nobody connects or cancels in the background any more, within this time. What such a
+ * thread uses is its own; only exit() would take libraries away from under it. */
+bool session_helpers_ended(int milliseconds);
+
 /* Closes sessions that have been idle for 30 s. Called now and then. */
 void session_pool_tend(struct session_pool *pool);
 

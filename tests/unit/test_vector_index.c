@@ -221,6 +221,7 @@ static void mount_begin(void)
 static void mount_end(void)
 {
     vector_index_stop_all(&fixture.mount);
+    vector_index_join(&fixture.mount);
     vector_indexes_free(fixture.mount.indexes);
     fixture.mount.indexes = NULL;
 }
@@ -904,6 +905,7 @@ static void test_stopped(void **state)
     build();
     assert_right(0);
     vector_index_stop_all(&fixture.mount);
+    vector_index_join(&fixture.mount);
     table_begin(clustered, 500);
     assert_null(get(true)); /* and nothing is begun any more */
     assert_false(is_busy());

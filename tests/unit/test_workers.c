@@ -1,5 +1,6 @@
 #include "fs/workers.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -116,12 +117,31 @@ static void test_tasks_add_tasks(void **state)
     assert_int_equal(done, 500);
 }
 
+/* After the stop nothing is taken; what was queued is run. */
+static void test_stop(void **state)
+{
+    (void)state;
+    int one = 1;
+    struct workers *workers;
+    done = 0;
+    workers_stop(NULL);
+    assert_int_equal(workers_new(1, &workers), 0);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(workers_add(workers, count, &one, 0), 0);
+    workers_stop(workers);
+    assert_int_equal(workers_add(workers, count, &one, 0), -ESHUTDOWN);
+    assert_int_equal(workers_add(workers, count, &one, 1), -ESHUTDOWN);
+    workers_free(workers);
+    assert_int_equal(done, 5);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_all_are_run),
         cmocka_unit_test(test_urgent_first),
         cmocka_unit_test(test_tasks_add_tasks),
+        cmocka_unit_test(test_stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
