@@ -47,14 +47,28 @@ static int say(const struct error *error, int rc)
 
 /* ---- before the mount ---- */
 
+static int prepare_ddl(struct program *program, struct error *error)
+{
+    struct mount *mount = &program->mount;
+    mount->ddl = (struct ddl_way){.pool = mount->pool,
+                                  .server = mount->server,
+                                  .direct = mount->direct,
+                                  .lock_wait_ms = program->options.lock_wait_ms};
+    return mount->direct != NULL ? ddl_check_direct(&mount->ddl, NULL, error) : 0;
+}
+
 static int connect_server(struct program *program, struct error *error)
 {
     struct mount *mount = &program->mount;
     const struct options *options = &program->options;
     int rc = server_parse(options->conninfo, &mount->server, error);
+    if (rc == 0 && options->direct != NULL &&
+        (rc = server_parse(options->direct, &mount->direct, error)) < 0)
+        error_prefix(error, "direct");
     if (rc < 0)
         return rc;
-    if (server_has_password(mount->server))
+    if (server_has_password(mount->server) ||
+        (mount->direct != NULL && server_has_password(mount->direct)))
         fputs("pgvecfs: the password in the connection string could be seen by others while the "
               "program started; "
               "a service file, a passfile (~/.pgpass) or PGPASSWORD keeps it to yourself\n",
@@ -66,7 +80,8 @@ static int connect_server(struct program *program, struct error *error)
     server_let_read(mount->server, (struct reading){.filter_rows = options->rls_filter,
                                                     .trust_all = options->trust_all});
     mount->scope = (struct catalog_scope){.schemas = options->schemas, .system = options->system};
-    return listing_start(mount, error);
+    rc = listing_start(mount, error);
+    return rc == 0 ? prepare_ddl(program, error) : rc;
 }
 
 static bool in_use(void *context, uint32_t relation)
@@ -382,6 +397,7 @@ static void free_all(struct program *program)
     waiters_free(mount->enders); /* the last of all that came before has gone to them */
     session_pool_free(mount->pool);
     server_free(mount->server);
+    server_free(mount->direct);
     store_close(mount->store);
 }
 

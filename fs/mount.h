@@ -7,14 +7,13 @@
 #ifndef FS_MOUNT_H
 #define FS_MOUNT_H
 
-#include "codec/keyed_hash.h"
 #include "fs/body.h"
 #include "fs/options.h"
 #include "fs/refreshes.h"
 #include "fs/store.h"
 #include "fs/waiters.h"
 #include "fs/workers.h"
-#include "pgclient/catalog.h"
+#include "pgclient/ddl.h"
 
 #include <errno.h>
 
@@ -32,7 +31,7 @@ enum { TABLE_BUCKETS = 4096, NODE_BUCKETS = 16384 };
 struct mount {
     const struct options *options;
     struct fuse_session *session;
-    struct server *server;
+    struct server *server, *direct; /* the second, of pg_dump, may be NULL */
     struct session_pool *pool;
     struct store *store;
     struct fetch_place place;
@@ -49,8 +48,8 @@ struct mount {
     struct catalog_scope scope;
     uint64_t system_id; /* of the cluster mounted; with another one the mount refuses to go on */
     uint32_t database;
-    uint8_t secret[KEYED_HASH_KEY]; /* of the cache: who has it can make keys of \restrict */
-    int64_t born;                   /* seconds; the time of every directory */
+    struct ddl_way ddl;
+    int64_t born; /* seconds; the time of every directory */
     int64_t started_ms;
 
     pthread_mutex_t lock; /* guards all that follows, and what node.h, table.h and request.h say */
@@ -97,7 +96,10 @@ int64_t clock_ms(void);
  * rooms say to each other (try again, stale, lost connection) means other things to the kernel. */
 static inline int user_errno(int rc)
 {
-    return rc == -EACCES || rc == -ENOENT || rc == -ENOMEM || rc == -ENOSPC ? rc : -EIO;
+    return rc == -EACCES || rc == -ENOENT || rc == -ENOMEM || rc == -ENOSPC || rc == -EBUSY ||
+                   rc == -EOPNOTSUPP
+               ? rc
+               : -EIO;
 }
 
 /* Which table's row groups must not be evicted now. */

@@ -5,6 +5,7 @@
 #include "fs/name.h"
 #include "fs/query.h"
 #include "fs/query_session.h"
+#include "fs/schema_file.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -579,7 +580,7 @@ static int list_faces(struct mount *mount, const struct node *node, struct listi
             rc = add_face(mount, node, i, (char *)name.data, listing);
     }
     buffer_clear(&name);
-    if (rc == 0)
+    if (rc == 0 && relation != NULL && relation->has_ddl && schema_file_refusal(mount) == NULL)
         rc = add_face(mount, node, FACE_DDL, "schema.sql", listing);
     if (rc == 0 && rows)
         rc = add_face(mount, node, FACE_MANIFEST, "manifest.json", listing);

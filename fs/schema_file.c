@@ -2,7 +2,6 @@
 
 #include "fs/file_time.h"
 #include "fs/log.h"
-#include "pgclient/ddl.h"
 #include "pgclient/ddl_text.h"
 
 #include <errno.h>
@@ -18,25 +17,38 @@ static bool load_secret(struct mount *mount)
 {
     struct buffer record = {0};
     bool there = store_get_record(mount->store, 0, secret_kind, &record) == 0 &&
-                 record.size == sizeof mount->secret;
+                 record.size == sizeof mount->ddl.secret;
     if (there)
-        memcpy(mount->secret, record.data, sizeof mount->secret);
+        memcpy(mount->ddl.secret, record.data, sizeof mount->ddl.secret);
     if (record.data != NULL)
         explicit_bzero(record.data, record.size);
     buffer_clear(&record);
     return there;
 }
 
+static void tell(const char *words) { log_say(LOG_SAY_INFO, "%s", words); }
+
 int schema_file_prepare(struct mount *mount, struct error *error)
 {
+    mount->ddl.tell = tell;
     if (load_secret(mount))
         return 0;
-    if (getrandom(mount->secret, sizeof mount->secret, 0) != (ssize_t)sizeof mount->secret)
+    if (getrandom(mount->ddl.secret, sizeof mount->ddl.secret, 0) !=
+        (ssize_t)sizeof mount->ddl.secret)
         return error_set(error, -EIO, "the system gives no random bytes");
-    struct buffer record = {.data = mount->secret, .size = sizeof mount->secret};
+    struct buffer record = {.data = mount->ddl.secret, .size = sizeof mount->ddl.secret};
     if (store_put_record(mount->store, 0, secret_kind, &record) < 0)
         log_say(LOG_SAY_DEBUG, "the secret of the cache finds no room in it");
     return 0;
+}
+
+/* pg_dump sets its session, which a pooler would then give to others. */
+const char *schema_file_refusal(const struct mount *mount)
+{
+    return mount->catalog->pooled && mount->direct == NULL
+               ? "the connection leads to a pooler, through which pg_dump must not run; -o "
+                 "direct=CONNINFO names the server itself"
+               : NULL;
 }
 
 /* ---- versions ---- */
@@ -151,7 +163,11 @@ int schema_file_refresh(struct subject *subject, struct version *old, struct ver
 {
     struct mount *mount = subject->table->mount;
     char *signature = NULL;
-    int rc = read_signature(mount, &signature, error);
+    pthread_mutex_lock(&mount->lock);
+    const char *refusal = schema_file_refusal(mount);
+    pthread_mutex_unlock(&mount->lock);
+    int rc = refusal != NULL ? error_set(error, -EOPNOTSUPP, "no schema.sql: %s", refusal)
+                             : read_signature(mount, &signature, error);
     if (rc < 0)
         return rc;
     if (old != NULL && strcmp(old->signature, signature) == 0) {
@@ -160,8 +176,7 @@ int schema_file_refresh(struct subject *subject, struct version *old, struct ver
         return 0;
     }
     struct buffer text = {0};
-    rc = ddl_read(mount->server, &subject->table->relation, mount->secret, &subject->stop, &text,
-                  error);
+    rc = ddl_read(&mount->ddl, &subject->table->relation, &subject->stop, &text, error);
     if (rc < 0) {
         buffer_clear(&text);
         free(signature);

@@ -10,6 +10,9 @@
 /* Once the store is open: loads the cache's secret, made once. -EIO: it cannot be made. */
 MUST_CHECK int schema_file_prepare(struct mount *mount, struct error *error);
 
+/* Why there is no schema.sql in this mount now; NULL: there is. Called with mount->lock held. */
+const char *schema_file_refusal(const struct mount *mount);
+
 /* The version that an earlier mount has left; NULL: none. */
 struct version *schema_file_load(struct subject *subject);
 

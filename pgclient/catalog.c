@@ -22,7 +22,8 @@ enum {
     COLUMN_NAME,
     COLUMN_PARENT,
     COLUMN_HAS_VECTORS,
-    COLUMN_SUPERUSER
+    COLUMN_SUPERUSER,
+    COLUMN_HAS_DDL
 };
 
 /* A row for each relation, and one without a relation for a schema that has none. Behind it: which
@@ -41,7 +42,10 @@ static const char question[] =
     " SELECT n.nspname, c.oid, c.relkind, c.relname, i.inhparent,"
     "  c.oid IN (SELECT a.attrelid FROM pg_catalog.pg_attribute a JOIN vector_type v"
     "   ON v.oid = a.atttypid WHERE a.attnum > 0 AND NOT a.attisdropped), "
-    "(SELECT " TRUST_IS_SUPERUSER ")"
+    "(SELECT " TRUST_IS_SUPERUSER "),"
+    "  c.relkind NOT IN ('r', 'p') OR has_table_privilege(c.oid,"
+    "   CASE WHEN current_setting('server_version_num')::int4 < 160000 THEN 'SELECT'"
+    "   ELSE 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE' END)"
     " FROM pg_catalog.pg_namespace n"
     " LEFT JOIN (pg_catalog.pg_class c"
     "  LEFT JOIN pg_catalog.pg_inherits i ON c.relispartition AND i.inhrelid = c.oid)"
@@ -121,6 +125,7 @@ static int take_rows(struct catalog *catalog, const PGresult *rows,
             .parent = (uint32_t)strtoul(PQgetvalue(rows, i, COLUMN_PARENT), NULL, 10),
             .kind = (enum relation_kind)PQgetvalue(rows, i, COLUMN_KIND)[0],
             .has_vectors = PQgetvalue(rows, i, COLUMN_HAS_VECTORS)[0] == 't',
+            .has_ddl = PQgetvalue(rows, i, COLUMN_HAS_DDL)[0] == 't',
             .schema = schema,
             .name = name,
         };
@@ -201,6 +206,7 @@ int catalog_read(struct session *session, const struct catalog_scope *scope, str
     kept->catalog.system_id = cluster->system_id;
     kept->catalog.database = cluster->database;
     kept->catalog.role = cluster->role;
+    kept->catalog.pooled = connection_is_pooled(connection);
     kept->catalog.server_version = connection_version(connection);
     /* initdb puts the time into the upper half of the identifier. */
     kept->catalog.born = cluster->system_id_known ? (int64_t)(cluster->system_id >> 32) : 0;

@@ -26,6 +26,7 @@ struct relation {
     bool has_vectors; /* a column is a vector, halfvec, sparsevec or bit string, or a domain */
     bool refuses_rows, refuses_json; /* reading these would run functions of others with a
                                         superuser's rights (trust.h) */
+    bool has_ddl; /* the role may lock it as pg_dump does: not with privileges on columns only */
 };
 
 struct catalog {
@@ -37,6 +38,7 @@ struct catalog {
     uint32_t database;  /* oid */
     const char *role;   /* current_user */
     bool superuser;     /* it is one, or may become one */
+    bool pooled;        /* a pooler stood in between when it was read */
     int server_version; /* as 150004 */
     int64_t born; /* seconds since 1970 when the cluster was made, from system_id; 0 if the role may
                      not know that */

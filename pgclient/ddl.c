@@ -1,385 +1,283 @@
 #include "pgclient/ddl.h"
 
-#include "pgclient/child.h"
-#include "pgclient/connection.h"
+#include "pgclient/cluster.h"
 #include "pgclient/ddl_text.h"
-#include "pgclient/identifier.h"
+#include "pgclient/dump.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
-extern char **environ;
+enum { PAUSE_MS = 500, LOOK_MS = 1000, TICK_MS = 100, TRIES = 5 };
 
-enum { PATH_SIZE = 512, WORDS_SIZE = 600 };
-
-/* ---- lists of strings: arguments and environments ---- */
-
-struct list {
-    char **items; /* NULL-terminated; owned */
-    size_t count;
-};
-
-static int list_add(struct list *list, char *item) /* takes it; NULL: -ENOMEM */
+static int64_t now_ms(void)
 {
-    char **items = item == NULL ? NULL : reallocarray(list->items, list->count + 2, sizeof *items);
-    if (items == NULL) {
-        free(item);
-        return -ENOMEM;
-    }
-    items[list->count++] = item;
-    items[list->count] = NULL;
-    list->items = items;
-    return 0;
+    struct timespec at;
+    clock_gettime(CLOCK_MONOTONIC, &at);
+    return (int64_t)at.tv_sec * 1000 + at.tv_nsec / 1000000;
 }
 
-static void list_clear(struct list *list)
+static bool is_stopped(const atomic_bool *stop) { return stop != NULL && atomic_load(stop); }
+
+static int fail_stopped(struct error *error) { return error_set(error, -EINTR, "stopped"); }
+
+/* ---- which server ---- */
+
+static int read_ours(const struct ddl_way *way, const atomic_bool *stop, struct cluster *out,
+                     struct error *error)
 {
-    for (size_t i = 0; i < list->count; i++) {
-        explicit_bzero(list->items[i], strlen(list->items[i])); /* a password may be in it */
-        free(list->items[i]);
-    }
-    free(list->items);
-    *list = (struct list){0};
+    struct session *session;
+    int rc = session_take(way->pool, true, &session, error);
+    if (rc < 0)
+        return rc;
+    connection_also_stop(session_connection(session), stop);
+    rc = cluster_read(session_connection(session), out, error);
+    connection_also_stop(session_connection(session), NULL);
+    session_give(session);
+    return rc;
 }
 
-static int out_of_memory(struct error *error) { return error_set(error, -ENOMEM, "out of memory"); }
-
-/* ---- which pg_dump ---- */
-
-/* The newest of PREFIX<major>/bin/pg_dump that is not older than the server. */
-static void look_in(const char *parent, const char *prefix, int *best, char *path)
+/* A standby may be behind the signature that its text would go with, another primary be a copy of
+ * ours: only the same run of the same server will do, or the primary of our standby. */
+static int compare_clusters(const struct cluster *ours, const struct cluster *theirs,
+                            struct error *error)
 {
-    DIR *folder = opendir(parent);
-    if (folder == NULL)
-        return;
-    for (const struct dirent *entry; (entry = readdir(folder)) != NULL;) {
-        size_t n = strlen(prefix);
-        if (strncmp(entry->d_name, prefix, n) != 0)
-            continue;
-        int major = atoi(entry->d_name + n);
-        char candidate[PATH_SIZE];
-        int size =
-            snprintf(candidate, sizeof candidate, "%s/%s/bin/pg_dump", parent, entry->d_name);
-        if (major >= *best && size < PATH_SIZE && access(candidate, X_OK) == 0) {
-            *best = major;
-            memcpy(path, candidate, (size_t)size + 1);
-        }
-    }
-    closedir(folder);
+    bool same_run = strcmp(ours->run, theirs->run) == 0;
+    bool known = ours->system_id_known && theirs->system_id_known;
+    bool good = ours->database == theirs->database &&
+                (!known || ours->system_id == theirs->system_id) &&
+                (same_run || (known && ours->standby && !theirs->standby));
+    return good ? 0
+                : error_set(error, -EIO,
+                            "`direct` leads to another server or database than the connection "
+                            "string (system identifier, start time or oid differ)");
 }
 
-/* Distributions keep each version in a folder of its own; elsewhere there is the one in PATH, which
- * says itself if it is too old. */
-static void find_program(int server_major, char *path)
+/* Opens a connection to where pg_dump will connect, after it has been proved to be the right
+ * server.
+ */
+static int open_direct(const struct ddl_way *way, const struct cluster *ours,
+                       const atomic_bool *stop, struct connection **out, struct error *error)
 {
-    int best = server_major;
-    strcpy(path, "pg_dump");
-    look_in("/usr/lib/postgresql", "", &best, path);
-    look_in("/usr", "pgsql-", &best, path);
-}
-
-/* ---- what it is told ---- */
-
-static bool sets(const char *entry, const char *variable)
-{
-    size_t n = strlen(variable);
-    return strncmp(entry, variable, n) == 0 && entry[n] == '=';
-}
-
-static const PQconninfoOption *option_of(const PQconninfoOption *options, const char *keyword)
-{
-    for (const PQconninfoOption *o = options; o->keyword != NULL; o++)
-        if (strcmp(o->keyword, keyword) == 0)
-            return o;
-    return NULL;
-}
-
-static int set_variable(struct list *environment, const char *variable, const char *value)
-{
-    struct buffer entry = {0};
-    int rc = buffer_printf(&entry, "%s=%s", variable, value);
-    if (rc == 0)
-        rc = buffer_append_byte(&entry, '\0');
-    if (rc != 0) {
-        buffer_clear(&entry);
+    struct cluster theirs = {0};
+    struct connection *connection;
+    int rc = connection_open(way->direct, stop, &connection, error);
+    if (rc < 0) {
+        error_prefix(error, "`direct`");
         return rc;
     }
-    for (size_t i = 0; i < environment->count; i++)
-        if (sets(environment->items[i], variable)) {
-            free(environment->items[i]);
-            environment->items[i] = (char *)entry.data;
-            return 0;
-        }
-    return list_add(environment, (char *)entry.data);
-}
-
-static int put_keyword(struct buffer *conninfo, const char *keyword, const char *value)
-{
-    int rc = buffer_printf(conninfo, "%s%s='", conninfo->size > 0 ? " " : "", keyword);
-    for (const char *c = value; *c != '\0' && rc == 0; c++) {
-        if (*c == '\'' || *c == '\\')
-            rc = buffer_append_byte(conninfo, '\\');
-        if (rc == 0)
-            rc = buffer_append_byte(conninfo, (uint8_t)*c);
-    }
-    return rc == 0 ? buffer_append_byte(conninfo, '\'') : rc;
-}
-
-/* Each connection parameter goes where libpq looks for it: its environment variable; the few that
- * have none, and are no secret, into `conninfo`, an argument. (A secret without a variable, such as
- * sslpassword, cannot be handed on.) */
-static int tell_server(const struct server *server, struct list *environment,
-                       struct buffer *conninfo)
-{
-    const char *const *keywords = server_keywords(server), *const *values = server_values(server);
-    PQconninfoOption *options = PQconndefaults();
-    int rc = options == NULL ? -ENOMEM : 0;
-    for (size_t i = 0; keywords[i] != NULL && rc == 0; i++) {
-        const PQconninfoOption *option = option_of(options, keywords[i]);
-        if (option == NULL || strcmp(keywords[i], "client_encoding") == 0)
-            continue;
-        if (option->envvar != NULL)
-            rc = set_variable(environment, option->envvar, values[i]);
-        else if (option->dispchar[0] != '*')
-            rc = put_keyword(conninfo, keywords[i], values[i]);
-    }
-    for (PQconninfoOption *o = options; o != NULL && o->keyword != NULL; o++)
-        if (o->val != NULL)
-            explicit_bzero(o->val, strlen(o->val));
-    PQconninfoFree(options);
-    return rc == 0 ? buffer_append_byte(conninfo, '\0') : rc;
-}
-
-static int make_environment(const struct server *server, struct list *environment,
-                            struct buffer *conninfo)
-{
-    int rc = 0;
-    for (char **entry = environ; *entry != NULL && rc == 0; entry++)
-        rc = list_add(environment, strdup(*entry));
-    if (rc == 0)
-        rc = set_variable(environment, "LC_ALL", "C"); /* messages in English */
-    if (rc == 0)
-        rc = set_variable(environment, "PGAPPNAME", "pgvecfs");
-    return rc == 0 ? tell_server(server, environment, conninfo) : rc;
-}
-
-/* What pg_dump has to be asked for. */
-struct request {
-    char program[PATH_SIZE];
-    struct buffer table;    /* --table="s"."t": inside double quotes its patterns are literal */
-    struct list extensions; /* --extension="e" */
-    struct buffer settings; /* for PGOPTIONS: what the database or the role sets otherwise, and
-                               pg_dump leaves as it is */
-    bool ascii;
-};
-
-static int pin_dump_settings(const struct request *request, struct list *environment)
-{
-    static const char variable[] = "PGOPTIONS";
-    struct buffer value = {0};
-    int rc = 0;
-    if (request->settings.size <= 1)
-        return 0;
-    for (size_t i = 0; i < environment->count && rc == 0; i++)
-        if (sets(environment->items[i], variable))
-            rc = buffer_append_text(&value, environment->items[i] + sizeof variable);
-    if (rc == 0)
-        rc = buffer_append(&value, request->settings.data, request->settings.size);
-    if (rc == 0)
-        rc = set_variable(environment, variable, (const char *)value.data);
-    buffer_clear(&value);
+    if (connection_is_pooled(connection))
+        rc = error_set(error, -EIO, "`direct` leads to a pooler, too");
+    else if ((rc = cluster_read(connection, &theirs, error)) == 0)
+        rc = compare_clusters(ours, &theirs, error);
+    cluster_clear(&theirs);
+    if (rc < 0)
+        connection_close(connection);
+    else
+        *out = connection;
     return rc;
 }
 
-static int make_arguments(const struct request *request, const char *conninfo,
-                          struct list *arguments)
+int ddl_check_direct(const struct ddl_way *way, const atomic_bool *stop, struct error *error)
 {
-    int rc = list_add(arguments, strdup("pg_dump"));
+    struct cluster ours = {0};
+    struct connection *connection = NULL;
+    int rc = read_ours(way, stop, &ours, error);
     if (rc == 0)
-        rc = list_add(arguments, strdup("--schema-only"));
-    if (rc == 0)
-        rc = list_add(arguments, strdup("--strict-names"));
-    if (rc == 0)
-        rc = list_add(arguments, strdup("--no-password"));
-    if (rc == 0)
-        rc = list_add(arguments,
-                      strdup(request->ascii ? "--encoding=SQL_ASCII" : "--encoding=UTF8"));
-    if (rc == 0)
-        rc = list_add(arguments, strdup((const char *)request->table.data));
-    for (size_t i = 0; i < request->extensions.count && rc == 0; i++)
-        rc = list_add(arguments, strdup(request->extensions.items[i]));
-    if (rc == 0 && conninfo[0] != '\0') {
-        struct buffer argument = {0};
-        rc = buffer_printf(&argument, "--dbname=%s", conninfo);
-        if (rc == 0)
-            rc = buffer_append_byte(&argument, '\0');
-        if (rc == 0)
-            rc = list_add(arguments, (char *)argument.data);
-        else
-            buffer_clear(&argument);
-    }
+        rc = open_direct(way, &ours, stop, &connection, error);
+    connection_close(connection);
+    cluster_clear(&ours);
     return rc;
 }
 
-/* ---- what the server has to be asked before ---- */
+/* ---- what pg_dump has to be asked for ---- */
 
-/* The relation's present name, settings to be pinned, and the extensions that its columns' types
- * (also as elements of arrays, bases of domains, parts of ranges and composites) come from. One row
- * at least, unless it has been dropped. */
-static const char question[] =
-    "WITH RECURSIVE part(oid) AS ("
-    " SELECT atttypid FROM pg_catalog.pg_attribute WHERE attrelid = $1::pg_catalog.oid AND attnum "
-    "> 0 AND NOT attisdropped"
-    " UNION SELECT e.oid FROM part p JOIN pg_catalog.pg_type t ON t.oid = p.oid,"
-    " LATERAL (SELECT t.typelem WHERE t.typelem <> 0 UNION ALL SELECT t.typbasetype WHERE "
-    "t.typbasetype <> 0"
-    "  UNION ALL SELECT r.rngsubtype FROM pg_catalog.pg_range r WHERE r.rngtypid = t.oid"
-    "  UNION ALL SELECT a.atttypid FROM pg_catalog.pg_attribute a"
-    "   WHERE a.attrelid = t.typrelid AND t.typrelid <> 0 AND a.attnum > 0 AND NOT a.attisdropped) "
-    "AS e(oid))"
-    " SELECT DISTINCT n.nspname, c.relname, x.extname COLLATE \"C\","
-    " (SELECT string_agg(format(' -c %s=%s', s.name, CASE s.reset_val WHEN 'on' THEN 'off' ELSE "
-    "'on' END), '') FROM pg_catalog.pg_settings s"
-    "  WHERE s.name = 'quote_all_identifiers' AND s.reset_val = 'on' OR s.name = "
-    "'standard_conforming_strings' AND s.reset_val = 'off')"
-    " FROM pg_catalog.pg_class c"
-    " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
-    " LEFT JOIN (part p JOIN pg_catalog.pg_depend d ON d.objid = p.oid AND d.deptype = 'e'"
-    "   AND d.classid = 'pg_catalog.pg_type'::pg_catalog.regclass"
-    "   AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass"
-    "  JOIN pg_catalog.pg_extension x ON x.oid = d.refobjid) ON true"
-    " WHERE c.oid = $1::pg_catalog.oid ORDER BY 3";
-
-static int take_answer(const PGresult *rows, int server_version, struct request *request)
-{
-    int rc = buffer_append_text(&request->table, "--table=");
-    if (rc == 0)
-        rc = identifier_put_relation(&request->table, PQgetvalue(rows, 0, 0),
-                                     PQgetvalue(rows, 0, 1));
-    if (rc == 0)
-        rc = buffer_append_byte(&request->table, '\0');
-    if (rc == 0)
-        rc = buffer_append(&request->settings, PQgetvalue(rows, 0, 3),
-                           strlen(PQgetvalue(rows, 0, 3)) + 1);
-    find_program(server_version / 10000, request->program);
-    for (int i = 0; i < PQntuples(rows) && rc == 0; i++) {
-        if (PQgetisnull(rows, i, 2))
-            continue;
-        struct buffer extension = {0};
-        rc = buffer_append_text(&extension, "--extension=");
-        if (rc == 0)
-            rc = identifier_put(&extension, PQgetvalue(rows, i, 2));
-        if (rc == 0)
-            rc = buffer_append_byte(&extension, '\0');
-        if (rc == 0)
-            rc = list_add(&request->extensions, (char *)extension.data);
-        else
-            buffer_clear(&extension);
-    }
-    return rc;
-}
-
-static int ask(const struct server *server, const struct relation *relation,
-               const atomic_bool *stop, struct request *request, struct error *error)
+static int ask_directly(const struct ddl_way *way, const struct cluster *ours,
+                        const struct relation *relation, const atomic_bool *stop, struct dump *dump,
+                        struct error *error)
 {
     struct connection *connection = NULL;
-    PGresult *rows = NULL;
-    char oid[16];
-    snprintf(oid, sizeof oid, "%u", relation->oid);
-    const char *parameter = oid;
-    int rc = connection_open(server, stop, &connection, error);
+    int rc = open_direct(way, ours, stop, &connection, error);
     if (rc == 0)
-        rc = connection_begin(connection, TRANSACTION_TABLES, NULL, error);
-    if (rc == 0)
-        rc = connection_ask(connection, question, 1, &parameter, &rows, error);
-    if (rc == 0 && PQntuples(rows) == 0)
-        rc = error_set(error, -ENOENT, "relation \"%s\".\"%s\" has been dropped", relation->schema,
-                       relation->name);
-    if (rc == 0) {
-        request->ascii = strcmp(connection_encoding(connection), "SQL_ASCII") == 0;
-        rc = take_answer(rows, connection_version(connection), request);
-        if (rc != 0)
-            out_of_memory(error);
-    }
-    PQclear(rows);
+        rc = dump_ask(connection, relation, dump, error);
     connection_close(connection);
     return rc;
 }
 
-/* ---- running it ---- */
-
-/* pg_dump's last words in one line. */
-static int fail_dump(struct buffer *words, int status, struct error *error)
+static int ask_session(const struct ddl_way *way, const struct relation *relation,
+                       const atomic_bool *stop, struct dump *dump, struct error *error)
 {
-    if (buffer_append_byte(words, '\0') != 0)
-        return out_of_memory(error);
-    char *text = (char *)words->data;
-    for (char *c = text; *c != '\0'; c++)
-        if ((unsigned char)*c < ' ')
-            *c = ' ';
-    while (*text == ' ')
-        text++;
-    if (*text == '\0')
-        return error_set(error, -EIO, "pg_dump ended with status %d and said nothing", status);
-    return error_set(error, -EIO, "%.*s", WORDS_SIZE, text);
+    struct session *session;
+    int rc = session_take(way->pool, true, &session, error);
+    if (rc < 0)
+        return rc;
+    struct connection *connection = session_connection(session);
+    connection_also_stop(connection, stop);
+    if (connection_is_pooled(connection))
+        rc =
+            error_set(error, -EOPNOTSUPP,
+                      "the connection leads to a pooler, through which pg_dump must not run, since "
+                      "it sets its session: name the server itself with -o direct=CONNINFO");
+    else
+        rc = dump_ask(connection, relation, dump, error);
+    connection_also_stop(connection, NULL);
+    session_give(session);
+    return rc;
+}
+
+/* ---- one run of pg_dump, watched ---- */
+
+struct run {
+    const struct ddl_way *way;
+    const atomic_bool *stop;
+    char application[48]; /* by which its backend is found */
+    int64_t look_at;      /* now_ms() of the next look at its locks */
+    bool waited;          /* for a lock, at the last look */
+    int ended;            /* why it had to be ended; 0: it did not */
+    struct error error;
+};
+
+/* Whether its backend waits for a lock, and who waits for it. Depends on no setting. */
+static const char locks_question[] =
+    "SELECT EXISTS (SELECT FROM pg_catalog.pg_locks l"
+    " WHERE NOT l.granted AND l.pid OPERATOR(pg_catalog.=) d.pid), w.pid, w.application_name"
+    " FROM pg_catalog.pg_stat_activity d LEFT JOIN LATERAL ("
+    "  SELECT a.pid, a.application_name FROM pg_catalog.pg_locks l"
+    "  JOIN pg_catalog.pg_stat_activity a ON a.pid OPERATOR(pg_catalog.=) l.pid"
+    "  WHERE NOT l.granted"
+    "  AND d.pid OPERATOR(pg_catalog.=) ANY (pg_catalog.pg_blocking_pids(l.pid)) LIMIT 1) w ON true"
+    " WHERE d.application_name OPERATOR(pg_catalog.=) '%s' LIMIT 1";
+
+static void judge_locks(struct run *run, const PGresult *rows)
+{
+    bool waits = PQntuples(rows) > 0 && PQgetvalue(rows, 0, 0)[0] == 't';
+    if (PQntuples(rows) > 0 && !PQgetisnull(rows, 0, 1))
+        run->ended =
+            error_set(&run->error, -EBUSY, "pg_dump held a lock that process %s (%s) waits for",
+                      PQgetvalue(rows, 0, 1), PQgetvalue(rows, 0, 2));
+    else if (waits && run->waited)
+        run->ended = error_set(&run->error, -EAGAIN, "others hold a lock that pg_dump needs");
+    run->waited = waits;
+}
+
+/* With a session that is to be had at once; without one it goes on unseen. */
+static void look_at_locks(struct run *run)
+{
+    struct session *session;
+    char sql[sizeof locks_question + sizeof run->application];
+    PGresult *rows = NULL;
+    if (session_take(run->way->pool, false, &session, NULL) < 0)
+        return;
+    struct connection *connection = session_connection(session);
+    snprintf(sql, sizeof sql, locks_question, run->application);
+    connection_also_stop(connection, run->stop);
+    if (connection_question(connection, sql, &rows, NULL) == 0 && PQnfields(rows) == 3)
+        judge_locks(run, rows);
+    connection_also_stop(connection, NULL);
+    PQclear(rows);
+    session_give(session);
 }
 
 static int look(void *context)
 {
-    const atomic_bool *stop = context;
-    return stop != NULL && atomic_load(stop) ? -EINTR : 0;
-}
-
-static int run(const struct request *request, char *const *arguments, char *const *environment,
-               const atomic_bool *stop, struct buffer *out, struct error *error)
-{
-    struct buffer words = {0};
-    int status = 0;
-    int rc = child_run(request->program, arguments, environment, look, (void *)stop, out, &words,
-                       &status);
-    if (rc == -ENOENT)
-        error_set(error, rc, "pg_dump is not installed (Debian: postgresql-client)");
-    else if (rc == -EINTR)
-        error_set(error, rc, "stopped");
-    else if (rc != 0)
-        error_set(error, rc, "cannot run %s: %s", request->program, strerror(-rc));
-    else if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-        rc = fail_dump(&words, status, error);
-    buffer_clear(&words);
-    return rc;
-}
-
-int ddl_read(const struct server *server, const struct relation *relation,
-             const uint8_t secret[KEYED_HASH_KEY], const atomic_bool *stop, struct buffer *out,
-             struct error *error)
-{
-    struct request request = {0};
-    struct list arguments = {0}, environment = {0};
-    struct buffer conninfo = {0}, dump = {0};
-    int rc = ask(server, relation, stop, &request, error);
-    if (rc == 0) {
-        rc = make_environment(server, &environment, &conninfo);
-        if (rc == 0)
-            rc = pin_dump_settings(&request, &environment);
-        if (rc == 0)
-            rc = make_arguments(&request, (const char *)conninfo.data, &arguments);
-        if (rc != 0)
-            out_of_memory(error);
+    struct run *run = context;
+    if (is_stopped(run->stop))
+        run->ended = fail_stopped(&run->error);
+    if (run->ended == 0 && now_ms() >= run->look_at) {
+        look_at_locks(run);
+        run->look_at = now_ms() + LOOK_MS;
     }
+    return run->ended;
+}
+
+static int run_dump(const struct ddl_way *way, const struct dump *dump, const atomic_bool *stop,
+                    struct buffer *out, enum dump_failure *failure, struct error *error)
+{
+    static atomic_uint number;
+    struct run run = {.way = way, .stop = stop, .look_at = now_ms() + LOOK_MS};
+    snprintf(run.application, sizeof run.application, "pgvecfs pg_dump %d-%u", (int)getpid(),
+             atomic_fetch_add(&number, 1));
+    int rc = dump_run(dump, way->direct != NULL ? way->direct : way->server, run.application, look,
+                      &run, out, failure, error);
+    return run.ended == 0 ? rc : error_set(error, run.ended, "%s", run.error.text);
+}
+
+/* ---- until it has worked ---- */
+
+static int attempt(const struct ddl_way *way, const struct relation *relation,
+                   const atomic_bool *stop, struct buffer *out, enum dump_failure *failure,
+                   struct error *error)
+{
+    struct dump dump = {0};
+    struct cluster ours = {0};
+    *failure = DUMP_FAILED;
+    int rc = way->direct == NULL ? ask_session(way, relation, stop, &dump, error)
+                                 : read_ours(way, stop, &ours, error);
+    if (rc == 0 && way->direct != NULL)
+        rc = ask_directly(way, &ours, relation, stop, &dump, error);
     if (rc == 0)
-        rc = run(&request, arguments.items, environment.items, stop, &dump, error);
-    if (rc == 0 && (rc = ddl_text(&dump, secret, out)) != 0)
-        error_set(error, rc, "the DDL cannot be kept: %s", strerror(-rc));
-    buffer_clear(&request.table);
-    buffer_clear(&request.settings);
-    list_clear(&request.extensions);
-    list_clear(&arguments);
-    list_clear(&environment);
-    buffer_clear(&conninfo);
-    buffer_clear(&dump);
+        rc = run_dump(way, &dump, stop, out, failure, error);
+    cluster_clear(&ours);
+    dump_clear(&dump);
     return rc;
+}
+
+/* How often it has not worked, and why. */
+struct trials {
+    int64_t began;
+    int gave_way, refused, locked;
+};
+
+/* 0: once more, after a pause; else the answer. */
+static int decide(const struct ddl_way *way, struct trials *trials, int rc,
+                  enum dump_failure failure, struct error *error)
+{
+    if (rc == -EBUSY) {
+        way->tell(error->text);
+        return ++trials->gave_way < TRIES ? 0 : rc;
+    }
+    if (rc == -EAGAIN) {
+        if (way->lock_wait_ms < 0 || now_ms() - trials->began < way->lock_wait_ms)
+            return 0;
+        error_prefix(error, "given up after %lld s", (long long)way->lock_wait_ms / 1000);
+        return -EBUSY;
+    }
+    if (rc == -EIO && failure == DUMP_NOT_CONNECTED)
+        return ++trials->refused < TRIES ? 0 : rc;
+    if (rc == -EIO && failure == DUMP_NOT_LOCKED) /* the next attempt knows more */
+        return ++trials->locked < TRIES ? 0 : rc;
+    return rc;
+}
+
+static int pause_between(const atomic_bool *stop, struct error *error)
+{
+    for (int left = PAUSE_MS; left > 0; left -= TICK_MS) {
+        if (is_stopped(stop))
+            return fail_stopped(error);
+        usleep(TICK_MS * 1000);
+    }
+    return 0;
+}
+
+int ddl_read(const struct ddl_way *way, const struct relation *relation, const atomic_bool *stop,
+             struct buffer *out, struct error *error)
+{
+    struct trials trials = {.began = now_ms()};
+    struct buffer bytes = {0};
+    struct error words = {""};
+    enum dump_failure failure;
+    int rc;
+    for (;;) {
+        bytes.size = 0;
+        rc = attempt(way, relation, stop, &bytes, &failure, &words);
+        if (rc == 0 || (rc = decide(way, &trials, rc, failure, &words)) < 0 ||
+            (rc = pause_between(stop, &words)) < 0)
+            break;
+    }
+    if (rc == 0 && (rc = ddl_text(&bytes, way->secret, out)) < 0)
+        error_set(&words, rc, "the DDL cannot be kept: %s", strerror(-rc));
+    buffer_clear(&bytes);
+    return rc == 0 ? 0 : error_set(error, rc, "%s", words.text);
 }

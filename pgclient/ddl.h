@@ -2,9 +2,12 @@
  * columns' types come from, then what `pg_dump --schema-only` prints for it, as ddl_text.h
  * says.
  *
- * pg_dump is run as a child, with the connection's parameters, the password too, in its
- * environment, never in its arguments. Errors: -ENOENT pg_dump is not installed, -EINTR `stop` was
- * set, else -EIO with pg_dump's own words.
+ * pg_dump sets its session, which a pooler would then give to others: it never runs through one,
+ * but through a connection string that leads to the server itself.
+ *
+ * Errors: as session.h; -EOPNOTSUPP a pooler stands in between, -ENOENT pg_dump is not installed or
+ * the relation has gone, -EBUSY others hold its lock, or want it, -EINTR `stop` was set, else -EIO
+ * with pg_dump's own words.
  */
 #ifndef PGCLIENT_DDL_H
 #define PGCLIENT_DDL_H
@@ -15,14 +18,28 @@
 
 #include <stdatomic.h>
 
+/* How DDL is read. All is borrowed. */
+struct ddl_way {
+    struct session_pool *pool; /* counts pg_dump, too */
+    const struct server *server;
+    const struct server *direct;     /* what pg_dump connects to; NULL: what the pool does */
+    int64_t lock_wait_ms;            /* how long others' locks are waited for; negative: any time */
+    uint8_t secret[KEYED_HASH_KEY];  /* of ddl_text() */
+    void (*tell)(const char *words); /* hears of what goes on without an error; any thread */
+};
+
 /* A text that is equal at two times only if no DDL of the database has changed in between, so that
  * pg_dump would print the same: the number of rows, and the sum of the hashes of (ctid, xmin), of
  * each catalog that it reads, those of temporary tables left out; and the server's start. Newly
  * allocated. Read it before ddl_read. */
 MUST_CHECK int ddl_signature(struct session *session, char **out, struct error *error);
 
-MUST_CHECK int ddl_read(const struct server *server, const struct relation *relation,
-                        const uint8_t secret[KEYED_HASH_KEY], const atomic_bool *stop,
-                        struct buffer *out, struct error *error);
+/* Appends the DDL. Holds no session while it waits for anything. */
+MUST_CHECK int ddl_read(const struct ddl_way *way, const struct relation *relation,
+                        const atomic_bool *stop, struct buffer *out, struct error *error);
+
+/* Whether `direct` leads to the server that the pool leads to, and not to a pooler; else -EIO. */
+MUST_CHECK int ddl_check_direct(const struct ddl_way *way, const atomic_bool *stop,
+                                struct error *error);
 
 #endif

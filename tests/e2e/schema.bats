@@ -17,7 +17,14 @@ teardown_file() { teardown_all; }
 
 setup() { T=$MNT/public; }
 
-teardown() { ! mountpoint -q "$MNT" || mount_stop; }
+# What a test that fails has left.
+teardown() {
+    release
+    pooler_stop
+    if mountpoint -q "$MNT"; then
+        mount_stop || fusermount3 -uz "$MNT"
+    fi
+}
 
 needs_restrict() {
     pg_dump --help | grep -q -- --restrict-key || skip "this pg_dump knows no \\restrict"
@@ -122,5 +129,235 @@ SQL
     psql -X -q -c 'ALTER TABLE plain ADD COLUMN b int'
     mount_start
     grep -q '^\\restrict' "$T/plain/schema.sql"
+    mount_stop
+}
+
+# ---- who may have it ----
+
+@test "privileges on columns alone do not list schema.sql, and a copy of the tree works" {
+    psql -X -q -c 'CREATE ROLE columnist LOGIN' -c 'GRANT SELECT (a) ON other TO columnist' -c 'GRANT SELECT ON trap TO columnist'
+    PGUSER=columnist mount_start
+    [ "$(ls "$T/other")" = $'manifest.json\nother.bin\nother.csv\nother.jsonl' ]
+    [[ $(ls "$T/trap") == *schema.sql* ]]
+    cp -r "$MNT" "$BATS_TEST_TMPDIR/copy"
+    run cat "$T/other/schema.sql"
+    [[ $output == *"Permission denied"* ]]
+    [[ $(getfattr -n user.pgvecfs.error --only-values "$T/other") == *"privilege on the whole"*"permission denied"* ]]
+    psql -X -q -c 'GRANT SELECT ON other TO columnist'
+    within 10 lists_schema other
+    grep -q 'CREATE TABLE public.other' "$T/other/schema.sql"
+    mount_stop
+    psql -X -q -c 'DROP OWNED BY columnist' -c 'DROP ROLE columnist'
+}
+
+lists_schema() { [[ $(ls "$T/$1") == *schema.sql* ]]; }
+
+# ---- locks ----
+
+# Runs statements in a session of its own, in the background, until release.
+hold() {
+    PGAPPNAME=holder psql -X -q -c 'BEGIN' -c "$1" -c 'SELECT pg_sleep(600)' >/dev/null 2>&1 3>&- &
+    within 20 holds
+}
+
+holds() {
+    [ "$(psql -X -At -c "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'holder' AND wait_event = 'PgSleep'")" = 1 ]
+}
+
+release() {
+    psql -X -q -At -c "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'holder'" >/dev/null
+    within 20 holds_nothing
+}
+
+holds_nothing() {
+    [ "$(psql -X -At -c "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'holder'")" = 0 ]
+}
+
+# Repeats a command until it succeeds, at most $1 seconds.
+within() {
+    local tenths=$(($1 * 10))
+    shift
+    until "$@"; do
+        [ $((tenths -= 1)) -ge 0 ] || return 1
+        sleep 0.1
+    done
+}
+
+@test "the schema.sql of a locked table waits, with nobody else, and comes when the lock goes" {
+    psql -X -q -c 'ALTER TABLE other ADD COLUMN b int'
+    mount_start
+    hold 'LOCK TABLE other'
+    cat "$T/other/schema.sql" >"$BATS_TEST_TMPDIR/locked" 3>&- &
+    waiter=$!
+    timeout 20 cat "$T/plain/schema.sql" "$T/slashed/slashed.csv" >/dev/null
+    [ ! -s "$BATS_TEST_TMPDIR/locked" ]
+    # It does not stand in the queue, either: who comes behind it would wait for the one before.
+    within 5 queue_is_seen_empty
+    release
+    wait $waiter
+    grep -q 'CREATE TABLE public.other' "$BATS_TEST_TMPDIR/locked"
+    mount_stop
+}
+
+queue_is_seen_empty() {
+    [ "$(psql -X -At -c "SELECT count(*) FROM pg_locks WHERE NOT granted")" = 0 ]
+}
+
+@test "lock_wait gives up the wait for a locked table's schema.sql" {
+    psql -X -q -c 'ALTER TABLE other ADD COLUMN c int'
+    mount_start -o lock_wait=1
+    hold 'LOCK TABLE other'
+    run timeout 60 cat "$T/other/schema.sql"
+    [[ $output == *"Device or resource busy"* ]]
+    [[ $(getfattr -n user.pgvecfs.error --only-values "$T/other") == *"given up after 1 s"* ]]
+    release
+    grep -q 'CREATE TABLE public.other' "$T/other/schema.sql"
+    mount_stop
+}
+
+@test "a pg_dump that hangs for one lock lets go of the others that somebody wants" {
+    psql -X -q -c 'CREATE TABLE one (a int)' -c 'CREATE TABLE two (a int)' \
+        -c 'CREATE VIEW both_of_them AS SELECT one.a FROM one JOIN two USING (a)'
+    mount_start
+    hold 'LOCK TABLE two'
+    cat "$T/both_of_them/schema.sql" >"$BATS_TEST_TMPDIR/both" 3>&- &
+    waiter=$!
+    within 20 waits_for_two
+    timeout 20 psql -X -q -c 'ALTER TABLE one ADD COLUMN b int'
+    release
+    wait $waiter
+    grep -q 'CREATE VIEW public.both_of_them' "$BATS_TEST_TMPDIR/both"
+    mount_stop
+}
+
+waits_for_two() {
+    [ "$(psql -X -At -c "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'two'::regclass")" = 1 ]
+}
+
+@test "a pg_dump that always holds what somebody wants is given up after five times" {
+    psql -X -q -c 'CREATE DATABASE slow'
+    PGDATABASE=slow psql -X -q -v ON_ERROR_STOP=1 <<'SQL'
+CREATE TABLE t (a int);
+CREATE VIEW v AS SELECT a FROM t;
+CREATE FUNCTION slowly() RETURNS text LANGUAGE plpgsql
+    AS $$ BEGIN LOCK TABLE public.t IN ACCESS SHARE MODE; PERFORM pg_sleep(600); RETURN ''; END $$;
+-- The server has its own function at hand, but puts what one of SQL says into the statement.
+CREATE OR REPLACE FUNCTION pg_catalog.pg_get_viewdef(oid) RETURNS text LANGUAGE sql AS 'SELECT public.slowly()';
+SQL
+    CACHE=$E2E/slow PGDATABASE=slow mount_start
+    (while [ ! -e "$BATS_TEST_TMPDIR/enough" ]; do
+        PGDATABASE=slow psql -X -q -c 'BEGIN; LOCK TABLE t; COMMIT' || true
+        sleep 0.2
+    done) >/dev/null 2>&1 3>&- &
+    locker=$!
+    run timeout 120 cat "$T/v/schema.sql"
+    touch "$BATS_TEST_TMPDIR/enough"
+    [[ $output == *"Device or resource busy"* ]]
+    [[ $(getfattr -n user.pgvecfs.error --only-values "$T/v") == *"pg_dump held a lock that process "*"waits for"* ]]
+    [ "$(grep -c 'pg_dump held a lock' "$MNT/.pgvecfs/log")" -ge 5 ]
+    wait $locker
+    mount_stop
+    psql -X -q -c 'DROP DATABASE slow'
+}
+
+# ---- behind a pooler ----
+
+# A pgbouncer in transaction mode, with one session of the server, for database test.
+pooler_start() {
+    POOLER=$(mktemp -d "${TMPDIR:-/tmp}/pgvecfs-pooler.XXXXXX")
+    printf '"postgres" ""\n' >"$POOLER/users"
+    cat >"$POOLER/ini" <<INI
+[databases]
+test = host=$PGHOST port=$PGPORT dbname=test
+[pgbouncer]
+listen_port = 6432
+unix_socket_dir = $POOLER
+auth_type = trust
+auth_file = $POOLER/users
+pool_mode = transaction
+default_pool_size = 1
+logfile = $POOLER/log
+pidfile = $POOLER/pid
+INI
+    local as_pooler=()
+    if [ "$(id -u)" = 0 ]; then # it refuses to run as root
+        chown -R postgres: "$POOLER"
+        as_pooler=(setpriv --reuid=postgres --regid=postgres --init-groups)
+    fi
+    (cd / && exec "${as_pooler[@]}" "$(PATH=$PATH:/usr/sbin command -v pgbouncer)" -q -d "$POOLER/ini") >/dev/null 2>&1 3>&-
+    within 20 pooled -c 'SELECT 1'
+}
+
+pooler_stop() {
+    [ -n "${POOLER:-}" ] || return 0
+    kill "$(cat "$POOLER/pid")" || true
+    rm -rf "$POOLER"
+    POOLER=
+}
+
+# Another client of the pool.
+pooled() { PGHOST=$POOLER PGPORT=6432 psql -X -q -At "$@" >/dev/null; }
+
+pooled_mount() { PGHOST=$POOLER PGPORT=6432 mount_start "$@"; }
+
+pooled_settings() {
+    PGHOST=$POOLER PGPORT=6432 psql -X -q -At -c "SELECT name, setting FROM pg_settings WHERE name !~ '[.]' ORDER BY 1" # an extension brings its own
+}
+
+@test "behind a pooler schema.sql is not listed, and opening it says why" {
+    pooler_start
+    pooled_settings >"$BATS_TEST_TMPDIR/before"
+    pooled_mount
+    [ "$(ls "$T/plain")" = $'manifest.json\nplain.bin\nplain.csv\nplain.jsonl\nquery' ]
+    cp -r "$T/plain" "$BATS_TEST_TMPDIR/copy"
+    run cat "$T/plain/schema.sql"
+    [ "$status" -ne 0 ]
+    [[ $output == *"Operation not supported"* ]]
+    [[ $(getfattr -n user.pgvecfs.error --only-values "$T/plain") == *"pooler"*"-o direct=CONNINFO"* ]]
+    grep -q 'public.plain: no schema.sql: .*pooler' "$MNT/.pgvecfs/log"
+    diff "$BATS_TEST_TMPDIR/before" <(pooled_settings)
+    mount_stop
+    pooler_stop
+}
+
+@test "direct leads pg_dump around the pooler, whose other clients see nothing of it" {
+    mount_start
+    cp "$T/plain/schema.sql" "$BATS_TEST_TMPDIR/expected"
+    file_of "$T/plain/schema.sql" >"$BATS_TEST_TMPDIR/file"
+    mount_stop
+    psql -X -q -c 'CREATE TABLE added_for_direct ()'
+    pooler_start
+    pooled_settings >"$BATS_TEST_TMPDIR/before"
+    pooled_mount -o "direct=host=$PGHOST port=$PGPORT user=postgres dbname=test password=hunter2"
+    [[ $(ls "$T/plain") == *schema.sql* ]]
+    assert_same_bytes "$T/plain/schema.sql" "$BATS_TEST_TMPDIR/expected"
+    [ "$(file_of "$T/plain/schema.sql")" = "$(cat "$BATS_TEST_TMPDIR/file")" ]
+    cat "$T/other/schema.sql" "$T/trap/schema.sql" >/dev/null
+    diff "$BATS_TEST_TMPDIR/before" <(pooled_settings)
+    if grep -l hunter2 "$MNT/.pgvecfs/log" "$MNT/.pgvecfs/status.json" /proc/self/mounts "/proc/$(daemon_pid)/cmdline"; then return 1; fi
+    mount_stop
+    pooler_stop
+}
+
+@test "direct that leads elsewhere is refused at once" {
+    pooler_start
+    psql -X -q -c 'CREATE DATABASE elsewhere'
+    run pooled_mount -o "direct=host=$PGHOST port=$PGPORT user=postgres dbname=elsewhere"
+    [ "$status" -ne 0 ]
+    [[ $output == *"leads to another server or database"* ]]
+    run pooled_mount -o "direct=host=$POOLER port=6432 user=postgres dbname=test"
+    [ "$status" -ne 0 ]
+    [[ $output == *"leads to a pooler, too"* ]]
+    run pooled_mount -o "direct=host=$PGHOST port=$PGPORT user=nobody_such dbname=test"
+    [ "$status" -ne 0 ]
+    [[ $output == *direct*nobody_such* ]]
+    psql -X -q -c 'DROP DATABASE elsewhere'
+    pooler_stop
+}
+
+@test "direct works without a pooler, too" {
+    psql -X -q -c 'CREATE TABLE added_without ()'
+    mount_start -o "direct=host=$PGHOST port=$PGPORT user=postgres dbname=test"
+    grep -q 'CREATE TABLE public.other' "$T/other/schema.sql"
     mount_stop
 }

@@ -671,14 +671,24 @@ static void mark_changes_with_what_is_visible(void **state)
 
 /* ---- DDL ---- */
 
-static const uint8_t ddl_secret[KEYED_HASH_KEY] = "any secret";
+static void ignore_words(const char *words) { (void)words; }
+
+static struct ddl_way way_of(const struct test_pool *pool)
+{
+    return (struct ddl_way){.pool = pool->pool,
+                            .server = pool->server,
+                            .lock_wait_ms = -1,
+                            .secret = "any secret",
+                            .tell = ignore_words};
+}
 
 static char *ddl_of(struct test_pool *pool, const struct relation *relation)
 {
     struct buffer out = {0};
     struct error error = {""};
     atomic_bool stop = false;
-    if (ddl_read(pool->server, relation, ddl_secret, &stop, &out, &error) != 0)
+    struct ddl_way way = way_of(pool);
+    if (ddl_read(&way, relation, &stop, &out, &error) != 0)
         fail_msg("%s", error.text);
     assert_int_equal(buffer_append_byte(&out, 0), 0);
     return (char *)out.data;
@@ -702,7 +712,7 @@ static void ddl_is_that_of_the_relation_alone(void **state)
         PQfreemem(quoted);
     }
     PQfinish(pg);
-    struct test_pool pool = test_pool("pgc_ddl", "", 1);
+    struct test_pool pool = test_pool("pgc_ddl", "", 3);
     struct session *session = test_take(&pool);
     struct catalog *catalog = test_catalog(session);
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
@@ -732,7 +742,7 @@ static void ddl_keeps_lines_that_only_look_like_pg_dumps(void **state)
     (void)state;
     test_sql("pgc_ddl",
              "CREATE VIEW tricky AS SELECT E'x\n\\\\unrestrict abc\n-- Dumped from x\n' AS a");
-    struct test_pool pool = test_pool("pgc_ddl", "", 1);
+    struct test_pool pool = test_pool("pgc_ddl", "", 3);
     struct session *session = test_take(&pool);
     struct catalog *catalog = test_catalog(session);
     char *ddl = ddl_of(&pool, test_find(catalog, "public", "tricky"));
@@ -754,12 +764,13 @@ static void *set_flag(void *argument)
 static void ddl_fails_in_words_and_stops(void **state)
 {
     (void)state;
-    struct test_pool pool = test_pool("pgc_ddl", "", 1);
+    struct test_pool pool = test_pool("pgc_ddl", "", 3);
     struct error error = {""};
     struct buffer out = {0};
     atomic_bool stop = false;
+    struct ddl_way way = way_of(&pool);
     struct relation gone = {.oid = 1, .schema = "s", .name = "t"};
-    assert_int_equal(ddl_read(pool.server, &gone, ddl_secret, &stop, &out, &error), -ENOENT);
+    assert_int_equal(ddl_read(&way, &gone, &stop, &out, &error), -ENOENT);
 
     struct session *session = test_take(&pool);
     struct catalog *catalog = test_catalog(session);
@@ -768,8 +779,7 @@ static void ddl_fails_in_words_and_stops(void **state)
     pthread_t thread;
     pthread_create(&thread, NULL, set_flag, &stop);
     int64_t start = now_ms();
-    assert_int_equal(ddl_read(pool.server, test_find(catalog, "public", "other"), ddl_secret, &stop,
-                              &out, &error),
+    assert_int_equal(ddl_read(&way, test_find(catalog, "public", "other"), &stop, &out, &error),
                      -EINTR);
     assert_true(now_ms() - start < 1500);
     assert_int_equal(out.size, 0);
@@ -778,11 +788,11 @@ static void ddl_fails_in_words_and_stops(void **state)
 
     test_sql("postgres", "DROP ROLE IF EXISTS nobody_much");
     test_sql("postgres", "CREATE ROLE nobody_much LOGIN");
-    struct test_pool poor = test_pool("pgc_ddl", "user=nobody_much", 1);
+    struct test_pool poor = test_pool("pgc_ddl", "user=nobody_much", 2);
+    struct ddl_way poor_way = way_of(&poor);
     atomic_store(&stop, false);
-    assert_int_equal(ddl_read(poor.server, test_find(catalog, "public", "other"), ddl_secret, &stop,
-                              &out, &error),
-                     -EIO);
+    assert_int_equal(
+        ddl_read(&poor_way, test_find(catalog, "public", "other"), &stop, &out, &error), -EACCES);
     assert_non_null(strstr(error.text, "permission denied"));
     test_pool_free(&poor);
     test_sql("postgres", "DROP ROLE nobody_much");

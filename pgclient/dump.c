@@ -1,0 +1,402 @@
+#include "pgclient/dump.h"
+
+#include "pgclient/identifier.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char **environ;
+
+enum { PATH_SIZE = sizeof((struct dump *)NULL)->program, WORDS_SIZE = 600 };
+
+/* ---- lists of strings: arguments and environments ---- */
+
+struct list {
+    char **items; /* NULL-terminated; owned */
+    size_t count;
+};
+
+static int list_add(struct list *list, char *item) /* takes it; NULL: -ENOMEM */
+{
+    char **items = item == NULL ? NULL : reallocarray(list->items, list->count + 2, sizeof *items);
+    if (items == NULL) {
+        free(item);
+        return -ENOMEM;
+    }
+    items[list->count++] = item;
+    items[list->count] = NULL;
+    list->items = items;
+    return 0;
+}
+
+static void list_clear(struct list *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        explicit_bzero(list->items[i], strlen(list->items[i])); /* a password may be in it */
+        free(list->items[i]);
+    }
+    free(list->items);
+    *list = (struct list){0};
+}
+
+static int out_of_memory(struct error *error) { return error_set(error, -ENOMEM, "out of memory"); }
+
+/* ---- which pg_dump ---- */
+
+/* The newest of PREFIX<major>/bin/pg_dump that is not older than the server. */
+static void look_in(const char *parent, const char *prefix, int *best, char *path)
+{
+    DIR *folder = opendir(parent);
+    if (folder == NULL)
+        return;
+    for (const struct dirent *entry; (entry = readdir(folder)) != NULL;) {
+        size_t n = strlen(prefix);
+        if (strncmp(entry->d_name, prefix, n) != 0)
+            continue;
+        int major = atoi(entry->d_name + n);
+        char candidate[PATH_SIZE];
+        int size =
+            snprintf(candidate, sizeof candidate, "%s/%s/bin/pg_dump", parent, entry->d_name);
+        if (major >= *best && size < PATH_SIZE && access(candidate, X_OK) == 0) {
+            *best = major;
+            memcpy(path, candidate, (size_t)size + 1);
+        }
+    }
+    closedir(folder);
+}
+
+/* Distributions keep each version in a folder of its own; elsewhere there is the one in PATH, which
+ * says itself if it is too old. */
+static void find_program(int server_major, char *path)
+{
+    int best = server_major;
+    strcpy(path, "pg_dump");
+    look_in("/usr/lib/postgresql", "", &best, path);
+    look_in("/usr", "pgsql-", &best, path);
+}
+
+/* ---- what it is told ---- */
+
+static bool sets(const char *entry, const char *variable)
+{
+    size_t n = strlen(variable);
+    return strncmp(entry, variable, n) == 0 && entry[n] == '=';
+}
+
+static const PQconninfoOption *option_of(const PQconninfoOption *options, const char *keyword)
+{
+    for (const PQconninfoOption *o = options; o->keyword != NULL; o++)
+        if (strcmp(o->keyword, keyword) == 0)
+            return o;
+    return NULL;
+}
+
+static int set_variable(struct list *environment, const char *variable, const char *value)
+{
+    struct buffer entry = {0};
+    int rc = buffer_printf(&entry, "%s=%s", variable, value);
+    if (rc == 0)
+        rc = buffer_append_byte(&entry, '\0');
+    if (rc != 0) {
+        buffer_clear(&entry);
+        return rc;
+    }
+    for (size_t i = 0; i < environment->count; i++)
+        if (sets(environment->items[i], variable)) {
+            free(environment->items[i]);
+            environment->items[i] = (char *)entry.data;
+            return 0;
+        }
+    return list_add(environment, (char *)entry.data);
+}
+
+static int put_keyword(struct buffer *conninfo, const char *keyword, const char *value)
+{
+    int rc = buffer_printf(conninfo, "%s%s='", conninfo->size > 0 ? " " : "", keyword);
+    for (const char *c = value; *c != '\0' && rc == 0; c++) {
+        if (*c == '\'' || *c == '\\')
+            rc = buffer_append_byte(conninfo, '\\');
+        if (rc == 0)
+            rc = buffer_append_byte(conninfo, (uint8_t)*c);
+    }
+    return rc == 0 ? buffer_append_byte(conninfo, '\'') : rc;
+}
+
+/* Each connection parameter goes where libpq looks for it: its environment variable; the few that
+ * have none, and are no secret, into `conninfo`, an argument. (A secret without a variable, such as
+ * sslpassword, cannot be handed on.) */
+static int tell_server(const struct server *server, struct list *environment,
+                       struct buffer *conninfo)
+{
+    const char *const *keywords = server_keywords(server), *const *values = server_values(server);
+    PQconninfoOption *options = PQconndefaults();
+    int rc = options == NULL ? -ENOMEM : 0;
+    for (size_t i = 0; keywords[i] != NULL && rc == 0; i++) {
+        const PQconninfoOption *option = option_of(options, keywords[i]);
+        if (option == NULL || strcmp(keywords[i], "client_encoding") == 0 ||
+            strstr(keywords[i], "application_name") != NULL)
+            continue;
+        if (option->envvar != NULL)
+            rc = set_variable(environment, option->envvar, values[i]);
+        else if (option->dispchar[0] != '*')
+            rc = put_keyword(conninfo, keywords[i], values[i]);
+    }
+    for (PQconninfoOption *o = options; o != NULL && o->keyword != NULL; o++)
+        if (o->val != NULL)
+            explicit_bzero(o->val, strlen(o->val));
+    PQconninfoFree(options);
+    return rc;
+}
+
+/* A service file's application_name would win over the environment's. */
+static int make_environment(const struct server *server, const char *application,
+                            struct list *environment, struct buffer *conninfo)
+{
+    int rc = 0;
+    for (char **entry = environ; *entry != NULL && rc == 0; entry++)
+        rc = list_add(environment, strdup(*entry));
+    if (rc == 0)
+        rc = set_variable(environment, "LC_ALL", "C"); /* messages in English */
+    if (rc == 0)
+        rc = tell_server(server, environment, conninfo);
+    if (rc == 0)
+        rc = put_keyword(conninfo, "application_name", application);
+    return rc == 0 ? buffer_append_byte(conninfo, '\0') : rc;
+}
+
+static int pin_settings(const struct dump *dump, struct list *environment)
+{
+    static const char variable[] = "PGOPTIONS";
+    struct buffer value = {0};
+    int rc = 0;
+    if (dump->settings.size <= 1)
+        return 0;
+    for (size_t i = 0; i < environment->count && rc == 0; i++)
+        if (sets(environment->items[i], variable))
+            rc = buffer_append_text(&value, environment->items[i] + sizeof variable);
+    if (rc == 0)
+        rc = buffer_append(&value, dump->settings.data, dump->settings.size);
+    if (rc == 0)
+        rc = set_variable(environment, variable, (const char *)value.data);
+    buffer_clear(&value);
+    return rc;
+}
+
+static int add_formatted(struct list *arguments, const char *before, const char *after)
+{
+    struct buffer argument = {0};
+    int rc = buffer_printf(&argument, "%s%s", before, after);
+    if (rc == 0)
+        rc = buffer_append_byte(&argument, '\0');
+    if (rc == 0)
+        return list_add(arguments, (char *)argument.data);
+    buffer_clear(&argument);
+    return rc;
+}
+
+static int make_arguments(const struct dump *dump, const char *conninfo, struct list *arguments)
+{
+    char lock_ms[16];
+    const char *const fixed[] = {"pg_dump", "--schema-only", "--strict-names", "--no-password",
+                                 dump->ascii ? "--encoding=SQL_ASCII" : "--encoding=UTF8"};
+    int rc = 0;
+    for (size_t i = 0; i < sizeof fixed / sizeof *fixed && rc == 0; i++)
+        rc = list_add(arguments, strdup(fixed[i]));
+    snprintf(lock_ms, sizeof lock_ms, "%d", DUMP_LOCK_MS);
+    if (rc == 0)
+        rc = add_formatted(arguments, "--lock-wait-timeout=", lock_ms);
+    if (rc == 0)
+        rc = list_add(arguments, strdup((const char *)dump->table.data));
+    for (char *const *extension = dump->extensions;
+         extension != NULL && *extension != NULL && rc == 0; extension++)
+        rc = list_add(arguments, strdup(*extension));
+    return rc == 0 ? add_formatted(arguments, "--dbname=", conninfo) : rc;
+}
+
+/* ---- what the server has to be asked before ---- */
+
+/* The relation's present name and kind, settings to be pinned, and the extensions that its columns'
+ * types (also as elements of arrays, bases of domains, parts of ranges and composites) come from.
+ * One row at least, unless it has been dropped. */
+static const char question[] =
+    "WITH RECURSIVE part(oid) AS ("
+    " SELECT atttypid FROM pg_catalog.pg_attribute WHERE attrelid = $1::pg_catalog.oid AND attnum "
+    "> 0 AND NOT attisdropped"
+    " UNION SELECT e.oid FROM part p JOIN pg_catalog.pg_type t ON t.oid = p.oid,"
+    " LATERAL (SELECT t.typelem WHERE t.typelem <> 0 UNION ALL SELECT t.typbasetype WHERE "
+    "t.typbasetype <> 0"
+    "  UNION ALL SELECT r.rngsubtype FROM pg_catalog.pg_range r WHERE r.rngtypid = t.oid"
+    "  UNION ALL SELECT a.atttypid FROM pg_catalog.pg_attribute a"
+    "   WHERE a.attrelid = t.typrelid AND t.typrelid <> 0 AND a.attnum > 0 AND NOT a.attisdropped) "
+    "AS e(oid))"
+    " SELECT DISTINCT n.nspname, c.relname, x.extname COLLATE \"C\","
+    " (SELECT string_agg(format(' -c %s=%s', s.name, CASE s.reset_val WHEN 'on' THEN 'off' WHEN "
+    "'off' THEN 'on' ELSE '10s' END), '') FROM pg_catalog.pg_settings s"
+    "  WHERE s.name = 'quote_all_identifiers' AND s.reset_val = 'on' OR s.name = "
+    "'standard_conforming_strings' AND s.reset_val = 'off'"
+    "  OR s.name = 'client_connection_check_interval' AND s.reset_val = '0' AND version() ~ "
+    "'linux'),"
+    " c.relkind IN ('r', 'p')"
+    " FROM pg_catalog.pg_class c"
+    " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+    " LEFT JOIN (part p JOIN pg_catalog.pg_depend d ON d.objid = p.oid AND d.deptype = 'e'"
+    "   AND d.classid = 'pg_catalog.pg_type'::pg_catalog.regclass"
+    "   AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass"
+    "  JOIN pg_catalog.pg_extension x ON x.oid = d.refobjid) ON true"
+    " WHERE c.oid = $1::pg_catalog.oid ORDER BY 3";
+
+enum { COLUMN_SCHEMA, COLUMN_NAME, COLUMN_EXTENSION, COLUMN_SETTINGS, COLUMN_LOCKED };
+
+static int take_extension(const char *name, struct list *extensions)
+{
+    struct buffer extension = {0};
+    int rc = buffer_append_text(&extension, "--extension=");
+    if (rc == 0)
+        rc = identifier_put(&extension, name);
+    if (rc == 0)
+        rc = buffer_append_byte(&extension, '\0');
+    if (rc == 0)
+        return list_add(extensions, (char *)extension.data);
+    buffer_clear(&extension);
+    return rc;
+}
+
+static int take_answer(const PGresult *rows, struct dump *dump)
+{
+    const char *settings = PQgetvalue(rows, 0, COLUMN_SETTINGS);
+    struct list extensions = {0};
+    int rc = buffer_append_text(&dump->table, "--table=");
+    if (rc == 0)
+        rc = identifier_put_relation(&dump->table, PQgetvalue(rows, 0, COLUMN_SCHEMA),
+                                     PQgetvalue(rows, 0, COLUMN_NAME));
+    if (rc == 0)
+        rc = buffer_append_byte(&dump->table, '\0');
+    if (rc == 0)
+        rc = buffer_append(&dump->settings, settings, strlen(settings) + 1);
+    for (int i = 0; i < PQntuples(rows) && rc == 0; i++)
+        if (!PQgetisnull(rows, i, COLUMN_EXTENSION))
+            rc = take_extension(PQgetvalue(rows, i, COLUMN_EXTENSION), &extensions);
+    dump->extensions = extensions.items;
+    return rc;
+}
+
+/* As pg_dump will, in the words of this server: the answer has an SQLSTATE, pg_dump's has none. */
+static int try_lock(struct connection *connection, const PGresult *rows, struct error *error)
+{
+    struct buffer sql = {0};
+    int rc = buffer_printf(&sql, "SET LOCAL lock_timeout = %d; LOCK TABLE ", DUMP_LOCK_MS);
+    if (rc == 0)
+        rc = identifier_put_relation(&sql, PQgetvalue(rows, 0, COLUMN_SCHEMA),
+                                     PQgetvalue(rows, 0, COLUMN_NAME));
+    if (rc == 0)
+        rc = buffer_append(&sql, " IN ACCESS SHARE MODE", sizeof " IN ACCESS SHARE MODE");
+    rc = rc == 0 ? connection_run(connection, (const char *)sql.data, NULL, error)
+                 : out_of_memory(error);
+    if (rc == -EACCES)
+        error_prefix(error,
+                     "pg_dump has to lock the table, which takes a privilege on the whole of it");
+    buffer_clear(&sql);
+    return rc;
+}
+
+int dump_ask(struct connection *connection, const struct relation *relation, struct dump *out,
+             struct error *error)
+{
+    PGresult *rows = NULL;
+    char oid[16];
+    snprintf(oid, sizeof oid, "%u", relation->oid);
+    const char *parameter = oid;
+    int rc = connection_begin(connection, TRANSACTION_TABLES, NULL, error);
+    if (rc == 0)
+        rc = connection_ask(connection, question, 1, &parameter, &rows, error);
+    if (rc == 0 && PQntuples(rows) == 0)
+        rc = error_set(error, -ENOENT, "relation \"%s\".\"%s\" has been dropped", relation->schema,
+                       relation->name);
+    if (rc == 0 && PQgetvalue(rows, 0, COLUMN_LOCKED)[0] == 't')
+        rc = try_lock(connection, rows, error);
+    if (rc == 0) {
+        out->ascii = strcmp(connection_encoding(connection), "SQL_ASCII") == 0;
+        find_program(connection_version(connection) / 10000, out->program);
+        rc = take_answer(rows, out);
+        if (rc != 0)
+            out_of_memory(error);
+    }
+    PQclear(rows);
+    connection_end(connection);
+    return rc;
+}
+
+void dump_clear(struct dump *dump)
+{
+    for (char **extension = dump->extensions; extension != NULL && *extension != NULL; extension++)
+        free(*extension);
+    free(dump->extensions);
+    buffer_clear(&dump->table);
+    buffer_clear(&dump->settings);
+    *dump = (struct dump){0};
+}
+
+/* ---- running it ---- */
+
+/* pg_dump's last words in one line; they are in English, but for the server's own in them. */
+static int fail_dump(struct buffer *words, int status, enum dump_failure *failure,
+                     struct error *error)
+{
+    static const char not_connected[] = "pg_dump: error: connection to ";
+    if (buffer_append_byte(words, '\0') != 0)
+        return out_of_memory(error);
+    char *text = (char *)words->data;
+    for (char *c = text; *c != '\0'; c++)
+        if ((unsigned char)*c < ' ')
+            *c = ' ';
+    while (*text == ' ')
+        text++;
+    if (*text == '\0')
+        return error_set(error, -EIO, "pg_dump ended with status %d and said nothing", status);
+    if (strncmp(text, not_connected, strlen(not_connected)) == 0)
+        *failure = DUMP_NOT_CONNECTED;
+    else if (strstr(text, "uery was: LOCK TABLE ") != NULL)
+        *failure = DUMP_NOT_LOCKED;
+    return error_set(error, -EIO, "%.*s", WORDS_SIZE, text);
+}
+
+static int run(const struct dump *dump, char *const *arguments, char *const *environment,
+               child_look *look, void *context, struct buffer *out, enum dump_failure *failure,
+               struct error *error)
+{
+    struct buffer words = {0};
+    int status = 0;
+    *failure = DUMP_FAILED;
+    int rc = child_run(dump->program, arguments, environment, look, context, out, &words, &status);
+    if (rc == -ENOENT)
+        error_set(error, rc, "pg_dump is not installed (Debian: postgresql-client)");
+    else if (rc != 0)
+        error_set(error, rc, "cannot run %s: %s", dump->program, strerror(-rc));
+    else if (rc == 0 && (!WIFEXITED(status) || WEXITSTATUS(status) != 0))
+        rc = fail_dump(&words, status, failure, error);
+    buffer_clear(&words);
+    return rc;
+}
+
+int dump_run(const struct dump *dump, const struct server *server, const char *application,
+             child_look *look, void *context, struct buffer *out, enum dump_failure *failure,
+             struct error *error)
+{
+    struct list arguments = {0}, environment = {0};
+    struct buffer conninfo = {0};
+    int rc = make_environment(server, application, &environment, &conninfo);
+    if (rc == 0)
+        rc = pin_settings(dump, &environment);
+    if (rc == 0)
+        rc = make_arguments(dump, (const char *)conninfo.data, &arguments);
+    rc = rc == 0 ? run(dump, arguments.items, environment.items, look, context, out, failure, error)
+                 : out_of_memory(error);
+    list_clear(&arguments);
+    list_clear(&environment);
+    buffer_clear(&conninfo);
+    return rc;
+}

@@ -1,0 +1,45 @@
+/* One run of pg_dump, for the DDL of one relation.
+ *
+ * The connection's parameters, the password too, go into its environment, never into its arguments.
+ */
+#ifndef PGCLIENT_DUMP_H
+#define PGCLIENT_DUMP_H
+
+#include "pgclient/catalog.h"
+#include "pgclient/child.h"
+#include "pgclient/connection.h"
+
+enum { DUMP_LOCK_MS = 1000 }; /* neither pg_dump nor dump_ask waits longer for the table's lock */
+
+/* What pg_dump has to be asked for. Init to {0}; dump_clear. */
+struct dump {
+    char program[512];
+    struct buffer table;    /* --table="s"."t": inside double quotes its patterns are literal */
+    char **extensions;      /* --extension="e", NULL-terminated */
+    struct buffer settings; /* for PGOPTIONS: what the database or the role sets otherwise, and
+                               pg_dump leaves as it is */
+    bool ascii;
+};
+
+/* Asks through a connection to the server that pg_dump will connect to, with no transaction open,
+ * and tries the lock that pg_dump will take. -EAGAIN: others hold it; -EACCES: the role may not
+ * lock the table. */
+MUST_CHECK int dump_ask(struct connection *connection, const struct relation *relation,
+                        struct dump *out, struct error *error);
+void dump_clear(struct dump *dump);
+
+/* Why pg_dump has failed. */
+enum dump_failure {
+    DUMP_FAILED,
+    DUMP_NOT_CONNECTED, /* it has not got its connection */
+    DUMP_NOT_LOCKED     /* nor the table's lock */
+};
+
+/* Runs it under this application name, and appends what it prints. What `look` returns, if that is
+ * negative; -ENOENT: pg_dump is not installed; -EIO with pg_dump's own words, *failure telling more
+ * of them. */
+MUST_CHECK int dump_run(const struct dump *dump, const struct server *server,
+                        const char *application, child_look *look, void *context,
+                        struct buffer *out, enum dump_failure *failure, struct error *error);
+
+#endif
