@@ -91,15 +91,63 @@ static int put_moved(struct buffer *out, uint64_t rows, uint64_t bytes, uint64_t
                          rows, bytes, copied, kept);
 }
 
+static int put_holder(struct buffer *out, const struct lock_wait *wait)
+{
+    int rc = buffer_append_text(out, "{\"relation\": ");
+    if (rc == 0)
+        rc = put_text(out, wait->holder.relation);
+    if (rc == 0)
+        rc = buffer_printf(out, ", \"pid\": %d, \"application\": ", wait->holder.pid);
+    if (rc == 0)
+        rc = put_text(out, wait->holder.application);
+    return rc < 0 ? rc
+                  : buffer_printf(out, ", \"seconds\": %.1f}",
+                                  (double)(clock_ms() - wait->since) / 1000);
+}
+
+/* The lock that the job waits for, if it does. */
+static int put_waits_for(struct buffer *out, const struct subject *subject, const char *what)
+{
+    struct lock_waits *waits = &subject->table->mount->lock_waits;
+    int rc = buffer_append_text(out, ", \"waits_for\": ");
+    pthread_mutex_lock(&waits->lock);
+    const struct lock_wait *wait = waits->first;
+    while (wait != NULL &&
+           (wait->relation != &subject->table->relation || strcmp(wait->what, what) != 0))
+        wait = wait->next;
+    if (rc == 0)
+        rc = wait != NULL ? put_holder(out, wait) : buffer_append_text(out, "null");
+    pthread_mutex_unlock(&waits->lock);
+    return rc;
+}
+
+static int put_lock_waits(struct lock_waits *waits, struct buffer *out)
+{
+    int rc = buffer_append_text(out, "  \"lock_waits\": [");
+    pthread_mutex_lock(&waits->lock);
+    const struct lock_wait *first = waits->first;
+    for (const struct lock_wait *wait = first; rc == 0 && wait != NULL; wait = wait->next) {
+        rc = put_relation(out, wait == first, wait->relation->schema, wait->relation->name);
+        if (rc == 0)
+            rc = buffer_printf(out, ", \"what\": \"%s\", \"waits_for\": ", wait->what);
+        if (rc == 0)
+            rc = put_holder(out, wait);
+        if (rc == 0)
+            rc = buffer_append_byte(out, '}');
+    }
+    pthread_mutex_unlock(&waits->lock);
+    return rc < 0 ? rc : buffer_append_text(out, first == NULL ? "],\n" : "\n  ],\n");
+}
+
 static int put_job(const struct subject *subject, bool first, struct buffer *out)
 {
+    const char *what = subject->kind == SUBJECT_ROWS ? "rows" : "schema.sql";
     const struct relation *relation = &subject->table->relation;
     const struct progress *progress = &subject->progress;
     int64_t now = clock_ms();
     int rc = put_relation(out, first, relation->schema, relation->name);
     if (rc == 0)
-        rc = buffer_printf(out, ", \"what\": \"%s\", \"stage\": \"%s\"",
-                           subject->kind == SUBJECT_ROWS ? "rows" : "schema.sql",
+        rc = buffer_printf(out, ", \"what\": \"%s\", \"stage\": \"%s\"", what,
                            progress_stage_name(progress));
     if (rc == 0)
         rc = put_moved(out, progress->rows, progress->bytes, progress->groups_copied,
@@ -110,6 +158,10 @@ static int put_job(const struct subject *subject, bool first, struct buffer *out
         rc = put_estimate(out, "seconds", (double)(now - progress->began) / 1000);
     if (rc == 0)
         rc = put_estimate(out, "seconds_left", progress_seconds_left(progress, now));
+    if (rc == 0)
+        rc = put_waits_for(out, subject, what);
+    if (rc == 0)
+        rc = buffer_printf(out, ", \"gave_way\": %u", (unsigned)progress->gave_way);
     return rc < 0 ? rc : buffer_append_byte(out, '}');
 }
 
@@ -198,6 +250,8 @@ static int write_status(struct mount *mount, struct buffer *out)
         rc = buffer_printf(out, "  \"cache_slot\": %d,\n", store_slot(mount->store, &why));
     if (rc == 0)
         rc = put_jobs(mount, out);
+    if (rc == 0)
+        rc = put_lock_waits(&mount->lock_waits, out);
     if (rc == 0)
         rc = put_refreshes(&mount->refreshes, out);
     if (rc == 0)

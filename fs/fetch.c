@@ -22,10 +22,11 @@ struct fetch {
     struct {
         struct snapshot *basis; /* without groups; NULL: there is nothing */
         struct changes changes;
-        bool of_old;      /* it was brought up to date from the old snapshot */
-    } left;               /* by an attempt that came to nothing */
-    bool of_old;          /* of what is being copied */
-    bool same_rows;       /* they are those of the old snapshot; only parts of them were left out */
+        bool of_old; /* it was brought up to date from the old snapshot */
+    } left;          /* by an attempt that came to nothing */
+    bool of_old;     /* of what is being copied */
+    bool same_rows;  /* they are those of the old snapshot; only parts of them were left out */
+    struct lock_wait wait;
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t stopping;
     struct feed *feed; /* of the copying under way */
@@ -126,14 +127,25 @@ static void set_feed(struct fetch *fetch, struct feed *feed)
 }
 
 /* An attempt that fails so is made again. */
-static bool is_passing(int rc) { return rc == -ENOTCONN || rc == -EAGAIN; }
+static bool is_passing(int rc) { return rc == -ENOTCONN || rc == -EAGAIN || rc == -EBUSY; }
+
+/* The oldest goes if there are too many: its readers have been handed over. */
+static void shelve(struct fetch *fetch, struct feed *feed)
+{
+    if (fetch->shelved_count == FEEDS_IN_A_ROW - 1) {
+        feed_unref(fetch->shelved[0]);
+        memmove(fetch->shelved, fetch->shelved + 1,
+                (size_t)--fetch->shelved_count * sizeof fetch->shelved[0]);
+    }
+    fetch->shelved[fetch->shelved_count++] = feed_ref(feed);
+}
 
 /* Whoever reads along waits for the next attempt. */
 static void end_feed(struct fetch *fetch, int rc, const struct error *error)
 {
     struct feed *feed = fetch->feed;
-    if (feed != NULL && is_passing(rc) && fetch->shelved_count < FEEDS_IN_A_ROW - 1)
-        fetch->shelved[fetch->shelved_count++] = feed_ref(feed);
+    if (feed != NULL && is_passing(rc))
+        shelve(fetch, feed);
     else if (feed != NULL)
         feed_end(feed, rc, error != NULL ? error->text : "");
     set_feed(fetch, NULL);
@@ -653,6 +665,8 @@ static int fetch_under(struct fetch *fetch, const struct relation *relation, str
     rc = crew_open(fetch->crew, relation, error);
     if (rc < 0)
         return rc;
+    if (fetch->place->waits != NULL)
+        lock_wait_over(fetch->place->waits, &fetch->wait);
     rc = compare_and_copy(fetch, relation, old, out, error);
     if (is_passing(rc))
         leave(fetch);
@@ -713,18 +727,58 @@ static void pause_before(struct fetch *fetch, int milliseconds)
     pthread_mutex_unlock(&fetch->lock);
 }
 
+struct tries {
+    bool led;           /* the server has been there */
+    bool waited_enough; /* for a lock */
+    int failed;         /* not counting those that stepped aside */
+};
+
 /* A connection may be lost, and a standby ends a COPY that stands in the way of its recovery:
- * another one may do better, a moment later. */
-static bool try_again(struct fetch *fetch, const struct relation *relation, int *attempt, int rc,
-                      const struct error *error)
+ * another one may do better, a moment later. Locks of others are waited for as long as that takes.
+ */
+static bool try_again(struct fetch *fetch, struct tries *tries, int rc, const struct error *error)
 {
-    if (!is_passing(rc) || ++*attempt >= ATTEMPTS)
+    const struct relation *relation = fetch->wait.relation;
+    if (!is_passing(rc) || tries->waited_enough || !tries->led)
+        return false; /* the server is not there: no use in asking three times */
+    bool aside = rc == -EBUSY;
+    if (!aside && ++tries->failed >= ATTEMPTS)
         return false;
     spoil_prefills(fetch);
-    log_say(LOG_SAY_INFO, "%s.%s: %s; trying again", relation->schema, relation->name,
-            error->text[0] != '\0' ? error->text : strerror(-rc));
-    pause_before(fetch, *attempt * 1000);
+    progress_stage(fetch->copy.progress, STAGE_WAITING, 0);
+    if (!aside)
+        log_say(LOG_SAY_INFO, "%s.%s: %s; trying again", relation->schema, relation->name,
+                error->text[0] != '\0' ? error->text : strerror(-rc));
+    pause_before(fetch, aside ? LOCK_PAUSE_MS : tries->failed * 1000);
     return true;
+}
+
+/* Somebody else has a lock: who? Whether he has had it for too long. */
+static bool wait_for_lock(struct fetch *fetch, struct error *error)
+{
+    struct error reason = {""};
+    if (fetch->place->waits == NULL)
+        return true;
+    int rc = lock_wait_note(fetch->place->waits, &fetch->wait, crew_leader(fetch->crew), &reason);
+    if (rc < 0)
+        *error = reason;
+    return rc < 0;
+}
+
+/* *out: the fresh one, or `old` again. */
+static int try(struct fetch *fetch, struct tries *tries, struct snapshot *old,
+               struct snapshot **out, struct error *error)
+{
+    int rc = crew_lead(fetch->crew, error);
+    if (rc < 0)
+        return rc;
+    tries->led = true;
+    rc = fetch_under(fetch, fetch->wait.relation, old, out, error);
+    if (rc == -EBUSY)
+        tries->waited_enough = wait_for_lock(fetch, error);
+    if (!fetch->held)
+        crew_dismiss(fetch->crew);
+    return rc;
 }
 
 /* Those who read along with an attempt that came to nothing have their feed's end, or go on with
@@ -752,16 +806,14 @@ int fetch_table(struct fetch *fetch, const struct relation *relation, struct sna
     fetch->copy.measure = measure;
     struct snapshot *fresh = NULL;
     struct error reason = {""};
-    int attempt = 0, rc;
+    struct tries tries = {0};
+    int rc;
+    fetch->wait = (struct lock_wait){.relation = relation, .what = "rows"};
     do {
-        rc = crew_lead(fetch->crew, &reason);
-        if (rc == 0)
-            rc = fetch_under(fetch, relation, old, &fresh, &reason);
-        else if (attempt == 0)
-            break; /* the server is not there: no use in asking three times */
-        if (!fetch->held)
-            crew_dismiss(fetch->crew);
-    } while (try_again(fetch, relation, &attempt, rc, &reason));
+        rc = try(fetch, &tries, old, &fresh, &reason);
+    } while (try_again(fetch, &tries, rc, &reason));
+    if (fetch->place->waits != NULL)
+        lock_wait_over(fetch->place->waits, &fetch->wait);
     settle_feeds(fetch, rc, fresh, &reason);
     if (rc < 0) {
         if (error != NULL)

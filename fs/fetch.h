@@ -6,12 +6,14 @@
  * snapshot's.
  *
  * Threads: fetch_table is called by one thread and starts its own; fetch_stop from any.
- * Errors: those of pgclient/session.h and fs/store.h; -EINTR after fetch_stop.
+ * Errors: those of pgclient/session.h and fs/store.h; -EINTR after fetch_stop; -EBUSY a lock was
+ * not to be had for as long as lock_wait says, or others have wanted ours five times.
  */
 #ifndef FS_FETCH_H
 #define FS_FETCH_H
 
 #include "fs/feed.h"
+#include "fs/lock_wait.h"
 #include "fs/prefill.h"
 #include "fs/progress.h"
 #include "fs/snapshot.h"
@@ -24,12 +26,13 @@ struct corpora;
 struct fetch_place {
     struct session_pool *pool;
     struct store *store;
-    struct waiters *enders;  /* where read points end; NULL: at once, on whatever thread it is */
-    int jobs;                /* COPYs at once for one relation */
-    uint64_t group_bytes;    /* a row group is cut once it has this many; 0: a sensible number */
-    sem_t *slots;            /* one for each COPY at work, of all relations; NULL: any number */
-    atomic_int *held;        /* read points held by snapshots */
-    struct corpora *corpora; /* what queries keep at hand (fs/corpora.h); NULL: there are none */
+    struct waiters *enders;   /* where read points end; NULL: at once, on whatever thread it is */
+    int jobs;                 /* COPYs at once for one relation */
+    uint64_t group_bytes;     /* a row group is cut once it has this many; 0: a sensible number */
+    sem_t *slots;             /* one for each COPY at work, of all relations; NULL: any number */
+    atomic_int *held;         /* read points held by snapshots */
+    struct lock_waits *waits; /* NULL: nobody waits for a lock */
+    struct corpora *corpora;  /* what queries keep at hand (fs/corpora.h); NULL: there are none */
     bool (*in_use)(void *context, uint32_t relation); /* whose row groups must stay; NULL: all */
     void *context;
 };

@@ -105,6 +105,7 @@ static int open_store(struct program *program, struct error *error)
     if (slot != 0)
         fprintf(stderr, "pgvecfs: cache slot %d: %s\n", slot, why);
     struct corpora *corpora;
+    lock_waits_init(&mount->lock_waits, program->options.lock_wait_ms);
     rc = corpora_new(program->options.memory / 4, &corpora);
     if (rc < 0)
         return error_set(error, rc, "no memory");
@@ -115,6 +116,7 @@ static int open_store(struct program *program, struct error *error)
                                         .jobs = program->options.jobs,
                                         .slots = &mount->slots,
                                         .held = &mount->held,
+                                        .waits = &mount->lock_waits,
                                         .corpora = corpora,
                                         .in_use = in_use,
                                         .context = mount};

@@ -44,7 +44,8 @@ struct mount {
     struct body_cache *bodies;
     struct vector_indexes *indexes;
     atomic_int held; /* read points that snapshots hold */
-    sem_t slots;     /* of fetch_place */
+    struct lock_waits lock_waits;
+    sem_t slots; /* of fetch_place */
     struct catalog_scope scope;
     uint64_t system_id; /* of the cluster mounted; with another one the mount refuses to go on */
     uint32_t database;

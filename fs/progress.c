@@ -7,6 +7,7 @@ enum { EARLY_MS = 1000 }; /* what is started together comes in together at first
 void progress_begin(struct progress *progress)
 {
     progress->rows = progress->bytes = progress->groups_copied = progress->groups_kept = 0;
+    progress->gave_way = 0;
     progress->began = clock_ms();
     progress_stage(progress, STAGE_WAITING, 0);
 }

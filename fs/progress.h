@@ -18,6 +18,7 @@ struct progress {
     _Atomic uint64_t rows, bytes; /* received since the refresh began */
     _Atomic uint64_t done, total; /* of this stage, in steps of its own; total 0: nobody knows */
     _Atomic uint64_t groups_copied, groups_kept;
+    _Atomic unsigned gave_way;          /* so often others wanted our locks */
     _Atomic int64_t began, stage_began; /* clock_ms() */
 };
 

@@ -125,15 +125,23 @@ static uint64_t count_of(const json_t *object, const char *key)
 
 static struct status_job job_of(const json_t *object)
 {
-    return (struct status_job){.schema = text_of(object, "schema"),
-                               .name = text_of(object, "name"),
-                               .what = text_of(object, "what"),
-                               .stage = text_of(object, "stage"),
-                               .rows = count_of(object, "rows"),
-                               .bytes = count_of(object, "bytes"),
-                               .percent = number_of(object, "percent"),
-                               .seconds = number_of(object, "seconds"),
-                               .seconds_left = number_of(object, "seconds_left")};
+    const json_t *wait = json_object_get(object, "waits_for");
+    struct status_job job = {.schema = text_of(object, "schema"),
+                             .name = text_of(object, "name"),
+                             .what = text_of(object, "what"),
+                             .stage = text_of(object, "stage"),
+                             .rows = count_of(object, "rows"),
+                             .bytes = count_of(object, "bytes"),
+                             .percent = number_of(object, "percent"),
+                             .seconds = number_of(object, "seconds"),
+                             .seconds_left = number_of(object, "seconds_left")};
+    if (json_is_object(wait)) {
+        job.lock.relation = text_of(wait, "relation");
+        job.lock.application = text_of(wait, "application");
+        job.lock.pid = (int)count_of(wait, "pid");
+        job.seconds = number_of(wait, "seconds");
+    }
+    return job;
 }
 
 /* ---- as text ---- */
@@ -196,6 +204,24 @@ static int put_jobs(struct buffer *out, const json_t *jobs)
                                         : buffer_append_text(out, "\nrunning\n");
     for (size_t i = 0; rc == 0 && i < json_array_size(jobs); i++) {
         const struct status_job job = job_of(json_array_get(jobs, i));
+        rc = buffer_append_text(out, "  ");
+        if (rc == 0)
+            rc = status_put_job(out, &job, 0, 0);
+        if (rc == 0)
+            rc = buffer_append_byte(out, '\n');
+    }
+    return rc;
+}
+
+/* Jobs have said so themselves. */
+static int put_lock_waits(struct buffer *out, const json_t *waits)
+{
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < json_array_size(waits); i++) {
+        const struct status_job job = job_of(json_array_get(waits, i));
+        if (job.lock.relation == NULL || strcmp(job.what, "rows") == 0 ||
+            strcmp(job.what, "schema.sql") == 0)
+            continue;
         rc = buffer_append_text(out, "  ");
         if (rc == 0)
             rc = status_put_job(out, &job, 0, 0);
@@ -402,6 +428,8 @@ int status_show(const char *mountpoint, struct error *error)
     rc = put_head(&out, status);
     if (rc == 0)
         rc = watched ? buffer_append_byte(&out, '\n') : put_jobs(&out, jobs);
+    if (rc == 0 && !watched)
+        rc = put_lock_waits(&out, json_object_get(status, "lock_waits"));
     if (rc == 0)
         rc = print(&out, error);
     if (rc == 0 && watched)

@@ -234,6 +234,23 @@ static int put_columns(struct buffer *out, const struct status_job *job, const c
     return rc < 0 ? rc : put_tail(out, job, &layout);
 }
 
+/* Who has the lock that it waits for is all there is to say of it. */
+static int put_lock(struct buffer *out, const struct status_job *job, const char *name)
+{
+    const char *application = job->lock.application;
+    char text[STATUS_TEXT];
+    int rc = status_put(out, name, strlen(name), false);
+    if (rc == 0)
+        rc = buffer_append_text(out, "  waits for a lock");
+    if (rc == 0 && job->lock.relation[0] != '\0')
+        rc = buffer_printf(out, " on %s", job->lock.relation);
+    if (rc == 0 && job->lock.pid != 0)
+        rc = buffer_printf(out, " of pid %d", job->lock.pid);
+    if (rc == 0 && application[0] != '\0')
+        rc = buffer_printf(out, job->lock.pid != 0 ? " (%s)" : " of %s", application);
+    return rc < 0 ? rc : buffer_printf(out, "  %s so far", status_time(job->seconds, text));
+}
+
 int status_put_job(struct buffer *out, const struct status_job *job, size_t columns, unsigned frame)
 {
     struct buffer name = {0}, line = {0};
@@ -243,8 +260,9 @@ int status_put_job(struct buffer *out, const struct status_job *job, size_t colu
     if (rc == 0)
         rc = buffer_append_byte(&name, '\0');
     if (rc == 0)
-        rc = columns == 0 ? put_wide(&line, job, (char *)name.data)
-                          : put_columns(&line, job, (char *)name.data, columns, frame);
+        rc = job->lock.relation != NULL ? put_lock(&line, job, (char *)name.data)
+             : columns == 0             ? put_wide(&line, job, (char *)name.data)
+                            : put_columns(&line, job, (char *)name.data, columns, frame);
     if (rc == 0)
         rc = buffer_append_byte(&line, '\0');
     if (rc == 0) /* rows or bytes may have more digits than there is room for */

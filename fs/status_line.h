@@ -13,6 +13,10 @@ struct status_job {
     const char *what, *stage;  /* as status.json has them */
     uint64_t rows, bytes;
     double percent, seconds, seconds_left; /* negative: nobody knows */
+    struct {
+        const char *relation, *application; /* NULL: it waits for no lock; else "" if unknown */
+        int pid;                            /* 0: unknown */
+    } lock;
 };
 
 enum { STATUS_TEXT = 32 };

@@ -211,6 +211,15 @@ static int errno_of(const char *state)
     return -EIO;
 }
 
+/* A limit of time has struck, not a NOWAIT of a function in a view. */
+static int lock_timeout(const struct connection *connection, const PGresult *result)
+{
+    const char *function = PQresultErrorField(result, PG_DIAG_SOURCE_FUNCTION);
+    if (function == NULL || strcmp(function, "ProcessInterrupts") != 0)
+        return -EAGAIN;
+    return connection->lock_limit_is_own ? -EIO : -EBUSY;
+}
+
 /* Whether libpq itself has given up a connection for want of memory. In a line of the server's
  * there is a severity in front. */
 static bool lacks_memory(const char *words)
@@ -262,6 +271,8 @@ static int fail_result(struct connection *connection, const PGresult *result, st
     snprintf(connection->state, sizeof connection->state, "%s", state);
     if (rc == -ENOTCONN)
         connection->broken = true;
+    if (strcmp(state, "55P03") == 0)
+        rc = lock_timeout(connection, result);
     error_set(error, rc, "%s%s%s%s%s (SQLSTATE %s)", primary, detail ? ". " : "",
               detail ? detail : "", hint ? ". " : "", hint ? hint : "", state);
     if (error != NULL)
@@ -549,11 +560,13 @@ static void no_notices(void *context, const char *message) { (void)context, (voi
 /* libpq reads at most what its buffer has room for, which is 16 KiB until a larger row has come,
  * and it never shrinks. With room for all that a socket holds, a COPY costs us fewer system calls
  * (measured: 0.45 instead of 0.48 s of CPU for 308 MB). */
-#define WIDE_ANSWER "SELECT pg_catalog.pg_backend_pid(), pg_catalog.repeat(' ', 200000);"
+#define WIDE_ANSWER                                                                                \
+    "SELECT pg_catalog.pg_backend_pid(), pg_catalog.repeat(' ', 200000), s.reset_val"              \
+    " FROM pg_catalog.pg_settings AS s WHERE s.name OPERATOR(pg_catalog.=) 'lock_timeout';"
 
-/* Finds out, in the same round trip, whether the session is the server's own or one behind a
- * pooler, whose number of the backend is made up; and whether the server looks after its clients
- * while it works for them, which it cannot do on every platform. */
+/* Finds out, in the same round trip, the role's own limit for locks, whether the session is the
+ * server's own or one behind a pooler, whose number of the backend is made up; and whether the
+ * server looks after its clients while it works for them, which it cannot do on every platform. */
 static int look_around(struct connection *connection, struct error *error)
 {
     PGresult *row = NULL;
@@ -566,8 +579,10 @@ static int look_around(struct connection *connection, struct error *error)
     }
     if (!connection->checks_client && connection_usable(connection))
         rc = connection_run(connection, BEGIN_READING WIDE_ANSWER "COMMIT", &row, error);
-    if (rc == 0)
+    if (rc == 0 && PQntuples(row) == 1) {
         connection->pooled = atoi(PQgetvalue(row, 0, 0)) != PQbackendPID(connection->pg);
+        connection->own_lock_limit_ms = atoi(PQgetvalue(row, 0, 2));
+    }
     PQclear(row);
     return rc;
 }

@@ -11,9 +11,9 @@
  *
  * Lifetime: connection_open, connection_close. The stop flag is borrowed.
  * Threads: one at a time; the stop flag is set by any.
- * Errors: -ENOTCONN, -EINTR, -EACCES, -ENOENT, -EAGAIN, -EIO as session.h says, -ENOMEM no memory,
- * also for a single message of the server's; after -ENOTCONN, -EINTR and that one the connection is
- * good for nothing but connection_close.
+ * Errors: -ENOTCONN, -EINTR, -EACCES, -ENOENT, -EAGAIN, -EBUSY, -EIO as session.h says, -ENOMEM no
+ * memory, also for a single message of the server's; after -ENOTCONN, -EINTR and that one the
+ * connection is good for nothing but connection_close.
  */
 #ifndef PGCLIENT_CONNECTION_H
 #define PGCLIENT_CONNECTION_H
@@ -60,6 +60,11 @@ const char *connection_state(const struct connection *connection);
 struct reading connection_reading(const struct connection *connection);
 
 /* ---- transactions: REPEATABLE READ, READ ONLY ---- */
+
+/* A lock is waited for no longer than this, by each statement: -EBUSY. So nobody keeps a session,
+ * and other locks, for as long as somebody else likes. A smaller limit of the role's own is an
+ * error of what users wrote. */
+enum { LOCK_PATIENCE_MS = 500 };
 
 enum transaction_kind {
     TRANSACTION_TABLES, /* what we ask of tables and catalogs: search_path is empty, and no limit of

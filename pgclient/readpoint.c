@@ -350,10 +350,9 @@ int readpoint_join(struct readpoint *readpoint, struct session *worker, struct e
     if (rc == 0)
         rc = r->lock[0] != '\0'
                  ? buffer_printf(&sql, "%s NOWAIT", r->lock)
-                 : buffer_printf(
-                       &sql, "SET LOCAL lock_timeout = '100ms';%s;SET LOCAL lock_timeout = %s",
-                       r->probe,
-                       kind_of(&readpoint->relation) == TRANSACTION_USER ? "DEFAULT" : "0");
+                 : buffer_printf(&sql,
+                                 "SET LOCAL lock_timeout = '100ms';%s;SET LOCAL lock_timeout = %d",
+                                 r->probe, LOCK_PATIENCE_MS);
     if (rc == 0)
         rc = buffer_append_byte(&sql, '\0');
     rc = rc == 0 ? connection_begin(connection, kind_of(&readpoint->relation),

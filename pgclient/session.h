@@ -7,8 +7,9 @@
  * thread at a time, except for session_stop. Errors: -ENOTCONN the connection failed or was lost
  * (the message says how), -EINTR stopped by session_stop, -EAGAIN too many sessions (only with
  * `wait` false), or a conflict with others that may be gone the next time (a lock that was not to
- * be waited for, a deadlock, a standby's recovery), -EACCES the role may not, -ENOENT the relation
- * has gone, -EIO any other answer of the server; messages are the server's own, with its SQLSTATE.
+ * be waited for, a deadlock, a standby's recovery), -EBUSY somebody else had a lock for as long as
+ * it was waited for, which is not long, -EACCES the role may not, -ENOENT the relation has gone,
+ * -EIO any other answer of the server; messages are the server's own, with its SQLSTATE.
  */
 #ifndef PGCLIENT_SESSION_H
 #define PGCLIENT_SESSION_H

@@ -38,14 +38,13 @@ static const struct {
 /* The planner's debugging aid has changed its name. */
 enum { RENAMED_PARALLEL_DEBUGGING = 160000, TRANSACTION_TIMEOUT = 170000 };
 
-static const char no_limits[] = "SET LOCAL search_path = ''; SET LOCAL lock_timeout = 0;"
+static const char no_limits[] = "SET LOCAL search_path = '';"
                                 " SET LOCAL idle_in_transaction_session_timeout = 0;";
 
 /* The role's own: a session that a pooler lends may have others, which somebody has left there.
  * transaction_timeout runs already, and is left alone. */
 static const char own_limits[] =
     "SET LOCAL search_path TO DEFAULT; SET LOCAL statement_timeout TO DEFAULT;"
-    " SET LOCAL lock_timeout TO DEFAULT;"
     " SET LOCAL idle_in_transaction_session_timeout TO DEFAULT;";
 
 /* From an SQL_ASCII database nothing can be converted; whoever reads names checks that they are
@@ -67,6 +66,21 @@ static int put_encoding(const struct connection *connection, struct buffer *sql)
     return buffer_printf(sql, "SET LOCAL client_encoding = '%s';", encoding_wanted(connection));
 }
 
+/* Whether the role's own limit is the smaller one. */
+static bool has_own_lock_limit(const struct connection *connection, enum transaction_kind kind)
+{
+    return kind == TRANSACTION_USER && connection->own_lock_limit_ms > 0 &&
+           connection->own_lock_limit_ms <= LOCK_PATIENCE_MS;
+}
+
+static int put_lock_limit(const struct connection *connection, enum transaction_kind kind,
+                          struct buffer *sql)
+{
+    return has_own_lock_limit(connection, kind)
+               ? buffer_append_text(sql, "SET LOCAL lock_timeout TO DEFAULT;")
+               : buffer_printf(sql, "SET LOCAL lock_timeout = %d;", LOCK_PATIENCE_MS);
+}
+
 static int put_beginning(const struct connection *connection, enum transaction_kind kind,
                          struct buffer *sql)
 {
@@ -74,6 +88,8 @@ static int put_beginning(const struct connection *connection, enum transaction_k
     int rc = buffer_append_text(sql, BEGIN_READING);
     if (rc == 0)
         rc = buffer_append_text(sql, kind == TRANSACTION_USER ? own_limits : no_limits);
+    if (rc == 0)
+        rc = put_lock_limit(connection, kind, sql);
     if (rc == 0 && kind == TRANSACTION_TABLES && version >= TRANSACTION_TIMEOUT)
         rc = buffer_append_text(sql, "SET LOCAL transaction_timeout = 0;");
     if (rc == 0 && connection->checks_client)
@@ -115,6 +131,7 @@ static int begin(struct connection *connection, enum transaction_kind kind, cons
     bool at_once = sql == NULL || has_encoding(connection);
     int rc = put_beginning(connection, kind, &text);
     connection->users_words = kind == TRANSACTION_USER;
+    connection->lock_limit_is_own = has_own_lock_limit(connection, kind);
     if (!at_once) {
         rc = run(connection, &text, rc, NULL, error);
         if (rc < 0)

@@ -306,14 +306,14 @@ PYTHON
     run timeout 20 "$PGVECFS" --status "$MNT"
     echo "$output"
     [ "$status" -eq 0 ]
-    [[ $output == *"public.t  waiting  "*" so far"* ]]
+    [[ $output == *"public.t  wait"*" so far"* ]]
     [[ $output == *"waiting     1 request"* ]]
     TERM=xterm run timeout 20 "$PGVECFS" --status "$MNT/"
     [ "$status" -eq 0 ]
     [[ $output != *$'\033'* ]]
     # A relative path, and one whose mount is listed.
-    (cd "$E2E" && timeout 20 "$PGVECFS" --status "$(basename "$MNT")") | grep -q "public.t  waiting"
-    [ "$(NO_COLOR=1 timeout 20 "$PGVECFS" --status "$MNT" | grep -c "public.t  waiting")" -eq 1 ]
+    (cd "$E2E" && timeout 20 "$PGVECFS" --status "$(basename "$MNT")") | grep -q "public.t  wait"
+    [ "$(NO_COLOR=1 timeout 20 "$PGVECFS" --status "$MNT" | grep -c "public.t  wait")" -eq 1 ]
     run bash -c '"$PGVECFS" --status "$MNT" >/dev/full'
     [ "$status" -eq 1 ]
 }

@@ -137,6 +137,30 @@ static void test_job_without_width(void **state)
                                          "rows  812 MiB  9 s so far");
 }
 
+static void test_job_that_waits_for_a_lock(void **state)
+{
+    (void)state;
+    struct status_job job = copying;
+    job.lock.relation = "public.words";
+    job.lock.application = "psql";
+    job.lock.pid = 4711;
+    assert_string_equal(
+        put(&job, 0, 0),
+        "public.words  waits for a lock on public.words of pid 4711 (psql)  9 s so far");
+    job.lock.application = "";
+    assert_string_equal(put(&job, 0, 0),
+                        "public.words  waits for a lock on public.words of pid 4711  9 s so far");
+    job.lock.pid = 0;
+    job.lock.relation = "";
+    assert_string_equal(put(&job, 0, 0), "public.words  waits for a lock  9 s so far");
+    job.lock.application = "\033[2J";
+    for (size_t columns = 1; columns < 100; columns++) {
+        put(&job, columns, 0);
+        assert_true(status_columns(line, strlen(line)) <= columns);
+        assert_null(strpbrk(line, "\n\r\033"));
+    }
+}
+
 static void test_job_on_a_terminal(void **state)
 {
     (void)state;
@@ -192,6 +216,7 @@ int main(void)
         cmocka_unit_test(test_times),
         cmocka_unit_test(test_text),
         cmocka_unit_test(test_job_without_width),
+        cmocka_unit_test(test_job_that_waits_for_a_lock),
         cmocka_unit_test(test_job_on_a_terminal),
         cmocka_unit_test(test_job_fits),
     };

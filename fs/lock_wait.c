@@ -1,0 +1,83 @@
+#include "fs/lock_wait.h"
+
+#include "fs/log.h"
+#include "fs/mount.h"
+
+#include <unistd.h>
+
+void lock_waits_init(struct lock_waits *waits, int64_t limit_ms)
+{
+    *waits = (struct lock_waits){.limit_ms = limit_ms};
+    pthread_mutex_init(&waits->lock, NULL);
+}
+
+/* Under the lock. */
+static void enlist(struct lock_waits *waits, struct lock_wait *wait)
+{
+    struct lock_wait **at = &waits->first;
+    while (*at != NULL)
+        at = &(*at)->next;
+    wait->next = NULL;
+    wait->since = clock_ms();
+    *at = wait;
+}
+
+static void say(const struct lock_wait *wait)
+{
+    char name[128];
+    lock_party_name(&wait->holder, name, sizeof name);
+    log_say(LOG_SAY_INFO, "%s.%s: waiting for a lock%s%s that %s has, or waits for",
+            wait->relation->schema, wait->relation->name, wait->holder.relation[0] ? " on " : "",
+            wait->holder.relation, name);
+}
+
+int lock_wait_note(struct lock_waits *waits, struct lock_wait *wait, struct session *session,
+                   struct error *error)
+{
+    struct lock_party holder = {0};
+    bool known = session != NULL &&
+                 lock_find_holder(session, wait->relation->oid, &holder, NULL) == 0 &&
+                 holder.application[0] + holder.pid != 0;
+    pthread_mutex_lock(&waits->lock);
+    bool first = wait->since == 0;
+    if (first)
+        enlist(waits, wait);
+    bool news = known && holder.pid != wait->holder.pid;
+    if (known)
+        wait->holder = holder;
+    pthread_mutex_unlock(&waits->lock);
+    if (news)
+        say(wait);
+    if (waits->limit_ms < 0 || clock_ms() - wait->since < waits->limit_ms)
+        return 0;
+    char name[128];
+    lock_party_name(&wait->holder, name, sizeof name);
+    return error_set(
+        error, -EBUSY, "%s is locked by %s; it was waited for as long as the option lock_wait says",
+        wait->holder.relation[0] != '\0' ? wait->holder.relation : "what is read", name);
+}
+
+void lock_wait_over(struct lock_waits *waits, struct lock_wait *wait)
+{
+    if (wait->since == 0)
+        return;
+    pthread_mutex_lock(&waits->lock);
+    struct lock_wait **at = &waits->first;
+    while (*at != wait)
+        at = &(*at)->next;
+    *at = wait->next;
+    pthread_mutex_unlock(&waits->lock);
+    wait->since = 0;
+    wait->holder = (struct lock_party){0};
+}
+
+int lock_wait_pause(const atomic_bool *stop)
+{
+    enum { TICK_MS = 50 };
+    for (int ms = 0; ms < LOCK_PAUSE_MS; ms += TICK_MS) {
+        if (stop != NULL && atomic_load(stop))
+            return -EINTR;
+        usleep(TICK_MS * 1000);
+    }
+    return 0;
+}

@@ -1,0 +1,46 @@
+/* Waiting for a lock that somebody else has, without keeping a session meanwhile: whoever wants it
+ * asks for it for a moment (-EBUSY), gives the session back, and comes again after a pause. Those
+ * who wait are listed, for the status page.
+ *
+ * Lifetime: a struct lock_wait is {0} at first, and is its owner's, on whose stack it may be; what
+ * it borrows must live until lock_wait_over. Threads: any.
+ */
+#ifndef FS_LOCK_WAIT_H
+#define FS_LOCK_WAIT_H
+
+#include "pgclient/catalog.h"
+#include "pgclient/lock.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+enum { LOCK_PAUSE_MS = 300 }; /* between two attempts */
+
+struct lock_wait {
+    struct lock_wait *next;
+    const struct relation *relation; /* that is to be read; borrowed */
+    const char *what;                /* as status.json has it; borrowed */
+    struct lock_party holder;
+    int64_t since; /* clock_ms(); 0: it does not wait */
+};
+
+struct lock_waits {
+    pthread_mutex_t lock;    /* guards what follows, and each wait's holder */
+    struct lock_wait *first; /* the one that has waited longest */
+    int64_t limit_ms;        /* negative: none. Constant */
+};
+
+void lock_waits_init(struct lock_waits *waits, int64_t limit_ms);
+
+/* The lock was not to be had: looks on `session` (usable; nullable) who has it, and notes that. 0:
+ * try again after a pause. -EBUSY: the limit has passed; the reason names the holder. */
+MUST_CHECK int lock_wait_note(struct lock_waits *waits, struct lock_wait *wait,
+                              struct session *session, struct error *error);
+
+/* The lock was had, or is not wanted any more. */
+void lock_wait_over(struct lock_waits *waits, struct lock_wait *wait);
+
+/* The pause. -EINTR: `stop` (nullable) was set meanwhile. */
+MUST_CHECK int lock_wait_pause(const atomic_bool *stop);
+
+#endif

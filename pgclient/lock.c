@@ -1,0 +1,160 @@
+#include "pgclient/lock.h"
+
+#include "codec/buffer.h"
+#include "pgclient/connection.h"
+#include "pgclient/session.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Indexes and TOAST tables are opened by whatever reads their tables. What a materialized view was
+ * made of is not. */
+#define NEEDED                                                                                     \
+    "WITH RECURSIVE needed(oid) AS (SELECT %u::pg_catalog.oid UNION"                               \
+    " SELECT x.oid FROM needed AS n, LATERAL ("                                                    \
+    "SELECT i.inhrelid FROM pg_catalog.pg_inherits AS i"                                           \
+    " WHERE i.inhparent OPERATOR(pg_catalog.=) n.oid"                                              \
+    " UNION ALL SELECT i.indexrelid FROM pg_catalog.pg_index AS i"                                 \
+    " WHERE i.indrelid OPERATOR(pg_catalog.=) n.oid"                                               \
+    " UNION ALL SELECT c.reltoastrelid FROM pg_catalog.pg_class AS c"                              \
+    " WHERE c.oid OPERATOR(pg_catalog.=) n.oid AND c.reltoastrelid OPERATOR(pg_catalog.<>) 0"      \
+    "::pg_catalog.oid"                                                                             \
+    " UNION ALL SELECT d.refobjid FROM pg_catalog.pg_class AS c"                                   \
+    " JOIN pg_catalog.pg_rewrite AS r ON r.ev_class OPERATOR(pg_catalog.=) c.oid"                  \
+    " JOIN pg_catalog.pg_depend AS d ON d.objid OPERATOR(pg_catalog.=) r.oid"                      \
+    " AND d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_rewrite'::pg_catalog.regclass"           \
+    " AND d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass"          \
+    " WHERE c.oid OPERATOR(pg_catalog.=) n.oid AND c.relkind OPERATOR(pg_catalog.=) 'v'"           \
+    ") AS x(oid))"
+
+#define PARTY                                                                                      \
+    " a.application_name, CASE WHEN c.relname IS NOT NULL"                                         \
+    " THEN pg_catalog.concat(n.nspname, '.', c.relname) END"
+
+#define PARTY_JOINS(lock)                                                                          \
+    " LEFT JOIN pg_catalog.pg_stat_activity AS a ON a.pid OPERATOR(pg_catalog.=) " lock ".pid"     \
+    " LEFT JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) " lock ".relation"        \
+    " AND " lock ".database OPERATOR(pg_catalog.=) (SELECT d.oid FROM pg_catalog.pg_database AS d" \
+    " WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())"                       \
+    " LEFT JOIN pg_catalog.pg_namespace AS n"                                                      \
+    " ON n.oid OPERATOR(pg_catalog.=) c.relnamespace"
+
+/* A prepared transaction has no backend. */
+static const char holder_question[] = NEEDED
+    " SELECT coalesce(l.pid, 0)," PARTY " FROM needed AS x JOIN pg_catalog.pg_locks AS l"
+    " ON l.relation OPERATOR(pg_catalog.=) x.oid" PARTY_JOINS(
+        "l") " WHERE l.locktype OPERATOR(pg_catalog.=) 'relation'"
+             " AND l.mode OPERATOR(pg_catalog.=) 'AccessExclusiveLock' AND c.oid IS NOT NULL"
+             " AND (l.pid IS NULL OR l.pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid())"
+             " ORDER BY l.granted DESC LIMIT 1";
+
+/* What a lock is on, as text. */
+#define ON(lock)                                                                                   \
+    "pg_catalog.concat_ws('/', " lock ".locktype, " lock ".database, " lock ".relation, " lock     \
+    ".page, " lock ".tuple, " lock ".virtualxid, " lock ".transactionid, " lock ".classid, " lock  \
+    ".objid, " lock ".objsubid)"
+
+/* Nothing can be had beside ACCESS EXCLUSIVE; for other modes the server is asked, which stops all
+ * locking while it looks. What stands in a standby's way is not told by it at all. */
+#define WAITERS                                                                                    \
+    "WITH l AS MATERIALIZED (SELECT * FROM pg_catalog.pg_locks)"                                   \
+    " SELECT h.pid, w.pid," PARTY " FROM l AS w JOIN l AS h"                                       \
+    " ON " ON("h") " OPERATOR(pg_catalog.=) " ON("w") PARTY_JOINS(                                 \
+        "w") " WHERE h.granted AND h.pid OPERATOR(pg_catalog.=) ANY ('{%s}'::pg_catalog.int4[])"   \
+             " AND NOT w.granted AND w.pid OPERATOR(pg_catalog.<>) ALL "                           \
+             "('{%s}'::pg_catalog.int4[])"                                                         \
+             " AND (w.mode OPERATOR(pg_catalog.=) 'AccessExclusiveLock'"                           \
+             " OR h.pid OPERATOR(pg_catalog.=) ANY (pg_catalog.pg_blocking_pids(w.pid)))"
+
+/* A transaction would be shown for ever what activity there was when it first asked. */
+#define LOOK_ANEW "SELECT pg_catalog.pg_stat_clear_snapshot();"
+
+static int out_of_memory(struct error *error) { return error_set(error, -ENOMEM, "out of memory"); }
+
+static void take_party(const PGresult *rows, int row, int column, struct lock_party *out)
+{
+    *out = (struct lock_party){.pid = atoi(PQgetvalue(rows, row, column))};
+    snprintf(out->application, sizeof out->application, "%s", PQgetvalue(rows, row, column + 1));
+    snprintf(out->relation, sizeof out->relation, "%s", PQgetvalue(rows, row, column + 2));
+}
+
+int lock_find_holder(struct session *session, uint32_t relation, struct lock_party *out,
+                     struct error *error)
+{
+    char sql[sizeof holder_question + 16];
+    PGresult *rows = NULL;
+    snprintf(sql, sizeof sql, holder_question, relation);
+    int rc = connection_question(session_connection(session), sql, &rows, error);
+    if (rc < 0)
+        return rc;
+    *out = (struct lock_party){0};
+    if (PQntuples(rows) > 0) {
+        take_party(rows, 0, 0, out);
+        if (out->pid == 0)
+            snprintf(out->application, sizeof out->application, "a prepared transaction");
+    }
+    PQclear(rows);
+    return 0;
+}
+
+static int put_pids(struct buffer *out, const int *pids, size_t count)
+{
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < count; i++)
+        rc = buffer_printf(out, i > 0 ? ",%d" : "%d", pids[i]);
+    return rc == 0 ? buffer_append_byte(out, '\0') : rc;
+}
+
+static int put_question(struct buffer *sql, const int *pids, size_t count, bool within)
+{
+    struct buffer list = {0};
+    int rc = put_pids(&list, pids, count);
+    if (rc == 0)
+        rc = buffer_printf(sql, "%s" WAITERS, within ? "SAVEPOINT pgvecfs_look;" LOOK_ANEW : "",
+                           (char *)list.data, (char *)list.data);
+    if (rc == 0)
+        rc = buffer_append_byte(sql, '\0');
+    buffer_clear(&list);
+    return rc;
+}
+
+int lock_find_waiters(struct session *session, const int *pids, size_t count,
+                      struct lock_party *out, struct error *error)
+{
+    struct connection *connection = session_connection(session);
+    bool within = connection_in_transaction(connection);
+    struct buffer sql = {0};
+    PGresult *rows = NULL;
+    int rc = put_question(&sql, pids, count, within);
+    rc = rc == 0 ? connection_question(connection, (const char *)sql.data, &rows, error)
+                 : out_of_memory(error);
+    buffer_clear(&sql);
+    if (within && connection_usable(connection)) {
+        int after = connection_run(connection,
+                                   "ROLLBACK TO SAVEPOINT pgvecfs_look;"
+                                   " RELEASE SAVEPOINT pgvecfs_look",
+                                   NULL, rc == 0 ? error : NULL);
+        rc = rc == 0 ? after : rc;
+    }
+    if (rc == 0)
+        for (size_t i = 0; i < count; i++)
+            out[i] = (struct lock_party){0};
+    for (int row = 0; rc == 0 && row < PQntuples(rows); row++)
+        for (size_t i = 0; i < count; i++)
+            if (pids[i] == atoi(PQgetvalue(rows, row, 0)))
+                take_party(rows, row, 1, &out[i]);
+    PQclear(rows);
+    return rc;
+}
+
+void lock_party_name(const struct lock_party *party, char *out, size_t size)
+{
+    if (party->pid == 0)
+        snprintf(out, size, "%s",
+                 party->application[0] != '\0' ? party->application : "somebody else");
+    else if (party->application[0] == '\0')
+        snprintf(out, size, "pid %d", party->pid);
+    else
+        snprintf(out, size, "pid %d (%s)", party->pid, party->application);
+}

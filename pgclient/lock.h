@@ -1,0 +1,39 @@
+/* Questions about the locks of relations: who stands in our way, and in whose way we stand.
+ *
+ * Reading takes ACCESS SHARE, which nothing but ACCESS EXCLUSIVE is in the way of: ALTER, DROP,
+ * TRUNCATE, VACUUM FULL, LOCK TABLE; and who waits for that stands in everybody's way.
+ *
+ * Threads: a session's. Errors: as session.h.
+ */
+#ifndef PGCLIENT_LOCK_H
+#define PGCLIENT_LOCK_H
+
+#include "codec/error.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct session;
+
+enum { LOCK_NAME_SIZE = 160 };
+
+struct lock_party {
+    int pid; /* 0: none that is known */
+    char application[64];
+    char relation[LOCK_NAME_SIZE]; /* schema.name of what is locked; "": no relation, or unknown */
+};
+
+/* Who has locked the relation, or what is needed to read it (partitions, indexes, what a view is
+ * made of), so that it cannot be read, or waits to. *out: pid 0 if it is nobody any more. */
+MUST_CHECK int lock_find_holder(struct session *session, uint32_t relation, struct lock_party *out,
+                                struct error *error);
+
+/* For each of the backends `pids`, who waits for a lock that it holds (pid 0: nobody). That one of
+ * them waits for another does not count. In a transaction, an error leaves it as it was. */
+MUST_CHECK int lock_find_waiters(struct session *session, const int *pids, size_t count,
+                                 struct lock_party *out, struct error *error);
+
+/* "pid 4711 (psql)" */
+void lock_party_name(const struct lock_party *party, char *out, size_t size);
+
+#endif
