@@ -50,10 +50,8 @@ static int say(const struct error *error, int rc)
 static int prepare_ddl(struct program *program, struct error *error)
 {
     struct mount *mount = &program->mount;
-    mount->ddl = (struct ddl_way){.pool = mount->pool,
-                                  .server = mount->server,
-                                  .direct = mount->direct,
-                                  .lock_wait_ms = program->options.lock_wait_ms};
+    mount->ddl =
+        (struct ddl_way){.pool = mount->pool, .server = mount->server, .direct = mount->direct};
     return mount->direct != NULL ? ddl_check_direct(&mount->ddl, NULL, error) : 0;
 }
 

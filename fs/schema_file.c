@@ -26,11 +26,8 @@ static bool load_secret(struct mount *mount)
     return there;
 }
 
-static void tell(const char *words) { log_say(LOG_SAY_INFO, "%s", words); }
-
 int schema_file_prepare(struct mount *mount, struct error *error)
 {
-    mount->ddl.tell = tell;
     if (load_secret(mount))
         return 0;
     if (getrandom(mount->ddl.secret, sizeof mount->ddl.secret, 0) !=
@@ -158,6 +155,52 @@ static void save_ddl_or_say(struct subject *subject, const struct version *versi
                 subject->table->relation.schema, subject->table->relation.name);
 }
 
+/* ---- reading it ---- */
+
+/* Who has the lock? -EBUSY: he has had it for too long. */
+static int wait_for_lock(struct subject *subject, struct lock_wait *wait, struct error *error)
+{
+    struct mount *mount = subject->table->mount;
+    struct session *session = NULL;
+    if (session_take(mount->pool, true, &session, NULL) < 0)
+        session = NULL;
+    int rc = lock_wait_note(&mount->lock_waits, wait, session, error);
+    session_give(session);
+    return rc;
+}
+
+/* 0: to be tried again, after a pause; else the answer. */
+static int bear(struct subject *subject, struct lock_wait *wait, int *tries, int rc,
+                struct error *error)
+{
+    enum { TRIES = 5 };
+    if (rc == -EBUSY)
+        return wait_for_lock(subject, wait, error);
+    if (rc != -EAGAIN && rc != -EUSERS)
+        return rc;
+    subject->progress.gave_way += rc == -EAGAIN;
+    log_say(LOG_SAY_INFO, "%s.%s: %s%s", wait->relation->schema, wait->relation->name, error->text,
+            ++*tries < TRIES ? "; trying again" : "");
+    return *tries < TRIES ? 0 : rc == -EAGAIN ? -EBUSY : rc;
+}
+
+/* Locks are waited for without a session; others' locks and connections go away. */
+static int read_patiently(struct subject *subject, struct buffer *text, struct error *error)
+{
+    struct mount *mount = subject->table->mount;
+    struct lock_wait wait = {.relation = &subject->table->relation, .what = "schema.sql"};
+    int tries = 0, rc;
+    do {
+        rc = ddl_read(&mount->ddl, wait.relation, &subject->stop, text, error);
+        if (rc == 0 || (rc = bear(subject, &wait, &tries, rc, error)) < 0)
+            break;
+        if ((rc = lock_wait_pause(&subject->stop)) < 0)
+            error_set(error, rc, "stopped");
+    } while (rc == 0);
+    lock_wait_over(&mount->lock_waits, &wait);
+    return rc;
+}
+
 int schema_file_refresh(struct subject *subject, struct version *old, struct version **out,
                         struct error *error)
 {
@@ -176,7 +219,7 @@ int schema_file_refresh(struct subject *subject, struct version *old, struct ver
         return 0;
     }
     struct buffer text = {0};
-    rc = ddl_read(&mount->ddl, &subject->table->relation, &subject->stop, &text, error);
+    rc = read_patiently(subject, &text, error);
     if (rc < 0) {
         buffer_clear(&text);
         free(signature);

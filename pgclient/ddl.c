@@ -3,6 +3,7 @@
 #include "pgclient/cluster.h"
 #include "pgclient/ddl_text.h"
 #include "pgclient/dump.h"
+#include "pgclient/lock.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -10,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PAUSE_MS = 500, LOOK_MS = 1000, TICK_MS = 100, TRIES = 5 };
+enum { LOOK_MS = 1000 };
 
 static int64_t now_ms(void)
 {
@@ -18,10 +19,6 @@ static int64_t now_ms(void)
     clock_gettime(CLOCK_MONOTONIC, &at);
     return (int64_t)at.tv_sec * 1000 + at.tv_nsec / 1000000;
 }
-
-static bool is_stopped(const atomic_bool *stop) { return stop != NULL && atomic_load(stop); }
-
-static int fail_stopped(struct error *error) { return error_set(error, -EINTR, "stopped"); }
 
 /* ---- which server ---- */
 
@@ -139,26 +136,21 @@ struct run {
     struct error error;
 };
 
-/* Whether its backend waits for a lock, and who waits for it. Depends on no setting. */
-static const char locks_question[] =
-    "SELECT EXISTS (SELECT FROM pg_catalog.pg_locks l"
-    " WHERE NOT l.granted AND l.pid OPERATOR(pg_catalog.=) d.pid), w.pid, w.application_name"
-    " FROM pg_catalog.pg_stat_activity d LEFT JOIN LATERAL ("
-    "  SELECT a.pid, a.application_name FROM pg_catalog.pg_locks l"
-    "  JOIN pg_catalog.pg_stat_activity a ON a.pid OPERATOR(pg_catalog.=) l.pid"
-    "  WHERE NOT l.granted"
-    "  AND d.pid OPERATOR(pg_catalog.=) ANY (pg_catalog.pg_blocking_pids(l.pid)) LIMIT 1) w ON true"
+/* Its backend, and whether that waits for a lock. Depends on no setting. */
+static const char backend_question[] =
+    "SELECT d.pid, EXISTS (SELECT FROM pg_catalog.pg_locks l"
+    " WHERE NOT l.granted AND l.pid OPERATOR(pg_catalog.=) d.pid)"
+    " FROM pg_catalog.pg_stat_activity d"
     " WHERE d.application_name OPERATOR(pg_catalog.=) '%s' LIMIT 1";
 
-static void judge_locks(struct run *run, const PGresult *rows)
+static void judge_locks(struct run *run, bool waits, const struct lock_party *waiter)
 {
-    bool waits = PQntuples(rows) > 0 && PQgetvalue(rows, 0, 0)[0] == 't';
-    if (PQntuples(rows) > 0 && !PQgetisnull(rows, 0, 1))
-        run->ended =
-            error_set(&run->error, -EBUSY, "pg_dump held a lock that process %s (%s) waits for",
-                      PQgetvalue(rows, 0, 1), PQgetvalue(rows, 0, 2));
+    char name[128];
+    lock_party_name(waiter, name, sizeof name);
+    if (waiter->pid != 0)
+        run->ended = error_set(&run->error, -EAGAIN, "pg_dump held a lock that %s waits for", name);
     else if (waits && run->waited)
-        run->ended = error_set(&run->error, -EAGAIN, "others hold a lock that pg_dump needs");
+        run->ended = error_set(&run->error, -EBUSY, "pg_dump waited for a lock");
     run->waited = waits;
 }
 
@@ -166,15 +158,20 @@ static void judge_locks(struct run *run, const PGresult *rows)
 static void look_at_locks(struct run *run)
 {
     struct session *session;
-    char sql[sizeof locks_question + sizeof run->application];
+    char sql[sizeof backend_question + sizeof run->application];
     PGresult *rows = NULL;
     if (session_take(run->way->pool, false, &session, NULL) < 0)
         return;
     struct connection *connection = session_connection(session);
-    snprintf(sql, sizeof sql, locks_question, run->application);
+    snprintf(sql, sizeof sql, backend_question, run->application);
     connection_also_stop(connection, run->stop);
-    if (connection_question(connection, sql, &rows, NULL) == 0 && PQnfields(rows) == 3)
-        judge_locks(run, rows);
+    if (connection_question(connection, sql, &rows, NULL) == 0 && PQntuples(rows) == 1) {
+        struct lock_party waiter = {0};
+        int backend = atoi(PQgetvalue(rows, 0, 0));
+        bool waits = PQgetvalue(rows, 0, 1)[0] == 't';
+        if (lock_find_waiters(session, &backend, 1, &waiter, NULL) == 0)
+            judge_locks(run, waits, &waiter);
+    }
     connection_also_stop(connection, NULL);
     PQclear(rows);
     session_give(session);
@@ -183,8 +180,8 @@ static void look_at_locks(struct run *run)
 static int look(void *context)
 {
     struct run *run = context;
-    if (is_stopped(run->stop))
-        run->ended = fail_stopped(&run->error);
+    if (run->stop != NULL && atomic_load(run->stop))
+        run->ended = error_set(&run->error, -EINTR, "stopped");
     if (run->ended == 0 && now_ms() >= run->look_at) {
         look_at_locks(run);
         run->look_at = now_ms() + LOOK_MS;
@@ -204,80 +201,33 @@ static int run_dump(const struct ddl_way *way, const struct dump *dump, const at
     return run.ended == 0 ? rc : error_set(error, run.ended, "%s", run.error.text);
 }
 
-/* ---- until it has worked ---- */
-
-static int attempt(const struct ddl_way *way, const struct relation *relation,
-                   const atomic_bool *stop, struct buffer *out, enum dump_failure *failure,
-                   struct error *error)
+/* What its failure means to whoever may try again. */
+static int judge_failure(enum dump_failure failure, int rc)
 {
-    struct dump dump = {0};
-    struct cluster ours = {0};
-    *failure = DUMP_FAILED;
-    int rc = way->direct == NULL ? ask_session(way, relation, stop, &dump, error)
-                                 : read_ours(way, stop, &ours, error);
-    if (rc == 0 && way->direct != NULL)
-        rc = ask_directly(way, &ours, relation, stop, &dump, error);
-    if (rc == 0)
-        rc = run_dump(way, &dump, stop, out, failure, error);
-    cluster_clear(&ours);
-    dump_clear(&dump);
-    return rc;
-}
-
-/* How often it has not worked, and why. */
-struct trials {
-    int64_t began;
-    int gave_way, refused, locked;
-};
-
-/* 0: once more, after a pause; else the answer. */
-static int decide(const struct ddl_way *way, struct trials *trials, int rc,
-                  enum dump_failure failure, struct error *error)
-{
-    if (rc == -EBUSY) {
-        way->tell(error->text);
-        return ++trials->gave_way < TRIES ? 0 : rc;
-    }
-    if (rc == -EAGAIN) {
-        if (way->lock_wait_ms < 0 || now_ms() - trials->began < way->lock_wait_ms)
-            return 0;
-        error_prefix(error, "given up after %lld s", (long long)way->lock_wait_ms / 1000);
-        return -EBUSY;
-    }
-    if (rc == -EIO && failure == DUMP_NOT_CONNECTED)
-        return ++trials->refused < TRIES ? 0 : rc;
-    if (rc == -EIO && failure == DUMP_NOT_LOCKED) /* the next attempt knows more */
-        return ++trials->locked < TRIES ? 0 : rc;
-    return rc;
-}
-
-static int pause_between(const atomic_bool *stop, struct error *error)
-{
-    for (int left = PAUSE_MS; left > 0; left -= TICK_MS) {
-        if (is_stopped(stop))
-            return fail_stopped(error);
-        usleep(TICK_MS * 1000);
-    }
-    return 0;
+    return rc != -EIO                      ? rc
+           : failure == DUMP_NOT_CONNECTED ? -EUSERS
+           : failure == DUMP_NOT_LOCKED    ? -EAGAIN
+                                           : rc;
 }
 
 int ddl_read(const struct ddl_way *way, const struct relation *relation, const atomic_bool *stop,
              struct buffer *out, struct error *error)
 {
-    struct trials trials = {.began = now_ms()};
+    struct dump dump = {0};
+    struct cluster ours = {0};
     struct buffer bytes = {0};
-    struct error words = {""};
-    enum dump_failure failure;
-    int rc;
-    for (;;) {
-        bytes.size = 0;
-        rc = attempt(way, relation, stop, &bytes, &failure, &words);
-        if (rc == 0 || (rc = decide(way, &trials, rc, failure, &words)) < 0 ||
-            (rc = pause_between(stop, &words)) < 0)
-            break;
-    }
+    enum dump_failure failure = DUMP_FAILED;
+    int rc = way->direct == NULL ? ask_session(way, relation, stop, &dump, error)
+                                 : read_ours(way, stop, &ours, error);
+    if (rc == 0 && way->direct != NULL)
+        rc = ask_directly(way, &ours, relation, stop, &dump, error);
+    if (rc == 0)
+        rc = run_dump(way, &dump, stop, &bytes, &failure, error);
+    rc = judge_failure(failure, rc);
     if (rc == 0 && (rc = ddl_text(&bytes, way->secret, out)) < 0)
-        error_set(&words, rc, "the DDL cannot be kept: %s", strerror(-rc));
+        error_set(error, rc, "the DDL cannot be kept: %s", strerror(-rc));
     buffer_clear(&bytes);
-    return rc == 0 ? 0 : error_set(error, rc, "%s", words.text);
+    cluster_clear(&ours);
+    dump_clear(&dump);
+    return rc;
 }

@@ -5,9 +5,10 @@
  * pg_dump sets its session, which a pooler would then give to others: it never runs through one,
  * but through a connection string that leads to the server itself.
  *
- * Errors: as session.h; -EOPNOTSUPP a pooler stands in between, -ENOENT pg_dump is not installed or
- * the relation has gone, -EBUSY others hold its lock, or want it, -EINTR `stop` was set, else -EIO
- * with pg_dump's own words.
+ * Errors: as session.h, of which -EBUSY others hold the table's lock, -EAGAIN pg_dump was ended
+ * since somebody waited for a lock that it held, -EUSERS it was refused its connection: these may
+ * be gone the next time. -EOPNOTSUPP a pooler stands in between, -ENOENT pg_dump is not installed
+ * or the relation has gone, else -EIO with pg_dump's own words.
  */
 #ifndef PGCLIENT_DDL_H
 #define PGCLIENT_DDL_H
@@ -22,10 +23,9 @@
 struct ddl_way {
     struct session_pool *pool; /* counts pg_dump, too */
     const struct server *server;
-    const struct server *direct;     /* what pg_dump connects to; NULL: what the pool does */
-    int64_t lock_wait_ms;            /* how long others' locks are waited for; negative: any time */
-    uint8_t secret[KEYED_HASH_KEY];  /* of ddl_text() */
-    void (*tell)(const char *words); /* hears of what goes on without an error; any thread */
+    const struct server *direct;    /* what pg_dump connects to; NULL: what the pool does */
+    int64_t lock_wait_ms;           /* how long others' locks are waited for; negative: any time */
+    uint8_t secret[KEYED_HASH_KEY]; /* of ddl_text() */
 };
 
 /* A text that is equal at two times only if no DDL of the database has changed in between, so that
@@ -34,7 +34,7 @@ struct ddl_way {
  * allocated. Read it before ddl_read. */
 MUST_CHECK int ddl_signature(struct session *session, char **out, struct error *error);
 
-/* Appends the DDL. Holds no session while it waits for anything. */
+/* Appends the DDL. Waits neither long for a lock, nor with a session for another. */
 MUST_CHECK int ddl_read(const struct ddl_way *way, const struct relation *relation,
                         const atomic_bool *stop, struct buffer *out, struct error *error);
 

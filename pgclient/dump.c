@@ -219,9 +219,10 @@ static int make_arguments(const struct dump *dump, const char *conninfo, struct 
 
 /* ---- what the server has to be asked before ---- */
 
-/* The relation's present name and kind, settings to be pinned, and the extensions that its columns'
- * types (also as elements of arrays, bases of domains, parts of ranges and composites) come from.
- * One row at least, unless it has been dropped. */
+/* The relation's present name and kind, settings to be pinned (limits of time hold for pg_dump's
+ * first statements, too; an orphan of it is to end), and the extensions that its columns' types
+ * (also as elements of arrays, bases of domains, parts of ranges and composites) come from. One row
+ * at least, unless it has been dropped. */
 static const char question[] =
     "WITH RECURSIVE part(oid) AS ("
     " SELECT atttypid FROM pg_catalog.pg_attribute WHERE attrelid = $1::pg_catalog.oid AND attnum "
@@ -235,9 +236,11 @@ static const char question[] =
     "AS e(oid))"
     " SELECT DISTINCT n.nspname, c.relname, x.extname COLLATE \"C\","
     " (SELECT string_agg(format(' -c %s=%s', s.name, CASE s.reset_val WHEN 'on' THEN 'off' WHEN "
-    "'off' THEN 'on' ELSE '10s' END), '') FROM pg_catalog.pg_settings s"
-    "  WHERE s.name = 'quote_all_identifiers' AND s.reset_val = 'on' OR s.name = "
-    "'standard_conforming_strings' AND s.reset_val = 'off'"
+    "'off' THEN 'on' WHEN '0' THEN '10s' ELSE '0' END), '') FROM pg_catalog.pg_settings s"
+    "  WHERE s.name = 'quote_all_identifiers' AND s.reset_val = 'on'"
+    "  OR s.name = 'standard_conforming_strings' AND s.reset_val = 'off'"
+    "  OR s.name IN ('statement_timeout', 'lock_timeout', 'transaction_timeout',"
+    "   'idle_in_transaction_session_timeout') AND s.reset_val <> '0'"
     "  OR s.name = 'client_connection_check_interval' AND s.reset_val = '0' AND version() ~ "
     "'linux'),"
     " c.relkind IN ('r', 'p')"
@@ -288,7 +291,7 @@ static int take_answer(const PGresult *rows, struct dump *dump)
 static int try_lock(struct connection *connection, const PGresult *rows, struct error *error)
 {
     struct buffer sql = {0};
-    int rc = buffer_printf(&sql, "SET LOCAL lock_timeout = %d; LOCK TABLE ", DUMP_LOCK_MS);
+    int rc = buffer_append_text(&sql, "LOCK TABLE ");
     if (rc == 0)
         rc = identifier_put_relation(&sql, PQgetvalue(rows, 0, COLUMN_SCHEMA),
                                      PQgetvalue(rows, 0, COLUMN_NAME));

@@ -9,7 +9,7 @@
 #include "pgclient/child.h"
 #include "pgclient/connection.h"
 
-enum { DUMP_LOCK_MS = 1000 }; /* neither pg_dump nor dump_ask waits longer for the table's lock */
+enum { DUMP_LOCK_MS = 1000 }; /* pg_dump waits no longer for the table's lock */
 
 /* What pg_dump has to be asked for. Init to {0}; dump_clear. */
 struct dump {
@@ -22,7 +22,7 @@ struct dump {
 };
 
 /* Asks through a connection to the server that pg_dump will connect to, with no transaction open,
- * and tries the lock that pg_dump will take. -EAGAIN: others hold it; -EACCES: the role may not
+ * and tries the lock that pg_dump will take. -EBUSY: others hold it; -EACCES: the role may not
  * lock the table. */
 MUST_CHECK int dump_ask(struct connection *connection, const struct relation *relation,
                         struct dump *out, struct error *error);

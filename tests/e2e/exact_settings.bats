@@ -69,7 +69,8 @@ END
     PGOPTIONS='-c intervalstyle=sql_standard -c timezone=Pacific/Apia' PGDATESTYLE='Postgres, MDY' PGTZ=Asia/Tokyo PGCLIENTENCODING=EUC_JP mount_start
     keep "$E2E/after"
     mount_stop
-    diff -r "$E2E/before" "$E2E/after"
+    # Each cache has keys of its own.
+    diff -r -I '^\\\(un\)\?restrict [0-9a-f]*$' "$E2E/before" "$E2E/after"
 }
 
 @test "money is printed as the database says" {

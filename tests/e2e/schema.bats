@@ -191,12 +191,17 @@ within() {
     waiter=$!
     timeout 20 cat "$T/plain/schema.sql" "$T/slashed/slashed.csv" >/dev/null
     [ ! -s "$BATS_TEST_TMPDIR/locked" ]
+    within 20 status_names_holder
     # It does not stand in the queue, either: who comes behind it would wait for the one before.
     within 5 queue_is_seen_empty
     release
     wait $waiter
     grep -q 'CREATE TABLE public.other' "$BATS_TEST_TMPDIR/locked"
     mount_stop
+}
+
+status_names_holder() {
+    grep -q '"what": "schema.sql".*"waits_for": {"relation": "public.other", "pid": [0-9]*, "application": "holder"' "$MNT/.pgvecfs/status.json"
 }
 
 queue_is_seen_empty() {
@@ -209,7 +214,7 @@ queue_is_seen_empty() {
     hold 'LOCK TABLE other'
     run timeout 60 cat "$T/other/schema.sql"
     [[ $output == *"Device or resource busy"* ]]
-    [[ $(getfattr -n user.pgvecfs.error --only-values "$T/other") == *"given up after 1 s"* ]]
+    [[ $(getfattr -n user.pgvecfs.error --only-values "$T/other") == *"public.other is locked by pid "*" (holder)"* ]]
     release
     grep -q 'CREATE TABLE public.other' "$T/other/schema.sql"
     mount_stop
@@ -253,7 +258,7 @@ SQL
     run timeout 120 cat "$T/v/schema.sql"
     touch "$BATS_TEST_TMPDIR/enough"
     [[ $output == *"Device or resource busy"* ]]
-    [[ $(getfattr -n user.pgvecfs.error --only-values "$T/v") == *"pg_dump held a lock that process "*"waits for"* ]]
+    [[ $(getfattr -n user.pgvecfs.error --only-values "$T/v") == *"pg_dump held a lock that pid "*"waits for"* ]]
     [ "$(grep -c 'pg_dump held a lock' "$MNT/.pgvecfs/log")" -ge 5 ]
     wait $locker
     mount_stop

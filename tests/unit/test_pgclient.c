@@ -671,15 +671,9 @@ static void mark_changes_with_what_is_visible(void **state)
 
 /* ---- DDL ---- */
 
-static void ignore_words(const char *words) { (void)words; }
-
 static struct ddl_way way_of(const struct test_pool *pool)
 {
-    return (struct ddl_way){.pool = pool->pool,
-                            .server = pool->server,
-                            .lock_wait_ms = -1,
-                            .secret = "any secret",
-                            .tell = ignore_words};
+    return (struct ddl_way){.pool = pool->pool, .server = pool->server, .secret = "any secret"};
 }
 
 static char *ddl_of(struct test_pool *pool, const struct relation *relation)
@@ -769,6 +763,7 @@ static void ddl_fails_in_words_and_stops(void **state)
     struct buffer out = {0};
     atomic_bool stop = false;
     struct ddl_way way = way_of(&pool);
+    test_sql("pgc_ddl", "CREATE VIEW others AS SELECT a FROM other");
     struct relation gone = {.oid = 1, .schema = "s", .name = "t"};
     assert_int_equal(ddl_read(&way, &gone, &stop, &out, &error), -ENOENT);
 
@@ -776,14 +771,20 @@ static void ddl_fails_in_words_and_stops(void **state)
     struct catalog *catalog = test_catalog(session);
     PGconn *holder = PQconnectdb("dbname=pgc_ddl");
     PQclear(PQexec(holder, "BEGIN; LOCK TABLE other"));
+    assert_int_equal(ddl_read(&way, test_find(catalog, "public", "other"), &stop, &out, &error),
+                     -EBUSY);
+    /* pg_dump itself waits for what a view is made of. */
     pthread_t thread;
     pthread_create(&thread, NULL, set_flag, &stop);
     int64_t start = now_ms();
-    assert_int_equal(ddl_read(&way, test_find(catalog, "public", "other"), &stop, &out, &error),
+    assert_int_equal(ddl_read(&way, test_find(catalog, "public", "others"), &stop, &out, &error),
                      -EINTR);
     assert_true(now_ms() - start < 1500);
     assert_int_equal(out.size, 0);
     pthread_join(thread, NULL);
+    atomic_store(&stop, false);
+    assert_int_equal(ddl_read(&way, test_find(catalog, "public", "others"), &stop, &out, &error),
+                     -EBUSY);
     PQfinish(holder);
 
     test_sql("postgres", "DROP ROLE IF EXISTS nobody_much");
