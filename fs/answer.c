@@ -193,6 +193,7 @@ int answer_make(struct mount *mount, struct snapshot *snapshot, const struct que
                                  .question = question,
                                  .format = format,
                                  .stop = stop,
+                                 .waits = patience_waits(),
                                  .error = error != NULL ? error : &none,
                                  .column = -1};
         rc = attempt(&answer, snapshot, out, &broken);

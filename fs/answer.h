@@ -1,7 +1,8 @@
 /* Answers to questions (question.h): from exact search over the row groups at hand, from an index,
  * or from the server; rendered as rows with their distance.
  *
- * Threads: any, without mount->lock; it may take long, and may talk to the server.
+ * Threads: any, without mount->lock; it may take long, and may talk to the server, as far as the
+ * thread's patience goes (fs/patience.h): where that ends, what comes back is worth nothing.
  * Errors: -EINVAL the question does not fit the table (with a text for the user: in the session's
  * `error`), -ESTALE the snapshot is not the table's any more (filter: the server sees newer rows):
  * refresh and ask again, -ENOENT near/: no such key, -EINTR, -EIO, those of fetch_group.

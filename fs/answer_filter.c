@@ -44,7 +44,9 @@ int answer_filter(struct answer *answer)
     answer->filter = calloc(answer->snapshot->rows / 64 + 1, sizeof *answer->filter);
     if (answer->filter == NULL)
         return error_set(answer->error, -ENOMEM, "no memory for the filter");
-    int rc = session_take(answer->mount->pool, true, &session, answer->error);
+    int rc = patience_ask(answer->error);
+    if (rc == 0)
+        rc = session_take(answer->mount->pool, true, &session, answer->error);
     if (rc < 0)
         return rc;
     rc = search_rows(session, &answer->snapshot->relation, condition, answer->stop, mark_row,

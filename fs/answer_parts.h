@@ -13,6 +13,7 @@
 
 #include "codec/vector_parse.h"
 #include "fs/answer.h"
+#include "fs/patience.h"
 #include "fs/vector_index.h"
 #include "index/exact.h"
 
@@ -23,6 +24,8 @@ struct answer {
     const struct question *question;
     int format;
     const atomic_bool *stop; /* or NULL */
+    bool waits;              /* its thread may, for the server */
+    atomic_bool refused;     /* one of its threads would have had to */
     struct error *error;
     struct corpus *corpus;
     const struct snapshot *snapshot; /* the corpus's */

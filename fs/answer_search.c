@@ -54,6 +54,19 @@ static int odd_value(const struct answer *answer)
     return -EINVAL;
 }
 
+/* Called by all threads of a search, which have no patience of their own. */
+static bool is_before(void *context, uint64_t a, uint64_t b)
+{
+    struct answer *answer = context;
+    struct patience patience = {.waits = answer->waits, .stop = answer->stop};
+    patience_begin(&patience);
+    bool before = corpus_before(answer->corpus, a, b);
+    patience_end(&patience);
+    if (patience.refused)
+        answer->refused = true;
+    return before;
+}
+
 static int exact(struct answer *answer, const uint64_t *filter, struct neighbour *out,
                  uint32_t *counts)
 {
@@ -62,8 +75,8 @@ static int exact(struct answer *answer, const uint64_t *filter, struct neighbour
                                   .filter = filter,
                                   .k = answer->room,
                                   .threads = threads_for(answer),
-                                  .before = corpus_before,
-                                  .context = answer->corpus,
+                                  .before = is_before,
+                                  .context = answer,
                                   .stop = answer->stop};
     answer->threads = search.threads;
     int rc = exact_search(&search, (const struct query *const *)answer->queries,
@@ -335,8 +348,13 @@ int answer_search(struct answer *answer)
     if (rc < 0)
         return rc;
     struct vector_index *index = choose(answer);
-    rc = index != NULL ? search_index(answer, index) : search_exactly(answer);
+    if (patience_refused())
+        rc = -EAGAIN;
+    else
+        rc = index != NULL ? search_index(answer, index) : search_exactly(answer);
     vector_index_unref(index);
+    if (rc == 0 && answer->refused)
+        rc = patience_ask(answer->error);
     if (rc == 0)
         leave_out(answer);
     return rc;

@@ -144,6 +144,8 @@ int answer_server(struct answer *answer, struct buffer *out)
     struct session *session = NULL;
     int rc = find_except(answer, &place, &search);
     if (rc == 0)
+        rc = patience_ask(answer->error);
+    if (rc == 0)
         rc = session_take(answer->mount->pool, true, &session, answer->error);
     if (rc == 0) {
         rc = ask_each(answer, session, &search, out);

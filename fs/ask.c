@@ -2,6 +2,7 @@
 
 #include "codec/json_text.h"
 #include "fs/answer.h"
+#include "fs/patience.h"
 #include "fs/request.h"
 #include "fs/result.h"
 
@@ -367,18 +368,33 @@ void ask_stop_all(struct mount *mount)
 
 /* ---- the thread that answers ---- */
 
-static void leave(struct mount *mount, struct subject *subject, struct version *version, int rc)
+static void leave(struct mount *mount, struct subject *subject, struct version *version, int rc,
+                  bool answered)
 {
     subject->opens--;
     version->opens--;
     if (rc == -ESTALE && subject->current == version)
         subject_doubt(subject);
-    mount->count.queries++;
+    mount->count.queries += answered;
     version_unref(version);
 }
 
-/* Answers the question at hand; -EAGAIN: it waits. */
-static int answer(struct ask *ask, struct buffer *out, struct error *error)
+static void run_patiently(void *ask) { work(ask, true); }
+
+/* The question goes to a thread that may wait for the server: -EAGAIN. */
+static int hand_over(struct ask *ask, struct error *error)
+{
+    struct mount *mount = ask->mount;
+    pthread_mutex_lock(&mount->lock);
+    int rc = ask->lent_size > 0 ? keep_lent(ask) : 0;
+    if (rc == 0)
+        rc = waiters_add(mount->waiters, run_patiently, ask);
+    pthread_mutex_unlock(&mount->lock);
+    return rc < 0 ? error_set(error, rc, "no memory") : -EAGAIN;
+}
+
+/* Answers the question at hand; -EAGAIN: it waits, or another thread goes on with it. */
+static int answer(struct ask *ask, bool patient, struct buffer *out, struct error *error)
 {
     struct mount *mount = ask->mount;
     int rc = 0, format = format_find("jsonl", 5);
@@ -395,11 +411,16 @@ static int answer(struct ask *ask, struct buffer *out, struct error *error)
         pthread_mutex_unlock(&mount->lock);
         if (rc < 0)
             return rc;
+        struct patience patience = {.waits = patient, .stop = &ask->stop};
+        patience_begin(&patience);
         rc = answer_make(mount, version->snapshot, &ask->question, format, &ask->stop, out, NULL,
                          error);
+        patience_end(&patience);
         pthread_mutex_lock(&mount->lock);
-        leave(mount, subject, version, rc);
+        leave(mount, subject, version, rc, !patience.refused);
         pthread_mutex_unlock(&mount->lock);
+        if (patience.refused)
+            return hand_over(ask, error);
         rc = rc == -EAGAIN ? -EIO : rc; /* that word is ours */
         ask->refreshed = false;
     } while (rc == -ESTALE && ++ask->tries < TRIES);
@@ -422,20 +443,6 @@ int ask_work_later(struct ask *ask)
     return rc;
 }
 
-static void run_patiently(void *ask) { work(ask, true); }
-
-/* The question goes to a thread that may wait for the server: -EAGAIN. */
-static int hand_over(struct ask *ask, struct error *error)
-{
-    struct mount *mount = ask->mount;
-    pthread_mutex_lock(&mount->lock);
-    int rc = ask->lent_size > 0 ? keep_lent(ask) : 0;
-    if (rc == 0)
-        rc = waiters_add(mount->waiters, run_patiently, ask);
-    pthread_mutex_unlock(&mount->lock);
-    return rc < 0 ? error_set(error, rc, "no memory") : -EAGAIN;
-}
-
 static void work(struct ask *ask, bool patient)
 {
     struct mount *mount = ask->mount;
@@ -446,7 +453,7 @@ static void work(struct ask *ask, bool patient)
         if (rc == 0 && !patient && question_asks_server(&ask->question))
             rc = hand_over(ask, &error);
         if (rc == 0)
-            rc = answer(ask, &out, &error);
+            rc = answer(ask, patient, &out, &error);
         if (rc == -EAGAIN) /* another thread goes on, and has perhaps begun */
             break;
         if (ask->parsed)

@@ -286,6 +286,8 @@ static int write_metrics(struct mount *mount, struct buffer *out)
         {"groups_fetched_total", "counter", "row groups received", mount->count.groups_fetched},
         {"groups_kept_total", "counter", "row groups that a refresh found unchanged and kept",
          mount->count.groups_kept},
+        {"bodies_rendered_total", "counter", "row groups rendered for reads",
+         body_cache_rendered(mount->bodies)},
         {"reads_total", "counter", "reads answered", mount->count.reads},
         {"bytes_read_total", "counter", "bytes read by users", mount->count.bytes_read},
         {"interrupted_total", "counter", "waiting requests whose caller was killed",

@@ -1,5 +1,7 @@
 #include "fs/corpus.h"
 
+#include "fs/patience.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
@@ -15,11 +17,12 @@ struct corpus {
     const struct fetch_place *place;
     struct snapshot *snapshot;
     struct group_rows **groups;
-    uint64_t *first;      /* number of each group's first row; one more: all rows */
-    size_t *source_first; /* each source's first group; one more: all groups */
-    unsigned breaks;      /* mapping_breaks() when all was whole; guarded by lock */
+    uint64_t *first;             /* number of each group's first row; one more: all rows */
+    size_t *source_first;        /* each source's first group; one more: all groups */
+    pthread_mutex_t breaks_lock; /* guards what follows */
+    unsigned breaks;             /* mapping_breaks() when all was whole */
     bool broken;
-    pthread_mutex_t lock;
+    pthread_mutex_t lock; /* held by who waits for the server (patience.h), as the other one */
     struct column_spans *_Atomic spans; /* added to under the lock */
     pthread_mutex_t key_lock;           /* guards what follows */
     atomic_bool key_known;              /* and then nobody changes it */
@@ -41,6 +44,7 @@ static void corpus_free(struct corpus *corpus)
     free(corpus->first);
     free(corpus->source_first);
     snapshot_unref(corpus->snapshot);
+    pthread_mutex_destroy(&corpus->breaks_lock);
     pthread_mutex_destroy(&corpus->lock);
     pthread_mutex_destroy(&corpus->key_lock);
     free(corpus);
@@ -74,6 +78,7 @@ static int make(const struct fetch_place *place, struct snapshot *snapshot, stru
     corpus->place = place;
     corpus->snapshot = snapshot_ref(snapshot);
     corpus->breaks = mapping_breaks();
+    pthread_mutex_init(&corpus->breaks_lock, NULL);
     pthread_mutex_init(&corpus->lock, NULL);
     pthread_mutex_init(&corpus->key_lock, NULL);
     corpus->groups = calloc(snapshot->group_count + 1, sizeof *corpus->groups);
@@ -118,7 +123,7 @@ struct snapshot *corpus_snapshot(const struct corpus *corpus) { return corpus->s
 
 bool corpus_intact(struct corpus *corpus)
 {
-    pthread_mutex_lock(&corpus->lock);
+    pthread_mutex_lock(&corpus->breaks_lock);
     unsigned breaks = mapping_breaks();
     if (corpus->breaks != breaks) {
         for (size_t i = 0; i < corpus->snapshot->group_count; i++)
@@ -126,7 +131,7 @@ bool corpus_intact(struct corpus *corpus)
         corpus->breaks = breaks;
     }
     bool intact = !corpus->broken;
-    pthread_mutex_unlock(&corpus->lock);
+    pthread_mutex_unlock(&corpus->breaks_lock);
     if (!intact)
         corpora_drop(corpus->place->corpora, corpus);
     return intact;
@@ -200,7 +205,9 @@ int corpus_load(struct corpus *corpus, int column, const atomic_bool *stop,
     int rc = 0;
     const struct span *found = find_spans(corpus, column);
     if (found == NULL) {
-        pthread_mutex_lock(&corpus->lock);
+        rc = patience_lock(&corpus->lock, error);
+        if (rc < 0)
+            return rc;
         found = find_spans(corpus, column);
         if (found == NULL)
             rc = load_spans(corpus, column, stop, &found, error);

@@ -5,6 +5,7 @@
 #include "fs/corpus.h"
 
 #include "codec/key_compare.h"
+#include "fs/patience.h"
 #include "pgclient/search.h"
 
 #include <errno.h>
@@ -39,7 +40,9 @@ static int ask(const struct fetch_place *place, const struct snapshot *snapshot,
 {
     struct session *session;
     struct gathering gathering = {.schema = snapshot->schema};
-    int rc = session_take(place->pool, true, &session, error);
+    int rc = patience_ask(error);
+    if (rc == 0)
+        rc = session_take(place->pool, true, &session, error);
     if (rc < 0)
         return rc;
     rc = search_primary_key(session, snapshot->relation.oid, take_name, &gathering, error);
@@ -79,7 +82,9 @@ int corpus_key_columns(struct corpus *corpus, struct key_columns *out, struct er
     struct key_place place = corpus_key_place(corpus);
     int rc = 0;
     if (!*place.known) {
-        pthread_mutex_lock(place.lock);
+        rc = patience_lock(place.lock, error);
+        if (rc < 0)
+            return rc;
         if (!*place.known)
             rc = find_out(corpus, &place, error);
         pthread_mutex_unlock(place.lock);

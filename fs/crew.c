@@ -1,6 +1,7 @@
 #include "fs/crew.h"
 
 #include "fs/log.h"
+#include "fs/patience.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -12,6 +13,7 @@ enum { SESSIONS_AT_MOST = 64 };
 struct member {
     struct session *session; /* NULL: joining, or there is none */
     bool busy;
+    bool broken; /* it is good for nothing but to be given back */
 };
 
 struct crew {
@@ -40,7 +42,7 @@ int crew_new(struct session_pool *pool, int sessions, struct waiters *enders, st
     crew->enders = enders;
     crew->most = sessions < SESSIONS_AT_MOST ? sessions : SESSIONS_AT_MOST;
     pthread_mutex_init(&crew->lock, NULL);
-    pthread_cond_init(&crew->given, NULL);
+    patience_cond_init(&crew->given);
     *out = crew;
     return 0;
 }
@@ -98,7 +100,7 @@ int crew_lead(struct crew *crew, struct error *error)
         return rc;
     crew->count = 1;
     crew->complete = false;
-    crew->members[0].busy = false;
+    crew->members[0] = (struct member){0};
     rc = enlist(crew, &crew->members[0], session);
     if (rc < 0)
         crew_dismiss(crew);
@@ -162,7 +164,7 @@ void crew_stop(struct crew *crew)
 static struct member *idle_member(struct crew *crew)
 {
     for (int i = 0; i < crew->count; i++)
-        if (crew->members[i].session != NULL && !crew->members[i].busy)
+        if (crew->members[i].session != NULL && !crew->members[i].busy && !crew->members[i].broken)
             return &crew->members[i];
     return NULL;
 }
@@ -185,13 +187,15 @@ static int join(struct crew *crew, struct member *member)
     return rc;
 }
 
-/* `wait` false: NULL where no session is idle and none can join. */
+/* `wait` false: NULL where no session is idle and none can join. True: as long as the thread's
+ * patience lasts. */
 static struct session *take(struct crew *crew, bool wait)
 {
     struct session *session = NULL;
+    bool patient = true;
     pthread_mutex_lock(&crew->lock);
     int most = crew->most + (wait && crew->most < SESSIONS_AT_MOST);
-    while (session == NULL && !crew->stopped && crew->open) {
+    while (session == NULL && !crew->stopped && crew->open && patient) {
         struct member *member = idle_member(crew);
         if (member != NULL) {
             member->busy = true;
@@ -207,7 +211,7 @@ static struct session *take(struct crew *crew, bool wait)
             member->busy = session != NULL;
             pthread_cond_broadcast(&crew->given);
         } else if (wait) {
-            pthread_cond_wait(&crew->given, &crew->lock);
+            patient = patience_wait(&crew->given, &crew->lock) == 0;
         } else {
             break;
         }
@@ -221,16 +225,32 @@ int crew_take(struct crew *crew, struct session **out, struct error *error)
     *out = take(crew, true);
     if (*out != NULL)
         return 0;
-    return crew->stopped ? error_set(error, -EINTR, "stopped")
-                         : error_set(error, -ENOTCONN, "its read point has ended");
+    return crew->stopped || patience_stopped()
+               ? error_set(error, -EINTR, "stopped")
+               : error_set(error, -ENOTCONN, "its read point has ended");
+}
+
+/* Who joins needs the leader's transaction; those who have joined go on without it. */
+static void note_broken(struct crew *crew, struct member *member)
+{
+    member->broken = true;
+    crew->complete |= member == &crew->members[0];
+    for (int i = 0; i < crew->count; i++)
+        if (crew->members[i].busy || (crew->members[i].session != NULL && !crew->members[i].broken))
+            return;
+    crew->open &= !crew->complete;
 }
 
 void crew_give(struct crew *crew, struct session *session)
 {
+    bool usable = session_usable(session);
     pthread_mutex_lock(&crew->lock);
     for (int i = 0; i < crew->count; i++)
-        if (crew->members[i].session == session)
+        if (crew->members[i].session == session) {
             crew->members[i].busy = false;
+            if (!usable)
+                note_broken(crew, &crew->members[i]);
+        }
     pthread_cond_broadcast(&crew->given);
     pthread_mutex_unlock(&crew->lock);
 }

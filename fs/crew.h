@@ -45,7 +45,8 @@ MUST_CHECK int crew_run(struct crew *crew, size_t count, crew_work *work, void *
                         struct error *error);
 
 /* One session for a moment: an idle one, else one more that joins (beside those of crew_run), else
- * the first that is given back. -ENOTCONN: the crew has been dismissed. */
+ * the first that is given back, as long as the thread's patience lasts (-EINTR). -ENOTCONN: the
+ * crew has been dismissed, or none of its sessions is good any more. */
 MUST_CHECK int crew_take(struct crew *crew, struct session **out, struct error *error);
 void crew_give(struct crew *crew, struct session *session);
 

@@ -69,8 +69,8 @@ const struct feed_ids *fetch_made_of(const struct fetch *fetch);
 struct feed *fetch_feed(struct fetch *fetch);
 
 /* The rows of one group: from the store, or, where they are not there or damaged, copied again and
- * checked against the group's hash. -EIO, and the snapshot is broken, where they have changed
- * since. */
+ * checked against the group's hash, as long as the thread's patience lasts (fs/patience.h). -EIO,
+ * and the snapshot is broken, where they have changed since. */
 MUST_CHECK int fetch_group(const struct fetch_place *place, struct snapshot *snapshot, size_t group,
                            struct rowgroup **out, struct error *error);
 

@@ -2,6 +2,7 @@
 #include "fs/fetch.h"
 #include "fs/group_copy.h"
 #include "fs/log.h"
+#include "fs/patience.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -112,6 +113,17 @@ static int copy_again(struct readpoint *readpoint, struct session *session,
     return rc;
 }
 
+/* The same, as long as somebody needs it. */
+static int copy_patiently(struct readpoint *readpoint, struct session *session,
+                          struct snapshot *snapshot, size_t number, struct rowgroup **out,
+                          struct error *error)
+{
+    session_also_stop(session, patience_stop());
+    int rc = copy_again(readpoint, session, snapshot, number, out, error);
+    session_also_stop(session, NULL);
+    return rc;
+}
+
 /* From the read point that the snapshot itself was read from. -ENOTCONN: it has none, or none any
  * more. */
 static int from_held(struct snapshot *snapshot, size_t number, struct rowgroup **out,
@@ -123,11 +135,11 @@ static int from_held(struct snapshot *snapshot, size_t number, struct rowgroup *
         return -ENOTCONN;
     int rc = crew_take(crew, &session, error);
     if (rc == 0) {
-        rc = copy_again(crew_readpoint(crew), session, snapshot, number, out, error);
+        rc = copy_patiently(crew_readpoint(crew), session, snapshot, number, out, error);
         crew_give(crew, session);
     }
     crew_unref(crew);
-    if (rc == -EINTR) /* it was not this reader who was stopped */
+    if (rc == -EINTR && !patience_stopped()) /* it was not this reader who was stopped */
         rc = -ENOTCONN;
     if (rc == -ENOTCONN)
         snapshot_let_go(snapshot);
@@ -138,8 +150,11 @@ static int from_new_readpoint(struct crew *crew, struct snapshot *snapshot, size
                               struct rowgroup **out, struct error *error)
 {
     int rc = crew_lead(crew, error);
-    if (rc == 0)
-        rc = crew_open(crew, &snapshot->relation, error);
+    if (rc < 0)
+        return rc;
+    session_also_stop(crew_leader(crew), patience_stop());
+    rc = crew_open(crew, &snapshot->relation, error);
+    session_also_stop(crew_leader(crew), NULL);
     if (rc < 0)
         return rc;
     struct readpoint *readpoint = crew_readpoint(crew);
@@ -148,7 +163,7 @@ static int from_new_readpoint(struct crew *crew, struct snapshot *snapshot, size
                          "%s.%s has been altered since its rows were read, and the cache has lost "
                          "them; open the file again",
                          snapshot->relation.schema, snapshot->relation.name);
-    return copy_again(readpoint, crew_leader(crew), snapshot, number, out, error);
+    return copy_patiently(readpoint, crew_leader(crew), snapshot, number, out, error);
 }
 
 /* Where one group is lost, others are: the read point is kept for them. */
@@ -185,6 +200,9 @@ int fetch_group(const struct fetch_place *place, struct snapshot *snapshot, size
     if (rc == 0 || rc == -ENOMEM)
         return rc;
     bool damaged = rc != -ENOENT;
+    int refused = patience_ask(error);
+    if (refused < 0)
+        return refused;
     if (damaged)
         log_say(LOG_SAY_ERROR,
                 "%s.%s: row group %zu in the cache is damaged (%s); fetching it again",
@@ -196,6 +214,8 @@ int fetch_group(const struct fetch_place *place, struct snapshot *snapshot, size
         put_back(place->store, snapshot, group, *out, damaged);
         return 0;
     }
+    if (rc == -EINTR)
+        return rc;
     if (rc == -ESTALE) {
         snapshot->broken = true;
         rc = -EIO;
@@ -268,7 +288,9 @@ static void *measure_groups(void *argument)
 {
     struct measuring *measuring = argument;
     struct buffer scratch = {0};
+    struct patience patience = {.waits = true, .stop = measuring->stop};
     int rc = 0;
+    patience_begin(&patience);
     while (rc == 0) {
         struct error error = {""};
         size_t number = atomic_fetch_add(&measuring->next, 1);
@@ -287,6 +309,7 @@ static void *measure_groups(void *argument)
         measuring->next = measuring->snapshot->group_count; /* the others end too */
     }
     buffer_clear(&scratch);
+    patience_end(&patience);
     return NULL;
 }
 

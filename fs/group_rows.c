@@ -1,6 +1,7 @@
 #include "fs/group_rows.h"
 
 #include "fs/log.h"
+#include "fs/patience.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -17,7 +18,8 @@ struct group_rows {
     int runs; /* parts before the row ids */
     atomic_uint pins;
     _Atomic uint64_t used; /* when it was last, by the cache's clock */
-    pthread_mutex_t lock;  /* guards what follows, but for the reading of parts */
+    pthread_mutex_t lock;  /* guards what follows, but for the reading of parts; held by who waits
+                            * for the server: see patience.h */
     bool opened;
     struct mapping *_Atomic mapping;
     struct rowgroup_head head;
@@ -365,7 +367,9 @@ int group_rows_part(struct group_rows *rows, const struct group_origin *origin, 
     const struct part *part = rows->parts[number];
     int rc = 0;
     if (part == NULL) {
-        pthread_mutex_lock(&rows->lock);
+        rc = patience_lock(&rows->lock, error);
+        if (rc < 0)
+            return rc;
         if (rows->parts[number] == NULL)
             rc = load(rows, origin, number, error);
         part = rows->parts[number];
@@ -380,9 +384,11 @@ int group_rows_hold(struct group_rows *rows, const struct group_origin *origin, 
                     const struct part **out, struct error *error)
 {
     struct group_cache *cache = rows->cache;
+    int rc = patience_lock(&rows->lock, error);
+    if (rc < 0)
+        return rc;
     group_rows_pin(rows);
-    pthread_mutex_lock(&rows->lock);
-    int rc = rows->parts[number] == NULL ? load(rows, origin, number, error) : 0;
+    rc = rows->parts[number] == NULL ? load(rows, origin, number, error) : 0;
     struct part *part = rows->parts[number];
     if (rc == 0 && !part->held) {
         size_t bytes = part->bytes + (part->of_memory ? rows->group->bytes : 0);
@@ -413,7 +419,8 @@ int group_rows_made(struct group_rows *rows, make_part *make, void *context,
         struct part *part = calloc(1, sizeof *part);
         rc = part == NULL ? error_set(error, -ENOMEM, "no memory to look up rows")
                           : make(context, &part->memory[0], error);
-        pthread_mutex_lock(&rows->lock);
+        int locked = rc == 0 ? patience_lock(&rows->lock, error) : rc;
+        rc = locked;
         if (rc == 0 && rows->parts[number] == NULL) {
             part->run = (struct run){.bytes = part->memory[0].data, .size = part->memory[0].size};
             count_part(rows, part);
@@ -421,7 +428,8 @@ int group_rows_made(struct group_rows *rows, make_part *make, void *context,
             part = NULL;
         }
         made = rows->parts[number];
-        pthread_mutex_unlock(&rows->lock);
+        if (locked == 0)
+            pthread_mutex_unlock(&rows->lock);
         if (part != NULL) {
             buffer_clear(&part->memory[0]);
             free(part);

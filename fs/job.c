@@ -5,6 +5,7 @@
 #include "fs/log.h"
 #include "fs/manifest.h"
 #include "fs/node.h"
+#include "fs/patience.h"
 #include "fs/request.h"
 #include "fs/schema_file.h"
 #include "fs/view.h"
@@ -454,6 +455,8 @@ static void run_job(void *argument)
 {
     struct subject *subject = argument;
     struct mount *mount = subject->table->mount;
+    struct patience patience = {.waits = true, .stop = &subject->stop};
+    patience_begin(&patience);
     pthread_mutex_lock(&mount->lock);
     while (!mount->ending) {
         subject->stop = false;
@@ -474,6 +477,7 @@ static void run_job(void *argument)
     }
     subject->running = false;
     pthread_mutex_unlock(&mount->lock);
+    patience_end(&patience);
 }
 
 void job_start(struct subject *subject)

@@ -197,6 +197,7 @@ static void begin_end(struct mount *mount)
     mount->ending = true;
     query_stop_all(mount);
     request_fail_all(mount, -EIO);
+    read_fail_all(mount);
     table_stop_all(mount);
     pthread_mutex_unlock(&mount->lock);
     if (mount->store != NULL)
@@ -212,6 +213,7 @@ static void tidy(void *argument)
     struct program *program = argument;
     session_pool_tend(program->mount.pool);
     corpora_tend(program->mount.place.corpora);
+    body_cache_tend(program->mount.bodies);
     vector_index_tend(&program->mount);
     program->tidying = false;
 }
@@ -230,8 +232,8 @@ static void *tick(void *argument)
     struct mount *mount = &program->mount;
     for (unsigned n = 0; !fuse_session_exited(program->session); n++) {
         usleep(TICK_MS * 1000);
-        pthread_mutex_lock(&mount->lock);
         request_tend(mount);
+        pthread_mutex_lock(&mount->lock);
         if (n % 10 == 0)
             table_tend(mount);
         pthread_mutex_unlock(&mount->lock);
@@ -281,8 +283,8 @@ static int start_each(struct program *program)
     if (rc == 0)
         rc = workers_new(renderers, &mount->queriers);
     if (rc == 0)
-        rc = body_cache_new(&mount->place, mount->renderers, renderers, program->options.memory / 2,
-                            &mount->bodies);
+        rc = body_cache_new(&mount->place, mount->renderers, renderers, mount->waiters,
+                            program->options.memory / 2, &mount->bodies);
     if (rc == 0)
         rc = vector_indexes_new(mount, &mount->indexes);
     if (rc == 0)

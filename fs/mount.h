@@ -21,6 +21,7 @@ struct fuse_session;
 struct ask;
 struct node;
 struct query_session;
+struct read;
 struct request;
 struct result;
 struct table;
@@ -61,7 +62,8 @@ struct mount {
     struct table *tables[TABLE_BUCKETS]; /* by oid */
     size_t table_count;
     struct request *parked;
-    int streams; /* files open that were opened before their size was known */
+    struct read *reads; /* that wait */
+    int streams;        /* files open that were opened before their size was known */
     struct refreshes refreshes;
     atomic_bool ending;
 

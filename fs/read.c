@@ -1,6 +1,7 @@
 #include "fs/read.h"
 
 #include "fs/log.h"
+#include "fs/patience.h"
 #include "fs/query_session.h"
 #include "fs/request.h"
 #include "fs/view.h"
@@ -16,7 +17,10 @@ struct read {
     struct subject *subject;
     int face, pid;
     uint64_t offset, size;
-    atomic_bool interrupted;
+    /* Of one that may have to wait; guarded by mount->lock, but for the flags: */
+    struct read *next, **at; /* of mount->reads */
+    bool answered;
+    atomic_bool interrupted, stop;
 };
 
 /* ---- answers ---- */
@@ -38,32 +42,153 @@ static void count(const struct read *read, size_t bytes)
     read->mount->count.bytes_read += bytes;
 }
 
+/* ---- those that wait ---- */
+
+static void on_interrupt(fuse_req_t req, void *data)
+{
+    struct read *read = data;
+    (void)req;
+    read->interrupted = true;
+}
+
+/* From now on it is answered when its reader is killed, or the mount ends, whatever its thread
+ * waits for. False: it ends now. */
+static bool begin_waiting(struct read *read)
+{
+    struct mount *mount = read->mount;
+    fuse_req_interrupt_func(read->req, on_interrupt, read);
+    pthread_mutex_lock(&mount->lock);
+    bool ends = mount->ending;
+    if (!ends) {
+        read->next = mount->reads;
+        read->at = &mount->reads;
+        if (read->next != NULL)
+            read->next->at = &read->next;
+        mount->reads = read;
+    }
+    pthread_mutex_unlock(&mount->lock);
+    if (ends)
+        fuse_req_interrupt_func(read->req, NULL, NULL); /* waits out a callback under way */
+    return !ends;
+}
+
+/* Whether it is still to be answered. */
+static bool end_waiting(struct read *read)
+{
+    struct mount *mount = read->mount;
+    pthread_mutex_lock(&mount->lock);
+    *read->at = read->next;
+    if (read->next != NULL)
+        read->next->at = read->at;
+    bool mine = !read->answered;
+    pthread_mutex_unlock(&mount->lock);
+    if (mine)
+        fuse_req_interrupt_func(read->req, NULL, NULL);
+    return mine;
+}
+
+/* Instead of its thread, which learns of it, and ends in its own time. */
+static void answer_early(struct read *read, int error)
+{
+    read->answered = true;
+    read->stop = true;
+    fuse_req_interrupt_func(read->req, NULL, NULL);
+    fuse_reply_err(read->req, error);
+}
+
+void read_each_interrupted(struct mount *mount, void (*visit)(void *context, int pid),
+                           void *context)
+{
+    for (struct read *read = mount->reads; read != NULL; read = read->next)
+        if (read->interrupted && !read->answered)
+            visit(context, read->pid);
+}
+
+void read_kill(struct mount *mount, int pid)
+{
+    for (struct read *read = mount->reads; read != NULL; read = read->next)
+        if (read->interrupted && !read->answered && read->pid == pid) {
+            mount->count.interrupted++;
+            answer_early(read, EINTR);
+        }
+}
+
+void read_fail_all(struct mount *mount)
+{
+    for (struct read *read = mount->reads; read != NULL; read = read->next)
+        if (!read->answered)
+            answer_early(read, EIO);
+}
+
 /* ---- of a version ---- */
 
-static int try_version(const struct read *read, bool patient, struct error *error)
+static int get_bytes(const struct read *read, bool render, struct view_bytes *bytes,
+                     struct error *error)
+{
+    return view_read(read->mount->bodies, read->version->snapshot, read->face, read->offset,
+                     read->size, render, bytes, error);
+}
+
+static void reply_bytes(const struct read *read, const struct view_bytes *bytes)
+{
+    count(read, bytes->size);
+    fuse_reply_iov(read->req, bytes->pieces, bytes->count);
+}
+
+static int try_version(const struct read *read, bool render, struct error *error)
 {
     struct view_bytes bytes = {0};
-    int rc = view_read(read->mount->bodies, read->version->snapshot, read->face, read->offset,
-                       read->size, patient, &bytes, error);
-    if (rc == 0) {
-        count(read, bytes.size);
-        fuse_reply_iov(read->req, bytes.pieces, bytes.count);
-    }
+    int rc = get_bytes(read, render, &bytes, error);
+    if (rc == 0)
+        reply_bytes(read, &bytes);
     view_bytes_clear(read->mount->bodies, &bytes);
     return rc;
+}
+
+static void end_version(struct read *read, bool mine, int rc, const struct error *error)
+{
+    if (mine && rc < 0)
+        fail(read, rc, error);
+    pthread_mutex_lock(&read->mount->lock);
+    version_unref(read->version);
+    pthread_mutex_unlock(&read->mount->lock);
+    free(read);
+}
+
+/* It needs rows that the cache has lost. */
+static void fetch_version(void *argument)
+{
+    struct read *read = argument;
+    struct view_bytes bytes = {0};
+    struct error error = {""};
+    struct patience patience = {.waits = true, .stop = &read->stop};
+    patience_begin(&patience);
+    int rc = get_bytes(read, true, &bytes, &error);
+    patience_end(&patience);
+    bool mine = end_waiting(read);
+    if (mine && rc == 0)
+        reply_bytes(read, &bytes);
+    view_bytes_clear(read->mount->bodies, &bytes);
+    end_version(read, mine, rc, &error);
 }
 
 static void run_version(void *argument)
 {
     struct read *read = argument;
     struct error error = {""};
+    struct patience none = {.waits = false};
+    patience_begin(&none);
     int rc = try_version(read, true, &error);
-    if (rc < 0)
-        fail(read, rc, &error);
-    pthread_mutex_lock(&read->mount->lock);
-    version_unref(read->version);
-    pthread_mutex_unlock(&read->mount->lock);
-    free(read);
+    patience_end(&none);
+    if (none.refused && begin_waiting(read)) {
+        rc = waiters_add(read->mount->waiters, fetch_version, read);
+        if (rc == 0)
+            return;
+        error_set(&error, rc, "no memory to read with");
+        end_version(read, end_waiting(read), rc, &error);
+        return;
+    }
+    end_version(read, true, rc, &error);
 }
 
 /* From what is rendered already at once, else by one of the threads that render. */
@@ -85,17 +210,10 @@ static void read_version(const struct read *now)
 
 /* ---- of a stream ---- */
 
-static void on_interrupt(fuse_req_t req, void *data)
-{
-    struct read *read = data;
-    (void)req;
-    read->interrupted = true;
-}
-
 static bool give_up(void *context)
 {
-    struct read *read = context;
-    return read->mount->ending || (read->interrupted && request_is_being_killed(read->pid));
+    const struct read *read = context;
+    return read->stop;
 }
 
 static void run_stream(void *argument)
@@ -103,14 +221,15 @@ static void run_stream(void *argument)
     struct read *read = argument;
     struct buffer bytes = {0};
     struct error error = {""};
+    struct patience patience = {.waits = true, .stop = &read->stop};
+    patience_begin(&patience);
     int rc = stream_read(read->stream, read->offset, read->size, give_up, read, &bytes, &error);
-    fuse_req_interrupt_func(read->req, NULL, NULL); /* waits out a callback under way */
-    if (rc == 0) {
+    patience_end(&patience);
+    bool mine = end_waiting(read);
+    if (mine && rc == 0) {
         count(read, bytes.size);
         fuse_reply_buf(read->req, (const char *)bytes.data, bytes.size);
-    } else if (rc == -EINTR) {
-        fuse_reply_err(read->req, EINTR);
-    } else {
+    } else if (mine) {
         fail(read, rc, &error);
     }
     buffer_clear(&bytes);
@@ -121,16 +240,20 @@ static void run_stream(void *argument)
 static void read_stream(const struct read *now)
 {
     struct read *later = malloc(sizeof *later);
+    int rc = ENOMEM;
     if (later != NULL) {
         *later = *now;
-        fuse_req_interrupt_func(now->req, on_interrupt, later);
-        if (waiters_add(now->mount->waiters, run_stream, later) == 0)
-            return;
-        fuse_req_interrupt_func(now->req, NULL, NULL);
+        rc = EIO;
+        if (begin_waiting(later)) {
+            if (waiters_add(now->mount->waiters, run_stream, later) == 0)
+                return;
+            rc = end_waiting(later) ? ENOMEM : 0;
+        }
         free(later);
     }
     stream_unref(now->stream);
-    fuse_reply_err(now->req, ENOMEM);
+    if (rc != 0)
+        fuse_reply_err(now->req, rc);
 }
 
 /* ---- of a text ---- */
@@ -158,7 +281,11 @@ static void read_value(fuse_req_t req, struct draft *draft, size_t size, off_t o
 void read_start(struct mount *mount, fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
                 const struct fuse_file_info *file)
 {
-    struct read read = {.req = req, .mount = mount, .offset = (uint64_t)offset, .size = size};
+    struct read read = {.req = req,
+                        .mount = mount,
+                        .pid = fuse_req_ctx(req)->pid,
+                        .offset = (uint64_t)offset,
+                        .size = size};
     pthread_mutex_lock(&mount->lock);
     struct node *node = node_find(mount, ino);
     enum node_kind kind = node != NULL ? node->kind : NODE_ROOT;
@@ -177,7 +304,6 @@ void read_start(struct mount *mount, fuse_req_t req, fuse_ino_t ino, size_t size
         if (handle->stream != NULL && !(known && same)) {
             handle->read = true;
             node->streamed = true;
-            read.pid = fuse_req_ctx(req)->pid;
             read.stream = stream_ref(handle->stream);
         } else {
             if (handle->extends && node->version == node->subject->current)

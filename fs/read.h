@@ -1,6 +1,7 @@
 /* READ requests: what is rendered already is answered at once, the rest by threads that may render,
- * and reads along with a fetch (fs/stream.h) by threads that may wait. A READ is answered with the
- * whole of what it asked for, up to the end of the file, or with an errno.
+ * and reads along with a fetch (fs/stream.h), or of rows that must be fetched again, by threads
+ * that may wait. A READ is answered with the whole of what it asked for, up to the end of the file,
+ * or with an errno; when its reader is killed at once, whatever its thread waits for.
  *
  * Threads: called by libfuse's, without mount->lock.
  */
@@ -19,6 +20,15 @@ struct handle {
     bool same;             /* the stream is of its node's version for sure */
     bool read;             /* something was read from the stream */
 };
+
+/* Of the READs that wait, the readers that were interrupted; those of one who is being killed are
+ * answered. mount->lock is held. */
+void read_each_interrupted(struct mount *mount, void (*visit)(void *context, int pid),
+                           void *context);
+void read_kill(struct mount *mount, int pid);
+
+/* Answers all that wait; the mount ends. mount->lock is held. */
+void read_fail_all(struct mount *mount);
 
 /* Takes `req`. */
 void read_start(struct mount *mount, fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,

@@ -365,13 +365,48 @@ static void kill_request(struct mount *mount, struct request *request)
     answer(mount, request, -EINTR);
 }
 
-void request_tend(struct mount *mount)
+/* Processes that were interrupted; then those of them that are being killed. */
+struct callers {
+    int *pids;
+    size_t count;
+};
+
+static bool is_among(const struct callers *callers, int pid)
+{
+    for (size_t i = 0; i < callers->count; i++)
+        if (callers->pids[i] == pid)
+            return true;
+    return false;
+}
+
+static void add_caller(void *context, int pid)
+{
+    struct callers *callers = context;
+    if (is_among(callers, pid))
+        return;
+    int *grown = realloc(callers->pids, (callers->count + 1) * sizeof *grown);
+    if (grown == NULL)
+        return; /* the next time */
+    callers->pids = grown;
+    callers->pids[callers->count++] = pid;
+}
+
+static void keep_killed(struct callers *callers)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < callers->count; i++)
+        if (request_is_being_killed(callers->pids[i]))
+            callers->pids[kept++] = callers->pids[i];
+    callers->count = kept;
+}
+
+/* Of all that wait: kills some, and tries again what may read along by now. */
+static void tend_parked(struct mount *mount, const struct callers *killed)
 {
     bool may_read = false;
-    ask_tend(mount);
     for (struct request **at = &mount->parked; *at != NULL;) {
         struct request *request = *at;
-        if (request->interrupted && request_is_being_killed(request->pid)) {
+        if (request->interrupted && is_among(killed, request->pid)) {
             *at = request->next;
             kill_request(mount, request);
             continue;
@@ -384,4 +419,23 @@ void request_tend(struct mount *mount)
     }
     if (may_read)
         request_retry_all(mount);
+}
+
+void request_tend(struct mount *mount)
+{
+    struct callers callers = {0};
+    pthread_mutex_lock(&mount->lock);
+    for (const struct request *request = mount->parked; request != NULL; request = request->next)
+        if (request->interrupted)
+            add_caller(&callers, request->pid);
+    read_each_interrupted(mount, add_caller, &callers);
+    pthread_mutex_unlock(&mount->lock);
+    keep_killed(&callers);
+    pthread_mutex_lock(&mount->lock);
+    ask_tend(mount);
+    for (size_t i = 0; i < callers.count; i++)
+        read_kill(mount, callers.pids[i]);
+    tend_parked(mount, &callers);
+    pthread_mutex_unlock(&mount->lock);
+    free(callers.pids);
 }

@@ -45,7 +45,7 @@ bool request_is_being_killed(int pid);
 /* Something has changed: tries all that are parked. */
 void request_retry_all(struct mount *mount);
 
-/* Answers those whose caller is being killed. Called every 100 ms. */
+/* Answers those whose caller is being killed, READs too. Called every 100 ms, without the lock. */
 void request_tend(struct mount *mount);
 
 /* Answers all with this errno; the mount ends. */

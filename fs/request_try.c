@@ -232,7 +232,7 @@ static int make_result(struct mount *mount, struct request *request, struct resu
     result_begin(result, request->node->subject);
     if (!slow && !request->parked && result_enter(mount))
         request->work = result;
-    else if ((slow ? waiters_add(mount->waiters, result_work, result)
+    else if ((slow ? waiters_add(mount->waiters, result_work_patiently, result)
                    : workers_add(mount->queriers, result_work, result, 0)) < 0)
         return result_cancel(result);
     return 0;

@@ -3,6 +3,7 @@
 #include "fs/answer.h"
 #include "fs/index_state.h"
 #include "fs/log.h"
+#include "fs/patience.h"
 #include "fs/query_session.h"
 #include "fs/request.h"
 
@@ -230,7 +231,6 @@ static int make(struct result *result, struct buffer *rows, struct buffer *plan,
         return index_state_write(result->mount, result->version->snapshot,
                                  key->asked->question.column,
                                  (enum metric)key->asked->question.metric, rows, error);
-    result->mount->count.queries++;
     return answer_make(result->mount, result->version->snapshot, &key->asked->question, key->format,
                        &result->stop, rows, plan, error);
 }
@@ -305,14 +305,27 @@ static void settle(struct result *result, int rc, struct buffer *rows, struct bu
         keep_plan(result, plan);
 }
 
-void result_work(void *argument)
+/* What takes a thread that may wait is given to one. */
+static void work(struct result *result, bool waits)
 {
-    struct result *result = argument;
     struct mount *mount = result->mount;
     struct buffer rows = {0}, plan = {0};
     struct error error = {""};
+    struct patience patience = {.waits = waits, .stop = &result->stop};
+    patience_begin(&patience);
     int rc = make(result, &rows, &plan, &error);
+    patience_end(&patience);
+    if (patience.refused) {
+        buffer_clear(&rows);
+        buffer_clear(&plan);
+        error.text[0] = '\0';
+        rc = waiters_add(mount->waiters, result_work_patiently, result);
+        if (rc == 0)
+            return;
+    }
     pthread_mutex_lock(&mount->lock);
+    if (result->key.kind != RESULT_INDEX)
+        mount->count.queries++;
     settle(result, rc, &rows, &plan, &error);
     request_retry_all(mount);
     result_unref(result);
@@ -320,6 +333,10 @@ void result_work(void *argument)
     buffer_clear(&rows);
     buffer_clear(&plan);
 }
+
+void result_work(void *result) { work(result, false); }
+
+void result_work_patiently(void *result) { work(result, true); }
 
 int result_cancel(struct result *result)
 {

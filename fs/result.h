@@ -80,9 +80,11 @@ void result_take_back(struct result *result, int pid); /* the promise */
 
 /* Says that it is being made, of the subject's current version. Then result_work must be called, by
  * any thread, without the lock: it makes it, and tries the requests that wait. It takes a
- * reference. */
+ * reference. What would have to wait for the server goes on with result_work_patiently, which is
+ * for threads that may (fs/waiters.h). */
 void result_begin(struct result *result, struct subject *subject);
 void result_work(void *result);
+void result_work_patiently(void *result);
 /* Instead of result_work, where there is no memory for it: -ENOMEM. */
 MUST_CHECK int result_cancel(struct result *result);
 

@@ -1,6 +1,7 @@
 /* The thread that builds indexes: one at a time, on all processors, behind whoever else wants them.
  * It is started with the first one wanted. */
 #include "fs/log.h"
+#include "fs/patience.h"
 #include "fs/vector_indexes.h"
 
 #include <inttypes.h>
@@ -240,10 +241,12 @@ static int run_build(struct build *build)
     if (rows >= UINT32_MAX)
         return error_set(&build->error, -EFBIG, "%" PRIu64 " rows are more than an index can have",
                          rows);
-    struct vector_binding *binding = vector_entry_bind(build->indexes, build->entry, build->corpus);
+    struct vector_binding *binding;
+    int rc = vector_entry_bind(build->indexes, build->entry, build->corpus, &binding);
+    if (rc < 0)
+        return rc;
     enum vector_verdict verdict = vector_binding_judge(binding);
     struct vector_graph *graph = NULL;
-    int rc = 0;
     if (verdict != VECTOR_GOOD)
         rc = make_graph(build, binding, verdict, &graph);
     if (binding != NULL)
@@ -254,8 +257,8 @@ static int run_build(struct build *build)
     graph = map_large(build, graph);
     vector_entry_publish(build->indexes, build->entry, vector_graph_ref(graph));
     /* Now, so that no query has to. */
-    binding = vector_entry_bind(build->indexes, build->entry, build->corpus);
-    if (binding != NULL)
+    if (vector_entry_bind(build->indexes, build->entry, build->corpus, &binding) == 0 &&
+        binding != NULL)
         vector_index_unref(&binding->index);
     log_built(build, graph, verdict == VECTOR_UPDATE ? "brought up to date" : "built", began);
     vector_graph_unref(graph);
@@ -342,7 +345,10 @@ static void *work(void *argument)
             pthread_mutex_lock(&indexes->lock);
         } else if (take_wanted(indexes, &build)) {
             pthread_mutex_unlock(&indexes->lock);
+            struct patience patience = {.waits = true, .stop = &build.entry->stop};
+            patience_begin(&patience);
             end_build(&build, run_build(&build));
+            patience_end(&patience);
             pthread_mutex_lock(&indexes->lock);
         } else {
             pthread_cond_wait(&indexes->changed, &indexes->lock);

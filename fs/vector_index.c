@@ -8,6 +8,7 @@
 #include "fs/vector_index.h"
 
 #include "fs/log.h"
+#include "fs/patience.h"
 #include "fs/vector_indexes.h"
 
 #include <stdlib.h>
@@ -300,8 +301,10 @@ static void keep_bound(struct vector_indexes *indexes, struct vector_entry *entr
     release(&leftovers);
 }
 
-static struct vector_binding *make_bound(struct vector_indexes *indexes, struct vector_entry *entry,
-                                         struct corpus *corpus, struct vector_graph *graph)
+/* What cannot be joined is as good as none. */
+static int make_bound(struct vector_indexes *indexes, struct vector_entry *entry,
+                      struct corpus *corpus, struct vector_graph *graph,
+                      struct vector_binding **out)
 {
     struct vector_binding *before, *binding = NULL;
     struct error error = {""};
@@ -311,37 +314,41 @@ static struct vector_binding *make_bound(struct vector_indexes *indexes, struct 
         atomic_fetch_add(&before->index.refs, 1);
     pthread_mutex_unlock(&indexes->lock);
     int rc = vector_binding_new(graph, corpus, entry->column, before, &binding, &error);
-    if (rc < 0)
+    bool gave_up = patience_refused() || patience_stopped();
+    if (rc == 0)
+        keep_bound(indexes, entry, binding);
+    else if (!gave_up)
         log_say(LOG_SAY_ERROR, "an index of %s cannot be used: %s",
                 corpus_snapshot(corpus)->relation.name,
                 error.text[0] != '\0' ? error.text : strerror(-rc));
-    else
-        keep_bound(indexes, entry, binding);
     if (before != NULL)
         vector_index_unref(&before->index);
-    return binding;
+    *out = binding;
+    return rc < 0 && gave_up ? rc : 0;
 }
 
-struct vector_binding *vector_entry_bind(struct vector_indexes *indexes, struct vector_entry *entry,
-                                         struct corpus *corpus)
+int vector_entry_bind(struct vector_indexes *indexes, struct vector_entry *entry,
+                      struct corpus *corpus, struct vector_binding **out)
 {
     const struct snapshot *snapshot = corpus_snapshot(corpus);
-    struct vector_binding *binding = find_bound(indexes, entry, snapshot);
-    if (binding != NULL)
-        return binding;
-    pthread_mutex_lock(&entry->making);
-    binding = find_bound(indexes, entry, snapshot);
-    if (binding == NULL) {
+    *out = find_bound(indexes, entry, snapshot);
+    if (*out != NULL)
+        return 0;
+    int rc = patience_lock(&entry->making, NULL);
+    if (rc < 0)
+        return rc;
+    *out = find_bound(indexes, entry, snapshot);
+    if (*out == NULL) {
         struct vector_graph *graph = vector_entry_load(indexes, entry, snapshot);
         if (graph != NULL)
-            binding = make_bound(indexes, entry, corpus, graph);
-        if (binding != NULL && graph->mapped && !atomic_exchange(&graph->moving, true) &&
+            rc = make_bound(indexes, entry, corpus, graph, out);
+        if (*out != NULL && graph->mapped && !atomic_exchange(&graph->moving, true) &&
             hnsw_bytes(graph->hnsw) <= indexes->alone)
             vector_entry_want_copy(indexes, entry);
         vector_graph_unref(graph);
     }
     pthread_mutex_unlock(&entry->making);
-    return binding;
+    return rc;
 }
 
 /* Whether a build of this snapshot is worth trying. Called with the lock held. */
@@ -368,7 +375,9 @@ struct vector_index *vector_index_get(struct mount *mount, struct corpus *corpus
     pthread_mutex_unlock(&indexes->lock);
     if (entry == NULL)
         return NULL;
-    struct vector_binding *binding = vector_entry_bind(indexes, entry, corpus);
+    struct vector_binding *binding;
+    if (vector_entry_bind(indexes, entry, corpus, &binding) < 0)
+        return NULL;
     if (begin && vector_binding_judge(binding) != VECTOR_GOOD) {
         pthread_mutex_lock(&indexes->lock);
         bool may = may_begin(indexes, entry, snapshot);

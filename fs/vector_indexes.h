@@ -3,7 +3,7 @@
  *
  * Locks: indexes->lock is held for a moment only, and inside of it no other lock is taken.
  * entry->making is held while a file is mapped or rows are joined with slots, so that it is done
- * once; inside of it rows may be fetched.
+ * once; inside of it rows may be fetched, so that it is taken with patience (fs/patience.h).
  */
 #ifndef FS_VECTOR_INDEXES_H
 #define FS_VECTOR_INDEXES_H
@@ -61,9 +61,10 @@ struct vector_entry *vector_entry_find(struct vector_indexes *indexes, uint32_t 
 struct vector_graph *vector_entry_load(struct vector_indexes *indexes, struct vector_entry *entry,
                                        const struct snapshot *snapshot);
 
-/* The graph joined with the corpus. A new reference; NULL: there is none. */
-struct vector_binding *vector_entry_bind(struct vector_indexes *indexes, struct vector_entry *entry,
-                                         struct corpus *corpus);
+/* The graph joined with the corpus. *out is a new reference; NULL: there is none. Errors: as of
+ * patience_ask, which may have to wait for rows, or for who joins them. */
+MUST_CHECK int vector_entry_bind(struct vector_indexes *indexes, struct vector_entry *entry,
+                                 struct corpus *corpus, struct vector_binding **out);
 
 /* Takes the graph; what there was goes. */
 void vector_entry_publish(struct vector_indexes *indexes, struct vector_entry *entry,

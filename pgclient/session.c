@@ -197,6 +197,16 @@ void session_give(struct session *session)
     pthread_mutex_unlock(&pool->lock);
 }
 
+bool session_usable(const struct session *session)
+{
+    return !session->stop && connection_usable(session->connection);
+}
+
+void session_also_stop(struct session *session, const atomic_bool *stop)
+{
+    connection_also_stop(session->connection, stop);
+}
+
 void session_stop(struct session *session) { atomic_store(&session->stop, true); }
 
 void session_pool_stop(struct session_pool *pool)

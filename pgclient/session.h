@@ -16,6 +16,8 @@
 
 #include "pgclient/server.h"
 
+#include <stdatomic.h>
+
 struct session;
 struct session_pool;
 
@@ -28,6 +30,12 @@ void session_pool_free(struct session_pool *pool);
 MUST_CHECK int session_take(struct session_pool *pool, bool wait, struct session **out,
                             struct error *error);
 void session_give(struct session *session);
+
+/* Whether it can run a statement now; once lost or stopped it never can. */
+bool session_usable(const struct session *session);
+
+/* What it does ends when this flag is set, too; NULL: no longer. Borrowed. */
+void session_also_stop(struct session *session, const atomic_bool *stop);
 
 /* Ends whatever the session is doing: its calls return -EINTR within 200 ms, and the server is
  * asked to cancel. Any thread. */

@@ -62,7 +62,7 @@ static bool check_table(struct place *place, const struct rows_table *table, uin
     struct workers *workers;
     struct body_cache *cache;
     must(workers_new(1, &workers) == 0 &&
-         body_cache_new(&place->fetch, workers, 2, limit, &cache) == 0);
+         body_cache_new(&place->fetch, workers, 2, NULL, limit, &cache) == 0);
     bool good = true;
     for (int f = 0; good && f < FORMAT_COUNT; f++) {
         struct buffer whole = {0};

@@ -1,4 +1,5 @@
 #include "fs/body.h"
+#include "fs/patience.h"
 
 #include "tests/unit/place.h"
 
@@ -19,7 +20,7 @@ static int set_up_with(uint64_t limit)
     place_open(&place, 100 << 20);
     snapshot = place_snapshot(&place, &rows_tables[0], 60, 5);
     return workers_new(2, &workers) < 0 ||
-                   body_cache_new(&place.fetch, workers, 2, limit, &cache) < 0
+                   body_cache_new(&place.fetch, workers, 2, NULL, limit, &cache) < 0
                ? -1
                : 0;
 }
@@ -34,6 +35,12 @@ static int set_up_small(void **state)
 {
     (void)state;
     return set_up_with(1000);
+}
+
+static int set_up_tiny(void **state)
+{
+    (void)state;
+    return set_up_with(100); /* no two bodies fit beside each other */
 }
 
 static int tear_down(void **state)
@@ -159,6 +166,57 @@ static void test_ahead(void **state)
     assert_int_equal(snapshot->refs, 1);
 }
 
+static void read_some(size_t group, uint64_t bytes)
+{
+    struct body *body;
+    assert_int_equal(body_get(cache, snapshot, 0, group, &body, NULL), 0);
+    assert_true(is_right(body, 0, group));
+    body_release(cache, body, bytes);
+}
+
+/* What is larger than the cache is rendered once for a reader who reads it in pieces, beside
+ * another who does the same, and for one who goes from one to the next; then it goes. */
+static void test_large(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 5; i++) {
+        read_some(0, 1);
+        read_some(1, 1);
+        body_ahead(cache, snapshot, 0, 2);
+    }
+    assert_int_equal(body_cache_rendered(cache), 2);
+    read_some(2, 1); /* the third is one too many */
+    assert_int_equal(body_cache_rendered(cache), 3);
+    read_some(1, 1);
+    assert_int_equal(body_cache_rendered(cache), 3);
+    read_some(0, 1);
+    assert_int_equal(body_cache_rendered(cache), 4);
+    read_some(0, 1 << 20); /* to its end */
+    read_some(1, 1 << 20);
+    read_some(2, 1 << 20);
+    assert_int_equal(body_cache_used(cache), 0);
+}
+
+/* Who may not wait for the server is told so, and is not in the way of who may. */
+static void test_lost(void **state)
+{
+    (void)state;
+    struct body *body = NULL;
+    struct error error = {""};
+    store_drop_group(place.store, snapshot->groups[0]->relation, snapshot->groups[0]->id);
+    struct patience none = {.waits = false};
+    patience_begin(&none);
+    assert_int_equal(body_get(cache, snapshot, 0, 0, &body, &error), -EAGAIN);
+    assert_true(none.refused);
+    none.refused = false;
+    assert_int_equal(body_get(cache, snapshot, 0, 1, &body, &error), 0);
+    assert_false(none.refused);
+    body_release(cache, body, 0);
+    patience_end(&none);
+    assert_int_equal(body_get(cache, snapshot, 0, 0, &body, &error), -ENOTCONN);
+    assert_true(body_cache_used(cache) > 0);
+}
+
 static atomic_int wrong;
 
 static void *ask(void *argument)
@@ -212,6 +270,8 @@ int main(void)
         TEST(test_order_of_leaving, set_up_small),
         TEST(test_failure_is_tried_again, set_up),
         TEST(test_ahead, set_up),
+        TEST(test_large, set_up_tiny),
+        TEST(test_lost, set_up),
         TEST(test_many_threads, set_up_small),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,7 +21,7 @@ static int set_up(void **state)
     place_open(&place, 100 << 20);
     snapshot = place_snapshot(&place, &rows_tables[0], 30, 7);
     return workers_new(2, &workers) < 0 ||
-                   body_cache_new(&place.fetch, workers, 2, 1 << 20, &cache) < 0
+                   body_cache_new(&place.fetch, workers, 2, NULL, 1 << 20, &cache) < 0
                ? -1
                : 0;
 }

@@ -1,0 +1,178 @@
+# However many wait for the server, those who need nothing of it, or something else, go on.
+load helper
+
+PYTHON=${PYTHON:-python3}
+SOON=$((${SANITIZED:-0} * 15 + 6)) # less than the ten seconds after which a connection attempt fails
+
+setup_file() {
+    server_start -c autovacuum=off -c max_connections=200
+    psql -X -q -v ON_ERROR_STOP=1 <<'SQL'
+CREATE TABLE words AS SELECT g AS id, 'word ' || g AS word FROM generate_series(1, 1000) g;
+CREATE TABLE other AS SELECT g AS id, 'other ' || g AS word FROM generate_series(1, 1000) g;
+CREATE TABLE items (id int PRIMARY KEY, name text, v vector(8));
+INSERT INTO items SELECT i, 'n' || i, ARRAY(SELECT sin(i * d) FROM generate_series(1, 8) d)::vector FROM generate_series(1, 2000) i;
+CREATE TABLE near (id int PRIMARY KEY, v vector(8));
+INSERT INTO near SELECT id, v FROM items;
+-- Some 12 row groups.
+CREATE TABLE big AS SELECT g AS id, repeat(md5(g::text), 20) AS t FROM generate_series(1, 80000) g;
+SELECT format('CREATE TABLE lk%s AS SELECT %1$s AS id', i) FROM generate_series(1, 10) i \gexec
+SELECT format('CREATE VIEW slow%s AS SELECT %1$s AS id FROM pg_sleep(600)', i) FROM generate_series(1, 8) i \gexec
+SQL
+}
+
+teardown_file() { teardown_all; }
+
+setup() {
+    T=$MNT/public
+    OUT=$E2E/out/$BATS_TEST_NUMBER
+    mkdir -p "$OUT"
+    PIDS=()
+    STOPPED=()
+    rm -rf "$CACHE"
+}
+
+teardown() {
+    [ ${#STOPPED[@]} = 0 ] || kill -CONT "${STOPPED[@]}" 2>/dev/null || true
+    for pid in "${PIDS[@]}"; do kill -KILL "$pid" 2>/dev/null || true; done
+    psql -X -q -At -c "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name IN ('locker', 'pgvecfs')" >/dev/null
+    if mountpoint -q "$MNT"; then mount_stop || fusermount3 -uz "$MNT" || true; fi
+    [ -n "${E2E_KEEP:-}" ] || rm -rf "$OUT"
+}
+
+within() { # SECONDS COMMAND…
+    local tenths=$(($1 * 10))
+    shift
+    until "$@"; do
+        [ $((tenths -= 1)) -ge 0 ] || return 1
+        sleep 0.1
+    done
+}
+
+behind() { # COMMAND…: in the background
+    "$@" >/dev/null 2>&1 3>&- &
+    PIDS+=($!)
+}
+
+count() { psql -X -At -c "SELECT count(*) FROM pg_stat_activity WHERE $1"; }
+at_least() { [ "$(count "$2")" -ge "$1" ]; } # NUMBER CONDITION
+
+rows_of() { timeout $SOON cat "$T/$1/$1.csv" | wc -l; } # TABLE
+answers() { timeout $SOON cat "$T/$1/query/near/v/l2/3/$2.csv" | wc -l; } # TABLE KEY
+mount_says_so() { timeout $SOON cat "$MNT/.pgvecfs/status.json" >/dev/null; }
+drop_pages() { "$PYTHON" -c 'import os, sys; fd = os.open(sys.argv[1], os.O_RDONLY); os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)' "$1"; }
+
+@test "ten tables that somebody has locked" {
+    mount_start -o connections=32
+    (
+        echo "BEGIN;"
+        for i in 1 2 3 4 5 6 7 8 9 10; do echo "LOCK TABLE lk$i IN ACCESS EXCLUSIVE MODE;"; done
+        echo "SELECT pg_sleep(600)"
+    ) | PGAPPNAME=locker psql -X -q >/dev/null 2>&1 3>&- &
+    PIDS+=($!)
+    within 10 at_least 1 "application_name = 'locker' AND wait_event = 'PgSleep'"
+    for i in 1 2 3 4 5 6 7 8 9 10; do behind cat "$T/lk$i/lk$i.csv"; done
+    within 20 at_least 1 "application_name = 'pgvecfs' AND wait_event_type = 'Lock'"
+    sleep 1
+    [ "$(rows_of words)" -eq 1001 ]
+    [ "$(answers items 1)" -eq 4 ]
+    mount_says_so
+}
+
+@test "eight slow views, and eight slow filters" {
+    mount_start -o connections=32
+    for i in 1 2 3 4 5 6 7 8; do behind cat "$T/slow$i/slow$i.csv"; done
+    for i in 1 2 3 4 5 6 7 8; do
+        mkdir "$T/items/query/s$i"
+        echo '[1,1,1,1,1,1,1,1]' >"$T/items/query/s$i/vector"
+        echo "pg_sleep(600) IS NOT NULL AND $i > 0" >"$T/items/query/s$i/filter"
+        behind cat "$T/items/query/s$i/results.csv"
+    done
+    within 20 at_least 16 "application_name = 'pgvecfs' AND wait_event = 'PgSleep'"
+    [ "$(rows_of words)" -eq 1001 ]
+    mkdir "$T/items/query/quick"
+    echo '[1,1,1,1,1,1,1,1]' >"$T/items/query/quick/vector"
+    echo 3 >"$T/items/query/quick/k"
+    echo 'id < 100' >"$T/items/query/quick/filter"
+    [ "$(timeout 20 wc -l <"$T/items/query/quick/results.csv")" -eq 4 ]
+    [ "$(answers near 1)" -eq 4 ]
+    mount_says_so
+}
+
+# The whole server: it answers no more, and takes no connections.
+stop_server() {
+    local pid
+    for pid in $(head -n 1 "$E2E/pg/data/postmaster.pid") $(psql -X -At -c "SELECT pid FROM pg_stat_activity WHERE application_name = 'pgvecfs'"); do
+        kill -STOP "$pid"
+        STOPPED+=("$pid")
+    done
+}
+
+lose_groups() { # TABLE…: their rows are only to be had from the server
+    local table
+    for table; do rm -f "$CACHE"/*/"$(psql -X -At -c "SELECT '$table'::regclass::oid")"/*.rows; done
+}
+
+@test "reads, measuring and questions of rows that the cache has lost" {
+    mount_start -o lease=600,jobs=2
+    stat "$T/words/words.csv" "$T/other/other.csv" "$T/big/big.bin" "$T/items/items.bin" "$T/near/near.bin" >/dev/null
+    exec 7<"$T/words/words.csv"
+    for table in words/words.csv other/other.csv big/big.bin items/items.bin; do drop_pages "$T/$table"; done
+    lose_groups big items
+    stop_server
+    # As many readers as there are threads that render, and more; their read-ahead, too.
+    for i in 1 2 3 4 5 6; do behind dd if="$T/big/big.bin" of=/dev/null bs=1M skip=$((i * 4)) status=none; done
+    for i in 1 2 3 4 5 6; do behind dd if="$T/items/items.bin" of=/dev/null bs=4k status=none; done
+    behind stat "$T/big/big.csv"
+    # More questions than libfuse has threads.
+    for i in $(seq 1 24); do behind cat "$T/items/query/near/v/l2/5/$i.csv"; done
+    # shellcheck disable=SC2016
+    for i in 1 2 3 4; do behind bash -c 'exec 5<>"$1"; echo "{\"key\": 1, \"k\": 1}" >&5; cat <&5' - "$T/items/query/ask"; done
+    sleep 2
+    mount_says_so
+    [ "$(timeout $SOON wc -l <&7)" -eq 1001 ]
+    exec 7<&-
+    [ "$(rows_of other)" -eq 1001 ]
+    # Whoever gives up is let go at once.
+    behind dd if="$T/big/big.bin" of=/dev/null bs=64k skip=200 status=none
+    sleep 1
+    kill -KILL "${PIDS[@]}"
+    for pid in "${PIDS[@]}"; do wait_gone "$pid" 3; done
+    mount_says_so
+    kill -CONT "${STOPPED[@]}"
+    STOPPED=()
+    reference_bin public.big | cmp - "$T/big/big.bin"
+    [ "$(answers items 1)" -eq 4 ]
+}
+
+@test "a question of rows at hand, while others wait for rows that the cache has lost" {
+    mount_start -o lease=600,jobs=2
+    stat "$T/items/items.bin" "$T/near/near.bin" >/dev/null
+    [ "$(answers near 1)" -eq 4 ]
+    lose_groups items
+    stop_server
+    for i in $(seq 1 24); do behind cat "$T/items/query/near/v/l2/5/$i.csv"; done
+    sleep 2
+    for i in 2 3 4 5; do [ "$(answers near $i)" -eq 4 ]; done
+    mount_says_so
+}
+
+@test "the end of a transaction that the server does not answer" {
+    mount_start -o cache_size=0,lease=1,jobs=1
+    psql -X -q -c "CREATE VIEW unsteady AS SELECT id, repeat(t, 2) AS t FROM big WHERE id <= 20000"
+    timeout 60 cat "$T/unsteady/unsteady.csv" | tail -n 1 >/dev/null
+    cat "$T/words/words.csv" >/dev/null
+    stop_server
+    # Their leases are over, and nobody has them open: the read points end, or try to.
+    for i in 1 2 3 4 5 6; do
+        sleep 0.5
+        mount_says_so
+    done
+    behind stat "$T/other/other.csv"
+    for i in 1 2 3 4; do
+        sleep 0.5
+        mount_says_so
+    done
+    kill -CONT "${STOPPED[@]}"
+    STOPPED=()
+    psql -X -q -c "DROP VIEW unsteady"
+}
