@@ -71,12 +71,12 @@ static int explain_leaves(struct connection *connection, const struct relation *
 }
 
 /* The relations whose rows are the relation's, as an array's text: itself, or its leaves. */
-static int list_members(struct connection *connection, const struct relation *relation, char **out,
-                        struct error *error)
+static int list_members(struct connection *connection, const struct relation *relation,
+                        bool filtered, char **out, struct error *error)
 {
     struct buffer list = {0};
     int rc = 0;
-    if (relation->kind != RELATION_PARTITIONED) {
+    if (relation->kind != RELATION_PARTITIONED || filtered) {
         rc = buffer_printf(&list, "{%u}", relation->oid);
     } else {
         PGresult *leaves = NULL;
@@ -102,7 +102,7 @@ static const char sources_question[] =
     " c.relkind IN ('r', 'm') AND coalesce(a.amhandler = "
     "'pg_catalog.heap_tableam_handler'::pg_catalog.regproc, false)"
     "  AND has_table_privilege(s.oid, 'SELECT') AND has_schema_privilege(n.oid, 'USAGE')"
-    "  AND (s.oid = $2::pg_catalog.oid OR NOT row_security_active(s.oid)),"
+    "  AND NOT row_security_active(s.oid),"
     " CASE WHEN c.relkind IN ('r', 'm') THEN pg_relation_size(s.oid) / "
     "current_setting('block_size')::int8 ELSE 0 END,"
     " CASE WHEN c.relkind IN ('r', 'm') THEN pg_table_size(s.oid) ELSE 0 END,"
@@ -185,12 +185,12 @@ static int take_sources(struct connection *connection, const struct relation *re
     return heaps ? take_heaps(rows, out) : take_stream(relation, rows, out);
 }
 
-int describe_sources(struct connection *connection, const struct relation *relation,
+int describe_sources(struct connection *connection, const struct relation *relation, bool filtered,
                      struct sources *out, struct error *error)
 {
     *out = (struct sources){0};
     char *members = NULL, oid[16], kind[2] = {(char)relation->kind, '\0'};
-    int rc = list_members(connection, relation, &members, error);
+    int rc = list_members(connection, relation, filtered, &members, error);
     if (rc != 0)
         return rc;
     snprintf(oid, sizeof oid, "%u", relation->oid);
@@ -415,7 +415,9 @@ void columns_clear(struct columns *columns)
     "oid FROM part)),"                                                                             \
     " (SELECT c.relkind::text || CASE c.relkind WHEN 'v' THEN pg_get_viewdef(c.oid) ELSE '' END"   \
     "  FROM pg_catalog.pg_class c WHERE c.oid = $4::pg_catalog.oid)"                               \
-    ", $5::pg_catalog.text"                                                                        \
+    ", $5::pg_catalog.text, CASE WHEN $5::pg_catalog.text = '" BY_POLICIES "' THEN"                \
+    "  (SELECT string_agg(ROW(p.oid, p.xmin)::text, ';' ORDER BY p.oid)"                           \
+    "   FROM pg_catalog.pg_policy p WHERE p.polrelid = $4::pg_catalog.oid) END"                    \
     "), current_setting('server_encoding'))), 'hex')"
 
 static int put_sources(const struct relation *relation, const struct sources *sources,

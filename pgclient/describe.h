@@ -20,8 +20,9 @@ struct sources {
     bool unlogged;
 };
 
+/* `filtered`: policies choose the rows. */
 MUST_CHECK int describe_sources(struct connection *connection, const struct relation *relation,
-                                struct sources *out, struct error *error);
+                                bool filtered, struct sources *out, struct error *error);
 void sources_clear(struct sources *sources);
 
 struct columns {
@@ -38,7 +39,8 @@ MUST_CHECK int describe_columns(struct connection *connection, const struct rela
                                 struct error *error);
 void columns_clear(struct columns *columns);
 
-/* `more` (nullable): what else the output depends on. */
+/* `more` (nullable): what else the output depends on; BY_POLICIES: on the policies, too. */
+#define BY_POLICIES "policies"
 MUST_CHECK int describe_signature(struct connection *connection, const struct relation *relation,
                                   const struct sources *sources, const char *run, const char *more,
                                   char **out, struct error *error);

@@ -27,15 +27,17 @@ enum { ATTEMPTS = 3 };
 #define PLAN_SMALL "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off;"
 #define PLAN_AS_USUAL "SET LOCAL enable_hashjoin = DEFAULT; SET LOCAL enable_mergejoin = DEFAULT;"
 
-/* A view may need the role's own path, our questions about it need none. */
+/* What users wrote may need the role's own path, our questions about it need none. */
 #define OUR_PATH ";SET LOCAL search_path = ''"
-#define OWN_PATH "SET LOCAL search_path TO DEFAULT"
+#define OWN_PATH "SET LOCAL search_path TO DEFAULT;"
 
 struct kept_readpoint {
     struct readpoint public; /* first, so that the others find the rest */
     char *lock;              /* LOCK TABLE … IN ACCESS SHARE MODE, or "" */
     char *probe;             /* SELECT * FROM … LIMIT 0 */
     bool judged;             /* whose functions would run is asked first */
+    bool filtered;           /* a table: policies hide rows from the role, who wants it so */
+    bool shows_owners;       /* a view: no policy in it is checked as the role itself */
     struct cluster cluster;
 };
 
@@ -46,12 +48,20 @@ static struct kept_readpoint *kept(struct readpoint *readpoint)
 
 static int out_of_memory(struct error *error) { return error_set(error, -ENOMEM, "out of memory"); }
 
-/* A foreign server's statements are made by its wrapper. */
-static enum transaction_kind kind_of(const struct relation *relation)
+/* A foreign server's statements are made by its wrapper. A policy is what a user wrote. */
+static enum transaction_kind kind_of(const struct kept_readpoint *r)
 {
-    return relation->kind == RELATION_VIEW || relation->kind == RELATION_FOREIGN
-               ? TRANSACTION_USER
-               : TRANSACTION_TABLES;
+    enum relation_kind kind = r->public.relation.kind;
+    return kind == RELATION_VIEW || kind == RELATION_FOREIGN || r->filtered ? TRANSACTION_USER
+                                                                            : TRANSACTION_TABLES;
+}
+
+/* What is read of the relation is read under these, in a transaction of its kind. */
+static const char *own_settings(const struct kept_readpoint *r)
+{
+    if (kind_of(r) != TRANSACTION_USER)
+        return "";
+    return r->shows_owners ? OWN_PATH "SET LOCAL row_security = on;" : OWN_PATH;
 }
 
 /* ---- opening ---- */
@@ -59,7 +69,7 @@ static enum transaction_kind kind_of(const struct relation *relation)
 /* By oid: the catalog's names may be old. */
 #define LOOKUP                                                                                     \
     "SELECT n.nspname, c.relname, c.relkind, pg_catalog.has_table_privilege(c.oid, 'SELECT'),"     \
-    " " TRUST_IS_SUPERUSER " FROM pg_catalog.pg_class c"                                           \
+    " " TRUST_IS_SUPERUSER ", pg_catalog.row_security_active(c.oid) FROM pg_catalog.pg_class c"    \
     " JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace"               \
     " WHERE c.oid OPERATOR(pg_catalog.=) %u::pg_catalog.oid"
 
@@ -131,7 +141,9 @@ static int look_up(struct kept_readpoint *r, struct connection *connection,
         return error_set(error, -ENOENT, "relation \"%s\".\"%s\" has been dropped",
                          relation->schema, relation->name);
     }
-    r->judged = PQgetvalue(row, 0, 4)[0] == 't' && !connection_reading(connection).trust_all;
+    struct reading reading = connection_reading(connection);
+    r->judged = PQgetvalue(row, 0, 4)[0] == 't' && !reading.trust_all;
+    r->filtered = PQgetvalue(row, 0, 5)[0] == 't' && reading.filter_rows;
     rc = take_names(r, relation, row);
     if (rc == 0)
         rc = write_statements(r, PQgetvalue(row, 0, 3)[0] == 't');
@@ -155,26 +167,57 @@ static int judge(struct kept_readpoint *r, struct connection *connection, struct
     return rc;
 }
 
+/* A view's policies are checked as its owner, who may well be shown less than all: that is what the
+ * view is. But what checks them as the role itself (a view of its own, or a security_invoker, as
+ * far down as there are views) would hide rows from it. */
+static const char hides_from_role[] =
+    "WITH RECURSIVE v(oid) AS (SELECT $1::oid UNION"
+    " SELECT d.refobjid FROM v JOIN pg_rewrite w ON w.ev_class = v.oid JOIN pg_depend d"
+    "  ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid"
+    "  JOIN pg_class c ON c.oid = d.refobjid AND c.relkind = 'v'"
+    "  WHERE d.refclassid = 'pg_class'::regclass)"
+    " SELECT EXISTS (SELECT FROM v JOIN pg_class c ON c.oid = v.oid"
+    "  JOIN pg_rewrite w ON w.ev_class = v.oid JOIN pg_depend d"
+    "  ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid"
+    "  WHERE d.refclassid = 'pg_class'::regclass AND row_security_active(d.refobjid)"
+    "   AND (pg_get_userbyid(c.relowner) = current_user"
+    "    OR EXISTS (SELECT FROM pg_options_to_table(c.reloptions)"
+    "     WHERE option_name = 'security_invoker' AND option_value::bool)))";
+
+static int find_hiding(struct kept_readpoint *r, struct connection *connection, struct error *error)
+{
+    char oid[16];
+    snprintf(oid, sizeof oid, "%u", r->public.relation.oid);
+    const char *parameter = oid;
+    PGresult *row = NULL;
+    int rc = connection_ask(connection, hides_from_role, 1, &parameter, &row, error);
+    if (rc == 0)
+        r->shows_owners = PQgetvalue(row, 0, 0)[0] == 'f';
+    PQclear(row);
+    return rc;
+}
+
 /* Begins, locks, and tells the columns as they are under the lock. -ENOENT: renamed or dropped
  * meanwhile. */
 static int lock(struct kept_readpoint *r, struct connection *connection, PGresult **present,
                 struct error *error)
 {
-    enum transaction_kind kind = kind_of(&r->public.relation);
+    enum transaction_kind kind = kind_of(r);
     bool user = kind == TRANSACTION_USER;
     struct buffer begin = {0}, probe = {0};
     int rc = buffer_printf(&begin, PLAN_SMALL "%s%s", r->lock, user ? OUR_PATH : "");
     if (rc == 0)
         rc = buffer_append_byte(&begin, '\0');
-    if (rc == 0)
-        rc = buffer_printf(&probe, "%s%s%s", user ? OWN_PATH ";" : "", r->probe,
-                           user ? OUR_PATH : "");
-    if (rc == 0)
-        rc = buffer_append_byte(&probe, '\0');
     rc = rc == 0 ? connection_begin(connection, kind, (const char *)begin.data, error)
                  : out_of_memory(error);
     if (rc == 0 && r->judged)
         rc = judge(r, connection, error);
+    if (rc == 0 && r->public.relation.kind == RELATION_VIEW)
+        rc = find_hiding(r, connection, error);
+    if (rc == 0 &&
+        (buffer_printf(&probe, "%s%s%s", own_settings(r), r->probe, user ? OUR_PATH : "") < 0 ||
+         buffer_append_byte(&probe, '\0') < 0))
+        rc = out_of_memory(error);
     if (rc == 0)
         rc = connection_run(connection, (const char *)probe.data, present, error);
     buffer_clear(&begin);
@@ -222,21 +265,22 @@ static int describe(struct kept_readpoint *r, struct connection *connection,
     struct readpoint *out = &r->public;
     struct sources sources = {0};
     struct columns columns = {0};
+    char again[sizeof PLAN_AS_USUAL + 128];
     int rc = verify_name(r, connection, error);
     if (rc == 0)
-        rc = describe_sources(connection, &out->relation, &sources, error);
+        rc = describe_sources(connection, &out->relation, r->filtered, &sources, error);
     if (rc == 0)
         rc =
             describe_columns(connection, &out->relation, sources.by_ctid, present, &columns, error);
     if (rc == 0)
         rc = describe_signature(connection, &out->relation, &sources, r->cluster.run,
-                                out->json_refused != NULL ? "JSON refused" : NULL,
+                                r->filtered                 ? BY_POLICIES
+                                : out->json_refused != NULL ? "JSON refused"
+                                                            : NULL,
                                 &out->key.signature, error);
+    snprintf(again, sizeof again, "%s;%s", PLAN_AS_USUAL, own_settings(r));
     if (rc == 0)
-        rc = connection_run(connection,
-                            kind_of(&out->relation) == TRANSACTION_USER ? PLAN_AS_USUAL OWN_PATH
-                                                                        : PLAN_AS_USUAL,
-                            NULL, error);
+        rc = connection_run(connection, again, NULL, error);
     if (rc != 0) {
         sources_clear(&sources);
         columns_clear(&columns);
@@ -344,7 +388,8 @@ int readpoint_join(struct readpoint *readpoint, struct session *worker, struct e
     struct connection *connection = session_connection(worker);
     struct kept_readpoint *r = kept(readpoint);
     struct buffer sql = {0};
-    int rc = buffer_printf(&sql, "SET TRANSACTION SNAPSHOT '%s';", readpoint->snapshot);
+    int rc = buffer_printf(&sql, "SET TRANSACTION SNAPSHOT '%s';%s", readpoint->snapshot,
+                           own_settings(r));
     /* Behind a queued ACCESS EXCLUSIVE a worker would wait for the one who waits for the leader,
      * who waits for the worker. */
     if (rc == 0)
@@ -355,8 +400,7 @@ int readpoint_join(struct readpoint *readpoint, struct session *worker, struct e
                                  r->probe, LOCK_PATIENCE_MS);
     if (rc == 0)
         rc = buffer_append_byte(&sql, '\0');
-    rc = rc == 0 ? connection_begin(connection, kind_of(&readpoint->relation),
-                                    (const char *)sql.data, error)
+    rc = rc == 0 ? connection_begin(connection, kind_of(r), (const char *)sql.data, error)
                  : out_of_memory(error);
     buffer_clear(&sql);
     return rc;
@@ -503,7 +547,7 @@ int readpoint_copy(struct readpoint *readpoint, struct session *session,
 {
     /* A table's rows come in the order of the heap, as COPY t gives them, never in that of an
      * index. */
-    bool view = readpoint->relation.kind == RELATION_VIEW;
+    bool view = readpoint->relation.kind == RELATION_VIEW || kept(readpoint)->filtered;
     char before[128];
     snprintf(before, sizeof before, "%s", view ? "" : "SET LOCAL enable_indexonlyscan = off;");
     struct guarded guarded = {session_connection(session), before};
