@@ -55,7 +55,8 @@ static int ask(const struct fetch_place *place, const struct snapshot *snapshot,
 static bool may_have_key(const struct snapshot *snapshot)
 {
     return snapshot->relation.kind == RELATION_TABLE ||
-           snapshot->relation.kind == RELATION_PARTITIONED;
+           snapshot->relation.kind == RELATION_PARTITIONED ||
+           snapshot->relation.kind == RELATION_SPREAD;
 }
 
 /* Under the key's lock. */

@@ -323,6 +323,10 @@ static int take_basis(const struct readpoint *readpoint, struct snapshot *snapsh
     for (size_t i = 0; rc == 0 && i < readpoint->source_count; i++)
         rc =
             snapshot_add_source(snapshot, readpoint->sources[i].oid, readpoint->sources[i].by_ctid);
+    if (rc == 0) {
+        snapshot->children = strdup(readpoint->children != NULL ? readpoint->children : "");
+        rc = snapshot->children == NULL ? -ENOMEM : 0;
+    }
     return rc;
 }
 
@@ -640,7 +644,8 @@ static int compare_and_copy(struct fetch *fetch, const struct relation *relation
         rc = compare(fetch, old, changes, error);
     bool told = rc == 0;
     fetch->of_old = on ? fetch->left.of_old : told;
-    fetch->same_rows = told && !on && changes->changed == 0;
+    fetch->same_rows = told && !on && changes->changed == 0 &&
+                       snapshot_same_children(old, crew_readpoint(fetch->crew)->children);
     if (fetch->same_rows && !is_lacking(fetch, old)) {
         rc = refresh_key(old, &crew_readpoint(fetch->crew)->key);
         *out = rc == 0 ? snapshot_ref(old) : NULL;

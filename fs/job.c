@@ -134,6 +134,9 @@ static int refresh_rows(struct subject *subject, struct version *old, unsigned m
     for (int i = 0; i < FORMAT_COUNT; i++)
         if (fresh->faces[i].refused < 0)
             log_refused(fresh, i);
+    if (fresh->children != NULL && fresh->children[0] != '\0')
+        log_say(LOG_SAY_INFO, "%s.%s: tables that inherit from it have rows of their own: %s",
+                fresh->relation.schema, fresh->relation.name, fresh->children);
     *out = version_of_rows(mount, fresh);
     if (*out != NULL)
         (*out)->made_of = *made_of;

@@ -14,6 +14,7 @@ static const char *kind_name(enum relation_kind kind)
 {
     switch (kind) {
     case RELATION_TABLE:
+    case RELATION_SPREAD:
         return "table";
     case RELATION_PARTITIONED:
         return "partitioned table";
@@ -87,6 +88,8 @@ int manifest_write(const struct snapshot *snapshot, unsigned listed, bool hashes
     if (rc == 0)
         rc = buffer_printf(out, ",\n  \"kind\": \"%s\",\n  \"rows\": %" PRIu64 ",\n",
                            kind_name(snapshot->relation.kind), snapshot->rows);
+    if (rc == 0 && snapshot->children != NULL && snapshot->children[0] != '\0')
+        rc = buffer_printf(out, "  \"inherited_by\": %s,\n", snapshot->children);
     if (rc == 0)
         rc = put_columns(snapshot->schema, out);
     if (rc == 0)

@@ -175,6 +175,7 @@ void snapshot_unref(struct snapshot *snapshot)
         group_unref(snapshot->groups[i]);
     free(snapshot->groups);
     free(snapshot->sources);
+    free(snapshot->children);
     for (int i = 0; i < FORMAT_COUNT; i++)
         face_clear(&snapshot->faces[i]);
     free((char *)snapshot->relation.schema);
@@ -251,12 +252,19 @@ static bool same_refusals(const struct snapshot *a, const struct snapshot *b)
     return true;
 }
 
+bool snapshot_same_children(const struct snapshot *snapshot, const char *children)
+{
+    return snapshot->children == NULL || children == NULL ||
+           strcmp(snapshot->children, children) == 0;
+}
+
 bool snapshot_same_content(const struct snapshot *a, const struct snapshot *b)
 {
     if (a->rows != b->rows || a->group_count != b->group_count ||
         strcmp(a->key.signature, b->key.signature) != 0 ||
         strcmp(a->relation.name, b->relation.name) != 0 ||
-        strcmp(a->relation.schema, b->relation.schema) != 0 || !same_refusals(a, b))
+        strcmp(a->relation.schema, b->relation.schema) != 0 || !same_refusals(a, b) ||
+        !snapshot_same_children(a, b->children))
         return false;
     for (size_t i = 0; i < a->group_count; i++)
         if (!group_same(a->groups[i], b->groups[i]))

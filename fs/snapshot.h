@@ -69,6 +69,7 @@ struct snapshot {
     struct schema *schema;
     struct snapshot_source *sources;
     size_t source_count;
+    char *children; /* as in readpoint.h: "": none; NULL: an older program has not asked */
     struct group **groups;
     size_t group_count;
     uint64_t rows;
@@ -118,6 +119,9 @@ MUST_CHECK int snapshot_measured(struct snapshot *snapshot, int format);
 
 /* Size of a measured view in bytes. */
 uint64_t snapshot_size(const struct snapshot *snapshot, int format);
+
+/* Whether the same tables inherit from it, as far as that is known. */
+bool snapshot_same_children(const struct snapshot *snapshot, const char *children);
 
 /* Whether two have the same rows in the same order, by contents. */
 bool snapshot_same_content(const struct snapshot *a, const struct snapshot *b);

@@ -1,6 +1,6 @@
 /* A table snapshot as a record of the store, and back:
  *
- *   u32 version of this layout, key, times, schema, sources, groups, formats
+ *   u32 version of this layout, key, times, schema, sources, groups, formats, children
  *
  * all as record.h writes numbers and strings. */
 #include "fs/snapshot.h"
@@ -83,7 +83,7 @@ static int put_all(const struct snapshot *snapshot, struct buffer *out)
         TRY(put_group(snapshot->groups[i], out));
     for (int i = 0; i < FORMAT_COUNT; i++)
         TRY(put_face(&snapshot->faces[i], out));
-    return 0;
+    return snapshot->children != NULL ? record_put_string(out, snapshot->children) : 0;
 }
 
 int snapshot_save(struct snapshot *snapshot)
@@ -203,6 +203,8 @@ static int get_all(struct record_reader *in, struct snapshot *snapshot)
         TRY(get_group(in, snapshot));
     for (int i = 0; i < FORMAT_COUNT; i++)
         TRY(get_face(in, snapshot, i));
+    if (!in->bad && in->at != in->end)
+        snapshot->children = record_get_string(in);
     return in->bad || in->at != in->end ? -EBADMSG : 0;
 }
 

@@ -15,7 +15,9 @@ enum relation_kind {
     RELATION_PARTITIONED = 'p',
     RELATION_VIEW = 'v',
     RELATION_MATVIEW = 'm',
-    RELATION_FOREIGN = 'f'
+    RELATION_FOREIGN = 'f',
+    RELATION_SPREAD = 's' /* a table whose rows an extension keeps in others: a hypertable, a
+                             distributed table. Only a read point knows; a catalog says table */
 };
 
 struct relation {

@@ -36,6 +36,57 @@ static char *string_of(struct buffer *buffer, int *rc)
     return NULL;
 }
 
+/* ---- tables whose rows are in others ---- */
+
+/* The catalogs of extensions that can be asked: those that have made them themselves, with the
+ * columns that are known, for whoever may read them. TimescaleDB keeps names, Citus oids. */
+static const char spreading_catalogs[] =
+    "SELECT coalesce(bool_or(x.extname = 'timescaledb'), false),"
+    "  coalesce(bool_or(x.extname = 'citus'), false)"
+    " FROM pg_extension x JOIN pg_depend d ON d.refobjid = x.oid AND d.deptype = 'e'"
+    "  AND d.refclassid = 'pg_extension'::regclass AND d.classid = 'pg_class'::regclass"
+    " JOIN pg_class c ON c.oid = d.objid AND c.relkind = 'r'"
+    " JOIN pg_namespace n ON n.oid = c.relnamespace"
+    " WHERE (x.extname = 'timescaledb' AND n.nspname = '_timescaledb_catalog'"
+    "   AND c.relname = 'hypertable' AND 2 = (SELECT count(*) FROM pg_attribute a WHERE"
+    "    a.attrelid = c.oid AND NOT a.attisdropped AND a.attname IN ('schema_name', 'table_name'))"
+    "  OR x.extname = 'citus' AND n.nspname = 'pg_catalog' AND c.relname = 'pg_dist_partition'"
+    "   AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND NOT a.attisdropped"
+    "    AND a.attname = 'logicalrelid'))"
+    "  AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')";
+static const char hypertables[] =
+    "SELECT EXISTS (SELECT FROM _timescaledb_catalog.hypertable h JOIN pg_class c"
+    " ON c.relname = h.table_name::text JOIN pg_namespace n ON n.oid = c.relnamespace"
+    " AND n.nspname = h.schema_name::text WHERE c.oid = $1::oid)";
+static const char distributed_tables[] =
+    "SELECT EXISTS (SELECT FROM pg_catalog.pg_dist_partition WHERE logicalrelid::oid = $1::oid)";
+
+static int ask_whether(struct connection *connection, const char *question,
+                       struct relation *relation, struct error *error)
+{
+    char oid[16];
+    snprintf(oid, sizeof oid, "%u", relation->oid);
+    const char *parameter = oid;
+    PGresult *row = NULL;
+    int rc = connection_ask(connection, question, 1, &parameter, &row, error);
+    if (rc == 0 && yes(row, 0, 0))
+        relation->kind = RELATION_SPREAD;
+    PQclear(row);
+    return rc;
+}
+
+int describe_spread(struct connection *connection, struct relation *relation, struct error *error)
+{
+    PGresult *row = NULL;
+    int rc = connection_run(connection, spreading_catalogs, &row, error);
+    if (rc == 0 && yes(row, 0, 0))
+        rc = ask_whether(connection, hypertables, relation, error);
+    if (rc == 0 && yes(row, 0, 1))
+        rc = ask_whether(connection, distributed_tables, relation, error);
+    PQclear(row);
+    return rc;
+}
+
 /* ---- sources ---- */
 
 /* Leaves come in the order in which the server itself reads them, which only its plan says; $1 is
@@ -109,13 +160,30 @@ static const char sources_question[] =
     " c.relpersistence = 'u',"
     " CASE $3 WHEN 'p' THEN (SELECT count(*) FROM pg_partition_tree($2::pg_catalog.oid) WHERE "
     "isleaf AND relid <> $2::pg_catalog.oid)"
-    "  ELSE 1 END"
+    "  ELSE 1 END,"
+    " CASE $3 WHEN 'r' THEN (SELECT json_agg(format('%I.%I', cn.nspname, cc.relname) ORDER BY "
+    "cn.nspname, cc.relname)"
+    "  FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class cc ON cc.oid = i.inhrelid"
+    "  JOIN pg_catalog.pg_namespace cn ON cn.oid = cc.relnamespace"
+    "  WHERE i.inhparent = $2::pg_catalog.oid) END"
     " FROM unnest($1::pg_catalog.oid[]) WITH ORDINALITY AS s(oid, place)"
     " LEFT JOIN pg_catalog.pg_class c ON c.oid = s.oid"
     " LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
     " LEFT JOIN pg_catalog.pg_am a ON a.oid = c.relam"
     " ORDER BY s.place";
-enum { S_OID, S_SCHEMA, S_NAME, S_SEEN, S_NOW, S_CTID, S_PAGES, S_BYTES, S_UNLOGGED, S_LEAVES };
+enum {
+    S_OID,
+    S_SCHEMA,
+    S_NAME,
+    S_SEEN,
+    S_NOW,
+    S_CTID,
+    S_PAGES,
+    S_BYTES,
+    S_UNLOGGED,
+    S_LEAVES,
+    S_CHILDREN
+};
 
 static char *from_clause(const char *only, const char *schema, const char *name)
 {
@@ -173,7 +241,7 @@ static int take_sources(struct connection *connection, const struct relation *re
             rows, i, S_SEEN); /* 0 also for the few catalogs whose file is mapped elsewhere */
         if (PQgetisnull(rows, i, S_NAME) || (seen != 0 && seen != number(rows, i, S_NOW)))
             return -ESTALE;
-        heaps = heaps && yes(rows, i, S_CTID);
+        heaps = heaps && yes(rows, i, S_CTID) && relation->kind != RELATION_SPREAD;
         out->unlogged = out->unlogged || yes(rows, i, S_UNLOGGED);
     }
     if (count > 0 && number(rows, 0, S_LEAVES) != (uint32_t)count)
@@ -201,6 +269,9 @@ int describe_sources(struct connection *connection, const struct relation *relat
     if (rc != 0)
         return rc;
     rc = take_sources(connection, relation, rows, out);
+    if (rc == 0 && PQntuples(rows) == 1 &&
+        (out->children = strdup(PQgetvalue(rows, 0, S_CHILDREN))) == NULL)
+        rc = -ENOMEM;
     PQclear(rows);
     if (rc != 0)
         sources_clear(out);
@@ -212,6 +283,7 @@ void sources_clear(struct sources *sources)
     for (size_t i = 0; i < sources->count; i++)
         free(sources->list[i].from);
     free(sources->list);
+    free(sources->children);
     *sources = (struct sources){0};
 }
 
@@ -330,7 +402,8 @@ static int take_columns(struct connection *connection, const struct relation *re
     bool stored = relation->kind != RELATION_VIEW && relation->kind != RELATION_FOREIGN;
     for (int i = 0; i < count && rc == 0; i++) {
         char generated = PQgetvalue(rows, i, C_GENERATED)[0];
-        bool in_copy = generated == '\0' || relation->kind != RELATION_TABLE;
+        bool table = relation->kind == RELATION_TABLE || relation->kind == RELATION_SPREAD;
+        bool in_copy = generated == '\0' || !table;
         out->with_binary[i] = yes(rows, i, C_BINARY);
         if (yes(rows, i, C_DEPENDS) || generated == 'v')
             out->self_contained = false;

@@ -18,7 +18,12 @@ struct sources {
     size_t count;
     bool by_ctid; /* all of them; true also where there are none */
     bool unlogged;
+    char *children; /* as in readpoint.h; may be NULL */
 };
+
+/* Makes a table a RELATION_SPREAD if the catalog of an extension says that it is one. */
+MUST_CHECK int describe_spread(struct connection *connection, struct relation *relation,
+                               struct error *error);
 
 /* `filtered`: policies choose the rows. */
 MUST_CHECK int describe_sources(struct connection *connection, const struct relation *relation,

@@ -37,6 +37,7 @@ struct kept_readpoint {
     char *probe;             /* SELECT * FROM … LIMIT 0 */
     bool judged;             /* whose functions would run is asked first */
     bool filtered;           /* a table: policies hide rows from the role, who wants it so */
+    bool may_be_spread;      /* an extension that does so is there */
     bool shows_owners;       /* a view: no policy in it is checked as the role itself */
     struct cluster cluster;
 };
@@ -69,7 +70,10 @@ static const char *own_settings(const struct kept_readpoint *r)
 /* By oid: the catalog's names may be old. */
 #define LOOKUP                                                                                     \
     "SELECT n.nspname, c.relname, c.relkind, pg_catalog.has_table_privilege(c.oid, 'SELECT'),"     \
-    " " TRUST_IS_SUPERUSER ", pg_catalog.row_security_active(c.oid) FROM pg_catalog.pg_class c"    \
+    " " TRUST_IS_SUPERUSER ", pg_catalog.row_security_active(c.oid),"                              \
+    " EXISTS (SELECT FROM pg_catalog.pg_extension x WHERE x.extname"                               \
+    "  OPERATOR(pg_catalog.=) ANY (ARRAY['timescaledb', 'citus']::pg_catalog.name[]))"             \
+    " FROM pg_catalog.pg_class c"                                                                  \
     " JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace"               \
     " WHERE c.oid OPERATOR(pg_catalog.=) %u::pg_catalog.oid"
 
@@ -145,6 +149,7 @@ static int look_up(struct kept_readpoint *r, struct connection *connection,
     r->judged = PQgetvalue(row, 0, 4)[0] == 't' && !reading.trust_all;
     r->filtered = PQgetvalue(row, 0, 5)[0] == 't' && reading.filter_rows;
     rc = take_names(r, relation, row);
+    r->may_be_spread = PQgetvalue(row, 0, 6)[0] == 't' && r->public.relation.kind == RELATION_TABLE;
     if (rc == 0)
         rc = write_statements(r, PQgetvalue(row, 0, 3)[0] == 't');
     PQclear(row);
@@ -267,6 +272,8 @@ static int describe(struct kept_readpoint *r, struct connection *connection,
     struct columns columns = {0};
     char again[sizeof PLAN_AS_USUAL + 128];
     int rc = verify_name(r, connection, error);
+    if (rc == 0 && r->may_be_spread)
+        rc = describe_spread(connection, &out->relation, error);
     if (rc == 0)
         rc = describe_sources(connection, &out->relation, r->filtered, &sources, error);
     if (rc == 0)
@@ -288,6 +295,7 @@ static int describe(struct kept_readpoint *r, struct connection *connection,
     }
     out->sources = sources.list;
     out->source_count = sources.count;
+    out->children = sources.children;
     out->schema = columns.schema;
     out->with_binary = columns.with_binary;
     out->json_apart = columns.json_apart;
@@ -303,7 +311,8 @@ static int describe(struct kept_readpoint *r, struct connection *connection,
 static void empty(struct kept_readpoint *r)
 {
     struct readpoint *out = &r->public;
-    struct sources sources = {.list = out->sources, .count = out->source_count};
+    struct sources sources = {
+        .list = out->sources, .count = out->source_count, .children = out->children};
     sources_clear(&sources);
     schema_free(out->schema);
     free(out->with_binary);

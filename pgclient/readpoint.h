@@ -57,6 +57,8 @@ struct readpoint {
     char *json_refused; /* why the role must not have it; NULL: it may */
     struct source *sources;
     size_t source_count;
+    char *children; /* of an ordinary table: those that inherit from it, and have rows of their own,
+                       as a JSON array of SQL names; "" or NULL: none */
     char *snapshot; /* pg_export_snapshot() */
 };                  /* readpoint.c keeps more behind it: only readpoint_open makes one */
 

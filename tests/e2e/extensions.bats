@@ -1,0 +1,167 @@
+#!/usr/bin/env bats
+# Tables whose rows are in others: hypertables and distributed tables, as the catalogs of their extensions say (imitated here),
+# are read through SELECT; the children of an ordinary table are told of.
+
+load helper
+load exact
+
+# Writes extension $1 into the catalog, as the owner of table $2.
+pretend_extension() {
+    sql <<END
+SET allow_system_table_mods = on;
+INSERT INTO pg_extension (oid, extname, extowner, extnamespace, extrelocatable, extversion)
+    SELECT (max(e.oid::bigint) + 100)::oid, '$1', 10, 'public'::regnamespace, false, '1' FROM (SELECT oid FROM pg_class UNION SELECT oid FROM pg_extension) e;
+INSERT INTO pg_depend (classid, objid, objsubid, refclassid, refobjid, refobjsubid, deptype)
+    SELECT 'pg_class'::regclass, '$2'::regclass, 0, 'pg_extension'::regclass, oid, 0, 'e' FROM pg_extension WHERE extname = '$1';
+END
+}
+
+setup_file() {
+    server_start
+    sql <<'END'
+SET allow_system_table_mods = on;
+CREATE ROLE reader LOGIN;
+CREATE SCHEMA _timescaledb_catalog;
+CREATE SCHEMA _timescaledb_internal;
+CREATE TABLE _timescaledb_catalog.hypertable (id int, schema_name name, table_name name);
+CREATE TABLE pg_catalog.pg_dist_partition (logicalrelid regclass, partmethod "char");
+CREATE TABLE metrics (at timestamptz NOT NULL, value numeric, twice numeric GENERATED ALWAYS AS (value * 2) STORED);
+CREATE TABLE _timescaledb_internal._hyper_1_1_chunk (CHECK (at < '2026-01-01')) INHERITS (metrics);
+CREATE TABLE _timescaledb_internal._hyper_1_2_chunk (CHECK (at >= '2026-01-01')) INHERITS (metrics);
+INSERT INTO _timescaledb_internal._hyper_1_1_chunk SELECT timestamptz '2025-12-01 00:00Z' + i * interval '1 min', i / 8.0 FROM generate_series(1, 20000) i;
+INSERT INTO _timescaledb_internal._hyper_1_2_chunk SELECT timestamptz '2026-02-01 00:00Z' + i * interval '1 min', i / 8.0 FROM generate_series(1, 20000) i;
+CREATE TABLE vectors (id int PRIMARY KEY, embedding vector(2));
+CREATE TABLE vectors_1 () INHERITS (vectors);
+INSERT INTO vectors_1 SELECT i, ARRAY[i, i]::vector FROM generate_series(1, 100) i;
+INSERT INTO _timescaledb_catalog.hypertable VALUES (1, 'public', 'metrics'), (2, 'public', 'vectors');
+CREATE TABLE orders (id int, v text);
+CREATE TABLE orders_shard () INHERITS (orders);
+INSERT INTO orders_shard SELECT i, 'order ' || i FROM generate_series(1, 1000) i;
+INSERT INTO pg_catalog.pg_dist_partition VALUES ('orders', 'h');
+CREATE TABLE parent (id int, v text);
+CREATE TABLE "odd "",child" (w int) INHERITS (parent);
+CREATE TABLE childless (id int);
+INSERT INTO parent VALUES (1, 'one'), (2, 'two');
+INSERT INTO "odd "",child" VALUES (3, 'three', 3);
+INSERT INTO childless VALUES (1);
+GRANT USAGE ON SCHEMA _timescaledb_catalog, _timescaledb_internal TO PUBLIC;
+GRANT SELECT ON ALL TABLES IN SCHEMA public, _timescaledb_catalog, _timescaledb_internal TO reader;
+GRANT SELECT ON pg_dist_partition TO PUBLIC;
+END
+    pretend_extension timescaledb _timescaledb_catalog.hypertable
+    pretend_extension citus pg_dist_partition
+    mount_start -o lease=0
+}
+
+teardown_file() { teardown_all; }
+
+# $1's files are what SELECT gives; $2: what COPY of a table has of it.
+assert_selected() {
+    psql_pinned -c "COPY (SELECT ${2:-*} FROM $1) TO STDOUT (FORMAT csv, HEADER)" >"$E2E/seen"
+    assert_same_bytes "$MNT/public/$1/$1.csv" "$E2E/seen" || return
+    psql_pinned -c "COPY (SELECT ${2:-*} FROM $1) TO STDOUT (FORMAT binary)" >"$E2E/seen"
+    assert_same_bytes "$MNT/public/$1/$1.bin" "$E2E/seen" || return
+    psql_pinned -c "SELECT row_to_json(r) FROM $1 r" >"$E2E/seen"
+    assert_same_bytes "$MNT/public/$1/$1.jsonl" "$E2E/seen"
+}
+
+# The manifest of $1 in Python, as m; $2 must hold.
+assert_manifest() { python3 -c "import json; m = json.load(open('$MNT/public/$1/manifest.json')); assert $2, m"; }
+
+psql_pinned() {
+    PGOPTIONS="-c search_path=public -c DateStyle=ISO -c IntervalStyle=postgres -c extra_float_digits=1 \
+-c bytea_output=hex -c TimeZone=UTC -c synchronize_seqscans=off -c max_parallel_workers_per_gather=0" \
+        psql -X -q -At -v ON_ERROR_STOP=1 "$@"
+}
+
+@test "a hypertable has the rows of its chunks" {
+    assert_selected metrics 'at, value'
+    [ "$(wc -l <"$MNT/public/metrics/metrics.csv")" = 40001 ]
+    assert_manifest metrics 'm["kind"] == "table" and m["rows"] == 40000 and "inherited_by" not in m'
+    psql_pinned -c "COPY _timescaledb_internal._hyper_1_1_chunk TO STDOUT (FORMAT csv, HEADER)" |
+        cmp - "$MNT/_timescaledb_internal/_hyper_1_1_chunk/_hyper_1_1_chunk.csv"
+}
+
+@test "a distributed table has the rows of its shards" {
+    assert_selected orders
+    [ "$(wc -l <"$MNT/public/orders/orders.csv")" = 1001 ]
+}
+
+@test "its contents say whether it has changed" {
+    assert_selected orders
+    before=$(stat -c '%i %Y %s' "$MNT/public/orders/orders.csv")
+    sql "INSERT INTO childless VALUES (2)"
+    [ "$(stat -c '%i %Y %s' "$MNT/public/orders/orders.csv")" = "$before" ]
+    sql "UPDATE orders_shard SET v = 'changed' WHERE id = 17"
+    assert_selected orders
+    [ "$(stat -c '%i %Y' "$MNT/public/orders/orders.csv")" != "${before% *}" ]
+    sql "INSERT INTO _timescaledb_internal._hyper_1_2_chunk VALUES ('2026-03-01', 1)"
+    assert_selected metrics 'at, value'
+}
+
+@test "the server's own search finds them, too" {
+    session=$MNT/public/vectors/query/mine
+    mkdir "$session"
+    echo server >"$session/mode"
+    echo 3 >"$session/k"
+    echo l2 >"$session/metric"
+    echo '[50,50]' >"$session/vector"
+    [ "$(jq -r .id "$session/results.jsonl" | head -n 1)" = 50 ]
+    [ "$(wc -l <"$session/results.jsonl")" = 3 ]
+    rmdir "$session"
+}
+
+@test "who may not ask the extension's catalog reads a table as COPY does" {
+    export MNT=$E2E/reader PGUSER=reader
+    CACHE=$E2E/reader.cache mount_start -o lease=0
+    assert_selected metrics 'at, value'
+    PGUSER=postgres sql "REVOKE SELECT ON _timescaledb_catalog.hypertable FROM reader"
+    [ "$(cat "$MNT/public/metrics/metrics.csv")" = at,value ]
+    PGUSER=postgres sql "GRANT SELECT ON _timescaledb_catalog.hypertable TO reader; REVOKE USAGE ON SCHEMA _timescaledb_catalog FROM PUBLIC"
+    [ "$(cat "$MNT/public/metrics/metrics.csv")" = at,value ]
+    PGUSER=postgres sql "GRANT USAGE ON SCHEMA _timescaledb_catalog TO PUBLIC"
+    assert_selected metrics 'at, value'
+    mount_stop
+}
+
+@test "a catalog that the extension has not made is not asked" {
+    PGDATABASE=postgres sql <<'END'
+CREATE SCHEMA _timescaledb_catalog;
+CREATE TABLE t (id int);
+CREATE TABLE c () INHERITS (t);
+INSERT INTO c VALUES (1);
+CREATE VIEW _timescaledb_catalog.hypertable AS SELECT 1 / 0 AS id, 'public'::name AS schema_name, 't'::name AS table_name;
+END
+    PGDATABASE=postgres pretend_extension timescaledb t
+    export MNT=$E2E/other
+    PGDATABASE=postgres CACHE=$E2E/other.cache mount_start -o lease=0
+    [ "$(cat "$MNT/public/t/t.csv")" = id ]
+    mount_stop
+}
+
+@test "a parent has its own rows, and its manifest and the log tell of its children" {
+    assert_exact public parent
+    [ "$(wc -l <"$MNT/public/parent/parent.csv")" = 3 ]
+    assert_manifest parent 'm["rows"] == 2 and m["inherited_by"] == ["public.\"odd \"\",child\""]'
+    assert_manifest childless '"inherited_by" not in m'
+    sleep 1.1
+    grep -F 'public.parent: tables that inherit from it have rows of their own' "$MNT/.pgvecfs/log"
+    ! grep -F 'public.childless: tables' "$MNT/.pgvecfs/log"
+}
+
+@test "a new child is a new version; without one, it stays" {
+    before=$(stat -c '%i %Y' "$MNT/public/parent/parent.csv" "$MNT/public/parent/manifest.json")
+    sql "INSERT INTO childless VALUES (3)"
+    [ "$(stat -c '%i %Y' "$MNT/public/parent/parent.csv" "$MNT/public/parent/manifest.json")" = "$before" ]
+    sql "CREATE TABLE a_second () INHERITS (parent)"
+    [ "$(stat -c '%i %Y' "$MNT/public/parent/parent.csv" "$MNT/public/parent/manifest.json")" != "$before" ]
+    assert_manifest parent 'm["inherited_by"] == ["public.a_second", "public.\"odd \"\",child\""] and m["rows"] == 2'
+    assert_exact public parent
+    before=$(stat -c '%i %Y %s' "$MNT/public/parent/parent.csv" "$MNT/public/parent/manifest.json")
+    mount_stop
+    mount_start -o lease=0
+    [ "$(stat -c '%i %Y %s' "$MNT/public/parent/parent.csv" "$MNT/public/parent/manifest.json")" = "$before" ]
+    sql 'DROP TABLE a_second, "odd "",child"'
+    assert_manifest parent '"inherited_by" not in m'
+    assert_exact public parent
+}
