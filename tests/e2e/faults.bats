@@ -41,6 +41,8 @@ teardown() {
     for pid in "${PIDS[@]}"; do kill -KILL "$pid" 2>/dev/null || true; done
     mount_stop >/dev/null 2>&1 || fusermount3 -uz "$MNT" 2>/dev/null || true
     [ -n "${E2E_KEEP:-}" ] || rm -rf "$OUT"
+    # One test that fails is not to take others with it.
+    [ -z "${BIG_CHANGES:-}" ] || for format in csv bin jsonl; do reference_$format public.big >"$E2E/ref/big.$format"; done
 }
 
 within() {
@@ -89,6 +91,7 @@ assert_reason() {
 
 @test "a backend that is killed in mid-COPY is replaced: right bytes, or EIO with its reason" {
     mount_start -o lease=0
+    BIG_CHANGES=yes
     for format in csv bin jsonl; do
         psql -X -q -c "UPDATE big SET id = id WHERE id < 3" # the reference changes with it
         reference_$format public.big >"$OUT/right"
@@ -108,7 +111,6 @@ assert_reason() {
         fi
         assert_same_bytes "$T/big/big.$format" "$OUT/right" # by itself
     done
-    for format in csv bin jsonl; do reference_$format public.big >"$E2E/ref/big.$format"; done
 }
 
 @test "every session killed while idle: the next read is right" {
