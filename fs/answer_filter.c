@@ -33,6 +33,22 @@ static int mark_row(void *context, uint32_t table, struct ctid place, uint32_t x
     return 0;
 }
 
+int answer_begin(struct answer *answer, struct session *session)
+{
+    const struct mount *mount = answer->mount;
+    struct version_key now = {0};
+    int rc = search_begin(session, answer->stop, &now, answer->error);
+    if (rc < 0)
+        return rc;
+    rc = mark_check(now.mark, mount->system_id, mount->database, answer->error);
+    if (rc == 0 && !snapshot_believes(corpus_snapshot(answer->corpus), &now))
+        rc = error_set(answer->error, -ESTALE,
+                       "the server has been started anew, or is another one, since the rows were "
+                       "read");
+    version_key_clear(&now);
+    return rc;
+}
+
 int answer_filter(struct answer *answer)
 {
     const char *condition = answer->question->filter;
@@ -49,8 +65,10 @@ int answer_filter(struct answer *answer)
         rc = session_take(answer->mount->pool, true, &session, answer->error);
     if (rc < 0)
         return rc;
-    rc = search_rows(session, &answer->snapshot->relation, condition, answer->stop, mark_row,
-                     answer, answer->error);
+    rc = answer_begin(answer, session);
+    if (rc == 0)
+        rc = search_rows(session, &answer->snapshot->relation, condition, answer->stop, mark_row,
+                         answer, answer->error);
     session_give(session);
     return rc == -EBADMSG ? -EIO : rc;
 }

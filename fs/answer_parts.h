@@ -82,6 +82,10 @@ MUST_CHECK int answer_search(struct answer *answer);
 MUST_CHECK int answer_rows(struct answer *answer, struct buffer *out);
 MUST_CHECK int answer_server(struct answer *answer, struct buffer *out);
 
+/* Begins the transaction that a part of the answer is made in. -ESTALE: the server is not one under
+ * which the snapshot's row ids have been proven; a refresh does that. */
+MUST_CHECK int answer_begin(struct answer *answer, struct session *session);
+
 /* Loads the column, then the vectors as queries. */
 MUST_CHECK int answer_queries(struct answer *answer);
 

@@ -148,7 +148,9 @@ int answer_server(struct answer *answer, struct buffer *out)
     if (rc == 0)
         rc = session_take(answer->mount->pool, true, &session, answer->error);
     if (rc == 0) {
-        rc = ask_each(answer, session, &search, out);
+        rc = answer_begin(answer, session);
+        if (rc == 0)
+            rc = ask_each(answer, session, &search, out);
         session_give(session);
     }
     free(names);

@@ -15,7 +15,8 @@ struct fetch {
     struct crew *crew;
     struct fetch_copy copy;
     struct prefill *prefills[FORMAT_COUNT];
-    int64_t after; /* the mtime of what its path showed before */
+    struct changes found, all; /* what the plan borrows; if all is copied, the second */
+    int64_t after;             /* the mtime of what its path showed before */
     struct feed_ids made_of;
     struct feed *shelved[FEEDS_IN_A_ROW - 1]; /* of attempts that came to nothing */
     int shelved_count;
@@ -74,6 +75,9 @@ void fetch_free(struct fetch *fetch)
     for (int i = 0; i < fetch->shelved_count; i++)
         feed_unref(fetch->shelved[i]);
     forget_left(fetch);
+    fetch_copy_clear(&fetch->copy);
+    changes_clear(&fetch->found);
+    changes_clear(&fetch->all);
     pthread_cond_destroy(&fetch->stopping);
     pthread_mutex_destroy(&fetch->lock);
     free(fetch);
@@ -320,9 +324,11 @@ static int take_basis(const struct readpoint *readpoint, struct snapshot *snapsh
 {
     int rc =
         snapshot_take_basis(snapshot, &readpoint->relation, &readpoint->key, readpoint->schema);
-    for (size_t i = 0; rc == 0 && i < readpoint->source_count; i++)
-        rc =
-            snapshot_add_source(snapshot, readpoint->sources[i].oid, readpoint->sources[i].by_ctid);
+    for (size_t i = 0; rc == 0 && i < readpoint->source_count; i++) {
+        const struct source *source = &readpoint->sources[i];
+        const struct snapshot_source known = {source->oid, source->filenode, source->by_ctid};
+        rc = snapshot_add_source(snapshot, &known);
+    }
     if (rc == 0) {
         snapshot->children = strdup(readpoint->children != NULL ? readpoint->children : "");
         rc = snapshot->children == NULL ? -ENOMEM : 0;
@@ -416,9 +422,40 @@ static int copy_planned(struct fetch *fetch, struct error *error)
     return rc;
 }
 
+/* Whether the files that the rows of `old` came from are those of the read point. A record that was
+ * made before filenodes were kept has none. */
+static bool same_files(const struct snapshot *old, const struct readpoint *readpoint)
+{
+    bool same = old->source_count == readpoint->source_count;
+    for (size_t i = 0; same && i < old->source_count; i++) {
+        const struct snapshot_source *was = &old->sources[i];
+        const struct source *is = &readpoint->sources[i];
+        same = was->oid == is->oid && was->by_ctid && is->by_ctid &&
+               (was->filenode == is->filenode || was->filenode == 0);
+    }
+    return same;
+}
+
+/* Cut as `old` was, where that is possible: else equal contents would not be seen to be equal. */
+static int plan_all(struct fetch *fetch)
+{
+    const struct snapshot *old = fetch->copy.old;
+    fetch_copy_clear(&fetch->copy);
+    changes_clear(&fetch->all);
+    fetch->copy.schema = crew_readpoint(fetch->crew)->schema;
+    if (old == NULL || !same_files(old, crew_readpoint(fetch->crew)))
+        return fetch_copy_plan_all(&fetch->copy);
+    int rc = changes_of(old, &fetch->all);
+    if (rc < 0)
+        return rc == -EBADMSG ? fetch_copy_plan_all(&fetch->copy) : rc;
+    for (size_t i = 0; i < fetch->all.count; i++)
+        fetch->all.stretches[i].unknown = fetch->all.stretches[i].changed = true;
+    return fetch_copy_plan_changes(&fetch->copy, &fetch->all);
+}
+
 static int plan_and_copy_all(struct fetch *fetch, struct error *error)
 {
-    int rc = fetch_copy_plan_all(&fetch->copy);
+    int rc = plan_all(fetch);
     return rc < 0 ? error_set(error, rc, "no memory to fetch with") : copy_planned(fetch, error);
 }
 
@@ -468,6 +505,7 @@ static bool is_kept_schema(const struct snapshot *old, const struct fetch *fetch
 static int copy_changed(struct fetch *fetch, const struct changes *changes, struct error *error)
 {
     spoil_prefills(fetch);
+    fetch->copy.schema = crew_readpoint(fetch->crew)->schema;
     int rc = fetch_copy_plan_changes(&fetch->copy, changes);
     return rc < 0 ? error_set(error, rc, "no memory to fetch with") : copy_planned(fetch, error);
 }
@@ -486,7 +524,8 @@ static int put_heads(struct fetch *fetch)
     return rc;
 }
 
-/* `changes` of `basis`, or NULL: the whole. */
+/* `changes` of `basis`, or NULL: the whole. Within a lineage a row's id names it for ever: it ends
+ * where ids could not be compared, or may stand for other rows than before. */
 static int make_snapshot(struct fetch *fetch, const struct snapshot *old,
                          const struct snapshot *basis, const struct changes *changes,
                          struct snapshot **out, struct error *error)
@@ -496,12 +535,14 @@ static int make_snapshot(struct fetch *fetch, const struct snapshot *old,
     if (rc < 0)
         return rc;
     rc = refuse_json(fetch, snapshot->faces);
+    fetch->copy.old = basis;
     bool whole = changes == NULL || !is_kept_schema(basis, fetch);
     if (rc == 0 && !whole) {
         rc = copy_changed(fetch, changes, error);
         whole = rc == -EIO; /* what is refused is found out with the whole */
     }
     if (whole && (rc == 0 || rc == -EIO)) {
+        fetch->copy.old = old;
         rc = put_heads(fetch);
         if (rc == 0)
             rc = copy_whole(fetch, snapshot->faces, error);
@@ -516,21 +557,24 @@ static int make_snapshot(struct fetch *fetch, const struct snapshot *old,
         stamp_as(snapshot, old);
     else
         stamp(snapshot, old, fetch->after);
-    snapshot->lineage = fetch->of_old ? old->lineage : snapshot->serial;
+    bool of_old = fetch->of_old && !fetch->copy.strayed;
+    snapshot->lineage = of_old ? old->lineage : snapshot->serial;
+    if (old != NULL)
+        version_key_inherit(&snapshot->key, &old->key);
     *out = snapshot;
     return 0;
 }
 
 /* ---- whether anything has changed ---- */
 
-static bool same_history(const struct snapshot *old, const struct readpoint *readpoint)
+static bool same_relation(const struct snapshot *old, const struct readpoint *readpoint)
 {
     const struct version_key *a = &old->key, *b = &readpoint->key;
     return strcmp(old->relation.name, readpoint->relation.name) == 0 &&
            strcmp(old->relation.schema, readpoint->relation.schema) == 0 &&
-           a->system_id == b->system_id && a->timeline == b->timeline &&
-           a->database == b->database && a->relation == b->relation &&
-           (a->durable || strcmp(a->run, b->run) == 0) && strcmp(a->signature, b->signature) == 0;
+           a->system_id == b->system_id && a->database == b->database &&
+           a->relation == b->relation && strcmp(a->signature, b->signature) == 0 &&
+           same_files(old, readpoint);
 }
 
 /* A format is waited for whose parts were left out of `old`. */
@@ -543,36 +587,21 @@ static bool is_lacking(const struct fetch *fetch, const struct snapshot *old)
     return false;
 }
 
-/* Found equal to what is true now. */
-static int refresh_key(struct snapshot *old, const struct version_key *now)
-{
-    char *mark = strdup(now->mark), *run = strdup(now->run);
-    if (mark == NULL || run == NULL) {
-        free(mark);
-        free(run);
-        return -ENOMEM;
-    }
-    free(old->key.mark);
-    free(old->key.run);
-    old->key.mark = mark;
-    old->key.run = run;
-    old->key.durable |= now->durable;
-    return 0;
-}
-
 /* What of `old` has changed. 1: it cannot be told. */
 static int compare(struct fetch *fetch, const struct snapshot *old, struct changes *out,
                    struct error *error)
 {
     const struct readpoint *readpoint = crew_readpoint(fetch->crew);
     if (old == NULL || old->broken || !old->key.proves || !readpoint->key.proves ||
-        !same_history(old, readpoint))
+        !same_relation(old, readpoint))
         return 1;
     int rc = changes_of(old, out);
     if (rc == -EBADMSG)
         return 1;
-    return rc < 0 ? error_set(error, rc, "no memory to compare with")
-                  : changes_find(fetch->crew, out, fetch->copy.progress, error);
+    if (rc < 0)
+        return error_set(error, rc, "no memory to compare with");
+    changes_doubt(out, server_run_id(&readpoint->key.runs[0]), fetch->copy.believes);
+    return changes_find(fetch->crew, out, fetch->copy.progress, error);
 }
 
 /* ---- going on after an attempt that came to nothing ---- */
@@ -593,15 +622,36 @@ static void leave(struct fetch *fetch)
     forget_left(fetch);
     fetch->left.basis = basis;
     fetch->left.changes = changes;
-    fetch->left.of_old = fetch->of_old;
+    fetch->left.of_old = fetch->of_old && !fetch->copy.strayed;
 }
 
 static bool can_go_on(const struct fetch *fetch)
 {
     const struct snapshot *basis = fetch->left.basis;
     struct readpoint *readpoint = crew_readpoint(fetch->crew);
-    return basis != NULL && readpoint->key.proves && same_history(basis, readpoint) &&
-           strcmp(basis->key.run, readpoint->key.run) == 0 && is_kept_schema(basis, fetch);
+    return basis != NULL && readpoint->key.proves && same_relation(basis, readpoint) &&
+           version_key_believes(&basis->key, &readpoint->key) && is_kept_schema(basis, fetch);
+}
+
+static void save(struct snapshot *snapshot, struct snapshot *old)
+{
+    if (snapshot_save(snapshot) < 0)
+        log_say(LOG_SAY_ERROR,
+                "%s.%s: its record finds no room in the cache %s; after the next mount it is "
+                "fetched again",
+                snapshot->relation.schema, snapshot->relation.name, store_path(snapshot->store));
+    else if (old != NULL)
+        snapshot_forsake(old, snapshot);
+}
+
+/* `old` is what is true now. A run that it did not know is to be known after the next mount, too.
+ */
+static int prove(struct snapshot *old, const struct version_key *now)
+{
+    int joined = snapshot_prove(old, now);
+    if (joined > 0)
+        save(old, NULL);
+    return joined < 0 ? joined : 0;
 }
 
 /* 1: nothing visible has changed in the whole cluster since `old` was found to be current. */
@@ -613,7 +663,7 @@ static int nothing_happened(struct fetch *fetch, struct snapshot *old, struct er
     int rc = catalog_mark(crew_leader(fetch->crew), &mark, error);
     if (rc < 0)
         return rc;
-    bool same = strcmp(mark, old->key.mark) == 0;
+    bool same = mark_holds(old->key.mark, mark);
     free(mark);
     return same;
 }
@@ -632,12 +682,16 @@ static int check_name(const struct readpoint *readpoint, const struct relation *
 static int compare_and_copy(struct fetch *fetch, const struct relation *relation,
                             struct snapshot *old, struct snapshot **out, struct error *error)
 {
-    struct changes found = {0};
-    int rc = check_name(crew_readpoint(fetch->crew), relation, error);
+    const struct readpoint *readpoint = crew_readpoint(fetch->crew);
+    int rc =
+        mark_check(readpoint->key.mark, fetch->place->system_id, fetch->place->database, error);
+    if (rc == 0)
+        rc = check_name(readpoint, relation, error);
+    fetch->copy.believes = old != NULL && version_key_believes(&old->key, &readpoint->key);
     bool on = rc == 0 && can_go_on(fetch);
     if (!on)
         forget_left(fetch);
-    struct changes *changes = on ? &fetch->left.changes : &found;
+    struct changes *changes = on ? &fetch->left.changes : &fetch->found;
     if (on)
         rc = changes_find(fetch->crew, changes, fetch->copy.progress, error);
     else if (rc == 0)
@@ -647,13 +701,12 @@ static int compare_and_copy(struct fetch *fetch, const struct relation *relation
     fetch->same_rows = told && !on && changes->changed == 0 &&
                        snapshot_same_children(old, crew_readpoint(fetch->crew)->children);
     if (fetch->same_rows && !is_lacking(fetch, old)) {
-        rc = refresh_key(old, &crew_readpoint(fetch->crew)->key);
+        rc = prove(old, &readpoint->key);
         *out = rc == 0 ? snapshot_ref(old) : NULL;
     } else if (rc >= 0) {
         rc = make_snapshot(fetch, old, on ? fetch->left.basis : old, told ? changes : NULL, out,
                            error);
     }
-    changes_clear(&found);
     return rc;
 }
 
@@ -686,32 +739,25 @@ static int fetch_under(struct fetch *fetch, const struct relation *relation, str
             snapshot_unref(*out);
     }
     fetch_copy_clear(&fetch->copy);
+    changes_clear(&fetch->found);
     return rc;
 }
 
-/* Equal rows are the same version, however they were found to be equal. */
+/* Equal rows are the same version, however they were found to be equal: for all who look at files
+ * nothing has happened. If only the rows' ids are others, they are what queries must know. */
 static struct snapshot *settle(struct snapshot *fresh, struct snapshot *old)
 {
-    if (fresh == old || old == NULL || old->broken || !snapshot_same_content(fresh, old)) {
-        bool saved = fresh != old && snapshot_save(fresh) == 0;
-        if (fresh != old && !saved)
-            log_say(LOG_SAY_ERROR,
-                    "%s.%s: its record finds no room in the cache %s; after the next mount it is "
-                    "fetched again",
-                    fresh->relation.schema, fresh->relation.name, store_path(fresh->store));
-        if (saved && old != NULL)
-            snapshot_forsake(old, fresh);
+    if (fresh == old)
+        return fresh;
+    bool same = old != NULL && !old->broken && snapshot_same_content(fresh, old);
+    bool same_ids = same && snapshot_same_row_ids(fresh, old) &&
+                    strcmp(fresh->key.signature, old->key.signature) == 0;
+    if (same && !same_ids && snapshot_take_identity(fresh, old) < 0)
+        log_say(LOG_SAY_DEBUG, "no memory to see that a table is the same");
+    if (!same_ids || prove(old, &fresh->key) < 0) {
+        save(fresh, old);
         return fresh;
     }
-    /* The signature is equal, so that from here on the new key's history stands for the old rows as
-     * well. */
-    old->key.timeline = fresh->key.timeline;
-    old->key.durable = fresh->key.durable;
-    char *mark = old->key.mark, *run = old->key.run;
-    old->key.mark = fresh->key.mark;
-    old->key.run = fresh->key.run;
-    fresh->key.mark = mark;
-    fresh->key.run = run;
     snapshot_unref(fresh);
     return snapshot_ref(old);
 }

@@ -26,6 +26,8 @@ struct corpora;
 struct fetch_place {
     struct session_pool *pool;
     struct store *store;
+    uint64_t system_id; /* whose rows they must be */
+    uint32_t database;
     struct waiters *enders;   /* where read points end; NULL: at once, on whatever thread it is */
     int jobs;                 /* COPYs at once for one relation */
     uint64_t group_bytes;     /* a row group is cut once it has this many; 0: a sensible number */

@@ -45,6 +45,15 @@ int changes_of(const struct snapshot *snapshot, struct changes *out)
     return rc;
 }
 
+void changes_doubt(struct changes *changes, uint64_t run, bool believes)
+{
+    for (size_t i = 0; i < changes->count; i++) {
+        struct stretch *stretch = &changes->stretches[i];
+        if (stretch->group != NULL && !(believes && group_is_proven(stretch->group, run)))
+            stretch->unknown = stretch->changed = true;
+    }
+}
+
 /* One statement's worth. */
 struct asking {
     struct changes *changes;

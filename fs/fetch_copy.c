@@ -30,7 +30,7 @@ void fetch_copy_clear(struct fetch_copy *copy)
     copy->tasks = NULL;
     copy->work = NULL;
     copy->task_count = copy->work_count = 0;
-    copy->failed = copy->unstored = copy->works = false;
+    copy->failed = copy->unstored = copy->works = copy->strayed = false;
 }
 
 static struct task *add_task(struct fetch_copy *copy, uint32_t source, struct ctid_range range)
@@ -148,13 +148,69 @@ static bool again(const struct changes *changes, size_t i)
            (i + 1 < changes->count && at[1].source == at->source && has_changed(&at[1]));
 }
 
+/* To be compared with what was there. */
+static bool is_to_compare(const struct stretch *stretch)
+{
+    return stretch->unknown && stretch->group != NULL;
+}
+
+/* Whether the group's row ids name rows of this server, too. */
+static bool is_proven(const struct fetch_copy *copy, const struct group *group)
+{
+    const struct version_key *key = &crew_readpoint(copy->crew)->key;
+    return copy->believes && group_is_proven(group, server_run_id(&key->runs[0]));
+}
+
+/* A task of as many of them as make one. Returns their number. */
+static int add_compared(struct fetch_copy *copy, const struct stretch *first, size_t most)
+{
+    enum { GROWN = 4 };
+    const struct source *source = &crew_readpoint(copy->crew)->sources[first->source];
+    uint64_t each = (uint64_t)(TASKS_BYTES / copy->place->jobs), bytes = 0;
+    each = each < TASK_BYTES_LEAST ? TASK_BYTES_LEAST : each;
+    size_t n = 0;
+    for (; n < most && bytes < each && is_to_compare(&first[n]) && first[n].source == first->source;
+         n++) {
+        uint64_t from = first[n].range.first.block, to = first[n].range.end.block;
+        to = to < source->pages ? to : source->pages;
+        uint64_t more = to > from ? source->bytes / source->pages * (to - from) : 0;
+        bool last = first[n].range.end.block == UINT32_MAX;
+        if (last && n > 0 && more > GROWN * each)
+            break;
+        bytes += more;
+    }
+    const struct ctid_range range = {first->range.first, first[n - 1].range.end};
+    /* Behind the last group the table has grown: that is work for several. */
+    if (range.end.block == UINT32_MAX && bytes > GROWN * each) {
+        for (size_t i = 0; i < n; i++)
+            if (!is_proven(copy, first[i].group))
+                copy->strayed = true;
+        return add_range(copy, first->source, range) < 0 ? -ENOMEM : (int)n;
+    }
+    struct task *task = add_task(copy, first->source, range);
+    if (task == NULL)
+        return -ENOMEM;
+    task->like = first;
+    task->like_count = n;
+    return (int)n;
+}
+
 int fetch_copy_plan_changes(struct fetch_copy *copy, const struct changes *changes)
 {
     fetch_copy_clear(copy);
+    copy->share = copy->old != NULL && schema_same(copy->old->schema, copy->schema);
     for (size_t i = 0, n; i < changes->count; i += n) {
         const struct stretch *first = &changes->stretches[i];
-        for (n = 1; again(changes, i) && i + n < changes->count &&
-                    first[n].source == first->source && again(changes, i + n);
+        if (is_to_compare(first)) {
+            int taken = add_compared(copy, first, changes->count - i);
+            if (taken < 0)
+                return taken;
+            n = (size_t)taken;
+            continue;
+        }
+        for (n = 1;
+             again(changes, i) && i + n < changes->count && first[n].source == first->source &&
+             again(changes, i + n) && !is_to_compare(&first[n]);
              n++)
             ;
         int rc = !again(changes, i)
@@ -188,6 +244,8 @@ static void measure_group(struct task_copy *t, const struct rowgroup *rows, stru
         if (!wanted || !formats[i]->possible(copy->schema))
             continue;
         struct prefill *prefill = copy->prefills[i];
+        if (prefill == NULL && group->sizes[i] != SIZE_UNKNOWN)
+            continue;
         int rc = fetch_body_size(copy->schema, rows, i, prefill != NULL, &t->scratch, &size);
         if (rc == 0)
             group->sizes[i] = size;
@@ -218,24 +276,63 @@ static int store_group(struct fetch_copy *copy, const struct rowgroup *rows,
     return rc == -ENOMEM ? rc : 0;
 }
 
+/* The group that stood where these rows do; NULL: none. Groups are cut wherever one ended. */
+static struct group *group_before(const struct task_copy *t, const struct rowgroup *rows)
+{
+    const struct stretch *like = t->task->like;
+    struct row_id row = rowgroup_row_id(rows, 0);
+    for (size_t i = 0; i < t->task->like_count; i++) {
+        struct ctid end = like[i].range.end;
+        if (ctid_before((struct ctid){row.block, row.offset}, end))
+            return like[i].group;
+    }
+    return NULL;
+}
+
+/* The old group, a new reference, if these are its rows; else a new one. */
+static struct group *settle_group(struct task_copy *t, const struct rowgroup *rows,
+                                  const struct ctid_range *range, bool *kept)
+{
+    struct fetch_copy *copy = t->copy;
+    struct group *group = t->task->like_count > 0 ? group_before(t, rows) : NULL;
+    bool same = group != NULL && group->rows == rows->rows &&
+                hash128_equal(group->content, rows->content) &&
+                group->row_id_sum == rows->row_id_sum;
+    if (group != NULL && !same && !is_proven(copy, group))
+        copy->strayed = true;
+    *kept = same && copy->share;
+    if (*kept)
+        return group_ref(group);
+    group = group_new(copy->place->store, crew_readpoint(copy->crew)->key.relation, rows);
+    if (group != NULL) {
+        group->source = t->task->source;
+        group->range = *range;
+    }
+    return group;
+}
+
 static int keep_group(struct task_copy *t, struct rowgroup *rows, const struct ctid_range *range)
 {
     struct fetch_copy *copy = t->copy;
-    struct group *group =
-        group_new(copy->place->store, crew_readpoint(copy->crew)->key.relation, rows);
+    bool kept;
+    struct group *group = settle_group(t, rows, range, &kept);
     if (group == NULL)
         return -ENOMEM;
-    group->source = t->task->source;
-    group->range = *range;
+    group_prove(group, server_run_id(&crew_readpoint(copy->crew)->key.runs[0]));
     measure_group(t, rows, group);
-    int rc = store_group(copy, rows, group);
+    int rc = kept && store_has_group(copy->place->store, group->relation, group->id)
+                 ? 0
+                 : store_group(copy, rows, group);
     if (rc == 0 && copy->feed != NULL)
         rc = feed_put(copy->feed, t->number, group);
     if (rc == 0)
         rc = add_group(t->task, group);
     if (rc < 0)
         group_unref(group);
-    copy->progress->groups_copied++;
+    if (kept)
+        copy->progress->groups_kept++;
+    else
+        copy->progress->groups_copied++;
     return rc;
 }
 
@@ -282,9 +379,16 @@ static int copy_task(struct fetch_copy *copy, size_t number, struct session *ses
     struct readpoint *readpoint = crew_readpoint(copy->crew);
     const struct source *source = &readpoint->sources[t.task->source];
     const struct ctid_range *range = source->by_ctid ? &t.task->range : NULL;
-    int rc = group_copy_init(&t.groups, copy->schema, range, take_group, &t, error);
-    if (rc < 0)
+    struct ctid *cuts = malloc((t.task->like_count + 1) * sizeof *cuts);
+    int rc = cuts == NULL ? -ENOMEM
+                          : group_copy_init(&t.groups, copy->schema, range, take_group, &t, error);
+    if (rc < 0) {
+        free(cuts);
         return error_set(error, rc, "no memory to fetch with");
+    }
+    for (size_t i = 0; i + 1 < t.task->like_count; i++)
+        cuts[t.groups.cut_count++] = t.task->like[i].range.end;
+    t.groups.cuts = cuts;
     if (copy->place->group_bytes > 0)
         t.groups.group_bytes = copy->place->group_bytes;
     uint64_t said = 0;
@@ -303,6 +407,7 @@ static int copy_task(struct fetch_copy *copy, size_t number, struct session *ses
     t.task->done = rc == 0;
     group_copy_clear(&t.groups);
     buffer_clear(&t.scratch);
+    free(cuts);
     return rc;
 }
 
@@ -380,8 +485,23 @@ int fetch_copy_run(struct fetch_copy *copy, struct error *error)
                                  : crew_run(copy->crew, copy->work_count, run_task, copy, error);
 }
 
+/* What is still to be compared of a task that was broken off behind `from`. */
+static int leave_compared(const struct task *task, struct ctid from, struct changes *out)
+{
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < task->like_count; i++) {
+        struct stretch stretch = task->like[i];
+        if (!ctid_before(from, stretch.range.end))
+            continue;
+        if (ctid_before(stretch.range.first, from))
+            stretch.range.first = from;
+        rc = changes_add(out, &stretch);
+    }
+    return rc;
+}
+
 /* The groups of a task that was broken off are whole: each ends where the next one would begin. */
-static int leave_task(const struct task *task, struct changes *out)
+static int leave_task(const struct task *task, bool compared, struct changes *out)
 {
     struct stretch stretch = {.source = task->source, .range = task->range};
     bool known = task->kept || task->done;
@@ -393,9 +513,11 @@ static int leave_task(const struct task *task, struct changes *out)
         rc = changes_add(out, &stretch);
         stretch.range.first = stretch.range.end;
     }
+    if (!known && compared && task->like_count > 0)
+        return rc < 0 ? rc : leave_compared(task, stretch.range.first, out);
     stretch.group = NULL;
     stretch.range.end = task->range.end;
-    stretch.unknown = !known;
+    stretch.unknown = stretch.changed = !known;
     return rc == 0 && (!known || task->count == 0) ? changes_add(out, &stretch) : rc;
 }
 
@@ -403,7 +525,7 @@ int fetch_copy_leave(const struct fetch_copy *copy, struct changes *out)
 {
     struct changes changes = {0};
     for (size_t i = 0; i < copy->task_count; i++) {
-        int rc = leave_task(&copy->tasks[i], &changes);
+        int rc = leave_task(&copy->tasks[i], copy->share, &changes);
         if (rc < 0) {
             changes_clear(&changes);
             return rc;

@@ -17,8 +17,10 @@
 struct task {
     uint32_t source; /* its number */
     struct ctid_range range;
-    bool kept; /* nothing is to be copied */
-    bool done; /* all its groups have come */
+    bool kept;                  /* nothing is to be copied */
+    bool done;                  /* all its groups have come */
+    const struct stretch *like; /* what the range was: cut there, and compared; borrowed */
+    size_t like_count;
     struct group **groups;
     size_t count;
 };
@@ -28,6 +30,8 @@ struct fetch_copy {
     struct crew *crew;
     struct progress *progress;
     const struct schema *schema; /* numbered */
+    const struct snapshot *old;  /* whose groups those of the plan are; nullable */
+    bool believes;               /* what has been proven under the read point's run holds */
     unsigned measure;            /* mask of formats */
     bool discard;                /* only to see whether the server gives it */
     struct prefill **prefills;   /* of each format, nullable */
@@ -40,12 +44,16 @@ struct fetch_copy {
     atomic_bool failed;
     atomic_bool unstored; /* a group is not in the store */
     atomic_bool works;    /* a task is at work without a slot: there may always be one */
+    bool share;           /* the groups of `old` fit the schema */
+    atomic_bool strayed;  /* rows that were compared are others, under ids that they may share */
 };
 
 /* Everything. */
 MUST_CHECK int fetch_copy_plan_all(struct fetch_copy *copy);
 
-/* What has changed, and next to it groups so small that they are better cut anew. */
+/* What has changed, and next to it groups so small that they are better cut anew; what is unknown
+ * and has a group gives that group where it is the same. The changes are borrowed until
+ * fetch_copy_clear. */
 MUST_CHECK int fetch_copy_plan_changes(struct fetch_copy *copy, const struct changes *changes);
 
 MUST_CHECK int fetch_copy_run(struct fetch_copy *copy, struct error *error);

@@ -100,7 +100,8 @@ static int copy_again(struct readpoint *readpoint, struct session *session,
         rc = 0;
     group_copy_clear(&picker.copy);
     bool same = rc == 0 && picker.found != NULL && picker.found->rows == group->rows &&
-                hash128_equal(picker.found->content, group->content);
+                hash128_equal(picker.found->content, group->content) &&
+                picker.found->row_id_sum == group->row_id_sum;
     if (rc == -ESTALE || (rc == 0 && !same))
         rc = error_set(error, -ESTALE,
                        "%s.%s has changed since its rows were read, and the cache has lost them; "
@@ -146,8 +147,9 @@ static int from_held(struct snapshot *snapshot, size_t number, struct rowgroup *
     return rc;
 }
 
-static int from_new_readpoint(struct crew *crew, struct snapshot *snapshot, size_t number,
-                              struct rowgroup **out, struct error *error)
+static int from_new_readpoint(const struct fetch_place *place, struct crew *crew,
+                              struct snapshot *snapshot, size_t number, struct rowgroup **out,
+                              struct error *error)
 {
     int rc = crew_lead(crew, error);
     if (rc < 0)
@@ -158,6 +160,9 @@ static int from_new_readpoint(struct crew *crew, struct snapshot *snapshot, size
     if (rc < 0)
         return rc;
     struct readpoint *readpoint = crew_readpoint(crew);
+    rc = mark_check(readpoint->key.mark, place->system_id, place->database, error);
+    if (rc < 0)
+        return rc;
     if (strcmp(readpoint->key.signature, snapshot->key.signature) != 0)
         return error_set(error, -ESTALE,
                          "%s.%s has been altered since its rows were read, and the cache has lost "
@@ -174,7 +179,7 @@ static int from_now(const struct fetch_place *place, struct snapshot *snapshot, 
     int rc = crew_new(place->pool, place->jobs, place->enders, &crew);
     if (rc < 0)
         return error_set(error, rc, "no memory to read with");
-    rc = from_new_readpoint(crew, snapshot, number, out, error);
+    rc = from_new_readpoint(place, crew, snapshot, number, out, error);
     if (rc == 0 && place->held != NULL)
         (void)snapshot_hold(snapshot, crew, place->held);
     crew_unref(crew);

@@ -43,13 +43,26 @@ static struct ctid tuple_ctid(const struct group_copy *copy, const uint8_t *tupl
     return (struct ctid){load_be32(tuple + 4), load_be16(tuple + 8)};
 }
 
+/* Whether the row is the first one behind a cut, which is taken off. */
+static bool is_cut(struct group_copy *copy, struct ctid row, struct ctid *cut)
+{
+    if (copy->cut_count == 0 || ctid_before(row, copy->cuts[0]))
+        return false;
+    *cut = copy->cuts[0];
+    for (; copy->cut_count > 0 && !ctid_before(row, copy->cuts[0]); copy->cut_count--)
+        copy->cuts++;
+    return true;
+}
+
 static int add_tuple(void *context, const uint8_t *tuple, size_t size)
 {
     struct group_copy *copy = context;
     uint32_t rows = rowgroup_builder_rows(copy->builder);
-    if (rows > 0 && (rows >= copy->group_rows ||
-                     rowgroup_builder_bytes(copy->builder) + size > copy->group_bytes)) {
-        int rc = hand_out(copy, tuple_ctid(copy, tuple, size));
+    struct ctid row = tuple_ctid(copy, tuple, size), end = row;
+    bool full = rows >= copy->group_rows ||
+                rowgroup_builder_bytes(copy->builder) + size > copy->group_bytes;
+    if (is_cut(copy, row, &end) || full) {
+        int rc = rows > 0 ? hand_out(copy, end) : 0;
         if (rc < 0)
             return rc;
     }

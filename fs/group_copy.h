@@ -20,6 +20,10 @@ struct group_copy {
     const struct schema *schema;
     uint64_t group_bytes; /* cut before the row that would come after so many */
     uint32_t group_rows;  /* or after so many rows */
+    const struct ctid
+        *cuts; /* or before the first row at or behind each of these, in order; borrowed
+                */
+    size_t cut_count;
     struct ctid_range
         range; /* what the stream was asked for; then: from where the next group begins */
     group_sink *sink;

@@ -120,15 +120,17 @@ static int refresh_rows(struct subject *subject, struct version *old, unsigned m
         note_refresh(subject, rc == -EINTR ? REFRESH_STOPPED : REFRESH_FAILED);
         return rc;
     }
-    bool same = old != NULL && fresh == old->snapshot;
+    bool same = old != NULL && fresh->serial == old->snapshot->serial;
     note_refresh(subject, old == NULL ? REFRESH_NEW : same ? REFRESH_UNCHANGED : REFRESH_CHANGED);
-    if (same) {
-        snapshot_unref(fresh);
+    if (same)
         mount->count.unchanged++;
+    else
+        mount->count.fetches++;
+    if (same && fresh == old->snapshot) {
+        snapshot_unref(fresh);
         *out = version_ref(old);
         return 0;
     }
-    mount->count.fetches++;
     const struct feed_ids *made_of = fetch_made_of(subject->fetch);
     file_time_save(subject, fresh->mtime);
     for (int i = 0; i < FORMAT_COUNT; i++)

@@ -50,7 +50,11 @@ static int ask(struct mount *mount, const char *known, struct catalog **out, cha
         return rc;
     *out = NULL;
     rc = catalog_mark(session, mark, error);
-    if (rc == 0 && (known == NULL || strcmp(*mark, known) != 0)) {
+    /* Several hosts, or a proxy, may lead to another cluster. */
+    if (rc == 0 && mount->database != 0 &&
+        (rc = mark_check(*mark, mount->system_id, mount->database, error)) < 0)
+        free(*mark);
+    if (rc == 0 && (known == NULL || !mark_holds(known, *mark))) {
         rc = catalog_read(session, &mount->scope, out, error);
         mount->count.catalog_reads++;
         if (rc == 0 && (rc = adopt_orphans(*out)) < 0)
@@ -89,17 +93,6 @@ int listing_start(struct mount *mount, struct error *error)
     return 0;
 }
 
-/* A connection string with several hosts may lead to another cluster after a failover gone wrong.
- */
-static int check_identity(struct mount *mount, const struct catalog *catalog, struct error *error)
-{
-    if (catalog->system_id == mount->system_id && catalog->database == mount->database)
-        return 0;
-    return error_set(error, -EIO,
-                     "the server behind this connection is another one than was mounted (system "
-                     "identifier or database differ); unmount and mount again");
-}
-
 static void run_check(void *argument)
 {
     struct mount *mount = argument;
@@ -114,10 +107,6 @@ static void run_check(void *argument)
         int64_t asked = clock_ms();
         int rc = ask(mount, known, &catalog, &mark, &error);
         free(known);
-        if (rc == 0 && catalog != NULL && (rc = check_identity(mount, catalog, &error)) < 0) {
-            catalog_free(catalog);
-            free(mark);
-        }
         if (rc < 0)
             log_say(LOG_SAY_ERROR, "the catalog cannot be read: %s", error.text);
         pthread_mutex_lock(&mount->lock);

@@ -111,6 +111,8 @@ static int open_store(struct program *program, struct error *error)
     sem_init(&mount->slots, 0, slots < 1 ? 1 : slots > 64 ? 64 : (unsigned)slots);
     mount->place = (struct fetch_place){.pool = mount->pool,
                                         .store = mount->store,
+                                        .system_id = mount->system_id,
+                                        .database = mount->database,
                                         .jobs = program->options.jobs,
                                         .slots = &mount->slots,
                                         .held = &mount->held,

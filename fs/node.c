@@ -30,11 +30,9 @@ uint64_t node_path(const struct node *parent, const char *name)
     return ino > 1 ? ino : 2;
 }
 
-static uint64_t version_ino(const struct mount *mount, const struct subject *subject, int face,
-                            uint64_t serial)
+uint64_t node_ino(const struct mount *mount, uint32_t relation, int face, uint64_t serial)
 {
-    uint64_t parts[] = {mount->system_id, mount->database, subject->table->relation.oid,
-                        (uint64_t)face, serial};
+    uint64_t parts[] = {mount->system_id, mount->database, relation, (uint64_t)face, serial};
     uint64_t ino = hash64(parts, sizeof parts);
     return ino > 1 ? ino : 2;
 }
@@ -473,7 +471,8 @@ void node_attributes(const struct mount *mount, const struct node *node, struct 
         out->st_size = (off_t)version->size[node->face];
     }
     if (version != NULL) {
-        out->st_ino = version_ino(mount, node->subject, node->face, version->serial);
+        out->st_ino =
+            node_ino(mount, node->subject->table->relation.oid, node->face, version->serial);
         when = (time_t)version->mtime;
     }
     out->st_atime = out->st_mtime = out->st_ctime = when;
@@ -557,9 +556,10 @@ static int add_face(struct mount *mount, const struct node *node, int face, cons
     const struct relation *relation = node_relation(mount, node);
     struct table *table = relation != NULL ? table_get(mount, relation) : NULL;
     const struct subject *subject = table != NULL ? table_subject(table, face) : NULL;
-    uint64_t ino = subject != NULL && subject->current != NULL
-                       ? version_ino(mount, subject, face, subject->current->serial)
-                       : node_path(node, name);
+    uint64_t ino =
+        subject != NULL && subject->current != NULL
+            ? node_ino(mount, subject->table->relation.oid, face, subject->current->serial)
+            : node_path(node, name);
     return listing_add(listing, name, ino, false);
 }
 

@@ -118,6 +118,8 @@ struct node *node_new(struct mount *mount, struct node *parent, enum node_kind k
 struct node *node_named(const struct mount *mount, const struct node *parent, const char *name);
 /* A number that stands for the path. */
 uint64_t node_path(const struct node *parent, const char *name);
+/* The inode number of a face of a relation's version. */
+uint64_t node_ino(const struct mount *mount, uint32_t relation, int face, uint64_t serial);
 
 /* What a directory lists. */
 struct entry {

@@ -119,8 +119,10 @@ static int read_signature(struct mount *mount, char **out, struct error *error)
     if (rc < 0)
         return rc;
     rc = catalog_mark(session, &mark, error);
+    if (rc == 0)
+        rc = mark_check(mark, mount->system_id, mount->database, error);
     pthread_mutex_lock(&mount->lock);
-    if (rc == 0 && mount->ddl_mark != NULL && strcmp(mount->ddl_mark, mark) == 0)
+    if (rc == 0 && mount->ddl_mark != NULL && mark_holds(mount->ddl_mark, mark))
         signature = strdup(mount->ddl_signature);
     pthread_mutex_unlock(&mount->lock);
     if (rc == 0 && signature == NULL) {

@@ -42,6 +42,27 @@ bool group_same(const struct group *a, const struct group *b)
     return a->rows == b->rows && hash128_equal(a->content, b->content);
 }
 
+bool group_is_proven(const struct group *group, uint64_t run)
+{
+    for (int i = 0; i < RUNS_KEPT; i++)
+        if (group->proven[i] == run)
+            return true;
+    return false;
+}
+
+/* Where there is no room, another is forgotten, which costs a comparison at most. */
+void group_prove(struct group *group, uint64_t run)
+{
+    if (group_is_proven(group, run))
+        return;
+    for (int i = 0; i < RUNS_KEPT; i++) {
+        uint64_t none = 0;
+        if (atomic_compare_exchange_strong(&group->proven[i], &none, run))
+            return;
+    }
+    group->proven[run % RUNS_KEPT] = run;
+}
+
 int snapshot_new(struct store *store, struct snapshot **out)
 {
     struct snapshot *snapshot = calloc(1, sizeof *snapshot);
@@ -68,28 +89,25 @@ static int copy_schema(const struct schema *from, struct schema **out)
 int snapshot_take_basis(struct snapshot *snapshot, const struct relation *relation,
                         const struct version_key *key, const struct schema *schema)
 {
-    snapshot->key = *key;
+    int rc = version_key_copy(key, &snapshot->key);
+    if (rc < 0)
+        return rc;
     snapshot->relation = *relation;
-    snapshot->key.mark = strdup(key->mark);
-    snapshot->key.signature = strdup(key->signature);
-    snapshot->key.run = strdup(key->run);
     snapshot->relation.schema = strdup(relation->schema);
     snapshot->relation.name = strdup(relation->name);
-    if (snapshot->key.mark == NULL || snapshot->key.signature == NULL ||
-        snapshot->key.run == NULL || snapshot->relation.schema == NULL ||
-        snapshot->relation.name == NULL)
+    if (snapshot->relation.schema == NULL || snapshot->relation.name == NULL)
         return -ENOMEM;
     return copy_schema(schema, &snapshot->schema);
 }
 
-int snapshot_add_source(struct snapshot *snapshot, uint32_t oid, bool by_ctid)
+int snapshot_add_source(struct snapshot *snapshot, const struct snapshot_source *source)
 {
     size_t n = snapshot->source_count;
     struct snapshot_source *grown = realloc(snapshot->sources, (n + 1) * sizeof *grown);
     if (grown == NULL)
         return -ENOMEM;
     snapshot->sources = grown;
-    snapshot->sources[snapshot->source_count++] = (struct snapshot_source){oid, by_ctid};
+    snapshot->sources[snapshot->source_count++] = *source;
     return 0;
 }
 
@@ -98,9 +116,12 @@ int snapshot_copy_basis(const struct snapshot *from, struct snapshot **out)
     int rc = snapshot_new(from->store, out);
     if (rc < 0)
         return rc;
+    pthread_mutex_t *lock = &((struct snapshot *)from)->lock;
+    pthread_mutex_lock(lock);
     rc = snapshot_take_basis(*out, &from->relation, &from->key, from->schema);
+    pthread_mutex_unlock(lock);
     for (size_t i = 0; rc == 0 && i < from->source_count; i++)
-        rc = snapshot_add_source(*out, from->sources[i].oid, from->sources[i].by_ctid);
+        rc = snapshot_add_source(*out, &from->sources[i]);
     struct crew *crew = snapshot_held((struct snapshot *)from);
     if (rc == 0 && crew != NULL)
         snapshot_share(*out, crew);
@@ -180,9 +201,7 @@ void snapshot_unref(struct snapshot *snapshot)
         face_clear(&snapshot->faces[i]);
     free((char *)snapshot->relation.schema);
     free((char *)snapshot->relation.name);
-    free(snapshot->key.mark);
-    free(snapshot->key.signature);
-    free(snapshot->key.run);
+    version_key_clear(&snapshot->key);
     schema_free(snapshot->schema);
     pthread_mutex_destroy(&snapshot->lock);
     free(snapshot);
@@ -260,16 +279,65 @@ bool snapshot_same_children(const struct snapshot *snapshot, const char *childre
 
 bool snapshot_same_content(const struct snapshot *a, const struct snapshot *b)
 {
-    if (a->rows != b->rows || a->group_count != b->group_count ||
-        strcmp(a->key.signature, b->key.signature) != 0 ||
-        strcmp(a->relation.name, b->relation.name) != 0 ||
+    if (a->rows != b->rows || a->group_count != b->group_count || a->key.output != b->key.output ||
+        a->relation.kind != b->relation.kind || strcmp(a->relation.name, b->relation.name) != 0 ||
         strcmp(a->relation.schema, b->relation.schema) != 0 || !same_refusals(a, b) ||
-        !snapshot_same_children(a, b->children))
+        !schema_same(a->schema, b->schema) || !snapshot_same_children(a, b->children))
         return false;
     for (size_t i = 0; i < a->group_count; i++)
         if (!group_same(a->groups[i], b->groups[i]))
             return false;
     return true;
+}
+
+bool snapshot_same_row_ids(const struct snapshot *a, const struct snapshot *b)
+{
+    for (size_t i = 0; i < a->group_count; i++)
+        if (a->groups[i]->row_id_sum != b->groups[i]->row_id_sum)
+            return false;
+    return true;
+}
+
+int snapshot_take_identity(struct snapshot *fresh, const struct snapshot *old)
+{
+    fresh->serial = old->serial;
+    fresh->mtime = old->mtime;
+    fresh->fetched_at = old->fetched_at;
+    for (int f = 0; f < FORMAT_COUNT; f++) {
+        for (size_t i = 0; i < fresh->group_count; i++)
+            if (fresh->groups[i]->sizes[f] == SIZE_UNKNOWN)
+                fresh->groups[i]->sizes[f] = old->groups[i]->sizes[f];
+        int rc = old->faces[f].measured ? snapshot_measured(fresh, f) : 0;
+        if (rc < 0)
+            return rc;
+        fresh->faces[f].hash = old->faces[f].hash;
+        fresh->faces[f].hashed = old->faces[f].hashed;
+    }
+    return 0;
+}
+
+bool snapshot_believes(struct snapshot *snapshot, const struct version_key *now)
+{
+    pthread_mutex_lock(&snapshot->lock);
+    bool believes = version_key_believes(&snapshot->key, now);
+    pthread_mutex_unlock(&snapshot->lock);
+    uint64_t run = server_run_id(&now->runs[0]);
+    for (size_t i = 0; believes && i < snapshot->group_count; i++)
+        believes = group_is_proven(snapshot->groups[i], run);
+    return believes;
+}
+
+int snapshot_prove(struct snapshot *snapshot, const struct version_key *now)
+{
+    pthread_mutex_lock(&snapshot->lock);
+    bool known = version_key_believes(&snapshot->key, now);
+    int rc = version_key_prove(&snapshot->key, now);
+    pthread_mutex_unlock(&snapshot->lock);
+    if (rc < 0)
+        return rc;
+    for (size_t i = 0; i < snapshot->group_count; i++)
+        group_prove(snapshot->groups[i], server_run_id(&now->runs[0]));
+    return !known;
 }
 
 void snapshot_forsake(struct snapshot *snapshot, const struct snapshot *newer)

@@ -35,6 +35,9 @@ struct group {
     uint64_t bytes; /* of its parts, roughly what it takes in memory */
     uint64_t row_id_sum;
     struct hash128 content;
+    /* server_run_id() of runs under which its range was seen to hold these rows under these row
+     * ids, so that a fingerprint tells whether it still does; 0: none. */
+    _Atomic uint64_t proven[RUNS_KEPT];
     _Atomic uint64_t sizes[FORMAT_COUNT]; /* of its body; SIZE_UNKNOWN */
 };
 
@@ -42,6 +45,9 @@ struct group *group_new(struct store *store, uint32_t relation, const struct row
 struct group *group_ref(struct group *group);
 void group_unref(struct group *group);
 bool group_same(const struct group *a, const struct group *b); /* the same rows */
+
+void group_prove(struct group *group, uint64_t run);
+bool group_is_proven(const struct group *group, uint64_t run);
 
 /* One format of the snapshot. */
 struct face {
@@ -56,15 +62,15 @@ struct face {
 
 struct snapshot_source {
     uint32_t oid;
+    uint32_t filenode; /* 0: none, or unknown */
     bool by_ctid;
 };
 
 struct snapshot {
     atomic_uint refs;
-    pthread_mutex_t lock; /* guards the measuring of faces, and `held` */
+    pthread_mutex_t lock; /* guards the measuring of faces, `held`, and of the key mark and runs */
     struct store *store;
-    struct version_key
-        key; /* mark: of the last time it was found unchanged; guarded by the owner's lock */
+    struct version_key key;   /* mark: of the last time it was found unchanged */
     struct relation relation; /* as it was called then; the names are its own */
     struct schema *schema;
     struct snapshot_source *sources;
@@ -74,7 +80,8 @@ struct snapshot {
     size_t group_count;
     uint64_t rows;
     uint64_t row_id_sum;
-    uint64_t serial;    /* grows with each new version of the relation */
+    uint64_t serial;    /* grows with each new version of the relation; two with the same contents
+                           may share it */
     uint64_t lineage;   /* serial of the first version that this one was brought up to date from:
                            among versions of one lineage (ctid, xmin) names one row, for ever */
     int64_t mtime;      /* seconds since 1970 */
@@ -105,7 +112,7 @@ MUST_CHECK int snapshot_new(struct store *store, struct snapshot **out);
 /* What it stands for: copied. */
 MUST_CHECK int snapshot_take_basis(struct snapshot *snapshot, const struct relation *relation,
                                    const struct version_key *key, const struct schema *schema);
-MUST_CHECK int snapshot_add_source(struct snapshot *snapshot, uint32_t oid, bool by_ctid);
+MUST_CHECK int snapshot_add_source(struct snapshot *snapshot, const struct snapshot_source *source);
 /* A new one with all that `from` has but its groups; it shares its crew. */
 MUST_CHECK int snapshot_copy_basis(const struct snapshot *from, struct snapshot **out);
 struct snapshot *snapshot_ref(struct snapshot *snapshot);
@@ -123,8 +130,23 @@ uint64_t snapshot_size(const struct snapshot *snapshot, int format);
 /* Whether the same tables inherit from it, as far as that is known. */
 bool snapshot_same_children(const struct snapshot *snapshot, const char *children);
 
-/* Whether two have the same rows in the same order, by contents. */
+/* Whether two are the same files: the same rows in the same order, by contents, called the same and
+ * rendered alike. */
 bool snapshot_same_content(const struct snapshot *a, const struct snapshot *b);
+
+/* Of two with the same content: whether the rows' ids are the same, too. */
+bool snapshot_same_row_ids(const struct snapshot *a, const struct snapshot *b);
+
+/* `fresh`, which has the same content as `old`, is the same version: serial, times, and what is
+ * known of its faces. Before it is published. */
+MUST_CHECK int snapshot_take_identity(struct snapshot *fresh, const struct snapshot *old);
+
+/* Whether its row ids name its rows under the run that `now` is of: each group has been proven
+ * under it, and its position has not gone back. */
+bool snapshot_believes(struct snapshot *snapshot, const struct version_key *now);
+
+/* It was found to be what is true now, row ids included. 1: under a run that it did not know. */
+MUST_CHECK int snapshot_prove(struct snapshot *snapshot, const struct version_key *now);
 
 /* The record in the store; after it, the groups' files stay. */
 MUST_CHECK int snapshot_save(struct snapshot *snapshot);

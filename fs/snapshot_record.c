@@ -2,7 +2,8 @@
  *
  *   u32 version of this layout, key, times, schema, sources, groups, formats, children
  *
- * all as record.h writes numbers and strings. */
+ * all as record.h writes numbers and strings. Records of layout 3 are read, too: their rows were
+ * proven under one run of the server, whose position they do not tell. */
 #include "fs/snapshot.h"
 
 #include <errno.h>
@@ -15,23 +16,31 @@
             return try_rc;                                                                         \
     } while (0)
 
-enum { LAYOUT = 3 };
+enum { LAYOUT = 4, LAYOUT_OF_ONE_RUN = 3 };
 
 static const char kind[] = "table";
+
+static int put_run(const struct server_run *run, struct buffer *out)
+{
+    TRY(record_put_string(out, run->text));
+    TRY(record_put_u32(out, run->timeline));
+    return record_put_u64(out, run->position);
+}
 
 static int put_head(const struct snapshot *snapshot, struct buffer *out)
 {
     const struct version_key *key = &snapshot->key;
     TRY(record_put_u32(out, LAYOUT));
     TRY(record_put_u64(out, key->system_id));
-    TRY(record_put_u32(out, key->timeline));
     TRY(record_put_u32(out, key->database));
     TRY(record_put_u32(out, key->relation));
+    TRY(record_put_u32(out, key->output));
     TRY(record_put_string(out, key->mark));
     TRY(record_put_string(out, key->signature));
-    TRY(record_put_string(out, key->run));
-    TRY(record_put_u8(out, key->durable));
     TRY(record_put_u8(out, key->proves));
+    TRY(record_put_u8(out, (uint8_t)key->run_count));
+    for (int i = 0; i < key->run_count; i++)
+        TRY(put_run(&key->runs[i], out));
     TRY(record_put_u8(out, (uint8_t)snapshot->relation.kind));
     TRY(record_put_string(out, snapshot->relation.schema));
     TRY(record_put_string(out, snapshot->relation.name));
@@ -41,7 +50,17 @@ static int put_head(const struct snapshot *snapshot, struct buffer *out)
     return record_put_u64(out, (uint64_t)snapshot->fetched_at);
 }
 
-static int put_group(const struct group *group, struct buffer *out)
+/* A bit for each run of the key. */
+static uint8_t proven_under(const struct group *group, const struct version_key *key)
+{
+    uint8_t mask = 0;
+    for (int i = 0; i < key->run_count; i++)
+        if (group_is_proven(group, server_run_id(&key->runs[i])))
+            mask |= (uint8_t)(1U << i);
+    return mask;
+}
+
+static int put_group(const struct group *group, const struct version_key *key, struct buffer *out)
 {
     TRY(record_put_u64(out, group->id));
     TRY(record_put_u32(out, group->source));
@@ -54,6 +73,7 @@ static int put_group(const struct group *group, struct buffer *out)
     TRY(record_put_u64(out, group->row_id_sum));
     TRY(record_put_u64(out, group->content.high));
     TRY(record_put_u64(out, group->content.low));
+    TRY(record_put_u8(out, proven_under(group, key)));
     for (int i = 0; i < FORMAT_COUNT; i++)
         TRY(record_put_u64(out, group->sizes[i]));
     return 0;
@@ -76,11 +96,12 @@ static int put_all(const struct snapshot *snapshot, struct buffer *out)
     TRY(record_put_u32(out, (uint32_t)snapshot->source_count));
     for (size_t i = 0; i < snapshot->source_count; i++) {
         TRY(record_put_u32(out, snapshot->sources[i].oid));
+        TRY(record_put_u32(out, snapshot->sources[i].filenode));
         TRY(record_put_u8(out, snapshot->sources[i].by_ctid));
     }
     TRY(record_put_u64(out, snapshot->group_count));
     for (size_t i = 0; i < snapshot->group_count; i++)
-        TRY(put_group(snapshot->groups[i], out));
+        TRY(put_group(snapshot->groups[i], &snapshot->key, out));
     for (int i = 0; i < FORMAT_COUNT; i++)
         TRY(put_face(&snapshot->faces[i], out));
     return snapshot->children != NULL ? record_put_string(out, snapshot->children) : 0;
@@ -98,20 +119,59 @@ int snapshot_save(struct snapshot *snapshot)
     return rc;
 }
 
-static int get_head(struct record_reader *in, struct snapshot *snapshot)
+static int get_run(struct record_reader *in, struct server_run *run)
 {
-    struct version_key *key = &snapshot->key;
-    if (record_get_u32(in) != LAYOUT)
-        return -EBADMSG;
+    char *text = record_get_string(in);
+    bool fits = !in->bad && strlen(text) < sizeof run->text;
+    if (fits)
+        memcpy(run->text, text, strlen(text) + 1);
+    free(text);
+    return fits ? 0 : -EBADMSG;
+}
+
+/* Layout 3: u64 system id, u32 timeline, u32 database, u32 relation, mark, signature, run, u8
+ * whether a crash could take it back, u8 whether it proves. */
+static int get_key_of_one_run(struct record_reader *in, struct version_key *key)
+{
     key->system_id = record_get_u64(in);
-    key->timeline = record_get_u32(in);
+    key->runs[0].timeline = record_get_u32(in);
     key->database = record_get_u32(in);
     key->relation = record_get_u32(in);
+    key->output = 1;
     key->mark = record_get_string(in);
     key->signature = record_get_string(in);
-    key->run = record_get_string(in);
-    key->durable = record_get_u8(in) != 0;
+    TRY(get_run(in, &key->runs[0]));
+    key->run_count = 1;
+    (void)record_get_u8(in);
     key->proves = record_get_u8(in) != 0;
+    return in->bad ? -EBADMSG : 0;
+}
+
+static int get_key(struct record_reader *in, struct version_key *key)
+{
+    key->system_id = record_get_u64(in);
+    key->database = record_get_u32(in);
+    key->relation = record_get_u32(in);
+    key->output = record_get_u32(in);
+    key->mark = record_get_string(in);
+    key->signature = record_get_string(in);
+    key->proves = record_get_u8(in) != 0;
+    uint8_t runs = record_get_u8(in);
+    if (in->bad || runs > RUNS_KEPT)
+        return -EBADMSG;
+    for (; key->run_count < runs; key->run_count++) {
+        struct server_run *run = &key->runs[key->run_count];
+        TRY(get_run(in, run));
+        run->timeline = record_get_u32(in);
+        run->position = record_get_u64(in);
+    }
+    return in->bad ? -EBADMSG : 0;
+}
+
+static int get_head(struct record_reader *in, uint32_t layout, struct snapshot *snapshot)
+{
+    struct version_key *key = &snapshot->key;
+    TRY(layout == LAYOUT_OF_ONE_RUN ? get_key_of_one_run(in, key) : get_key(in, key));
     snapshot->relation.oid = key->relation;
     snapshot->relation.kind = (enum relation_kind)record_get_u8(in);
     snapshot->relation.schema = record_get_string(in);
@@ -123,7 +183,7 @@ static int get_head(struct record_reader *in, struct snapshot *snapshot)
     return in->bad ? -EBADMSG : 0;
 }
 
-static int get_sources(struct record_reader *in, struct snapshot *snapshot)
+static int get_sources(struct record_reader *in, uint32_t layout, struct snapshot *snapshot)
 {
     uint32_t count = record_get_u32(in);
     if (in->bad || count > (size_t)(in->end - in->at))
@@ -134,13 +194,15 @@ static int get_sources(struct record_reader *in, struct snapshot *snapshot)
     for (uint32_t i = 0; i < count && !in->bad; i++) {
         struct snapshot_source *source = &snapshot->sources[i];
         source->oid = record_get_u32(in);
+        if (layout > LAYOUT_OF_ONE_RUN)
+            source->filenode = record_get_u32(in);
         source->by_ctid = record_get_u8(in) != 0;
         snapshot->source_count++;
     }
     return in->bad ? -EBADMSG : 0;
 }
 
-static int get_group(struct record_reader *in, struct snapshot *snapshot)
+static int get_group(struct record_reader *in, uint32_t layout, struct snapshot *snapshot)
 {
     struct group *group = calloc(1, sizeof *group);
     if (group == NULL)
@@ -160,6 +222,10 @@ static int get_group(struct record_reader *in, struct snapshot *snapshot)
     group->row_id_sum = record_get_u64(in);
     group->content.high = record_get_u64(in);
     group->content.low = record_get_u64(in);
+    uint8_t proven = layout == LAYOUT_OF_ONE_RUN ? 1 : record_get_u8(in);
+    for (int i = 0; i < snapshot->key.run_count; i++)
+        if (proven & 1U << i)
+            group_prove(group, server_run_id(&snapshot->key.runs[i]));
     for (int i = 0; i < FORMAT_COUNT; i++)
         group->sizes[i] = record_get_u64(in);
     int rc = in->bad || group->source >= snapshot->source_count ? -EBADMSG : 0;
@@ -195,12 +261,15 @@ static int get_face(struct record_reader *in, struct snapshot *snapshot, int for
 
 static int get_all(struct record_reader *in, struct snapshot *snapshot)
 {
-    TRY(get_head(in, snapshot));
+    uint32_t layout = record_get_u32(in);
+    if (layout != LAYOUT && layout != LAYOUT_OF_ONE_RUN)
+        return -EBADMSG;
+    TRY(get_head(in, layout, snapshot));
     TRY(schema_get(in, &snapshot->schema));
-    TRY(get_sources(in, snapshot));
+    TRY(get_sources(in, layout, snapshot));
     uint64_t groups = record_get_u64(in);
     for (uint64_t i = 0; i < groups; i++)
-        TRY(get_group(in, snapshot));
+        TRY(get_group(in, layout, snapshot));
     for (int i = 0; i < FORMAT_COUNT; i++)
         TRY(get_face(in, snapshot, i));
     if (!in->bad && in->at != in->end)

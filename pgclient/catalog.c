@@ -232,7 +232,18 @@ int catalog_mark(struct session *session, char **out, struct error *error)
     int rc = cluster_read(session_connection(session), &cluster, error);
     if (rc != 0)
         return rc;
-    rc = cluster_mark(&cluster, cluster.snapshot, out);
+    rc = cluster_mark(&cluster, cluster.snapshot, cluster.position, out);
+    cluster_clear(&cluster);
+    return rc == 0 ? 0 : error_set(error, rc, "out of memory");
+}
+
+int catalog_now(struct session *session, struct version_key *out, struct error *error)
+{
+    struct cluster cluster;
+    int rc = cluster_read(session_connection(session), &cluster, error);
+    if (rc != 0)
+        return rc;
+    rc = cluster_key(&cluster, cluster.snapshot, cluster.position, out);
     cluster_clear(&cluster);
     return rc == 0 ? 0 : error_set(error, rc, "out of memory");
 }

@@ -6,6 +6,7 @@
 #define PGCLIENT_CATALOG_H
 
 #include "pgclient/session.h"
+#include "pgclient/version_key.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -58,11 +59,13 @@ MUST_CHECK int catalog_read(struct session *session, const struct catalog_scope 
                             struct catalog **out, struct error *error);
 void catalog_free(struct catalog *catalog);
 
-/* A text that is equal at two times only if nothing that a transaction could change has become
- * visible in the whole cluster in between: on a primary made of system id, timeline, start of the
- * server (or its last recovery from a crash) and pg_current_snapshot(), on a standby of the
- * replayed position in its place, read before the snapshot. Newly allocated. It proves nothing
- * about views with volatile functions and about foreign tables. */
+/* The mark of now (version_key.h): if it holds later, nothing that a transaction could change has
+ * become visible in the whole cluster. Newly allocated. It proves nothing about views with volatile
+ * functions and about foreign tables. */
 MUST_CHECK int catalog_mark(struct session *session, char **out, struct error *error);
+
+/* Which run of which cluster answers now, and the mark: the rest of the key is empty. Within the
+ * session's transaction, if there is one. The caller clears it. */
+MUST_CHECK int catalog_now(struct session *session, struct version_key *out, struct error *error);
 
 #endif

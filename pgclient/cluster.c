@@ -3,6 +3,7 @@
 #include "codec/buffer.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /* pg_control_*() may be forbidden to a role, and a mere mention of them then fails: so there are
@@ -13,18 +14,16 @@
  * nearer to the truth.
  *
  * A crash that the postmaster survives leaves its start time as it was, but loses all statistics.
+ *
+ * The position comes after the statement's snapshot: what it sees is not later. A standby's is that
+ * of what it has replayed.
  */
 #define QUESTION(system_id, standby_timeline)                                                      \
     "SELECT " system_id ", CASE WHEN pg_catalog.pg_is_in_recovery() THEN " standby_timeline        \
     " ELSE ('x' OPERATOR(pg_catalog.||) pg_catalog.substr(pg_catalog.pg_walfile_name("             \
     "pg_catalog.pg_current_wal_lsn()), 1, 8))::bit(32)::pg_catalog.int8 END,"                      \
     " pg_catalog.pg_is_in_recovery(),"                                                             \
-    " extract(epoch FROM pg_catalog.pg_postmaster_start_time())::pg_catalog.text"                  \
-    " OPERATOR(pg_catalog.||) '-' OPERATOR(pg_catalog.||)"                                         \
-    " coalesce(extract(epoch FROM pg_catalog.pg_stat_get_bgwriter_stat_reset_time())"              \
-    "::pg_catalog.text, ''),"                                                                      \
-    " CASE WHEN pg_catalog.pg_is_in_recovery()"                                                    \
-    " THEN pg_catalog.pg_last_wal_replay_lsn()::pg_catalog.text ELSE '' END,"                      \
+    " " CLUSTER_RUN ", " CLUSTER_POSITION ","                                                      \
     " pg_catalog.pg_current_snapshot(), d.oid, d.datname, current_user"                            \
     " FROM pg_catalog.pg_database d"                                                               \
     " WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()"
@@ -73,13 +72,12 @@ int cluster_read(struct connection *connection, struct cluster *out, struct erro
         .standby = PQgetvalue(row, 0, 2)[0] == 't',
         .database = (uint32_t)strtoul(PQgetvalue(row, 0, 6), NULL, 10),
         .run = strdup(PQgetvalue(row, 0, 3)),
-        .replayed = strdup(PQgetvalue(row, 0, 4)),
+        .position = cluster_position(PQgetvalue(row, 0, 4)),
         .snapshot = strdup(PQgetvalue(row, 0, 5)),
         .role = strdup(PQgetvalue(row, 0, 8)),
     };
     PQclear(row);
-    if (cluster.run == NULL || cluster.replayed == NULL || cluster.snapshot == NULL ||
-        cluster.role == NULL) {
+    if (cluster.run == NULL || cluster.snapshot == NULL || cluster.role == NULL) {
         cluster_clear(&cluster);
         return error_set(error, -ENOMEM, "out of memory");
     }
@@ -90,25 +88,58 @@ int cluster_read(struct connection *connection, struct cluster *out, struct erro
 void cluster_clear(struct cluster *cluster)
 {
     free(cluster->run);
-    free(cluster->replayed);
     free(cluster->snapshot);
     free(cluster->role);
     *cluster = (struct cluster){0};
 }
 
+uint64_t cluster_position(const char *text)
+{
+    unsigned high = 0, low = 0;
+    return sscanf(text, "%X/%X", &high, &low) == 2 ? (uint64_t)high << 32 | low : 0;
+}
+
+/* Of a standby that does not tell its position: no two are equal. */
+static uint64_t count_up(void)
+{
+    static _Atomic uint64_t count;
+    return ++count;
+}
+
 /* A standby's snapshot says nothing (its list of running transactions is empty), and its position
  * everything. */
-int cluster_mark(const struct cluster *cluster, const char *snapshot, char **out)
+int cluster_mark(const struct cluster *cluster, const char *snapshot, uint64_t position, char **out)
 {
     struct buffer mark = {0};
-    int rc = buffer_printf(&mark, "%llu/%u/%s/%s", (unsigned long long)cluster->system_id,
-                           cluster->timeline, cluster->run,
-                           cluster->standby ? cluster->replayed : snapshot);
+    int rc = buffer_printf(&mark, "%llu/%u/%u/%s/", (unsigned long long)cluster->system_id,
+                           cluster->database, cluster->timeline, cluster->run);
+    if (rc == 0)
+        rc = !cluster->standby ? buffer_append_text(&mark, snapshot)
+             : cluster->position != 0
+                 ? buffer_printf(&mark, "%llX", (unsigned long long)cluster->position)
+                 : buffer_printf(&mark, "unknown %llu", (unsigned long long)count_up());
+    if (rc == 0)
+        rc = buffer_printf(&mark, "@%llu", (unsigned long long)position);
     if (rc == 0)
         rc = buffer_append_byte(&mark, '\0');
     if (rc != 0)
         buffer_clear(&mark);
     else
         *out = (char *)mark.data;
+    return rc;
+}
+
+int cluster_key(const struct cluster *cluster, const char *snapshot, uint64_t position,
+                struct version_key *out)
+{
+    struct version_key key = {.system_id = cluster->system_id,
+                              .database = cluster->database,
+                              .output = OUTPUT_VERSION,
+                              .run_count = 1,
+                              .runs = {{.timeline = cluster->timeline, .position = position}}};
+    snprintf(key.runs[0].text, sizeof key.runs[0].text, "%s", cluster->run);
+    int rc = cluster_mark(cluster, snapshot, position, &key.mark);
+    if (rc == 0)
+        *out = key;
     return rc;
 }

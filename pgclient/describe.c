@@ -7,11 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* What the signature stands for changes with what this program asks the server for: then count this
- * up. */
-#define OUTPUT_VERSION "pgvecfs output 1"
-
 enum { TID_RANGE_SCANS = 140000, MULTIRANGES = 140000 };
+
+#define TEXT_OF_IT(it) #it
+#define TEXT_OF(macro) TEXT_OF_IT(macro)
+#define OUTPUT "pgvecfs output " TEXT_OF(OUTPUT_VERSION)
 
 static uint32_t number(const PGresult *rows, int row, int column)
 {
@@ -147,7 +147,7 @@ static int list_members(struct connection *connection, const struct relation *re
 
 /* A leaf is read directly only where that shows the same rows as its parent does: the role may, and
  * no policy interferes. Columns: oid, schema, name, filenode seen, filenode now, by ctid, pages,
- * bytes, unlogged, the tree's number of leaves. */
+ * bytes, the tree's number of leaves. */
 static const char sources_question[] =
     "SELECT s.oid, n.nspname, c.relname, c.relfilenode, coalesce(pg_relation_filenode(s.oid), 0),"
     " c.relkind IN ('r', 'm') AND coalesce(a.amhandler = "
@@ -157,7 +157,6 @@ static const char sources_question[] =
     " CASE WHEN c.relkind IN ('r', 'm') THEN pg_relation_size(s.oid) / "
     "current_setting('block_size')::int8 ELSE 0 END,"
     " CASE WHEN c.relkind IN ('r', 'm') THEN pg_table_size(s.oid) ELSE 0 END,"
-    " c.relpersistence = 'u',"
     " CASE $3 WHEN 'p' THEN (SELECT count(*) FROM pg_partition_tree($2::pg_catalog.oid) WHERE "
     "isleaf AND relid <> $2::pg_catalog.oid)"
     "  ELSE 1 END,"
@@ -171,19 +170,7 @@ static const char sources_question[] =
     " LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
     " LEFT JOIN pg_catalog.pg_am a ON a.oid = c.relam"
     " ORDER BY s.place";
-enum {
-    S_OID,
-    S_SCHEMA,
-    S_NAME,
-    S_SEEN,
-    S_NOW,
-    S_CTID,
-    S_PAGES,
-    S_BYTES,
-    S_UNLOGGED,
-    S_LEAVES,
-    S_CHILDREN
-};
+enum { S_OID, S_SCHEMA, S_NAME, S_SEEN, S_NOW, S_CTID, S_PAGES, S_BYTES, S_LEAVES, S_CHILDREN };
 
 static char *from_clause(const char *only, const char *schema, const char *name)
 {
@@ -242,7 +229,6 @@ static int take_sources(struct connection *connection, const struct relation *re
         if (PQgetisnull(rows, i, S_NAME) || (seen != 0 && seen != number(rows, i, S_NOW)))
             return -ESTALE;
         heaps = heaps && yes(rows, i, S_CTID) && relation->kind != RELATION_SPREAD;
-        out->unlogged = out->unlogged || yes(rows, i, S_UNLOGGED);
     }
     if (count > 0 && number(rows, 0, S_LEAVES) != (uint32_t)count)
         heaps = false; /* the plan does not tell leaf by leaf: a foreign server's join, or a
@@ -451,9 +437,9 @@ void columns_clear(struct columns *columns)
 
 /* ---- signature ---- */
 
-/* $1: the relation and its sources, $2: the sources' (oid, filenode) in order, $3: the run of the
- * server for unlogged tables, $4: the relation, $5: what else decides, NULL: nothing. Each line is
- * an unambiguous text of catalog rows in a fixed order. */
+/* $1: the relation and its sources, $2: the sources' (oid, filenode) in order, $3: the relation,
+ * $4: what else decides, NULL: nothing. Each line is an unambiguous text of catalog rows in a fixed
+ * order. */
 #define SIGNATURE_QUESTION(multiranges, multirange_column)                                         \
     PARTS_OF_TYPES(multiranges)                                                                    \
     ", type AS (SELECT t.*, t.xmin AS version, x.extname, x.extversion FROM pg_catalog.pg_type t"  \
@@ -462,9 +448,9 @@ void columns_clear(struct columns *columns)
     "d.deptype = 'e'"                                                                              \
     "   AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass"                         \
     "  WHERE t.oid IN (SELECT oid FROM part))"                                                     \
-    " SELECT encode(sha256(convert_to(concat_ws(E'\\n', '" OUTPUT_VERSION "',"                     \
+    " SELECT encode(sha256(convert_to(concat_ws(E'\\n', '" OUTPUT "',"                             \
     " current_setting('server_version_num'), current_setting('server_encoding'), "                 \
-    "current_setting('lc_monetary'), $2::pg_catalog.text, $3::pg_catalog.text,"                    \
+    "current_setting('lc_monetary'), $2::pg_catalog.text, '',"                                     \
     " (SELECT string_agg(ROW(attrelid, attnum, attname, atttypid, atttypmod, attisdropped, "       \
     "attgenerated,"                                                                                \
     "   attcollation, attmissingval::text)::text, ';' ORDER BY attrelid, attnum)"                  \
@@ -487,10 +473,10 @@ void columns_clear(struct columns *columns)
     "  WHERE c.casttarget = 'pg_catalog.json'::pg_catalog.regtype AND c.castsource IN (SELECT "    \
     "oid FROM part)),"                                                                             \
     " (SELECT c.relkind::text || CASE c.relkind WHEN 'v' THEN pg_get_viewdef(c.oid) ELSE '' END"   \
-    "  FROM pg_catalog.pg_class c WHERE c.oid = $4::pg_catalog.oid)"                               \
-    ", $5::pg_catalog.text, CASE WHEN $5::pg_catalog.text = '" BY_POLICIES "' THEN"                \
+    "  FROM pg_catalog.pg_class c WHERE c.oid = $3::pg_catalog.oid)"                               \
+    ", $4::pg_catalog.text, CASE WHEN $4::pg_catalog.text = '" BY_POLICIES "' THEN"                \
     "  (SELECT string_agg(ROW(p.oid, p.xmin)::text, ';' ORDER BY p.oid)"                           \
-    "   FROM pg_catalog.pg_policy p WHERE p.polrelid = $4::pg_catalog.oid) END"                    \
+    "   FROM pg_catalog.pg_policy p WHERE p.polrelid = $3::pg_catalog.oid) END"                    \
     "), current_setting('server_encoding'))), 'hex')"
 
 static int put_sources(const struct relation *relation, const struct sources *sources,
@@ -510,7 +496,7 @@ static int put_sources(const struct relation *relation, const struct sources *so
 }
 
 int describe_signature(struct connection *connection, const struct relation *relation,
-                       const struct sources *sources, const char *run, const char *more, char **out,
+                       const struct sources *sources, const char *more, char **out,
                        struct error *error)
 {
     struct buffer oids = {0}, nodes = {0};
@@ -521,12 +507,11 @@ int describe_signature(struct connection *connection, const struct relation *rel
     if (rc != 0) {
         out_of_memory(error);
     } else {
-        const char *parameters[] = {(const char *)oids.data, (const char *)nodes.data,
-                                    sources->unlogged ? run : "", oid, more};
+        const char *parameters[] = {(const char *)oids.data, (const char *)nodes.data, oid, more};
         const char *sql = connection_version(connection) >= MULTIRANGES
                               ? SIGNATURE_QUESTION(WITH_MULTIRANGES, ", r.rngmultitypid")
                               : SIGNATURE_QUESTION("", "");
-        rc = connection_ask(connection, sql, 5, parameters, &row, error);
+        rc = connection_ask(connection, sql, 4, parameters, &row, error);
     }
     if (rc == 0) {
         *out = strdup(PQgetvalue(row, 0, 0));

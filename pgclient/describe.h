@@ -11,13 +11,11 @@
 #include "pgclient/connection.h"
 #include "pgclient/readpoint.h"
 
-/* The sources in order; one stream for the whole relation where its rows cannot be had by ctid.
- * `unlogged`: one of them is. */
+/* The sources in order; one stream for the whole relation where its rows cannot be had by ctid. */
 struct sources {
     struct source *list;
     size_t count;
-    bool by_ctid; /* all of them; true also where there are none */
-    bool unlogged;
+    bool by_ctid;   /* all of them; true also where there are none */
     char *children; /* as in readpoint.h; may be NULL */
 };
 
@@ -47,7 +45,7 @@ void columns_clear(struct columns *columns);
 /* `more` (nullable): what else the output depends on; BY_POLICIES: on the policies, too. */
 #define BY_POLICIES "policies"
 MUST_CHECK int describe_signature(struct connection *connection, const struct relation *relation,
-                                  const struct sources *sources, const char *run, const char *more,
-                                  char **out, struct error *error);
+                                  const struct sources *sources, const char *more, char **out,
+                                  struct error *error);
 
 #endif

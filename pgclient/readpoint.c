@@ -230,7 +230,12 @@ static int lock(struct kept_readpoint *r, struct connection *connection, PGresul
     return rc;
 }
 
-/* Is the name that was locked the relation that was meant? */
+/* The position is asked for under the snapshot: it is not before what that sees. */
+#define VERIFY_QUESTION(run, position)                                                             \
+    "SELECT to_regclass($1)::pg_catalog.oid, pg_export_snapshot(), pg_current_snapshot(), " run    \
+    ", " position
+
+/* Is the name that was locked the relation that was meant, and on the server that was asked? */
 static int verify_name(struct kept_readpoint *r, struct connection *connection, struct error *error)
 {
     struct buffer name = {0};
@@ -243,21 +248,20 @@ static int verify_name(struct kept_readpoint *r, struct connection *connection, 
     }
     const char *parameter = (const char *)name.data;
     PGresult *row = NULL;
-    rc = connection_ask(
-        connection,
-        "SELECT to_regclass($1)::pg_catalog.oid, pg_export_snapshot(), pg_current_snapshot(),"
-        " CASE WHEN pg_is_in_recovery() THEN true"
-        " ELSE pg_current_wal_flush_lsn() >= pg_current_wal_insert_lsn() END",
-        1, &parameter, &row, error);
+    rc = connection_ask(connection,
+                        r->cluster.position != 0 ? VERIFY_QUESTION(CLUSTER_RUN, CLUSTER_POSITION)
+                                                 : VERIFY_QUESTION(CLUSTER_RUN, "''"),
+                        1, &parameter, &row, error);
     buffer_clear(&name);
-    if (rc == 0 && strtoul(PQgetvalue(row, 0, 0), NULL, 10) != r->public.relation.oid)
+    /* Behind a balancer the transaction may be on another server than the question before it. */
+    if (rc == 0 && (strtoul(PQgetvalue(row, 0, 0), NULL, 10) != r->public.relation.oid ||
+                    strcmp(PQgetvalue(row, 0, 3), r->cluster.run) != 0))
         rc = -ESTALE;
     if (rc == 0) {
         r->public.snapshot = strdup(PQgetvalue(row, 0, 1));
-        rc = cluster_mark(&r->cluster, PQgetvalue(row, 0, 2), &r->public.key.mark);
-        r->public.key.durable = PQgetvalue(row, 0, 3)[0] == 't';
-        r->public.key.run = strdup(r->cluster.run);
-        if (rc != 0 || r->public.snapshot == NULL || r->public.key.run == NULL)
+        rc = cluster_key(&r->cluster, PQgetvalue(row, 0, 2),
+                         cluster_position(PQgetvalue(row, 0, 4)), &r->public.key);
+        if (rc != 0 || r->public.snapshot == NULL)
             rc = out_of_memory(error);
     }
     PQclear(row);
@@ -280,7 +284,7 @@ static int describe(struct kept_readpoint *r, struct connection *connection,
         rc =
             describe_columns(connection, &out->relation, sources.by_ctid, present, &columns, error);
     if (rc == 0)
-        rc = describe_signature(connection, &out->relation, &sources, r->cluster.run,
+        rc = describe_signature(connection, &out->relation, &sources,
                                 r->filtered                 ? BY_POLICIES
                                 : out->json_refused != NULL ? "JSON refused"
                                                             : NULL,
@@ -299,11 +303,8 @@ static int describe(struct kept_readpoint *r, struct connection *connection,
     out->schema = columns.schema;
     out->with_binary = columns.with_binary;
     out->json_apart = columns.json_apart;
-    out->key.system_id = r->cluster.system_id;
-    out->key.timeline = r->cluster.timeline;
-    out->key.database = r->cluster.database;
     out->key.relation = out->relation.oid;
-    out->key.proves = sources.by_ctid && columns.self_contained && r->cluster.timeline != 0;
+    out->key.proves = sources.by_ctid && columns.self_contained && out->key.runs[0].position != 0;
     return 0;
 }
 
@@ -319,9 +320,7 @@ static void empty(struct kept_readpoint *r)
     free(out->json_refused);
     free((char *)out->relation.schema);
     free((char *)out->relation.name);
-    free(out->key.mark);
-    free(out->key.run);
-    free(out->key.signature);
+    version_key_clear(&out->key);
     free(out->snapshot);
     free(r->lock);
     free(r->probe);

@@ -29,23 +29,6 @@ struct source {
     char *from;        /* what stands behind FROM: ONLY "s"."t" */
 };
 
-struct version_key {
-    uint64_t system_id;
-    uint32_t timeline;
-    uint32_t database;
-    uint32_t relation;
-    char *mark;      /* catalog_mark() under this snapshot */
-    char *signature; /* hex digest of everything in the catalog that the output depends on, of the
-                      * sources' (oid, filenode) in order, of our output settings' version and, for
-                      * unlogged tables, of the server's start */
-    char *run;       /* of the server: changes with each start and each recovery from a crash */
-    bool durable; /* all that this snapshot sees is in WAL that has been written out: a crash cannot
-                   * take it back, and hand out its transaction ids anew */
-    bool proves;  /* false: equal keys do not prove equal rows (views, foreign tables, types whose
-                   * text depends on other objects, virtual generated columns): contents must be
-                   * compared */
-};
-
 struct readpoint {
     struct session *leader;
     struct relation relation; /* names as they are now */
@@ -76,6 +59,10 @@ struct ctid {
     uint32_t block;
     uint16_t offset;
 };
+static inline bool ctid_before(struct ctid a, struct ctid b)
+{
+    return a.block != b.block ? a.block < b.block : a.offset < b.offset;
+}
 struct ctid_range {
     struct ctid first, end;
 };

@@ -32,6 +32,18 @@ static int begin(struct connection *connection, struct error *error)
     return connection_begin(connection, TRANSACTION_USER, NULL, error);
 }
 
+int search_begin(struct session *session, const atomic_bool *stop, struct version_key *now,
+                 struct error *error)
+{
+    struct connection *connection = session_connection(session);
+    connection_also_stop(connection, stop);
+    int rc = begin(connection, error);
+    if (rc == 0)
+        rc = catalog_now(session, now, error);
+    connection_also_stop(connection, NULL);
+    return rc;
+}
+
 /* ---- conditions ---- */
 
 static int put_from(struct buffer *sql, const struct relation *relation)

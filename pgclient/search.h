@@ -15,6 +15,11 @@
 
 #include <stdatomic.h>
 
+/* Begins the session's transaction, which session_give ends: what follows is answered in it. `now`
+ * gets which run of which server answers (catalog_now); the caller clears it. */
+MUST_CHECK int search_begin(struct session *session, const atomic_bool *stop,
+                            struct version_key *now, struct error *error);
+
 /* Calls the sink for each row of the relation that meets the condition, in any order, with the oid
  * of the table that it is in. */
 typedef int search_sink(void *context, uint32_t table, struct ctid place, uint32_t xmin);

@@ -94,3 +94,390 @@ reason() { getfattr --only-values --absolute-names -n user.pgvecfs.error "$1" 2>
         done
     done
 }
+
+# ---- copies of clusters ------------------------------------------------------------------------
+
+# Server $1 (a folder below the file's), with options of private-pg.
+server_at() { "$ROOT/scripts/private-pg" start "$E2E/$1" "${@:2}"; }
+
+# What runs in server $1 is asked by psql and mounts from now on.
+use() {
+    local lines
+    lines=$("$ROOT/scripts/private-pg" env "$E2E/$1") || return
+    eval "$lines"
+    export PGDATABASE=test
+}
+
+server_gone() {
+    "$ROOT/scripts/private-pg" stop "$E2E/$1"
+    rm -rf "${E2E:?}/$1"
+}
+
+# The data of server $1, which is down, as that of server $2, as a snapshot of the disk would have it.
+copy_server() {
+    mkdir -p "$E2E/$2"
+    rm -rf "$E2E/$2/data"
+    cp -a "$(realpath "$E2E/$1/data")" "$E2E/$2/data"
+    touch "$E2E/$2/initialised"
+}
+
+# Every row version is old, all of WAL is written out, and nothing is left to do for a read.
+settle_down() {
+    psql -X -q -c "VACUUM (FREEZE)" -c CHECKPOINT
+    psql -X -q -At -c "SELECT count(*) FROM pg_class, pg_attribute WHERE attrelid = pg_class.oid" >/dev/null
+    sleep 0.5
+}
+
+metric() {
+    sleep 0.15
+    sed -n "s/^pgvecfs_$1 //p" "$MNT/.pgvecfs/metrics"
+}
+
+# Inode, times and size of the files of table $1.
+identity() {
+    local format
+    for format in csv bin jsonl; do stat -c '%n %i %Y %Z %s' "$T/$1/$1.$format"; done
+    stat -c '%n %i %Y %s' "$T/$1/manifest.json" "$T/$1/schema.sql"
+    cat "$T/$1/manifest.json"
+}
+
+assert_right() {
+    local format
+    for format in csv bin jsonl; do
+        reference_$format "public.$1" >"$OUT/right"
+        cat "$T/$1/$1.$format" >"$OUT/got"
+        assert_same_bytes "$OUT/got" "$OUT/right" || return
+    done
+}
+
+make_test_database() {
+    PGDATABASE=postgres psql -X -q -v ON_ERROR_STOP=1 -c "CREATE DATABASE test"
+    psql -X -q -v ON_ERROR_STOP=1 "$@"
+}
+
+@test "a copy of a cluster and the cluster itself are told apart, with one cache for both" {
+    server_at pg_prod
+    use pg_prod
+    make_test_database <<'SQL'
+CREATE TABLE users AS SELECT i AS id, 'user' || i AS email FROM generate_series(1, 1000) i;
+CREATE TABLE mixed (id int, email text) WITH (fillfactor = 50);
+INSERT INTO mixed SELECT i, repeat('user' || i, 40) FROM generate_series(1, 60000) i;
+CREATE TABLE same AS SELECT i AS id FROM generate_series(1, 1000) i;
+SQL
+    settle_down
+    "$ROOT/scripts/private-pg" stop "$E2E/pg_prod"
+    copy_server pg_prod pg_stag
+    server_at pg_stag
+    server_at pg_prod
+    for server in prod stag; do
+        use pg_$server
+        psql -X -q -c "UPDATE users SET email = '$server' || id WHERE id % 2 = 0"
+        psql -X -q -c "UPDATE mixed SET email = '$server' WHERE id <= 100"
+    done
+    psql -X -q -c "UPDATE mixed SET email = 'stag' WHERE id BETWEEN 50001 AND 50100"
+    for server in prod stag; do
+        use pg_$server
+        settle_down
+    done
+    for server in prod stag prod stag; do
+        use pg_$server
+        mount_start
+        for table in users mixed same; do
+            assert_right $table
+        done
+        [ "$(grep -c prod "$T/mixed/mixed.csv")" -eq "$([ $server = prod ] && echo 100 || echo 0)" ]
+        identity same >"$OUT/$server.now"
+        [ -e "$OUT/first" ] || cp "$OUT/$server.now" "$OUT/first"
+        diff "$OUT/first" "$OUT/$server.now"
+        mount_stop
+    done
+    server_gone pg_prod
+    server_gone pg_stag
+}
+
+@test "a server that was set back does not show its future" {
+    server_at pg_back
+    use pg_back
+    make_test_database -c "CREATE TABLE t (id int, v text); INSERT INTO t SELECT i, 'old ' || i FROM generate_series(1, 1000) i"
+    settle_down
+    "$ROOT/scripts/private-pg" kill "$E2E/pg_back"
+    copy_server pg_back pg_kept
+    server_at pg_back
+    psql -X -q -c "UPDATE t SET v = 'one' WHERE id = 5"
+    settle_down
+    mount_start -o lease=0
+    assert_right t
+    "$ROOT/scripts/private-pg" kill "$E2E/pg_back"
+    copy_server pg_kept pg_back
+    server_at pg_back
+    psql -X -q -c "UPDATE t SET v = 'two' WHERE id = 5"
+    settle_down
+    assert_right t # while it is mounted
+    mount_stop
+    "$ROOT/scripts/private-pg" kill "$E2E/pg_back"
+    copy_server pg_kept pg_back
+    server_at pg_back
+    psql -X -q -c "UPDATE t SET v = 'six' WHERE id = 5"
+    settle_down
+    mount_start -o lease=0
+    assert_right t # after a remount
+    mount_stop
+    server_gone pg_back
+    server_gone pg_kept
+}
+
+@test "a server that is made anew by the same script is not the old one, for a role that may not ask which it is" {
+    for value in AAAA BBBB; do
+        server_at pg_anew --port 6599
+        use pg_anew
+        for database in postgres template1; do
+            PGDATABASE=$database psql -X -q -c "REVOKE EXECUTE ON FUNCTION pg_control_system(), pg_control_checkpoint(), pg_control_recovery() FROM public"
+        done
+        psql -X -q -d postgres -c "CREATE ROLE rd LOGIN"
+        make_test_database -c "CREATE TABLE t AS SELECT i AS id, '$value' || i AS v FROM generate_series(1, 1000) i; GRANT SELECT ON t TO rd"
+        settle_down
+        # The address decides which cache it is: it has to be the same one.
+        mkdir -p "$E2E/socket"
+        chmod 777 "$E2E/socket"
+        ln -sf "$(socket_of "$E2E/pg_anew")" "$E2E/socket/.s.PGSQL.6599"
+        PGHOST=$E2E/socket PGUSER=rd mount_start -o lease=0
+        assert_right t
+        mount_stop
+        server_gone pg_anew
+    done
+}
+
+@test "after a restart, a crash and a recovery files are the same, for one comparison each" {
+    server_at pg_again
+    use pg_again
+    make_test_database <<'SQL'
+CREATE TABLE t (id int PRIMARY KEY, pad text);
+ALTER TABLE t ALTER pad SET STORAGE external;
+INSERT INTO t SELECT g, repeat(md5(g::text), 500) FROM generate_series(1, 1500) g;
+CREATE UNLOGGED TABLE u AS SELECT g AS id FROM generate_series(1, 1000) g;
+CREATE TABLE e (id int);
+CREATE TYPE pair AS (a int, b text);
+CREATE TABLE refuses (id int, p line, c aclitem);
+INSERT INTO refuses VALUES (1, '{1,2,3}', 'postgres=r/postgres');
+CREATE VIEW v AS SELECT * FROM t ORDER BY id;
+SQL
+    mount_start -o lease=0
+    for table in t u v; do assert_right $table; done
+    # Row groups that a refresh has cut somewhere else than a first fetch does.
+    for id in 3 700 701 1400; do
+        psql -X -q -c "UPDATE t SET pad = repeat('x', 20000 + $id) WHERE id = $id"
+        assert_right t
+    done
+    psql -X -q -c "INSERT INTO t SELECT g, 'more' FROM generate_series(2001, 2010) g"
+    assert_right t
+    cat "$T/refuses/refuses.csv" "$T/e/e.bin" >/dev/null
+    for table in t u e v; do identity $table; done >"$OUT/first"
+    stat -c '%n %i %Y %s' "$T/refuses/refuses.csv" >"$OUT/first.refuses"
+    for round in restart kill remount; do
+        rows=$(metric rows_fetched_total)
+        case $round in
+            restart) "$ROOT/scripts/private-pg" restart "$E2E/pg_again" ;;
+            kill)
+                psql -X -q -c CHECKPOINT
+                "$ROOT/scripts/private-pg" kill "$E2E/pg_again"
+                server_at pg_again
+                psql -X -q -c "INSERT INTO u SELECT g FROM generate_series(1, 1000) g" # a crash has emptied it
+                ;;
+            remount)
+                mount_stop
+                "$ROOT/scripts/private-pg" restart "$E2E/pg_again"
+                mount_start -o lease=0
+                rows=0
+                ;;
+        esac
+        for table in t u e v; do identity $table; done >"$OUT/now"
+        diff "$OUT/first" "$OUT/now"
+        stat -c '%n %i %Y %s' "$T/refuses/refuses.csv" >"$OUT/now"
+        diff "$OUT/first.refuses" "$OUT/now"
+        assert_right t
+        after=$(metric rows_fetched_total)
+        echo "$round: $((after - rows)) rows compared"
+        [ $((after - rows)) -ge 3510 ]
+        # The view is compared each time, by its nature; the tables are not compared again.
+        for table in t u e; do identity $table >/dev/null; done
+        [ "$(metric rows_fetched_total)" -eq "$after" ]
+        mount_stop
+        mount_start -o lease=0
+        for table in t u e; do identity $table >/dev/null; done
+        [ "$(metric rows_fetched_total)" -eq 0 ]
+    done
+    mount_stop
+    server_gone pg_again
+}
+
+@test "another cluster behind the same address is an error for all that asks it, until the own one is back" {
+    for server in one two; do
+        server_at pg_$server
+        use pg_$server
+        make_test_database -c "CREATE TABLE t AS SELECT i AS id, '$server' || i AS v FROM generate_series(1, 1000) i"
+        [ $server = two ] || psql -X -q -c "CREATE EXTENSION vector" -c "CREATE TABLE w (id int PRIMARY KEY, v vector(2)); INSERT INTO w VALUES (1, '[1,2]'), (2, '[2,2]')"
+    done
+    proxy_start "to=$(socket_of "$E2E/pg_one")"
+    mount_start -o lease=0
+    assert_right t
+    cat "$T/w/w.csv" >/dev/null
+    mkdir "$T/w/query/q"
+    echo '[1,1]' >"$T/w/query/q/vector"
+    echo 'id > 0' >"$T/w/query/q/filter"
+    [ "$(wc -l <"$T/w/query/q/results.jsonl")" -eq 2 ]
+    for round in 1 2 3; do
+        proxy_says "to=$(socket_of "$E2E/pg_two")" cut
+        sleep 0.3
+        for file in t/t.csv t/t.bin t/schema.sql w/query/q/results.jsonl; do
+            run timeout 60 cat "$T/$file"
+            echo "$file: $status: $output"
+            [ "$status" -eq 1 ]
+            [[ $output == *"Input/output error"* ]]
+        done
+        [[ $(reason "$T/t") == *"another one than was mounted"* ]]
+        run ls "$T"
+        [ "$status" -ne 0 ]
+        proxy_says "to=$(socket_of "$E2E/pg_one")" cut
+        sleep 0.3
+        assert_right t
+        [ "$(wc -l <"$T/w/query/q/results.jsonl")" -eq 2 ]
+    done
+    mount_stop
+    server_gone pg_one
+    server_gone pg_two
+}
+
+# Replicas $2… of server $1.
+replicas() {
+    local server=$1 bin
+    shift
+    bin=$(find /usr/lib/postgresql/*/bin/pg_basebackup -maxdepth 0 | sort -t/ -k5n | tail -n 1)
+    for replica in "$@"; do
+        mkdir -p "$E2E/$replica"
+        rm -rf "$E2E/$replica/data"
+        "$bin" -R -c fast -X stream -D "$E2E/$replica/data" \
+            -d "host=$(cat "$E2E/$server/socket") port=$(cat "$E2E/$server/port") user=postgres"
+        if [ "$(id -u)" = 0 ]; then chown -R postgres: "$E2E/$replica/data"; fi
+        touch "$E2E/$replica/initialised"
+        server_at "$replica" -c hot_standby=on
+    done
+}
+
+# Until replica $1 has replayed all that server $2 has written.
+caught_up() {
+    local position
+    use "$2"
+    position=$(psql -X -q -At -c "SELECT pg_current_wal_insert_lsn()")
+    psql -X -q -c "SELECT pg_switch_wal()" >/dev/null
+    use "$1"
+    for _ in $(seq 300); do
+        [ "$(psql -X -q -At -c "SELECT pg_last_wal_replay_lsn() >= '$position'")" != t ] || return 0
+        sleep 0.1
+    done
+    return 1
+}
+
+@test "two standbys behind one name, and a failover: files are the same, for one comparison each" {
+    server_at pg_first -c wal_level=replica
+    use pg_first
+    make_test_database <<'SQL'
+CREATE TABLE t (id int PRIMARY KEY, pad text);
+ALTER TABLE t ALTER pad SET STORAGE external;
+INSERT INTO t SELECT g, repeat(md5(g::text), 500) FROM generate_series(1, 1500) g;
+SQL
+    replicas pg_first pg_left pg_right
+    caught_up pg_left pg_first
+    caught_up pg_right pg_first
+    proxy_start "to=$(socket_of "$E2E/pg_left")"
+    mount_start -o lease=0
+    assert_right t
+    identity t >"$OUT/first"
+    rows=$(metric rows_fetched_total)
+    for server in right left right left; do
+        proxy_says "to=$(socket_of "$E2E/pg_$server")" cut
+        sleep 0.3
+        identity t >"$OUT/now"
+        diff "$OUT/first" "$OUT/now"
+    done
+    [ $(($(metric rows_fetched_total) - rows)) -eq 1500 ] # the other one, once
+    # A change is copied from the one that is asked first; from the other only what that copied is compared.
+    use pg_first
+    psql -X -q -c "UPDATE t SET pad = 'changed' WHERE id = 700"
+    caught_up pg_left pg_first
+    caught_up pg_right pg_first
+    PGHOST=$PROXY PGPORT=5432
+    identity t >"$OUT/first"
+    rows=$(metric rows_fetched_total)
+    for server in right left right left; do
+        proxy_says "to=$(socket_of "$E2E/pg_$server")" cut
+        sleep 0.3
+        identity t >"$OUT/now"
+        diff "$OUT/first" "$OUT/now"
+    done
+    fetched=$(($(metric rows_fetched_total) - rows))
+    echo "$fetched rows for a change on the other standby"
+    [ "$fetched" -gt 0 ]
+    [ "$fetched" -le 500 ]
+    assert_right t
+    # The right one takes over; the left one follows it no more.
+    use pg_right
+    psql -X -q -c "SELECT pg_promote()" >/dev/null
+    PGHOST=$PROXY PGPORT=5432
+    proxy_says "to=$(socket_of "$E2E/pg_right")" cut
+    sleep 0.3
+    identity t >"$OUT/now"
+    diff "$OUT/first" "$OUT/now"
+    # From here on the two have other rows under the same ids.
+    for server in right first; do
+        use pg_$server
+        psql -X -q -c "UPDATE t SET pad = '$server' WHERE id = 1"
+    done
+    caught_up pg_left pg_first
+    PGHOST=$PROXY PGPORT=5432
+    for server in right left right left; do
+        proxy_says "to=$(socket_of "$E2E/pg_$server")" cut
+        sleep 0.3
+        assert_right t
+        grep -q "^1,$(echo $server | sed s/left/first/)" "$T/t/t.csv"
+    done
+    mount_stop
+    for server in left right first; do server_gone pg_$server; done
+}
+
+@test "an UPDATE that changes nothing, and a table that is written anew, are the same files, and filters go on" {
+    psql -X -q -v ON_ERROR_STOP=1 <<'SQL'
+CREATE TABLE few (id int PRIMARY KEY, v vector(2));
+INSERT INTO few VALUES (1, '[1,0]'), (2, '[0,1]'), (3, '[1,1]');
+SQL
+    mount_start -o lease=0
+    identity few >"$OUT/first"
+    ask() {
+        mkdir "$T/few/query/$1"
+        echo '[1,0]' >"$T/few/query/$1/vector"
+        echo "$2" >"$T/few/query/$1/filter"
+        cat "$T/few/query/$1/results.jsonl" || { cat "$T/few/query/$1/error"; return 1; }
+    }
+    [ "$(ask before 'id > 0' | wc -l)" -eq 3 ]
+    psql -X -q -c "UPDATE few SET id = id"
+    [ "$(ask after 'id > 1' | wc -l)" -eq 2 ]
+    identity few >"$OUT/now"
+    diff "$OUT/first" "$OUT/now"
+    copied=$(metric groups_fetched_total)
+    identity few >/dev/null
+    [ "$(metric groups_fetched_total)" -eq "$copied" ] # its row ids are known now
+    psql -X -q -c "VACUUM FULL few"
+    [ "$(ask again 'id <> 2' | wc -l)" -eq 2 ]
+    identity few >"$OUT/now"
+    diff "$OUT/first" "$OUT/now"
+    mount_stop
+    mount_start -o lease=0
+    identity few >"$OUT/now"
+    diff "$OUT/first" "$OUT/now"
+    [ "$(ask remounted 'id < 3' | wc -l)" -eq 2 ]
+    [ "$(metric groups_fetched_total)" -eq 0 ]
+    psql -X -q -c "UPDATE few SET id = 4 WHERE id = 3"
+    [ "$(ask changed 'id > 3' | wc -l)" -eq 1 ]
+    identity few >"$OUT/now"
+    run diff -q "$OUT/first" "$OUT/now"
+    [ "$status" -eq 1 ]
+}

@@ -36,7 +36,10 @@ static inline void place_open(struct place *place, uint64_t limit)
     must(mkdtemp(place->dir) != NULL);
     must(store_open(place->dir, &place_name, limit, &place->store, NULL) == 0);
     must(server_parse("host=/nonexistent", &place->server, NULL) == 0);
-    place->fetch = (struct fetch_place){.store = place->store, .jobs = 1};
+    place->fetch = (struct fetch_place){.store = place->store,
+                                        .system_id = place_name.system_id,
+                                        .database = place_name.database,
+                                        .jobs = 1};
     must(session_pool_new(place->server, 1, &place->fetch.pool) == 0);
     must(corpora_new(64 << 20, &place->fetch.corpora) == 0);
 }
@@ -72,23 +75,24 @@ static inline char *place_copy(const char *text)
 
 static inline void place_describe(struct snapshot *snapshot, const struct rows_table *table)
 {
-    snapshot->key = (struct version_key){.system_id = 7,
-                                         .timeline = 1,
-                                         .database = 5,
-                                         .relation = PLACE_RELATION,
-                                         .mark = place_copy("10:20:30"),
-                                         .signature = place_copy("0123456789abcdef"),
-                                         .run = place_copy("1700000000-1"),
-                                         .durable = true,
-                                         .proves = true};
+    snapshot->key =
+        (struct version_key){.system_id = 7,
+                             .database = 5,
+                             .relation = PLACE_RELATION,
+                             .mark = place_copy("10:20:30"),
+                             .signature = place_copy("0123456789abcdef"),
+                             .output = OUTPUT_VERSION,
+                             .proves = true,
+                             .run_count = 2,
+                             .runs = {{"1700000000.5-1", 1, 5000}, {"1690000000.25-2", 2, 4000}}};
     snapshot->relation.oid = PLACE_RELATION;
     snapshot->relation.kind = RELATION_TABLE;
     snapshot->relation.schema = place_copy("public");
     snapshot->relation.name = place_copy(table->name);
     snapshot->sources = calloc(1, sizeof *snapshot->sources);
     must(snapshot->sources != NULL);
-    snapshot->sources[0] =
-        (struct snapshot_source){.oid = PLACE_RELATION, .by_ctid = table->with_row_ids};
+    snapshot->sources[0] = (struct snapshot_source){
+        .oid = PLACE_RELATION, .filenode = PLACE_RELATION + 1, .by_ctid = table->with_row_ids};
     snapshot->source_count = 1;
     snapshot->serial = 42;
     snapshot->lineage = 41;
@@ -117,6 +121,7 @@ static inline struct snapshot *place_snapshot(struct place *place, const struct 
             (struct ctid_range){{first / 3, (uint16_t)(first % 3 + 1)},
                                 {(first + each) / 3, (uint16_t)((first + each) % 3 + 1)}};
         place_measure(snapshot, group, known);
+        group_prove(known, server_run_id(&snapshot->key.runs[first / each % 2]));
         must(snapshot_add_group(snapshot, known) == 0);
         rowgroup_free(group);
     }

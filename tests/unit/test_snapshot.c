@@ -48,6 +48,8 @@ static void assert_same_group(const struct group *a, const struct group *b)
     assert_true(a->range.end.block == b->range.end.block &&
                 a->range.end.offset == b->range.end.offset);
     assert_true(hash128_equal(a->content, b->content));
+    for (int i = 0; i < RUNS_KEPT; i++)
+        assert_true(a->proven[i] == b->proven[i]);
     for (int i = 0; i < FORMAT_COUNT; i++)
         assert_true(a->sizes[i] == b->sizes[i]);
     assert_true(a->kept && b->kept);
@@ -55,12 +57,16 @@ static void assert_same_group(const struct group *a, const struct group *b)
 
 static void assert_same(const struct snapshot *a, const struct snapshot *b)
 {
-    assert_true(a->key.system_id == b->key.system_id && a->key.timeline == b->key.timeline);
+    assert_true(a->key.system_id == b->key.system_id && a->key.output == b->key.output);
     assert_true(a->key.database == b->key.database && a->key.relation == b->key.relation);
     assert_string_equal(a->key.mark, b->key.mark);
     assert_string_equal(a->key.signature, b->key.signature);
-    assert_string_equal(a->key.run, b->key.run);
-    assert_int_equal(a->key.durable, b->key.durable);
+    assert_int_equal(a->key.run_count, b->key.run_count);
+    for (int i = 0; i < a->key.run_count; i++) {
+        assert_string_equal(a->key.runs[i].text, b->key.runs[i].text);
+        assert_true(a->key.runs[i].timeline == b->key.runs[i].timeline &&
+                    a->key.runs[i].position == b->key.runs[i].position);
+    }
     assert_int_equal(a->key.proves, b->key.proves);
     assert_int_equal(a->relation.kind, b->relation.kind);
     assert_string_equal(a->relation.schema, b->relation.schema);
@@ -71,6 +77,7 @@ static void assert_same(const struct snapshot *a, const struct snapshot *b)
     assert_int_equal(a->source_count, b->source_count);
     for (size_t i = 0; i < a->source_count; i++)
         assert_true(a->sources[i].oid == b->sources[i].oid &&
+                    a->sources[i].filenode == b->sources[i].filenode &&
                     a->sources[i].by_ctid == b->sources[i].by_ctid);
     assert_int_equal(a->group_count, b->group_count);
     for (size_t i = 0; i < a->group_count; i++)
@@ -188,9 +195,15 @@ static void test_same_content(void **state)
     assert_true(snapshot_same_content(a, same));
     assert_false(snapshot_same_content(a, longer));
     assert_false(snapshot_same_content(a, cut_elsewhere));
-    same->key.signature[0] ^= 1;
+    same->key.signature[0] ^= 1; /* files were written anew, the server was brought up to date */
+    assert_true(snapshot_same_content(a, same));
+    same->key.output++;
     assert_false(snapshot_same_content(a, same));
-    same->key.signature[0] ^= 1;
+    same->key.output--;
+    same->schema->columns[0].name[0] ^= 1;
+    assert_false(snapshot_same_content(a, same));
+    snapshot_unref(same);
+    same = place_snapshot(&place, &rows_tables[0], 20, 5);
     same->faces[1].refused = -EIO;
     assert_false(snapshot_same_content(a, same));
     same->faces[1].refused = 0;
@@ -202,6 +215,89 @@ static void test_same_content(void **state)
     snapshot_unref(same);
     snapshot_unref(longer);
     snapshot_unref(cut_elsewhere);
+}
+
+/* Other row ids, measured less: the files are the same for all who look at them. */
+static void test_taking_an_identity(void **state)
+{
+    (void)state;
+    struct snapshot *old = place_snapshot(&place, &rows_tables[0], 20, 5),
+                    *fresh = place_snapshot(&place, &rows_tables[0], 20, 5);
+    assert_true(snapshot_same_row_ids(old, fresh));
+    fresh->groups[1]->row_id_sum++;
+    assert_true(snapshot_same_content(old, fresh));
+    assert_false(snapshot_same_row_ids(old, fresh));
+    old->faces[0].hash = (struct hash128){1, 2};
+    old->faces[0].hashed = true;
+    fresh->serial = 99, fresh->lineage = 98, fresh->mtime++, fresh->fetched_at++;
+    for (int f = 0; f < FORMAT_COUNT; f++) {
+        fresh->faces[f].measured = false;
+        fresh->groups[2]->sizes[f] = SIZE_UNKNOWN;
+    }
+    assert_int_equal(snapshot_take_identity(fresh, old), 0);
+    assert_true(fresh->serial == old->serial && fresh->mtime == old->mtime &&
+                fresh->fetched_at == old->fetched_at && fresh->lineage == 98);
+    for (int f = 0; f < FORMAT_COUNT; f++) {
+        assert_int_equal(fresh->faces[f].measured, old->faces[f].measured);
+        assert_true(!old->faces[f].measured || snapshot_size(fresh, f) == snapshot_size(old, f));
+    }
+    assert_true(fresh->faces[0].hashed && hash128_equal(fresh->faces[0].hash, old->faces[0].hash));
+    snapshot_unref(old);
+    snapshot_unref(fresh);
+}
+
+static struct version_key now_under(const char *run, uint64_t position)
+{
+    struct version_key now = {.mark = place_copy("mark"),
+                              .run_count = 1,
+                              .runs = {{.timeline = 1, .position = position}}};
+    snprintf(now.runs[0].text, sizeof now.runs[0].text, "%s", run);
+    return now;
+}
+
+static bool believes(struct snapshot *snapshot, const char *run, uint64_t position)
+{
+    struct version_key now = now_under(run, position);
+    bool yes = snapshot_believes(snapshot, &now);
+    version_key_clear(&now);
+    return yes;
+}
+
+static int prove(struct snapshot *snapshot, const char *run, uint64_t position)
+{
+    struct version_key now = now_under(run, position);
+    int rc = snapshot_prove(snapshot, &now);
+    version_key_clear(&now);
+    return rc;
+}
+
+static void test_runs(void **state)
+{
+    (void)state;
+    struct snapshot *snapshot = place_snapshot(&place, &rows_tables[0], 20, 5);
+    assert_false(believes(snapshot, "1700000000.5-1", 5000)); /* only half of the groups */
+    assert_int_equal(prove(snapshot, "1700000000.5-1", 5000), 0);
+    assert_true(believes(snapshot, "1700000000.5-1", 5000));
+    assert_true(believes(snapshot, "1700000000.5-1", 5001));
+    assert_false(believes(snapshot, "1700000000.5-1", 4999)); /* it was set back */
+    assert_false(believes(snapshot, "1700000000.5-2", 5000));
+    assert_int_equal(prove(snapshot, "1700000000.5-1", 6000), 0);
+    assert_false(believes(snapshot, "1700000000.5-1", 5999));
+    assert_int_equal(prove(snapshot, "1700000000.5-1", 100), 1);
+    assert_true(believes(snapshot, "1700000000.5-1", 100));
+    char run[32];
+    for (int i = 1; i <= RUNS_KEPT - 2; i++) {
+        snprintf(run, sizeof run, "%d", i);
+        assert_int_equal(prove(snapshot, run, 1), 1);
+    }
+    assert_true(believes(snapshot, "1700000000.5-1", 100));
+    assert_int_equal(prove(snapshot, "1", 2), 0); /* again in front */
+    assert_int_equal(prove(snapshot, "more", 1), 1);
+    assert_int_equal(prove(snapshot, "and more", 1), 1);
+    assert_false(believes(snapshot, "1700000000.5-1", 100));
+    assert_true(believes(snapshot, "1", 2));
+    assert_int_equal(snapshot->key.run_count, RUNS_KEPT);
+    snapshot_unref(snapshot);
 }
 
 /* The files go with the last reference, unless a record names them. */
@@ -242,9 +338,15 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(test_record_round_trip), TEST(test_no_record), TEST(test_record_of_another),
-        TEST(test_damaged_records),   TEST(test_sizes),     TEST(test_same_content),
+        TEST(test_record_round_trip),
+        TEST(test_no_record),
+        TEST(test_record_of_another),
+        TEST(test_damaged_records),
+        TEST(test_sizes),
+        TEST(test_same_content),
         TEST(test_files_of_groups),
+        TEST(test_taking_an_identity),
+        TEST(test_runs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
