@@ -384,6 +384,7 @@ static void free_all(struct program *program)
     waiters_free(mount->waiters);
     body_cache_free(mount->bodies);
     vector_indexes_free(mount->indexes);
+    opened_free_all(mount);
     query_free_all(mount);
     node_free_all(mount);
     for (int i = 0; i < TABLE_BUCKETS; i++)

@@ -8,6 +8,7 @@
 #define FS_MOUNT_H
 
 #include "fs/body.h"
+#include "fs/opened.h"
 #include "fs/options.h"
 #include "fs/refreshes.h"
 #include "fs/store.h"
@@ -63,7 +64,8 @@ struct mount {
     size_t table_count;
     struct request *parked;
     struct read *reads; /* that wait */
-    int streams;        /* files open that were opened before their size was known */
+    struct opened *opened;
+    int streams; /* files open that were opened before their size was known */
     struct refreshes refreshes;
     atomic_bool ending;
 

@@ -600,6 +600,22 @@ static int list_control(const struct node *node, struct listing *listing)
     return rc;
 }
 
+static void free_listing(void *whole)
+{
+    struct listing *listing = whole;
+    opened_unlist(&listing->opened);
+    for (size_t i = 0; i < listing->count; i++)
+        free(listing->entries[i].name);
+    free(listing->entries);
+    free(listing);
+}
+
+void listing_free(struct listing *listing)
+{
+    if (listing != NULL)
+        free_listing(listing);
+}
+
 int node_list(struct mount *mount, struct node *node, struct listing **out)
 {
     struct listing *listing = calloc(1, sizeof *listing);
@@ -620,16 +636,7 @@ int node_list(struct mount *mount, struct node *node, struct listing **out)
         listing_free(listing);
         return rc;
     }
+    opened_list(mount, &listing->opened, free_listing, listing);
     *out = listing;
     return 0;
-}
-
-void listing_free(struct listing *listing)
-{
-    if (listing == NULL)
-        return;
-    for (size_t i = 0; i < listing->count; i++)
-        free(listing->entries[i].name);
-    free(listing->entries);
-    free(listing);
 }

@@ -128,11 +128,12 @@ struct entry {
     bool directory;
 };
 struct listing {
+    struct opened opened;
     struct entry *entries;
     size_t count;
 };
 MUST_CHECK int listing_add(struct listing *listing, const char *name, uint64_t ino, bool directory);
 MUST_CHECK int node_list(struct mount *mount, struct node *node, struct listing **out);
-void listing_free(struct listing *listing);
+void listing_free(struct listing *listing); /* mount->lock is held */
 
 #endif

@@ -152,8 +152,11 @@ static void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset
 
 static void op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *file)
 {
+    struct mount *mount = mount_of(req);
     (void)ino;
+    pthread_mutex_lock(&mount->lock);
     listing_free((struct listing *)(uintptr_t)file->fh);
+    pthread_mutex_unlock(&mount->lock);
     fuse_reply_err(req, 0);
 }
 

@@ -159,6 +159,7 @@ static int set(struct query_session *session, int field, const struct buffer *by
 /* ---- drafts ---- */
 
 struct draft {
+    struct opened listed; /* guarded by mount->lock */
     struct query_session *session;
     int field;
     bool append;
@@ -169,6 +170,8 @@ struct draft {
     bool written;   /* and not set since */
     bool truncated; /* by open; nothing has been written yet */
 };
+
+static void free_draft(void *draft) { draft_drop(draft); }
 
 int draft_new(struct query_session *session, int field, int flags, struct draft **out)
 {
@@ -182,6 +185,7 @@ int draft_new(struct query_session *session, int field, int flags, struct draft 
     draft->opened = asked_ref(session->asked);
     draft->error = session->error;
     pthread_mutex_init(&draft->lock, NULL);
+    opened_list(session->mount, &draft->listed, free_draft, draft);
     *out = draft;
     return 0;
 }
@@ -200,6 +204,7 @@ void draft_free(struct draft *draft)
 
 void draft_drop(struct draft *draft)
 {
+    opened_unlist(&draft->listed);
     asked_unref(draft->opened);
     query_session_unref(draft->session);
     buffer_clear(&draft->bytes);

@@ -15,6 +15,7 @@
 
 /* An open file: what fuse_file_info.fh of a NODE_FILE points to. */
 struct handle {
+    struct opened opened;
     bool extends;          /* what is done with it extends the lease */
     struct stream *stream; /* it was opened before its size was known; NULL: it was not */
     bool same;             /* the stream is of its node's version for sure */

@@ -67,6 +67,14 @@ static void open_stream(struct request *request, struct handle *handle)
     subject->table->mount->streams++;
 }
 
+static void free_handle(void *whole)
+{
+    struct handle *handle = whole;
+    opened_unlist(&handle->opened);
+    stream_unref(handle->stream);
+    free(handle);
+}
+
 void request_close(struct mount *mount, struct node *node, const struct fuse_file_info *file)
 {
     struct handle *handle = (struct handle *)(uintptr_t)file->fh;
@@ -88,9 +96,7 @@ void request_close(struct mount *mount, struct node *node, const struct fuse_fil
             node->version->opens--;
         if (handle->extends && node->version == subject->current)
             subject_extend(subject);
-        if (handle->stream != NULL)
-            stream_unref(handle->stream);
-        free(handle);
+        free_handle(handle);
     }
     node_forget(mount, node->nodeid, 0);
 }
@@ -103,8 +109,11 @@ static int make_handle(struct mount *mount, const struct request *request, void 
         return ask_new(mount, node, (struct ask **)out);
     if (node->kind == NODE_VALUE)
         return draft_new(node->session, node->field, request->file.flags, (struct draft **)out);
-    *out = node->kind == NODE_FILE ? calloc(1, sizeof(struct handle)) : NULL;
-    return node->kind == NODE_FILE && *out == NULL ? -ENOMEM : 0;
+    struct handle *handle = node->kind == NODE_FILE ? calloc(1, sizeof *handle) : NULL;
+    if (handle != NULL)
+        opened_list(mount, &handle->opened, free_handle, handle);
+    *out = handle;
+    return node->kind == NODE_FILE && handle == NULL ? -ENOMEM : 0;
 }
 
 static void answer_open(struct mount *mount, struct request *request)

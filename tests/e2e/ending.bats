@@ -218,3 +218,16 @@ PYTHON
     psql -X -q -c "DROP VIEW broken"
     ends
 }
+
+# What is open the kernel will not close any more: LeakSanitizer tells if it is lost.
+@test "with files, values, directories and conversations open" {
+    mount_start
+    mkdir "$T/items/query/s"
+    # shellcheck disable=SC2016
+    behind bash -c 'exec 4<"$1/stuck/stuck.csv" 5<"$1/items/items.csv" 6<"$1/items/query/s/filter" 7<>"$1/items/query/ask" 8<"$1/items"; dd bs=1M <&4; sleep 600' - "$T"
+    # Directories that are being listed.
+    behind "$PYTHON" -c 'import os, sys, time; d = os.scandir(sys.argv[1]); next(d); time.sleep(600)' "$T"
+    within 15 sleeps
+    sleep 1
+    ends
+}
