@@ -1,6 +1,7 @@
 /* pgvecfs: parses the command line, connects, mounts, and runs until it is unmounted. Whatever can
  * fail is tried before the mount is there, and said in one line. */
 #include "fs/corpora.h"
+#include "fs/deadline.h"
 #include "fs/listing.h"
 #include "fs/log.h"
 #include "fs/ops.h"
@@ -24,7 +25,7 @@
 
 enum { JOBS_AT_ONCE = 8, TICK_MS = 100, REQUEST_THREADS = 16 };
 enum { WAITERS = 256, ENDERS = 64 }; /* threads at most */
-enum { HELPERS_MS = 500 };
+enum { END_MS = 3500, HELPERS_MS = 500 };
 enum { SLOT_BYTES = 16 << 20 }; /* what a COPY at work needs: rows, their file, their text */
 
 enum { ASKERS = 8 };
@@ -242,6 +243,7 @@ static void *tick(void *argument)
         if (n % 50 == 0)
             begin_tidying(program);
     }
+    deadline_start(END_MS, program->options.mountpoint);
     begin_end(mount); /* libfuse waits for its threads, which may be at work on a query */
     return NULL;
 }
@@ -370,6 +372,7 @@ static void unmount(struct program *program)
     if (program->session == NULL)
         return;
     fuse_session_unmount(program->session);
+    deadline_unmounted();
     if (program->raising) /* it may have waited for an answer */
         pthread_join(program->raiser, NULL);
     fuse_remove_signal_handlers(program->session);
@@ -494,5 +497,6 @@ int main(int argc, char **argv)
     /* Most have only to tell the server that a statement is not wanted any more. */
     if (!session_helpers_ended(HELPERS_MS))
         _exit(status);
+    deadline_met();
     return status;
 }
