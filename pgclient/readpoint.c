@@ -31,6 +31,9 @@ enum { ATTEMPTS = 3 };
 #define OUR_PATH ";SET LOCAL search_path = ''"
 #define OWN_PATH "SET LOCAL search_path TO DEFAULT;"
 
+/* Or the planner evaluates what is constant in the checks of tables, too. */
+#define NO_EXCLUSION "SET LOCAL constraint_exclusion = off;"
+
 struct kept_readpoint {
     struct readpoint public; /* first, so that the others find the rest */
     char *lock;              /* LOCK TABLE … IN ACCESS SHARE MODE, or "" */
@@ -210,7 +213,8 @@ static int lock(struct kept_readpoint *r, struct connection *connection, PGresul
     enum transaction_kind kind = kind_of(r);
     bool user = kind == TRANSACTION_USER;
     struct buffer begin = {0}, probe = {0};
-    int rc = buffer_printf(&begin, PLAN_SMALL "%s%s", r->lock, user ? OUR_PATH : "");
+    int rc = buffer_printf(&begin, PLAN_SMALL "%s%s%s", r->judged ? NO_EXCLUSION : "", r->lock,
+                           user ? OUR_PATH : "");
     if (rc == 0)
         rc = buffer_append_byte(&begin, '\0');
     rc = rc == 0 ? connection_begin(connection, kind, (const char *)begin.data, error)
@@ -396,8 +400,8 @@ int readpoint_join(struct readpoint *readpoint, struct session *worker, struct e
     struct connection *connection = session_connection(worker);
     struct kept_readpoint *r = kept(readpoint);
     struct buffer sql = {0};
-    int rc = buffer_printf(&sql, "SET TRANSACTION SNAPSHOT '%s';%s", readpoint->snapshot,
-                           own_settings(r));
+    int rc = buffer_printf(&sql, "SET TRANSACTION SNAPSHOT '%s';%s%s", readpoint->snapshot,
+                           r->judged ? NO_EXCLUSION : "", own_settings(r));
     /* Behind a queued ACCESS EXCLUSIVE a worker would wait for the one who waits for the leader,
      * who waits for the worker. */
     if (rc == 0)

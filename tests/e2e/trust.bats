@@ -53,6 +53,11 @@ CREATE TABLE by_partition (a int) PARTITION BY RANGE ((a + quiet(1)));
 CREATE TABLE by_partition_1 PARTITION OF by_partition FOR VALUES FROM (0) TO (100);
 INSERT INTO by_partition VALUES (1);
 
+CREATE TABLE by_check (a int, v vector(2)) PARTITION BY RANGE (a);
+CREATE TABLE by_check_1 PARTITION OF by_check (CHECK (quiet(1) > 0)) FOR VALUES FROM (0) TO (100);
+INSERT INTO by_check VALUES (1, '[1,2]'), (2, '[3,4]');
+CREATE VIEW of_check AS SELECT a FROM by_check WHERE a > 1;
+
 -- views
 CREATE TABLE plain (id int, v text);
 INSERT INTO plain VALUES (1, 'one'), (2, 'two');
@@ -183,6 +188,27 @@ END
         grep -q 'CREATE TABLE' "$MNT/m/$table/schema.sql"
     done
     copy_csv m.by_partition_1 | cmp - "$MNT/m/by_partition/partitions/by_partition_1/by_partition_1.csv"
+    assert_not_run
+}
+
+@test "the checks of a table are not evaluated" {
+    for table in by_check of_check; do
+        copy_csv "(SELECT * FROM m.$table)" >"$E2E/checked"
+        forget_proof
+        cmp "$E2E/checked" "$MNT/m/$table/$table.csv"
+        assert_not_run
+    done
+    mkdir "$MNT/m/by_check/query/mine"
+    cd "$MNT/m/by_check/query/mine"
+    echo server >mode
+    echo 'a > 1' >filter
+    echo '[1,2]' >vector
+    grep '"a":2' results.jsonl
+    echo auto >mode
+    echo '[1,1]' >vector
+    grep '"a":2' results.jsonl
+    cd "$ROOT"
+    rmdir "$MNT/m/by_check/query/mine"
     assert_not_run
 }
 
