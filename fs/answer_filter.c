@@ -16,9 +16,54 @@ static int source_of(const struct snapshot *snapshot, uint32_t table)
     return -1;
 }
 
-static int mark_row(void *context, uint32_t table, struct ctid place, uint32_t xmin)
+/* The rows that the server names, as they come: what is to be known of a row may have to be
+ * fetched, and nobody may wait for a session who has one. Most are the next row of the same page,
+ * of the same transaction: a few bytes each, numbers in groups of seven bits. */
+struct named_rows {
+    struct buffer bytes;
+    uint64_t count;
+    uint32_t table, block, xmin; /* of the last one */
+};
+
+static int put_number(struct buffer *out, uint64_t number)
 {
-    struct answer *answer = context;
+    int rc = 0;
+    for (; number >= 0x80 && rc == 0; number >>= 7)
+        rc = buffer_append_byte(out, (uint8_t)(number | 0x80));
+    return rc == 0 ? buffer_append_byte(out, (uint8_t)number) : rc;
+}
+
+static uint64_t get_number(const uint8_t **at)
+{
+    uint64_t number = 0;
+    for (unsigned shift = 0;; shift += 7) {
+        uint8_t byte = *(*at)++;
+        number |= (uint64_t)(byte & 0x7F) << shift;
+        if (byte < 0x80)
+            return number;
+    }
+}
+
+/* Differences are modulo 2^32. */
+static int note_row(void *context, uint32_t table, struct ctid place, uint32_t xmin)
+{
+    struct named_rows *rows = context;
+    int rc = put_number(&rows->bytes, table - rows->table);
+    if (rc == 0)
+        rc = put_number(&rows->bytes, place.block - rows->block);
+    if (rc == 0)
+        rc = put_number(&rows->bytes, place.offset);
+    if (rc == 0)
+        rc = put_number(&rows->bytes, xmin - rows->xmin);
+    rows->table = table;
+    rows->block = place.block;
+    rows->xmin = xmin;
+    rows->count++;
+    return rc;
+}
+
+static int mark_row(struct answer *answer, uint32_t table, struct ctid place, uint32_t xmin)
+{
     int source = source_of(answer->snapshot, table);
     struct row_key key = {(uint64_t)source << 48 | (uint64_t)place.block << 16 | place.offset,
                           xmin};
@@ -31,6 +76,24 @@ static int mark_row(void *context, uint32_t table, struct ctid place, uint32_t x
     answer->filter[row / 64] |= UINT64_C(1) << (row % 64);
     answer->matched++;
     return 0;
+}
+
+static int mark_rows(struct answer *answer, const struct named_rows *rows)
+{
+    enum { LOOK_UP_EACH = 1024 };
+    const uint8_t *at = rows->bytes.data;
+    uint32_t table = 0, block = 0, xmin = 0;
+    int rc = 0;
+    for (uint64_t i = 0; i < rows->count && rc == 0; i++) {
+        table += (uint32_t)get_number(&at);
+        block += (uint32_t)get_number(&at);
+        uint16_t offset = (uint16_t)get_number(&at);
+        xmin += (uint32_t)get_number(&at);
+        if (i % LOOK_UP_EACH == 0 && answer->stop != NULL && *answer->stop)
+            return error_set(answer->error, -EINTR, "stopped");
+        rc = mark_row(answer, table, (struct ctid){block, offset}, xmin);
+    }
+    return rc;
 }
 
 int answer_begin(struct answer *answer, struct session *session)
@@ -62,13 +125,19 @@ int answer_filter(struct answer *answer)
         return error_set(answer->error, -ENOMEM, "no memory for the filter");
     int rc = patience_ask(answer->error);
     if (rc == 0)
-        rc = session_take(answer->mount->pool, true, &session, answer->error);
+        rc = session_take(answer->mount->pool, SESSION_USER, answer->stop, &session, answer->error);
     if (rc < 0)
         return rc;
+    struct named_rows rows = {0};
     rc = answer_begin(answer, session);
     if (rc == 0)
-        rc = search_rows(session, &answer->snapshot->relation, condition, answer->stop, mark_row,
-                         answer, answer->error);
+        rc = search_rows(session, &answer->snapshot->relation, condition, answer->stop, note_row,
+                         &rows, answer->error);
     session_give(session);
+    if (rc == -ENOMEM)
+        error_set(answer->error, rc, "no memory for the rows that match the filter");
+    if (rc == 0)
+        rc = mark_rows(answer, &rows);
+    buffer_clear(&rows.bytes);
     return rc == -EBADMSG ? -EIO : rc;
 }

@@ -146,7 +146,7 @@ int answer_server(struct answer *answer, struct buffer *out)
     if (rc == 0)
         rc = patience_ask(answer->error);
     if (rc == 0)
-        rc = session_take(answer->mount->pool, true, &session, answer->error);
+        rc = session_take(answer->mount->pool, SESSION_USER, answer->stop, &session, answer->error);
     if (rc == 0) {
         rc = answer_begin(answer, session);
         if (rc == 0)

@@ -305,7 +305,7 @@ static int write_metrics(struct mount *mount, struct buffer *out)
         {"open_streams", "gauge", "files open that are read while they are fetched",
          (uint64_t)mount->streams},
         {"held_read_points", "gauge", "transactions kept open for what the cache has no room for",
-         (uint64_t)mount->held},
+         (uint64_t)held_count(&mount->held)},
         {"cache_bytes", "gauge", "row groups and indexes on disk", store_used(mount->store)},
         {"rendered_bytes", "gauge", "rendered text in memory", body_cache_used(mount->bodies)},
         {"resident_bytes", "gauge", "resident memory", resident_bytes()},

@@ -42,7 +42,7 @@ static int ask(const struct fetch_place *place, const struct snapshot *snapshot,
     struct gathering gathering = {.schema = snapshot->schema};
     int rc = patience_ask(error);
     if (rc == 0)
-        rc = session_take(place->pool, true, &session, error);
+        rc = session_take(place->pool, SESSION_SHORT, patience_stop(), &session, error);
     if (rc < 0)
         return rc;
     rc = search_primary_key(session, snapshot->relation.oid, take_name, &gathering, error);

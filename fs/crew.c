@@ -7,13 +7,21 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <time.h>
 
-enum { SESSIONS_AT_MOST = 64 };
+enum {
+    SESSIONS_AT_MOST = 64,
+    AGAIN_MS = 250 /* after this a session may be to be had that was not before */
+};
 
 struct member {
-    struct session *session; /* NULL: joining, or there is none */
-    bool busy;
-    bool broken; /* it is good for nothing but to be given back */
+    struct session *session; /* NULL: joining or leaving, or there is none */
+    bool busy;               /* whoever has set it sets it back */
+};
+
+/* In line for a session. */
+struct taker {
+    struct taker *next;
 };
 
 struct crew {
@@ -23,14 +31,24 @@ struct crew {
     struct waiters_task ending;
     int most;
     struct readpoint *readpoint;
+    atomic_bool stopped;  /* written under the lock */
+    atomic_bool hurry;    /* who is still about to join need not: the work is done */
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t given;
-    bool stopped;
     bool open;     /* there is a read point to work under */
-    bool complete; /* no more sessions can join: so many it stays */
-    int count;     /* members; the leader is the first */
-    struct member members[SESSIONS_AT_MOST];
+    bool complete; /* nobody can join: the read point, or the server, is not for it */
+    bool broken;   /* the leader's session is good for nothing but to be given back */
+    int64_t join_at;
+    struct taker *takers;                    /* the first is served first */
+    struct member members[SESSIONS_AT_MOST]; /* the leader is the first */
 };
+
+static int64_t now_ms(void)
+{
+    struct timespec at;
+    clock_gettime(CLOCK_MONOTONIC, &at);
+    return (int64_t)at.tv_sec * 1000 + at.tv_nsec / 1000000;
+}
 
 int crew_new(struct session_pool *pool, int sessions, struct waiters *enders, struct crew **out)
 {
@@ -88,19 +106,25 @@ static void delist(struct crew *crew, struct member *member)
     struct session *session = member->session;
     member->session = NULL;
     pthread_mutex_unlock(&crew->lock);
-    if (session != NULL)
-        session_give(session);
+    session_give(session);
 }
 
-int crew_lead(struct crew *crew, struct error *error)
+/* What a view, or a foreign server, does may take any time. */
+static enum session_purpose purpose_of(const struct relation *relation)
+{
+    return relation->kind == RELATION_VIEW || relation->kind == RELATION_FOREIGN ? SESSION_USER
+                                                                                 : SESSION_FETCH;
+}
+
+int crew_lead(struct crew *crew, const struct relation *relation, struct error *error)
 {
     struct session *session;
-    int rc = session_take(crew->pool, true, &session, error);
+    const atomic_bool *stop = patience_stop() != NULL ? patience_stop() : &crew->stopped;
+    int rc = session_take(crew->pool, purpose_of(relation), stop, &session, error);
     if (rc < 0)
         return rc;
-    crew->count = 1;
-    crew->complete = false;
-    crew->members[0] = (struct member){0};
+    crew->complete = crew->broken = false;
+    crew->join_at = 0;
     rc = enlist(crew, &crew->members[0], session);
     if (rc < 0)
         crew_dismiss(crew);
@@ -120,12 +144,42 @@ int crew_open(struct crew *crew, const struct relation *relation, struct error *
 
 struct readpoint *crew_readpoint(struct crew *crew) { return crew->readpoint; }
 
+bool crew_is_open(struct crew *crew)
+{
+    pthread_mutex_lock(&crew->lock);
+    bool open = crew->open;
+    pthread_mutex_unlock(&crew->lock);
+    return open;
+}
+
 static bool is_anyone_busy(const struct crew *crew)
 {
-    for (int i = 0; i < crew->count; i++)
+    for (int i = 0; i < SESSIONS_AT_MOST; i++)
         if (crew->members[i].busy)
             return true;
     return false;
+}
+
+/* Who joins needs the leader's transaction; those who have joined go on without it. */
+static void look_after_leader(struct crew *crew)
+{
+    bool others = false;
+    for (int i = 1; i < SESSIONS_AT_MOST; i++)
+        others |= crew->members[i].session != NULL;
+    crew->complete |= crew->broken;
+    crew->open &= !crew->broken || others;
+}
+
+/* Who leaves is busy with it. */
+static void leave(struct crew *crew, struct member *member)
+{
+    readpoint_leave(crew->readpoint, member->session);
+    delist(crew, member);
+    pthread_mutex_lock(&crew->lock);
+    member->busy = false;
+    look_after_leader(crew);
+    pthread_cond_broadcast(&crew->given);
+    pthread_mutex_unlock(&crew->lock);
 }
 
 void crew_dismiss(struct crew *crew)
@@ -135,124 +189,133 @@ void crew_dismiss(struct crew *crew)
     pthread_cond_broadcast(&crew->given);
     while (is_anyone_busy(crew))
         pthread_cond_wait(&crew->given, &crew->lock);
-    pthread_mutex_unlock(&crew->lock);
-    for (int i = crew->count - 1; i > 0; i--) {
-        if (crew->members[i].session != NULL)
-            readpoint_leave(crew->readpoint, crew->members[i].session);
-        delist(crew, &crew->members[i]);
-    }
-    readpoint_close(crew->readpoint);
+    struct readpoint *readpoint = crew->readpoint;
     crew->readpoint = NULL;
-    if (crew->count > 0)
-        delist(crew, &crew->members[0]);
-    crew->count = 0;
+    pthread_mutex_unlock(&crew->lock);
+    for (int i = SESSIONS_AT_MOST - 1; i > 0; i--)
+        if (crew->members[i].session != NULL) {
+            readpoint_leave(readpoint, crew->members[i].session);
+            delist(crew, &crew->members[i]);
+        }
+    readpoint_close(readpoint);
+    delist(crew, &crew->members[0]);
 }
 
 void crew_stop(struct crew *crew)
 {
     pthread_mutex_lock(&crew->lock);
     crew->stopped = true;
-    for (int i = 0; i < crew->count; i++)
+    crew->hurry = true;
+    for (int i = 0; i < SESSIONS_AT_MOST; i++)
         if (crew->members[i].session != NULL)
             session_stop(crew->members[i].session);
     pthread_cond_broadcast(&crew->given);
     pthread_mutex_unlock(&crew->lock);
 }
 
-/* ---- lending ---- */
+/* ---- lending; with the lock held ---- */
 
 static struct member *idle_member(struct crew *crew)
 {
-    for (int i = 0; i < crew->count; i++)
-        if (crew->members[i].session != NULL && !crew->members[i].busy && !crew->members[i].broken)
+    for (int i = crew->broken; i < SESSIONS_AT_MOST; i++)
+        if (crew->members[i].session != NULL && !crew->members[i].busy)
             return &crew->members[i];
     return NULL;
 }
 
-/* Whoever cannot join is missed, not an error: those at hand do the work. */
-static int join(struct crew *crew, struct member *member)
+/* A place for one more; `beside`: more than those of crew_run. */
+static struct member *free_member(struct crew *crew, bool beside)
+{
+    int most = crew->most + (beside && crew->most < SESSIONS_AT_MOST);
+    for (int i = 1; i < most; i++)
+        if (crew->members[i].session == NULL && !crew->members[i].busy)
+            return &crew->members[i];
+    return NULL;
+}
+
+/* Whoever cannot join is missed, not an error: those at hand do the work. Gives the lock up. */
+static bool join(struct crew *crew, struct member *member)
 {
     struct session *session;
     struct error error = {""};
-    int rc = session_take(crew->pool, false, &session, &error);
-    if (rc < 0)
-        return rc;
-    rc = enlist(crew, member, session);
-    if (rc == 0)
-        rc = readpoint_join(crew->readpoint, session, &error);
-    if (rc < 0) {
-        log_say(LOG_SAY_DEBUG, "a further session could not join the read point: %s", error.text);
-        delist(crew, member);
+    member->busy = true;
+    pthread_mutex_unlock(&crew->lock);
+    int rc = session_take(crew->pool, SESSION_JOIN, &crew->hurry, &session, &error);
+    bool taken = rc == 0;
+    if (taken) {
+        rc = enlist(crew, member, session);
+        if (rc == 0)
+            rc = crew->hurry ? -EINTR
+                             : readpoint_join(crew->readpoint, session, &crew->hurry, &error);
+        if (rc < 0)
+            delist(crew, member);
     }
-    return rc;
+    if (rc < 0 && rc != -EAGAIN && !crew->hurry)
+        log_say(LOG_SAY_DEBUG, "a further session could not join the read point: %s", error.text);
+    pthread_mutex_lock(&crew->lock);
+    crew->complete |= taken && rc < 0 && !crew->hurry;
+    crew->join_at = rc < 0 ? now_ms() + AGAIN_MS : 0;
+    member->busy = rc == 0;
+    pthread_cond_broadcast(&crew->given);
+    return rc == 0;
 }
 
-/* `wait` false: NULL where no session is idle and none can join. True: as long as the thread's
- * patience lasts. */
-static struct session *take(struct crew *crew, bool wait)
+static bool may_join(const struct crew *crew)
 {
-    struct session *session = NULL;
-    bool patient = true;
-    pthread_mutex_lock(&crew->lock);
-    int most = crew->most + (wait && crew->most < SESSIONS_AT_MOST);
-    while (session == NULL && !crew->stopped && crew->open && patient) {
-        struct member *member = idle_member(crew);
-        if (member != NULL) {
-            member->busy = true;
-            session = member->session;
-        } else if (crew->count < most && !crew->complete) {
-            member = &crew->members[crew->count++];
-            *member = (struct member){.busy = true};
-            pthread_mutex_unlock(&crew->lock);
-            int rc = join(crew, member);
-            pthread_mutex_lock(&crew->lock);
-            crew->complete |= rc < 0;
-            session = member->session;
-            member->busy = session != NULL;
-            pthread_cond_broadcast(&crew->given);
-        } else if (wait) {
-            patient = patience_wait(&crew->given, &crew->lock) == 0;
-        } else {
-            break;
-        }
-    }
-    pthread_mutex_unlock(&crew->lock);
-    return session;
+    return crew->open && !crew->stopped && !crew->hurry && !crew->complete &&
+           now_ms() >= crew->join_at;
 }
 
 int crew_take(struct crew *crew, struct session **out, struct error *error)
 {
-    *out = take(crew, true);
-    if (*out != NULL)
-        return 0;
-    return crew->stopped || patience_stopped()
-               ? error_set(error, -EINTR, "stopped")
-               : error_set(error, -ENOTCONN, "its read point has ended");
-}
-
-/* Who joins needs the leader's transaction; those who have joined go on without it. */
-static void note_broken(struct crew *crew, struct member *member)
-{
-    member->broken = true;
-    crew->complete |= member == &crew->members[0];
-    for (int i = 0; i < crew->count; i++)
-        if (crew->members[i].busy || (crew->members[i].session != NULL && !crew->members[i].broken))
-            return;
-    crew->open &= !crew->complete;
-}
-
-void crew_give(struct crew *crew, struct session *session)
-{
-    bool usable = session_usable(session);
+    struct taker taker = {NULL}, **at = &crew->takers;
+    *out = NULL;
     pthread_mutex_lock(&crew->lock);
-    for (int i = 0; i < crew->count; i++)
-        if (crew->members[i].session == session) {
-            crew->members[i].busy = false;
-            if (!usable)
-                note_broken(crew, &crew->members[i]);
-        }
+    while (*at != NULL)
+        at = &(*at)->next;
+    *at = &taker;
+    while (*out == NULL && crew->open && !crew->stopped && !patience_stopped()) {
+        struct member *member = crew->takers == &taker ? idle_member(crew) : NULL;
+        if (member != NULL)
+            member->busy = true;
+        else if (crew->takers == &taker && may_join(crew) &&
+                 (member = free_member(crew, true)) != NULL && !join(crew, member))
+            member = NULL;
+        if (member != NULL)
+            *out = member->session;
+        else
+            (void)!patience_wait(&crew->given, &crew->lock);
+    }
+    for (at = &crew->takers; *at != &taker;)
+        at = &(*at)->next;
+    *at = taker.next;
+    bool ended = !crew->open && !crew->stopped && !patience_stopped();
     pthread_cond_broadcast(&crew->given);
     pthread_mutex_unlock(&crew->lock);
+    if (*out != NULL)
+        return 0;
+    return ended ? error_set(error, -ENOTCONN, "its read point has ended")
+                 : error_set(error, -EINTR, "stopped");
+}
+
+/* Of those that have joined none waits idly for what may come. */
+void crew_give(struct crew *crew, struct session *session)
+{
+    bool wanted = session_pool_wanted(crew->pool), usable = session_usable(session);
+    pthread_mutex_lock(&crew->lock);
+    struct member *member = crew->members;
+    while (member->session != session)
+        member++;
+    bool leader = member == crew->members;
+    bool leaves =
+        !leader && (wanted || !usable || crew->takers == NULL || !crew->open || crew->stopped);
+    crew->broken |= leader && !usable;
+    look_after_leader(crew);
+    member->busy = leaves;
+    pthread_cond_broadcast(&crew->given);
+    pthread_mutex_unlock(&crew->lock);
+    if (leaves)
+        leave(crew, member);
 }
 
 /* ---- working together ---- */
@@ -263,17 +326,22 @@ struct run {
     void *context;
     size_t count;
     pthread_mutex_t lock; /* guards what follows */
+    pthread_cond_t over;  /* nothing is left to begin */
     size_t next;
     int rc;
     struct error error;
 };
 
+static bool is_over(const struct run *run) { return run->rc != 0 || run->next >= run->count; }
+
 static bool next_number(struct run *run, size_t *number)
 {
     pthread_mutex_lock(&run->lock);
-    bool more = run->rc == 0 && run->next < run->count;
+    bool more = !is_over(run);
     if (more)
         *number = run->next++;
+    if (is_over(run))
+        pthread_cond_broadcast(&run->over);
     pthread_mutex_unlock(&run->lock);
     return more;
 }
@@ -286,10 +354,20 @@ static void fail(struct run *run, int rc, const struct error *error)
         run->rc = rc;
         run->error = *error;
     }
+    pthread_cond_broadcast(&run->over);
     pthread_mutex_unlock(&run->lock);
 }
 
-static void work_off(struct run *run, struct session *session)
+static bool has_takers(struct crew *crew)
+{
+    pthread_mutex_lock(&crew->lock);
+    bool has = crew->takers != NULL;
+    pthread_mutex_unlock(&crew->lock);
+    return has;
+}
+
+/* One number after another, until none is left, or somebody else is to have the session. */
+static void work_off(struct run *run, struct session *session, bool leader)
 {
     size_t number;
     while (next_number(run, &number)) {
@@ -297,17 +375,73 @@ static void work_off(struct run *run, struct session *session)
         int rc = run->work(run->context, number, session, &error);
         if (rc < 0)
             fail(run, rc, &error);
+        if (leader ? has_takers(run->crew) : session_pool_wanted(run->crew->pool))
+            return;
     }
-    crew_give(run->crew, session);
+}
+
+/* A session for the one who helps; NULL: there is none, now. */
+static struct session *join_in(struct crew *crew)
+{
+    struct session *session = NULL;
+    pthread_mutex_lock(&crew->lock);
+    struct member *member = may_join(crew) ? free_member(crew, false) : NULL;
+    if (member != NULL && join(crew, member))
+        session = member->session;
+    pthread_mutex_unlock(&crew->lock);
+    return session;
+}
+
+/* Whether there is more to do, after a while. */
+static bool rest(struct run *run)
+{
+    pthread_mutex_lock(&run->lock);
+    if (!is_over(run))
+        (void)!patience_wait(&run->over, &run->lock);
+    bool more = !is_over(run);
+    pthread_mutex_unlock(&run->lock);
+    return more;
 }
 
 static void *help(void *argument)
 {
     struct run *run = argument;
-    struct session *session = take(run->crew, false);
-    if (session != NULL)
-        work_off(run, session);
+    do {
+        struct session *session = join_in(run->crew);
+        if (session == NULL)
+            continue;
+        work_off(run, session, false);
+        crew_give(run->crew, session);
+    } while (rest(run));
     return NULL;
+}
+
+/* The leader's part: it gives its session away between two numbers, if somebody needs one. */
+static void lead(struct run *run)
+{
+    struct session *session;
+    struct error error = {""};
+    bool more = true;
+    while (more) {
+        int rc = crew_take(run->crew, &session, &error);
+        if (rc < 0) {
+            fail(run, rc, &error);
+            return;
+        }
+        work_off(run, session, true);
+        crew_give(run->crew, session);
+        pthread_mutex_lock(&run->lock);
+        more = !is_over(run);
+        pthread_mutex_unlock(&run->lock);
+    }
+}
+
+/* Who is joining is not waited for: he may stand in a line behind our own leader. */
+static void end_joining(struct crew *crew)
+{
+    pthread_mutex_lock(&crew->lock);
+    crew->hurry = true;
+    pthread_mutex_unlock(&crew->lock);
 }
 
 int crew_run(struct crew *crew, size_t count, crew_work *work, void *context, struct error *error)
@@ -317,18 +451,20 @@ int crew_run(struct crew *crew, size_t count, crew_work *work, void *context, st
                       .context = context,
                       .count = count,
                       .lock = PTHREAD_MUTEX_INITIALIZER};
-    struct session *session;
     pthread_t helpers[SESSIONS_AT_MOST];
     int started = 0;
-    int rc = crew_take(crew, &session, error);
-    if (rc < 0)
-        return rc;
+    patience_cond_init(&run.over);
     while (started + 1 < crew->most && (size_t)started + 1 < count &&
            pthread_create(&helpers[started], NULL, help, &run) == 0)
         started++;
-    work_off(&run, session);
+    lead(&run);
+    end_joining(crew);
     for (int i = 0; i < started; i++)
         pthread_join(helpers[i], NULL);
+    pthread_mutex_lock(&crew->lock);
+    crew->hurry = crew->stopped;
+    pthread_mutex_unlock(&crew->lock);
+    pthread_cond_destroy(&run.over);
     if (run.rc < 0 && error != NULL)
         *error = run.error;
     return run.rc;

@@ -1,10 +1,11 @@
 /* A crew: a read point with the sessions that work under it, the leader's and those that have
- * joined. They join when there is work for several, and stay until the crew is dismissed.
+ * joined. They join when there is work for several and the pool has sessions to spare, and leave
+ * when somebody else waits for one, or the work is done: the leader's alone stays.
  *
  * Lifetime: crew_new, crew_lead (takes the leader's session), crew_open (the read point), any work,
- * crew_dismiss; then it may lead and open again. Threads: crew_lead, crew_open and crew_dismiss by
- * one; crew_run, crew_take and crew_give by any in between; crew_stop by any at any time. Errors:
- * those of pgclient/session.h and readpoint.h; -EINTR after crew_stop.
+ * crew_dismiss; then it may lead and open again. Threads: crew_lead and crew_open by one; crew_run
+ * by one at a time, crew_take, crew_give and crew_dismiss by any in between; crew_stop by any at
+ * any time. Errors: those of pgclient/session.h and readpoint.h; -EINTR after crew_stop.
  */
 #ifndef FS_CREW_H
 #define FS_CREW_H
@@ -22,13 +23,14 @@ struct crew *crew_ref(struct crew *crew);
 /* The last one dismisses it, without making the caller wait. NULL is fine. */
 void crew_unref(struct crew *crew);
 
-/* Takes a session from the pool, waiting for one. */
-MUST_CHECK int crew_lead(struct crew *crew, struct error *error);
+/* Takes a session from the pool, waiting for one as long as the thread's patience lasts. */
+MUST_CHECK int crew_lead(struct crew *crew, const struct relation *relation, struct error *error);
 struct session *crew_leader(struct crew *crew);
 
 /* Opens the read point on the leader's session. */
 MUST_CHECK int crew_open(struct crew *crew, const struct relation *relation, struct error *error);
 struct readpoint *crew_readpoint(struct crew *crew);
+bool crew_is_open(struct crew *crew); /* the read point has not ended */
 
 /* Ends the read point and gives all sessions back, once those that were taken are given. It may
  * wait for the server. */
@@ -45,8 +47,9 @@ MUST_CHECK int crew_run(struct crew *crew, size_t count, crew_work *work, void *
                         struct error *error);
 
 /* One session for a moment: an idle one, else one more that joins (beside those of crew_run), else
- * the first that is given back, as long as the thread's patience lasts (-EINTR). -ENOTCONN: the
- * crew has been dismissed, or none of its sessions is good any more. */
+ * the first that is given back; who came first is served first, as long as the thread's patience
+ * lasts (-EINTR). -ENOTCONN: the crew has been dismissed, or none of its sessions is good any more.
+ */
 MUST_CHECK int crew_take(struct crew *crew, struct session **out, struct error *error);
 void crew_give(struct crew *crew, struct session *session);
 

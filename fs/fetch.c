@@ -820,7 +820,7 @@ static bool wait_for_lock(struct fetch *fetch, struct error *error)
 static int try(struct fetch *fetch, struct tries *tries, struct snapshot *old,
                struct snapshot **out, struct error *error)
 {
-    int rc = crew_lead(fetch->crew, error);
+    int rc = crew_lead(fetch->crew, fetch->wait.relation, error);
     if (rc < 0)
         return rc;
     tries->led = true;

@@ -32,7 +32,7 @@ struct fetch_place {
     int jobs;                 /* COPYs at once for one relation */
     uint64_t group_bytes;     /* a row group is cut once it has this many; 0: a sensible number */
     sem_t *slots;             /* one for each COPY at work, of all relations; NULL: any number */
-    atomic_int *held;         /* read points held by snapshots */
+    struct held *held;        /* read points held by snapshots; NULL: none may be */
     struct lock_waits *waits; /* NULL: nobody waits for a lock */
     struct corpora *corpora;  /* what queries keep at hand (fs/corpora.h); NULL: there are none */
     bool (*in_use)(void *context, uint32_t relation); /* whose row groups must stay; NULL: all */

@@ -151,7 +151,7 @@ static int from_new_readpoint(const struct fetch_place *place, struct crew *crew
                               struct snapshot *snapshot, size_t number, struct rowgroup **out,
                               struct error *error)
 {
-    int rc = crew_lead(crew, error);
+    int rc = crew_lead(crew, &snapshot->relation, error);
     if (rc < 0)
         return rc;
     session_also_stop(crew_leader(crew), patience_stop());

@@ -45,7 +45,7 @@ static int ask(struct mount *mount, const char *known, struct catalog **out, cha
                struct error *error)
 {
     struct session *session;
-    int rc = session_take(mount->pool, true, &session, error);
+    int rc = session_take(mount->pool, SESSION_SHORT, NULL, &session, error);
     if (rc < 0)
         return rc;
     *out = NULL;

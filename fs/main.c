@@ -56,6 +56,13 @@ static int prepare_ddl(struct program *program, struct error *error)
     return mount->direct != NULL ? ddl_check_direct(&mount->ddl, NULL, error) : 0;
 }
 
+/* Somebody waits for a connection, of which one may be kept for rows that nobody asks for. */
+static void make_room(void *context)
+{
+    struct mount *mount = context;
+    held_give_way(&mount->held);
+}
+
 static int connect_server(struct program *program, struct error *error)
 {
     struct mount *mount = &program->mount;
@@ -72,12 +79,13 @@ static int connect_server(struct program *program, struct error *error)
               "program started; "
               "a service file, a passfile (~/.pgpass) or PGPASSWORD keeps it to yourself\n",
               stderr);
-    int sessions = JOBS_AT_ONCE + (1 + SNAPSHOTS_HELD_AT_MOST) * options->jobs + ASKERS + 2;
-    rc = session_pool_new(mount->server, sessions, &mount->pool);
+    rc = session_pool_new(mount->server, options->connections, &mount->pool);
     if (rc < 0)
         return error_set(error, rc, "no memory for sessions");
     server_let_read(mount->server, (struct reading){.filter_rows = options->rls_filter,
                                                     .trust_all = options->trust_all});
+    held_init(&mount->held, options->connections);
+    session_pool_when_short(mount->pool, make_room, mount);
     mount->scope = (struct catalog_scope){.schemas = options->schemas, .system = options->system};
     rc = listing_start(mount, error);
     return rc == 0 ? prepare_ddl(program, error) : rc;
@@ -403,6 +411,7 @@ static void free_all(struct program *program)
     refreshes_clear(&mount->refreshes);
     corpora_free(mount->place.corpora);
     waiters_free(mount->enders); /* the last of all that came before has gone to them */
+    held_clear(&mount->held);
     session_pool_free(mount->pool);
     server_free(mount->server);
     server_free(mount->direct);

@@ -45,7 +45,7 @@ struct mount {
     struct waiters *enders;    /* ends of transactions, which nothing that waits may hold up */
     struct body_cache *bodies;
     struct vector_indexes *indexes;
-    atomic_int held; /* read points that snapshots hold */
+    struct held held; /* read points that snapshots hold */
     struct lock_waits lock_waits;
     sem_t slots; /* of fetch_place */
     struct catalog_scope scope;

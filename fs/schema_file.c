@@ -115,7 +115,7 @@ static int read_signature(struct mount *mount, char **out, struct error *error)
 {
     struct session *session;
     char *mark = NULL, *signature = NULL;
-    int rc = session_take(mount->pool, true, &session, error);
+    int rc = session_take(mount->pool, SESSION_SHORT, NULL, &session, error);
     if (rc < 0)
         return rc;
     rc = catalog_mark(session, &mark, error);
@@ -164,7 +164,7 @@ static int wait_for_lock(struct subject *subject, struct lock_wait *wait, struct
 {
     struct mount *mount = subject->table->mount;
     struct session *session = NULL;
-    if (session_take(mount->pool, true, &session, NULL) < 0)
+    if (session_take_now(mount->pool, SESSION_SHORT, NULL, &session, NULL) < 0)
         session = NULL;
     int rc = lock_wait_note(&mount->lock_waits, wait, session, error);
     session_give(session);

@@ -145,17 +145,13 @@ static void face_clear(struct face *face)
     free(face->offsets);
 }
 
-bool snapshot_hold(struct snapshot *snapshot, struct crew *crew, atomic_int *count)
+bool snapshot_hold(struct snapshot *snapshot, struct crew *crew, struct held *holder)
 {
     pthread_mutex_lock(&snapshot->lock);
-    bool wanted = snapshot->held == NULL;
-    if (wanted && atomic_fetch_add(count, 1) >= SNAPSHOTS_HELD_AT_MOST) {
-        atomic_fetch_sub(count, 1);
-        wanted = false;
-    }
+    bool wanted = snapshot->held == NULL && held_add(holder, crew);
     if (wanted) {
         snapshot->held = crew_ref(crew);
-        snapshot->held_count = count;
+        snapshot->holder = holder;
     }
     pthread_mutex_unlock(&snapshot->lock);
     return wanted;
@@ -178,13 +174,13 @@ void snapshot_let_go(struct snapshot *snapshot)
 {
     pthread_mutex_lock(&snapshot->lock);
     struct crew *crew = snapshot->held;
-    atomic_int *count = snapshot->held_count;
+    struct held *holder = snapshot->holder;
     snapshot->held = NULL;
-    snapshot->held_count = NULL;
+    snapshot->holder = NULL;
     pthread_mutex_unlock(&snapshot->lock);
+    if (holder != NULL)
+        held_remove(holder, crew);
     crew_unref(crew);
-    if (count != NULL)
-        atomic_fetch_sub(count, 1);
 }
 
 void snapshot_unref(struct snapshot *snapshot)

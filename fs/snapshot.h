@@ -13,15 +13,13 @@
 #define FS_SNAPSHOT_H
 
 #include "codec/format.h"
-#include "fs/crew.h"
+#include "fs/held.h"
 #include "fs/store.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 
 #define SIZE_UNKNOWN UINT64_MAX
-
-enum { SNAPSHOTS_HELD_AT_MOST = 4 }; /* whose read points stay open; each may use `jobs` sessions */
 
 struct group {
     atomic_uint refs;
@@ -89,13 +87,13 @@ struct snapshot {
     struct face faces[FORMAT_COUNT];
     atomic_bool
         broken; /* a group is lost and cannot be had again: the next fetch makes a new version */
-    struct crew *held;      /* where groups that are not in the store are read from; NULL: none */
-    atomic_int *held_count; /* of the whole mount; NULL: the crew is only shared */
+    struct crew *held;   /* where groups that are not in the store are read from; NULL: none */
+    struct held *holder; /* of the whole mount; NULL: the crew is only shared */
 };
 
 /* Keeps the crew and its read point, unless there is one, or so many are held already that others
  * would go short of sessions. Whether it did. */
-bool snapshot_hold(struct snapshot *snapshot, struct crew *crew, atomic_int *count);
+bool snapshot_hold(struct snapshot *snapshot, struct crew *crew, struct held *holder);
 
 /* Reads from a crew that is somebody else's, and is dismissed when he likes. Before it is
  * published.

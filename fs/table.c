@@ -254,7 +254,7 @@ static bool can_be_read_again(const struct subject *rows)
     if (current == NULL || current->snapshot == NULL || rows->opens != current->opens)
         return false;
     pthread_mutex_lock(&current->snapshot->lock);
-    bool held = current->snapshot->held != NULL;
+    bool held = current->snapshot->held != NULL && crew_is_open(current->snapshot->held);
     pthread_mutex_unlock(&current->snapshot->lock);
     return held;
 }

@@ -1,158 +1,30 @@
 #include "pgclient/connection_parts.h"
+#include "pgclient/helper.h"
 
 #include <errno.h>
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-enum { TICK_MS = 100, CANCEL_PATIENCE_MS = 5000, OLDEST_SERVER = 130000 };
-
-/* ---- helper threads: libpq's blocking calls that nothing may wait for without looking at the stop
- * flag ---- */
-
-/* Signals are the daemon's business, not theirs. */
-static int start_detached(void *(*run)(void *), void *argument)
-{
-    sigset_t all, before;
-    pthread_attr_t attributes;
-    pthread_t thread;
-    sigfillset(&all);
-    int rc = pthread_attr_init(&attributes);
-    if (rc != 0)
-        return -rc;
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    rc = pthread_create(&thread, &attributes, run, argument);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attributes);
-    return -rc;
-}
-
-static struct timespec tick_from_now(void)
-{
-    struct timespec at;
-    clock_gettime(CLOCK_MONOTONIC, &at);
-    at.tv_nsec += TICK_MS * 1000000L;
-    if (at.tv_nsec >= 1000000000L) {
-        at.tv_sec++;
-        at.tv_nsec -= 1000000000L;
-    }
-    return at;
-}
-
-static int64_t now_ms(void)
-{
-    struct timespec at;
-    clock_gettime(CLOCK_MONOTONIC, &at);
-    return (int64_t)at.tv_sec * 1000 + at.tv_nsec / 1000000;
-}
-
-static void cond_init_monotonic(pthread_cond_t *cond)
-{
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(cond, &attributes);
-    pthread_condattr_destroy(&attributes);
-}
-
-/* A job that a helper thread runs and one other thread waits for, or gives up: who is last frees
- * it. */
-struct job {
-    void (*run)(struct job *job);
-    void (*drop)(struct job *job); /* frees all of it */
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    bool done, given_up; /* guarded by lock */
-};
-
-static void job_init(struct job *job, void (*run)(struct job *), void (*drop)(struct job *))
-{
-    *job = (struct job){.run = run, .drop = drop};
-    pthread_mutex_init(&job->lock, NULL);
-    cond_init_monotonic(&job->changed);
-}
-
-static void job_free(struct job *job)
-{
-    pthread_cond_destroy(&job->changed);
-    pthread_mutex_destroy(&job->lock);
-    job->drop(job);
-}
-
-static atomic_int helpers; /* at work now */
-
-static void *job_thread(void *argument)
-{
-    struct job *job = argument;
-    job->run(job);
-    pthread_mutex_lock(&job->lock);
-    job->done = true;
-    bool last = job->given_up;
-    pthread_cond_signal(&job->changed);
-    pthread_mutex_unlock(&job->lock);
-    if (last)
-        job_free(job);
-    helpers--;
-    return NULL;
-}
-
-static int start_helper(struct job *job)
-{
-    helpers++;
-    int rc = start_detached(job_thread, job);
-    if (rc != 0)
-        helpers--;
-    return rc;
-}
-
-bool connection_helpers_ended(int milliseconds)
-{
-    int64_t deadline = now_ms() + milliseconds;
-    while (helpers > 0 && now_ms() < deadline)
-        (void)poll(NULL, 0, 10);
-    return helpers == 0;
-}
-
-/* Waits until it is done; false: given up, because of the stop flag (nullable) or the time
- * (negative: any). */
-static bool job_wait(struct job *job, const atomic_bool *stop, int milliseconds)
-{
-    int64_t deadline = now_ms() + milliseconds;
-    pthread_mutex_lock(&job->lock);
-    while (!job->done && !job->given_up) {
-        if ((stop != NULL && atomic_load(stop)) || (milliseconds >= 0 && now_ms() >= deadline)) {
-            job->given_up = true;
-        } else {
-            struct timespec until = tick_from_now();
-            pthread_cond_timedwait(&job->changed, &job->lock, &until);
-        }
-    }
-    bool done = job->done;
-    pthread_mutex_unlock(&job->lock);
-    return done;
-}
+enum { CANCEL_PATIENCE_MS = 5000 };
 
 /* ---- cancelling: PQcancel opens a connection of its own and blocks ---- */
 
 struct cancelling {
-    struct job job;
+    struct helper helper;
     PGcancel *what;
 };
 
-static void cancelling_run(struct job *job)
+static void cancelling_run(struct helper *helper)
 {
     char words[256];
-    (void)PQcancel(((struct cancelling *)job)->what, words, sizeof words);
+    (void)PQcancel(((struct cancelling *)helper)->what, words, sizeof words);
 }
 
-static void cancelling_drop(struct job *job)
+static void cancelling_drop(struct helper *helper)
 {
-    PQfreeCancel(((struct cancelling *)job)->what);
-    free(job);
+    PQfreeCancel(((struct cancelling *)helper)->what);
+    free(helper);
 }
 
 /* Asks the server to end the running statement; true once it has been told, within `milliseconds`,
@@ -162,15 +34,15 @@ static bool cancel(struct connection *connection, int milliseconds)
     struct cancelling *cancelling = malloc(sizeof *cancelling);
     if (cancelling == NULL)
         return false;
-    job_init(&cancelling->job, cancelling_run, cancelling_drop);
+    helper_init(&cancelling->helper, cancelling_run, cancelling_drop);
     cancelling->what = PQgetCancel(connection->pg);
-    if (cancelling->what == NULL || start_helper(&cancelling->job) != 0) {
-        job_free(&cancelling->job);
+    if (cancelling->what == NULL || helper_start(&cancelling->helper) != 0) {
+        helper_free(&cancelling->helper);
         return false;
     }
-    bool told = job_wait(&cancelling->job, connection->stop, milliseconds);
+    bool told = helper_wait(&cancelling->helper, connection->stop, NULL, milliseconds);
     if (told)
-        job_free(&cancelling->job);
+        helper_free(&cancelling->helper);
     return told;
 }
 
@@ -235,7 +107,7 @@ static bool lacks_memory(const char *words)
 }
 
 /* -ENOMEM: to connect again would not help. */
-static int fail_lost(struct connection *connection, struct error *error)
+int connection_fail_lost(struct connection *connection, struct error *error)
 {
     const char *words = PQerrorMessage(connection->pg);
     connection->broken = true;
@@ -256,6 +128,8 @@ static int fail_stopped(struct connection *connection, struct error *error)
         connection->broken = true;
         (void)cancel(connection, 0);
     }
+    if (connection->until != 0 && !connection_stopped(connection))
+        return error_set(error, -ETIMEDOUT, "no answer in time");
     return error_set(error, -EINTR, "stopped");
 }
 
@@ -266,7 +140,7 @@ static int fail_result(struct connection *connection, const PGresult *result, st
     const char *detail = PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL);
     const char *hint = PQresultErrorField(result, PG_DIAG_MESSAGE_HINT);
     if (state == NULL || primary == NULL)
-        return fail_lost(connection, error);
+        return connection_fail_lost(connection, error);
     int rc = errno_of(state);
     snprintf(connection->state, sizeof connection->state, "%s", state);
     if (rc == -ENOTCONN)
@@ -282,12 +156,19 @@ static int fail_result(struct connection *connection, const PGresult *result, st
 
 /* ---- waiting ---- */
 
-static bool stopped(const struct connection *connection)
+bool connection_stopped(const struct connection *connection)
 {
     return (connection->stop != NULL &&
             atomic_load_explicit(connection->stop, memory_order_relaxed)) ||
            (connection->also_stop != NULL &&
             atomic_load_explicit(connection->also_stop, memory_order_relaxed));
+}
+
+/* Stopped, or out of patience. */
+static bool stopped(const struct connection *connection)
+{
+    return connection_stopped(connection) ||
+           (connection->until != 0 && helper_now_ms() >= connection->until);
 }
 
 /* Waits until something came in, or a tick has passed, and takes in what came. Losing the
@@ -299,8 +180,8 @@ static int take_in(struct connection *connection, short events, struct error *er
         return fail_stopped(connection, error);
     struct pollfd fd = {.fd = PQsocket(connection->pg), .events = events};
     if (fd.fd < 0)
-        return fail_lost(connection, error);
-    (void)poll(&fd, 1, TICK_MS);
+        return connection_fail_lost(connection, error);
+    (void)poll(&fd, 1, HELPER_TICK_MS);
     /* Also after a mere tick: TLS may hold bytes that poll does not see. */
     (void)PQconsumeInput(connection->pg);
     return 0;
@@ -311,7 +192,7 @@ static int flush(struct connection *connection, struct error *error)
     int rc = 0, left;
     while ((left = PQflush(connection->pg)) > 0 && rc == 0)
         rc = take_in(connection, POLLIN | POLLOUT, error);
-    return rc != 0 ? rc : left < 0 ? fail_lost(connection, error) : 0;
+    return rc != 0 ? rc : left < 0 ? connection_fail_lost(connection, error) : 0;
 }
 
 /* The next result of the running statements; NULL when there are no more. */
@@ -352,12 +233,14 @@ static int finish(struct connection *connection, PGresult **out, struct error *e
     }
     if (rc == 0 && PQstatus(connection->pg) != CONNECTION_OK) {
         connection->broken = true;
-        rc = failed == 0 ? fail_lost(connection, error) : failed == -ENOMEM ? failed : -ENOTCONN;
+        rc = failed == 0         ? connection_fail_lost(connection, error)
+             : failed == -ENOMEM ? failed
+                                 : -ENOTCONN;
     }
     if (rc == 0)
         rc = failed;
     if (rc == 0 && last == NULL)
-        rc = fail_lost(connection, error);
+        rc = connection_fail_lost(connection, error);
     if (rc != 0 || out == NULL)
         PQclear(last);
     else
@@ -369,7 +252,8 @@ int connection_run(struct connection *connection, const char *sql, PGresult **ou
                    struct error *error)
 {
     if (connection->broken || !PQsendQuery(connection->pg, sql))
-        return stopped(connection) ? fail_stopped(connection, error) : fail_lost(connection, error);
+        return stopped(connection) ? fail_stopped(connection, error)
+                                   : connection_fail_lost(connection, error);
     int rc = flush(connection, error);
     return rc == 0 ? finish(connection, out, error) : rc;
 }
@@ -379,7 +263,8 @@ int connection_ask(struct connection *connection, const char *sql, int count,
 {
     if (connection->broken ||
         !PQsendQueryParams(connection->pg, sql, count, NULL, parameters, NULL, NULL, 0))
-        return stopped(connection) ? fail_stopped(connection, error) : fail_lost(connection, error);
+        return stopped(connection) ? fail_stopped(connection, error)
+                                   : connection_fail_lost(connection, error);
     int rc = flush(connection, error);
     return rc == 0 ? finish(connection, out, error) : rc;
 }
@@ -387,7 +272,8 @@ int connection_ask(struct connection *connection, const char *sql, int count,
 int connection_parse(struct connection *connection, const char *sql, struct error *error)
 {
     if (connection->broken || !PQsendPrepare(connection->pg, "", sql, 0, NULL))
-        return stopped(connection) ? fail_stopped(connection, error) : fail_lost(connection, error);
+        return stopped(connection) ? fail_stopped(connection, error)
+                                   : connection_fail_lost(connection, error);
     int rc = flush(connection, error);
     return rc == 0 ? finish(connection, NULL, error) : rc;
 }
@@ -397,15 +283,19 @@ void connection_also_stop(struct connection *connection, const atomic_bool *stop
     connection->also_stop = stop;
 }
 
+/* A pooler lends a session of the server for it, which may have to be waited for: there a
+ * connection that is open is taken to be alive. */
 bool connection_ping(struct connection *connection, int milliseconds)
 {
-    int64_t deadline = now_ms() + milliseconds;
+    int64_t deadline = helper_now_ms() + milliseconds;
     (void)PQconsumeInput(connection->pg); /* the server's farewell, if it has said one */
+    if (connection->pooled)
+        return connection_usable(connection);
     if (!connection_usable(connection) || !PQsendQuery(connection->pg, "") ||
         flush(connection, NULL) != 0)
         return false;
     while (PQisBusy(connection->pg) && PQstatus(connection->pg) == CONNECTION_OK)
-        if (now_ms() >= deadline || take_in(connection, POLLIN, NULL) != 0) {
+        if (helper_now_ms() >= deadline || take_in(connection, POLLIN, NULL) != 0) {
             connection->broken = true;
             return false;
         }
@@ -430,9 +320,9 @@ static int feed(struct connection *connection, copy_sink *sink, void *context, i
                 return 0;
             dry = 0;
         } else if (n < 0) {
-            return n == -1 ? 0 : fail_lost(connection, error);
+            return n == -1 ? 0 : connection_fail_lost(connection, error);
         } else if (PQstatus(connection->pg) != CONNECTION_OK) {
-            return fail_lost(connection, error);
+            return connection_fail_lost(connection, error);
         } else if (PQsslInUse(connection->pg) && dry++ < 2) {
             (void)PQconsumeInput(
                 connection->pg); /* a TLS record is larger than one read of libpq's */
@@ -483,7 +373,8 @@ int connection_copy(struct connection *connection, const char *sql, copy_sink *s
                     uint64_t *said, struct error *error)
 {
     if (connection->broken || !PQsendQuery(connection->pg, sql))
-        return stopped(connection) ? fail_stopped(connection, error) : fail_lost(connection, error);
+        return stopped(connection) ? fail_stopped(connection, error)
+                                   : connection_fail_lost(connection, error);
     PGresult *result = NULL;
     int rc = flush(connection, error);
     if (rc == 0)
@@ -509,119 +400,7 @@ int connection_copy(struct connection *connection, const char *sql, copy_sink *s
     return rc == 0 ? finish_copy(connection, said, error) : rc;
 }
 
-/* ---- opening and closing ---- */
-
-struct connecting {
-    struct job job;
-    struct server *server;
-    PGconn *pg;
-};
-
-/* In a thread of its own: resolving names blocks, and only the blocking call tries the next of
- * several hosts when connect_timeout has passed. */
-static void connecting_run(struct job *job)
-{
-    struct connecting *connecting = (struct connecting *)job;
-    connecting->pg = PQconnectdbParams(server_keywords(connecting->server),
-                                       server_values(connecting->server), 0);
-}
-
-static void connecting_drop(struct job *job)
-{
-    struct connecting *connecting = (struct connecting *)job;
-    PQfinish(connecting->pg);
-    server_free(connecting->server);
-    free(connecting);
-}
-
-static int connect_to(const struct server *server, const atomic_bool *stop, PGconn **out)
-{
-    struct connecting *connecting = calloc(1, sizeof *connecting);
-    if (connecting == NULL)
-        return -ENOMEM;
-    job_init(&connecting->job, connecting_run, connecting_drop);
-    int rc = server_copy(server, &connecting->server);
-    if (rc == 0)
-        rc = start_helper(&connecting->job);
-    if (rc != 0) {
-        job_free(&connecting->job);
-        return rc;
-    }
-    if (!job_wait(&connecting->job, stop, -1))
-        return -EINTR;
-    *out = connecting->pg;
-    connecting->pg = NULL;
-    job_free(&connecting->job);
-    return *out == NULL ? -ENOMEM : 0;
-}
-
-static void no_notices(void *context, const char *message) { (void)context, (void)message; }
-
-/* libpq reads at most what its buffer has room for, which is 16 KiB until a larger row has come,
- * and it never shrinks. With room for all that a socket holds, a COPY costs us fewer system calls
- * (measured: 0.45 instead of 0.48 s of CPU for 308 MB). */
-#define WIDE_ANSWER                                                                                \
-    "SELECT pg_catalog.pg_backend_pid(), pg_catalog.repeat(' ', 200000), s.reset_val"              \
-    " FROM pg_catalog.pg_settings AS s WHERE s.name OPERATOR(pg_catalog.=) 'lock_timeout';"
-
-/* Finds out, in the same round trip, the role's own limit for locks, whether the session is the
- * server's own or one behind a pooler, whose number of the backend is made up; and whether the
- * server looks after its clients while it works for them, which it cannot do on every platform. */
-static int look_around(struct connection *connection, struct error *error)
-{
-    PGresult *row = NULL;
-    int rc = 0;
-    if (connection_version(connection) >= CHECKS_CLIENTS) {
-        rc = connection_run(connection, BEGIN_READING CHECK_CLIENT WIDE_ANSWER "COMMIT", &row,
-                            error);
-        connection->checks_client = rc == 0;
-        connection_end(connection);
-    }
-    if (!connection->checks_client && connection_usable(connection))
-        rc = connection_run(connection, BEGIN_READING WIDE_ANSWER "COMMIT", &row, error);
-    if (rc == 0 && PQntuples(row) == 1) {
-        connection->pooled = atoi(PQgetvalue(row, 0, 0)) != PQbackendPID(connection->pg);
-        connection->own_lock_limit_ms = atoi(PQgetvalue(row, 0, 2));
-    }
-    PQclear(row);
-    return rc;
-}
-
-static int make_ready(struct connection *connection, struct error *error)
-{
-    if (PQstatus(connection->pg) != CONNECTION_OK)
-        return fail_lost(connection, error);
-    if (connection_version(connection) < OLDEST_SERVER)
-        return error_set(error, -EIO, "the server is PostgreSQL %s, 13 or newer is needed",
-                         PQparameterStatus(connection->pg, "server_version"));
-    if (PQsetnonblocking(connection->pg, 1) != 0)
-        return fail_lost(connection, error);
-    PQsetNoticeProcessor(connection->pg, no_notices, NULL);
-    return look_around(connection, error);
-}
-
-int connection_open(const struct server *server, const atomic_bool *stop, struct connection **out,
-                    struct error *error)
-{
-    struct connection *connection = calloc(1, sizeof *connection);
-    if (connection == NULL)
-        return error_set(error, -ENOMEM, "out of memory");
-    connection->stop = stop;
-    connection->reading = server_reading(server);
-    int rc = connect_to(server, stop, &connection->pg);
-    if (rc == -EINTR)
-        error_set(error, rc, "stopped");
-    else if (rc != 0)
-        error_set(error, rc, "cannot start to connect: %s", strerror(-rc));
-    else
-        rc = make_ready(connection, error);
-    if (rc != 0) {
-        connection_close(connection);
-        return rc;
-    }
-    *out = connection;
-    return 0;
-}
+/* ---- what it is ---- */
 
 void connection_close(struct connection *connection)
 {
@@ -647,6 +426,16 @@ bool connection_in_transaction(const struct connection *connection)
 bool connection_is_pooled(const struct connection *connection) { return connection->pooled; }
 
 const char *connection_state(const struct connection *connection) { return connection->state; }
+
+int64_t connection_waits_since(const struct connection *connection)
+{
+    return atomic_load(&connection->asked_at);
+}
+
+void connection_patience(struct connection *connection, int milliseconds)
+{
+    connection->until = milliseconds < 0 ? 0 : helper_now_ms() + milliseconds;
+}
 
 struct reading connection_reading(const struct connection *connection)
 {

@@ -11,9 +11,10 @@
  *
  * Lifetime: connection_open, connection_close. The stop flag is borrowed.
  * Threads: one at a time; the stop flag is set by any.
- * Errors: -ENOTCONN, -EINTR, -EACCES, -ENOENT, -EAGAIN, -EBUSY, -EIO as session.h says, -ENOMEM no
- * memory, also for a single message of the server's; after -ENOTCONN, -EINTR and that one the
- * connection is good for nothing but connection_close.
+ * Errors: -ENOTCONN, -EINTR, -EACCES, -ENOENT, -EAGAIN, -EBUSY, -EIO as session.h says, -ETIMEDOUT
+ * no answer within the time given, -ENOMEM no memory, also for a single message of the server's;
+ * after -ENOTCONN, -EINTR, -ETIMEDOUT and that one the connection is good for nothing but
+ * connection_close. -EUSERS: the server takes no more connections.
  */
 #ifndef PGCLIENT_CONNECTION_H
 #define PGCLIENT_CONNECTION_H
@@ -27,13 +28,12 @@
 
 struct connection;
 
+/* `also` (nullable) is looked at, and `patience_ms` (negative: none) bounds the time, until it is
+ * open. */
 MUST_CHECK int connection_open(const struct server *server, const atomic_bool *stop,
-                               struct connection **out, struct error *error);
+                               const atomic_bool *also, int patience_ms, struct connection **out,
+                               struct error *error);
 void connection_close(struct connection *connection);
-
-/* Connecting and cancelling are done by threads of their own, which outlive whoever gives them up.
- * Whether all of them have ended, within this time. */
-bool connection_helpers_ended(int milliseconds);
 
 /* Whether it can run a statement now. */
 bool connection_usable(const struct connection *connection);
@@ -107,6 +107,14 @@ MUST_CHECK int connection_ask(struct connection *connection, const char *sql, in
 /* Has one statement parsed and analysed, not run. */
 MUST_CHECK int connection_parse(struct connection *connection, const char *sql,
                                 struct error *error);
+
+/* Since when (helper_now_ms) it has waited for a pooler to lend it a session of the server; 0: it
+ * does not. Any thread. */
+int64_t connection_waits_since(const struct connection *connection);
+
+/* What does not end within this time from now is given up with -ETIMEDOUT; negative: there is no
+ * such limit, as in the beginning. */
+void connection_patience(struct connection *connection, int milliseconds);
 
 /* Looks at this flag, too, as long as it is not set back to NULL. Borrowed. */
 void connection_also_stop(struct connection *connection, const atomic_bool *stop);

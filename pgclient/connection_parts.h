@@ -11,11 +11,19 @@ struct connection {
     bool pooled;
     bool checks_client; /* the server takes CHECK_CLIENT */
     struct reading reading;
-    bool users_words;       /* what users wrote may have run in this transaction */
-    int own_lock_limit_ms;  /* the role's lock_timeout; 0: none */
-    bool lock_limit_is_own; /* in this transaction */
-    char state[6];          /* SQLSTATE */
+    bool users_words;         /* what users wrote may have run in this transaction */
+    int own_lock_limit_ms;    /* the role's lock_timeout; 0: none */
+    bool lock_limit_is_own;   /* in this transaction */
+    char state[6];            /* SQLSTATE */
+    int64_t until;            /* helper_now_ms() when patience ends; 0: never */
+    _Atomic int64_t asked_at; /* since when a pooler is waited for; 0: it is not */
 };
+
+/* Whether a stop flag is set. */
+bool connection_stopped(const struct connection *connection);
+
+/* libpq's last words; the connection is broken. */
+int connection_fail_lost(struct connection *connection, struct error *error);
 
 /* The role's limit, which may be a millisecond, is for what users wrote. */
 #define BEGIN_READING                                                                              \

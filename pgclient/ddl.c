@@ -26,7 +26,7 @@ static int read_ours(const struct ddl_way *way, const atomic_bool *stop, struct 
                      struct error *error)
 {
     struct session *session;
-    int rc = session_take(way->pool, true, &session, error);
+    int rc = session_take(way->pool, SESSION_SHORT, stop, &session, error);
     if (rc < 0)
         return rc;
     connection_also_stop(session_connection(session), stop);
@@ -60,7 +60,7 @@ static int open_direct(const struct ddl_way *way, const struct cluster *ours,
 {
     struct cluster theirs = {0};
     struct connection *connection;
-    int rc = connection_open(way->direct, stop, &connection, error);
+    int rc = connection_open(way->direct, stop, NULL, -1, &connection, error);
     if (rc < 0) {
         error_prefix(error, "`direct`");
         return rc;
@@ -81,10 +81,14 @@ int ddl_check_direct(const struct ddl_way *way, const atomic_bool *stop, struct 
 {
     struct cluster ours = {0};
     struct connection *connection = NULL;
+    struct session *place = NULL;
     int rc = read_ours(way, stop, &ours, error);
+    if (rc == 0)
+        rc = session_place_take(way->pool, stop, &place, error);
     if (rc == 0)
         rc = open_direct(way, &ours, stop, &connection, error);
     connection_close(connection);
+    session_place_give(place);
     cluster_clear(&ours);
     return rc;
 }
@@ -96,10 +100,15 @@ static int ask_directly(const struct ddl_way *way, const struct cluster *ours,
                         struct error *error)
 {
     struct connection *connection = NULL;
-    int rc = open_direct(way, ours, stop, &connection, error);
+    struct session *place;
+    int rc = session_place_take(way->pool, stop, &place, error);
+    if (rc < 0)
+        return rc;
+    rc = open_direct(way, ours, stop, &connection, error);
     if (rc == 0)
         rc = dump_ask(connection, relation, dump, error);
     connection_close(connection);
+    session_place_give(place);
     return rc;
 }
 
@@ -107,7 +116,7 @@ static int ask_session(const struct ddl_way *way, const struct relation *relatio
                        const atomic_bool *stop, struct dump *dump, struct error *error)
 {
     struct session *session;
-    int rc = session_take(way->pool, true, &session, error);
+    int rc = session_take(way->pool, SESSION_SHORT, stop, &session, error);
     if (rc < 0)
         return rc;
     struct connection *connection = session_connection(session);
@@ -160,7 +169,7 @@ static void look_at_locks(struct run *run)
     struct session *session;
     char sql[sizeof backend_question + sizeof run->application];
     PGresult *rows = NULL;
-    if (session_take(run->way->pool, false, &session, NULL) < 0)
+    if (session_take_now(run->way->pool, SESSION_SHORT, run->stop, &session, NULL) < 0)
         return;
     struct connection *connection = session_connection(session);
     snprintf(sql, sizeof sql, backend_question, run->application);
@@ -196,8 +205,15 @@ static int run_dump(const struct ddl_way *way, const struct dump *dump, const at
     struct run run = {.way = way, .stop = stop, .look_at = now_ms() + LOOK_MS};
     snprintf(run.application, sizeof run.application, "pgvecfs pg_dump %d-%u", (int)getpid(),
              atomic_fetch_add(&number, 1));
-    int rc = dump_run(dump, way->direct != NULL ? way->direct : way->server, run.application, look,
-                      &run, out, failure, error);
+    struct session *place;
+    int rc = session_place_take(way->pool, stop, &place, error);
+    if (rc < 0)
+        return rc;
+    rc = dump_run(dump, way->direct != NULL ? way->direct : way->server, run.application, look,
+                  &run, out, failure, error);
+    if (rc == -EIO && *failure == DUMP_NOT_CONNECTED)
+        session_place_refused(place);
+    session_place_give(place);
     return run.ended == 0 ? rc : error_set(error, run.ended, "%s", run.error.text);
 }
 

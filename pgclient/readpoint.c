@@ -395,8 +395,10 @@ void readpoint_close(struct readpoint *readpoint)
 
 /* ---- joining ---- */
 
-int readpoint_join(struct readpoint *readpoint, struct session *worker, struct error *error)
+int readpoint_join(struct readpoint *readpoint, struct session *worker, const atomic_bool *stop,
+                   struct error *error)
 {
+    enum { PATIENCE_MS = 1000 };
     struct connection *connection = session_connection(worker);
     struct kept_readpoint *r = kept(readpoint);
     struct buffer sql = {0};
@@ -412,8 +414,14 @@ int readpoint_join(struct readpoint *readpoint, struct session *worker, struct e
                                  r->probe, LOCK_PATIENCE_MS);
     if (rc == 0)
         rc = buffer_append_byte(&sql, '\0');
+    if (connection_is_pooled(connection)) {
+        connection_also_stop(connection, stop);
+        connection_patience(connection, PATIENCE_MS);
+    }
     rc = rc == 0 ? connection_begin(connection, kind_of(r), (const char *)sql.data, error)
                  : out_of_memory(error);
+    connection_also_stop(connection, NULL);
+    connection_patience(connection, -1);
     buffer_clear(&sql);
     return rc;
 }

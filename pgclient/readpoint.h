@@ -49,9 +49,10 @@ MUST_CHECK int readpoint_open(struct session *leader, const struct relation *rel
                               struct readpoint **out, struct error *error);
 void readpoint_close(struct readpoint *readpoint);
 
-/* A worker joins: its transaction sees the same snapshot. Locks are taken with NOWAIT. */
+/* A worker joins: its transaction sees the same snapshot. Locks are taken with NOWAIT. Where a
+ * pooler may have to be waited for, only for a second (-ETIMEDOUT), and not after `stop` is set. */
 MUST_CHECK int readpoint_join(struct readpoint *readpoint, struct session *worker,
-                              struct error *error);
+                              const atomic_bool *stop, struct error *error);
 void readpoint_leave(struct readpoint *readpoint, struct session *worker);
 
 /* Rows with first <= ctid < end; end of {UINT32_MAX, 0}: to the end. */

@@ -1,56 +1,86 @@
 #include "pgclient/session.h"
 
 #include "pgclient/connection.h"
+#include "pgclient/helper.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <time.h>
 
-enum { IDLE_SECONDS = 30, PING_MS = 3000 };
+enum {
+    IDLE_MS = 30000,
+    SPARE_MS = 3000, /* of idle ones beyond the first */
+    PING_MS = 3000,
+    TICK_MS = 100,
+    SHORT_MS = 1000, /* whoever waits longer makes room, or has room made */
+    SMALL_MS = 30000 /* for so long after a refusal no more connections are tried */
+};
 
 struct session {
     struct session_pool *pool;
-    struct connection *connection; /* NULL while connecting; the borrower's own */
+    struct connection *connection; /* NULL while connecting, and of a place; set under the lock */
     atomic_bool stop;
     struct session *next; /* the rest is guarded by the pool's lock */
+    enum session_purpose purpose;
     bool lent;
     int backend;
-    time_t idle_since;
+    int64_t idle_since, connecting_since; /* ms; the second 0: it is not connecting */
+};
+
+/* In line for a session. */
+struct waiter {
+    struct waiter *next;
+    enum session_purpose purpose;
+    uint64_t ticket;
+    struct session *session; /* once it is its turn */
+    int rc;
 };
 
 struct session_pool {
     const struct server *server;
     int limit;
-    pthread_mutex_t lock;
-    pthread_cond_t freed;
-    struct session
-        *sessions; /* guarded by lock: lent, connecting and idle ones; most recently used first */
-    int count;     /* guarded by lock */
-    bool stopped;  /* guarded by lock */
+    void (*make_room)(void *context);
+    void *context;
+    pthread_mutex_t lock; /* guards what follows */
+    pthread_cond_t changed;
+    struct session *sessions; /* lent, connecting and idle ones; most recently used first */
+    int count;
+    int lent[SESSION_PURPOSES], lent_in_all;
+    int most;               /* that the server has room for, as far as is known */
+    int64_t more_at;        /* ms: then one more is tried */
+    int64_t join_at;        /* ms: until then nobody joins */
+    struct waiter *waiters; /* by ticket */
+    uint64_t tickets;
+    bool stopped;
 };
-
-static time_t now(void)
-{
-    struct timespec at;
-    clock_gettime(CLOCK_MONOTONIC, &at);
-    return at.tv_sec;
-}
 
 int session_pool_new(const struct server *server, int limit, struct session_pool **out)
 {
     struct session_pool *pool = calloc(1, sizeof *pool);
+    pthread_condattr_t monotonic;
     if (pool == NULL)
         return -ENOMEM;
     pool->server = server;
-    pool->limit = limit < 1 ? 1 : limit;
+    pool->limit = pool->most = limit < 1 ? 1 : limit;
     pthread_mutex_init(&pool->lock, NULL);
-    pthread_cond_init(&pool->freed, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&pool->changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
     *out = pool;
     return 0;
 }
 
-/* Under the lock. */
+void session_pool_when_short(struct session_pool *pool, void (*make_room)(void *context),
+                             void *context)
+{
+    pool->make_room = make_room;
+    pool->context = context;
+}
+
+/* ---- the list; all under the lock ---- */
+
 static void link_first(struct session_pool *pool, struct session *session)
 {
     session->next = pool->sessions;
@@ -58,7 +88,6 @@ static void link_first(struct session_pool *pool, struct session *session)
     pool->count++;
 }
 
-/* Under the lock. */
 static void unlink_session(struct session_pool *pool, struct session *session)
 {
     struct session **at = &pool->sessions;
@@ -68,45 +97,56 @@ static void unlink_session(struct session_pool *pool, struct session *session)
     pool->count--;
 }
 
-static void session_free(struct session *session)
+static void lend(struct session_pool *pool, struct session *session, enum session_purpose purpose)
 {
-    connection_close(session->connection);
-    free(session);
+    session->lent = true;
+    session->purpose = purpose;
+    atomic_store(&session->stop, false);
+    pool->lent[purpose]++;
+    pool->lent_in_all++;
 }
 
-void session_pool_free(struct session_pool *pool)
+static void take_back(struct session_pool *pool, struct session *session)
 {
-    if (pool == NULL)
-        return;
-    while (pool->sessions != NULL) {
-        struct session *session = pool->sessions;
-        unlink_session(pool, session);
-        session_free(session);
-    }
-    pthread_cond_destroy(&pool->freed);
-    pthread_mutex_destroy(&pool->lock);
-    free(pool);
+    session->lent = false;
+    pool->lent[session->purpose]--;
+    pool->lent_in_all--;
 }
 
-/* Closes it and lets somebody else have its place. */
-static void discard(struct session *session)
+/* ---- whose turn it is; all under the lock ---- */
+
+static int room(const struct session_pool *pool)
 {
-    struct session_pool *pool = session->pool;
-    pthread_mutex_lock(&pool->lock);
-    unlink_session(pool, session);
-    pthread_cond_signal(&pool->freed);
-    pthread_mutex_unlock(&pool->lock);
-    session_free(session);
+    bool more = pool->most < pool->limit && helper_now_ms() >= pool->more_at;
+    return pool->most + more;
 }
 
-/* Under the lock: the most recently used idle session, or a place for a new one; NULL: none is
- * free. */
-static struct session *claim(struct session_pool *pool, int *rc)
+/* Whether one more may be lent, `less` fewer of SESSION_JOIN or SESSION_FETCH being so. */
+static bool fits(const struct session_pool *pool, enum session_purpose purpose, int less)
+{
+    int most = room(pool), lent = pool->lent_in_all - less;
+    int long_ones = lent - pool->lent[SESSION_SHORT];
+    int users = most > 3 ? most - 2 : 1;
+    if (lent >= most || (purpose == SESSION_USER && pool->lent[SESSION_USER] >= users))
+        return false;
+    return purpose == SESSION_SHORT || most < 3 || long_ones < most - 1;
+}
+
+static struct session *find_idle(const struct session_pool *pool)
 {
     struct session *session = pool->sessions;
     while (session != NULL && session->lent)
         session = session->next;
-    if (session == NULL && pool->count < pool->limit) {
+    return session;
+}
+
+/* The most recently used idle session, or a place for a new one; NULL: it has to wait. */
+static struct session *claim(struct session_pool *pool, enum session_purpose purpose, int *rc)
+{
+    if (!fits(pool, purpose, 0))
+        return NULL;
+    struct session *session = find_idle(pool);
+    if (session == NULL || (purpose == SESSION_PLACE && pool->count < room(pool))) {
         session = calloc(1, sizeof *session);
         if (session == NULL) {
             *rc = -ENOMEM;
@@ -115,60 +155,251 @@ static struct session *claim(struct session_pool *pool, int *rc)
         session->pool = pool;
         link_first(pool, session);
     }
-    if (session != NULL) {
-        session->lent = true;
-        atomic_store(&session->stop, false);
-    }
+    lend(pool, session, purpose);
     return session;
 }
 
-static int wait_for_place(struct session_pool *pool, bool wait, struct session **out)
+/* Whom something is in the way of that does not concern those behind him is passed over. */
+static void serve(struct session_pool *pool)
 {
-    int rc = 0;
-    struct session *session = NULL;
-    pthread_mutex_lock(&pool->lock);
-    while (rc == 0 && session == NULL) {
-        if (pool->stopped)
-            rc = -EINTR;
-        else if ((session = claim(pool, &rc)) == NULL && rc == 0) {
-            if (wait)
-                pthread_cond_wait(&pool->freed, &pool->lock);
-            else
-                rc = -EAGAIN;
+    bool served = false;
+    for (struct waiter **at = &pool->waiters; *at != NULL;) {
+        struct waiter *waiter = *at;
+        waiter->session = claim(pool, waiter->purpose, &waiter->rc);
+        if (waiter->session != NULL || waiter->rc < 0) {
+            *at = waiter->next;
+            served = true;
+        } else {
+            at = &waiter->next;
         }
     }
+    if (served)
+        pthread_cond_broadcast(&pool->changed);
+}
+
+static void stand_in_line(struct session_pool *pool, struct waiter *waiter)
+{
+    struct waiter **at = &pool->waiters;
+    while (*at != NULL && (*at)->ticket < waiter->ticket)
+        at = &(*at)->next;
+    waiter->next = *at;
+    *at = waiter;
+}
+
+static void leave_line(struct session_pool *pool, const struct waiter *waiter)
+{
+    for (struct waiter **at = &pool->waiters; *at != NULL; at = &(*at)->next)
+        if (*at == waiter) {
+            *at = waiter->next;
+            return;
+        }
+}
+
+bool session_pool_wanted(struct session_pool *pool)
+{
+    bool wanted = false;
+    pthread_mutex_lock(&pool->lock);
+    for (const struct waiter *waiter = pool->waiters; waiter != NULL && !wanted;
+         waiter = waiter->next)
+        wanted = fits(pool, waiter->purpose, 1);
+    /* At a pooler the line is the pooler's. */
+    int64_t before = helper_now_ms() - SHORT_MS;
+    for (const struct session *session = pool->sessions; session != NULL && !wanted;
+         session = session->next) {
+        int64_t since = session->connection != NULL ? connection_waits_since(session->connection)
+                                                    : session->connecting_since;
+        wanted = session->lent && session->purpose != SESSION_JOIN && since != 0 && since < before;
+    }
     pthread_mutex_unlock(&pool->lock);
-    *out = session;
+    return wanted;
+}
+
+/* ---- waiting ---- */
+
+static void wait_a_tick(struct session_pool *pool)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += TICK_MS * 1000000L;
+    if (until.tv_nsec >= 1000000000L) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000L;
+    }
+    (void)pthread_cond_timedwait(&pool->changed, &pool->lock, &until);
+}
+
+/* Under the lock, which it gives up. */
+static void wait_for_turn(struct session_pool *pool, struct waiter *waiter, const atomic_bool *stop)
+{
+    int64_t began = helper_now_ms();
+    stand_in_line(pool, waiter);
+    serve(pool);
+    while (waiter->session == NULL && waiter->rc == 0) {
+        if (pool->stopped || (stop != NULL && atomic_load(stop))) {
+            leave_line(pool, waiter);
+            waiter->rc = -EINTR;
+            break;
+        }
+        if (helper_now_ms() - began >= SHORT_MS && pool->make_room != NULL &&
+            fits(pool, waiter->purpose, 1)) {
+            began = helper_now_ms();
+            pthread_mutex_unlock(&pool->lock);
+            pool->make_room(pool->context);
+            pthread_mutex_lock(&pool->lock);
+        } else {
+            wait_a_tick(pool);
+        }
+        serve(pool); /* the time may have come for one more */
+    }
+}
+
+static int get_turn(struct session_pool *pool, struct waiter *waiter, bool wait,
+                    const atomic_bool *stop)
+{
+    waiter->session = NULL;
+    waiter->rc = 0;
+    pthread_mutex_lock(&pool->lock);
+    if (waiter->ticket == 0)
+        waiter->ticket = ++pool->tickets;
+    bool join = waiter->purpose == SESSION_JOIN;
+    if (pool->stopped)
+        waiter->rc = -EINTR;
+    else if (wait && !join)
+        wait_for_turn(pool, waiter, stop);
+    else if (!join || (pool->waiters == NULL && helper_now_ms() >= pool->join_at))
+        waiter->session = claim(pool, waiter->purpose, &waiter->rc);
+    if (waiter->session == NULL && waiter->rc == 0)
+        waiter->rc = -EAGAIN;
+    pthread_mutex_unlock(&pool->lock);
+    return waiter->rc;
+}
+
+/* ---- connecting ---- */
+
+/* Closes it and lets somebody else have its place. */
+static void discard(struct session *session)
+{
+    struct session_pool *pool = session->pool;
+    pthread_mutex_lock(&pool->lock);
+    take_back(pool, session);
+    unlink_session(pool, session);
+    serve(pool);
+    pthread_mutex_unlock(&pool->lock);
+    connection_close(session->connection);
+    free(session);
+}
+
+/* Under the lock. The server has refused one more than there are. */
+static void shrink(struct session_pool *pool, int connections)
+{
+    pool->most = connections < 1 ? 1 : connections < pool->limit ? connections : pool->limit;
+    pool->more_at = helper_now_ms() + SMALL_MS;
+}
+
+static void set_connection(struct session *session, struct connection *connection)
+{
+    struct session_pool *pool = session->pool;
+    pthread_mutex_lock(&pool->lock);
+    struct connection *before = session->connection;
+    session->connection = connection;
+    session->backend = connection != NULL ? connection_backend(connection) : 0;
+    session->connecting_since = 0;
+    if (connection != NULL && pool->count > pool->most)
+        pool->most = pool->count <= pool->limit ? pool->count : pool->limit;
+    pthread_mutex_unlock(&pool->lock);
+    connection_close(before);
+}
+
+/* One that joins is not waited for: it may stand in a pooler's line behind the very session that it
+ * is to join. */
+static int connect_session(struct session *session, const atomic_bool *stop, struct error *error)
+{
+    struct session_pool *pool = session->pool;
+    struct connection *connection = NULL;
+    bool join = session->purpose == SESSION_JOIN;
+    pthread_mutex_lock(&pool->lock);
+    session->connecting_since = helper_now_ms();
+    pthread_mutex_unlock(&pool->lock);
+    int rc = connection_open(pool->server, &session->stop, stop, join ? SHORT_MS : -1, &connection,
+                             error);
+    set_connection(session, connection);
+    if (rc == -ETIMEDOUT) {
+        pthread_mutex_lock(&pool->lock);
+        pool->join_at = helper_now_ms() + SMALL_MS;
+        pthread_mutex_unlock(&pool->lock);
+        rc = -EAGAIN;
+    }
     return rc;
 }
 
-int session_take(struct session_pool *pool, bool wait, struct session **out, struct error *error)
+static int verify(struct session *session, const atomic_bool *stop, struct error *error)
 {
-    struct session *session;
-    int rc = wait_for_place(pool, wait, &session);
-    if (rc != 0)
-        return error_set(error, rc, "%s",
-                         rc == -EINTR    ? "stopped"
-                         : rc == -EAGAIN ? "all sessions are in use"
-                                         : "out of memory");
-    if (session->connection != NULL && !connection_ping(session->connection, PING_MS)) {
-        connection_close(session->connection);
-        session->connection = NULL;
-    }
-    if (session->connection == NULL)
-        rc = connection_open(pool->server, &session->stop, &session->connection, error);
-    if (rc == 0 && atomic_load(&session->stop))
-        rc = error_set(error, -EINTR, "stopped");
-    if (rc != 0) {
-        discard(session);
-        return rc;
-    }
-    pthread_mutex_lock(&pool->lock);
-    session->backend = connection_backend(session->connection);
-    pthread_mutex_unlock(&pool->lock);
-    *out = session;
-    return 0;
+    if (session->connection != NULL && !connection_ping(session->connection, PING_MS))
+        set_connection(session, NULL);
+    int rc = session->connection == NULL ? connect_session(session, stop, error) : 0;
+    return rc == 0 && atomic_load(&session->stop) ? error_set(error, -EINTR, "stopped") : rc;
 }
+
+/* Whether there is one of the pool's own to wait for. */
+static bool refused(struct session *session)
+{
+    struct session_pool *pool = session->pool;
+    pthread_mutex_lock(&pool->lock);
+    bool others = pool->count > 1;
+    shrink(pool, pool->count - 1);
+    pthread_mutex_unlock(&pool->lock);
+    return others;
+}
+
+static int take(struct session_pool *pool, enum session_purpose purpose, bool wait,
+                const atomic_bool *stop, struct session **out, struct error *error)
+{
+    struct waiter waiter = {.purpose = purpose};
+    for (;;) {
+        int rc = get_turn(pool, &waiter, wait, stop);
+        if (rc < 0)
+            return error_set(error, rc, "%s",
+                             rc == -EINTR    ? "stopped"
+                             : rc == -EAGAIN ? "all sessions are in use"
+                                             : "out of memory");
+        if (purpose == SESSION_PLACE)
+            set_connection(waiter.session, NULL);
+        else
+            rc = verify(waiter.session, stop, error);
+        if (rc == 0 && purpose != SESSION_PLACE && stop != NULL && atomic_load(stop)) {
+            session_give(waiter.session); /* somebody else may need it */
+            return error_set(error, -EINTR, "stopped");
+        }
+        if (rc == 0) {
+            *out = waiter.session;
+            return 0;
+        }
+        bool others = rc == -EUSERS && refused(waiter.session);
+        discard(waiter.session);
+        if (rc == -EUSERS && others && (!wait || purpose == SESSION_JOIN))
+            return -EAGAIN;
+        if (rc == -EUSERS && !others)
+            error_prefix(error, "the server takes no more connections, and this mount has none of "
+                                "its own to wait for (end some that are idle, or let the role or "
+                                "the server have more)");
+        if (rc != -EUSERS || !others)
+            return rc;
+    }
+}
+
+int session_take(struct session_pool *pool, enum session_purpose purpose, const atomic_bool *stop,
+                 struct session **out, struct error *error)
+{
+    return take(pool, purpose, true, stop, out, error);
+}
+
+int session_take_now(struct session_pool *pool, enum session_purpose purpose,
+                     const atomic_bool *stop, struct session **out, struct error *error)
+{
+    return take(pool, purpose, false, stop, out, error);
+}
+
+/* ---- giving back ---- */
 
 static bool clean(struct session *session)
 {
@@ -189,11 +420,11 @@ void session_give(struct session *session)
     }
     struct session_pool *pool = session->pool;
     pthread_mutex_lock(&pool->lock);
+    take_back(pool, session);
     unlink_session(pool, session);
     link_first(pool, session);
-    session->lent = false;
-    session->idle_since = now();
-    pthread_cond_signal(&pool->freed);
+    session->idle_since = helper_now_ms();
+    serve(pool);
     pthread_mutex_unlock(&pool->lock);
 }
 
@@ -207,6 +438,75 @@ void session_also_stop(struct session *session, const atomic_bool *stop)
     connection_also_stop(session->connection, stop);
 }
 
+int session_place_take(struct session_pool *pool, const atomic_bool *stop, struct session **out,
+                       struct error *error)
+{
+    return take(pool, SESSION_PLACE, true, stop, out, error);
+}
+
+void session_place_give(struct session *place)
+{
+    if (place != NULL)
+        discard(place);
+}
+
+/* ---- the pool ---- */
+
+/* Takes those out of the list that have been idle for longer than that, the first one perhaps for
+ * longer than the others. */
+static void close_idle(struct session_pool *pool, int64_t first_ms, int64_t others_ms)
+{
+    struct session *old = NULL;
+    int64_t patience = first_ms, now = helper_now_ms();
+    pthread_mutex_lock(&pool->lock);
+    for (struct session *session = pool->sessions, *next; session != NULL; session = next) {
+        next = session->next;
+        if (session->lent)
+            continue;
+        if (now - session->idle_since >= patience) {
+            unlink_session(pool, session);
+            session->next = old;
+            old = session;
+        }
+        patience = others_ms;
+    }
+    pthread_mutex_unlock(&pool->lock);
+    while (old != NULL) {
+        struct session *session = old;
+        old = session->next;
+        connection_close(session->connection);
+        free(session);
+    }
+}
+
+void session_place_refused(struct session *place)
+{
+    struct session_pool *pool = place->pool;
+    close_idle(pool, 0, 0);
+    pthread_mutex_lock(&pool->lock);
+    shrink(pool, pool->count - 1);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+void session_pool_tend(struct session_pool *pool) { close_idle(pool, IDLE_MS, SPARE_MS); }
+
+void session_pool_free(struct session_pool *pool)
+{
+    if (pool == NULL)
+        return;
+    while (pool->sessions != NULL) {
+        struct session *session = pool->sessions;
+        unlink_session(pool, session);
+        connection_close(session->connection);
+        free(session);
+    }
+    pthread_cond_destroy(&pool->changed);
+    pthread_mutex_destroy(&pool->lock);
+    free(pool);
+}
+
+bool session_helpers_ended(int milliseconds) { return helpers_ended(milliseconds); }
+
 void session_stop(struct session *session) { atomic_store(&session->stop, true); }
 
 void session_pool_stop(struct session_pool *pool)
@@ -215,30 +515,8 @@ void session_pool_stop(struct session_pool *pool)
     pool->stopped = true;
     for (struct session *session = pool->sessions; session != NULL; session = session->next)
         atomic_store(&session->stop, true);
-    pthread_cond_broadcast(&pool->freed);
+    pthread_cond_broadcast(&pool->changed);
     pthread_mutex_unlock(&pool->lock);
-}
-
-bool session_helpers_ended(int milliseconds) { return connection_helpers_ended(milliseconds); }
-
-void session_pool_tend(struct session_pool *pool)
-{
-    struct session *old = NULL;
-    pthread_mutex_lock(&pool->lock);
-    for (struct session *session = pool->sessions, *next; session != NULL; session = next) {
-        next = session->next;
-        if (!session->lent && now() - session->idle_since >= IDLE_SECONDS) {
-            unlink_session(pool, session);
-            session->next = old;
-            old = session;
-        }
-    }
-    pthread_mutex_unlock(&pool->lock);
-    while (old != NULL) {
-        struct session *session = old;
-        old = session->next;
-        session_free(session);
-    }
 }
 
 int session_pool_backends(struct session_pool *pool, int *pids, int most)

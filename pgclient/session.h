@@ -1,15 +1,32 @@
-/* One connection with the settings pinned that decide how values print (platform facts: those that
- * pg_dump sets), and the pool that keeps a few of them.
+/* The pool of connections to the server, which are few: a mount takes no more of the server's than
+ * it has been given, and whoever waits for one is served in order.
+ *
+ * A session is a connection that is lent. Whoever has one must not wait for another, or for
+ * somebody who waits for one: with a limit of 1 that would be for ever. What a session is taken for
+ * decides how many there may be:
+ *
+ *   SESSION_SHORT  a moment's question (catalog, marks, signatures)
+ *   SESSION_FETCH  the reading of a table
+ *   SESSION_USER   what users wrote, which may take any time: views, foreign tables, filters, the
+ *                  server's own search; at most limit - 2 (but one), so that tables get on
+ *   SESSION_JOIN   one more for a fetch that has one: never waits, and is granted only while nobody
+ *                  waits. It is to be given back soon after session_pool_wanted says so
+ *   SESSION_PLACE  a connection that another program makes: session_place_take
+ *
+ * With a limit of 3 or more one place is kept for SESSION_SHORT. A server that refuses a further
+ * connection (max_connections, CONNECTION LIMIT) makes the pool smaller for a while; only where it
+ * has none at all is that an error.
  *
  * Lifetime: sessions belong to the pool: session_take lends one, session_give takes it back in
  * whatever state it is (a transaction left open is rolled back, a broken one is closed). Idle ones
- * are closed after 30 s by session_pool_tend. Threads: the pool is shared; a session belongs to one
- * thread at a time, except for session_stop. Errors: -ENOTCONN the connection failed or was lost
- * (the message says how), -EINTR stopped by session_stop, -EAGAIN too many sessions (only with
- * `wait` false), or a conflict with others that may be gone the next time (a lock that was not to
- * be waited for, a deadlock, a standby's recovery), -EBUSY somebody else had a lock for as long as
- * it was waited for, which is not long, -EACCES the role may not, -ENOENT the relation has gone,
- * -EIO any other answer of the server; messages are the server's own, with its SQLSTATE.
+ * are closed by session_pool_tend. Threads: the pool is shared; a session belongs to one thread at
+ * a time, except for session_stop. Errors: -ENOTCONN the connection failed or was lost (the message
+ * says how), -EUSERS the server takes no connection, and the pool has none to wait for, -EINTR
+ * stopped, -EAGAIN none is free (only where nobody waits), or a conflict with others that may be
+ * gone the next time (a lock that was not to be waited for, a deadlock, a standby's recovery),
+ * -EBUSY somebody else had a lock for as long as it was waited for, which is not long, -EACCES the
+ * role may not, -ENOENT the relation has gone, -EIO any other answer of the server; messages are
+ * the server's own, with its SQLSTATE.
  */
 #ifndef PGCLIENT_SESSION_H
 #define PGCLIENT_SESSION_H
@@ -21,14 +38,32 @@
 struct session;
 struct session_pool;
 
-/* At most `limit` sessions at once. The pool borrows `server`. */
+enum session_purpose {
+    SESSION_SHORT,
+    SESSION_FETCH,
+    SESSION_USER,
+    SESSION_JOIN,
+    SESSION_PLACE,
+    SESSION_PURPOSES
+};
+
+/* At most `limit` connections at once. The pool borrows `server`. */
 MUST_CHECK int session_pool_new(const struct server *server, int limit, struct session_pool **out);
 void session_pool_free(struct session_pool *pool);
 
-/* Lends a session, idle or new, verified to be alive. `wait`: block until one is free, else
- * -EAGAIN. */
-MUST_CHECK int session_take(struct session_pool *pool, bool wait, struct session **out,
-                            struct error *error);
+/* Called, without any lock, by those who have waited for a second, and each second again: it may
+ * have something given back. Before the first session is taken. */
+void session_pool_when_short(struct session_pool *pool, void (*make_room)(void *context),
+                             void *context);
+
+/* Lends a session, idle or new, verified to be alive. Waits for one, SESSION_JOIN aside; soon after
+ * `stop` (nullable, borrowed for the call) is set it is -EINTR. */
+MUST_CHECK int session_take(struct session_pool *pool, enum session_purpose purpose,
+                            const atomic_bool *stop, struct session **out, struct error *error);
+
+/* The same without waiting for a place: -EAGAIN. */
+MUST_CHECK int session_take_now(struct session_pool *pool, enum session_purpose purpose,
+                                const atomic_bool *stop, struct session **out, struct error *error);
 void session_give(struct session *session);
 
 /* Whether it can run a statement now; once lost or stopped it never can. */
@@ -36,6 +71,18 @@ bool session_usable(const struct session *session);
 
 /* What it does ends when this flag is set, too; NULL: no longer. Borrowed. */
 void session_also_stop(struct session *session, const atomic_bool *stop);
+/* A place without a connection, for a program that makes one: an idle one of the pool's is closed
+ * for it if need be. `*out` is good for session_place_give only. */
+MUST_CHECK int session_place_take(struct session_pool *pool, const atomic_bool *stop,
+                                  struct session **out, struct error *error);
+void session_place_give(struct session *place);
+
+/* The program was refused its connection: others of the pool that are idle are closed, and the pool
+ * is smaller for a while. */
+void session_place_refused(struct session *place);
+
+/* Whether somebody waits whom another session given back would serve. Any thread; cheap. */
+bool session_pool_wanted(struct session_pool *pool);
 
 /* Ends whatever the session is doing: its calls return -EINTR within 200 ms, and the server is
  * asked to cancel. Any thread. */
@@ -49,7 +96,8 @@ void session_pool_stop(struct session_pool *pool);
  * thread uses is its own; only exit() would take libraries away from under it. */
 bool session_helpers_ended(int milliseconds);
 
-/* Closes sessions that have been idle for 30 s. Called now and then. */
+/* Closes sessions that have been idle: one after 30 s, what is more than that after three. Called
+ * now and then. */
 void session_pool_tend(struct session_pool *pool);
 
 /* Backends' process ids of the sessions lent out, for tests and the status page; returns how many

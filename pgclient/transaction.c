@@ -2,6 +2,7 @@
 #include "pgclient/connection_parts.h"
 
 #include "codec/buffer.h"
+#include "pgclient/helper.h"
 
 #include <errno.h>
 #include <string.h>
@@ -115,8 +116,11 @@ static int run(struct connection *connection, struct buffer *sql, int rc, PGresu
 {
     if (rc == 0)
         rc = buffer_append_byte(sql, '\0');
+    if (connection->pooled)
+        connection->asked_at = helper_now_ms();
     rc = rc == 0 ? connection_run(connection, (const char *)sql->data, out, error)
                  : out_of_memory(error);
+    connection->asked_at = 0;
     buffer_clear(sql);
     if (rc < 0)
         connection_end(connection);

@@ -61,7 +61,7 @@ static void pool_has_a_limit(void **state)
     (void)state;
     struct test_pool pool = test_pool("pgc", "", 2);
     struct session *a = test_take(&pool), *b = test_take(&pool), *c = NULL;
-    assert_int_equal(session_take(pool.pool, false, &c, NULL), -EAGAIN);
+    assert_int_equal(session_take_now(pool.pool, SESSION_SHORT, NULL, &c, NULL), -EAGAIN);
     int pids[4];
     assert_int_equal(session_pool_backends(pool.pool, pids, 4), 2);
     session_give(a);
@@ -82,7 +82,7 @@ struct waiter {
 static void *take_waiting(void *argument)
 {
     struct waiter *waiter = argument;
-    waiter->rc = session_take(waiter->pool->pool, true, &waiter->session, NULL);
+    waiter->rc = session_take(waiter->pool->pool, SESSION_SHORT, NULL, &waiter->session, NULL);
     return NULL;
 }
 
@@ -107,6 +107,169 @@ static void waiting_for_a_session_ends(void **state)
     assert_int_equal(second.rc, -EINTR);
     session_give(waiter.session);
     test_pool_free(&pool);
+}
+
+/* ---- the pool's order; places need no connection ---- */
+
+enum { IN_LINE = 6 };
+
+struct line {
+    struct test_pool *pool;
+    pthread_mutex_t lock;
+    int order[IN_LINE], count; /* guarded by lock */
+};
+
+struct in_line {
+    struct line *line;
+    int number;
+    pthread_t thread;
+};
+
+static void *take_and_note(void *argument)
+{
+    struct in_line *me = argument;
+    struct session *place;
+    if (session_place_take(me->line->pool->pool, NULL, &place, NULL) != 0)
+        return NULL;
+    pthread_mutex_lock(&me->line->lock);
+    me->line->order[me->line->count++] = me->number;
+    pthread_mutex_unlock(&me->line->lock);
+    session_place_give(place);
+    return NULL;
+}
+
+static void who_waits_is_served_in_order(void **state)
+{
+    (void)state;
+    struct test_pool pool = test_pool("pgc", "", 1);
+    struct line line = {.pool = &pool, .lock = PTHREAD_MUTEX_INITIALIZER};
+    struct in_line waiting[IN_LINE];
+    struct session *first;
+    assert_int_equal(session_place_take(pool.pool, NULL, &first, NULL), 0);
+    assert_false(session_pool_wanted(pool.pool));
+    for (int i = 0; i < IN_LINE; i++) {
+        waiting[i] = (struct in_line){.line = &line, .number = i};
+        pthread_create(&waiting[i].thread, NULL, take_and_note, &waiting[i]);
+        usleep(30000);
+    }
+    assert_true(session_pool_wanted(pool.pool));
+    session_place_give(first);
+    for (int i = 0; i < IN_LINE; i++)
+        pthread_join(waiting[i].thread, NULL);
+    assert_int_equal(line.count, IN_LINE);
+    for (int i = 0; i < IN_LINE; i++)
+        assert_int_equal(line.order[i], i);
+    assert_false(session_pool_wanted(pool.pool));
+    test_pool_free(&pool);
+}
+
+static struct session *take_now(struct test_pool *pool, enum session_purpose purpose, int expected)
+{
+    struct session *session = NULL;
+    assert_int_equal(session_take_now(pool->pool, purpose, NULL, &session, NULL), expected);
+    return session;
+}
+
+static void purposes_have_their_places(void **state)
+{
+    (void)state;
+    struct test_pool pool = test_pool("pgc", "", 4);
+    struct session *taken[4] = {take_now(&pool, SESSION_USER, 0), take_now(&pool, SESSION_USER, 0)};
+    take_now(&pool, SESSION_USER, -EAGAIN); /* so that tables get on */
+    taken[2] = take_now(&pool, SESSION_FETCH, 0);
+    take_now(&pool, SESSION_FETCH, -EAGAIN); /* the last one is kept for short questions */
+    take_now(&pool, SESSION_JOIN, -EAGAIN);
+    taken[3] = take_now(&pool, SESSION_SHORT, 0);
+    take_now(&pool, SESSION_SHORT, -EAGAIN);
+    for (int i = 0; i < 4; i++)
+        session_give(taken[i]);
+    test_pool_free(&pool);
+
+    for (int limit = 1; limit <= 2; limit++) { /* too few to keep any */
+        pool = test_pool("pgc", "", limit);
+        for (enum session_purpose purpose = 0; purpose < SESSION_PURPOSES; purpose++)
+            session_give(take_now(&pool, purpose == SESSION_PLACE ? SESSION_SHORT : purpose, 0));
+        test_pool_free(&pool);
+    }
+}
+
+static void nobody_joins_while_others_wait(void **state)
+{
+    (void)state;
+    struct test_pool pool = test_pool("pgc", "", 3);
+    struct session *leader = take_now(&pool, SESSION_FETCH, 0),
+                   *joined = take_now(&pool, SESSION_JOIN, 0);
+    struct line line = {.pool = &pool, .lock = PTHREAD_MUTEX_INITIALIZER};
+    struct in_line waiting = {.line = &line};
+    pthread_create(&waiting.thread, NULL, take_and_note, &waiting);
+    while (!session_pool_wanted(pool.pool))
+        usleep(1000);
+    session_give(joined);
+    pthread_join(waiting.thread, NULL);
+    assert_int_equal(line.count, 1);
+    session_give(take_now(&pool, SESSION_JOIN, 0));
+    session_give(leader);
+    test_pool_free(&pool);
+}
+
+static void who_waits_can_be_stopped(void **state)
+{
+    (void)state;
+    struct test_pool pool = test_pool("pgc", "", 1);
+    struct session *held = take_now(&pool, SESSION_FETCH, 0), *none = NULL;
+    atomic_bool stop = true;
+    assert_int_equal(session_take(pool.pool, SESSION_FETCH, &stop, &none, NULL), -EINTR);
+    session_give(held);
+    test_pool_free(&pool);
+}
+
+static void a_place_closes_what_is_idle(void **state)
+{
+    (void)state;
+    struct test_pool pool = test_pool("pgc", "application_name=placed", 1);
+    session_give(test_take(&pool));
+    struct session *place;
+    assert_int_equal(session_place_take(pool.pool, NULL, &place, NULL), 0);
+    char *left = NULL;
+    for (int i = 0; i < 200 && (left == NULL || *left != '0'); i++, usleep(20000)) {
+        free(left);
+        left = test_value("pgc", "SELECT count(*) FROM pg_stat_activity WHERE application_name = "
+                                 "'placed'");
+    }
+    assert_string_equal(left, "0");
+    free(left);
+    session_place_give(place);
+    test_pool_free(&pool);
+}
+
+/* The role may have one connection: who is refused another waits for it. */
+static void a_refused_session_waits_for_one_of_the_pools_own(void **state)
+{
+    (void)state;
+    test_sql("postgres", "DROP ROLE IF EXISTS lonely");
+    test_sql("postgres", "CREATE ROLE lonely LOGIN CONNECTION LIMIT 1");
+    struct test_pool pool = test_pool("pgc", "user=lonely", 4);
+    struct session *held = take_now(&pool, SESSION_FETCH, 0);
+    take_now(&pool, SESSION_JOIN, -EAGAIN);
+    struct waiter waiter = {.pool = &pool};
+    pthread_t thread;
+    pthread_create(&thread, NULL, take_waiting, &waiter);
+    usleep(200000);
+    session_give(held);
+    pthread_join(thread, NULL);
+    assert_int_equal(waiter.rc, 0);
+    session_give(waiter.session);
+
+    /* There is none of its own: somebody else has the only one. */
+    struct test_pool other = test_pool("pgc", "user=lonely", 4);
+    struct error error = {""};
+    struct session *none;
+    assert_int_equal(session_take(other.pool, SESSION_FETCH, NULL, &none, &error), -EUSERS);
+    assert_non_null(strstr(error.text, "too many connections for role"));
+    assert_non_null(strstr(error.text, "none of its own to wait for"));
+    test_pool_free(&other);
+    test_pool_free(&pool);
+    test_sql("postgres", "DROP ROLE lonely");
 }
 
 static void given_back_in_any_state(void **state)
@@ -145,7 +308,7 @@ static void errors_have_the_servers_words(void **state)
     test_pool_free(&pool);
 
     pool = test_pool("no_such_database", "", 1);
-    assert_int_equal(session_take(pool.pool, true, &session, &error), -ENOTCONN);
+    assert_int_equal(session_take(pool.pool, SESSION_SHORT, NULL, &session, &error), -ENOTCONN);
     assert_non_null(strstr(error.text, "no_such_database"));
     test_pool_free(&pool);
 }
@@ -809,6 +972,12 @@ int main(void)
         cmocka_unit_test(strings_are_parsed_and_secrets_kept),
         cmocka_unit_test(pool_has_a_limit),
         cmocka_unit_test(waiting_for_a_session_ends),
+        cmocka_unit_test(who_waits_is_served_in_order),
+        cmocka_unit_test(purposes_have_their_places),
+        cmocka_unit_test(nobody_joins_while_others_wait),
+        cmocka_unit_test(who_waits_can_be_stopped),
+        cmocka_unit_test(a_place_closes_what_is_idle),
+        cmocka_unit_test(a_refused_session_waits_for_one_of_the_pools_own),
         cmocka_unit_test(given_back_in_any_state),
         cmocka_unit_test(errors_have_the_servers_words),
         cmocka_unit_test(stop_ends_a_blocked_lock),

@@ -161,7 +161,7 @@ static inline struct session *test_take(struct test_pool *pool)
 {
     struct session *session = NULL;
     struct error error = {""};
-    if (session_take(pool->pool, false, &session, &error) != 0)
+    if (session_take_now(pool->pool, SESSION_SHORT, NULL, &session, &error) != 0)
         fail_msg("%s", error.text);
     return session;
 }

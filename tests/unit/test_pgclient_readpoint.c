@@ -513,7 +513,7 @@ static void ranges_together_are_the_whole(void **state)
                           {UINT32_MAX, 0}};
     struct session *worker = test_take(&o.pool);
     struct error error = {""};
-    if (readpoint_join(o.readpoint, worker, &error) != 0)
+    if (readpoint_join(o.readpoint, worker, NULL, &error) != 0)
         fail_msg("%s", error.text);
     test_sql("pgr", "INSERT INTO ranged VALUES (99999, 'after the snapshot')");
     for (size_t i = 0; i + 1 < sizeof cuts / sizeof *cuts; i++) {
@@ -591,7 +591,7 @@ static void joining_never_waits_behind_a_lock(void **state)
     pthread_create(&thread, NULL, lock_exclusively, NULL);
     usleep(300000);
     struct session *worker = test_take(&o.pool);
-    assert_int_equal(readpoint_join(o.readpoint, worker, NULL), -EAGAIN);
+    assert_int_equal(readpoint_join(o.readpoint, worker, NULL, NULL), -EAGAIN);
     session_give(worker);
     close_table(&o);
     pthread_join(thread, NULL);

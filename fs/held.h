@@ -1,0 +1,37 @@
+/* The read points that snapshots hold, because row groups of theirs found no room in the cache.
+ * Each costs a connection, so there are few, and the oldest goes where somebody waits for one.
+ *
+ * Threads: any. Lifetime: held_init, held_clear when all snapshots have gone.
+ */
+#ifndef FS_HELD_H
+#define FS_HELD_H
+
+#include "fs/crew.h"
+
+#include <pthread.h>
+
+enum { HELD_AT_MOST = 4 };
+
+struct held {
+    int most;
+    pthread_mutex_t lock; /* guards what follows */
+    int count;
+    struct crew *crews[HELD_AT_MOST]; /* the oldest first */
+};
+
+/* For a pool of so many connections. */
+void held_init(struct held *held, int connections);
+void held_clear(struct held *held);
+
+/* A new reference to the crew; false: there are too many. */
+bool held_add(struct held *held, struct crew *crew);
+
+/* If it is still there. */
+void held_remove(struct held *held, struct crew *crew);
+
+/* Ends the oldest one. It may wait for the server, and for who reads from it. */
+void held_give_way(struct held *held);
+
+int held_count(struct held *held);
+
+#endif

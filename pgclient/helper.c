@@ -1,0 +1,112 @@
+#include "pgclient/helper.h"
+
+#include <signal.h>
+#include <stddef.h>
+#include <time.h>
+
+int64_t helper_now_ms(void)
+{
+    struct timespec at;
+    clock_gettime(CLOCK_MONOTONIC, &at);
+    return (int64_t)at.tv_sec * 1000 + at.tv_nsec / 1000000;
+}
+
+static struct timespec tick_from_now(void)
+{
+    struct timespec at;
+    clock_gettime(CLOCK_MONOTONIC, &at);
+    at.tv_nsec += HELPER_TICK_MS * 1000000L;
+    if (at.tv_nsec >= 1000000000L) {
+        at.tv_sec++;
+        at.tv_nsec -= 1000000000L;
+    }
+    return at;
+}
+
+static void cond_init_monotonic(pthread_cond_t *cond)
+{
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(cond, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
+
+void helper_init(struct helper *helper, void (*run)(struct helper *), void (*drop)(struct helper *))
+{
+    *helper = (struct helper){.run = run, .drop = drop};
+    pthread_mutex_init(&helper->lock, NULL);
+    cond_init_monotonic(&helper->changed);
+}
+
+void helper_free(struct helper *helper)
+{
+    pthread_cond_destroy(&helper->changed);
+    pthread_mutex_destroy(&helper->lock);
+    helper->drop(helper);
+}
+
+static atomic_int helpers; /* at work now */
+
+static void *help(void *argument)
+{
+    struct helper *helper = argument;
+    helper->run(helper);
+    pthread_mutex_lock(&helper->lock);
+    helper->done = true;
+    bool last = helper->given_up;
+    pthread_cond_signal(&helper->changed);
+    pthread_mutex_unlock(&helper->lock);
+    if (last)
+        helper_free(helper);
+    helpers--;
+    return NULL;
+}
+
+int helper_start(struct helper *helper)
+{
+    sigset_t all, before;
+    pthread_attr_t attributes;
+    pthread_t thread;
+    sigfillset(&all);
+    int rc = pthread_attr_init(&attributes);
+    if (rc != 0)
+        return -rc;
+    helpers++;
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    rc = pthread_create(&thread, &attributes, help, helper);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attributes);
+    if (rc != 0)
+        helpers--;
+    return -rc;
+}
+
+bool helpers_ended(int milliseconds)
+{
+    int64_t deadline = helper_now_ms() + milliseconds;
+    while (helpers > 0 && helper_now_ms() < deadline)
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+    return helpers == 0;
+}
+
+static bool is_set(const atomic_bool *flag) { return flag != NULL && atomic_load(flag); }
+
+bool helper_wait(struct helper *helper, const atomic_bool *stop, const atomic_bool *also,
+                 int milliseconds)
+{
+    int64_t deadline = helper_now_ms() + milliseconds;
+    pthread_mutex_lock(&helper->lock);
+    while (!helper->done && !helper->given_up) {
+        if (is_set(stop) || is_set(also) || (milliseconds >= 0 && helper_now_ms() >= deadline)) {
+            helper->given_up = true;
+        } else {
+            struct timespec until = tick_from_now();
+            pthread_cond_timedwait(&helper->changed, &helper->lock, &until);
+        }
+    }
+    bool done = helper->done;
+    pthread_mutex_unlock(&helper->lock);
+    return done;
+}

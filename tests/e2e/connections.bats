@@ -1,0 +1,190 @@
+#!/usr/bin/env bats
+# How many connections to the server a mount has, and that it gets on with few, or with none to spare.
+load helper
+
+setup_file() {
+    server_start -c max_connections=24 -c max_parallel_workers=0
+    psql -X -q -v ON_ERROR_STOP=1 <<'END'
+DO $$ BEGIN
+  FOR i IN 1..12 LOOP
+    EXECUTE format('CREATE TABLE t%s (id int PRIMARY KEY, v text)', i);
+    EXECUTE format('INSERT INTO t%s SELECT g, repeat(md5((g * %s)::text), 30) FROM generate_series(1, 6000) g', i, i);
+  END LOOP;
+END $$;
+CREATE TABLE items (id int PRIMARY KEY, price int, v vector(3));
+INSERT INTO items SELECT g, g % 100, ARRAY[g, g % 7, 1]::float4[]::vector FROM generate_series(1, 500) g;
+CREATE VIEW cheap AS SELECT id, price FROM items WHERE price < 50 ORDER BY id;
+CREATE ROLE app LOGIN; CREATE ROLE other LOGIN; CREATE ROLE lonely LOGIN CONNECTION LIMIT 1;
+GRANT SELECT ON ALL TABLES IN SCHEMA public TO app, lonely;
+VACUUM ANALYZE;
+END
+}
+
+teardown_file() { teardown_all; }
+
+setup() { export EXPECTED=$BATS_TEST_TMPDIR/expected; }
+
+teardown() {
+    [ ! -e "$BATS_TEST_TMPDIR/others" ] || end_others
+    if mountpoint -q "$MNT"; then mount_stop; fi
+    rm -rf "$CACHE"
+}
+
+# Mounts as role $1; more options behind it.
+mount_as() {
+    local role=$1
+    shift
+    PGUSER=$role mount_start -o lease=0 "$@"
+}
+
+ours() { psql -X -At -c "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pgvecfs'"; }
+
+# $1 connections of somebody else, until end_others.
+take_others() {
+    local i
+    mkfifo "$BATS_TEST_TMPDIR/fifo"
+    for ((i = 0; i < $1; i++)); do
+        PGUSER=other psql -X -q -f "$BATS_TEST_TMPDIR/fifo" 3>&- &
+        echo $! >>"$BATS_TEST_TMPDIR/others"
+    done
+    exec 8<>"$BATS_TEST_TMPDIR/fifo"
+    until [ "$(psql -X -At -c "SELECT count(*) FROM pg_stat_activity WHERE usename = 'other'")" = "$1" ]; do sleep 0.05; done
+}
+
+end_others() {
+    local pid
+    exec 8>&-
+    while read -r pid; do kill "$pid" 2>/dev/null || true; done <"$BATS_TEST_TMPDIR/others"
+    rm -f "$BATS_TEST_TMPDIR/others" "$BATS_TEST_TMPDIR/fifo"
+    until [ "$(psql -X -At -c "SELECT count(*) FROM pg_stat_activity WHERE usename = 'other'")" = 0 ]; do sleep 0.05; done
+}
+
+# Reads the tables given, all at once; each must be whole.
+read_at_once() {
+    local t pids=() pid
+    for t in "$@"; do
+        reference_csv "public.$t" >"$EXPECTED.$t"
+    done
+    for t in "$@"; do
+        timeout 120 cat "$MNT/public/$t/$t.csv" >"$BATS_TEST_TMPDIR/$t.csv" &
+        pids+=($!)
+    done
+    for pid in "${pids[@]}"; do wait "$pid"; done
+    for t in "$@"; do assert_same_bytes "$BATS_TEST_TMPDIR/$t.csv" "$EXPECTED.$t"; done
+}
+
+everything() {
+    local s=$MNT/public/items/query/q
+    timeout 60 ls -l "$MNT/public" "$MNT/public/items/items.csv" "$MNT/public/cheap/cheap.jsonl" "$MNT/public/items/manifest.json" >/dev/null
+    timeout 60 ls -lR "$MNT/public/items" "$MNT/public/cheap" >/dev/null
+    grep -q "CREATE VIEW public.cheap" "$MNT/public/cheap/schema.sql"
+    read_at_once t1 t2 t3 t4 t5
+    for t in items cheap; do
+        for format in csv bin jsonl; do
+            "reference_$format" "public.$t" >"$EXPECTED"
+            timeout 60 cat "$MNT/public/$t/$t.$format" >"$BATS_TEST_TMPDIR/got"
+            assert_same_bytes "$BATS_TEST_TMPDIR/got" "$EXPECTED"
+        done
+    done
+    mkdir "$s"
+    echo '[5,5,1]' >"$s/vector"
+    echo 'price < 3' >"$s/filter"
+    timeout 60 cat "$s/results.csv" >"$BATS_TEST_TMPDIR/ours.csv"
+    [ "$(wc -l <"$BATS_TEST_TMPDIR/ours.csv")" = 11 ]
+    echo server >"$s/mode"
+    timeout 60 cat "$s/results.csv" >"$BATS_TEST_TMPDIR/server.csv"
+    diff <(cut -d, -f1 "$BATS_TEST_TMPDIR/ours.csv" | sort) <(cut -d, -f1 "$BATS_TEST_TMPDIR/server.csv" | sort)
+    rmdir "$s"
+    [ "$(timeout 60 cat "$MNT/public/items/query/near/v/l2/5/7.csv" | wc -l)" = 6 ]
+    [ "$(timeout 60 head -n 3 "$MNT/public/t6/t6.csv" | wc -l)" = 3 ]
+    psql -X -q -c "UPDATE t7 SET v = 'changed' WHERE id = 5000"
+    read_at_once t7 t8
+}
+
+@test "no more than were given, and others can always log in" {
+    mount_as app -o jobs=8,connections=6
+    take_others 9
+    touch "$BATS_TEST_TMPDIR/go"
+    (
+        most=0
+        while [ -e "$BATS_TEST_TMPDIR/go" ]; do
+            n=$(ours) && [ "$n" -le "$most" ] || most=$n
+            PGUSER=other psql -X -q -c 'SELECT 1' >/dev/null || echo refused >>"$BATS_TEST_TMPDIR/refused"
+        done
+        echo "$most" >"$BATS_TEST_TMPDIR/most"
+    ) 3>&- &
+    watcher=$!
+    read_at_once t1 t2 t3 t4 t5 t6 t7 t8 t9 t10 t11 t12
+    psql -X -q -c "UPDATE t3 SET v = v || 'x' WHERE id % 100 = 0"
+    read_at_once t1 t3 t5
+    rm "$BATS_TEST_TMPDIR/go"
+    wait $watcher
+    [ ! -e "$BATS_TEST_TMPDIR/refused" ]
+    [ "$(cat "$BATS_TEST_TMPDIR/most")" -ge 1 ]
+    [ "$(cat "$BATS_TEST_TMPDIR/most")" -le 6 ]
+}
+
+@test "one connection does for everything" {
+    mount_as app -o jobs=4,connections=1
+    everything
+    [ "$(ours)" -le 1 ]
+}
+
+@test "two connections do for everything" {
+    mount_as app -o jobs=4,connections=2
+    everything
+    [ "$(ours)" -le 2 ]
+}
+
+@test "a role that may have one connection" {
+    mount_as lonely -o jobs=4
+    everything
+    [ "$(ours)" -le 1 ]
+}
+
+@test "tables that the cache cannot hold, over one connection" {
+    mount_as app -o connections=1,cache_size=1M,jobs=4
+    read_at_once t1 t2
+    exec 7<"$MNT/public/t3/t3.csv"
+    dd bs=4096 count=1 status=none <&7 >"$BATS_TEST_TMPDIR/begin"
+    # What is open has a transaction, which gives way to whoever needs its connection.
+    timeout 60 ls -l "$MNT/public/items" >/dev/null
+    read_at_once t4
+    reference_csv public.t3 >"$EXPECTED"
+    cat <&7 >>"$BATS_TEST_TMPDIR/begin"
+    exec 7<&-
+    assert_same_bytes "$BATS_TEST_TMPDIR/begin" "$EXPECTED"
+}
+
+@test "a filter whose rows the cache has lost, over one connection" {
+    mount_as app -o connections=1,cache_size=64K
+    s=$MNT/public/items/query/q
+    mkdir "$s"
+    echo '[5,5,1]' >"$s/vector"
+    echo 'price < 3' >"$s/filter"
+    [ "$(timeout 60 cat "$s/results.csv" | wc -l)" = 11 ]
+}
+
+@test "where the server refuses more, those at hand are waited for" {
+    mount_as app -o jobs=8
+    timeout 30 ls "$MNT/public" >/dev/null
+    take_others 20 # of 24, three for the superuser
+    read_at_once t1 t2 t3 t4 t5 t6 t7 t8
+}
+
+@test "no connection at all is an error that says so" {
+    mount_as lonely
+    cat "$MNT/public/t1/t1.csv" >/dev/null
+    psql -X -q -c "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'lonely'" >/dev/null
+    mkfifo "$BATS_TEST_TMPDIR/fifo"
+    exec 8<>"$BATS_TEST_TMPDIR/fifo"
+    PGUSER=lonely psql -X -q -f "$BATS_TEST_TMPDIR/fifo" 3>&- &
+    lonely=$!
+    until [ "$(psql -X -At -c "SELECT count(*) FROM pg_stat_activity WHERE usename = 'lonely'")" = 1 ]; do sleep 0.05; done
+    run timeout 30 cat "$MNT/public/t1/t1.csv"
+    kill $lonely
+    exec 8>&-
+    [ "$status" = 1 ]
+    [[ $output == *"Input/output error"* ]]
+    grep "none of its own to wait for" "$MNT/.pgvecfs/log"
+}
