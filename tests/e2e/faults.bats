@@ -45,15 +45,6 @@ teardown() {
     [ -z "${BIG_CHANGES:-}" ] || for format in csv bin jsonl; do reference_$format public.big >"$E2E/ref/big.$format"; done
 }
 
-within() {
-    local tenths=$(($1 * 10))
-    shift
-    until "$@"; do
-        [ $((tenths -= 1)) -gt 0 ] || return 1
-        sleep 0.1
-    done
-}
-
 assert_all_right() { # of the tables named
     local table format
     for table in "$@"; do

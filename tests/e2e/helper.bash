@@ -68,9 +68,13 @@ process_gone() {
 }
 
 # Waits until process $1 has ended, at most $2 seconds.
-wait_gone() {
-    local tenths=$(($2 * 10))
-    until process_gone "$1"; do
+wait_gone() { within "$2" process_gone "$1"; }
+
+# within SECONDS COMMAND...: waits until the command succeeds, at most so long.
+within() {
+    local tenths=$(($1 * 10))
+    shift
+    until "$@"; do
         [ $((tenths -= 1)) -ge 0 ] || return 1
         sleep 0.1
     done

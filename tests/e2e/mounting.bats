@@ -44,15 +44,6 @@ pgvecfs() {
     ) </dev/null
 }
 
-within() {
-    local tenths=$(($1 * 10))
-    shift
-    until "$@"; do
-        [ $((tenths -= 1)) -gt 0 ] || return 1
-        sleep 0.1
-    done
-}
-
 not_mounted() { ! grep -qF " $1 " /proc/self/mountinfo; }
 
 assert_works() { [ "$(tail -n 1 "$1/public/t/t.csv")" = "1000,v1000" ]; }

@@ -27,15 +27,6 @@ teardown() { mount_stop >/dev/null 2>&1 || fusermount3 -uz "$MNT" 2>/dev/null ||
 
 sql() { psql -X -q -At -v ON_ERROR_STOP=1 -c "$1"; }
 
-within() {
-    local tenths=$(($1 * 10))
-    shift
-    until "$@"; do
-        [ $((tenths -= 1)) -gt 0 ] || return 1
-        sleep 0.1
-    done
-}
-
 # state TABLE COLUMN.METRIC FIELD
 state() { jq -r ".$3" "$MNT/public/$1/query/index/$2.json"; }
 is_ready() { [ "$(state "$1" "$2" state)" = ready ]; }

@@ -35,16 +35,6 @@ counted() {
     sed -n "s/^pgvecfs_$1 //p" "$MNT/.pgvecfs/metrics"
 }
 
-# Tries a command until it succeeds, $1 seconds long.
-within() {
-    local tenths=$(($1 * 10))
-    shift
-    until "$@"; do
-        [ $((tenths -= 1)) -gt 0 ] || return 1
-        sleep 0.1
-    done
-}
-
 asleep() { test "$(sql "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND application_name = 'pgvecfs'")" "-$1" "$2"; }
 
 @test "keys: empty, with line breaks, unicode, dots, quotes, what looks like an escape" {

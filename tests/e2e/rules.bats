@@ -65,16 +65,6 @@ fetch_waits() {
         WHERE a.application_name = 'pgvecfs' AND NOT l.granted AND l.relation = '$1'::regclass")" -gt 0 ]
 }
 
-# Tries a command until it succeeds, $1 seconds long.
-within() {
-    local tenths=$(($1 * 10))
-    shift
-    until "$@"; do
-        [ $((tenths -= 1)) -gt 0 ] || return 1
-        sleep 0.1
-    done
-}
-
 still_runs() { ! process_gone "$1"; }
 
 milliseconds() { echo $(($(date +%s%N) / 1000000)); }

@@ -173,16 +173,6 @@ holds_nothing() {
     [ "$(psql -X -At -c "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'holder'")" = 0 ]
 }
 
-# Repeats a command until it succeeds, at most $1 seconds.
-within() {
-    local tenths=$(($1 * 10))
-    shift
-    until "$@"; do
-        [ $((tenths -= 1)) -ge 0 ] || return 1
-        sleep 0.1
-    done
-}
-
 @test "the schema.sql of a locked table waits, with nobody else, and comes when the lock goes" {
     psql -X -q -c 'ALTER TABLE other ADD COLUMN b int'
     mount_start

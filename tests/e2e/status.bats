@@ -69,15 +69,6 @@ teardown() {
     [ -n "${E2E_KEEP:-}" ] || rm -rf "$OUT"
 }
 
-within() {
-    local tenths=$(($1 * 10))
-    shift
-    until "$@"; do
-        [ $((tenths -= 1)) -gt 0 ] || return 1
-        sleep 0.1
-    done
-}
-
 # Reads file $1 of the mount in the background.
 read_slowly() {
     cat "$T/$1" >"$OUT/read" 2>"$OUT/read.err" 3>&- &

@@ -40,15 +40,6 @@ teardown() {
 
 copies() { psql -X -At -c "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pgvecfs' AND query LIKE 'COPY%' AND state = 'active'"; }
 
-within() { # SECONDS COMMAND…
-    local tenths=$(($1 * 10))
-    shift
-    until "$@"; do
-        [ $((tenths -= 1)) -ge 0 ] || return 1
-        sleep 0.1
-    done
-}
-
 no_copies() { [ "$(copies)" = 0 ]; }
 
 @test "head answers long before the fetch could end, and ends it" {
