@@ -758,6 +758,7 @@ static struct snapshot *settle(struct snapshot *fresh, struct snapshot *old)
         save(fresh, old);
         return fresh;
     }
+    snapshot_hand_over(fresh, old);
     snapshot_unref(fresh);
     return snapshot_ref(old);
 }

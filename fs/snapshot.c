@@ -170,6 +170,38 @@ struct crew *snapshot_held(struct snapshot *snapshot)
     return crew;
 }
 
+static bool has_all_groups(const struct snapshot *snapshot)
+{
+    bool all = true;
+    for (size_t i = 0; all && i < snapshot->group_count; i++)
+        all = store_has_group(snapshot->store, snapshot->groups[i]->relation,
+                              snapshot->groups[i]->id);
+    return all;
+}
+
+void snapshot_hand_over(struct snapshot *from, struct snapshot *to)
+{
+    pthread_mutex_lock(&from->lock);
+    struct crew *crew = from->held;
+    atomic_int *count = from->held_count;
+    pthread_mutex_unlock(&from->lock);
+    if (crew == NULL || has_all_groups(to))
+        return; /* it ends with `from` */
+    pthread_mutex_lock(&to->lock);
+    bool takes = to->held == NULL;
+    if (takes) {
+        to->held = crew_ref(crew);
+        to->held_count = count;
+    }
+    pthread_mutex_unlock(&to->lock);
+    if (!takes)
+        return;
+    pthread_mutex_lock(&from->lock);
+    from->held_count = NULL;
+    pthread_mutex_unlock(&from->lock);
+    snapshot_let_go(from);
+}
+
 void snapshot_let_go(struct snapshot *snapshot)
 {
     pthread_mutex_lock(&snapshot->lock);

@@ -167,3 +167,22 @@ lose_groups() { # TABLE…: their rows are only to be had from the server
     STOPPED=()
     psql -X -q -c "DROP VIEW unsteady"
 }
+
+metric() {
+    sleep 0.3 # the text is kept for so long
+    sed -n "s/^pgvecfs_$1 //p" "$MNT/.pgvecfs/metrics"
+}
+holds() { [ "$(metric held_read_points)" -eq "$1" ]; }
+
+@test "a refresh that finds the rows of a view unchanged keeps its read point, where the cache has no room for them" {
+    mount_start -o cache_size=0,lease=1
+    psql -X -q -c "CREATE VIEW steady AS SELECT id, repeat(t, 2) AS t FROM big WHERE id <= 20000"
+    inode=$(stat -c %i "$T/steady/steady.csv")
+    holds 1
+    within 10 holds 0 # its lease is over
+    [ "$(stat -c %i "$T/steady/steady.csv")" = "$inode" ]
+    holds 1
+    drop_pages "$T/steady/steady.csv"
+    reference_csv public.steady | cmp - "$T/steady/steady.csv"
+    psql -X -q -c "DROP VIEW steady"
+}
