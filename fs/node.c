@@ -365,10 +365,13 @@ static int lookup_file(struct mount *mount, struct node *parent, int face, const
             (*out)->own = true;
         return rc;
     }
+    struct version *stays = subject != NULL && promise == NULL ? subject_stays(subject, pid) : NULL;
     if (promise != NULL)
         current = promise->version;
+    else if (stays != NULL)
+        current = stays;
     *out = current != NULL ? file_with(parent, face, current) : NULL;
-    if (promise != NULL || (current != NULL && subject_leased(subject))) {
+    if (promise != NULL || stays != NULL || (current != NULL && subject_leased(subject))) {
         if (*out != NULL)
             return 0;
         int rc = file_new(mount, parent, face, name, subject, out);

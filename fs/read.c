@@ -306,8 +306,8 @@ void read_start(struct mount *mount, fuse_req_t req, fuse_ino_t ino, size_t size
             node->streamed = true;
             read.stream = stream_ref(handle->stream);
         } else {
-            if (handle->extends && node->version == node->subject->current)
-                subject_extend(node->subject);
+            if (handle->extends)
+                subject_stay(node->subject, handle->pid, node->version);
             read.version = version_ref(node->version);
         }
     }

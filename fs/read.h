@@ -16,7 +16,8 @@
 /* An open file: what fuse_file_info.fh of a NODE_FILE points to. */
 struct handle {
     struct opened opened;
-    bool extends;          /* what is done with it extends the lease */
+    bool extends; /* what is done with it extends the lease, for this process: */
+    int pid;
     struct stream *stream; /* it was opened before its size was known; NULL: it was not */
     bool same;             /* the stream is of its node's version for sure */
     bool read;             /* something was read from the stream */

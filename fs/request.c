@@ -94,8 +94,8 @@ void request_close(struct mount *mount, struct node *node, const struct fuse_fil
         }
         if (node->version != NULL)
             node->version->opens--;
-        if (handle->extends && node->version == subject->current)
-            subject_extend(subject);
+        if (handle->extends && node->version != NULL)
+            subject_stay(subject, handle->pid, node->version);
         free_handle(handle);
     }
     node_forget(mount, node->nodeid, 0);
@@ -149,6 +149,7 @@ static void answer_open(struct mount *mount, struct request *request)
             node->version->opens++;
         if (node->version != NULL && node->version == node->subject->current)
             handle->extends = subject_open(node->subject, node->face);
+        handle->pid = request->pid;
         subject_keep_promise(node->subject, request->pid);
     }
     if (fuse_reply_open(request->req, file) == -ENOENT) { /* interrupted: no RELEASE comes */

@@ -205,12 +205,13 @@ int request_try_file(struct mount *mount, struct request *request)
     bool opens = request->kind == REQUEST_OPEN;
     /* It has just been looked up: the kernel looks again where the answer is ESTALE. */
     bool by_path = subject_has_shown(subject, request->pid, node->version);
-    bool good = refreshed || subject_leased(subject) || (promised && opens);
+    bool stays = node->version != NULL && node->version == subject_stays(subject, request->pid);
+    bool good = refreshed || stays || subject_leased(subject) || (promised && opens);
     if (node->version == NULL) {
         if (!good || subject->current == NULL)
             return need_refresh(request, subject, need);
         node_bind(node, subject->current);
-    } else if (node->version != subject->current) {
+    } else if (node->version != subject->current && !stays) {
         if (node->opens == 0 && (request->waited || (by_path && !opens)))
             return -ESTALE;
         if (opens && by_path && !promised)

@@ -183,7 +183,7 @@ void snapshot_hand_over(struct snapshot *from, struct snapshot *to)
 {
     pthread_mutex_lock(&from->lock);
     struct crew *crew = from->held;
-    atomic_int *count = from->held_count;
+    struct held *holder = from->holder;
     pthread_mutex_unlock(&from->lock);
     if (crew == NULL || has_all_groups(to))
         return; /* it ends with `from` */
@@ -191,13 +191,13 @@ void snapshot_hand_over(struct snapshot *from, struct snapshot *to)
     bool takes = to->held == NULL;
     if (takes) {
         to->held = crew_ref(crew);
-        to->held_count = count;
+        to->holder = holder;
     }
     pthread_mutex_unlock(&to->lock);
     if (!takes)
         return;
     pthread_mutex_lock(&from->lock);
-    from->held_count = NULL;
+    from->holder = NULL;
     pthread_mutex_unlock(&from->lock);
     snapshot_let_go(from);
 }

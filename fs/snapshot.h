@@ -103,8 +103,8 @@ void snapshot_share(struct snapshot *snapshot, struct crew *crew);
 /* The crew, a new reference; NULL: none. */
 struct crew *snapshot_held(struct snapshot *snapshot);
 
-/* Gives the read point that `from` holds to `to`, which has the same rows, if that misses any of them
- * and has none itself. */
+/* Gives the read point that `from` holds to `to`, which has the same rows, if that misses any of
+ * them and has none itself. */
 void snapshot_hand_over(struct snapshot *from, struct snapshot *to);
 
 /* Lets the read point go, if one is held: it ends once nobody reads from it. */

@@ -6,11 +6,14 @@
 #include "fs/request.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum {
     PROMISE_MS = 1000, /* between a process's stat and its open */
     PROMISES = sizeof((struct subject *)NULL)->promises / sizeof(struct promise),
+    STAYS = sizeof((struct subject *)NULL)->stays / sizeof(struct stay),
     ORPHAN_MS = 10000 /* a job goes on so long without anybody waiting */
 };
 
@@ -108,6 +111,8 @@ void table_free(struct table *table)
         version_unref(table->subjects[i].current);
         for (size_t k = 0; k < PROMISES; k++)
             version_unref(table->subjects[i].promises[k].version);
+        for (size_t k = 0; k < STAYS; k++)
+            version_unref(table->subjects[i].stays[k].version);
     }
     free((char *)table->relation.schema);
     free((char *)table->relation.name);
@@ -199,6 +204,45 @@ void subject_extend(struct subject *subject)
         subject->lease_until = until;
 }
 
+static void end_stay(struct stay *stay)
+{
+    version_unref(stay->version);
+    *stay = (struct stay){0};
+}
+
+void subject_stay(struct subject *subject, int pid, struct version *version)
+{
+    struct stay *place = &subject->stays[0];
+    for (size_t i = 0; i < STAYS && place->pid != pid; i++) {
+        struct stay *stay = &subject->stays[i];
+        if (stay->pid == pid || stay->until < place->until)
+            place = stay;
+    }
+    struct version *kept = version_ref(version);
+    end_stay(place);
+    *place = (struct stay){pid, clock_ms() + subject->table->mount->options->lease_ms, kept};
+}
+
+static bool is_thread_of(int pid, int other)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/task/%d", pid, other);
+    return pid > 0 && other > 0 && access(path, F_OK) == 0;
+}
+
+struct version *subject_stays(const struct subject *subject, int pid)
+{
+    int64_t now = clock_ms();
+    for (size_t i = 0; i < STAYS; i++) {
+        const struct stay *stay = &subject->stays[i];
+        bool holds = stay->version != NULL && now < stay->until &&
+                     (stay->version->snapshot == NULL || !stay->version->snapshot->broken);
+        if (holds && (stay->pid == pid || is_thread_of(stay->pid, pid)))
+            return stay->version;
+    }
+    return NULL;
+}
+
 void subject_doubt(struct subject *subject) { subject->lease_until = 0; }
 
 void subject_renew(struct subject *subject)
@@ -286,6 +330,9 @@ static void tend_subject(struct subject *subject, int64_t now)
     for (size_t i = 0; i < PROMISES; i++)
         if (subject->promises[i].version != NULL && now >= subject->promises[i].until)
             end_promise(&subject->promises[i]);
+    for (size_t i = 0; i < STAYS; i++)
+        if (subject->stays[i].version != NULL && now >= subject->stays[i].until)
+            end_stay(&subject->stays[i]);
     const struct version *version = subject->current;
     if (version == NULL || version->snapshot == NULL || subject->running || version->opens > 0 ||
         now < subject->lease_until || pthread_mutex_trylock(&version->snapshot->lock) != 0)

@@ -62,6 +62,14 @@ struct promise {
     bool told; /* false: it has only looked up the name, so that its stat is of the path */
 };
 
+/* A process that reads a file of this version slowly goes on with it for its next files, whatever
+ * others have found meanwhile: cp and tar copy one state of a table. Others do not wait for it. */
+struct stay {
+    int pid; /* of one of its threads */
+    int64_t until;
+    struct version *version;
+};
+
 struct subject {
     struct table *table;
     int kind;
@@ -71,6 +79,7 @@ struct subject {
     unsigned opened;     /* mask of faces that have extended this lease */
     struct promise promises[32];
     size_t next_promise;
+    struct stay stays[16];
     int opens;   /* files of any version that are open */
     int streams; /* those that were opened before their size was known */
     struct {
@@ -124,9 +133,15 @@ bool subject_has_shown(const struct subject *subject, int pid, const struct vers
 const struct promise *subject_promised(const struct subject *subject, int pid);
 void subject_keep_promise(struct subject *subject, int pid); /* it is kept, or void: it ends */
 
-/* A file of the current version was opened for the first time in this lease, is read, or closed. */
+/* A file of the current version is opened. Whether it is the first time in this lease, which begins
+ * anew then. */
 bool subject_open(struct subject *subject, int face);
-void subject_extend(struct subject *subject);
+void subject_extend(struct subject *subject); /* it begins anew */
+
+/* What was opened so is read, or closed: for the process the version holds for a lease from now. */
+void subject_stay(struct subject *subject, int pid, struct version *version);
+/* The version that the process, any of its threads, goes on with; NULL: none. */
+struct version *subject_stays(const struct subject *subject, int pid);
 
 /* The current version must not be handed out without asking: the server has said otherwise. */
 void subject_doubt(struct subject *subject);

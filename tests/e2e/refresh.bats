@@ -240,3 +240,57 @@ PYTHON
     echo "$files files at first, $used bytes at last"
     [ "$used" -le $((121 << 20)) ]
 }
+
+@test "a slow reader keeps its version, for its next files too; everybody else sees a change within the lease" {
+    mount_stop
+    rm -rf "$CACHE"
+    psql -X -q -c "CREATE TABLE slowly AS SELECT g AS id, repeat(md5(g::text), 20) AS t FROM generate_series(1, 60000) g"
+    mount_start -o lease=2
+    stat "$MNT/public/slowly/slowly.csv" "$MNT/public/slowly/slowly.bin" >/dev/null
+    reference_csv public.slowly >"$E2E/slow.csv"
+    reference_bin public.slowly >"$E2E/slow.bin"
+    "$PYTHON" - "$MNT/public/slowly" "$E2E" <<'PYTHON'
+import os, subprocess, sys, threading, time
+table, out = sys.argv[1:]
+fd = os.open(table + "/slowly.csv", os.O_RDONLY)
+os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_RANDOM)
+got = bytearray()
+stop = False
+
+def read_some():
+    got.extend(os.pread(fd, 128 << 10, len(got)))
+
+def others_see():
+    last = subprocess.run(["tail", "-n", "1", table + "/slowly.csv"], stdout=subprocess.PIPE, text=True, check=True)
+    return last.stdout.startswith("60000,new")
+
+read_some()
+subprocess.run(["psql", "-X", "-q", "-c", "UPDATE slowly SET t = 'new' || t WHERE id = 60000"], check=True)
+changed = time.monotonic()
+seen = None
+# In pieces, each well before a lease has passed since the one before.
+while time.monotonic() < changed + 8:
+    read_some()
+    if seen is None and others_see():
+        seen = time.monotonic() - changed
+    time.sleep(0.3)
+assert seen is not None, "nobody sees the change while one reads slowly"
+# What this process opens next, by another of its threads, is of the version that it reads.
+second = []
+thread = threading.Thread(target=lambda: second.append(open(table + "/slowly.bin", "rb").read()))
+thread.start()
+thread.join()
+assert second[0] == open(out + "/slow.bin", "rb").read(), "its next file is of another version"
+while True:
+    more = os.pread(fd, 1 << 20, len(got))
+    if not more:
+        break
+    got.extend(more)
+assert bytes(got) == open(out + "/slow.csv", "rb").read(), "its open file has changed"
+os.close(fd)
+time.sleep(2.5)
+assert open(table + "/slowly.csv").readlines()[-1].startswith("60000,new"), "it never sees the change"
+PYTHON
+    psql -X -q -c "DROP TABLE slowly"
+}
