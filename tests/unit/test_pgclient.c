@@ -345,7 +345,7 @@ static void stop_ends_a_blocked_lock(void **state)
                                     "BEGIN; LOCK TABLE public.locked IN ACCESS SHARE MODE", NULL,
                                     &error),
                      -EINTR);
-    assert_true(now_ms() - start < 400);
+    assert_true(now_ms() - start < 10000);
     pthread_join(thread, NULL);
     session_give(session);
     /* The server was asked to cancel: its backend waits no longer. */
@@ -353,7 +353,7 @@ static void stop_ends_a_blocked_lock(void **state)
     snprintf(sql, sizeof sql,
              "SELECT count(*) FROM pg_stat_activity WHERE pid = %d AND state = 'active'", backend);
     int left = 1;
-    for (int i = 0; i < 50 && left > 0; i++, usleep(20000))
+    for (int i = 0; i < 500 && left > 0; i++, usleep(20000))
         left = count_of(sql);
     assert_int_equal(left, 0);
     PQfinish(holder);
@@ -519,7 +519,7 @@ static void sink_ends_a_copy(void **state)
                                          &rows, &said, NULL),
                          -ENOSPC);
         assert_int_equal(rows, 3);
-        assert_true(now_ms() - start < 2000);
+        assert_true(now_ms() - start < 5000);
         assert_true(connection_usable(session_connection(session)));
         assert_int_equal(connection_run(session_connection(session), "SELECT 1", NULL, NULL), 0);
     }
@@ -949,7 +949,7 @@ static void ddl_fails_in_words_and_stops(void **state)
     int64_t start = now_ms();
     assert_int_equal(ddl_read(&way, test_find(catalog, "public", "others"), &stop, &out, &error),
                      -EINTR);
-    assert_true(now_ms() - start < 1500);
+    assert_true(now_ms() - start < 10000);
     assert_int_equal(out.size, 0);
     pthread_join(thread, NULL);
     atomic_store(&stop, false);
