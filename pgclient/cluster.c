@@ -5,9 +5,10 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
-/* pg_control_*() may be forbidden to a role, and a mere mention of them then fails: so there are
- * two wordings.
+/* pg_control_*() may be forbidden to a role, and a mere mention of them then fails; some servers
+ * have no WAL that could be asked for, and refuse its functions: so there are several wordings.
  *
  * The timeline of a primary is in the name of the WAL file that it writes; a standby knows that of
  * its last restart point and that of the last position its files depend on, of which the later is
@@ -18,21 +19,53 @@
  * The position comes after the statement's snapshot: what it sees is not later. A standby's is that
  * of what it has replayed.
  */
-#define QUESTION(system_id, standby_timeline)                                                      \
-    "SELECT " system_id ", CASE WHEN pg_catalog.pg_is_in_recovery() THEN " standby_timeline        \
-    " ELSE ('x' OPERATOR(pg_catalog.||) pg_catalog.substr(pg_catalog.pg_walfile_name("             \
-    "pg_catalog.pg_current_wal_lsn()), 1, 8))::bit(32)::pg_catalog.int8 END,"                      \
-    " pg_catalog.pg_is_in_recovery(),"                                                             \
-    " " CLUSTER_RUN ", " CLUSTER_POSITION ","                                                      \
+#define QUESTION(system_id, timeline, position)                                                    \
+    "SELECT " system_id ", " timeline ", pg_catalog.pg_is_in_recovery(),"                          \
+    " " CLUSTER_RUN ", " position ","                                                              \
     " pg_catalog.pg_current_snapshot(), d.oid, d.datname, current_user"                            \
     " FROM pg_catalog.pg_database d"                                                               \
     " WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()"
 
-static const char full_question[] =
-    QUESTION("(SELECT system_identifier FROM pg_catalog.pg_control_system())",
-             "(SELECT greatest(c.timeline_id, r.min_recovery_end_timeline)"
-             " FROM pg_catalog.pg_control_checkpoint() c, pg_catalog.pg_control_recovery() r)");
-static const char modest_question[] = QUESTION("NULL", "0");
+#define SYSTEM_ID "(SELECT system_identifier FROM pg_catalog.pg_control_system())"
+#define CONTROL_TIMELINE                                                                           \
+    "(SELECT greatest(c.timeline_id, r.min_recovery_end_timeline)"                                 \
+    " FROM pg_catalog.pg_control_checkpoint() c, pg_catalog.pg_control_recovery() r)"
+#define TIMELINE(standby_timeline)                                                                 \
+    "CASE WHEN pg_catalog.pg_is_in_recovery() THEN " standby_timeline                              \
+    " ELSE ('x' OPERATOR(pg_catalog.||) pg_catalog.substr(pg_catalog.pg_walfile_name("             \
+    "pg_catalog.pg_current_wal_lsn()), 1, 8))::bit(32)::pg_catalog.int8 END"
+
+/* The better ones first. Only the timeline and the position can do without WAL. */
+static const char *const questions[] = {
+    QUESTION(SYSTEM_ID, TIMELINE(CONTROL_TIMELINE), CLUSTER_POSITION),
+    QUESTION(SYSTEM_ID, CONTROL_TIMELINE, "''"),
+    QUESTION("NULL", TIMELINE("0"), CLUSTER_POSITION),
+    QUESTION("NULL", "0", "''"),
+};
+enum { QUESTIONS = sizeof questions / sizeof *questions };
+
+/* Forbidden, not in this state, not here, not known. */
+static bool is_refusal(const char *state)
+{
+    static const char *const states[] = {"42501", "55000", "0A000", "42883"};
+    for (size_t i = 0; i < sizeof states / sizeof *states; i++)
+        if (strcmp(state, states[i]) == 0)
+            return true;
+    return false;
+}
+
+/* The best one that is not refused: on one connection always the same. */
+static int ask(struct connection *connection, PGresult **row, struct error *error)
+{
+    int number = connection_modesty(connection);
+    int rc = connection_question(connection, questions[number], row, error);
+    while (rc < 0 && rc != -ENOTCONN && rc != -EINTR && number + 1 < QUESTIONS &&
+           is_refusal(connection_state(connection)))
+        rc = connection_question(connection, questions[++number], row, error);
+    if (rc == 0)
+        connection_be_modest(connection, number);
+    return rc;
+}
 
 static uint64_t hash_more(uint64_t hash, const char *text) /* FNV-1a */
 {
@@ -54,9 +87,7 @@ static uint64_t substitute_id(struct connection *connection, const PGresult *row
 int cluster_read(struct connection *connection, struct cluster *out, struct error *error)
 {
     PGresult *row = NULL;
-    int rc = connection_question(connection, full_question, &row, error);
-    if (rc == -EACCES)
-        rc = connection_question(connection, modest_question, &row, error);
+    int rc = ask(connection, &row, error);
     if (rc != 0)
         return rc;
     if (PQntuples(row) != 1) {

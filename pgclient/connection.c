@@ -437,6 +437,13 @@ void connection_patience(struct connection *connection, int milliseconds)
     connection->until = milliseconds < 0 ? 0 : helper_now_ms() + milliseconds;
 }
 
+int connection_modesty(const struct connection *connection) { return connection->modesty; }
+
+void connection_be_modest(struct connection *connection, int modesty)
+{
+    connection->modesty = modesty;
+}
+
 struct reading connection_reading(const struct connection *connection)
 {
     return connection->reading;

@@ -56,6 +56,10 @@ bool connection_is_pooled(const struct connection *connection);
 /* SQLSTATE of the last statement that the server refused; "": none yet. */
 const char *connection_state(const struct connection *connection);
 
+/* How much has been found out not to be had of this server: a number that cluster.c keeps here. */
+int connection_modesty(const struct connection *connection);
+void connection_be_modest(struct connection *connection, int modesty);
+
 /* What reading may do: as its server was told. */
 struct reading connection_reading(const struct connection *connection);
 

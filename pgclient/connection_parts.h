@@ -11,6 +11,7 @@ struct connection {
     bool pooled;
     bool checks_client; /* the server takes CHECK_CLIENT */
     struct reading reading;
+    int modesty;
     bool users_words;         /* what users wrote may have run in this transaction */
     int own_lock_limit_ms;    /* the role's lock_timeout; 0: none */
     bool lock_limit_is_own;   /* in this transaction */

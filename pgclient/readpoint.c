@@ -38,6 +38,7 @@ struct kept_readpoint {
     struct readpoint public; /* first, so that the others find the rest */
     char *lock;              /* LOCK TABLE … IN ACCESS SHARE MODE, or "" */
     char *probe;             /* SELECT * FROM … LIMIT 0 */
+    char *seen;              /* pg_current_snapshot() */
     bool judged;             /* whose functions would run is asked first */
     bool filtered;           /* a table: policies hide rows from the role, who wants it so */
     bool may_be_spread;      /* an extension that does so is there */
@@ -263,9 +264,10 @@ static int verify_name(struct kept_readpoint *r, struct connection *connection, 
         rc = -ESTALE;
     if (rc == 0) {
         r->public.snapshot = strdup(PQgetvalue(row, 0, 1));
+        r->seen = strdup(PQgetvalue(row, 0, 2));
         rc = cluster_key(&r->cluster, PQgetvalue(row, 0, 2),
                          cluster_position(PQgetvalue(row, 0, 4)), &r->public.key);
-        if (rc != 0 || r->public.snapshot == NULL)
+        if (rc != 0 || r->public.snapshot == NULL || r->seen == NULL)
             rc = out_of_memory(error);
     }
     PQclear(row);
@@ -328,6 +330,7 @@ static void empty(struct kept_readpoint *r)
     free(out->snapshot);
     free(r->lock);
     free(r->probe);
+    free(r->seen);
     cluster_clear(&r->cluster);
     *r = (struct kept_readpoint){.public = {.leader = out->leader}};
 }
@@ -395,6 +398,39 @@ void readpoint_close(struct readpoint *readpoint)
 
 /* ---- joining ---- */
 
+/* What a worker reads must not be changed before it has begun to. Behind a queued ACCESS EXCLUSIVE
+ * it would wait for the one who waits for the leader, who waits for the worker: so it does not
+ * wait. Of a partitioned table each COPY locks the leaf that it reads, for as long as it does, and
+ * the leader has locked them all: were each worker to do so as well, the server's lock table might
+ * run full. */
+static int put_lock(const struct kept_readpoint *r, struct buffer *sql)
+{
+    if (r->public.relation.kind == RELATION_PARTITIONED && r->public.source_count > 0 &&
+        r->public.sources[0].by_ctid)
+        return 0;
+    if (r->lock[0] != '\0')
+        return buffer_printf(sql, "%s NOWAIT", r->lock);
+    return buffer_printf(sql, "SET LOCAL lock_timeout = '100ms';%s;SET LOCAL lock_timeout = %d",
+                         r->probe, LOCK_PATIENCE_MS);
+}
+
+/* Behind a balancer the worker may be on another server, where a snapshot of the same name is
+ * another one. */
+static int compare_snapshots(const struct kept_readpoint *r, struct connection *connection,
+                             struct error *error)
+{
+    PGresult *row = NULL;
+    int rc = connection_question(
+        connection, "SELECT pg_catalog.pg_current_snapshot(), " CLUSTER_RUN, &row, error);
+    if (rc == 0 && (strcmp(PQgetvalue(row, 0, 0), r->seen) != 0 ||
+                    strcmp(PQgetvalue(row, 0, 1), r->cluster.run) != 0))
+        rc = error_set(error, -EAGAIN, "another server answers than that of the read point");
+    PQclear(row);
+    if (rc < 0)
+        connection_end(connection);
+    return rc;
+}
+
 int readpoint_join(struct readpoint *readpoint, struct session *worker, const atomic_bool *stop,
                    struct error *error)
 {
@@ -404,14 +440,8 @@ int readpoint_join(struct readpoint *readpoint, struct session *worker, const at
     struct buffer sql = {0};
     int rc = buffer_printf(&sql, "SET TRANSACTION SNAPSHOT '%s';%s%s", readpoint->snapshot,
                            r->judged ? NO_EXCLUSION : "", own_settings(r));
-    /* Behind a queued ACCESS EXCLUSIVE a worker would wait for the one who waits for the leader,
-     * who waits for the worker. */
     if (rc == 0)
-        rc = r->lock[0] != '\0'
-                 ? buffer_printf(&sql, "%s NOWAIT", r->lock)
-                 : buffer_printf(&sql,
-                                 "SET LOCAL lock_timeout = '100ms';%s;SET LOCAL lock_timeout = %d",
-                                 r->probe, LOCK_PATIENCE_MS);
+        rc = put_lock(r, &sql);
     if (rc == 0)
         rc = buffer_append_byte(&sql, '\0');
     if (connection_is_pooled(connection)) {
@@ -420,6 +450,8 @@ int readpoint_join(struct readpoint *readpoint, struct session *worker, const at
     }
     rc = rc == 0 ? connection_begin(connection, kind_of(r), (const char *)sql.data, error)
                  : out_of_memory(error);
+    if (rc == 0)
+        rc = compare_snapshots(r, connection, error);
     connection_also_stop(connection, NULL);
     connection_patience(connection, -1);
     buffer_clear(&sql);

@@ -49,7 +49,8 @@ MUST_CHECK int readpoint_open(struct session *leader, const struct relation *rel
                               struct readpoint **out, struct error *error);
 void readpoint_close(struct readpoint *readpoint);
 
-/* A worker joins: its transaction sees the same snapshot. Locks are taken with NOWAIT. Where a
+/* A worker joins: its transaction sees the same snapshot. Locks are taken with NOWAIT, those of
+ * partitions only while they are read. Where a
  * pooler may have to be waited for, only for a second (-ETIMEDOUT), and not after `stop` is set. */
 MUST_CHECK int readpoint_join(struct readpoint *readpoint, struct session *worker,
                               const atomic_bool *stop, struct error *error);

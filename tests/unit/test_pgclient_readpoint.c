@@ -496,6 +496,76 @@ static void row_id_hash_is_the_servers(void **state)
 
 /* ---- ranges and joining ---- */
 
+static int locks_of(struct session *session)
+{
+    char sql[128];
+    snprintf(sql, sizeof sql,
+             "SELECT count(*) FROM pg_locks WHERE locktype = 'relation' AND pid = %d",
+             connection_backend(session_connection(session)));
+    char *value = test_value("pgr", sql);
+    int locks = atoi(value);
+    free(value);
+    return locks;
+}
+
+/* The leader locks all partitions, the others only what they read. */
+static void workers_do_not_lock_every_partition(void **state)
+{
+    (void)state;
+    test_sql("pgr",
+             "CREATE TABLE many_parts (id int) PARTITION BY RANGE (id);"
+             "DO $$ BEGIN FOR i IN 0..39 LOOP EXECUTE format("
+             "'CREATE TABLE many_parts_%s PARTITION OF many_parts FOR VALUES FROM (%s) TO (%s)',"
+             " i, i * 10, i * 10 + 10); END LOOP; END $$;"
+             "INSERT INTO many_parts SELECT generate_series(0, 399)");
+    struct opened o = open_table("many_parts");
+    assert_int_equal(o.readpoint->source_count, 40);
+    assert_true(locks_of(o.session) >= 41);
+    struct session *worker = test_take(&o.pool);
+    struct error error = {""};
+    if (readpoint_join(o.readpoint, worker, NULL, &error) != 0)
+        fail_msg("%s", error.text);
+    assert_true(locks_of(worker) < 10);
+    struct buffer stream = {0};
+    const struct ctid_range all = {{0, 0}, {UINT32_MAX, 0}};
+    for (size_t i = 0; i < o.readpoint->source_count; i++)
+        assert_int_equal(readpoint_copy(o.readpoint, worker, o.readpoint->schema,
+                                        &o.readpoint->sources[i], &all, gather, &stream, &said,
+                                        &error),
+                         0);
+    assert_true(locks_of(worker) < 10);
+    buffer_clear(&stream);
+    readpoint_leave(o.readpoint, worker);
+    session_give(worker);
+    close_table(&o);
+}
+
+/* As behind a balancer: the name of the snapshot is there, and is another one's. */
+static void another_snapshot_of_that_name_is_refused(void **state)
+{
+    (void)state;
+    test_sql("pgr", "CREATE TABLE joined (a int); INSERT INTO joined VALUES (1)");
+    struct opened o = open_table("joined");
+    test_sql("pgr", "INSERT INTO joined VALUES (2)");
+    PGconn *other = PQconnectdb("dbname=pgr");
+    PGresult *name =
+        PQexec(other, "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT pg_export_snapshot()");
+    char *mine = o.readpoint->snapshot;
+    o.readpoint->snapshot = PQgetvalue(name, 0, 0);
+    struct session *worker = test_take(&o.pool);
+    struct error error = {""};
+    assert_int_equal(readpoint_join(o.readpoint, worker, NULL, &error), -EAGAIN);
+    assert_non_null(strstr(error.text, "another server"));
+    assert_false(connection_in_transaction(session_connection(worker)));
+    o.readpoint->snapshot = mine;
+    assert_int_equal(readpoint_join(o.readpoint, worker, NULL, &error), 0);
+    PQclear(name);
+    PQfinish(other);
+    readpoint_leave(o.readpoint, worker);
+    session_give(worker);
+    close_table(&o);
+}
+
 static void ranges_together_are_the_whole(void **state)
 {
     (void)state;
@@ -1013,6 +1083,8 @@ int main(void)
         cmocka_unit_test(fingerprint_changes_with_the_rows),
         cmocka_unit_test(fingerprints_of_ranges),
         cmocka_unit_test(row_id_hash_is_the_servers),
+        cmocka_unit_test(workers_do_not_lock_every_partition),
+        cmocka_unit_test(another_snapshot_of_that_name_is_refused),
         cmocka_unit_test(ranges_together_are_the_whole),
         cmocka_unit_test(failures_leave_the_snapshot),
         cmocka_unit_test(joining_never_waits_behind_a_lock),

@@ -1,0 +1,146 @@
+#!/usr/bin/env bats
+# What a server does not let a role do, or not for long: functions refused, limits of time, a standby that wants its own isolation level.
+load helper
+
+setup_file() {
+    server_start -c wal_level=replica -c max_wal_senders=4
+    psql -X -q -v ON_ERROR_STOP=1 <<'END'
+CREATE TABLE t (id int PRIMARY KEY, v text);
+INSERT INTO t SELECT g, md5(g::text) FROM generate_series(1, 20000) g;
+CREATE TABLE big (id int, v text);
+INSERT INTO big SELECT g, repeat(md5(g::text), 100) FROM generate_series(1, 20000) g;
+CREATE TABLE items (id int PRIMARY KEY, v vector(3));
+INSERT INTO items SELECT g, ARRAY[g, g % 7, 1]::float4[]::vector FROM generate_series(1, 100) g;
+CREATE VIEW slow AS SELECT 1 AS a, pg_sleep(120)::text AS b;
+CREATE VIEW quick AS SELECT id FROM t WHERE id < 10;
+CREATE ROLE reader LOGIN; CREATE ROLE hasty LOGIN;
+GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader, hasty;
+ALTER ROLE hasty SET statement_timeout = '200ms';
+ALTER ROLE hasty SET idle_in_transaction_session_timeout = '200ms';
+VACUUM ANALYZE;
+END
+}
+
+teardown_file() { teardown_all; }
+
+teardown() {
+    if mountpoint -q "$MNT"; then mount_stop; fi
+    rm -rf "$CACHE"
+    [ ! -e "$E2E/pg_standby/port" ] || "$ROOT/scripts/private-pg" stop "$E2E/pg_standby"
+}
+
+# The table's file is right, also after a change; it keeps its identity where nothing has changed.
+right_and_steady() {
+    local before
+    reference_csv public.t >"$BATS_TEST_TMPDIR/expected"
+    before=$(stat -c '%i %Y %s' "$MNT/public/t/t.csv")
+    assert_same_bytes "$MNT/public/t/t.csv" "$BATS_TEST_TMPDIR/expected"
+    psql -X -q -c "CREATE TABLE IF NOT EXISTS elsewhere (a int); INSERT INTO elsewhere VALUES (1)"
+    [ "$(stat -c '%i %Y %s' "$MNT/public/t/t.csv")" = "$before" ]
+    psql -X -q -c "UPDATE t SET v = v || '!' WHERE id = 7"
+    reference_csv public.t >"$BATS_TEST_TMPDIR/expected"
+    assert_same_bytes "$MNT/public/t/t.csv" "$BATS_TEST_TMPDIR/expected"
+    [ "$(stat -c '%i %Y %s' "$MNT/public/t/t.csv")" != "$before" ]
+}
+
+# Functions $2… of pg_catalog, with their result types behind a colon, fail with SQLSTATE $1 in this database.
+refuse() {
+    local state=$1 function
+    shift
+    for function in "$@"; do
+        # What is built in is found by its number, whatever the catalog says of it: it gets another name.
+        psql -X -q -v ON_ERROR_STOP=1 -c "SET allow_system_table_mods = on; ALTER FUNCTION pg_catalog.${function%%:*}() RENAME TO hidden_${function%%:*};
+            CREATE FUNCTION pg_catalog.${function%%:*}() RETURNS ${function##*:}
+            LANGUAGE plpgsql AS 'BEGIN RAISE ''not here'' USING ERRCODE = ''$state''; END'"
+    done
+}
+
+# A database of its own, since the functions stay as they are made.
+other_database() {
+    PGDATABASE=postgres psql -X -q -c "CREATE DATABASE $1 TEMPLATE test"
+    export PGDATABASE=$1
+}
+
+@test "without the functions of WAL it mounts, and compares contents: 55000, as on some managed servers" {
+    other_database without_wal
+    refuse 55000 pg_current_wal_lsn:pg_lsn pg_current_wal_insert_lsn:pg_lsn pg_current_wal_flush_lsn:pg_lsn
+    PGUSER=reader mount_start -o lease=0
+    right_and_steady
+}
+
+@test "without the functions of WAL and of the control file: 0A000" {
+    other_database without_both
+    refuse 0A000 pg_current_wal_lsn:pg_lsn pg_current_wal_insert_lsn:pg_lsn
+    psql -X -q -c "REVOKE EXECUTE ON FUNCTION pg_control_system(), pg_control_checkpoint(), pg_control_recovery() FROM public"
+    PGUSER=reader mount_start -o lease=0
+    right_and_steady
+}
+
+@test "functions that the role may not call: 42501" {
+    other_database forbidden
+    psql -X -q -c "REVOKE EXECUTE ON FUNCTION pg_current_wal_lsn(), pg_current_wal_insert_lsn(), pg_walfile_name(pg_lsn), pg_control_system(),
+        pg_control_checkpoint(), pg_control_recovery(), pg_last_wal_replay_lsn() FROM public"
+    PGUSER=reader mount_start -o lease=0
+    right_and_steady
+}
+
+@test "the role's limits of time are for what users wrote, with the server's words" {
+    PGUSER=hasty mount_start -o lease=0
+    reference_csv public.big >"$BATS_TEST_TMPDIR/expected"
+    cat "$MNT/public/big/big.csv" >"$BATS_TEST_TMPDIR/got"
+    assert_same_bytes "$BATS_TEST_TMPDIR/got" "$BATS_TEST_TMPDIR/expected"
+    run timeout 30 cat "$MNT/public/slow/slow.csv"
+    [ "$status" = 1 ]
+    [[ $(getfattr --absolute-names --only-values -n user.pgvecfs.error "$MNT/public/slow") == *"statement timeout"* ]]
+    s=$MNT/public/items/query/q
+    mkdir "$s"
+    echo '[1,1,1]' >"$s/vector"
+    echo 'pg_sleep(20) IS NOT NULL' >"$s/filter"
+    run timeout 30 cat "$s/results.csv"
+    [[ $output == *"Invalid argument"* ]]
+    python3 -c 'import os, sys; print(os.getxattr(sys.argv[1], "user.pgvecfs.error").decode())' "$s/results.csv" |
+        grep "filter: canceling statement due to statement timeout"
+    echo 'id < 5' >"$s/filter"
+    [ "$(timeout 30 cat "$s/results.csv" | wc -l)" = 5 ]
+}
+
+backends() { psql -X -At -c "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pgvecfs' AND state = 'active'"; }
+one_at_work() { [ "$(backends)" = 1 ]; }
+none_at_work() { [ "$(backends)" = 0 ]; }
+
+@test "a statement ends soon after the mount that has asked for it was killed" {
+    PGUSER=reader mount_start
+    cat "$MNT/public/slow/slow.csv" >/dev/null 2>&1 3>&- &
+    reader=$!
+    within 20 one_at_work
+    kill -KILL "$(daemon_pid)"
+    wait $reader || true
+    fusermount3 -uz "$MNT"
+    rm -f "$E2E/mnt.pid"
+    within 40 none_at_work # the view itself would sleep for two minutes
+}
+
+@test "a standby whose role asks for SERIALIZABLE" {
+    local standby=$E2E/pg_standby bin user as
+    bin=$(find /usr/lib/postgresql/*/bin/pg_basebackup -maxdepth 0 | sort -t/ -k5n | tail -n 1)
+    psql -X -q -c "ALTER ROLE reader SET default_transaction_isolation = 'serializable'"
+    mkdir -p "$standby"
+    user=$(stat -L -c %U "$E2E/pg/data")
+    as=()
+    [ "$user" = "$(id -un)" ] || as=(setpriv --reuid "$user" --regid "$user" --clear-groups)
+    chown "$user" "$standby"
+    PGDATABASE='' "${as[@]}" "$bin" -D "$standby/data" -R -c fast -d "host=$PGHOST port=$PGPORT user=postgres"
+    touch "$standby/initialised"
+    "$ROOT/scripts/private-pg" start "$standby" --port 6644 -c hot_standby=on
+    PGHOST=$(cat "$standby/socket") PGPORT=6644 PGUSER=reader mount_start -o lease=0
+    reference_csv public.t >"$BATS_TEST_TMPDIR/expected"
+    assert_same_bytes "$MNT/public/t/t.csv" "$BATS_TEST_TMPDIR/expected"
+    s=$MNT/public/items/query/q
+    mkdir "$s"
+    echo '[1,1,1]' >"$s/vector"
+    echo 'id < 5' >"$s/filter"
+    [ "$(cat "$s/results.csv" | wc -l)" = 5 ]
+    echo server >"$s/mode"
+    [ "$(cat "$s/results.csv" | wc -l)" = 5 ]
+    psql -X -q -c "ALTER ROLE reader RESET default_transaction_isolation"
+}
