@@ -17,6 +17,7 @@ struct format {
     const char *command; /* what the server would say, for messages: "COPY … (FORMAT csv)" */
     unsigned parts; /* the part kinds it needs, as 1 << part_kind, of columns that are not rendered
                        here */
+    uint8_t last;   /* the last byte of a whole file, unless that is empty */
 
     /* Whether the schema holds all parts that this format needs. */
     bool (*possible)(const struct schema *schema);

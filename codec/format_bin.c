@@ -80,6 +80,7 @@ static int bin_body(const struct schema *schema, const struct rowgroup *group, s
 const struct format format_bin = {.name = "bin",
                                   .command = "COPY … TO STDOUT (FORMAT binary)",
                                   .parts = 1 << PART_BINARY,
+                                  .last = 0xFF,
                                   .possible = bin_possible,
                                   .head = bin_head,
                                   .body = bin_body,

@@ -183,6 +183,7 @@ static int csv_tail(const struct schema *schema, struct buffer *out)
 const struct format format_csv = {.name = "csv",
                                   .command = "COPY … TO STDOUT (FORMAT csv, HEADER)",
                                   .parts = 1 << PART_TEXT,
+                                  .last = '\n',
                                   .possible = csv_possible,
                                   .head = csv_head,
                                   .body = csv_body,

@@ -152,6 +152,7 @@ static int jsonl_nothing(const struct schema *schema, struct buffer *out)
 const struct format format_jsonl = {.name = "jsonl",
                                     .command = "row_to_json",
                                     .parts = 1 << PART_JSON,
+                                    .last = '\n',
                                     .possible = jsonl_possible,
                                     .head = jsonl_nothing,
                                     .body = jsonl_body,

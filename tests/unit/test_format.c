@@ -51,6 +51,8 @@ static struct buffer render(const struct format *format, const struct schema *sc
     assert_int_equal(format->head(schema, &out), 0);
     assert_int_equal(format->body(schema, group, &out), 0);
     assert_int_equal(format->tail(schema, &out), 0);
+    if (out.size > 0)
+        assert_int_equal(out.data[out.size - 1], format->last);
     return out;
 }
 
