@@ -26,6 +26,7 @@ UNIT := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/te
 EXHAUSTIVE := $(patsubst tests/exhaustive/%.c,$(BUILD)/tests/exhaustive/%,$(wildcard tests/exhaustive/*.c))
 FUZZ := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 REPLAY := $(FUZZ:fuzz_%=$(BUILD)/tests/fuzz-replay-%)
+TOOLS := $(patsubst tests/tools/%.c,$(BUILD)/tests/tools/%,$(wildcard tests/tools/*.c))
 BENCH := $(addprefix $(BUILD)/tests/bench/,make_rows memfs stat_times)
 INDEX_BENCH := $(BUILD)/bench-index $(BUILD)/bench-hnswlib $(addprefix $(BUILD)/tests/bench/,make_vectors ask)
 FUZZ_SECONDS ?= 60
@@ -78,10 +79,15 @@ $(BUILD)/tests/fuzz-replay-%: tests/fuzz/fuzz_%.c tests/fuzz/replay_main.c $(BUI
 $(BUILD)/fuzz_%: tests/fuzz/fuzz_%.c $(BUILD)/libpgvecfs.a
 	@echo "  CC $@"; $(CC) $(ALL_CFLAGS) -MMD -MP -fsanitize=fuzzer -o $@ $< $(BUILD)/libpgvecfs.a $(ALL_LIBS)
 
+# Without sanitizers, whatever the program has: these are programs of users.
+$(TOOLS): $(BUILD)/tests/tools/%: tests/tools/%.c
+	@mkdir -p $(@D)
+	@echo "  CC $@"; $(CC) -std=c17 -D_GNU_SOURCE $(WARNINGS) -O1 -g -o $@ $<
+
 deps:
 	@scripts/install-deps build test
 
-tests: $(BUILD)/pgvecfs $(UNIT) $(EXHAUSTIVE) $(SHORT) $(REPLAY)
+tests: $(BUILD)/pgvecfs $(UNIT) $(EXHAUSTIVE) $(SHORT) $(REPLAY) $(TOOLS)
 
 # The set-up may bring the tools that the variables above ask for: so make starts anew behind it.
 test: deps ## set up and run all tests; ends with `N passed, N failed`
@@ -92,7 +98,7 @@ test: deps ## set up and run all tests; ends with `N passed, N failed`
 unit: $(UNIT) $(SHORT) $(REPLAY) ## unit tests, replayed fuzz inputs, the short forms of the exhaustive tests
 	@BUILD=$(BUILD) scripts/run-tests unit
 
-e2e: $(BUILD)/pgvecfs ## end-to-end tests (E2E=FILE.bats…: only these)
+e2e: $(BUILD)/pgvecfs $(TOOLS) ## end-to-end tests (E2E=FILE.bats…: only these)
 	@BUILD=$(BUILD) PGVECFS=$(abspath $(BUILD))/pgvecfs scripts/run-tests e2e $(E2E)
 
 exhaustive: $(EXHAUSTIVE) ## the exhaustive tests in full
@@ -146,7 +152,7 @@ bench-scan: $(BUILD)/tests/bench/scan ## the exact search beside plain reads of 
 	@$<
 
 format: ## clang-format over all C files
-	clang-format -i $(wildcard $(addsuffix /*.[ch],codec pgclient fs index tests/unit tests/exhaustive tests/fuzz tests/bench))
+	clang-format -i $(wildcard $(addsuffix /*.[ch],codec pgclient fs index tests/unit tests/exhaustive tests/fuzz tests/bench tests/tools))
 
 install: $(BUILD)/pgvecfs ## to PREFIX (/usr/local) below DESTDIR
 	install -d $(DESTDIR)$(PREFIX)/bin

@@ -14,6 +14,9 @@
 
 #include "fs/node.h"
 
+/* What stat says, as it does of files in /sys: not 0, or splice would not ask for an answer. */
+enum { ASK_SIZE = 4096 };
+
 struct ask;
 
 /* `node` is the open file's. Called with the lock held, as all but ask_write and ask_work. */

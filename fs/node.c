@@ -330,11 +330,20 @@ static int lookup_directory(struct mount *mount, struct node *parent, const char
 
 /* ---- files ---- */
 
+/* Whether who looks up the name must get another node. Of one that is being filled he would be told
+ * size 0, and the kernel would forget what it has been given so far. */
+static bool is_taken(const struct node *file)
+{
+    const struct version *version = file->version;
+    bool sized = version != NULL && version_has_size(version, file->face);
+    return file->spoiled || file->direct || (file->offered && !sized) ||
+           (file->own && version == NULL);
+}
+
 static struct node *file_with(const struct node *parent, int face, const struct version *version)
 {
     struct node *file = parent->files;
-    while (file != NULL && (file->face != face || file->version != version || file->spoiled ||
-                            (file->own && version == NULL)))
+    while (file != NULL && (file->face != face || file->version != version || is_taken(file)))
         file = file->next_file;
     return file;
 }
@@ -375,8 +384,10 @@ static int lookup_file(struct mount *mount, struct node *parent, int face, const
         if (*out != NULL)
             return 0;
         int rc = file_new(mount, parent, face, name, subject, out);
-        if (rc == 0)
+        if (rc == 0) {
             (*out)->version = version_ref(current);
+            (*out)->told = version_has_size(current, face); /* all that is ever said of it */
+        }
         return rc;
     }
     /* Whether the version still holds is asked later, by stat or open. A file that somebody has
@@ -431,6 +442,7 @@ static int lookup_text(struct mount *mount, struct node *parent, const char *nam
     node->text = text;
     node->made_ms = clock_ms();
     node->made_at = time(NULL);
+    node->told = true;
     node->shown_to = pid;
     node->ino += node->nodeid; /* each is another file */
     *out = node;
@@ -469,8 +481,7 @@ void node_attributes(const struct mount *mount, const struct node *node, struct 
     if (node->kind == NODE_TEXT) {
         out->st_size = (off_t)node->text.size;
         when = node->made_at;
-    } else if (version != NULL && version->state[node->face] >= FACE_SIZED &&
-               version->state[node->face] != FACE_FAILED) {
+    } else if (version != NULL && version_has_size(version, node->face)) {
         out->st_size = (off_t)version->size[node->face];
     }
     if (version != NULL) {

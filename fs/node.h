@@ -62,8 +62,15 @@ struct node {
     bool streamed; /* something was read from one of them */
     bool filling;  /* its page cache is being filled by a job: what it will be is decided when that
                       ends */
+    bool offered;  /* to such a job; until its size is known who looks up the name gets another */
     bool own;      /* for one process that was told ESTALE: others do not share it */
     bool spoiled;  /* its page cache holds bytes of no version: it is never shown again */
+    bool told;     /* the kernel has its size (kernel_size.h), */
+    bool telling;  /* or is being told: opens wait */
+    bool direct;   /* it was opened before its size was known: for life it is read past the page
+                      cache, and nobody who looks up the name gets it any more */
+    int read_by;   /* who has opened it so last */
+    bool exact;    /* of a direct one: the size has been answered to somebody */
 
     struct buffer text; /* of a control file */
     int64_t made_ms;    /* clock_ms(), */

@@ -97,6 +97,7 @@ static int answer_new(struct mount *mount, struct node *parent, const char *name
     if (key->session != NULL)
         node->session = query_session_ref(key->session);
     node->result = result != NULL ? result_ref(result) : NULL;
+    node->told = result != NULL && !result->making && result->rc == 0;
     *out = node;
     return 0;
 }
@@ -348,8 +349,19 @@ static int lookup_readme(struct mount *mount, struct node *parent, struct node *
         return -ENOMEM;
     }
     (*out)->text = text;
+    (*out)->told = true;
     (*out)->made_at = (time_t)mount->born;
     return 0;
+}
+
+/* Each conversation has a node of its own: who opens the name anew, to write and truncate, makes
+ * the kernel forget the size of the node that he opens. */
+static struct node *ask_that_is_closed(const struct node *query)
+{
+    struct node *file = query->files;
+    while (file != NULL && (file->kind != NODE_ASK || file->opens > 0))
+        file = file->next_file;
+    return file;
 }
 
 static int lookup_in_query(struct mount *mount, struct node *parent, const char *name,
@@ -362,7 +374,7 @@ static int lookup_in_query(struct mount *mount, struct node *parent, const char 
     if (strcmp(name, index_name) == 0)
         return directory(mount, parent, NODE_INDEXES, name, out);
     if (strcmp(name, ask_name) == 0) {
-        *out = file_named(parent, NODE_ASK, name);
+        *out = ask_that_is_closed(parent);
         if (*out == NULL)
             *out = node_new(mount, parent, NODE_ASK, name);
         return *out != NULL ? 0 : -ENOMEM;
@@ -431,6 +443,7 @@ void query_attributes(const struct mount *mount, const struct node *node, struct
         break;
     case NODE_ASK:
         out->st_mode = S_IFREG | 0644;
+        out->st_size = ASK_SIZE;
         break;
     case NODE_ANSWER:
         answer_attributes(node, out);

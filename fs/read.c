@@ -278,6 +278,21 @@ static void read_value(fuse_req_t req, struct draft *draft, size_t size, off_t o
     buffer_clear(&bytes);
 }
 
+/* Whether it comes from the page cache (splice, sendfile, a mapping, read-ahead) for a file that is
+ * read past it. The kernel then goes by a size that is only known to be too large, or by pages of
+ * an older value, so that it gets no bytes: programs that splice go on with read(2) at EINVAL. What
+ * read(2) sends has a lock owner. */
+static bool is_misled(const struct node *node, uint64_t offset, const struct fuse_file_info *file)
+{
+    if (file->lock_owner != 0)
+        return false;
+    if (node->kind == NODE_ASK || node->kind == NODE_VALUE)
+        return true;
+    /* Once its size has been answered, the kernel has that, or learns it from the answer that ends
+     * there; not from one that is empty. */
+    return node->direct && !(node->exact && offset < node->version->size[node->face]);
+}
+
 void read_start(struct mount *mount, fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
                 const struct fuse_file_info *file)
 {
@@ -289,10 +304,11 @@ void read_start(struct mount *mount, fuse_req_t req, fuse_ino_t ino, size_t size
     pthread_mutex_lock(&mount->lock);
     struct node *node = node_find(mount, ino);
     enum node_kind kind = node != NULL ? node->kind : NODE_ROOT;
-    if (kind == NODE_ASK)
+    bool misled = node != NULL && is_misled(node, read.offset, file);
+    if (kind == NODE_ASK && !misled)
         request_start(mount, req, node, REQUEST_READ,
                       &(struct request_detail){.file = file, .size = size});
-    if (kind == NODE_FILE) {
+    if (kind == NODE_FILE && !misled) {
         struct handle *handle = (struct handle *)(uintptr_t)file->fh;
         const struct version *version = node->version;
         read.subject = node->subject;
@@ -314,6 +330,8 @@ void read_start(struct mount *mount, fuse_req_t req, fuse_ino_t ino, size_t size
     pthread_mutex_unlock(&mount->lock);
     if (node == NULL) {
         fuse_reply_err(req, ESTALE);
+    } else if (misled) {
+        fuse_reply_err(req, EINVAL);
     } else if (kind == NODE_VALUE) {
         read_value(req, (struct draft *)(uintptr_t)file->fh, size, offset);
     } else if (kind == NODE_ANSWER) {

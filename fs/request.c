@@ -36,128 +36,9 @@ static void answer_attributes(struct mount *mount, struct request *request)
         subject_promise(node->subject, request->pid, node->version);
     if (node->kind == NODE_ANSWER)
         promise_result(request);
+    node->exact = node->direct && !node->telling;
     double timeout = node_is_directory(node) ? 1.0 : 0.0;
     fuse_reply_attr(request->req, &st, timeout);
-}
-
-static bool is_waited_for(const struct mount *mount, const struct subject *subject)
-{
-    for (const struct request *at = mount->parked; at != NULL; at = at->next)
-        if (at->node->subject == subject)
-            return true;
-    return ask_waits_for(mount, subject);
-}
-
-/* Of a file of which no size is known: the kernel must not cache by it. Which version it is of, the
- * refresh will say. */
-static void open_stream(struct request *request, struct handle *handle)
-{
-    struct node *node = request->node;
-    struct subject *subject = node->subject;
-    handle->stream = request->stream;
-    request->stream = NULL;
-    request->file.direct_io = 1;
-    handle->same = node->version != NULL;
-    if (node->version == NULL)
-        subject_bind_later(subject, node->nodeid, stream_feed(handle->stream));
-    else
-        node->version->opens++;
-    node->streams++;
-    subject->streams++;
-    subject->table->mount->streams++;
-}
-
-static void free_handle(void *whole)
-{
-    struct handle *handle = whole;
-    opened_unlist(&handle->opened);
-    stream_unref(handle->stream);
-    free(handle);
-}
-
-void request_close(struct mount *mount, struct node *node, const struct fuse_file_info *file)
-{
-    struct handle *handle = (struct handle *)(uintptr_t)file->fh;
-    struct subject *subject = node->subject;
-    node->opens--;
-    if (node->kind == NODE_ASK)
-        ask_close((struct ask *)(uintptr_t)file->fh);
-    if (node->kind == NODE_FILE) {
-        subject->opens--;
-        if (handle->stream != NULL) {
-            node->streams--;
-            subject->streams--;
-            mount->streams--;
-            /* Nobody needs the rest. */
-            if (subject->running && subject->streams == 0 && !is_waited_for(mount, subject))
-                job_stop(subject);
-        }
-        if (node->version != NULL)
-            node->version->opens--;
-        if (handle->extends && node->version != NULL)
-            subject_stay(subject, handle->pid, node->version);
-        free_handle(handle);
-    }
-    node_forget(mount, node->nodeid, 0);
-}
-
-/* What the open file is, by its node's kind. */
-static int make_handle(struct mount *mount, const struct request *request, void **out)
-{
-    struct node *node = request->node;
-    if (node->kind == NODE_ASK)
-        return ask_new(mount, node, (struct ask **)out);
-    if (node->kind == NODE_VALUE)
-        return draft_new(node->session, node->field, request->file.flags, (struct draft **)out);
-    struct handle *handle = node->kind == NODE_FILE ? calloc(1, sizeof *handle) : NULL;
-    if (handle != NULL)
-        opened_list(mount, &handle->opened, free_handle, handle);
-    *out = handle;
-    return node->kind == NODE_FILE && handle == NULL ? -ENOMEM : 0;
-}
-
-static void answer_open(struct mount *mount, struct request *request)
-{
-    struct node *node = request->node;
-    struct fuse_file_info *file = &request->file;
-    void *made;
-    int rc = make_handle(mount, request, &made);
-    if (rc < 0) {
-        fuse_reply_err(request->req, -rc);
-        return;
-    }
-    struct handle *handle = made;
-    if (node->kind == NODE_ANSWER && node->result != NULL) /* it was for one open */
-        result_take_back(node->result, request->pid);
-    file->fh = (uintptr_t)made;
-    file->keep_cache = 1; /* the bytes of a node never change */
-    file->noflush = node->kind != NODE_VALUE;
-    if (node->kind == NODE_VALUE || node->kind == NODE_ASK) {
-        file->keep_cache = 0;
-        file->direct_io = 1;
-        file->nonseekable = node->kind == NODE_ASK;
-    }
-    node->opens++;
-    node->lookups++; /* stays until it has been replied */
-    if (node->shown_to == request->pid)
-        node->shown_to = 0;
-    if (node->kind == NODE_FILE) {
-        node->subject->opens++;
-        if (request->stream != NULL)
-            open_stream(request, handle);
-        else
-            node->version->opens++;
-        if (node->version != NULL && node->version == node->subject->current)
-            handle->extends = subject_open(node->subject, node->face);
-        handle->pid = request->pid;
-        subject_keep_promise(node->subject, request->pid);
-    }
-    if (fuse_reply_open(request->req, file) == -ENOENT) { /* interrupted: no RELEASE comes */
-        if (node->kind == NODE_VALUE)
-            draft_drop(made);
-        request_close(mount, node, file);
-    }
-    node_forget(mount, node->nodeid, 1);
 }
 
 static void answer_opendir(struct mount *mount, struct request *request)
@@ -195,7 +76,7 @@ static void answer_read(struct mount *mount, const struct request *request)
     fuse_reply_buf(request->req, bytes->size > 0 ? (const char *)bytes->data : NULL, bytes->size);
 }
 
-static void free_request(struct request *request)
+void request_free(struct request *request)
 {
     buffer_clear(&request->bytes);
     free(request->name);
@@ -223,6 +104,7 @@ static void note_answered(struct request *request)
         subject_keep_promise(node->subject, request->pid);
 }
 
+/* Takes the request. The lock may be given up meanwhile, where its own thread opens a file. */
 static void answer(struct mount *mount, struct request *request, int rc)
 {
     if (request->hooked)
@@ -231,19 +113,21 @@ static void answer(struct mount *mount, struct request *request, int rc)
         note_stale(request);
     else
         note_answered(request);
+    if (rc == 0 && request->kind == REQUEST_OPEN) {
+        request_open(mount, request);
+        return;
+    }
     if (rc < 0)
         fuse_reply_err(request->req, -rc);
     else if (request->kind == REQUEST_GETATTR)
         answer_attributes(mount, request);
-    else if (request->kind == REQUEST_OPEN)
-        answer_open(mount, request);
     else if (request->kind == REQUEST_OPENDIR)
         answer_opendir(mount, request);
     else if (request->kind == REQUEST_MKDIR)
         answer_mkdir(mount, request);
     else
         answer_read(mount, request);
-    free_request(request);
+    request_free(request);
 }
 
 /* Whether it was answered. */
@@ -251,6 +135,8 @@ static bool try(struct mount *mount, struct request *request)
 {
     enum node_kind kind = request->node->kind;
     int rc = 0;
+    if (request->kind == REQUEST_OPEN && request->node->telling)
+        return false;
     if (node_is_directory(request->node))
         rc = request_try_directory(mount, request);
     else if (kind == NODE_FILE)

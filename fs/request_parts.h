@@ -1,10 +1,17 @@
 /* A request that may wait, for fs/request*.c alone: request.c parks and answers it, request_try.c
- * finds out whether it can be answered, and asks for what it lacks.
+ * finds out whether it can be answered, and asks for what it lacks, request_open.c opens files.
  */
 #ifndef FS_REQUEST_PARTS_H
 #define FS_REQUEST_PARTS_H
 
 #include "fs/request.h"
+
+/* What the kernel is told of a file's size (kernel_size.h). */
+struct size_news {
+    uint64_t size;
+    uint8_t last;
+    bool raise; /* it is no more than a size that the file may have */
+};
 
 struct request {
     struct request *next;
@@ -21,6 +28,7 @@ struct request {
     const struct subject *counted; /* whose counts these are */
     bool listing_asked;
     unsigned listing_failures_seen;
+    struct size_news news;        /* of an open that can be answered */
     struct stream *stream;        /* of an open that need not wait for the size */
     bool looked_again;            /* the relation was gone once: its name may stand for a new one */
     char *name;                   /* of MKDIR */
@@ -31,6 +39,13 @@ struct request {
     int tries;
     bool parked; /* it has been tried before, by its own thread */
 };
+
+/* Answers an OPEN that has what it needs. Takes the request. The kernel is told the size of the
+ * file before: by this thread, if the request is new, which gives up the lock meanwhile, else by
+ * another one. */
+void request_open(struct mount *mount, struct request *request);
+
+void request_free(struct request *request);
 
 /* Each returns 0: it can be answered, -EAGAIN: it must wait for what is now under way, or the errno
  * to answer. */

@@ -139,13 +139,23 @@ static void wait_for_refresh(struct request *request, const struct subject *subj
     request->refreshes_seen = subject->refreshes + subject->refreshing;
 }
 
+/* Only for a stat: who opens it may read along, past the page cache. The kernel has bytes of the
+ * node from then on, and nobody else gets it before it has all of them, or none come. */
+static void offer(const struct request *request, struct subject *subject)
+{
+    if (request->kind != REQUEST_GETATTR || request->node->direct)
+        return;
+    subject_offer(subject, request->node->face, request->node->nodeid);
+    request->node->offered = true;
+}
+
 static int need_refresh(struct request *request, struct subject *subject, enum need need)
 {
     wait_for_refresh(request, subject);
     subject_want(subject, true, request->node->face, need);
     if (request->node->version != NULL)
         return -EAGAIN;
-    subject_offer(subject, request->node->face, request->node->nodeid);
+    offer(request, subject);
     return read_along_fetch(request, subject);
 }
 
@@ -165,7 +175,7 @@ static int need_face(struct request *request, struct subject *subject, enum need
     if (version_lacks(version, face))
         return refreshed ? -EIO : need_refresh(request, subject, need);
     subject_want(subject, false, face, need);
-    subject_offer(subject, face, request->node->nodeid);
+    offer(request, subject);
     return read_along_snapshot(request, version);
 }
 
@@ -184,6 +194,13 @@ static int need_subject(struct mount *mount, struct request *request)
     return rc;
 }
 
+/* Who reads along and asks the size of what is open cannot look its name up again. */
+static bool is_of_reader(const struct request *request)
+{
+    const struct node *node = request->node;
+    return request->kind == REQUEST_GETATTR && node->streams > 0 && node->read_by == request->pid;
+}
+
 int request_try_file(struct mount *mount, struct request *request)
 {
     struct node *node = request->node;
@@ -192,11 +209,9 @@ int request_try_file(struct mount *mount, struct request *request)
         return rc;
     struct subject *subject = node->subject;
     if (node->spoiled)
-        return -ESTALE;
+        return is_of_reader(request) ? -EIO : -ESTALE;
     if (node->filling)
-        return node->version != NULL ? read_along_snapshot(request, node->version)
-               : request->waited     ? read_along_fetch(request, subject)
-                                     : -EAGAIN;
+        return -EAGAIN;
     enum need need = request->kind == REQUEST_OPEN ? NEED_BYTES : NEED_SIZE;
     bool refreshed = request->waited && (int)(subject->refreshes - request->refreshes_seen) > 0;
     const struct promise *promise = subject_promised(subject, request->pid);

@@ -50,6 +50,11 @@ struct version {
  * asked for it gets it. */
 bool version_lacks(const struct version *version, int face);
 
+static inline bool version_has_size(const struct version *version, int face)
+{
+    return version->state[face] == FACE_SIZED || version->state[face] == FACE_READABLE;
+}
+
 struct version *version_ref(struct version *version);
 void version_unref(struct version *version);
 
