@@ -186,3 +186,32 @@ holds() { [ "$(metric held_read_points)" -eq "$1" ]; }
     reference_csv public.steady | cmp - "$T/steady/steady.csv"
     psql -X -q -c "DROP VIEW steady"
 }
+
+@test "a row larger than the memory is rendered once for whoever reads it piece by piece, and for two at once" {
+    psql -X -q -c "CREATE TABLE fat AS SELECT g AS id, repeat(chr(96 + g), 20000000) AS t FROM generate_series(1, 3) g"
+    mount_start -o memory=8M
+    stat "$T/fat/fat.csv" >/dev/null
+    reference_csv public.fat >"$OUT/right"
+    drop_pages "$T/fat/fat.csv"
+    before=$(metric bodies_rendered_total)
+    "$PYTHON" - "$T/fat/fat.csv" "$OUT/right" <<'PYTHON'
+import os, sys
+right = open(sys.argv[2], "rb").read()
+first, second = (os.open(sys.argv[1], os.O_RDONLY | os.O_DIRECT) for _ in range(2))
+for fd in first, second:
+    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_RANDOM)
+# The second follows so far behind that no page is left for it.
+for at in range(0, len(right), 1 << 20):
+    assert os.pread(first, 1 << 20, at) == right[at:at + (1 << 20)]
+    os.posix_fadvise(first, 0, 0, os.POSIX_FADV_DONTNEED)
+    back = at - (10 << 20)
+    if back >= 0:
+        assert os.pread(second, 1 << 20, back) == right[back:back + (1 << 20)]
+        os.posix_fadvise(second, 0, 0, os.POSIX_FADV_DONTNEED)
+PYTHON
+    rendered=$(($(metric bodies_rendered_total) - before))
+    echo "$rendered row groups were rendered"
+    [ "$rendered" -ge 3 ]
+    [ "$rendered" -le 9 ] # of more than 400 READs
+    psql -X -q -c "DROP TABLE fat"
+}
