@@ -269,8 +269,8 @@ PYTHON
     [ "$(cat <&4)" = 10 ] # what is open goes on
     exec 4<&-
     [ "$(ls -A "$Q")" = README ]
-    ! [ -e "$Q/mine" ]
-    ! [ -e "$Q/mine/k" ]
+    ! [ -e "$Q/mine" ] || false
+    ! [ -e "$Q/mine/k" ] || false
     # A new one of the name knows nothing of the old one.
     mkdir "$Q/mine"
     echo 3 >"$Q/mine/k"

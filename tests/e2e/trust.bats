@@ -192,7 +192,7 @@ END
 @test "a table is refused whose index, statistics or partition key would run somebody's function when a query is planned" {
     for table in by_index by_predicate by_statistics by_partition by_inlined by_folded by_both; do
         ls -l "$MNT/m/$table" >/dev/null
-        ! ls "$MNT/m/$table" | grep -F "$table."
+        ! ls "$MNT/m/$table" | grep -F "$table." || false
         for format in csv bin jsonl; do
             assert_not_allowed m/$table/$table.$format 'of mallory, who is no superuser'
         done
@@ -277,7 +277,7 @@ END
     done
     echo "COMMIT;" >&4
     exec 4>&-
-    ! wait $reader
+    ! wait $reader || false
     grep 'Permission denied' "$E2E/turns.err"
     [ ! -s "$E2E/turns.csv" ]
     assert_not_run
@@ -347,7 +347,7 @@ assert m['views']['jsonl']['bytes'] > 0, m"
     mount_stop
     PGUSER=reader CACHE=$E2E/other.cache mount_start -o lease=0 2>"$E2E/said"
     [ ! -s "$E2E/said" ]
-    ! grep -q 'is a superuser' "$MNT/.pgvecfs/log"
+    ! grep -q 'is a superuser' "$MNT/.pgvecfs/log" || false
     mount_stop
 }
 
