@@ -1,0 +1,175 @@
+#!/usr/bin/env bats
+# Through a pooler in transaction mode, whose sessions are those of other clients a moment later.
+load helper
+
+setup_file() {
+    server_start
+    psql -X -q -v ON_ERROR_STOP=1 <<'END'
+CREATE TABLE t (id int PRIMARY KEY, v text, i interval, d timestamptz, f float8);
+INSERT INTO t SELECT g, md5(g::text), g * interval '1 day 2 hours', '2026-01-01'::timestamptz + g * interval '1 hour', 1.0 / g FROM generate_series(1, 5000) g;
+CREATE TABLE big (id int, v text);
+INSERT INTO big SELECT g, repeat(md5(g::text), 60) FROM generate_series(1, 30000) g;
+CREATE TABLE items (id int PRIMARY KEY, price int, v vector(3));
+INSERT INTO items SELECT g, g % 100, ARRAY[g, g % 7, 1]::float4[]::vector FROM generate_series(1, 500) g;
+CREATE VIEW cheap AS SELECT id, price FROM items WHERE price < 50 ORDER BY id;
+CREATE VIEW slow AS SELECT 1 AS a, pg_sleep(120)::text AS b;
+CREATE TABLE secret (id int); INSERT INTO secret VALUES (1), (2);
+ALTER TABLE secret ENABLE ROW LEVEL SECURITY;
+CREATE POLICY first_only ON secret USING (id = 1);
+CREATE TABLE parts (id int, v text) PARTITION BY RANGE (id);
+CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (0) TO (500);
+CREATE TABLE parts_2 PARTITION OF parts FOR VALUES FROM (500) TO (5000);
+INSERT INTO parts SELECT g, md5(g::text) FROM generate_series(1, 4000) g;
+CREATE ROLE reader LOGIN;
+GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader;
+ALTER ROLE reader SET IntervalStyle = 'iso_8601';
+ALTER ROLE reader SET extra_float_digits = -3;
+ALTER ROLE reader SET work_mem = '5MB';
+VACUUM ANALYZE;
+END
+}
+
+teardown_file() { teardown_all; }
+
+teardown() {
+    if mountpoint -q "$MNT"; then mount_stop; fi
+    rm -rf "$CACHE"
+    pooler_stop
+}
+
+# A pgbouncer with $1 sessions of the server.
+pooler_start() {
+    local as_pooler=()
+    POOLER=$(mktemp -d "${TMPDIR:-/tmp}/pgvecfs-pooler.XXXXXX")
+    printf '"reader" ""\n' >"$POOLER/users"
+    cat >"$POOLER/ini" <<INI
+[databases]
+test = host=$PGHOST port=$PGPORT dbname=test
+[pgbouncer]
+listen_port = 6432
+unix_socket_dir = $POOLER
+auth_type = trust
+auth_file = $POOLER/users
+pool_mode = transaction
+default_pool_size = $1
+logfile = $POOLER/log
+pidfile = $POOLER/pid
+INI
+    if [ "$(id -u)" = 0 ]; then # it refuses to run as root
+        chown -R postgres: "$POOLER"
+        as_pooler=(setpriv --reuid=postgres --regid=postgres --init-groups)
+    fi
+    (cd / && exec "${as_pooler[@]}" "$(PATH=$PATH:/usr/sbin command -v pgbouncer)" -q -d "$POOLER/ini") >/dev/null 2>&1 3>&-
+    within 20 pooled -c 'SELECT 1'
+}
+
+pooler_stop() {
+    [ -n "${POOLER:-}" ] || return 0
+    kill "$(cat "$POOLER/pid")" || true
+    rm -rf "$POOLER"
+    POOLER=
+}
+
+# Another client of the pool.
+pooled() { PGHOST=$POOLER PGPORT=6432 PGUSER=reader PGDATABASE=test psql -X -q -At -v ON_ERROR_STOP=1 "$@" >"$BATS_TEST_TMPDIR/pooled"; }
+
+pooled_mount() { PGHOST=$POOLER PGPORT=6432 PGUSER=reader PGDATABASE=test mount_start "$@"; }
+
+# Everything that the sessions of the server may have been left with: $1 of them, at once.
+left_behind() {
+    local i
+    for ((i = 0; i < $1; i++)); do
+        pooled -c "BEGIN; SELECT pg_sleep(0.3) IS NULL; SELECT name, setting FROM pg_settings WHERE name !~ '^transaction_' ORDER BY 1;
+            SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid();
+            SELECT count(*) FROM pg_prepared_statements; SELECT count(*) FROM pg_cursors; SELECT pg_my_temp_schema();
+            SELECT count(*) FROM pg_listening_channels(); COMMIT" && cat "$BATS_TEST_TMPDIR/pooled"
+    done
+}
+
+same_as_on_the_server() {
+    local format
+    for format in csv bin jsonl; do
+        "reference_$format" "public.$1" >"$BATS_TEST_TMPDIR/expected"
+        timeout 60 cat "$MNT/public/$1/$1.$format" >"$BATS_TEST_TMPDIR/got"
+        assert_same_bytes "$BATS_TEST_TMPDIR/got" "$BATS_TEST_TMPDIR/expected"
+    done
+}
+
+everything() {
+    local t s=$MNT/public/items/query/q
+    for t in t items cheap parts big; do same_as_on_the_server $t; done
+    timeout 60 ls -lR "$MNT/public/t" "$MNT/public/items" "$MNT/public/cheap" >/dev/null
+    # A policy that hides rows is an error, never a file with fewer of them.
+    run timeout 60 cat "$MNT/public/secret/secret.csv"
+    [[ $output == *"Permission denied"* ]]
+    mkdir "$s"
+    echo '[5,5,1]' >"$s/vector"
+    echo "price < 3 AND pg_catalog.set_config('work_mem', '9MB', false) IS NOT NULL" >"$s/filter"
+    [ "$(timeout 60 cat "$s/results.csv" | wc -l)" = 11 ]
+    echo server >"$s/mode"
+    [ "$(timeout 60 cat "$s/results.csv" | wc -l)" = 11 ]
+    rmdir "$s"
+    [ "$(timeout 60 cat "$MNT/public/items/query/near/v/l2/5/7.csv" | wc -l)" = 6 ]
+    psql -X -q -c "UPDATE t SET v = v || '!' WHERE id % 1000 = 0; UPDATE parts SET v = 'x' WHERE id = 700"
+    same_as_on_the_server t
+    same_as_on_the_server parts
+    [ "$(timeout 60 head -n 3 "$MNT/public/big/big.csv" | wc -l)" = 3 ]
+}
+
+@test "one session of the server: all is right, and nothing is left behind" {
+    pooler_start 1
+    left_behind 1 >"$BATS_TEST_TMPDIR/before"
+    pooled_mount -o lease=0,jobs=8
+    everything
+    left_behind 3 | sort | uniq -c | awk '{ $1 = ""; print }' >"$BATS_TEST_TMPDIR/after"
+    diff <(sort "$BATS_TEST_TMPDIR/before" | uniq -c | awk '{ $1 = ""; print }') "$BATS_TEST_TMPDIR/after"
+}
+
+@test "two sessions of the server, with workers that join" {
+    pooler_start 2
+    left_behind 1 >"$BATS_TEST_TMPDIR/before"
+    pooled_mount -o lease=0,jobs=8
+    everything
+    left_behind 4 | sort | uniq -c | awk '{ $1 = ""; print }' >"$BATS_TEST_TMPDIR/after"
+    diff <(sort "$BATS_TEST_TMPDIR/before" | uniq -c | awk '{ $1 = ""; print }') "$BATS_TEST_TMPDIR/after"
+}
+
+@test "many tables at once over one session of the server" {
+    local t pids=()
+    pooler_start 1
+    pooled_mount -o lease=0,jobs=8
+    for t in t items parts big cheap; do
+        timeout 60 cat "$MNT/public/$t/$t.csv" >"$BATS_TEST_TMPDIR/$t.csv" &
+        pids+=($!)
+    done
+    for t in "${pids[@]}"; do wait "$t"; done
+    for t in t items parts big cheap; do
+        reference_csv "public.$t" >"$BATS_TEST_TMPDIR/expected"
+        assert_same_bytes "$BATS_TEST_TMPDIR/$t.csv" "$BATS_TEST_TMPDIR/expected"
+    done
+}
+
+@test "what the cache cannot hold gives its session of the server to who waits for it at the pooler" {
+    pooler_start 1
+    pooled_mount -o lease=0,jobs=4,cache_size=1M
+    exec 7<"$MNT/public/big/big.csv"
+    dd bs=4096 count=1 status=none <&7 >"$BATS_TEST_TMPDIR/begin"
+    same_as_on_the_server t
+    reference_csv public.big >"$BATS_TEST_TMPDIR/expected"
+    timeout 60 cat <&7 >>"$BATS_TEST_TMPDIR/begin"
+    exec 7<&-
+    assert_same_bytes "$BATS_TEST_TMPDIR/begin" "$BATS_TEST_TMPDIR/expected"
+}
+
+asleep() { [ "$(psql -X -At -c "SELECT count(*) FROM pg_stat_activity WHERE usename = 'reader' AND wait_event = 'PgSleep'")" = "$1" ]; }
+
+@test "a statement that nobody waits for is ended through the pooler" {
+    pooler_start 2
+    pooled_mount -o lease=0
+    cat "$MNT/public/slow/slow.csv" >/dev/null 2>&1 3>&- &
+    within 20 asleep 1
+    kill $!
+    wait $! || true
+    within 30 asleep 0 # the fetch goes on for ten seconds; the view would sleep for two minutes
+    same_as_on_the_server t
+}
