@@ -112,28 +112,26 @@ int answer_begin(struct answer *answer, struct session *session)
     return rc;
 }
 
+static int ask_rows(struct answer *answer, struct session *session, void *context)
+{
+    struct named_rows *rows = context;
+    rows->bytes.size = 0;
+    *rows = (struct named_rows){.bytes = rows->bytes};
+    return search_rows(session, &answer->snapshot->relation, answer->question->filter, answer->stop,
+                       note_row, rows, answer->error);
+}
+
 int answer_filter(struct answer *answer)
 {
-    const char *condition = answer->question->filter;
-    struct session *session;
     answer->matched = answer->snapshot->rows;
-    if (condition == NULL)
+    if (answer->question->filter == NULL)
         return 0;
     answer->matched = 0;
     answer->filter = calloc(answer->snapshot->rows / 64 + 1, sizeof *answer->filter);
     if (answer->filter == NULL)
         return error_set(answer->error, -ENOMEM, "no memory for the filter");
-    int rc = patience_ask(answer->error);
-    if (rc == 0)
-        rc = session_take(answer->mount->pool, SESSION_USER, answer->stop, &session, answer->error);
-    if (rc < 0)
-        return rc;
     struct named_rows rows = {0};
-    rc = answer_begin(answer, session);
-    if (rc == 0)
-        rc = search_rows(session, &answer->snapshot->relation, condition, answer->stop, note_row,
-                         &rows, answer->error);
-    session_give(session);
+    int rc = answer_on_server(answer, ask_rows, &rows);
     if (rc == -ENOMEM)
         error_set(answer->error, rc, "no memory for the rows that match the filter");
     if (rc == 0)

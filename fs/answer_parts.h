@@ -86,6 +86,12 @@ MUST_CHECK int answer_server(struct answer *answer, struct buffer *out);
  * which the snapshot's row ids have been proven; a refresh does that. */
 MUST_CHECK int answer_begin(struct answer *answer, struct session *session);
 
+/* Has the server do a part of the answer: `work` on a session, in a transaction that has begun.
+ * Where others have a lock that it needs, or want one that it has, it is done again later, from its
+ * beginning: -EBUSY for as long as lock_wait says, and five times in a row. */
+typedef int answer_work(struct answer *answer, struct session *session, void *context);
+MUST_CHECK int answer_on_server(struct answer *answer, answer_work *work, void *context);
+
 /* Loads the column, then the vectors as queries. */
 MUST_CHECK int answer_queries(struct answer *answer);
 

@@ -119,6 +119,22 @@ static int ask_each(struct answer *answer, struct session *session, struct searc
     return rc;
 }
 
+struct asking {
+    struct search_nearest *search;
+    struct buffer *out;
+    uint64_t taken, returned; /* as they were in the beginning */
+    size_t size;
+};
+
+static int ask_all(struct answer *answer, struct session *session, void *context)
+{
+    const struct asking *asking = context;
+    answer->taken = asking->taken;
+    answer->returned = asking->returned;
+    asking->out->size = asking->size;
+    return ask_each(answer, session, asking->search, asking->out);
+}
+
 int answer_server(struct answer *answer, struct buffer *out)
 {
     const struct question *question = answer->question;
@@ -141,18 +157,10 @@ int answer_server(struct answer *answer, struct buffer *out)
     for (int i = 0; i < answer->schema->column_count - 1; i++)
         names[i] = answer->sources[i] >= 0 ? schema->columns[answer->sources[i]].name : NULL;
     search.names = names;
-    struct session *session = NULL;
+    struct asking asking = {&search, out, answer->taken, answer->returned, out->size};
     int rc = find_except(answer, &place, &search);
     if (rc == 0)
-        rc = patience_ask(answer->error);
-    if (rc == 0)
-        rc = session_take(answer->mount->pool, SESSION_USER, answer->stop, &session, answer->error);
-    if (rc == 0) {
-        rc = answer_begin(answer, session);
-        if (rc == 0)
-            rc = ask_each(answer, session, &search, out);
-        session_give(session);
-    }
+        rc = answer_on_server(answer, ask_all, &asking);
     free(names);
     answer->method = METHOD_SERVER;
     return rc;

@@ -2,6 +2,7 @@
 
 #include "fs/log.h"
 #include "fs/patience.h"
+#include "pgclient/lock.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -28,13 +29,14 @@ struct crew {
     atomic_uint refs;
     struct session_pool *pool;
     struct waiters *enders;
-    struct waiters_task ending;
+    struct waiters_task ending, leaving;
     int most;
     struct readpoint *readpoint;
     atomic_bool stopped;  /* written under the lock */
     atomic_bool hurry;    /* who is still about to join need not: the work is done */
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t given;
+    bool leaves;   /* crew_leave has been called */
     bool open;     /* there is a read point to work under */
     bool complete; /* nobody can join: the read point, or the server, is not for it */
     bool broken;   /* the leader's session is good for nothing but to be given back */
@@ -152,6 +154,24 @@ bool crew_is_open(struct crew *crew)
     return open;
 }
 
+/* Under the lock. */
+static bool is_wanted(const struct crew *crew, char *why, size_t size)
+{
+    for (int i = 0; i < SESSIONS_AT_MOST; i++)
+        if (crew->members[i].session != NULL &&
+            session_is_wanted(crew->members[i].session, why, size))
+            return true;
+    return false;
+}
+
+bool crew_is_wanted(struct crew *crew, char *why, size_t size)
+{
+    pthread_mutex_lock(&crew->lock);
+    bool wanted = is_wanted(crew, why, size);
+    pthread_mutex_unlock(&crew->lock);
+    return wanted;
+}
+
 static bool is_anyone_busy(const struct crew *crew)
 {
     for (int i = 0; i < SESSIONS_AT_MOST; i++)
@@ -199,6 +219,26 @@ void crew_dismiss(struct crew *crew)
         }
     readpoint_close(readpoint);
     delist(crew, &crew->members[0]);
+}
+
+static void dismiss(void *argument)
+{
+    struct crew *crew = argument;
+    crew_dismiss(crew);
+    crew_unref(crew);
+}
+
+void crew_leave(struct crew *crew)
+{
+    pthread_mutex_lock(&crew->lock);
+    bool first = !crew->leaves;
+    crew->leaves = true;
+    crew->open = false;
+    pthread_mutex_unlock(&crew->lock);
+    if (first && crew->enders != NULL)
+        waiters_put(crew->enders, &crew->leaving, dismiss, crew_ref(crew));
+    else if (first)
+        crew_dismiss(crew);
 }
 
 void crew_stop(struct crew *crew)
@@ -263,7 +303,7 @@ static bool join(struct crew *crew, struct member *member)
 static bool may_join(const struct crew *crew)
 {
     return crew->open && !crew->stopped && !crew->hurry && !crew->complete &&
-           now_ms() >= crew->join_at;
+           now_ms() >= crew->join_at && !is_wanted(crew, NULL, 0);
 }
 
 int crew_take(struct crew *crew, struct session **out, struct error *error)
@@ -274,7 +314,8 @@ int crew_take(struct crew *crew, struct session **out, struct error *error)
     while (*at != NULL)
         at = &(*at)->next;
     *at = &taker;
-    while (*out == NULL && crew->open && !crew->stopped && !patience_stopped()) {
+    while (*out == NULL && crew->open && !crew->stopped && !patience_stopped() &&
+           !is_wanted(crew, NULL, 0)) {
         struct member *member = crew->takers == &taker ? idle_member(crew) : NULL;
         if (member != NULL)
             member->busy = true;
@@ -289,7 +330,7 @@ int crew_take(struct crew *crew, struct session **out, struct error *error)
     for (at = &crew->takers; *at != &taker;)
         at = &(*at)->next;
     *at = taker.next;
-    bool ended = !crew->open && !crew->stopped && !patience_stopped();
+    bool ended = !crew->stopped && !patience_stopped();
     pthread_cond_broadcast(&crew->given);
     pthread_mutex_unlock(&crew->lock);
     if (*out != NULL)
@@ -316,6 +357,35 @@ void crew_give(struct crew *crew, struct session *session)
     pthread_mutex_unlock(&crew->lock);
     if (leaves)
         leave(crew, member);
+}
+
+/* ---- locks that others wait for ---- */
+
+/* Whoever is at work looks himself, where nobody else has for a while. */
+static int look(struct crew *crew, struct session *session, struct error *error)
+{
+    enum { PATIENCE_MS = 1500 };
+    char why[256];
+    if (session_pool_unwatched(crew->pool, PATIENCE_MS) &&
+        lock_look(crew->pool, session, error) < 0)
+        log_say(LOG_SAY_DEBUG, "cannot see who waits for locks: %s", error->text);
+    return crew_is_wanted(crew, why, sizeof why) ? error_set(error, -EAGAIN, "%s", why) : 0;
+}
+
+void crew_look(struct crew *crew)
+{
+    struct error error = {""};
+    pthread_mutex_lock(&crew->lock);
+    struct member *member = crew->open && !crew->stopped ? idle_member(crew) : NULL;
+    struct session *session = member != NULL ? member->session : NULL;
+    if (member != NULL)
+        member->busy = true;
+    pthread_mutex_unlock(&crew->lock);
+    if (session == NULL)
+        return;
+    if (lock_look(crew->pool, session, &error) < 0)
+        log_say(LOG_SAY_DEBUG, "cannot see who waits for locks: %s", error.text);
+    crew_give(crew, session);
 }
 
 /* ---- working together ---- */
@@ -372,7 +442,9 @@ static void work_off(struct run *run, struct session *session, bool leader)
     size_t number;
     while (next_number(run, &number)) {
         struct error error = {""};
-        int rc = run->work(run->context, number, session, &error);
+        int rc = look(run->crew, session, &error);
+        if (rc == 0)
+            rc = run->work(run->context, number, session, &error);
         if (rc < 0)
             fail(run, rc, &error);
         if (leader ? has_takers(run->crew) : session_pool_wanted(run->crew->pool))
@@ -465,6 +537,9 @@ int crew_run(struct crew *crew, size_t count, crew_work *work, void *context, st
     crew->hurry = crew->stopped;
     pthread_mutex_unlock(&crew->lock);
     pthread_cond_destroy(&run.over);
+    char why[256];
+    if (run.rc < 0 && run.rc != -EINTR && crew_is_wanted(crew, why, sizeof why))
+        run.rc = error_set(&run.error, -EAGAIN, "%s", why);
     if (run.rc < 0 && error != NULL)
         *error = run.error;
     return run.rc;

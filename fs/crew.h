@@ -36,6 +36,17 @@ bool crew_is_open(struct crew *crew); /* the read point has not ended */
  * wait for the server. */
 void crew_dismiss(struct crew *crew);
 
+/* Whether somebody else waits for a lock that one of the sessions has; `why` (nullable) gets who.
+ */
+bool crew_is_wanted(struct crew *crew, char *why, size_t size);
+
+/* Looks on an idle session whether others wait for locks of the pool's sessions; nothing, if none
+ * is idle. It waits for the server. */
+void crew_look(struct crew *crew);
+
+/* Dismisses it on a thread that may wait. */
+void crew_leave(struct crew *crew);
+
 /* Whatever the sessions do ends soon, and nothing new begins. */
 void crew_stop(struct crew *crew);
 

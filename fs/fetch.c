@@ -780,9 +780,11 @@ static void pause_before(struct fetch *fetch, int milliseconds)
 }
 
 struct tries {
-    bool led;           /* the server has been there */
-    bool waited_enough; /* for a lock */
-    int failed;         /* not counting those that stepped aside */
+    bool led;    /* the server has been there */
+    bool enough; /* a lock was waited for too long, or given up too often */
+    bool let_go; /* others wanted our locks; so often: */
+    int gave_way;
+    int failed; /* not counting those that stepped aside */
 };
 
 /* A connection may be lost, and a standby ends a COPY that stands in the way of its recovery:
@@ -791,9 +793,9 @@ struct tries {
 static bool try_again(struct fetch *fetch, struct tries *tries, int rc, const struct error *error)
 {
     const struct relation *relation = fetch->wait.relation;
-    if (!is_passing(rc) || tries->waited_enough || !tries->led)
+    if (!is_passing(rc) || tries->enough || !tries->led)
         return false; /* the server is not there: no use in asking three times */
-    bool aside = rc == -EBUSY;
+    bool aside = rc == -EBUSY || tries->let_go;
     if (!aside && ++tries->failed >= ATTEMPTS)
         return false;
     spoil_prefills(fetch);
@@ -802,6 +804,7 @@ static bool try_again(struct fetch *fetch, struct tries *tries, int rc, const st
         log_say(LOG_SAY_INFO, "%s.%s: %s; trying again", relation->schema, relation->name,
                 error->text[0] != '\0' ? error->text : strerror(-rc));
     pause_before(fetch, aside ? LOCK_PAUSE_MS : tries->failed * 1000);
+    tries->let_go = false;
     return true;
 }
 
@@ -817,6 +820,25 @@ static bool wait_for_lock(struct fetch *fetch, struct error *error)
     return rc < 0;
 }
 
+/* Somebody else waits for a lock that this attempt had. -EAGAIN; -EBUSY after five times in a row.
+ */
+static int note_giving_way(struct fetch *fetch, struct tries *tries, const char *why,
+                           struct error *error)
+{
+    enum { TIMES = 5 };
+    const struct relation *relation = fetch->wait.relation;
+    tries->let_go = true;
+    tries->enough = ++tries->gave_way >= TIMES;
+    fetch->copy.progress->gave_way++;
+    log_say(LOG_SAY_INFO, "%s.%s: the fetch lets go of its locks, since %s; %s", relation->schema,
+            relation->name, why, tries->enough ? "it ends" : "it goes on later");
+    return tries->enough ? error_set(error, -EBUSY,
+                                     "%s.%s could not be read to its end, %d times in a row, "
+                                     "because others wanted to lock it: %s",
+                                     relation->schema, relation->name, TIMES, why)
+                         : error_set(error, -EAGAIN, "%s", why);
+}
+
 /* *out: the fresh one, or `old` again. */
 static int try(struct fetch *fetch, struct tries *tries, struct snapshot *old,
                struct snapshot **out, struct error *error)
@@ -826,8 +848,11 @@ static int try(struct fetch *fetch, struct tries *tries, struct snapshot *old,
         return rc;
     tries->led = true;
     rc = fetch_under(fetch, fetch->wait.relation, old, out, error);
+    char why[256];
     if (rc == -EBUSY)
-        tries->waited_enough = wait_for_lock(fetch, error);
+        tries->enough = wait_for_lock(fetch, error);
+    else if (rc < 0 && rc != -EINTR && crew_is_wanted(fetch->crew, why, sizeof why))
+        rc = note_giving_way(fetch, tries, why, error);
     if (!fetch->held)
         crew_dismiss(fetch->crew);
     return rc;

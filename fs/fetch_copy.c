@@ -1,6 +1,5 @@
 #include "fs/fetch_copy.h"
 
-#include "codec/rowgroup_agree.h"
 #include "fs/group_copy.h"
 #include "fs/log.h"
 
@@ -290,21 +289,6 @@ static struct group *group_before(const struct task_copy *t, const struct rowgro
     return NULL;
 }
 
-/* Rows that another run of the server has in the group's place, and that are not the same: whether
- * they may be what has become of the group's since. */
-static bool is_later(const struct fetch_copy *copy, const struct group *group,
-                     const struct rowgroup *rows)
-{
-    struct rowgroup *before = NULL;
-    uint32_t horizon;
-    if (!copy->share || !mark_horizon(copy->old->key.mark, &horizon) ||
-        fetch_stored(copy->place->store, copy->old, group, &before) < 0)
-        return false;
-    bool agrees = rowgroup_agrees(before, rows, horizon);
-    rowgroup_free(before);
-    return agrees;
-}
-
 /* The old group, a new reference, if these are its rows; else a new one. */
 static struct group *settle_group(struct task_copy *t, const struct rowgroup *rows,
                                   const struct ctid_range *range, bool *kept)
@@ -314,7 +298,7 @@ static struct group *settle_group(struct task_copy *t, const struct rowgroup *ro
     bool same = group != NULL && group->rows == rows->rows &&
                 hash128_equal(group->content, rows->content) &&
                 group->row_id_sum == rows->row_id_sum;
-    if (group != NULL && !same && !is_proven(copy, group) && !is_later(copy, group, rows))
+    if (group != NULL && !same && !is_proven(copy, group))
         copy->strayed = true;
     *kept = same && copy->share;
     if (*kept)
@@ -443,7 +427,7 @@ static int run_task(void *context, size_t number, struct session *session, struc
     struct fetch_copy *copy = context;
     sem_t *slots = copy->place->slots;
     bool first = slots == NULL || !atomic_exchange(&copy->works, true), slot = false;
-    while (!first && !slot && !copy->failed) {
+    while (!first && !slot && !copy->failed && !crew_is_wanted(copy->crew, NULL, 0)) {
         slot = take_slot(slots);
         if (!slot)
             first = !atomic_exchange(&copy->works, true);

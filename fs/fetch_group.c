@@ -8,8 +8,8 @@
 #include <stdlib.h>
 
 /* -ENOENT: not there; -EBADMSG: not what was put there. */
-int fetch_stored(struct store *store, const struct snapshot *snapshot, const struct group *group,
-                 struct rowgroup **out)
+static int from_store(struct store *store, const struct snapshot *snapshot,
+                      const struct group *group, struct rowgroup **out)
 {
     uint8_t *bytes;
     size_t size;
@@ -140,7 +140,8 @@ static int from_held(struct snapshot *snapshot, size_t number, struct rowgroup *
         crew_give(crew, session);
     }
     crew_unref(crew);
-    if (rc == -EINTR && !patience_stopped()) /* it was not this reader who was stopped */
+    if (rc == -EAGAIN || rc == -EBUSY || (rc == -EINTR && !patience_stopped()))
+        /* not by this reader's fault */
         rc = -ENOTCONN;
     if (rc == -ENOTCONN)
         snapshot_let_go(snapshot);
@@ -171,18 +172,59 @@ static int from_new_readpoint(const struct fetch_place *place, struct crew *crew
     return copy_patiently(readpoint, crew_leader(crew), snapshot, number, out, error);
 }
 
+/* What a lost group has been tried for. */
+struct chase {
+    struct lock_wait wait;
+    int failed;
+};
+
+/* A lock that others have is waited for; those who want ours, and conflicts, are given way to. */
+static bool chase_again(const struct fetch_place *place, struct crew *crew, struct chase *chase,
+                        int *rc, struct error *error)
+{
+    enum { TIMES = 5 };
+    char why[256];
+    if (*rc == -EBUSY && place->waits != NULL) {
+        struct error reason = {""};
+        *rc = lock_wait_note(place->waits, &chase->wait, crew_leader(crew), &reason);
+        if (*rc < 0 && error != NULL)
+            *error = reason;
+        return *rc == 0;
+    }
+    if (*rc != -EAGAIN || ++chase->failed >= TIMES)
+        return false;
+    if (crew_is_wanted(crew, why, sizeof why))
+        log_say(LOG_SAY_INFO, "%s.%s: a read lets go of its lock, since %s",
+                chase->wait.relation->schema, chase->wait.relation->name, why);
+    return true;
+}
+
 /* Where one group is lost, others are: the read point is kept for them. */
 static int from_now(const struct fetch_place *place, struct snapshot *snapshot, size_t number,
                     struct rowgroup **out, struct error *error)
 {
-    struct crew *crew;
-    int rc = crew_new(place->pool, place->jobs, place->enders, &crew);
-    if (rc < 0)
-        return error_set(error, rc, "no memory to read with");
-    rc = from_new_readpoint(place, crew, snapshot, number, out, error);
-    if (rc == 0 && place->held != NULL)
-        (void)snapshot_hold(snapshot, crew, place->held);
-    crew_unref(crew);
+    struct chase chase = {.wait = {.relation = &snapshot->relation, .what = "read"}};
+    bool again;
+    int rc;
+    do {
+        struct crew *crew;
+        rc = crew_new(place->pool, place->jobs, place->enders, &crew);
+        if (rc < 0) {
+            error_set(error, rc, "no memory to read with");
+            break;
+        }
+        rc = from_new_readpoint(place, crew, snapshot, number, out, error);
+        if (rc == 0 && place->held != NULL)
+            (void)snapshot_hold(snapshot, crew, place->held);
+        again = rc < 0 && chase_again(place, crew, &chase, &rc, error);
+        crew_unref(crew);
+        if (again && lock_wait_pause(patience_stop()) < 0) {
+            rc = error_set(error, -EINTR, "stopped");
+            again = false;
+        }
+    } while (again);
+    if (place->waits != NULL)
+        lock_wait_over(place->waits, &chase.wait);
     return rc;
 }
 
@@ -201,7 +243,7 @@ int fetch_group(const struct fetch_place *place, struct snapshot *snapshot, size
                 struct rowgroup **out, struct error *error)
 {
     const struct group *group = snapshot->groups[number];
-    int rc = fetch_stored(place->store, snapshot, group, out);
+    int rc = from_store(place->store, snapshot, group, out);
     if (rc == 0 || rc == -ENOMEM)
         return rc;
     bool damaged = rc != -ENOENT;

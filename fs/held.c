@@ -56,6 +56,34 @@ void held_give_way(struct held *held)
     crew_unref(oldest);
 }
 
+/* Takes the reference. */
+static void end_if_wanted(struct held *held, struct crew *crew)
+{
+    char why[256];
+    if (crew_is_open(crew) && crew_is_wanted(crew, why, sizeof why)) {
+        log_say(LOG_SAY_INFO, "a read point that was held for open files has ended: %s", why);
+        held_remove(held, crew);
+        crew_leave(crew);
+    }
+    crew_unref(crew);
+}
+
+void held_tend(struct held *held, struct session_pool *pool)
+{
+    enum { PATIENCE_MS = 1000 };
+    struct crew *crews[HELD_AT_MOST];
+    pthread_mutex_lock(&held->lock);
+    int count = held->count;
+    for (int i = 0; i < count; i++)
+        crews[i] = crew_ref(held->crews[i]);
+    pthread_mutex_unlock(&held->lock);
+    for (int i = 0; i < count; i++)
+        if (session_pool_unwatched(pool, PATIENCE_MS))
+            crew_look(crews[i]);
+    for (int i = 0; i < count; i++)
+        end_if_wanted(held, crews[i]);
+}
+
 int held_count(struct held *held)
 {
     pthread_mutex_lock(&held->lock);

@@ -32,6 +32,10 @@ void held_remove(struct held *held, struct crew *crew);
 /* Ends the oldest one. It may wait for the server, and for who reads from it. */
 void held_give_way(struct held *held);
 
+/* Ends those whose locks others wait for, on other threads. Where nobody else has looked for a
+ * while who waits, one of them does: then it waits for the server. */
+void held_tend(struct held *held, struct session_pool *pool);
+
 int held_count(struct held *held);
 
 #endif

@@ -3,6 +3,7 @@
 #include "fs/corpora.h"
 #include "fs/deadline.h"
 #include "fs/listing.h"
+#include "fs/lock_watch.h"
 #include "fs/log.h"
 #include "fs/ops.h"
 #include "fs/query.h"
@@ -35,6 +36,7 @@ struct program {
     struct fuse_args fuse_args;
     struct mount mount;
     struct fuse_session *session;
+    struct lock_watch *watch;
     pthread_t ticker, raiser;
     bool ticking, raising;
     atomic_bool tidying;
@@ -291,6 +293,8 @@ static int start_each(struct program *program)
     if (rc == 0)
         rc = waiters_new(WAITERS, &mount->waiters);
     if (rc == 0)
+        rc = lock_watch_start(mount->pool, &mount->held, &program->watch);
+    if (rc == 0)
         rc = workers_new(renderers, &mount->renderers);
     if (rc == 0)
         rc = workers_new(renderers, &mount->queriers);
@@ -390,6 +394,7 @@ static void unmount(struct program *program)
 static void free_all(struct program *program)
 {
     struct mount *mount = &program->mount;
+    lock_watch_stop(program->watch);
     workers_free(mount->queriers);
     workers_free(mount->renderers);
     waiters_free(mount->waiters);

@@ -148,12 +148,17 @@ static void face_clear(struct face *face)
 bool snapshot_hold(struct snapshot *snapshot, struct crew *crew, struct held *holder)
 {
     pthread_mutex_lock(&snapshot->lock);
-    bool wanted = snapshot->held == NULL && held_add(holder, crew);
+    struct crew *before = snapshot->held;
+    bool wanted = (before == NULL || !crew_is_open(before)) && held_add(holder, crew);
     if (wanted) {
         snapshot->held = crew_ref(crew);
         snapshot->holder = holder;
     }
     pthread_mutex_unlock(&snapshot->lock);
+    if (wanted && before != NULL)
+        held_remove(holder, before);
+    if (wanted)
+        crew_unref(before);
     return wanted;
 }
 

@@ -122,12 +122,39 @@ int connection_fail_lost(struct connection *connection, struct error *error)
     return -ENOTCONN;
 }
 
+bool connection_stopped(const struct connection *connection)
+{
+    return (connection->stop != NULL &&
+            atomic_load_explicit(connection->stop, memory_order_relaxed)) ||
+           (connection->also_stop != NULL &&
+            atomic_load_explicit(connection->also_stop, memory_order_relaxed));
+}
+
+/* Others want the locks that it has, and it has had the time to come to an end. */
+static bool must_let_go(const struct connection *connection)
+{
+    enum { GRACE_MS = 500 };
+    int64_t wanted = connection->holding != NULL && !connection->ends
+                         ? atomic_load_explicit(&connection->holding->wanted, memory_order_relaxed)
+                         : 0;
+    return wanted != 0 && helper_now_ms() - wanted > GRACE_MS;
+}
+
+/* Stopped, out of patience, or in others' way. */
+static bool stopped(const struct connection *connection)
+{
+    return connection_stopped(connection) || must_let_go(connection) ||
+           (connection->until != 0 && helper_now_ms() >= connection->until);
+}
+
 static int fail_stopped(struct connection *connection, struct error *error)
 {
     if (!connection->broken) {
         connection->broken = true;
         (void)cancel(connection, 0);
     }
+    if (must_let_go(connection) && !connection_stopped(connection))
+        return error_set(error, -EAGAIN, "somebody else waits for a lock that this has");
     if (connection->until != 0 && !connection_stopped(connection))
         return error_set(error, -ETIMEDOUT, "no answer in time");
     return error_set(error, -EINTR, "stopped");
@@ -155,21 +182,6 @@ static int fail_result(struct connection *connection, const PGresult *result, st
 }
 
 /* ---- waiting ---- */
-
-bool connection_stopped(const struct connection *connection)
-{
-    return (connection->stop != NULL &&
-            atomic_load_explicit(connection->stop, memory_order_relaxed)) ||
-           (connection->also_stop != NULL &&
-            atomic_load_explicit(connection->also_stop, memory_order_relaxed));
-}
-
-/* Stopped, or out of patience. */
-static bool stopped(const struct connection *connection)
-{
-    return connection_stopped(connection) ||
-           (connection->until != 0 && helper_now_ms() >= connection->until);
-}
 
 /* Waits until something came in, or a tick has passed, and takes in what came. Losing the
  * connection is seen by whoever asks libpq for the next result: it then gives the server's last
@@ -406,8 +418,20 @@ void connection_close(struct connection *connection)
 {
     if (connection == NULL)
         return;
+    connection_show(connection, NULL);
     PQfinish(connection->pg);
     free(connection);
+}
+
+void connection_show(struct connection *connection, struct holding *holding)
+{
+    if (connection->holding != NULL)
+        connection->holding->backend = 0;
+    connection->holding = holding;
+    if (holding != NULL) {
+        holding->backend = 0;
+        holding->wanted = 0;
+    }
 }
 
 bool connection_usable(const struct connection *connection)

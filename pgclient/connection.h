@@ -63,6 +63,19 @@ void connection_be_modest(struct connection *connection, int modesty);
 /* What reading may do: as its server was told. */
 struct reading connection_reading(const struct connection *connection);
 
+/* What other threads see of a connection's transaction, and tell it. */
+struct holding {
+    atomic_int backend;    /* process id of the server's session that it is in; 0: there is none */
+    _Atomic int64_t since; /* helper_now_ms() */
+    _Atomic int64_t
+        wanted; /* when somebody else was seen to wait for a lock of it; 0: nobody was */
+};
+
+/* Keeps `holding` (borrowed; as long as the connection) as it is now. A statement that runs for
+ * half a second more than `wanted` is broken off: -EAGAIN, and the connection is good for nothing
+ * but connection_close. */
+void connection_show(struct connection *connection, struct holding *holding);
+
 /* ---- transactions: REPEATABLE READ, READ ONLY ---- */
 
 /* A lock is waited for no longer than this, by each statement: -EBUSY. So nobody keeps a session,

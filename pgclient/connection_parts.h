@@ -16,6 +16,8 @@ struct connection {
     int own_lock_limit_ms;    /* the role's lock_timeout; 0: none */
     bool lock_limit_is_own;   /* in this transaction */
     char state[6];            /* SQLSTATE */
+    struct holding *holding;  /* may be NULL */
+    bool ends;                /* the transaction is being ended */
     int64_t until;            /* helper_now_ms() when patience ends; 0: never */
     _Atomic int64_t asked_at; /* since when a pooler is waited for; 0: it is not */
 };

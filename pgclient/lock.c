@@ -148,6 +148,25 @@ int lock_find_waiters(struct session *session, const int *pids, size_t count,
     return rc;
 }
 
+int lock_look(struct session_pool *pool, struct session *session, struct error *error)
+{
+    enum { MOST = 256 };
+    int pids[MOST];
+    struct lock_party parties[MOST];
+    int count = session_pool_holders(pool, pids, MOST);
+    int rc = count > 0 ? lock_find_waiters(session, pids, (size_t)count, parties, error) : 0;
+    for (int i = 0; rc == 0 && i < count; i++) {
+        char name[96], why[256];
+        if (parties[i].pid == 0)
+            continue;
+        lock_party_name(&parties[i], name, sizeof name);
+        snprintf(why, sizeof why, "%s waits for %s%s", name,
+                 parties[i].relation[0] != '\0' ? "a lock on " : "its end", parties[i].relation);
+        session_pool_want_back(pool, pids[i], why);
+    }
+    return rc;
+}
+
 void lock_party_name(const struct lock_party *party, char *out, size_t size)
 {
     if (party->pid == 0)

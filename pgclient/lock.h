@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 struct session;
+struct session_pool;
 
 enum { LOCK_NAME_SIZE = 160 };
 
@@ -32,6 +33,10 @@ MUST_CHECK int lock_find_holder(struct session *session, uint32_t relation, stru
  * them waits for another does not count. In a transaction, an error leaves it as it was. */
 MUST_CHECK int lock_find_waiters(struct session *session, const int *pids, size_t count,
                                  struct lock_party *out, struct error *error);
+
+/* Looks on `session` whether others wait for a lock of any session of the pool's, and tells those
+ * sessions (session_is_wanted). */
+MUST_CHECK int lock_look(struct session_pool *pool, struct session *session, struct error *error);
 
 /* "pid 4711 (psql)" */
 void lock_party_name(const struct lock_party *party, char *out, size_t size);

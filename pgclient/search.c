@@ -331,6 +331,8 @@ int search_nearest(struct session *session, const struct search_nearest *search,
         rc = sql == NULL ? out_of_memory(error)
                          : blame(connection_copy(connection, sql, sink, context, said, error));
     }
+    if (rc < 0)
+        connection_end(connection);
     connection_also_stop(connection, NULL);
     free(schema);
     free(sql);

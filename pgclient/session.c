@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -21,10 +22,12 @@ struct session {
     struct session_pool *pool;
     struct connection *connection; /* NULL while connecting, and of a place; set under the lock */
     atomic_bool stop;
+    struct holding holding;
     struct session *next; /* the rest is guarded by the pool's lock */
     enum session_purpose purpose;
     bool lent;
     int backend;
+    char why[256];                        /* it is wanted (pgclient/lock.h) */
     int64_t idle_since, connecting_since; /* ms; the second 0: it is not connecting */
 };
 
@@ -53,6 +56,7 @@ struct session_pool {
     struct waiter *waiters; /* by ticket */
     uint64_t tickets;
     bool stopped;
+    _Atomic int64_t looked_at; /* ms: at the locks that others wait for; not guarded */
 };
 
 int session_pool_new(const struct server *server, int limit, struct session_pool **out)
@@ -301,6 +305,10 @@ static void set_connection(struct session *session, struct connection *connectio
     struct session_pool *pool = session->pool;
     pthread_mutex_lock(&pool->lock);
     struct connection *before = session->connection;
+    if (before != NULL)
+        connection_show(before, NULL);
+    if (connection != NULL)
+        connection_show(connection, &session->holding);
     session->connection = connection;
     session->backend = connection != NULL ? connection_backend(connection) : 0;
     session->connecting_since = 0;
@@ -421,6 +429,7 @@ void session_give(struct session *session)
     struct session_pool *pool = session->pool;
     pthread_mutex_lock(&pool->lock);
     take_back(pool, session);
+    session->holding.wanted = 0;
     unlink_session(pool, session);
     link_first(pool, session);
     session->idle_since = helper_now_ms();
@@ -528,6 +537,58 @@ int session_pool_backends(struct session_pool *pool, int *pids, int most)
             pids[n++] = session->backend;
     pthread_mutex_unlock(&pool->lock);
     return n;
+}
+
+/* ---- locks that others wait for ---- */
+
+bool session_pool_unwatched(struct session_pool *pool, int milliseconds)
+{
+    enum { LONG_MS = 1000 };
+    int64_t now = helper_now_ms();
+    bool any = false;
+    if (now - pool->looked_at < milliseconds)
+        return false;
+    pthread_mutex_lock(&pool->lock);
+    for (const struct session *session = pool->sessions; session != NULL && !any;
+         session = session->next)
+        any = session->holding.backend != 0 && now - session->holding.since >= LONG_MS;
+    pthread_mutex_unlock(&pool->lock);
+    return any;
+}
+
+int session_pool_holders(struct session_pool *pool, int *pids, int most)
+{
+    int n = 0;
+    pool->looked_at = helper_now_ms();
+    pthread_mutex_lock(&pool->lock);
+    for (const struct session *session = pool->sessions; session != NULL && n < most;
+         session = session->next)
+        if (session->holding.backend != 0)
+            pids[n++] = session->holding.backend;
+    pthread_mutex_unlock(&pool->lock);
+    return n;
+}
+
+void session_pool_want_back(struct session_pool *pool, int backend, const char *why)
+{
+    pthread_mutex_lock(&pool->lock);
+    for (struct session *session = pool->sessions; session != NULL; session = session->next)
+        if (session->holding.backend == backend && session->holding.wanted == 0) {
+            snprintf(session->why, sizeof session->why, "%s", why);
+            session->holding.wanted = helper_now_ms();
+        }
+    pthread_mutex_unlock(&pool->lock);
+}
+
+bool session_is_wanted(struct session *session, char *why, size_t size)
+{
+    bool wanted = session->holding.wanted != 0;
+    if (wanted && why != NULL) {
+        pthread_mutex_lock(&session->pool->lock);
+        snprintf(why, size, "%s", session->why);
+        pthread_mutex_unlock(&session->pool->lock);
+    }
+    return wanted;
 }
 
 struct connection *session_connection(struct session *session) { return session->connection; }

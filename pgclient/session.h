@@ -34,6 +34,7 @@
 #include "pgclient/server.h"
 
 #include <stdatomic.h>
+#include <stddef.h>
 
 struct session;
 struct session_pool;
@@ -103,6 +104,22 @@ void session_pool_tend(struct session_pool *pool);
 /* Backends' process ids of the sessions lent out, for tests and the status page; returns how many
  * were written. */
 int session_pool_backends(struct session_pool *pool, int *pids, int most);
+
+/* ---- locks that others wait for (pgclient/lock.h) ---- */
+
+/* Whether some session has been in a transaction for a second, and nobody has looked for so long
+ * whether others wait for its locks. Any thread; cheap. */
+bool session_pool_unwatched(struct session_pool *pool, int milliseconds);
+
+/* Backends of all sessions that are in a transaction; returns how many. From now on somebody has
+ * looked. */
+int session_pool_holders(struct session_pool *pool, int *pids, int most);
+
+/* Somebody waits for a lock of this backend's; `why` says who, and for what. */
+void session_pool_want_back(struct session_pool *pool, int backend, const char *why);
+
+/* Whether somebody waits for a lock of this session's; `why` (nullable) gets who. */
+bool session_is_wanted(struct session *session, char *why, size_t size);
 
 /* For pgclient/ alone: the session's connection, connection.h. */
 struct connection *session_connection(struct session *session);

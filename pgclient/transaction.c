@@ -5,6 +5,7 @@
 #include "pgclient/helper.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* What decides how values print, what is converted to what, and in which order rows come, whatever
@@ -147,10 +148,32 @@ static int begin(struct connection *connection, enum transaction_kind kind, cons
     return run(connection, &text, rc, out, error);
 }
 
+/* The backend is asked for where a pooler has made its number up. */
+static int note_beginning(struct connection *connection, struct error *error)
+{
+    struct holding *holding = connection->holding;
+    int pid = PQbackendPID(connection->pg), rc = 0;
+    if (holding == NULL)
+        return 0;
+    if (connection->pooled) {
+        PGresult *row = NULL;
+        rc = connection_run(connection, "SELECT pg_catalog.pg_backend_pid()", &row, error);
+        pid = rc == 0 && PQntuples(row) == 1 ? atoi(PQgetvalue(row, 0, 0)) : 0;
+        PQclear(row);
+    }
+    holding->wanted = 0;
+    holding->since = helper_now_ms();
+    holding->backend = pid;
+    if (rc < 0)
+        connection_end(connection);
+    return rc;
+}
+
 int connection_begin(struct connection *connection, enum transaction_kind kind, const char *more,
                      struct error *error)
 {
-    return begin(connection, kind, more, "", NULL, error);
+    int rc = begin(connection, kind, more, "", NULL, error);
+    return rc == 0 ? note_beginning(connection, error) : rc;
 }
 
 int connection_read(struct connection *connection, enum transaction_kind kind, const char *sql,
@@ -186,9 +209,13 @@ void connection_end(struct connection *connection)
     connection->users_words = false;
     if (!connection_usable(connection) || !connection_in_transaction(connection))
         return;
+    connection->ends = true;
     (void)!connection_run(connection,
                           locks ? "ROLLBACK;" BEGIN_READING
                                   "SELECT pg_catalog.pg_advisory_unlock_all(); COMMIT"
                                 : "ROLLBACK",
                           NULL, NULL);
+    connection->ends = false;
+    if (connection->holding != NULL)
+        connection->holding->backend = 0;
 }

@@ -53,6 +53,7 @@ holder_start() {
     coproc HOLDER { PGAPPNAME=holder exec psql -X -q -At -v ON_ERROR_STOP=1 3>&-; }
     HOLDER_OS_PID=$HOLDER_PID
     exec {HOLDER_IN}>&"${HOLDER[1]}" {HOLDER_OUT}<&"${HOLDER[0]}"
+    eval "exec ${HOLDER[1]}>&- ${HOLDER[0]}<&-"
     HOLDER_BACKEND=$(holder "SELECT pg_backend_pid();")
 }
 
@@ -156,4 +157,181 @@ CASES
     daemon=$(daemon_pid)
     kill -TERM "$daemon"
     wait_gone "$daemon" 10
+}
+
+# ---- others wait for us -----------------------------------------------------------------------
+
+# A table that takes a while: some 25 row groups, of which each range of a fetch brings a few. The
+# server is slowed down by a proxy.
+make_big() {
+    psql -X -q -v ON_ERROR_STOP=1 <<'SQL'
+DROP TABLE IF EXISTS big;
+CREATE TABLE big (id int, t text);
+ALTER TABLE big ALTER t SET STORAGE external;
+INSERT INTO big SELECT g, repeat(md5(g::text), 100) FROM generate_series(1, 30000) g;
+SQL
+    reference_csv public.big >"$OUT/big"
+}
+
+@test "a stopped reader of a table that the cache cannot hold keeps nobody from it" {
+    make_big
+    mount_start -o cache_size=2M,lease=1
+    "$PYTHON" - "$T/big/big.csv" "$OUT/big" "$MNT/.pgvecfs/log" <<'PYTHON'
+import os, re, subprocess, sys
+path, right, log = sys.argv[1], open(sys.argv[2], "rb").read(), sys.argv[3]
+def psql(*sql):
+    arguments = [argument for s in sql for argument in ("-c", s)]
+    return subprocess.run(["timeout", "20", "psql", "-X", "-q", "-At", "-v", "ON_ERROR_STOP=1"] + arguments,
+                          check=True, stdout=subprocess.PIPE, text=True).stdout.split()
+def held():
+    return psql("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pgvecfs' AND state LIKE '%in transaction%'") != ["0"]
+os.stat(path)
+fd = os.open(path, os.O_RDONLY)
+assert os.pread(fd, 100000, 0) == right[:100000]
+assert held(), "the cache has room for all"
+# It asks for the lock, and lets go of it, with nothing changed: what is read then is what it was.
+psql("BEGIN; LOCK TABLE big IN ACCESS EXCLUSIVE MODE; COMMIT")
+assert re.search("a read point that was held for open files has ended: pid .* waits for a lock on public.big", open(log).read())
+at = len(right) // 2
+assert os.pread(fd, 100000, at) == right[at:at + 100000]
+# Now it changes: what is read fails, and never is of another version.
+psql("ALTER TABLE big ADD zz int", "SELECT count(*) FROM big WHERE id < 10")
+os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+at = len(right) // 4
+try:
+    got = os.pread(fd, 100000, at)
+except OSError as error:
+    print(error)
+else:
+    assert got == right[at:at + 100000]
+PYTHON
+    reference_csv public.big >"$OUT/right"
+    assert_same_bytes "$T/big/big.csv" "$OUT/right"
+}
+
+@test "an open file, somebody who alters the table, and a refresh of it do not lock each other out" {
+    make_big
+    for options in cache_size=0,lease=1 cache_size=0,lease=1,connections=1 cache_size=0,lease=1,connections=2; do
+        mount_start -o "$options"
+        stat "$T/big/big.bin" >/dev/null
+        exec 5<"$T/big/big.bin"
+        psql -X -q -c "UPDATE small SET t = t"
+        psql -X -q -c "ALTER TABLE big ADD x int" 3>&- 5<&- &
+        alter=$!
+        PIDS+=("$alter")
+        sleep 0.3
+        stat "$T/big/big.bin" >/dev/null 3>&- 5<&- &
+        PIDS+=($!)
+        wait_gone "$alter" 15
+        [ "$(timeout 15 psql -X -At -c "SELECT count(*) FROM big")" -eq 30000 ]
+        wait "$!"
+        exec 5<&-
+        psql -X -q -c "ALTER TABLE big DROP x"
+        mount_stop
+        rm -rf "$CACHE"
+    done
+}
+
+# Mounts through a gate that lets 10 MB a second through, until it gets a SIGHUP.
+mount_slowly() {
+    mkdir -p "$E2E/gate"
+    rm -f "$E2E/gate/.s.PGSQL.$PGPORT"
+    "$PYTHON" "$ROOT/tests/e2e/gate.py" "$PGHOST/.s.PGSQL.$PGPORT" "$E2E/gate/.s.PGSQL.$PGPORT" 10000000 3>&- &
+    GATE=$!
+    PIDS+=("$GATE")
+    within 10 test -S "$E2E/gate/.s.PGSQL.$PGPORT"
+    PGHOST=$E2E/gate mount_start "$@"
+}
+
+@test "a fetch lets go, and goes on where it was; who reads along gets all, if the rows are the same" {
+    make_big
+    for options in jobs=1 jobs=2 jobs=2,connections=1; do
+        mount_slowly -o "$options"
+        "$PYTHON" - "$T/big/big.csv" "$OUT/big" "$MNT/.pgvecfs/status.json" "$GATE" <<'PYTHON'
+import json, os, signal, subprocess, sys, threading
+path, right, status, gate = sys.argv[1], open(sys.argv[2], "rb").read(), sys.argv[3], int(sys.argv[4])
+def look():
+    return json.load(open(status))
+def read():
+    global got
+    fd = os.open(path, os.O_RDONLY)
+    got = b""
+    while more := os.pread(fd, 1 << 20, len(got)):
+        got += more
+reader = threading.Thread(target=read)
+reader.start()
+while not any(job["groups_copied"] > 5 for job in look()["jobs"]):
+    assert reader.is_alive(), "it was over too soon"
+subprocess.run(["timeout", "30", "psql", "-X", "-q", "-c", "BEGIN; LOCK TABLE big IN ACCESS EXCLUSIVE MODE; COMMIT"], check=True)
+print(look()["jobs"])
+assert reader.is_alive(), "it was over too soon"
+os.kill(gate, signal.SIGHUP)
+reader.join()
+assert got == right, (len(got), len(right))
+refresh = [r for r in look()["refreshes"] if r["name"] == "big"][-1]
+print(refresh)
+assert refresh["result"] == "new" and refresh["groups_kept"] >= 3
+PYTHON
+        grep -q "public.big: the fetch lets go of its locks, since pid .* waits for a lock on public.big; it goes on later" "$MNT/.pgvecfs/log"
+        assert_same_bytes "$T/big/big.csv" "$OUT/big"
+        mount_stop
+        rm -rf "$CACHE"
+        kill "$GATE"
+    done
+}
+
+@test "five times in a row are enough: EBUSY, with the reason" {
+    make_big
+    mount_slowly -o jobs=1
+    for i in 1 2 3 4 5 6; do
+        (
+            # When the fetch holds its lock anew.
+            within 60 eval '[ "$(psql -X -At -c "SELECT count(*) FROM pg_locks WHERE relation = '"'big'"'::regclass AND mode = '"'AccessShareLock'"' AND granted")" -gt 0 ]'
+            timeout 30 psql -X -q -c "BEGIN; LOCK TABLE big IN ACCESS EXCLUSIVE MODE; COMMIT"
+        ) || exit 1
+    done 3>&- >"$OUT/locker" 2>&1 &
+    PIDS+=($!)
+    run timeout 120 stat "$T/big/big.csv"
+    echo "$output"
+    cat "$OUT/locker" "$MNT/.pgvecfs/log"
+    [ "$status" -eq 1 ]
+    [[ $output == *"Device or resource busy"* ]]
+    [[ $(getfattr --only-values --absolute-names -n user.pgvecfs.error "$T/big") == *"5 times in a row"*" waits for a lock on public.big"* ]]
+    kill -HUP "$GATE"
+    wait "${PIDS[-1]}" || true
+    assert_same_bytes "$T/big/big.csv" "$OUT/big"
+}
+
+@test "a slow view, a filter and the server's own search let go, if there is a session to look with" {
+    psql -X -q -v ON_ERROR_STOP=1 <<'SQL'
+CREATE OR REPLACE FUNCTION pause(s float) RETURNS bool LANGUAGE plpgsql VOLATILE AS 'BEGIN PERFORM pg_sleep(s); RETURN true; END';
+CREATE OR REPLACE VIEW slow AS SELECT id, t, pause((SELECT CASE WHEN id > 1000 THEN 0 ELSE 6 END FROM other)) FROM small WHERE id = 1;
+SQL
+    mount_start -o lease=0
+    cat "$T/slow/slow.csv" >"$OUT/got" 3>&- &
+    PIDS+=($!)
+    within 10 eval '[ "$(psql -X -At -c "SELECT count(*) FROM pg_stat_activity WHERE wait_event = '"'PgSleep'"'")" = 1 ]'
+    timeout 5 psql -X -q -v ON_ERROR_STOP=1 -c "BEGIN; LOCK TABLE other IN ACCESS EXCLUSIVE MODE; COMMIT"
+    process_gone "${PIDS[0]}" && false || true
+    psql -X -q -c "UPDATE other SET id = 2000"
+    wait "${PIDS[0]}"
+    [ "$(cat "$OUT/got")" = $'id,t,pause\n1,one,t' ]
+    grep -q "public.slow: the fetch lets go of its locks, since pid .* waits for a lock on public.other" "$MNT/.pgvecfs/log"
+    for mode in exact server; do
+        psql -X -q -c "UPDATE other SET id = 7"
+        mkdir "$T/vectors/query/$mode"
+        echo "pause((SELECT CASE WHEN id > 1000 THEN 0 ELSE 6 END FROM other))" >"$T/vectors/query/$mode/filter"
+        echo "$mode" >"$T/vectors/query/$mode/mode"
+        echo '[1,0]' >"$T/vectors/query/$mode/vector"
+        cat "$T/vectors/query/$mode/results.csv" >"$OUT/got" 3>&- &
+        PIDS+=($!)
+        within 10 eval '[ "$(psql -X -At -c "SELECT count(*) FROM pg_stat_activity WHERE wait_event = '"'PgSleep'"'")" = 1 ]'
+        timeout 5 psql -X -q -v ON_ERROR_STOP=1 -c "BEGIN; LOCK TABLE other IN ACCESS EXCLUSIVE MODE; COMMIT"
+        process_gone "${PIDS[-1]}" && false || true
+        psql -X -q -c "UPDATE other SET id = 2000"
+        wait "${PIDS[-1]}"
+        [ "$(wc -l <"$OUT/got")" -eq 3 ]
+    done
+    [ "$(grep -c "public.vectors: a question lets go of its locks, since pid .* waits for a lock on public.other" "$MNT/.pgvecfs/log")" -ge 2 ]
+    psql -X -q -c "UPDATE other SET id = 7"
 }
