@@ -76,6 +76,10 @@ struct feed *fetch_feed(struct fetch *fetch);
 MUST_CHECK int fetch_group(const struct fetch_place *place, struct snapshot *snapshot, size_t group,
                            struct rowgroup **out, struct error *error);
 
+/* The rows of one group as the store has them: -ENOENT, -EBADMSG: it has not. */
+MUST_CHECK int fetch_stored(struct store *store, const struct snapshot *snapshot,
+                            const struct group *group, struct rowgroup **out);
+
 /* Computes the sizes of one format: renders what has no size yet, on place->jobs threads. With
  * `prefill` (may be NULL) all is rendered, and stored. */
 MUST_CHECK int fetch_measure(const struct fetch_place *place, struct snapshot *snapshot, int format,

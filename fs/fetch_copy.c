@@ -1,5 +1,6 @@
 #include "fs/fetch_copy.h"
 
+#include "codec/rowgroup_agree.h"
 #include "fs/group_copy.h"
 #include "fs/log.h"
 
@@ -289,6 +290,21 @@ static struct group *group_before(const struct task_copy *t, const struct rowgro
     return NULL;
 }
 
+/* Rows that another run of the server has in the group's place, and that are not the same: whether
+ * they may be what has become of the group's since. */
+static bool is_later(const struct fetch_copy *copy, const struct group *group,
+                     const struct rowgroup *rows)
+{
+    struct rowgroup *before = NULL;
+    uint32_t horizon;
+    if (!copy->share || !mark_horizon(copy->old->key.mark, &horizon) ||
+        fetch_stored(copy->place->store, copy->old, group, &before) < 0)
+        return false;
+    bool agrees = rowgroup_agrees(before, rows, horizon);
+    rowgroup_free(before);
+    return agrees;
+}
+
 /* The old group, a new reference, if these are its rows; else a new one. */
 static struct group *settle_group(struct task_copy *t, const struct rowgroup *rows,
                                   const struct ctid_range *range, bool *kept)
@@ -298,7 +314,7 @@ static struct group *settle_group(struct task_copy *t, const struct rowgroup *ro
     bool same = group != NULL && group->rows == rows->rows &&
                 hash128_equal(group->content, rows->content) &&
                 group->row_id_sum == rows->row_id_sum;
-    if (group != NULL && !same && !is_proven(copy, group))
+    if (group != NULL && !same && !is_proven(copy, group) && !is_later(copy, group, rows))
         copy->strayed = true;
     *kept = same && copy->share;
     if (*kept)

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 
 /* -ENOENT: not there; -EBADMSG: not what was put there. */
-static int from_store(struct store *store, const struct snapshot *snapshot,
-                      const struct group *group, struct rowgroup **out)
+int fetch_stored(struct store *store, const struct snapshot *snapshot, const struct group *group,
+                 struct rowgroup **out)
 {
     uint8_t *bytes;
     size_t size;
@@ -243,7 +243,7 @@ int fetch_group(const struct fetch_place *place, struct snapshot *snapshot, size
                 struct rowgroup **out, struct error *error)
 {
     const struct group *group = snapshot->groups[number];
-    int rc = from_store(place->store, snapshot, group, out);
+    int rc = fetch_stored(place->store, snapshot, group, out);
     if (rc == 0 || rc == -ENOMEM)
         return rc;
     bool damaged = rc != -ENOENT;

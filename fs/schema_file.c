@@ -111,11 +111,12 @@ struct version *schema_file_load(struct subject *subject)
 
 /* The signature of the database's DDL now. It is computed again only if anything at all has
  * happened since the last one. */
-static int read_signature(struct mount *mount, char **out, struct error *error)
+static int read_signature(struct mount *mount, const atomic_bool *stop, char **out,
+                          struct error *error)
 {
     struct session *session;
     char *mark = NULL, *signature = NULL;
-    int rc = session_take(mount->pool, SESSION_SHORT, NULL, &session, error);
+    int rc = session_take(mount->pool, SESSION_SHORT, stop, &session, error);
     if (rc < 0)
         return rc;
     rc = catalog_mark(session, &mark, error);
@@ -212,7 +213,7 @@ int schema_file_refresh(struct subject *subject, struct version *old, struct ver
     const char *refusal = schema_file_refusal(mount);
     pthread_mutex_unlock(&mount->lock);
     int rc = refusal != NULL ? error_set(error, -EOPNOTSUPP, "no schema.sql: %s", refusal)
-                             : read_signature(mount, &signature, error);
+                             : read_signature(mount, &subject->stop, &signature, error);
     if (rc < 0)
         return rc;
     if (old != NULL && strcmp(old->signature, signature) == 0) {

@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { TICK_MS = 100, POLITE_TICKS = 10, PIECE = 65536 };
+enum { TICK_MS = 100, POLITE_MS = 1000, POLITE_TICK_MS = 10, PIECE = 65536 };
 
 struct child {
     pid_t pid;
@@ -120,7 +120,8 @@ static int listen_to(struct child *child, child_look *look, void *context, struc
     return rc;
 }
 
-/* Waits for its end; one that is to go is asked once, then made to. */
+/* Waits for its end; one that is to go is asked once, then made to. It may have something to take
+ * back first: pg_dump cancels its statement. */
 static int reap(struct child *child, bool kill_it)
 {
     int status = 0;
@@ -130,10 +131,10 @@ static int reap(struct child *child, bool kill_it)
         close(child->err);
     if (kill_it) {
         kill(child->pid, SIGTERM);
-        for (int i = 0; i < POLITE_TICKS; i++) {
+        for (int ms = 0; ms < POLITE_MS; ms += POLITE_TICK_MS) {
             if (waitpid(child->pid, &status, WNOHANG) == child->pid)
                 return status;
-            nanosleep(&(struct timespec){.tv_nsec = TICK_MS * 100000L}, NULL);
+            nanosleep(&(struct timespec){.tv_nsec = POLITE_TICK_MS * 1000000L}, NULL);
         }
         kill(child->pid, SIGKILL);
     }

@@ -202,13 +202,14 @@ static int run_dump(const struct ddl_way *way, const struct dump *dump, const at
                     struct buffer *out, enum dump_failure *failure, struct error *error)
 {
     static atomic_uint number;
-    struct run run = {.way = way, .stop = stop, .look_at = now_ms() + LOOK_MS};
+    struct run run = {.way = way, .stop = stop};
     snprintf(run.application, sizeof run.application, "pgvecfs pg_dump %d-%u", (int)getpid(),
              atomic_fetch_add(&number, 1));
     struct session *place;
     int rc = session_place_take(way->pool, stop, &place, error);
     if (rc < 0)
         return rc;
+    run.look_at = now_ms() + LOOK_MS;
     rc = dump_run(dump, way->direct != NULL ? way->direct : way->server, run.application, look,
                   &run, out, failure, error);
     if (rc == -EIO && *failure == DUMP_NOT_CONNECTED)

@@ -73,10 +73,18 @@ static const char question[] =
     "   JOIN pg_constraint k ON k.contypid = p.oid WHERE k.conbin IS NOT NULL),"
 
     /* The functions of all that. The catalog knows no dependency on what comes with the server:
-     * that is in the expression's own text alone, and is asked of others' expressions alone. */
+     * that is in the expression's own text alone, and is asked of others' expressions alone.
+     *
+     * Expressions that are only planned: a function that has a column itself as its first argument
+     * is not evaluated there, and if it is not written in SQL, nothing in it is, either. */
     " named(relation, owner, function) AS MATERIALIZED ("
     " SELECT b.relation, b.owner, d.refobjid FROM body b JOIN pg_depend d"
     "  ON d.classid = b.class AND d.objid = b.object AND d.refclassid = 'pg_proc'::regclass"
+    "  JOIN pg_proc p ON p.oid = d.refobjid JOIN pg_language l ON l.oid = p.prolang"
+    "  WHERE NOT (b.class IN ('pg_class'::regclass, 'pg_statistic_ext'::regclass)"
+    "   AND (l.lanname <> 'sql' OR p.prosecdef OR p.proconfig IS NOT NULL)"
+    "   AND regexp_replace(b.body, '[{]FUNCEXPR :funcid ' || p.oid || ' [^{}()]*:args [(][{]'"
+    "    || '(VAR|RELABELTYPE :arg [{]VAR) ', '', 'g') !~ ('id ' || p.oid || ' '))"
     " UNION SELECT b.relation, b.owner, o.oprcode::oid FROM body b JOIN pg_depend d"
     "  ON d.classid = b.class AND d.objid = b.object AND d.refclassid = 'pg_operator'::regclass"
     "  JOIN pg_operator o ON o.oid = d.refobjid"
@@ -86,7 +94,7 @@ static const char question[] =
     "   WHERE n.rngtypid = t.oid AND n.rngcanonical::oid <> 0) AS i"
     " UNION SELECT b.relation, b.owner, m[1]::oid FROM body b,"
     "  LATERAL regexp_matches(b.body, ':(?:funcid|opfuncid|aggfnoid|winfnoid) (\\d+)', 'g') m"
-    "  WHERE b.owner NOT IN (SELECT oid FROM trusted)),"
+    "  WHERE b.owner NOT IN (SELECT oid FROM trusted) AND m[1]::oid < 16384),"
     " call AS MATERIALIZED (SELECT * FROM named"
     "  UNION SELECT n.relation, n.owner, f FROM named n JOIN pg_aggregate a"
     "   ON a.aggfnoid = n.function, LATERAL unnest(ARRAY[a.aggtransfn, a.aggfinalfn,"

@@ -91,6 +91,16 @@ bool mark_holds(const char *known, const char *now)
            strtoull(b + 1, NULL, 10) >= strtoull(a + 1, NULL, 10);
 }
 
+bool mark_horizon(const char *mark, uint32_t *out)
+{
+    unsigned long long first = 0, next = 0;
+    const char *snapshot = strrchr(mark, '/');
+    if (snapshot == NULL || sscanf(snapshot, "/%llu:%llu:", &first, &next) != 2)
+        return false;
+    *out = (uint32_t)next;
+    return true;
+}
+
 int mark_check(const char *mark, uint64_t system_id, uint32_t database, struct error *error)
 {
     unsigned long long system = 0;

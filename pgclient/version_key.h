@@ -71,6 +71,10 @@ uint64_t server_run_id(const struct server_run *run);
  */
 bool mark_holds(const char *known, const char *now);
 
+/* The transaction id at and behind which nothing was over yet at the mark; false: it is of a
+ * standby, and does not tell. */
+bool mark_horizon(const char *mark, uint32_t *out);
+
 /* 0, or -EIO: the mark is of another cluster or database, so that no name and no number in it means
  * anything here. */
 MUST_CHECK int mark_check(const char *mark, uint64_t system_id, uint32_t database,

@@ -201,6 +201,25 @@ assert_near() {
     sql "DELETE FROM small WHERE id = 200000"
 }
 
+@test "after a restart of the server, and a change, it goes on" {
+    mount_start -o lease=0
+    build big
+    inode=$(stat -c %i "$(index_files)")
+    "$ROOT/scripts/private-pg" restart "$E2E/pg"
+    sql "UPDATE big SET id = id + 100000 WHERE id = 77"
+    vector=$(vector_of big 100077)
+    ask big "$vector" mode hnsw k 1
+    [ "$METHOD $IDS $FRESH" = "hnsw 100077 1" ]
+    [ "$(stat -c %i "$(index_files)")" = "$inode" ]
+    sql "UPDATE big SET id = id - 100000 WHERE id > 100000"
+    mount_stop
+    "$ROOT/scripts/private-pg" restart "$E2E/pg"
+    mount_start -o lease=0
+    ask big "$vector" mode hnsw k 1
+    [ "$METHOD $IDS $FRESH" = "hnsw 77 1" ]
+    [ "$(stat -c %i "$(index_files)")" = "$inode" ]
+}
+
 @test "after many changes it is brought up to date, meanwhile answers are right" {
     mount_start -o lease=0
     build big

@@ -152,6 +152,49 @@ SQL
 
 lists_schema() { [[ $(ls "$T/$1") == *schema.sql* ]]; }
 
+# ---- connections ----
+
+# The most backends of role $1 that there were at once while go is there; one that has been left may be seen a moment longer.
+count_backends() {
+    local most=0 n
+    while [ -e "$BATS_TEST_TMPDIR/go" ]; do
+        n=$(psql -X -At -c "SELECT count(*) FROM pg_stat_activity WHERE usename = '$1'") && [ "$n" -le "$most" ] || most=$n
+    done
+    echo "$most" >"$BATS_TEST_TMPDIR/most"
+}
+
+read_many() {
+    local pids=() pid i
+    for i in 1 2 3 4 5 6 7 8 9 10; do
+        timeout 120 grep -q "CREATE TABLE public.many$i " "$T/many$i/schema.sql" 3>&- &
+        pids+=($!)
+    done
+    for pid in "${pids[@]}"; do wait "$pid"; done
+}
+
+@test "pg_dump is one of the connections, and gets on with one or two of them" {
+    psql -X -q -c "CREATE ROLE counted LOGIN" -c "CREATE ROLE single LOGIN CONNECTION LIMIT 1"
+    for i in 1 2 3 4 5 6 7 8 9 10; do psql -X -q -c "CREATE TABLE many$i (a int)" -c "GRANT SELECT ON many$i TO counted, single"; done
+    for limit in 1 2 4; do
+        touch "$BATS_TEST_TMPDIR/go"
+        CACHE=$E2E/limit$limit PGUSER=counted mount_start -o connections=$limit
+        count_backends counted 3>&- &
+        counter=$!
+        read_many
+        rm "$BATS_TEST_TMPDIR/go"
+        wait $counter
+        mount_stop
+        [ "$(cat "$BATS_TEST_TMPDIR/most")" -le $((limit + 1)) ]
+    done
+    CACHE=$E2E/limit_direct PGUSER=counted mount_start -o "connections=1,direct=host=$PGHOST port=$PGPORT user=counted dbname=test"
+    read_many
+    mount_stop
+    PGUSER=single mount_start
+    read_many
+    mount_stop
+    psql -X -q -c "DROP OWNED BY counted, single" -c "DROP ROLE counted, single"
+}
+
 # ---- locks ----
 
 # Runs statements in a session of its own, in the background, until release.
@@ -175,7 +218,7 @@ holds_nothing() {
 
 @test "the schema.sql of a locked table waits, with nobody else, and comes when the lock goes" {
     psql -X -q -c 'ALTER TABLE other ADD COLUMN b int'
-    mount_start
+    mount_start -o connections=1
     hold 'LOCK TABLE other'
     cat "$T/other/schema.sql" >"$BATS_TEST_TMPDIR/locked" 3>&- &
     waiter=$!

@@ -24,6 +24,11 @@ static void test_marks(void **state)
     assert_false(mark_holds("7/1/1700000000.5-1/750:760:751", "7/1/1700000000.5-1/750:760:751"));
     assert_false(mark_holds("", mark));
     assert_false(mark_holds(mark, ""));
+    uint32_t horizon = 0;
+    assert_true(mark_horizon(mark, &horizon) && horizon == 760);
+    assert_true(mark_horizon("7/5/1/a-b/4294967290:4294967300:@1", &horizon) && horizon == 4);
+    assert_false(mark_horizon("7/5/1/a-b/3000060@1", &horizon)); /* of a standby */
+    assert_false(mark_horizon("", &horizon));
     assert_int_equal(mark_check(mark, 7, 5, NULL), 0);
     struct error error = {""};
     assert_int_equal(mark_check(mark, 8, 5, &error), -EIO);
