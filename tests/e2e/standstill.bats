@@ -53,7 +53,7 @@ mount_says_so() { timeout $SOON cat "$MNT/.pgvecfs/status.json" >/dev/null; }
 drop_pages() { "$PYTHON" -c 'import os, sys; fd = os.open(sys.argv[1], os.O_RDONLY); os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)' "$1"; }
 
 @test "ten tables that somebody has locked" {
-    mount_start -o connections=32
+    mount_start
     (
         echo "BEGIN;"
         for i in 1 2 3 4 5 6 7 8 9 10; do echo "LOCK TABLE lk$i IN ACCESS EXCLUSIVE MODE;"; done
