@@ -551,6 +551,8 @@ bool store_make_room(struct store *store, uint64_t bytes, bool (*in_use)(void *,
         qsort(candidates.list, candidates.count, sizeof *candidates.list, compare_candidates);
     for (size_t i = 0; i < candidates.count && store->used + bytes > store->limit; i++) {
         const struct candidate *one = &candidates.list[i];
+        if (in_use(context, one->relation)) /* by now: collecting takes its time */
+            continue;
         if (one->index)
             store_drop_index(store, one->relation, one->id);
         else

@@ -307,6 +307,23 @@ static void test_index_files(void **state)
 }
 
 /* It goes in its turn, as groups do. */
+static bool is_used_from_now(void *context, uint32_t relation)
+{
+    bool *asked = context, used = *asked;
+    *asked = true;
+    return relation == 1 && used;
+}
+
+/* What somebody opens after it was chosen to go stays. */
+static void test_make_room_asks_again(void **state)
+{
+    (void)state;
+    bool asked = false;
+    assert_int_equal(put(1, 1, 5000, 'a'), 0);
+    assert_false(store_make_room(place.store, 9000, is_used_from_now, &asked));
+    assert_group(1, 1, 5000, 'a');
+}
+
 static void test_index_files_make_room(void **state)
 {
     (void)state;
@@ -489,6 +506,7 @@ int main(void)
         TEST(test_sweep),
         TEST(test_each),
         TEST(test_make_room),
+        TEST(test_make_room_asks_again),
         TEST(test_index_files),
         TEST(test_index_files_make_room),
         TEST(test_symlinks),
