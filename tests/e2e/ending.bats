@@ -36,15 +36,6 @@ teardown() {
     [ -n "${E2E_KEEP:-}" ] || rm -rf "$OUT"
 }
 
-within() { # SECONDS COMMAND…
-    local tenths=$(($1 * 10))
-    shift
-    until "$@"; do
-        [ $((tenths -= 1)) -ge 0 ] || return 1
-        sleep 0.1
-    done
-}
-
 behind() { # COMMAND…: in the background
     "$@" >"$OUT/got" 2>"$OUT/err" 3>&- &
     PIDS+=($!)
