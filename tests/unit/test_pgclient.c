@@ -272,6 +272,38 @@ static void a_refused_session_waits_for_one_of_the_pools_own(void **state)
     test_sql("postgres", "DROP ROLE lonely");
 }
 
+/* A server that refuses in another language; libpq shows its number only when asked again. */
+static void a_refusal_is_known_in_any_language(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/pgvecfs-test-XXXXXX", conninfo[128], command[1024], socket[64];
+    assert_non_null(mkdtemp(folder));
+    snprintf(socket, sizeof socket, "%s/.s.PGSQL.5432", folder);
+    snprintf(command, sizeof command,
+             "python3 -c \"\n"
+             "import os, socket\n"
+             "s = socket.socket(socket.AF_UNIX); s.bind('%s.new'); s.listen(); s.settimeout(20)\n"
+             "os.rename('%s.new', '%s')\n"
+             "words = b'SFATALE\\0VFATAL\\0C53300\\0Mtroppi client\\0\\0'\n"
+             "for _ in range(2):\n"
+             "    c, _ = s.accept(); c.recv(9999)\n"
+             "    c.sendall(b'E' + (len(words) + 4).to_bytes(4, 'big') + words); c.close()\n"
+             "\" &",
+             socket, socket, socket);
+    assert_int_equal(system(command), 0);
+    for (int i = 0; i < 1000 && access(socket, F_OK) != 0; i++)
+        usleep(20000);
+    snprintf(conninfo, sizeof conninfo, "host=%s port=5432", folder);
+    struct test_pool pool = test_pool("x", conninfo, 1);
+    struct session *none;
+    struct error error = {""};
+    assert_int_equal(session_take(pool.pool, SESSION_SHORT, NULL, &none, &error), -EUSERS);
+    assert_non_null(strstr(error.text, "troppi client"));
+    test_pool_free(&pool);
+    snprintf(command, sizeof command, "rm -r '%s'", folder);
+    assert_int_equal(system(command), 0);
+}
+
 static void given_back_in_any_state(void **state)
 {
     (void)state;
@@ -985,6 +1017,7 @@ int main(void)
         cmocka_unit_test(who_waits_can_be_stopped),
         cmocka_unit_test(a_place_closes_what_is_idle),
         cmocka_unit_test(a_refused_session_waits_for_one_of_the_pools_own),
+        cmocka_unit_test(a_refusal_is_known_in_any_language),
         cmocka_unit_test(given_back_in_any_state),
         cmocka_unit_test(errors_have_the_servers_words),
         cmocka_unit_test(stop_ends_a_blocked_lock),
