@@ -79,7 +79,7 @@ pooled_mount() { PGHOST=$POOLER PGPORT=6432 PGUSER=reader PGDATABASE=test mount_
 left_behind() {
     local i
     for ((i = 0; i < $1; i++)); do
-        pooled -c "BEGIN; SELECT pg_sleep(0.3) IS NULL; SELECT name, setting FROM pg_settings WHERE name !~ '^transaction_' ORDER BY 1;
+        pooled -c "BEGIN; SELECT pg_sleep(0.3) IS NULL, '[1]'::vector; SELECT name, setting FROM pg_settings WHERE name !~ '^transaction_' ORDER BY 1;
             SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid();
             SELECT count(*) FROM pg_prepared_statements; SELECT count(*) FROM pg_cursors; SELECT pg_my_temp_schema();
             SELECT count(*) FROM pg_listening_channels(); COMMIT" && cat "$BATS_TEST_TMPDIR/pooled"
