@@ -33,7 +33,7 @@ static void fail(const struct read *read, int rc, const struct error *error)
     log_say(LOG_SAY_ERROR, "%s.%s: read at %llu: %s", relation->schema, relation->name,
             (unsigned long long)read->offset, error->text[0] != '\0' ? error->text : strerror(-rc));
     pthread_mutex_unlock(&read->mount->lock);
-    fuse_reply_err(read->req, rc == -ENOMEM ? ENOMEM : EIO);
+    fuse_reply_err(read->req, rc == -ENOMEM || rc == -EBUSY ? -rc : EIO);
 }
 
 static void count(const struct read *read, size_t bytes)

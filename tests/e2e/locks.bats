@@ -143,6 +143,40 @@ CASES
     [ "$(cat "$T/small/small.csv")" = $'id,t\n1,one\n2,two' ]
 }
 
+@test "a question, and a read of what the cache has no room for, give up after lock_wait, too" {
+    make_big
+    mount_start -o lease=60,lock_wait=1,cache_size=2M
+    stat "$T/big/big.bin" "$T/vectors/vectors.csv" >/dev/null
+    exec 5<"$T/big/big.bin"
+    holder "BEGIN; LOCK TABLE big, vectors IN ACCESS EXCLUSIVE MODE;"
+    mkdir "$T/vectors/query/q"
+    echo "id > 0" >"$T/vectors/query/q/filter"
+    echo '[1,0]' >"$T/vectors/query/q/vector"
+    run timeout 60 cat "$T/vectors/query/q/results.csv"
+    echo "$output"
+    [ "$status" -eq 1 ]
+    [[ $output == *"Device or resource busy"* ]]
+    timeout 60 "$PYTHON" - <<'PYTHON'
+import errno, os
+os.posix_fadvise(5, 0, 0, os.POSIX_FADV_DONTNEED)
+try:
+    while os.read(5, 1 << 20):
+        pass
+except OSError as error:
+    print(error)
+    assert error.errno == errno.EBUSY
+else:
+    assert False, "all has been read"
+PYTHON
+    grep "public.big is locked by pid $HOLDER_BACKEND (holder)" "$MNT/.pgvecfs/log"
+    grep "public.vectors: waiting for a lock on public.vectors that pid $HOLDER_BACKEND (holder) has" "$MNT/.pgvecfs/log"
+    [[ $(getfattr --only-values --absolute-names -n user.pgvecfs.error "$T/vectors/query") == *"public.vectors is locked by pid $HOLDER_BACKEND (holder)"* ]]
+    holder "COMMIT;"
+    exec 5<&-
+    assert_same_bytes "$T/big/big.csv" "$OUT/big"
+    [ "$(wc -l <"$T/vectors/query/q/results.csv")" -eq 3 ]
+}
+
 @test "who waits for a lock ends at once when he is interrupted, and the mount ends too" {
     mount_start -o lease=0
     holder "BEGIN; LOCK TABLE small IN ACCESS EXCLUSIVE MODE;"
@@ -334,4 +368,41 @@ SQL
     done
     [ "$(grep -c "public.vectors: a question lets go of its locks, since pid .* waits for a lock on public.other" "$MNT/.pgvecfs/log")" -ge 2 ]
     psql -X -q -c "UPDATE other SET id = 7"
+}
+
+@test "a long statement without a session to look with is left to run" {
+    psql -X -q -v ON_ERROR_STOP=1 <<'SQL'
+CREATE OR REPLACE FUNCTION pause(s float) RETURNS bool LANGUAGE plpgsql VOLATILE AS 'BEGIN PERFORM pg_sleep(s); RETURN true; END';
+CREATE OR REPLACE VIEW slow AS SELECT id, t, pause((SELECT CASE WHEN id > 1000 THEN 0 ELSE 6 END FROM other)) FROM small WHERE id = 1;
+SQL
+    mount_start -o lease=0,connections=1
+    cat "$T/slow/slow.csv" >"$OUT/got" 3>&- &
+    pid=$!
+    PIDS+=("$pid")
+    within 10 eval '[ "$(psql -X -At -c "SELECT count(*) FROM pg_stat_activity WHERE wait_event = '"'PgSleep'"'")" = 1 ]'
+    timeout 30 psql -X -q -v ON_ERROR_STOP=1 -c "BEGIN; LOCK TABLE other IN ACCESS EXCLUSIVE MODE; COMMIT"
+    wait "$pid"
+    [ "$(cat "$OUT/got")" = $'id,t,pause\n1,one,t' ]
+    ! grep "lets go" "$MNT/.pgvecfs/log" || false
+}
+
+@test "a partition that is detached, and an index that is built without locking, do not wait for an open file" {
+    psql -X -q -v ON_ERROR_STOP=1 <<'SQL'
+DROP TABLE IF EXISTS wide;
+CREATE TABLE wide (id int, t text) PARTITION BY RANGE (id);
+CREATE TABLE wide_1 PARTITION OF wide FOR VALUES FROM (0) TO (10000);
+CREATE TABLE wide_2 PARTITION OF wide FOR VALUES FROM (10000) TO (20000);
+ALTER TABLE wide_1 ALTER t SET STORAGE external;
+ALTER TABLE wide_2 ALTER t SET STORAGE external;
+INSERT INTO wide SELECT g, repeat(md5(g::text), 100) FROM generate_series(1, 19999) g;
+SQL
+    mount_start -o cache_size=2M,lease=1
+    stat "$T/wide/wide.csv" >/dev/null
+    exec 5<"$T/wide/wide.csv"
+    timeout 20 psql -X -q -v ON_ERROR_STOP=1 -c "CREATE INDEX CONCURRENTLY ON other (id)"
+    head -c 1000000 <&5 >/dev/null
+    timeout 20 psql -X -q -v ON_ERROR_STOP=1 -c "ALTER TABLE wide DETACH PARTITION wide_2"
+    exec 5<&-
+    reference_csv public.wide >"$OUT/right"
+    assert_same_bytes "$T/wide/wide.csv" "$OUT/right"
 }
