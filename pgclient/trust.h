@@ -2,9 +2,10 @@
  * function may do anything, so none runs that belongs to somebody who is not one.
  *
  * What is looked at: the definitions of views and of what they read, policies of what views read,
- * checks of domains that are cast to, and what the planner evaluates of each table that is read:
- * the expressions of indexes, extended statistics and partition keys; the functions of column
- * types. What a superuser's own function calls is the superuser's affair.
+ * checks of domains that are cast to, casts that are looked for by a value's type, what the planner
+ * puts in an operator's place or asks to estimate a range, and what it evaluates of each table that
+ * is read: the expressions of indexes, extended statistics and partition keys; the functions of
+ * column types. What a superuser's own function calls is the superuser's affair.
  *
  * In definitions that belong to somebody else even the server's own functions count, where that
  * owner might not call them, or where they do more than compute: they, too, run with the role's

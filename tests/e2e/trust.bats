@@ -283,6 +283,85 @@ END
     assert_not_run
 }
 
+@test "what no definition names is not run either" {
+    sql <<END
+SET ROLE mallory;
+SET search_path = m, public;
+-- checks of domains that are columns of what is made from JSON, and of domains in checks
+CREATE TYPE of_checked AS (a checked);
+CREATE TABLE with_checked (a checked, c of_checked);
+INSERT INTO with_checked VALUES (1, ROW(1));
+CREATE VIEW fills_row AS SELECT jsonb_populate_record(t, '{"a":5}')::text AS x FROM with_checked t;
+CREATE VIEW fills_column AS SELECT json_populate_record(c, '{"a":5}')::text AS x FROM with_checked t;
+CREATE VIEW fills_set AS SELECT (jsonb_populate_recordset(t, '[{"a":5}]')).a::int AS x FROM with_checked t;
+CREATE DOMAIN checks_within AS int CHECK ((VALUE::checked)::int >= 0);
+CREATE VIEW casts_within AS SELECT id::checks_within AS x FROM plain;
+CREATE TYPE span AS RANGE (SUBTYPE = checked, MULTIRANGE_TYPE_NAME = spans);
+CREATE TABLE span_texts (v text);
+INSERT INTO span_texts VALUES ('{[1,3)}');
+CREATE VIEW casts_spans AS SELECT v::spans AS x FROM span_texts;
+-- what the planner asks to estimate
+CREATE FUNCTION apart(int, int) RETURNS float8 IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN m.proof() + \$1 - \$2; END';
+CREATE TYPE far AS RANGE (SUBTYPE = int, SUBTYPE_DIFF = apart, MULTIRANGE_TYPE_NAME = fars);
+CREATE TABLE ranges (r far);
+INSERT INTO ranges SELECT format('[%s,%s)', i, i + 1 + i % 17)::far FROM generate_series(1, 1000) i;
+CREATE VIEW estimates AS SELECT r FROM ranges WHERE r <@ '[5,50)'::far;
+-- what it puts in an operator's place
+CREATE TABLE digits (id int);
+INSERT INTO digits SELECT i % 10 FROM generate_series(1, 1000) i;
+CREATE FUNCTION quietly_same(int, int) RETURNS bool IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN m.proof() + \$1 - 1 = \$2; END';
+CREATE OPERATOR !!! (FUNCTION = int4ne, LEFTARG = int, RIGHTARG = int, NEGATOR = ===, RESTRICT = neqsel);
+CREATE OPERATOR === (FUNCTION = quietly_same, LEFTARG = int, RIGHTARG = int, NEGATOR = !!!, RESTRICT = eqsel);
+CREATE OPERATOR <<<< (FUNCTION = int4lt, LEFTARG = int, RIGHTARG = int, COMMUTATOR = >>>>, RESTRICT = scalarltsel);
+CREATE OPERATOR >>>> (FUNCTION = quietly_same, LEFTARG = int, RIGHTARG = int, COMMUTATOR = <<<<, RESTRICT = scalargtsel);
+CREATE VIEW negates AS SELECT NOT (id !!! 5) AS x FROM digits;
+CREATE VIEW estimates_negator AS SELECT id FROM digits WHERE id !!! 5;
+CREATE VIEW estimates_commutator AS SELECT id FROM digits WHERE 5 <<<< id;
+CREATE TABLE negates_index (a int);
+CREATE INDEX ON negates_index ((NOT (1 !!! 5)));
+-- casts that functions of any type look for
+CREATE TYPE tone AS ENUM ('low', 'high');
+CREATE FUNCTION tone_text(tone) RETURNS text IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN m.proof(); END';
+CREATE CAST (tone AS text) WITH FUNCTION tone_text(tone);
+CREATE TABLE tones (t tone);
+INSERT INTO tones VALUES ('low');
+CREATE VIEW quotes AS SELECT quote_literal(t) AS x FROM tones;
+CREATE VIEW joins_text AS SELECT 'x' || t AS x FROM tones;
+-- policies that FOR UPDATE brings along
+CREATE TABLE guarded_writes (id int);
+ALTER TABLE guarded_writes ENABLE ROW LEVEL SECURITY;
+ALTER TABLE guarded_writes FORCE ROW LEVEL SECURITY;
+CREATE POLICY readable ON guarded_writes FOR SELECT USING (true);
+CREATE POLICY writable ON guarded_writes FOR UPDATE USING (quiet(1) > 0);
+CREATE VIEW for_update AS SELECT * FROM guarded_writes FOR UPDATE;
+CREATE VIEW over_guarded_writes AS SELECT * FROM guarded_writes;
+ANALYZE ranges, digits;
+RESET ROLE;
+CREATE VIEW m.negates_too AS SELECT NOT (id OPERATOR(m.!!!) 5) AS x FROM m.digits;
+CREATE VIEW m.joins_text_too AS SELECT 'x' || t AS x FROM m.tones;
+CREATE SERVER ours FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '$PGHOST', port '$PGPORT', dbname 'test');
+CREATE USER MAPPING FOR PUBLIC SERVER ours OPTIONS (user 'postgres');
+CREATE FOREIGN TABLE m.fills_foreign (id m.checked) SERVER ours OPTIONS (schema_name 'm', table_name 'plain');
+END
+    forget_proof
+    for name in fills_row fills_column fills_set casts_within casts_spans fills_foreign for_update; do
+        assert_not_allowed m/$name/$name.csv 'function m.quiet(integer) of mallory'
+    done
+    assert_not_allowed m/estimates/estimates.csv 'm.apart(integer,integer) of mallory, who is no superuser: type m.far'
+    for name in negates estimates_negator estimates_commutator negates_index negates_too; do
+        assert_not_allowed m/$name/$name.csv 'm.quietly_same(integer,integer) of mallory'
+    done
+    for name in quotes joins_text joins_text_too; do
+        assert_not_allowed m/$name/$name.csv 'm.tone_text(m.tone) of mallory, who is no superuser: type m.tone has it as its cast to text'
+    done
+    for name in with_checked ranges digits tones; do
+        copy_csv m.$name | cmp - "$MNT/m/$name/$name.csv"
+        ls "$MNT/m/$name" | grep -x $name.jsonl
+    done
+    copy_csv '(SELECT * FROM m.over_guarded_writes)' | cmp - "$MNT/m/over_guarded_writes/over_guarded_writes.csv"
+    assert_not_run
+}
+
 @test "find and cp of the whole tree run nothing" {
     find "$MNT" -ls >/dev/null
     cp -r "$MNT/m" "$E2E/copy"
