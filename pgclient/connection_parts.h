@@ -32,6 +32,9 @@ int connection_fail_lost(struct connection *connection, struct error *error);
 #define BEGIN_READING                                                                              \
     "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = 0;"
 
+/* Who somebody else has become in the session that a pooler lends, and has left it so. */
+#define OWN_ROLE "SET LOCAL SESSION AUTHORIZATION DEFAULT; SET LOCAL role TO DEFAULT;"
+
 /* A statement ends soon after its client has gone, though it has nothing to say to it yet. */
 #define CHECK_CLIENT "SET LOCAL client_connection_check_interval = '10s';"
 enum { CHECKS_CLIENTS = 140000 };

@@ -49,6 +49,11 @@ static const char own_limits[] =
     "SET LOCAL search_path TO DEFAULT; SET LOCAL statement_timeout TO DEFAULT;"
     " SET LOCAL idle_in_transaction_session_timeout TO DEFAULT;";
 
+/* What is not pinned and decides how values print, as the role, the database or the server has it.
+ */
+static const char own_locale[] = "SET LOCAL lc_monetary TO DEFAULT;"
+                                 " SET LOCAL lc_numeric TO DEFAULT; SET LOCAL lc_time TO DEFAULT;";
+
 /* From an SQL_ASCII database nothing can be converted; whoever reads names checks that they are
  * UTF-8. */
 static const char *encoding_wanted(const struct connection *connection)
@@ -83,11 +88,18 @@ static int put_lock_limit(const struct connection *connection, enum transaction_
                : buffer_printf(sql, "SET LOCAL lock_timeout = %d;", LOCK_PATIENCE_MS);
 }
 
+static int put_begin(const struct connection *connection, struct buffer *sql)
+{
+    return buffer_append_text(sql, connection->pooled ? BEGIN_READING OWN_ROLE : BEGIN_READING);
+}
+
 static int put_beginning(const struct connection *connection, enum transaction_kind kind,
                          struct buffer *sql)
 {
     int version = connection_version(connection);
-    int rc = buffer_append_text(sql, BEGIN_READING);
+    int rc = put_begin(connection, sql);
+    if (rc == 0 && connection->pooled)
+        rc = buffer_append_text(sql, own_locale);
     if (rc == 0)
         rc = buffer_append_text(sql, kind == TRANSACTION_USER ? own_limits : no_limits);
     if (rc == 0)
@@ -191,7 +203,7 @@ int connection_question(struct connection *connection, const char *sql, PGresult
     if (connection_in_transaction(connection))
         return connection_run(connection, sql, out, error);
     struct buffer text = {0};
-    int rc = buffer_append_text(&text, BEGIN_READING);
+    int rc = put_begin(connection, &text);
     if (rc == 0 && connection_version(connection) < EXACT_TIMES)
         rc = buffer_append_text(&text, "SET LOCAL extra_float_digits = 1;");
     if (rc == 0 && !has_encoding(connection))

@@ -21,6 +21,9 @@ CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (0) TO (500);
 CREATE TABLE parts_2 PARTITION OF parts FOR VALUES FROM (500) TO (5000);
 INSERT INTO parts SELECT g, md5(g::text) FROM generate_series(1, 4000) g;
 CREATE ROLE reader LOGIN;
+CREATE ROLE more BYPASSRLS; CREATE ROLE less; GRANT more, less TO reader; GRANT USAGE ON SCHEMA public TO more, less;
+CREATE VIEW me AS SELECT current_user AS name, current_setting('lc_time') AS locale;
+GRANT SELECT ON secret, me TO more, less;
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader;
 ALTER ROLE reader SET IntervalStyle = 'iso_8601';
 ALTER ROLE reader SET extra_float_digits = -3;
@@ -132,6 +135,26 @@ everything() {
     everything
     left_behind 4 | sort | uniq -c | awk '{ $1 = ""; print }' >"$BATS_TEST_TMPDIR/after"
     diff <(sort "$BATS_TEST_TMPDIR/before" | uniq -c | awk '{ $1 = ""; print }') "$BATS_TEST_TMPDIR/after"
+}
+
+@test "who another client of the pool has become, and left the session so, reads nothing for us" {
+    local role other
+    other=$(psql -X -At -c "SELECT CASE current_setting('lc_time') WHEN 'C' THEN 'POSIX' ELSE 'C' END")
+    pooler_start 1
+    pooled_mount -o lease=0,rls=filter
+    ls -R "$MNT" >"$BATS_TEST_TMPDIR/tree"
+    cat "$MNT/public/me/me.csv" >"$BATS_TEST_TMPDIR/me"
+    grep -q '^reader,' "$BATS_TEST_TMPDIR/me"
+    for role in more less; do
+        pooled -c "SET ROLE $role; SET lc_time = '$other'"
+        psql -X -q -c "INSERT INTO secret VALUES (3); UPDATE t SET v = '$role' WHERE id = 2"
+        ls -R "$MNT" | diff - "$BATS_TEST_TMPDIR/tree"
+        [ "$(cat "$MNT/public/secret/secret.csv")" = $'id\n1' ]
+        cat "$MNT/public/me/me.csv" | diff - "$BATS_TEST_TMPDIR/me"
+        same_as_on_the_server t
+        pooled -c "SELECT current_user || ' ' || current_setting('lc_time')"
+        [ "$(cat "$BATS_TEST_TMPDIR/pooled")" = "$role $other" ]
+    done
 }
 
 @test "many tables at once over one session of the server" {
