@@ -31,6 +31,7 @@ struct crew {
     struct waiters *enders;
     struct waiters_task ending, leaving;
     int most;
+    bool of_users; /* what users wrote is read */
     struct readpoint *readpoint;
     atomic_bool stopped;  /* written under the lock */
     atomic_bool hurry;    /* who is still about to join need not: the work is done */
@@ -122,7 +123,9 @@ int crew_lead(struct crew *crew, const struct relation *relation, struct error *
 {
     struct session *session;
     const atomic_bool *stop = patience_stop() != NULL ? patience_stop() : &crew->stopped;
-    int rc = session_take(crew->pool, purpose_of(relation), stop, &session, error);
+    enum session_purpose purpose = purpose_of(relation);
+    crew->of_users = purpose == SESSION_USER;
+    int rc = session_take(crew->pool, purpose, stop, &session, error);
     if (rc < 0)
         return rc;
     crew->complete = crew->broken = false;
@@ -132,6 +135,8 @@ int crew_lead(struct crew *crew, const struct relation *relation, struct error *
         crew_dismiss(crew);
     return rc;
 }
+
+bool crew_is_of_users(const struct crew *crew) { return crew->of_users; }
 
 struct session *crew_leader(struct crew *crew) { return crew->members[0].session; }
 

@@ -25,6 +25,8 @@ void crew_unref(struct crew *crew);
 
 /* Takes a session from the pool, waiting for one as long as the thread's patience lasts. */
 MUST_CHECK int crew_lead(struct crew *crew, const struct relation *relation, struct error *error);
+/* Whether its session counts among those of what users wrote; once it leads. */
+bool crew_is_of_users(const struct crew *crew);
 struct session *crew_leader(struct crew *crew);
 
 /* Opens the read point on the leader's session. */

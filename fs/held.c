@@ -44,10 +44,13 @@ void held_remove(struct held *held, struct crew *crew)
     crew_unref(found);
 }
 
-void held_give_way(struct held *held)
+void held_give_way(struct held *held, bool of_users)
 {
+    struct crew *oldest = NULL;
     pthread_mutex_lock(&held->lock);
-    struct crew *oldest = held->count > 0 ? take_out(held, held->crews[0]) : NULL;
+    for (int i = 0; i < held->count && oldest == NULL; i++)
+        if (!of_users || crew_is_of_users(held->crews[i]))
+            oldest = take_out(held, held->crews[i]);
     pthread_mutex_unlock(&held->lock);
     if (oldest == NULL)
         return;

@@ -59,10 +59,10 @@ static int prepare_ddl(struct program *program, struct error *error)
 }
 
 /* Somebody waits for a connection, of which one may be kept for rows that nobody asks for. */
-static void make_room(void *context)
+static void make_room(void *context, bool of_users)
 {
     struct mount *mount = context;
-    held_give_way(&mount->held);
+    held_give_way(&mount->held, of_users);
 }
 
 static int connect_server(struct program *program, struct error *error)

@@ -43,7 +43,7 @@ struct waiter {
 struct session_pool {
     const struct server *server;
     int limit;
-    void (*make_room)(void *context);
+    void (*make_room)(void *context, bool of_users);
     void *context;
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t changed;
@@ -76,8 +76,8 @@ int session_pool_new(const struct server *server, int limit, struct session_pool
     return 0;
 }
 
-void session_pool_when_short(struct session_pool *pool, void (*make_room)(void *context),
-                             void *context)
+void session_pool_when_short(struct session_pool *pool,
+                             void (*make_room)(void *context, bool of_users), void *context)
 {
     pool->make_room = make_room;
     pool->context = context;
@@ -232,6 +232,14 @@ static void wait_a_tick(struct session_pool *pool)
     (void)pthread_cond_timedwait(&pool->changed, &pool->lock, &until);
 }
 
+/* Whether one that is given back would do. *of_users: only one of SESSION_USER. */
+static bool needs_one_back(const struct session_pool *pool, enum session_purpose purpose,
+                           bool *of_users)
+{
+    *of_users = purpose == SESSION_USER && !fits(pool, purpose, 1);
+    return fits(pool, *of_users ? SESSION_FETCH : purpose, 1);
+}
+
 /* Under the lock, which it gives up. */
 static void wait_for_turn(struct session_pool *pool, struct waiter *waiter, const atomic_bool *stop)
 {
@@ -244,11 +252,12 @@ static void wait_for_turn(struct session_pool *pool, struct waiter *waiter, cons
             waiter->rc = -EINTR;
             break;
         }
+        bool of_users;
         if (helper_now_ms() - began >= SHORT_MS && pool->make_room != NULL &&
-            fits(pool, waiter->purpose, 1)) {
+            needs_one_back(pool, waiter->purpose, &of_users)) {
             began = helper_now_ms();
             pthread_mutex_unlock(&pool->lock);
-            pool->make_room(pool->context);
+            pool->make_room(pool->context, of_users);
             pthread_mutex_lock(&pool->lock);
         } else {
             wait_a_tick(pool);

@@ -53,9 +53,10 @@ MUST_CHECK int session_pool_new(const struct server *server, int limit, struct s
 void session_pool_free(struct session_pool *pool);
 
 /* Called, without any lock, by those who have waited for a second, and each second again: it may
- * have something given back. Before the first session is taken. */
-void session_pool_when_short(struct session_pool *pool, void (*make_room)(void *context),
-                             void *context);
+ * have something given back; `of_users`: only a session of SESSION_USER is of use. Before the first
+ * session is taken. */
+void session_pool_when_short(struct session_pool *pool,
+                             void (*make_room)(void *context, bool of_users), void *context);
 
 /* Lends a session, idle or new, verified to be alive. Waits for one, SESSION_JOIN aside; soon after
  * `stop` (nullable, borrowed for the call) is set it is -EINTR. */

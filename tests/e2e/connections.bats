@@ -156,6 +156,30 @@ everything() {
     assert_same_bytes "$BATS_TEST_TMPDIR/begin" "$EXPECTED"
 }
 
+@test "views that the cache cannot hold, while one of them is open, over few connections" {
+    psql -X -q -v ON_ERROR_STOP=1 <<'END'
+CREATE TABLE noise AS SELECT g AS id, (SELECT string_agg(md5(g || '/' || k), '') FROM generate_series(1, 60) k) AS v FROM generate_series(1, 3000) g;
+CREATE VIEW noise_1 AS SELECT id, v FROM noise;
+CREATE VIEW noise_2 AS SELECT id, v FROM noise;
+GRANT SELECT ON noise, noise_1, noise_2 TO app;
+END
+    reference_csv public.noise_1 >"$EXPECTED"
+    for connections in 1 2 3; do
+        mount_as app -o connections=$connections,cache_size=1M,jobs=4
+        exec 7<"$MNT/public/noise_1/noise_1.csv"
+        dd bs=4096 count=1 status=none <&7 >"$BATS_TEST_TMPDIR/begin"
+        grep -q '^pgvecfs_held_read_points 1$' "$MNT/.pgvecfs/metrics"
+        timeout 60 cat "$MNT/public/noise_2/noise_2.csv" | cmp - "$EXPECTED"
+        timeout 60 cat "$MNT/public/noise_1/noise_1.csv" | cmp - "$EXPECTED"
+        cat <&7 >>"$BATS_TEST_TMPDIR/begin"
+        exec 7<&-
+        assert_same_bytes "$BATS_TEST_TMPDIR/begin" "$EXPECTED"
+        mount_stop
+        rm -rf "$CACHE"
+    done
+    psql -X -q -c "DROP TABLE noise CASCADE"
+}
+
 @test "a filter whose rows the cache has lost, over one connection" {
     mount_as app -o connections=1,cache_size=64K
     s=$MNT/public/items/query/q
