@@ -38,6 +38,7 @@ struct crew {
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t given;
     bool leaves;   /* crew_leave has been called */
+    bool ends;     /* somebody dismisses it */
     bool open;     /* there is a read point to work under */
     bool complete; /* nobody can join: the read point, or the server, is not for it */
     bool broken;   /* the leader's session is good for nothing but to be given back */
@@ -212,8 +213,9 @@ void crew_dismiss(struct crew *crew)
     pthread_mutex_lock(&crew->lock);
     crew->open = false;
     pthread_cond_broadcast(&crew->given);
-    while (is_anyone_busy(crew))
+    while (crew->ends || is_anyone_busy(crew))
         pthread_cond_wait(&crew->given, &crew->lock);
+    crew->ends = true;
     struct readpoint *readpoint = crew->readpoint;
     crew->readpoint = NULL;
     pthread_mutex_unlock(&crew->lock);
@@ -224,6 +226,10 @@ void crew_dismiss(struct crew *crew)
         }
     readpoint_close(readpoint);
     delist(crew, &crew->members[0]);
+    pthread_mutex_lock(&crew->lock);
+    crew->ends = false;
+    pthread_cond_broadcast(&crew->given);
+    pthread_mutex_unlock(&crew->lock);
 }
 
 static void dismiss(void *argument)
@@ -372,13 +378,14 @@ static int look(struct crew *crew, struct session *session, struct error *error)
     enum { PATIENCE_MS = 1500 };
     char why[256];
     if (session_pool_unwatched(crew->pool, PATIENCE_MS) &&
-        lock_look(crew->pool, session, error) < 0)
+        lock_look(crew->pool, session, -1, error) < 0)
         log_say(LOG_SAY_DEBUG, "cannot see who waits for locks: %s", error->text);
     return crew_is_wanted(crew, why, sizeof why) ? error_set(error, -EAGAIN, "%s", why) : 0;
 }
 
 void crew_look(struct crew *crew)
 {
+    enum { PATIENCE_MS = 3000 };
     struct error error = {""};
     pthread_mutex_lock(&crew->lock);
     struct member *member = crew->open && !crew->stopped ? idle_member(crew) : NULL;
@@ -388,7 +395,7 @@ void crew_look(struct crew *crew)
     pthread_mutex_unlock(&crew->lock);
     if (session == NULL)
         return;
-    if (lock_look(crew->pool, session, &error) < 0)
+    if (lock_look(crew->pool, session, PATIENCE_MS, &error) < 0)
         log_say(LOG_SAY_DEBUG, "cannot see who waits for locks: %s", error.text);
     crew_give(crew, session);
 }

@@ -1,6 +1,7 @@
 #include "fs/lock_watch.h"
 
 #include "fs/log.h"
+#include "fs/mount.h"
 #include "pgclient/lock.h"
 
 #include <errno.h>
@@ -11,20 +12,26 @@
 struct lock_watch {
     struct session_pool *pool;
     struct held *held;
+    int64_t again_ms; /* until then it does not look itself */
     atomic_bool stop;
     pthread_t thread;
 };
 
+/* Where it has had no answer, those who have a session that answers look, for a while. */
 static void look(struct lock_watch *watch)
 {
+    enum { AGAIN_MS = 10000, PATIENCE_MS = 3000 };
     struct session *session;
     struct error error = {""};
     int rc = session_take_now(watch->pool, SESSION_SHORT, &watch->stop, &session, &error);
-    if (rc < 0)
-        return;
-    rc = lock_look(watch->pool, session, &error);
-    session_give(session);
-    if (rc < 0 && rc != -EINTR)
+    bool taken = rc == 0;
+    if (taken) {
+        rc = lock_look(watch->pool, session, PATIENCE_MS, &error);
+        session_give(session);
+    }
+    if (rc < 0 && (taken || rc != -EAGAIN))
+        watch->again_ms = clock_ms() + AGAIN_MS;
+    if (rc < 0 && rc != -EINTR && rc != -EAGAIN)
         log_say(LOG_SAY_DEBUG, "cannot see who waits for locks: %s", error.text);
 }
 
@@ -34,7 +41,7 @@ static void *run(void *argument)
     struct lock_watch *watch = argument;
     while (!watch->stop) {
         usleep(TICK_MS * 1000);
-        if (session_pool_unwatched(watch->pool, LOOK_MS))
+        if (clock_ms() >= watch->again_ms && session_pool_unwatched(watch->pool, LOOK_MS))
             look(watch);
         held_tend(watch->held, watch->pool);
     }

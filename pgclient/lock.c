@@ -148,13 +148,20 @@ int lock_find_waiters(struct session *session, const int *pids, size_t count,
     return rc;
 }
 
-int lock_look(struct session_pool *pool, struct session *session, struct error *error)
+int lock_look(struct session_pool *pool, struct session *session, int patience_ms,
+              struct error *error)
 {
-    enum { MOST = 256 };
+    enum { MOST = 256, POOLER_MS = 500 };
+    struct connection *connection = session_connection(session);
     int pids[MOST];
     struct lock_party parties[MOST];
     int count = session_pool_holders(pool, pids, MOST);
+    bool lent = connection_is_pooled(connection) && !connection_in_transaction(connection);
+    connection_patience(connection, lent ? POOLER_MS : patience_ms);
     int rc = count > 0 ? lock_find_waiters(session, pids, (size_t)count, parties, error) : 0;
+    connection_patience(connection, -1);
+    if (rc < 0)
+        session_pool_not_looked(pool);
     for (int i = 0; rc == 0 && i < count; i++) {
         char name[96], why[256];
         if (parties[i].pid == 0)

@@ -35,8 +35,11 @@ MUST_CHECK int lock_find_waiters(struct session *session, const int *pids, size_
                                  struct lock_party *out, struct error *error);
 
 /* Looks on `session` whether others wait for a lock of any session of the pool's, and tells those
- * sessions (session_is_wanted). */
-MUST_CHECK int lock_look(struct session_pool *pool, struct session *session, struct error *error);
+ * sessions (session_is_wanted). -ETIMEDOUT: no answer came within that time (negative: any), and
+ * the session is lost. At a pooler, which may keep the question until one of those very sessions
+ * ends, it is half a second at most. */
+MUST_CHECK int lock_look(struct session_pool *pool, struct session *session, int patience_ms,
+                         struct error *error);
 
 /* "pid 4711 (psql)" */
 void lock_party_name(const struct lock_party *party, char *out, size_t size);

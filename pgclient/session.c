@@ -105,7 +105,7 @@ static void lend(struct session_pool *pool, struct session *session, enum sessio
 {
     session->lent = true;
     session->purpose = purpose;
-    atomic_store(&session->stop, false);
+    atomic_store(&session->stop, pool->stopped);
     pool->lent[purpose]++;
     pool->lent_in_all++;
 }
@@ -327,20 +327,20 @@ static void set_connection(struct session *session, struct connection *connectio
     connection_close(before);
 }
 
-/* One that joins is not waited for: it may stand in a pooler's line behind the very session that it
- * is to join. */
-static int connect_session(struct session *session, const atomic_bool *stop, struct error *error)
+/* `waits` false: one that joins is not waited for, since it may stand in a pooler's line behind the
+ * very session that it is to join. */
+static int connect_session(struct session *session, bool waits, const atomic_bool *stop,
+                           struct error *error)
 {
     struct session_pool *pool = session->pool;
     struct connection *connection = NULL;
-    bool join = session->purpose == SESSION_JOIN;
     pthread_mutex_lock(&pool->lock);
     session->connecting_since = helper_now_ms();
     pthread_mutex_unlock(&pool->lock);
-    int rc = connection_open(pool->server, &session->stop, stop, join ? SHORT_MS : -1, &connection,
+    int rc = connection_open(pool->server, &session->stop, stop, waits ? -1 : SHORT_MS, &connection,
                              error);
     set_connection(session, connection);
-    if (rc == -ETIMEDOUT) {
+    if (rc == -ETIMEDOUT && session->purpose == SESSION_JOIN) {
         pthread_mutex_lock(&pool->lock);
         pool->join_at = helper_now_ms() + SMALL_MS;
         pthread_mutex_unlock(&pool->lock);
@@ -349,11 +349,11 @@ static int connect_session(struct session *session, const atomic_bool *stop, str
     return rc;
 }
 
-static int verify(struct session *session, const atomic_bool *stop, struct error *error)
+static int verify(struct session *session, bool waits, const atomic_bool *stop, struct error *error)
 {
     if (session->connection != NULL && !connection_ping(session->connection, PING_MS))
         set_connection(session, NULL);
-    int rc = session->connection == NULL ? connect_session(session, stop, error) : 0;
+    int rc = session->connection == NULL ? connect_session(session, waits, stop, error) : 0;
     return rc == 0 && atomic_load(&session->stop) ? error_set(error, -EINTR, "stopped") : rc;
 }
 
@@ -382,7 +382,7 @@ static int take(struct session_pool *pool, enum session_purpose purpose, bool wa
         if (purpose == SESSION_PLACE)
             set_connection(waiter.session, NULL);
         else
-            rc = verify(waiter.session, stop, error);
+            rc = verify(waiter.session, wait && purpose != SESSION_JOIN, stop, error);
         if (rc == 0 && purpose != SESSION_PLACE && stop != NULL && atomic_load(stop)) {
             session_give(waiter.session); /* somebody else may need it */
             return error_set(error, -EINTR, "stopped");
@@ -577,6 +577,8 @@ int session_pool_holders(struct session_pool *pool, int *pids, int most)
     pthread_mutex_unlock(&pool->lock);
     return n;
 }
+
+void session_pool_not_looked(struct session_pool *pool) { pool->looked_at = 0; }
 
 void session_pool_want_back(struct session_pool *pool, int backend, const char *why)
 {

@@ -63,7 +63,8 @@ void session_pool_when_short(struct session_pool *pool,
 MUST_CHECK int session_take(struct session_pool *pool, enum session_purpose purpose,
                             const atomic_bool *stop, struct session **out, struct error *error);
 
-/* The same without waiting for a place: -EAGAIN. */
+/* The same without waiting for a place (-EAGAIN), or longer than a second for a connection
+ * (-ETIMEDOUT). */
 MUST_CHECK int session_take_now(struct session_pool *pool, enum session_purpose purpose,
                                 const atomic_bool *stop, struct session **out, struct error *error);
 void session_give(struct session *session);
@@ -113,8 +114,10 @@ int session_pool_backends(struct session_pool *pool, int *pids, int most);
 bool session_pool_unwatched(struct session_pool *pool, int milliseconds);
 
 /* Backends of all sessions that are in a transaction; returns how many. From now on somebody has
- * looked. */
+ * looked, */
 int session_pool_holders(struct session_pool *pool, int *pids, int most);
+/* unless it came to nothing. */
+void session_pool_not_looked(struct session_pool *pool);
 
 /* Somebody waits for a lock of this backend's; `why` says who, and for what. */
 void session_pool_want_back(struct session_pool *pool, int backend, const char *why);

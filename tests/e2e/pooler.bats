@@ -184,6 +184,22 @@ everything() {
     assert_same_bytes "$BATS_TEST_TMPDIR/begin" "$BATS_TEST_TMPDIR/expected"
 }
 
+@test "where the pooler keeps our look for who waits, a read point that is held lets go all the same" {
+    local held="SELECT count(*) FROM pg_locks WHERE relation = 'big'::regclass AND granted"
+    pooler_start 1
+    pooled_mount -o lease=60,jobs=1,cache_size=0
+    reference_csv public.big >"$BATS_TEST_TMPDIR/expected"
+    stat "$MNT/public/big/big.csv" >/dev/null
+    exec 7<"$MNT/public/big/big.csv"
+    dd bs=4096 count=1 status=none <&7 >"$BATS_TEST_TMPDIR/begin"
+    [ "$(psql -X -At -c "$held")" -ge 1 ]
+    PGAPPNAME=locker timeout 30 psql -X -q -v ON_ERROR_STOP=1 -c "BEGIN; LOCK TABLE big; COMMIT" 7<&-
+    grep -q "has ended: pid .* (locker) waits for a lock on public.big" "$MNT/.pgvecfs/log"
+    cat <&7 >>"$BATS_TEST_TMPDIR/begin"
+    exec 7<&-
+    assert_same_bytes "$BATS_TEST_TMPDIR/begin" "$BATS_TEST_TMPDIR/expected"
+}
+
 asleep() { [ "$(psql -X -At -c "SELECT count(*) FROM pg_stat_activity WHERE usename = 'reader' AND wait_event = 'PgSleep'")" = "$1" ]; }
 
 @test "a statement that nobody waits for is ended through the pooler" {
