@@ -215,13 +215,12 @@ int feed_next(struct feed *feed, struct feed_place *place, int patience_ms, stru
 bool feed_goes_on(struct feed *feed, struct feed *next)
 {
     struct feed_place here = {0}, there = {0};
-    struct group *group, *other;
+    struct group *group, *other = NULL;
     bool same = schema_same(feed->basis->schema, next->basis->schema);
     while (same && feed_next(feed, &here, 0, &group, NULL) == 0 && group != NULL) {
         same = feed_next(next, &there, 0, &other, NULL) == 0 && other != NULL &&
                group_same(group, other);
-        if (same)
-            group_unref(other);
+        group_unref(other);
         group_unref(group);
     }
     return same;

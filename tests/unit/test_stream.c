@@ -241,7 +241,9 @@ static void test_another_feed_of_other_rows(void **state)
             assert_int_equal(feed_put(next, 0, snapshot->groups[2]), 0);
         feed_run_done(next, 0);
         feed_end(next, 0, "");
+        unsigned refs = snapshot->groups[2]->refs;
         assert_false(feed_goes_on(feed, next));
+        assert_int_equal(snapshot->groups[2]->refs, refs);
         assert_int_equal(stream_read(stream, 0, 1 << 20, never, NULL, &out, NULL), -ESTALE);
         assert_int_equal(stream_read(stream, 0, 1, never, NULL, &out, NULL), -ESTALE);
         assert_int_equal(out.size, 0);
