@@ -100,7 +100,7 @@ int answer_begin(struct answer *answer, struct session *session)
 {
     const struct mount *mount = answer->mount;
     struct version_key now = {0};
-    int rc = search_begin(session, answer->stop, &now, answer->error);
+    int rc = search_begin(session, &answer->snapshot->relation, answer->stop, &now, answer->error);
     if (rc < 0)
         return rc;
     rc = mark_check(now.mark, mount->system_id, mount->database, answer->error);

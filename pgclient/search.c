@@ -5,6 +5,7 @@
 #include "pgclient/connection.h"
 #include "pgclient/identifier.h"
 #include "pgclient/selection.h"
+#include "pgclient/trust.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -24,22 +25,93 @@ static char *string_of(struct buffer *buffer, int rc)
  * connection. */
 static int blame(int rc) { return rc == -EIO || rc == -ENOENT || rc == -EACCES ? -EINVAL : rc; }
 
-/* A condition may call functions that change settings: they go back with the transaction. */
-static int begin(struct connection *connection, struct error *error)
+/* Whether it is asked whose functions would run. */
+static int is_judged(struct connection *connection, bool *out, struct error *error)
 {
-    if (connection_in_transaction(connection))
+    *out = false;
+    if (connection_reading(connection).trust_all)
         return 0;
-    /* Else a condition has the planner evaluate what is constant in the checks of partitions. */
-    return connection_begin(connection, TRANSACTION_USER, "SET LOCAL constraint_exclusion = off",
-                            error);
+    PGresult *row = NULL;
+    int rc = connection_question(connection, "SELECT " TRUST_IS_SUPERUSER, &row, error);
+    if (rc == 0)
+        *out = PQgetvalue(row, 0, 0)[0] == 't';
+    PQclear(row);
+    return rc;
 }
 
-int search_begin(struct session *session, const atomic_bool *stop, struct version_key *now,
+/* Else a condition has the planner evaluate what is constant in the checks of partitions. */
+#define NO_EXCLUSION "SET LOCAL constraint_exclusion = off"
+
+/* Locked first, as a fetch does it, so that it stays what is judged. */
+static char *judged_beginning(const struct relation *relation)
+{
+    struct buffer sql = {0};
+    bool lockable = relation->kind != RELATION_MATVIEW && relation->kind != RELATION_FOREIGN;
+    int rc = buffer_append_text(&sql, NO_EXCLUSION "; SET LOCAL search_path = ''");
+    if (rc == 0 && lockable)
+        rc = buffer_append_text(&sql, relation->kind == RELATION_TABLE ? "; LOCK TABLE ONLY "
+                                                                       : "; LOCK TABLE ");
+    if (rc == 0 && lockable)
+        rc = identifier_put_relation(&sql, relation->schema, relation->name);
+    if (rc == 0 && lockable)
+        rc = buffer_append_text(&sql, " IN ACCESS SHARE MODE");
+    return string_of(&sql, rc);
+}
+
+/* What was fetched may be another thing by now, and the statement goes by its name. */
+static int judge(struct connection *connection, const struct relation *relation,
                  struct error *error)
+{
+    struct buffer name = {0};
+    char *text = string_of(&name, identifier_put_relation(&name, relation->schema, relation->name));
+    const char *parameter = text;
+    PGresult *rows = NULL;
+    int rc = text == NULL ? out_of_memory(error)
+                          : connection_ask(connection, "SELECT to_regclass($1)::oid", 1, &parameter,
+                                           &rows, error);
+    free(text);
+    if (rc == 0 && strtoul(PQgetvalue(rows, 0, 0), NULL, 10) != relation->oid)
+        rc = error_set(error, -ESTALE, "the table has changed in the meantime");
+    PQclear(rows);
+    rows = NULL;
+    if (rc == 0)
+        rc = trust_ask(connection, relation->oid, &rows, error);
+    for (int i = 0; rc == 0 && i < PQntuples(rows); i++)
+        if (PQgetvalue(rows, i, TRUST_ROWS)[0] == 't')
+            rc = error_set(error, -EACCES, "%s", PQgetvalue(rows, i, TRUST_REASON));
+    PQclear(rows);
+    return rc == 0 ? connection_run(connection, "SET LOCAL search_path TO DEFAULT", NULL, error)
+                   : rc;
+}
+
+/* A condition may call functions that change settings: they go back with the transaction. */
+static int begin(struct connection *connection, const struct relation *relation,
+                 struct error *error)
+{
+    bool judged;
+    if (connection_in_transaction(connection))
+        return 0;
+    int rc = is_judged(connection, &judged, error);
+    if (rc < 0 || !judged)
+        return rc < 0 ? rc : connection_begin(connection, TRANSACTION_USER, NO_EXCLUSION, error);
+    char *beginning = judged_beginning(relation);
+    rc = beginning == NULL ? out_of_memory(error)
+                           : connection_begin(connection, TRANSACTION_USER, beginning, error);
+    free(beginning);
+    if (rc < 0)
+        return rc;
+    rc = judge(connection, relation, error);
+    if (rc < 0)
+        connection_end(connection);
+    return rc;
+}
+
+int search_begin(struct session *session, const struct relation *relation, const atomic_bool *stop,
+                 struct version_key *now, struct error *error)
 {
     struct connection *connection = session_connection(session);
     connection_also_stop(connection, stop);
-    int rc = begin(connection, error);
+    int rc = begin(connection, relation, error);
     if (rc == 0)
         rc = catalog_now(session, now, error);
     connection_also_stop(connection, NULL);
@@ -129,7 +201,7 @@ int search_rows(struct session *session, const struct relation *relation, const 
     if (sql == NULL)
         return out_of_memory(error);
     connection_also_stop(connection, stop);
-    int rc = begin(connection, error);
+    int rc = begin(connection, relation, error);
     if (rc == 0)
         rc = check_condition(connection, relation, condition, error);
     if (rc == 0) {
@@ -319,7 +391,7 @@ int search_nearest(struct session *session, const struct search_nearest *search,
     struct connection *connection = session_connection(session);
     char *schema = NULL, *sql = NULL;
     connection_also_stop(connection, search->stop);
-    int rc = begin(connection, error);
+    int rc = begin(connection, search->relation, error);
     if (rc == 0)
         rc = find_extension(connection, &schema, error);
     if (rc == 0)

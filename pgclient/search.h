@@ -15,10 +15,12 @@
 
 #include <stdatomic.h>
 
-/* Begins the session's transaction, which session_give ends: what follows is answered in it. `now`
- * gets which run of which server answers (catalog_now); the caller clears it. */
-MUST_CHECK int search_begin(struct session *session, const atomic_bool *stop,
-                            struct version_key *now, struct error *error);
+/* Begins the session's transaction, which session_give ends: what follows is answered in it, of
+ * this relation. `now` gets which run of which server answers (catalog_now); the caller clears it.
+ * -EACCES: what a superuser's mount does not run (trust.h); -ESTALE: the name is another relation's
+ * by now, or nobody's. */
+MUST_CHECK int search_begin(struct session *session, const struct relation *relation,
+                            const atomic_bool *stop, struct version_key *now, struct error *error);
 
 /* Calls the sink for each row of the relation that meets the condition, in any order, with the oid
  * of the table that it is in. */

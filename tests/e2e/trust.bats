@@ -362,6 +362,48 @@ END
     assert_not_run
 }
 
+@test "a question is judged as it is then, too, not only the fetch before it" {
+    local name mode n=0
+    sql <<'END'
+SET ROLE mallory;
+CREATE TABLE m.asked (id int PRIMARY KEY, v vector(2));
+INSERT INTO m.asked VALUES (1, '[1,2]'), (2, '[3,4]');
+CREATE TABLE m.asked_too (LIKE m.asked);
+INSERT INTO m.asked_too TABLE m.asked;
+CREATE VIEW m.asked_view AS SELECT id, v FROM m.asked_too;
+END
+    export MNT=$E2E/asked
+    CACHE=$E2E/asked.cache mount_start -o lease=100
+    for name in asked asked_view; do
+        mkdir "$MNT/m/$name/query/mine"
+        echo '[1,1]' >"$MNT/m/$name/query/mine/vector"
+        echo 'id > 0' >"$MNT/m/$name/query/mine/filter"
+        [ "$(wc -l <"$MNT/m/$name/query/mine/results.csv")" = 3 ]
+    done
+    sql <<'END'
+SET ROLE mallory;
+CREATE INDEX ON m.asked ((m.quiet(1)));
+CREATE OR REPLACE VIEW m.asked_view AS SELECT m.quiet(1) + id - 1 AS id, v FROM m.asked_too;
+END
+    forget_proof
+    for name in asked asked_view; do
+        for mode in auto server; do
+            echo $mode >"$MNT/m/$name/query/mine/mode"
+            echo "[1,$((++n + 1))]" >"$MNT/m/$name/query/mine/vector"
+            ! cat "$MNT/m/$name/query/mine/results.csv" || false
+            grep 'm.quiet(integer) of mallory' "$MNT/m/$name/query/mine/error"
+            assert_not_run
+        done
+    done
+    # Another relation of the same name.
+    sql "SET ROLE mallory; DROP TABLE m.asked; CREATE VIEW m.asked AS SELECT m.quiet(1) + id - 1 AS id, v FROM m.asked_too"
+    forget_proof
+    echo '[1,9]' >"$MNT/m/asked/query/mine/vector"
+    ! cat "$MNT/m/asked/query/mine/results.csv" || false
+    assert_not_run
+    mount_stop
+}
+
 @test "find and cp of the whole tree run nothing" {
     find "$MNT" -ls >/dev/null
     cp -r "$MNT/m" "$E2E/copy"
