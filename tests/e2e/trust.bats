@@ -327,6 +327,9 @@ CREATE TABLE tones (t tone);
 INSERT INTO tones VALUES ('low');
 CREATE VIEW quotes AS SELECT quote_literal(t) AS x FROM tones;
 CREATE VIEW joins_text AS SELECT 'x' || t AS x FROM tones;
+CREATE FUNCTION tone_of(int) RETURNS tone IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN CASE m.proof() WHEN \$1 THEN ''low'' END; END';
+CREATE CAST (int AS tone) WITH FUNCTION tone_of(int);
+CREATE VIEW joins_number AS SELECT 'x' || id AS x FROM plain;
 -- policies that FOR UPDATE brings along
 CREATE TABLE guarded_writes (id int);
 ALTER TABLE guarded_writes ENABLE ROW LEVEL SECURITY;
@@ -359,6 +362,7 @@ END
         ls "$MNT/m/$name" | grep -x $name.jsonl
     done
     copy_csv '(SELECT * FROM m.over_guarded_writes)' | cmp - "$MNT/m/over_guarded_writes/over_guarded_writes.csv"
+    copy_csv '(SELECT * FROM m.joins_number)' | cmp - "$MNT/m/joins_number/joins_number.csv"
     assert_not_run
 }
 
