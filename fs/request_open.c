@@ -52,6 +52,10 @@ void request_close(struct mount *mount, struct node *node, const struct fuse_fil
     struct handle *handle = (struct handle *)(uintptr_t)file->fh;
     struct subject *subject = node->subject;
     node->opens--;
+    /* An answer to a look-up that is older may still be under way, and say 0 to a kernel that has
+     * forgotten the rest. */
+    if (node->opens == 0 && (node->kind == NODE_FILE || node->kind == NODE_ANSWER))
+        node->told = false;
     if (node->kind == NODE_ASK)
         ask_close((struct ask *)(uintptr_t)file->fh);
     if (node->kind == NODE_FILE) {
@@ -106,6 +110,8 @@ static int open_file(struct mount *mount, struct request *request)
     if (node->kind == NODE_VALUE) {
         file->keep_cache = 0;
         file->direct_io = 1;
+        if (node->opens == 0)
+            node->open_size = query_session_size(node->session, node->field);
     }
     node->opens++;
     node->lookups++; /* stays until it has been replied */

@@ -286,6 +286,35 @@ PYTHON
     done
 }
 
+@test "the error of a session that is cleared while it is open: who has it open gets all of it, or an error" {
+    mkdir "$Q/mine"
+    "$(command -v python3)" - "$Q/mine" <<'PYTHON'
+import os, sys
+folder = sys.argv[1]
+
+def set_k(value):
+    try:
+        with open(folder + "/k", "w") as file:
+            file.write(value)
+    except OSError:
+        pass
+
+set_k("-5\n")
+fd = os.open(folder + "/error", os.O_RDONLY)
+set_k("7\n")
+assert os.stat(folder + "/error").st_size == 0
+a, b = os.pipe()
+try:
+    assert os.splice(fd, b, 4096) == 0 and False, "splice ended short, with success"
+except OSError as error:
+    print(error)
+text = os.read(fd, 4096)
+assert b"k" in text and os.fstat(fd).st_size == len(text), (text, os.fstat(fd))
+with open(folder + "/error") as file:
+    assert file.read() == ""
+PYTHON
+}
+
 @test "ask: read(2) gets the answer, splice and sendfile the same or an error" {
     question='{"vector":[7,0,0],"k":3,"metric":"l2","columns":["id"]}'
     printf '{"id":%s,"distance":%s}\n' 7 0 6 1 8 1 >"$OUT/right"
