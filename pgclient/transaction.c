@@ -83,6 +83,8 @@ static bool has_own_lock_limit(const struct connection *connection, enum transac
 static int put_lock_limit(const struct connection *connection, enum transaction_kind kind,
                           struct buffer *sql)
 {
+    if (kind == TRANSACTION_CATALOGS)
+        return buffer_append_text(sql, "SET LOCAL lock_timeout = 0;");
     return has_own_lock_limit(connection, kind)
                ? buffer_append_text(sql, "SET LOCAL lock_timeout TO DEFAULT;")
                : buffer_printf(sql, "SET LOCAL lock_timeout = %d;", LOCK_PATIENCE_MS);
@@ -104,7 +106,7 @@ static int put_beginning(const struct connection *connection, enum transaction_k
         rc = buffer_append_text(sql, kind == TRANSACTION_USER ? own_limits : no_limits);
     if (rc == 0)
         rc = put_lock_limit(connection, kind, sql);
-    if (rc == 0 && kind == TRANSACTION_TABLES && version >= TRANSACTION_TIMEOUT)
+    if (rc == 0 && kind != TRANSACTION_USER && version >= TRANSACTION_TIMEOUT)
         rc = buffer_append_text(sql, "SET LOCAL transaction_timeout = 0;");
     if (rc == 0 && connection->checks_client)
         rc = buffer_append_text(sql, CHECK_CLIENT);
@@ -185,7 +187,7 @@ int connection_begin(struct connection *connection, enum transaction_kind kind, 
                      struct error *error)
 {
     int rc = begin(connection, kind, more, "", NULL, error);
-    return rc == 0 ? note_beginning(connection, error) : rc;
+    return rc == 0 && kind != TRANSACTION_CATALOGS ? note_beginning(connection, error) : rc;
 }
 
 int connection_read(struct connection *connection, enum transaction_kind kind, const char *sql,

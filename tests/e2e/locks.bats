@@ -177,6 +177,19 @@ PYTHON
     [ "$(wc -l <"$T/vectors/query/q/results.csv")" -eq 3 ]
 }
 
+@test "a lock on a catalog is waited for, too" {
+    mount_start -o lease=0
+    holder "BEGIN; LOCK TABLE pg_catalog.pg_inherits IN ACCESS EXCLUSIVE MODE;"
+    psql -X -q -c "COMMENT ON TABLE small IS 'so that the catalog is read again'"
+    ls "$T" >"$OUT/got" 3>&- &
+    PIDS+=($!)
+    within 10 eval '[ "$(busy)" -gt 0 ]'
+    sleep 1.5
+    holder "COMMIT;"
+    wait "${PIDS[0]}"
+    grep -q '^small$' "$OUT/got"
+}
+
 @test "who waits for a lock ends at once when he is interrupted, and the mount ends too" {
     mount_start -o lease=0
     holder "BEGIN; LOCK TABLE small IN ACCESS EXCLUSIVE MODE;"
