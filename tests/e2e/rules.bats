@@ -74,6 +74,7 @@ milliseconds() { echo $(($(date +%s%N) / 1000000)); }
     "$PYTHON" - "$T/moving/moving.csv" "$OUT/before" <<'PYTHON'
 import mmap, os, subprocess, sys, time
 path, right = sys.argv[1], open(sys.argv[2], "rb").read()
+os.stat(path)                                # or a slow machine opens it without a size, and then it cannot be mapped
 with open(path, "rb") as f:
     old = os.fstat(f.fileno())
     m = mmap.mmap(f.fileno(), 0, prot=mmap.PROT_READ)
