@@ -27,6 +27,11 @@
 
 #define RUN_VARIABLE UINT32_MAX
 
+/* No group has more rows, or more bytes in one part or all: it ends after a few MiB, or is one row,
+ * which the server sends in one message of 1 GiB at most. */
+enum { ROWGROUP_ROWS_MOST = 1 << 20 };
+#define ROWGROUP_BYTES_MOST (UINT64_C(1) << 32)
+
 struct run {
     const uint8_t *bytes;
     size_t size;
@@ -85,6 +90,9 @@ struct rowgroup_image {
 MUST_CHECK int rowgroup_encode(const struct rowgroup *group, const struct schema *schema,
                                bool small, struct rowgroup_image *out);
 void rowgroup_image_clear(struct rowgroup_image *image);
+
+/* The file of a group of so many rows, whose parts have `bytes` bytes together, is no larger. */
+uint64_t rowgroup_file_most(const struct schema *schema, uint32_t rows, uint64_t bytes);
 
 /* Takes `bytes` (from malloc) on success: the group's raw runs point into them. */
 MUST_CHECK int rowgroup_decode(uint8_t *bytes, size_t size, const struct schema *schema,

@@ -191,6 +191,13 @@ out:
     return rc;
 }
 
+uint64_t rowgroup_file_most(const struct schema *schema, uint32_t rows, uint64_t bytes)
+{
+    int runs = schema_parts(schema) + 1;
+    uint64_t of_sizes = (uint64_t)runs * rows * sizeof(int32_t), of_ids = (uint64_t)rows * 10;
+    return head_size(runs) + (uint64_t)runs * 2 * ALIGNMENT + of_sizes + of_ids + bytes;
+}
+
 void rowgroup_image_clear(struct rowgroup_image *image)
 {
     for (int i = 0; i < image->owned_count; i++)
@@ -219,15 +226,15 @@ static int unpack(const uint8_t *frame, size_t frame_size, size_t planes, bool s
     return rc;
 }
 
-/* One block of the file as its raw bytes: where they stand, or unpacked into `memory`. */
+/* One block of the file as its raw bytes, `most` at most: where they stand, or unpacked into
+ * `memory`. */
 static int read_block(const uint8_t *file, size_t size, const uint8_t *entry, bool sizes,
-                      struct buffer *memory, struct raw_block *out)
+                      uint64_t most, struct buffer *memory, struct raw_block *out)
 {
     uint64_t offset = load_le64(entry + 1), stored = load_le64(entry + 9);
     uint64_t wanted = load_le64(entry + 17);
-    if (entry[0] > PLANES_MOST || offset > size || stored > size - offset ||
-        wanted > SIZE_MAX / 2 || offset % ALIGNMENT != 0 ||
-        hash128(file + offset, stored).low != load_le64(entry + 25))
+    if (entry[0] > PLANES_MOST || offset > size || stored > size - offset || wanted > most ||
+        offset % ALIGNMENT != 0 || hash128(file + offset, stored).low != load_le64(entry + 25))
         return -EBADMSG;
     *out = (struct raw_block){.bytes = file + offset, .size = wanted};
     if (entry[0] == 0)
@@ -262,9 +269,11 @@ static int read_run(const uint8_t *file, size_t size, int number, uint32_t rows,
     const uint8_t *entry = file + DIRECTORY_AT + (size_t)number * RUN_ENTRY;
     struct run run = {.fixed = load_le32(entry)};
     struct raw_block sizes, bytes;
-    int rc = read_block(file, size, entry + 4, true, &memory[0], &sizes);
+    int rc = read_block(file, size, entry + 4, true, sizeof(int32_t) * (uint64_t)rows, &memory[0],
+                        &sizes);
     if (rc == 0)
-        rc = read_block(file, size, entry + 4 + BLOCK_ENTRY, false, &memory[1], &bytes);
+        rc = read_block(file, size, entry + 4 + BLOCK_ENTRY, false, ROWGROUP_BYTES_MOST, &memory[1],
+                        &bytes);
     if (rc < 0)
         return rc;
     run.bytes = bytes.bytes;

@@ -13,7 +13,8 @@ int fetch_stored(struct store *store, const struct snapshot *snapshot, const str
 {
     uint8_t *bytes;
     size_t size;
-    int rc = store_get_group(store, group->relation, group->id, &bytes, &size);
+    uint64_t most = rowgroup_file_most(snapshot->schema, group->rows, group->bytes);
+    int rc = store_get_group(store, group->relation, group->id, most, &bytes, &size);
     if (rc < 0)
         return rc;
     rc = rowgroup_decode(bytes, size, snapshot->schema, out);

@@ -4,7 +4,7 @@
 
 #include <errno.h>
 
-enum { ROWS_AT_MOST = 1 << 20, BYTES_AT_MOST = 4 << 20 };
+enum { BYTES_AT_MOST = 4 << 20 };
 
 int group_copy_init(struct group_copy *copy, const struct schema *schema,
                     const struct ctid_range *range, group_sink *sink, void *context,
@@ -13,7 +13,7 @@ int group_copy_init(struct group_copy *copy, const struct schema *schema,
     *copy = (struct group_copy){.stream = {.fields = rowgroup_fields(schema)},
                                 .schema = schema,
                                 .group_bytes = BYTES_AT_MOST,
-                                .group_rows = ROWS_AT_MOST,
+                                .group_rows = ROWGROUP_ROWS_MOST,
                                 .range = {.end = {UINT32_MAX, 0}},
                                 .sink = sink,
                                 .context = context,

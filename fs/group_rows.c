@@ -239,12 +239,14 @@ static int open_map(struct group_rows *rows, const struct group_origin *origin)
 {
     const struct group *group = rows->group;
     struct mapping *mapping;
-    int rc = store_map_group(origin->place->store, group->relation, group->id, &mapping);
+    const struct schema *schema = origin->snapshot->schema;
+    uint64_t most = rowgroup_file_most(schema, group->rows, group->bytes);
+    int rc = store_map_group(origin->place->store, group->relation, group->id, most, &mapping);
     if (rc < 0)
         return rc;
     size_t size;
     const uint8_t *file = mapping_bytes(mapping, &size);
-    rc = rowgroup_file_head(file, size, origin->snapshot->schema, &rows->head);
+    rc = rowgroup_file_head(file, size, schema, &rows->head);
     if (rc == 0 &&
         (rows->head.rows != group->rows || !hash128_equal(rows->head.content, group->content)))
         rc = -EBADMSG;

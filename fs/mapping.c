@@ -84,12 +84,12 @@ static void release(struct mapping *mapping)
     pthread_mutex_unlock(&lock);
 }
 
-int mapping_open(int fd, struct mapping **out)
+int mapping_open(int fd, uint64_t most, struct mapping **out)
 {
     struct stat st;
     if (fstat(fd, &st) < 0)
         return -errno;
-    if (!S_ISREG(st.st_mode) || st.st_size == 0)
+    if (!S_ISREG(st.st_mode) || st.st_size == 0 || (uint64_t)st.st_size > most)
         return -EBADMSG;
     struct mapping *mapping = claim();
     if (mapping == NULL)

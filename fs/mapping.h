@@ -19,9 +19,9 @@ struct mapping;
 
 enum { MAPPINGS_MOST = 1 << 15 }; /* of the process; the kernel allows about twice as many */
 
-/* The whole file, which must have a size; `fd` may be closed then. -ENOSPC: there are too many,
- * -EBADMSG: it is empty, or no file. */
-MUST_CHECK int mapping_open(int fd, struct mapping **out);
+/* The whole file, which must have a size, of `most` bytes at most; `fd` may be closed then.
+ * -ENOSPC: there are too many, -EBADMSG: it is empty, larger, or no file. */
+MUST_CHECK int mapping_open(int fd, uint64_t most, struct mapping **out);
 void mapping_close(struct mapping *mapping); /* NULL is fine */
 
 /* The same for what somebody else has mapped, privately, and unmaps after mapping_unguard. */

@@ -27,6 +27,7 @@ struct store {
     pthread_mutex_t making_room;
 };
 
+enum { HEAD_SIZE = 16 }; /* of a record */
 static const char record_magic[8] = {'p', 'g', 'v', 'e', 'c', 'r', 'e', 1};
 
 const char *store_path(const struct store *store) { return store->slot.path; }
@@ -255,14 +256,16 @@ int store_put_rows(struct store *store, uint32_t relation, uint64_t id, const st
     return rc;
 }
 
-static int read_file(int dir, const char *name, uint8_t **bytes, size_t *size)
+static int read_file(int dir, const char *name, uint64_t most, uint8_t **bytes, size_t *size)
 {
     int fd =
         openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK); /* a FIFO would block */
     if (fd < 0)
         return -errno;
     struct stat st;
-    int rc = fstat(fd, &st) < 0 ? -errno : !S_ISREG(st.st_mode) ? -EBADMSG : 0;
+    int rc = fstat(fd, &st) < 0 ? -errno : 0;
+    if (rc == 0 && (!S_ISREG(st.st_mode) || (uint64_t)st.st_size > most))
+        rc = -EBADMSG;
     uint8_t *at = rc == 0 ? malloc((size_t)st.st_size + 1) : NULL;
     if (rc == 0 && at == NULL)
         rc = -ENOMEM;
@@ -286,25 +289,26 @@ static int read_file(int dir, const char *name, uint8_t **bytes, size_t *size)
     return 0;
 }
 
-int store_get_group(struct store *store, uint32_t relation, uint64_t id, uint8_t **bytes,
-                    size_t *size)
+int store_get_group(struct store *store, uint32_t relation, uint64_t id, uint64_t most,
+                    uint8_t **bytes, size_t *size)
 {
     char name[NAME_SIZE];
     group_name(relation, id, name);
-    int rc = read_file(store->dir, name, bytes, size);
+    int rc = read_file(store->dir, name, most, bytes, size);
     if (rc == 0)
         utimensat(store->dir, name, NULL, AT_SYMLINK_NOFOLLOW); /* its last use */
     return rc;
 }
 
-int store_map_group(struct store *store, uint32_t relation, uint64_t id, struct mapping **out)
+int store_map_group(struct store *store, uint32_t relation, uint64_t id, uint64_t most,
+                    struct mapping **out)
 {
     char name[NAME_SIZE];
     group_name(relation, id, name);
     int fd = openat(store->dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (fd < 0)
         return -errno;
-    int rc = mapping_open(fd, out);
+    int rc = mapping_open(fd, most, out);
     close(fd);
     if (rc == 0)
         utimensat(store->dir, name, NULL, AT_SYMLINK_NOFOLLOW);
@@ -403,7 +407,9 @@ int store_put_record(struct store *store, uint32_t relation, const char *kind,
     char name[NAME_SIZE], fresh[NAME_SIZE];
     record_name(relation, kind, "", name);
     record_name(relation, kind, ".new", fresh);
-    uint8_t head[16];
+    uint8_t head[HEAD_SIZE];
+    if (record->size > RECORD_BYTES_MOST)
+        return -EFBIG;
     memcpy(head, record_magic, sizeof record_magic);
     store_le64(head + 8, hash64(record->data, record->size));
     struct iovec pieces[] = {{head, sizeof head}, {record->data, record->size}};
@@ -424,14 +430,14 @@ int store_get_record(struct store *store, uint32_t relation, const char *kind, s
     record_name(relation, kind, "", name);
     uint8_t *bytes;
     size_t size;
-    int rc = read_file(store->dir, name, &bytes, &size);
+    int rc = read_file(store->dir, name, HEAD_SIZE + RECORD_BYTES_MOST, &bytes, &size);
     if (rc < 0)
         return rc;
-    if (size < 16 || memcmp(bytes, record_magic, sizeof record_magic) != 0 ||
-        load_le64(bytes + 8) != hash64(bytes + 16, size - 16))
+    if (size < HEAD_SIZE || memcmp(bytes, record_magic, sizeof record_magic) != 0 ||
+        load_le64(bytes + 8) != hash64(bytes + HEAD_SIZE, size - HEAD_SIZE))
         rc = -EBADMSG;
     else
-        rc = buffer_append(out, bytes + 16, size - 16);
+        rc = buffer_append(out, bytes + HEAD_SIZE, size - HEAD_SIZE);
     free(bytes);
     return rc;
 }

@@ -52,11 +52,12 @@ MUST_CHECK int store_put_group(struct store *store, uint32_t relation, uint64_t 
 /* The same with the rows: text is compressed only where room is short, since that takes long. */
 MUST_CHECK int store_put_rows(struct store *store, uint32_t relation, uint64_t id,
                               const struct rowgroup *rows, const struct schema *schema);
-/* The whole file; the caller frees *bytes. */
-MUST_CHECK int store_get_group(struct store *store, uint32_t relation, uint64_t id, uint8_t **bytes,
-                               size_t *size);
+/* The whole file; the caller frees *bytes. One larger than `most` bytes is -EBADMSG: whatever has
+ * become of it, it takes no more memory than that. */
+MUST_CHECK int store_get_group(struct store *store, uint32_t relation, uint64_t id, uint64_t most,
+                               uint8_t **bytes, size_t *size);
 /* The same, mapped; the caller closes it. It stays readable when the group is dropped. */
-MUST_CHECK int store_map_group(struct store *store, uint32_t relation, uint64_t id,
+MUST_CHECK int store_map_group(struct store *store, uint32_t relation, uint64_t id, uint64_t most,
                                struct mapping **out);
 /* Notes that the relation has been used: others' groups go before its. */
 void store_touch(struct store *store, uint32_t relation);
@@ -82,6 +83,8 @@ void store_drop_index(struct store *store, uint32_t relation, uint64_t id);
 void store_drop_group(struct store *store, uint32_t relation, uint64_t id);
 bool store_has_group(struct store *store, uint32_t relation, uint64_t id);
 
+/* A record has RECORD_BYTES_MOST at most: that of a table of some TiB is a tenth of it. */
+#define RECORD_BYTES_MOST (UINT64_C(256) << 20)
 MUST_CHECK int store_put_record(struct store *store, uint32_t relation, const char *kind,
                                 const struct buffer *record);
 /* Appends the record to `out`. */

@@ -443,12 +443,20 @@ static int read_map(uint8_t *map, size_t size, const struct space *space, struct
                                   (size_t)head.sections[SECTION_BINDING].size);
 }
 
+/* Mapping fills the page cache with the whole file: not with one that has grown. */
+static bool has_its_size(int file, uint64_t size)
+{
+    struct head head;
+    return pread(file, &head, sizeof head, 0) == (ssize_t)sizeof head && head.magic == MAGIC &&
+           head.file_size == size;
+}
+
 static int open_map(int file, const struct space *space, struct hnsw *hnsw, struct buffer *binding)
 {
     struct stat st;
     if (fstat(file, &st) < 0)
         return -errno;
-    if (!S_ISREG(st.st_mode) || st.st_size < HEAD_SIZE)
+    if (!S_ISREG(st.st_mode) || st.st_size < HEAD_SIZE || !has_its_size(file, (uint64_t)st.st_size))
         return -EBADMSG;
     void *map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, file, 0);
     if (map == MAP_FAILED)

@@ -226,6 +226,7 @@ PYTHON
         half) truncate -s $((size / 2)) "$1" ;;
         empty) : >"$1" ;;
         longer) printf 'more' >>"$1" ;;
+        vast) truncate -s 200G "$1" ;;
         gone) rm "$1" ;;
         foreign) head -c "$size" /dev/urandom >"$1" ;;
         folder) rm "$1" && mkdir "$1" ;;
@@ -235,7 +236,7 @@ PYTHON
 }
 
 @test "damaged files of the cache, of each kind and in each way, are found out and fetched again" {
-    ways=(first middle last header half empty longer gone foreign link fifo folder)
+    ways=(first middle last header half empty longer vast gone foreign link fifo folder)
     echo "not to be touched" >"$OUT/target"
     for how in "${ways[@]}"; do
         psql -X -q -v ON_ERROR_STOP=1 -c "DROP TABLE IF EXISTS t_$how" -c "CREATE TABLE t_$how AS SELECT * FROM small"

@@ -279,6 +279,24 @@ static void test_truncated(void **state)
     }
 }
 
+/* One that has grown is not mapped, which would fill the page cache with it. */
+static void test_grown(void **state)
+{
+    (void)state;
+    struct victim victim;
+    struct hnsw *opened;
+    struct buffer binding = {0};
+    victim_make(&victim, victims[0], 60);
+    graph_put_file(folder.fd, "graph", victim.file, victim.size);
+    int file = openat(folder.fd, "graph", O_WRONLY | O_CLOEXEC);
+    assert_true(file >= 0);
+    assert_int_equal(ftruncate(file, (off_t)200 << 30), 0);
+    close(file);
+    assert_int_equal(open_graph(&victim.v.space, &opened, &binding), -EBADMSG);
+    buffer_clear(&binding);
+    victim_clear(&victim);
+}
+
 static void test_flipped(void **state)
 {
     (void)state;
@@ -367,9 +385,10 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(test_round_trip), TEST(test_empty), TEST(test_opened_is_updated),
-        TEST(test_refused),    TEST(test_links), TEST(test_truncated),
-        TEST(test_flipped),    TEST(test_torn),  TEST(test_killed),
+        TEST(test_round_trip), TEST(test_empty),   TEST(test_opened_is_updated),
+        TEST(test_refused),    TEST(test_links),   TEST(test_truncated),
+        TEST(test_grown),      TEST(test_flipped), TEST(test_torn),
+        TEST(test_killed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

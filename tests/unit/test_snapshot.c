@@ -185,6 +185,28 @@ static void test_sizes(void **state)
         }
 }
 
+/* However a group is written, its file is within the bound that is read by. */
+static void test_files_are_bounded(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ROWS_TABLES; i++)
+        for (uint32_t count = 0; count < 200; count += 1 + count / 2) {
+            struct schema *schema = rows_schema(&rows_tables[i]);
+            struct rowgroup *rows = rows_group(&rows_tables[i], schema, 0, count);
+            struct group *group = group_new(place.store, PLACE_RELATION, rows);
+            assert_non_null(group);
+            for (int small = 0; small < 2; small++) {
+                struct rowgroup_image image;
+                assert_int_equal(rowgroup_encode(rows, schema, small != 0, &image), 0);
+                assert_true(image.size <= rowgroup_file_most(schema, count, group->bytes));
+                rowgroup_image_clear(&image);
+            }
+            group_unref(group);
+            rowgroup_free(rows);
+            schema_free(schema);
+        }
+}
+
 static void test_same_content(void **state)
 {
     (void)state;
@@ -343,6 +365,7 @@ int main(void)
         TEST(test_record_of_another),
         TEST(test_damaged_records),
         TEST(test_sizes),
+        TEST(test_files_are_bounded),
         TEST(test_same_content),
         TEST(test_files_of_groups),
         TEST(test_taking_an_identity),
