@@ -80,7 +80,7 @@ struct node {
     /* Below query/. */
     int level;                     /* of NODE_NEAR: 0 near/ itself, to 3 */
     int field;                     /* of a value */
-    uint64_t open_size;            /* of a session's `error` that is open */
+    struct draft *drafts;          /* of a value: of the files of it that are open */
     struct query_session *session; /* of NODE_SESSION and what is in it */
     bool ended;                    /* of NODE_SESSION: it has no name any more */
     struct result_key key;         /* of an answer; its asked is a reference */

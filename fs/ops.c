@@ -238,9 +238,9 @@ static int resize_value(struct mount *mount, fuse_ino_t ino, uint64_t size)
     struct draft *draft = NULL;
     int rc = -ESTALE;
     pthread_mutex_lock(&mount->lock);
-    const struct node *node = node_find(mount, ino);
+    struct node *node = node_find(mount, ino);
     if (node != NULL && node->kind == NODE_VALUE)
-        rc = draft_new(node->session, node->field, O_WRONLY, &draft);
+        rc = draft_new(node, O_WRONLY, &draft);
     pthread_mutex_unlock(&mount->lock);
     if (rc == 0)
         rc = draft_resize(draft, size);

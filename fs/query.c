@@ -227,11 +227,11 @@ static int lookup_index(struct mount *mount, struct node *parent, const char *na
 
 /* ---- sessions ---- */
 
-/* `error` may become empty while it is open: who has it open keeps its node, and the size that goes
- * with what he reads. */
+/* A value may become shorter while it is open: who has it open keeps its node, and the size that
+ * goes with what he reads. */
 static bool is_kept_open(const struct node *file)
 {
-    return file->kind == NODE_VALUE && file->field == FIELD_ERROR && file->opens > 0;
+    return file->kind == NODE_VALUE && file->opens > 0;
 }
 
 static struct node *file_named(const struct node *parent, enum node_kind kind, const char *name)
@@ -446,8 +446,9 @@ void query_attributes(const struct mount *mount, const struct node *node, struct
         break;
     case NODE_VALUE:
         out->st_mode = S_IFREG | (node->field == FIELD_ERROR ? 0444 : 0644);
-        out->st_size = (off_t)(is_kept_open(node) ? node->open_size
-                                                  : query_session_size(node->session, node->field));
+        out->st_size =
+            (off_t)(node->drafts != NULL ? draft_largest(node)
+                                         : query_session_size(node->session, node->field));
         out->st_atime = out->st_mtime = out->st_ctime = node->session->changed_at;
         break;
     case NODE_ASK:

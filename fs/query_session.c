@@ -109,15 +109,19 @@ static int show(const struct question *question, const struct error *error, int 
     return error->text[0] != '\0' ? buffer_printf(out, "%s\n", error->text) : 0;
 }
 
-uint64_t query_session_size(const struct query_session *session, int field)
+static uint64_t size_of(const struct question *question, const struct error *error, int field)
 {
-    const struct question *question = &session->asked->question;
     if (field < QUESTION_FIELDS && strcmp(question_fields[field], "vector") == 0)
         return question->vector.size; /* may be long */
     struct buffer text = {0};
-    uint64_t size = show(question, &session->error, field, &text) == 0 ? text.size : 0;
+    uint64_t size = show(question, error, field, &text) == 0 ? text.size : 0;
     buffer_clear(&text);
     return size;
+}
+
+uint64_t query_session_size(const struct query_session *session, int field)
+{
+    return size_of(&session->asked->question, &session->error, field);
 }
 
 /* Makes the bytes the value. What somebody else sets at the same time comes before or behind it. */
@@ -159,13 +163,15 @@ static int set(struct query_session *session, int field, const struct buffer *by
 /* ---- drafts ---- */
 
 struct draft {
-    struct opened listed; /* guarded by mount->lock */
+    struct opened listed;     /* guarded by mount->lock, */
+    struct draft *next, **at; /* and these: among those of its node, if it has one */
     struct query_session *session;
     int field;
-    bool append;
-    pthread_mutex_t lock; /* guards all that follows; taken before mount->lock */
-    struct asked *opened; /* what `bytes` are made of, when they are needed; then NULL */
-    struct error error;   /* the same, of the file `error` */
+    bool append, reads;
+    _Atomic uint64_t size; /* of what it shows */
+    pthread_mutex_t lock;  /* guards all that follows; taken before mount->lock */
+    struct asked *opened;  /* what `bytes` are made of, when they are needed; then NULL */
+    struct error error;    /* the same, of the file `error` */
     struct buffer bytes;
     bool written;   /* and not set since */
     bool truncated; /* by open; nothing has been written yet */
@@ -173,8 +179,10 @@ struct draft {
 
 static void free_draft(void *draft) { draft_drop(draft); }
 
-int draft_new(struct query_session *session, int field, int flags, struct draft **out)
+int draft_new(struct node *node, int flags, struct draft **out)
 {
+    struct query_session *session = node->session;
+    int field = node->field;
     struct draft *draft = calloc(1, sizeof *draft);
     if (draft == NULL)
         return -ENOMEM;
@@ -184,10 +192,50 @@ int draft_new(struct query_session *session, int field, int flags, struct draft 
     draft->truncated = flags & O_TRUNC;
     draft->opened = asked_ref(session->asked);
     draft->error = session->error;
+    draft->reads = (flags & O_ACCMODE) != O_WRONLY;
+    if (!draft->truncated)
+        draft->size = size_of(&session->asked->question, &session->error, field);
     pthread_mutex_init(&draft->lock, NULL);
     opened_list(session->mount, &draft->listed, free_draft, draft);
     *out = draft;
     return 0;
+}
+
+void draft_enlist(struct draft *draft, struct node *node)
+{
+    draft->next = node->drafts;
+    draft->at = &node->drafts;
+    if (draft->next != NULL)
+        draft->next->at = &draft->next;
+    node->drafts = draft;
+}
+
+static void delist(struct draft *draft)
+{
+    if (draft->at == NULL)
+        return;
+    *draft->at = draft->next;
+    if (draft->next != NULL)
+        draft->next->at = draft->at;
+}
+
+uint64_t draft_size(const struct draft *draft) { return draft->size; }
+
+uint64_t draft_largest(const struct node *node)
+{
+    uint64_t largest = 0;
+    for (const struct draft *draft = node->drafts; draft != NULL; draft = draft->next)
+        if (draft->size > largest)
+            largest = draft->size;
+    return largest;
+}
+
+bool draft_is_read(const struct node *node)
+{
+    for (const struct draft *draft = node->drafts; draft != NULL; draft = draft->next)
+        if (draft->reads && draft->size > 0)
+            return true;
+    return false;
 }
 
 /* A shell opens a file and closes a copy of it before it runs the command that writes: an empty
@@ -205,6 +253,7 @@ void draft_free(struct draft *draft)
 void draft_drop(struct draft *draft)
 {
     opened_unlist(&draft->listed);
+    delist(draft);
     asked_unref(draft->opened);
     query_session_unref(draft->session);
     buffer_clear(&draft->bytes);
@@ -226,6 +275,13 @@ static int load(struct draft *draft)
     return rc;
 }
 
+static void unlock(struct draft *draft)
+{
+    if (draft->opened == NULL)
+        draft->size = draft->bytes.size;
+    pthread_mutex_unlock(&draft->lock);
+}
+
 int draft_read(struct draft *draft, uint64_t offset, size_t size, struct buffer *out)
 {
     pthread_mutex_lock(&draft->lock);
@@ -234,7 +290,7 @@ int draft_read(struct draft *draft, uint64_t offset, size_t size, struct buffer 
     size_t n = size < draft->bytes.size - from ? size : draft->bytes.size - from;
     if (rc == 0 && n > 0)
         rc = buffer_append(out, draft->bytes.data + from, n);
-    pthread_mutex_unlock(&draft->lock);
+    unlock(draft);
     return rc;
 }
 
@@ -323,7 +379,7 @@ int draft_write(struct draft *draft, uint64_t offset, const void *bytes, size_t 
         if (ends_line(draft))
             rc = commit(draft);
     }
-    pthread_mutex_unlock(&draft->lock);
+    unlock(draft);
     return rc;
 }
 
@@ -335,7 +391,7 @@ int draft_resize(struct draft *draft, uint64_t size)
         draft->truncated = false;
         draft->written = true;
     }
-    pthread_mutex_unlock(&draft->lock);
+    unlock(draft);
     return rc;
 }
 
@@ -343,6 +399,6 @@ int draft_flush(struct draft *draft)
 {
     pthread_mutex_lock(&draft->lock);
     int rc = draft->written ? commit(draft) : 0;
-    pthread_mutex_unlock(&draft->lock);
+    unlock(draft);
     return rc;
 }

@@ -52,8 +52,19 @@ uint64_t query_session_size(const struct query_session *session, int field);
 /* A value's file that is open. */
 struct draft;
 
-/* `flags` of open. */
-MUST_CHECK int draft_new(struct query_session *session, int field, int flags, struct draft **out);
+/* Of the value that the node stands for; `flags` of open. */
+MUST_CHECK int draft_new(struct node *node, int flags, struct draft **out);
+/* It is what an open file of the node shows, until it is freed: before the node is. */
+void draft_enlist(struct draft *draft, struct node *node);
+
+/* The size of what it shows: of the value as it was opened, then of what has been written. */
+uint64_t draft_size(const struct draft *draft);
+/* The largest of all open files of the node. Whatever becomes of the value meanwhile, the kernel
+ * must not take any of them for shorter than it is. */
+uint64_t draft_largest(const struct node *node);
+/* Whether one of them may be read, and has something to read. */
+bool draft_is_read(const struct node *node);
+
 /* Sets what was only truncated, and frees. */
 void draft_free(struct draft *draft);
 /* Only frees; with the lock held. */

@@ -77,6 +77,19 @@ void request_close(struct mount *mount, struct node *node, const struct fuse_fil
     node_forget(mount, node->nodeid, 0);
 }
 
+/* The kernel takes a file that is opened and cut for empty, whoever else has it open. Only who has
+ * looked up the name before the other opened it can come here: looked up again it is another node.
+ */
+static int open_value(struct node *node, int flags, struct draft **out)
+{
+    if ((flags & O_TRUNC) && draft_is_read(node))
+        return -ESTALE;
+    int rc = draft_new(node, flags, out);
+    if (rc == 0)
+        draft_enlist(*out, node);
+    return rc;
+}
+
 /* What the open file is, by its node's kind. */
 static int make_handle(struct mount *mount, const struct request *request, void **out)
 {
@@ -84,7 +97,7 @@ static int make_handle(struct mount *mount, const struct request *request, void 
     if (node->kind == NODE_ASK)
         return ask_new(mount, node, (struct ask **)out);
     if (node->kind == NODE_VALUE)
-        return draft_new(node->session, node->field, request->file.flags, (struct draft **)out);
+        return open_value(node, request->file.flags, (struct draft **)out);
     struct handle *handle = node->kind == NODE_FILE ? calloc(1, sizeof *handle) : NULL;
     if (handle != NULL)
         opened_list(mount, &handle->opened, free_handle, handle);
@@ -110,8 +123,6 @@ static int open_file(struct mount *mount, struct request *request)
     if (node->kind == NODE_VALUE) {
         file->keep_cache = 0;
         file->direct_io = 1;
-        if (node->opens == 0)
-            node->open_size = query_session_size(node->session, node->field);
     }
     node->opens++;
     node->lookups++; /* stays until it has been replied */
@@ -180,7 +191,7 @@ static bool has_news(struct request *request)
     *news = (struct size_news){.raise = true};
     if (node->kind == NODE_VALUE) { /* of which an older size is known */
         if ((request->file.flags & O_ACCMODE) != O_WRONLY)
-            news->size = query_session_size(node->session, node->field);
+            news->size = draft_size((struct draft *)(uintptr_t)request->file.fh);
         return news->size > 0;
     }
     if (node->told || (node->kind != NODE_FILE && node->kind != NODE_ANSWER))

@@ -315,6 +315,83 @@ with open(folder + "/error") as file:
 PYTHON
 }
 
+@test "a value of a session that is emptied or shortened while it is open: who has it open gets all of it, or an error" {
+    mkdir "$Q/mine"
+    "$(command -v python3)" - "$Q/mine" <<'PYTHON'
+import os, sys, time
+folder = sys.argv[1]
+long = {"vector": "[1.25,2.5,3.75]\n", "filter": "id < 100 AND id > 5\n", "k": "12345\n", "columns": "id, note\n"}
+short = {"vector": "[1,2,3]\n", "filter": "true\n", "k": "7\n", "columns": "id\n"}
+
+def put(path, text):
+    with open(path, "w") as file:
+        file.write(text)
+
+def by_splice(fd, into):
+    return os.splice(fd, into, 4096)
+
+def by_sendfile(fd, into):
+    return os.sendfile(into, fd, None, 4096)
+
+changes = {
+    "emptied": lambda path, name: put(path, ""),
+    "shortened": lambda path, name: put(path, short[name]),
+    "truncated": lambda path, name: os.truncate(path, 0),
+    "cut as it is opened": lambda path, name: os.close(os.open(path, os.O_RDWR | os.O_TRUNC)),
+}
+for name in long:
+    path = folder + "/" + name
+    for change in changes:
+        for way in by_splice, by_sendfile:
+            for flags in os.O_RDONLY, os.O_RDWR:
+                for begun in 0, 3:
+                    case = (name, change, way.__name__, flags, begun)
+                    put(path, long[name])
+                    text = open(path).read().encode()
+                    assert len(text) > len(short[name]), case
+                    fd = os.open(path, flags)
+                    assert os.read(fd, begun) == text[:begun], case
+                    os.stat(path)
+                    try:
+                        changes[change](path, name)
+                    except OSError as error: # not every value may be empty
+                        assert change != "shortened", (case, error)
+                    os.stat(path)
+                    assert os.fstat(fd).st_size == len(text), (case, os.fstat(fd))
+                    a, b = os.pipe()
+                    try:
+                        n = way(fd, b)
+                        assert n == len(text) - begun, (case, n)
+                        assert os.read(a, 4096) == text[begun:], case
+                    except OSError as error:
+                        assert error.errno == 22, (case, error)
+                    assert os.pread(fd, 4096, 0) == text, case
+                    for end in a, b, fd:
+                        os.close(end)
+
+# Who has it open to write is shown what he has written.
+path = folder + "/filter"
+put(path, long["filter"])
+fd = os.open(path, os.O_RDWR)
+text = b"id < 10 AND id > 2 AND id <> 7 AND id <> 8\n"
+os.write(fd, text)
+put(path, "")
+for _ in range(100): # what is only cut is the value once the kernel has said that the file is closed
+    if os.stat(path).st_size == 1:
+        break
+    time.sleep(0.1)
+assert os.fstat(fd).st_size == len(text) and os.pread(fd, 4096, 0) == text
+# The same node once more.
+again = os.open("/proc/self/fd/%d" % fd, os.O_RDONLY)
+assert os.pread(again, 4096, 0) == b"\n" and os.pread(fd, 4096, 0) == text
+try:
+    os.open("/proc/self/fd/%d" % fd, os.O_WRONLY | os.O_TRUNC)
+    assert False
+except OSError as error:
+    print(error)
+PYTHON
+}
+
 @test "ask: read(2) gets the answer, splice and sendfile the same or an error" {
     question='{"vector":[7,0,0],"k":3,"metric":"l2","columns":["id"]}'
     printf '{"id":%s,"distance":%s}\n' 7 0 6 1 8 1 >"$OUT/right"
