@@ -254,6 +254,8 @@ static void test_taking_an_identity(void **state)
     fresh->serial = 99, fresh->lineage = 98, fresh->mtime++, fresh->fetched_at++;
     for (int f = 0; f < FORMAT_COUNT; f++) {
         fresh->faces[f].measured = false;
+        free(fresh->faces[f].offsets);
+        fresh->faces[f].offsets = NULL;
         fresh->groups[2]->sizes[f] = SIZE_UNKNOWN;
     }
     assert_int_equal(snapshot_take_identity(fresh, old), 0);
