@@ -62,7 +62,7 @@ $(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/libpgvecfs.a
 $(BUILD)/tests/unit/test_no_memory: WRAP := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=reallocarray,--wrap=strdup,--wrap=aligned_alloc
 $(BUILD)/tests/unit/test_child: WRAP := -Wl,--wrap=posix_spawn_file_actions_addopen,--wrap=posix_spawn_file_actions_adddup2,--wrap=posix_spawnattr_setsigmask
 # It has a corpus of its own: the first definition is the one that counts.
-$(BUILD)/tests/unit/test_vector_index: WRAP := -Wl,-z,muldefs
+$(BUILD)/tests/unit/test_vector_index: WRAP := -Wl,-z,muldefs,--wrap=madvise
 
 $(BUILD)/tests/exhaustive/%: tests/exhaustive/%.c $(BUILD)/libpgvecfs.a
 	@mkdir -p $(@D)

@@ -6,13 +6,17 @@
  *
  * In the cache it is one file, little-endian:
  *
- *   "pgvecfs\2" | u64 hash64 of the rest of this head | u32 size of this head | u32 rows | u32 runs
- *   | u64 u64 content hash | u64 row_id_sum
- *   | for each run (the row ids last): u32 fixed, then for its sizes and its bytes: u8 planes, u64
- * offset, u64 stored, u64 raw, u64 low half of hash128 of the stored bytes | the blocks, each at a
- * multiple of 64: raw (planes 0) where the run is of vectors or bit strings, else zstd if that is
- * smaller by an eighth, of the raw bytes (planes 1) or of their n planes: the first byte of all
- * values of n bytes, then the second of all, … Sizes in 4 planes have one added, so that NULL is 0.
+ *   head     "pgvecfs\2" | u64 hash64 of the rest of this head | u32 size of this head | u32 rows
+ *            | u32 runs | u64 u64 content hash | u64 row_id_sum
+ *
+ *   of each run, the row ids last:   u32 fixed | the block of its sizes | the block of its bytes
+ *   where a block is:                u8 planes | u64 offset | u64 stored | u64 raw
+ *                                    | u64 low half of hash128 of the stored bytes
+ *
+ *   blocks   each at a multiple of 64: raw (planes 0) if the run is of vectors or bit strings, else
+ *            zstd if that is smaller by an eighth, of the raw bytes (planes 1) or of their n planes:
+ *            the first byte of all values of n bytes, then the second of all, … Sizes in 4 planes
+ *            have one added, so that NULL is 0.
  *
  * Threads: a finished group is read by all.
  * Errors: -EBADMSG bytes that are not a row group, or whose checksum does not hold; -ENOMEM.

@@ -108,33 +108,14 @@ int mapping_open(int fd, uint64_t most, struct mapping **out)
     return 0;
 }
 
-int mapping_guard(const void *start, size_t size, struct mapping **out)
-{
-    struct mapping *mapping = claim();
-    if (mapping == NULL)
-        return -ENOSPC;
-    mapping->broken = false;
-    mapping->size = size;
-    mapping->start = (uintptr_t)start;
-    *out = mapping;
-    return 0;
-}
-
-void mapping_unguard(struct mapping *mapping)
-{
-    if (mapping == NULL)
-        return;
-    mapping->start = 0;
-    release(mapping);
-}
-
 void mapping_close(struct mapping *mapping)
 {
     if (mapping == NULL)
         return;
     void *start = (void *)(uintptr_t)mapping->start;
     size_t size = mapping->size;
-    mapping_unguard(mapping);
+    mapping->start = 0;
+    release(mapping);
     munmap(start, size);
 }
 

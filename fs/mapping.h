@@ -24,10 +24,6 @@ enum { MAPPINGS_MOST = 1 << 15 }; /* of the process; the kernel allows about twi
 MUST_CHECK int mapping_open(int fd, uint64_t most, struct mapping **out);
 void mapping_close(struct mapping *mapping); /* NULL is fine */
 
-/* The same for what somebody else has mapped, privately, and unmaps after mapping_unguard. */
-MUST_CHECK int mapping_guard(const void *start, size_t size, struct mapping **out);
-void mapping_unguard(struct mapping *mapping); /* NULL is fine */
-
 const uint8_t *mapping_bytes(const struct mapping *mapping, size_t *size);
 
 /* Whether all that was read from it so far was the file's. */

@@ -10,6 +10,7 @@
 #include "fs/mapping.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -151,7 +152,7 @@ int vector_graph_copy(const struct vector_graph *from, struct vector_graph **out
 
 bool vector_graph_is_intact(const struct vector_graph *graph)
 {
-    return graph->guard == NULL || mapping_is_intact(graph->guard);
+    return graph->mapping == NULL || mapping_is_intact(graph->mapping);
 }
 
 struct vector_graph *vector_graph_ref(struct vector_graph *graph)
@@ -166,8 +167,8 @@ void vector_graph_unref(struct vector_graph *graph)
         return;
     for (int i = 0; i < graph->idle_count; i++)
         hnsw_searcher_free(graph->idle[i]);
-    mapping_unguard(graph->guard);
     hnsw_free(graph->hnsw);
+    mapping_close(graph->mapping);
     vector_basis_clear(&graph->basis);
     pthread_mutex_destroy(&graph->lock);
     free(graph);
@@ -205,41 +206,59 @@ uint64_t vector_graph_id(int column, const struct space *space)
     return hash64(of, sizeof of);
 }
 
-int vector_graph_open(struct store *store, const struct snapshot *snapshot, int column,
-                      const struct space *space, struct vector_graph **out, struct error *error)
+/* No link, and nothing that would have to be waited for. Mapping costs nothing, however large it is:
+ * hnsw_open looks at its head first. */
+static int map_file(struct store *store, uint32_t relation, uint64_t id, struct mapping **out)
 {
     char name[STORE_INDEX_NAME];
+    int folder = store_open_index(store, relation, id, name);
+    if (folder < 0)
+        return folder;
+    int file = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    int rc = file < 0 ? -errno : mapping_open(file, UINT64_MAX, out);
+    close(folder);
+    if (file >= 0)
+        close(file);
+    return rc;
+}
+
+static int open_mapped(struct mapping *mapping, const struct space *space,
+                       struct vector_graph **out, struct error *error)
+{
     struct hnsw *hnsw;
     struct buffer binding = {0};
     struct vector_basis basis;
-    int folder =
-        store_open_index(store, snapshot->key.relation, vector_graph_id(column, space), name);
-    if (folder < 0)
-        return folder;
-    int rc = hnsw_open(folder, name, space, &hnsw, &binding, error);
-    close(folder);
+    size_t size;
+    const uint8_t *bytes = mapping_bytes(mapping, &size);
+    int rc = hnsw_open(bytes, size, space, &hnsw, &binding, error);
     if (rc == 0) {
         rc = basis_get(&binding, &basis);
         if (rc < 0)
             hnsw_free(hnsw);
     }
     buffer_clear(&binding);
-    if (rc < 0)
-        return rc;
-    bool fits = vector_basis_fits(&basis, snapshot, column);
+    return rc < 0 ? rc : vector_graph_new(hnsw, &basis, out);
+}
+
+int vector_graph_open(struct store *store, const struct snapshot *snapshot, int column,
+                      const struct space *space, struct vector_graph **out, struct error *error)
+{
+    struct mapping *mapping;
     struct vector_graph *graph;
-    rc = vector_graph_new(hnsw, &basis, &graph);
+    uint64_t id = vector_graph_id(column, space);
+    int rc = map_file(store, snapshot->key.relation, id, &mapping);
+    if (rc == -ENOSPC)
+        return error_set(error, rc, "too many files are mapped");
     if (rc < 0)
         return rc;
-    graph->saved = graph->mapped = true;
-    size_t size;
-    const void *map = hnsw_map(hnsw, &size);
-    rc = map != NULL ? mapping_guard(map, size, &graph->guard) : 0;
+    rc = open_mapped(mapping, space, &graph, error);
     if (rc < 0) {
-        vector_graph_unref(graph);
-        return error_set(error, rc, "too many files are mapped");
+        mapping_close(mapping);
+        return rc;
     }
-    if (!fits) {
+    graph->saved = graph->mapped = true;
+    graph->mapping = mapping;
+    if (!vector_basis_fits(&graph->basis, snapshot, column)) {
         vector_graph_unref(graph);
         return error_set(error, -ESTALE, "it is of other rows");
     }

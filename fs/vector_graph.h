@@ -39,11 +39,11 @@ struct vector_graph {
     atomic_uint refs;
     struct hnsw *hnsw;
     struct vector_basis basis;
-    bool saved;            /* it has a file, */
-    bool mapped;           /* and is in there, not in memory of its own; */
-    struct mapping *guard; /* then this guards it */
-    atomic_bool moving;    /* such memory has been asked for, or is not to be had */
-    pthread_mutex_t lock;  /* guards: */
+    bool saved;              /* it has a file, */
+    bool mapped;             /* and is in there, not in memory of its own; */
+    struct mapping *mapping; /* then in this */
+    atomic_bool moving;      /* such memory has been asked for, or is not to be had */
+    pthread_mutex_t lock;    /* guards: */
     struct hnsw_searcher *idle[SEARCHERS_KEPT];
     int idle_count;
 };

@@ -7,7 +7,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 struct hnsw_searcher {
     struct walk walk;
@@ -25,19 +24,12 @@ void hnsw_free(struct hnsw *hnsw)
 {
     if (hnsw == NULL)
         return;
-    if (hnsw->map != NULL) {
-        munmap(hnsw->map, hnsw->map_size);
+    if (hnsw->borrowed) {
         free(hnsw->field.mean);
-        free(hnsw);
-        return;
+    } else {
+        hnsw_clear_graph(hnsw);
+        field_clear(&hnsw->field);
     }
-    for (uint32_t l = 0; l < LAYERS_MOST; l++)
-        pages_free(hnsw->layers[l].lists,
-                   (size_t)hnsw->layers[l].count * hnsw->layers[l].degree * sizeof(uint32_t));
-    pages_free(hnsw->places, hnsw->slots * sizeof *hnsw->places);
-    pages_free(hnsw->xmins, hnsw->slots * sizeof *hnsw->xmins);
-    pages_free(hnsw->twins, hnsw->slots * sizeof *hnsw->twins);
-    field_clear(&hnsw->field);
     free(hnsw);
 }
 

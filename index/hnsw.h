@@ -13,10 +13,10 @@
  * then the edges are turned round, sorted, and each row's list is pruned, in parallel. So the graph
  * is the same for any number of threads. Equal values share one place in the graph.
  *
- * Lifetime: hnsw_build and hnsw_update make one; from there on it never changes; hnsw_free, once
- * nobody searches. Threads: any number of searchers; each has its own struct hnsw_searcher.
- * Errors: -EINVAL a bad query, -EBADMSG bytes that are no value or no index, -EINTR stopped,
- * -ENOMEM; errnos of the disk.
+ * Lifetime: hnsw_build, hnsw_update, hnsw_open and hnsw_copy make one; from there on it never
+ * changes; hnsw_free, once nobody searches. Threads: any number of searchers; each has its own
+ * struct hnsw_searcher. Errors: -EINVAL a bad query, -EBADMSG bytes that are no value or no index,
+ * -EINTR stopped, -ENOMEM; errnos of the disk.
  */
 #ifndef INDEX_HNSW_H
 #define INDEX_HNSW_H
@@ -120,17 +120,17 @@ struct hnsw_binding {
 /* Writes DIR/NAME, by way of a temporary file, fsync and rename. */
 MUST_CHECK int hnsw_save(const struct hnsw *hnsw, const struct hnsw_binding *binding, int dir,
                          const char *name, struct error *error);
-/* Maps it. -ENOENT: there is none, -EBADMSG: torn, truncated, or not of this space and program. The
- * binding it was saved with is appended to `binding`. */
+/* The index that lies in these bytes, which are what hnsw_save has written. They are the caller's,
+ * and stay until it is freed. Somebody may change them meanwhile, as a mapped file that is cut
+ * short becomes zeroes: what is found then is worth nothing, but nothing worse happens. -EBADMSG:
+ * torn, truncated, or not of this space and program. The binding it was saved with is appended to
+ * `binding`. */
 struct buffer;
-MUST_CHECK int hnsw_open(int dir, const char *name, const struct space *space, struct hnsw **out,
-                         struct buffer *binding, struct error *error);
+MUST_CHECK int hnsw_open(const void *bytes, size_t size, const struct space *space,
+                         struct hnsw **out, struct buffer *binding, struct error *error);
 
-/* Where hnsw_open has mapped the file, for whoever can guard against its being cut short meanwhile;
- * NULL: it is memory of its own. */
-const void *hnsw_map(const struct hnsw *hnsw, size_t *size);
-
-/* The same index in memory of its own, in huge pages: what was mapped is searched faster so. */
+/* The same index in memory of its own, in huge pages, where it is searched faster. -EBADMSG: it was
+ * opened, and is not what was saved. */
 MUST_CHECK int hnsw_copy(const struct hnsw *hnsw, struct hnsw **out);
 
 /* For tests: every list is in order, without doubles, and every row can be reached from the entry.

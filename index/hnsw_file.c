@@ -1,13 +1,15 @@
 /* An index as a file, little-endian, in the order in which it lies in memory:
  *
- *   struct head, filled up with 0 to 4096 bytes; it has the hash of the rest of itself
- *   the sections, each at a multiple of 4096 and filled up with 0: mean, look, fine, arena, places,
- * xmins, twins, the lists of each layer, the caller's binding the sums: hash64 of each MiB of what
- * is between the head and the sums; the head has their hash
+ *   head       struct head, filled up with 0 to 4096 bytes; it has the hash of the rest of itself
  *
- * All of it is checked when it is opened (several GB a second); what the checksums cannot know,
- * that numbers of slots are in range, is checked here or where it is used: a file may be made to
- * deceive. */
+ *   sections   mean, look, fine, arena, places, xmins, twins, the lists of each layer, the caller's
+ *              binding: each at a multiple of 4096, and filled up with 0
+ *
+ *   sums       hash64 of each MiB of the sections; the head has the hash of the sums
+ *
+ * All of it is checked when it is opened (several GB a second). A file may have been made to
+ * deceive, checksums and all: twins, sparse vectors and the number of rows are looked at here,
+ * lists where they are used (a search) or copied (hnsw_copy.c). */
 #include "index/hnsw_parts.h"
 
 #include "codec/buffer.h"
@@ -21,9 +23,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "files are written as memory lies");
 
 enum { HEAD_SIZE = 4096, CHUNK = 1 << 20, VERSION = 2 };
 #define MAGIC UINT64_C(0x31776e7368766770) /* "pgvhsnw1", little-endian */
@@ -291,7 +293,7 @@ static bool sections_fit(const struct head *head, const struct field *field)
 }
 
 struct checking {
-    const uint8_t *map;
+    const uint8_t *bytes;
     uint64_t end;
     const uint64_t *sums;
     atomic_bool bad;
@@ -303,15 +305,15 @@ static void check_chunk(void *context, int thread, size_t i)
     (void)thread;
     uint64_t at = HEAD_SIZE + (uint64_t)i * CHUNK;
     uint64_t size = checking->end - at < CHUNK ? checking->end - at : CHUNK;
-    if (hash64(checking->map + at, (size_t)size) != checking->sums[i])
+    if (hash64(checking->bytes + at, (size_t)size) != checking->sums[i])
         checking->bad = true;
 }
 
-static int check_sums(const uint8_t *map, const struct head *head)
+static int check_sums(const uint8_t *bytes, const struct head *head)
 {
-    struct checking checking = {.map = map,
+    struct checking checking = {.bytes = bytes,
                                 .end = head->sums_at,
-                                .sums = (const uint64_t *)(const void *)(map + head->sums_at)};
+                                .sums = (const uint64_t *)(const void *)(bytes + head->sums_at)};
     struct team *team;
     long cpus = sysconf(_SC_NPROCESSORS_ONLN);
     if (hash64(checking.sums, (size_t)(head->file_size - head->sums_at)) != head->sums_hash)
@@ -325,67 +327,20 @@ static int check_sums(const uint8_t *map, const struct head *head)
     return checking.bad ? -EBADMSG : 0;
 }
 
-static bool is_set(const uint64_t *bits, uint32_t i) { return bits[i / 64] >> i % 64 & 1; }
-
-/* Each list is of its own slots, and none is a ring: so following it ends. */
-static bool twins_hold(const struct hnsw *hnsw)
+static void *section_of(const uint8_t *bytes, const struct head *head, int section)
 {
-    bool good = true;
-    uint64_t *led_to = calloc((size_t)hnsw->slots / 64 + 1, sizeof *led_to);
-    uint32_t links = 0, followed = 0;
-    for (uint32_t slot = 0; led_to != NULL && good && slot < hnsw->slots; slot++) {
-        uint32_t next = hnsw->twins[slot];
-        if (next == NOBODY)
-            continue;
-        good = slot_taken(hnsw, slot) && slot_taken(hnsw, next) && !is_set(led_to, next);
-        if (good)
-            led_to[next / 64] |= UINT64_C(1) << next % 64;
-        links++;
-    }
-    good = good && led_to != NULL;
-    for (uint32_t slot = 0; good && slot < hnsw->slots; slot++) /* nothing leads into a ring */
-        for (uint32_t next = is_set(led_to, slot) ? NOBODY : hnsw->twins[slot]; next != NOBODY;
-             next = hnsw->twins[next])
-            followed++;
-    free(led_to);
-    return good && followed == links;
+    return head->sections[section].size > 0
+               ? (void *)(uintptr_t)(bytes + head->sections[section].at)
+               : NULL;
 }
 
-/* Of empty slots, too: a list may lead to one. */
-static bool arena_holds(const struct hnsw *hnsw)
-{
-    const struct field *field = &hnsw->field;
-    if (field->arena_size % 8 != 0)
-        return false;
-    for (uint32_t slot = 0; slot < hnsw->slots; slot++) {
-        uint64_t at;
-        uint32_t n, dim;
-        memcpy(&at, field->look + field->look_stride * slot, sizeof at);
-        memcpy(&n, field->look + field->look_stride * slot + 8, sizeof n);
-        if (at % 4 != 0 || at > field->arena_size || (uint64_t)8 * n > field->arena_size - at)
-            return false;
-        for (uint32_t i = 0; i < n; i++) {
-            memcpy(&dim, field->arena + at + (size_t)4 * i, sizeof dim);
-            if (dim >= field->space.dims)
-                return false;
-        }
-    }
-    return true;
-}
-
-static void *section_of(const uint8_t *map, const struct head *head, int section)
-{
-    return head->sections[section].size > 0 ? (void *)(uintptr_t)(map + head->sections[section].at)
-                                            : NULL;
-}
-
-static int take_map(uint8_t *map, const struct head *head, struct hnsw *hnsw)
+static int take_bytes(const uint8_t *bytes, const struct head *head, struct hnsw *hnsw)
 {
     struct field *field = &hnsw->field;
     field->slots = head->slots;
-    field->look = section_of(map, head, SECTION_LOOK);
-    field->fine = section_of(map, head, SECTION_FINE);
-    field->arena = section_of(map, head, SECTION_ARENA);
+    field->look = section_of(bytes, head, SECTION_LOOK);
+    field->fine = section_of(bytes, head, SECTION_FINE);
+    field->arena = section_of(bytes, head, SECTION_ARENA);
     field->arena_size = field->arena_room = head->sections[SECTION_ARENA].size;
     field->step = head->step;
     field->radius2 = head->radius2;
@@ -399,35 +354,37 @@ static int take_map(uint8_t *map, const struct head *head, struct hnsw *hnsw)
     hnsw->entry = head->entry;
     hnsw->curve_count = head->curve_count;
     memcpy(hnsw->curve, head->curve, sizeof hnsw->curve);
-    hnsw->places = section_of(map, head, SECTION_PLACES);
-    hnsw->xmins = section_of(map, head, SECTION_XMINS);
-    hnsw->twins = section_of(map, head, SECTION_TWINS);
+    hnsw->places = section_of(bytes, head, SECTION_PLACES);
+    hnsw->xmins = section_of(bytes, head, SECTION_XMINS);
+    hnsw->twins = section_of(bytes, head, SECTION_TWINS);
     for (uint32_t l = 0; l < head->layer_count; l++)
         hnsw->layers[l] = (struct layer){.count = head->counts[l],
                                          .degree = head->degrees[l],
-                                         .lists = section_of(map, head, SECTION_LISTS + (int)l)};
+                                         .lists = section_of(bytes, head, SECTION_LISTS + (int)l)};
     if (head->layer_count > 0 && !slot_taken(hnsw, hnsw->entry))
         return -EBADMSG;
-    if ((hnsw->twins != NULL && !twins_hold(hnsw)) ||
-        (field->space.element == ELEMENT_SPARSE && !arena_holds(hnsw)))
-        return -EBADMSG;
+    int rc = hnsw_places_hold(hnsw) ? hnsw_twins_hold(hnsw) : -EBADMSG;
+    if (rc == 0 && !hnsw_arena_holds(field, hnsw->slots))
+        rc = -EBADMSG;
+    if (rc < 0)
+        return rc;
     size_t size = (size_t)head->sections[SECTION_MEAN].size;
     if (size == 0)
         return 0;
     field->mean = malloc(size);
     if (field->mean == NULL)
         return -ENOMEM;
-    memcpy(field->mean, map + head->sections[SECTION_MEAN].at, size);
+    memcpy(field->mean, bytes + head->sections[SECTION_MEAN].at, size);
     return 0;
 }
 
-static int read_map(uint8_t *map, size_t size, const struct space *space, struct hnsw *hnsw,
-                    struct buffer *binding)
+static int read_bytes(const uint8_t *bytes, size_t size, const struct space *space,
+                      struct hnsw *hnsw, struct buffer *binding)
 {
     struct head head;
     if (size < HEAD_SIZE)
         return -EBADMSG;
-    memcpy(&head, map, sizeof head);
+    memcpy(&head, bytes, sizeof head);
     if (head.magic != MAGIC || head.version != VERSION || head.head_size != sizeof head ||
         head.hash != head_hash(&head) || head.file_size != size || !sensible(&head, space))
         return -EBADMSG;
@@ -435,100 +392,29 @@ static int read_map(uint8_t *map, size_t size, const struct space *space, struct
     field_shape(&hnsw->field);
     if (!sections_fit(&head, &hnsw->field))
         return -EBADMSG;
-    int rc = check_sums(map, &head);
+    pages_fetch(bytes, size);
+    int rc = check_sums(bytes, &head);
     if (rc == 0)
-        rc = take_map(map, &head, hnsw);
+        rc = take_bytes(bytes, &head, hnsw);
     return rc < 0 ? rc
-                  : buffer_append(binding, map + head.sections[SECTION_BINDING].at,
+                  : buffer_append(binding, bytes + head.sections[SECTION_BINDING].at,
                                   (size_t)head.sections[SECTION_BINDING].size);
 }
 
-/* Mapping fills the page cache with the whole file: not with one that has grown. */
-static bool has_its_size(int file, uint64_t size)
-{
-    struct head head;
-    return pread(file, &head, sizeof head, 0) == (ssize_t)sizeof head && head.magic == MAGIC &&
-           head.file_size == size;
-}
-
-static int open_map(int file, const struct space *space, struct hnsw *hnsw, struct buffer *binding)
-{
-    struct stat st;
-    if (fstat(file, &st) < 0)
-        return -errno;
-    if (!S_ISREG(st.st_mode) || st.st_size < HEAD_SIZE || !has_its_size(file, (uint64_t)st.st_size))
-        return -EBADMSG;
-    void *map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, file, 0);
-    if (map == MAP_FAILED)
-        return -errno;
-    hnsw->map = map;
-    hnsw->map_size = (size_t)st.st_size;
-    return read_map(map, hnsw->map_size, space, hnsw, binding);
-}
-
-int hnsw_open(int dir, const char *name, const struct space *space, struct hnsw **out,
+int hnsw_open(const void *bytes, size_t size, const struct space *space, struct hnsw **out,
               struct buffer *binding, struct error *error)
 {
     struct hnsw *hnsw = calloc(1, sizeof *hnsw);
     if (hnsw == NULL)
-        return error_set(error, -ENOMEM, "no memory to open the index %s", name);
-    int file =
-        openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK); /* a FIFO would block */
-    int rc = file < 0 ? -errno : open_map(file, space, hnsw, binding);
-    if (file >= 0)
-        close(file);
+        return error_set(error, -ENOMEM, "no memory to open the index");
+    hnsw->borrowed = true;
+    int rc = read_bytes(bytes, size, space, hnsw, binding);
     if (rc == 0) {
         *out = hnsw;
         return 0;
     }
-    if (hnsw->map != NULL)
-        hnsw_free(hnsw);
-    else
-        free(hnsw);
-    return error_set(error, rc, "cannot open the index %s: %s", name,
+    hnsw_free(hnsw);
+    return error_set(error, rc, "%s",
                      rc == -EBADMSG ? "it is damaged, or of another column or program"
                                     : strerror(-rc));
-}
-
-const void *hnsw_map(const struct hnsw *hnsw, size_t *size)
-{
-    *size = hnsw->map_size;
-    return hnsw->map;
-}
-
-/* ---- a copy in memory ---- */
-
-static void *copy_pages(const void *from, size_t size, bool *good)
-{
-    void *copy = from != NULL ? pages_new(size) : NULL;
-    if (from != NULL && copy == NULL)
-        *good = false;
-    return copy != NULL ? memcpy(copy, from, size) : NULL;
-}
-
-int hnsw_copy(const struct hnsw *from, struct hnsw **out)
-{
-    struct hnsw *hnsw = malloc(sizeof *hnsw);
-    if (hnsw == NULL)
-        return -ENOMEM;
-    *hnsw = *from;
-    hnsw->map = NULL;
-    bool good = true;
-    hnsw->places = copy_pages(from->places, from->slots * sizeof *from->places, &good);
-    hnsw->xmins = copy_pages(from->xmins, from->slots * sizeof *from->xmins, &good);
-    hnsw->twins = copy_pages(from->twins, from->slots * sizeof *from->twins, &good);
-    for (uint32_t l = 0; l < LAYERS_MOST; l++) {
-        const struct layer *layer = &from->layers[l];
-        size_t size = (size_t)layer->count * layer->degree * sizeof *layer->lists;
-        hnsw->layers[l].lists = copy_pages(layer->lists, size, &good);
-    }
-    struct field field = {0};
-    int rc = good ? field_copy(&from->field, from->slots, from->field.arena_size, &field) : -ENOMEM;
-    hnsw->field = field;
-    if (rc < 0) {
-        hnsw_free(hnsw);
-        return rc;
-    }
-    *out = hnsw;
-    return 0;
 }

@@ -24,12 +24,25 @@ struct hnsw {
     uint64_t churn;
     struct hnsw_recall curve[HNSW_RECALLS];
     uint32_t curve_count;
-    void *map; /* the file that all this lies in; NULL: it is memory of its own */
-    size_t map_size;
+    bool borrowed; /* all arrays but the mean lie in others' bytes (hnsw_open): these may have been
+                      made to deceive, and become zeroes while they are read */
 };
 
 /* Room for `slots` places, none taken. */
 MUST_CHECK int hnsw_make_places(struct hnsw *hnsw, uint32_t slots);
+
+/* Frees all but the field and the struct itself. */
+void hnsw_clear_graph(struct hnsw *hnsw);
+/* A copy whose places, twins and lists are memory of its own, and hold; the field is `from`'s.
+ * -EBADMSG: they do not hold; -ENOMEM. */
+MUST_CHECK int hnsw_copy_graph(const struct hnsw *from, struct hnsw *out);
+
+/* What must hold of bytes that somebody else may have written: that as many slots are taken as
+ * there are rows; that chains of twins are of taken slots, and end (-EBADMSG: not so; -ENOMEM);
+ * that sparse vectors of the first `slots` slots lie inside of the arena. */
+bool hnsw_places_hold(const struct hnsw *hnsw);
+MUST_CHECK int hnsw_twins_hold(const struct hnsw *hnsw);
+bool hnsw_arena_holds(const struct field *field, uint32_t slots);
 
 static inline bool slot_taken(const struct hnsw *hnsw, uint32_t slot)
 {

@@ -181,6 +181,8 @@ static int copy_field(struct making *making, const struct hnsw *old)
     int rc = plan_arena(making, old->field.arena_size, &arena);
     if (rc == 0)
         rc = field_copy(&from, hnsw->slots, arena, &hnsw->field);
+    if (rc == 0 && old->borrowed && !hnsw_arena_holds(&hnsw->field, old->slots))
+        rc = error_set(making->error, -EBADMSG, "the index is damaged");
     if (rc == 0) {
         hnsw->field.arena_size = arena;
         if (hnsw->field.bits == 4)
@@ -408,22 +410,6 @@ static int update(struct making *making, const struct hnsw *old, const uint64_t 
     return rc;
 }
 
-/* A file may have been made to deceive; a search bears that, what is below does not. */
-static bool lists_hold(const struct hnsw *old)
-{
-    uint32_t taken = 0;
-    for (uint32_t slot = 0; slot < old->slots; slot++)
-        taken += slot_taken(old, slot);
-    for (uint32_t l = 0; l < old->layer_count; l++) {
-        const struct layer *layer = &old->layers[l];
-        for (size_t i = 0; i < (size_t)layer->count * layer->degree; i++)
-            if (layer->lists[i] != NOBODY &&
-                (layer->lists[i] >= layer->count || !slot_taken(old, layer->lists[i])))
-                return false;
-    }
-    return taken == old->rows;
-}
-
 static bool any_lives(const struct hnsw *old, const uint64_t *dead)
 {
     uint32_t slot = 0;
@@ -432,36 +418,49 @@ static bool any_lives(const struct hnsw *old, const uint64_t *dead)
     return slot < old->slots;
 }
 
+static int update_or_build(const struct hnsw *old, struct making *making, const uint64_t *dead,
+                           const struct span *spans, size_t span_count, struct hnsw **out)
+{
+    if (!any_lives(old, dead))
+        return hnsw_build(making->options, spans, span_count, making->keys, out, making->error);
+    making->hnsw = calloc(1, sizeof *making->hnsw);
+    int rc = making->hnsw == NULL ? -ENOMEM : making_init(making, spans, span_count);
+    if (rc == 0)
+        rc = update(making, old, dead);
+    if (rc == 0) {
+        *out = making->hnsw;
+        making->hnsw = NULL;
+    }
+    making_clear(making);
+    return rc;
+}
+
 int hnsw_update(const struct hnsw *old, const struct hnsw_options *options, const uint64_t *dead,
                 const struct span *spans, size_t span_count, const struct row_key *keys,
                 struct hnsw **out, struct error *error)
 {
     struct hnsw_options own = *options;
-    if (old->map != NULL && !lists_hold(old))
-        return error_set(error, -EBADMSG, "the index is damaged");
     own.space = old->field.space;
     own.m = old->m;
     own.ef_construction = old->ef_construction;
     own.seed = old->seed;
     own.code_bits = (int)old->field.bits;
+    struct making making = {.options = &own, .keys = keys, .error = error};
+    struct hnsw graph;
     uint64_t *none = dead == NULL ? calloc((size_t)old->slots / 64 + 1, sizeof *none) : NULL;
     if (dead == NULL && none == NULL)
         return -ENOMEM;
-    dead = dead != NULL ? dead : none;
-    if (!any_lives(old, dead)) {
-        free(none);
-        return hnsw_build(&own, spans, span_count, keys, out, error);
-    }
-    struct making making = {.options = &own, .keys = keys, .error = error};
-    making.hnsw = calloc(1, sizeof *making.hnsw);
-    int rc = making.hnsw == NULL ? -ENOMEM : making_init(&making, spans, span_count);
-    if (rc == 0)
-        rc = update(&making, old, dead);
-    free(none);
+    /* A search bears whatever stands in others' bytes, what is done here does not. */
+    bool copied = old->borrowed;
+    int rc = copied ? hnsw_copy_graph(old, &graph) : 0;
     if (rc == 0) {
-        *out = making.hnsw;
-        making.hnsw = NULL;
+        rc = update_or_build(copied ? &graph : old, &making, dead != NULL ? dead : none, spans,
+                             span_count, out);
+        if (copied)
+            hnsw_clear_graph(&graph);
+    } else if (rc == -EBADMSG) {
+        error_set(error, rc, "the index is damaged");
     }
-    making_clear(&making);
+    free(none);
     return rc;
 }

@@ -43,3 +43,12 @@ void pages_free(void *pages, size_t size)
     if (pages != NULL)
         munmap(pages, whole(size));
 }
+
+void pages_fetch(const void *bytes, size_t size)
+{
+    int advice = MADV_WILLNEED;
+#ifdef MADV_POPULATE_READ
+    advice = MADV_POPULATE_READ;
+#endif
+    (void)madvise((void *)(uintptr_t)bytes, size, advice);
+}

@@ -12,4 +12,7 @@ void *pages_new(size_t size);
 /* `size` as it was asked for; NULL is accepted. */
 void pages_free(void *pages, size_t size);
 
+/* All of these bytes are about to be read: if they are mapped from a file, it is read ahead. */
+void pages_fetch(const void *bytes, size_t size);
+
 #endif

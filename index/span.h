@@ -3,8 +3,8 @@
  *
  *   vector     u16 dims | u16 0 | f32 × dims
  *   halfvec    u16 dims | u16 0 | f16 × dims
- *   sparsevec  i32 dims | i32 n | i32 0 | i32 × n, zero-based dimensions, ascending | f32 × n, none
- * 0 bit        i32 bits | the bits, the first one the highest of its byte, the last byte filled up
+ *   sparsevec  i32 dims | i32 n | i32 0 | i32 × n, dimensions from 0, ascending | f32 × n, none is 0
+ *   bit        i32 bits | the bits, the first one the highest of its byte, the last byte filled up
  *              with 0
  *
  * Rows are numbered over all spans of a list, 0 first. A value of size 0 is NULL: such a row is

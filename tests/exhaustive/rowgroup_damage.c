@@ -3,7 +3,8 @@
  * under `make asan`.
  *
  *   rowgroup_damage          groups of 0 to 200 rows of all tables of rows.h; also all pairs of a
- * cut and a bit's flip rowgroup_damage short    groups of 0, 1 and 12 rows
+ *                            cut and a bit's flip
+ *   rowgroup_damage short    groups of 0, 1 and 12 rows
  */
 #include "tests/unit/rows.h"
 

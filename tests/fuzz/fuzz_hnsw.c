@@ -3,18 +3,14 @@
  * reached), bit 1 that it is cut short, where bytes 2 and 3 say. Then come changes of three bytes
  * each: where (u16, of 64 KiB), and what stands there then. What is opened can be searched, and
  * finds nothing but its own slots; and it can be changed. */
-#include "codec/hash.h"
 #include "tests/unit/clusters.h"
+#include "tests/unit/graph_file.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { ROWS = 40, HEAD = 4096, CHUNK = 1 << 20 }; /* hnsw_file.c draws it */
+enum { ROWS = 40, HEAD = 4096 };
 
 static const struct space spaces[] = {{ELEMENT_FLOAT32, METRIC_COSINE, 12},
                                       {ELEMENT_FLOAT32, METRIC_L1, 7},
@@ -74,24 +70,6 @@ static void prepare(void)
     atexit(clean);
 }
 
-static void seal(uint8_t *file, size_t size)
-{
-    uint64_t end = load_le64(file + 24);
-    uint32_t head = load_le32(file + 44);
-    if (size < HEAD || end < HEAD || end > size || head > HEAD || head < 48)
-        return;
-    uint64_t chunks = (end - HEAD + CHUNK - 1) / CHUNK;
-    if (chunks > (size - end) / 8)
-        return;
-    for (uint64_t i = 0; i < chunks; i++) {
-        uint64_t at = HEAD + i * CHUNK;
-        store_le64(file + end + 8 * i, hash64(file + at, end - at < CHUNK ? end - at : CHUNK));
-    }
-    store_le64(file + 16, size);
-    store_le64(file + 32, hash64(file + end, size - end));
-    store_le64(file + 8, hash64(file + 16, head - 16));
-}
-
 static void search(const struct base *base, const struct hnsw *hnsw, uint32_t k, uint32_t ef)
 {
     enum { K = 10 };
@@ -145,24 +123,30 @@ static void update(const struct base *base, const struct hnsw *hnsw)
     free(dead);
 }
 
-static void try_file(const struct base *base, const uint8_t *file, size_t size)
+/* Whether the file is opened. */
+static bool try_file(const struct base *base, const uint8_t *file, size_t size)
 {
     struct buffer binding = {0};
-    struct hnsw *hnsw;
-    int fd = openat(dir, "index", O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    vectors_must(fd >= 0 && write(fd, file, size) == (ssize_t)size);
-    close(fd);
-    int rc = hnsw_open(dir, "index", &base->v.space, &hnsw, &binding, NULL);
+    struct hnsw *hnsw, *own;
+    int rc = hnsw_open(file, size, &base->v.space, &hnsw, &binding, NULL);
     vectors_must(rc == 0 || rc == -EBADMSG || rc == -ENOMEM);
-    if (rc == 0) {
-        rc = hnsw_check(hnsw, NULL);
-        vectors_must(rc == 0 || rc == -EBADMSG || rc == -ENOMEM);
-        search(base, hnsw, 10, 20);
-        search(base, hnsw, 1, 1);
-        update(base, hnsw);
-        hnsw_free(hnsw);
-    }
     buffer_clear(&binding);
+    if (rc < 0)
+        return false;
+    rc = hnsw_check(hnsw, NULL);
+    vectors_must(rc == 0 || rc == -EBADMSG || rc == -ENOMEM);
+    search(base, hnsw, 10, 20);
+    search(base, hnsw, 1, 1);
+    update(base, hnsw);
+    rc = hnsw_copy(hnsw, &own);
+    vectors_must(rc == 0 || rc == -EBADMSG || rc == -ENOMEM);
+    hnsw_free(hnsw);
+    if (rc == 0) {
+        search(base, own, 10, 20);
+        update(base, own);
+        hnsw_free(own);
+    }
+    return true;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -171,19 +155,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     prepare();
     const struct base *base = &bases[data[0] % SPACES];
-    uint8_t *file = malloc(base->size);
     size_t length = base->size;
-    vectors_must(file != NULL);
-    memcpy(file, base->file, base->size);
+    if (data[1] & 2)
+        length = length * (size_t)(data[2] | data[3] << 8) >> 16;
+    void *file; /* exactly its size, so that a read behind it is seen */
+    vectors_must(posix_memalign(&file, HEAD, length + (length == 0)) == 0);
+    memcpy(file, base->file, length);
     for (size_t i = 4; i + 3 <= size; i += 3) {
         size_t at = (size_t)(data[i] | data[i + 1] << 8);
         if (at < length)
-            file[at] = data[i + 2];
+            ((uint8_t *)file)[at] = data[i + 2];
     }
-    if (data[1] & 2)
-        length = length * (size_t)(data[2] | data[3] << 8) >> 16;
-    if (data[1] & 1 && length >= HEAD)
-        seal(file, length);
+    if (data[1] & 1)
+        graph_seal(file, length);
     try_file(base, file, length);
     free(file);
     return 0;

@@ -5,6 +5,7 @@
 
 #include "index/exact.h"
 #include "tests/unit/clusters.h"
+#include "tests/unit/graph_file.h"
 
 #include <fcntl.h>
 #include <stdio.h>

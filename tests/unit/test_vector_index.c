@@ -9,6 +9,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include <cmocka.h>
@@ -695,6 +696,55 @@ static void test_damaged_file(void **state)
     }
 }
 
+static atomic_bool cut_when_mapped;
+
+/* fs/vector_graph.c says so of a file that it has mapped, before it reads the first byte. */
+int __real_madvise(void *at, size_t size, int advice);
+int __wrap_madvise(void *at, size_t size, int advice);
+int __wrap_madvise(void *at, size_t size, int advice)
+{
+    if (advice != MADV_HUGEPAGE && atomic_exchange(&cut_when_mapped, false))
+        damage(0, 0, 5000);
+    return __real_madvise(at, size, advice);
+}
+
+/* Between its being mapped and its being read. */
+static void test_cut_while_opened(void **state)
+{
+    (void)state;
+    build();
+    mount_again();
+    cut_when_mapped = true;
+    assert_null(get(false));
+    assert_false(cut_when_mapped);
+    assert_true(index_file() == 0);
+    build();
+    assert_right(0);
+}
+
+/* What stands in the place of a file: a link would lead out of the cache, a pipe would have to be
+ * waited for. */
+static void test_no_file(void **state)
+{
+    (void)state;
+    char path[600], other[610];
+    build();
+    index_path(&fixture.v.space, path);
+    snprintf(other, sizeof other, "%s.other", path);
+    mount_again();
+    assert_int_equal(rename(path, other), 0);
+    assert_int_equal(symlink(other, path), 0);
+    assert_null(get(false));
+    mount_again();
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    assert_null(get(false));
+    mount_again();
+    unlink(path); /* or it is gone: it is as good as damaged */
+    assert_int_equal(rename(other, path), 0);
+    assert_right(0);
+}
+
 /* Under whoever searches it: he finds it out, and the next one gets another, or none. */
 static void test_cut_while_mapped(void **state)
 {
@@ -1001,6 +1051,8 @@ int main(void)
         TEST(test_survives),
         TEST(test_copied),
         TEST(test_damaged_file),
+        TEST(test_cut_while_opened),
+        TEST(test_no_file),
         TEST(test_cut_while_mapped),
         TEST(test_of_other_rows),
         TEST(test_no_lasting_keys),
