@@ -1,6 +1,6 @@
-/* Which instructions beyond the compiler's own are used. Whatever is chosen, bytes are the same: text
- * and its sizes, row groups, graphs and their files. Only sums of float32 (index/distance.h, the finer
- * scores of index/code.h) differ in their last bits, as they are added up in another order.
+/* Which instructions beyond the compiler's own are used. Whatever is chosen, bytes are the same:
+ * text and its sizes, row groups, graphs and their files. Only sums of float32 (index/distance.h,
+ * the finer scores of index/code.h) differ in their last bits: they are added up in another order.
  *
  * Threads: any. No errors: what this machine lacks is not chosen.
  */

@@ -39,8 +39,15 @@ struct builder_thread {
     struct link *links;
     uint32_t room;
     struct link rest[REST];
-    int rc;
+    int rc; /* the first that failed */
 };
+
+/* What comes later, and goes well, does not undo it. */
+static void note(struct builder_thread *thread, int rc)
+{
+    if (thread->rc == 0)
+        thread->rc = rc;
+}
 
 /* ---- choosing ---- */
 
@@ -92,9 +99,11 @@ static uint32_t choose(const struct graph_builder *builder, struct builder_threa
         uint32_t end = pass == 0 ? n : left;
         for (uint32_t i = 0; i < end && count < most; i++) {
             struct link link = from[i];
-            thread->rc = probe_slot(builder->field, &thread->second, link.slot);
-            if (thread->rc < 0)
+            int rc = probe_slot(builder->field, &thread->second, link.slot);
+            if (rc < 0) {
+                note(thread, rc);
                 return count;
+            }
             float cover =
                 count > 0 ? covered(builder, &thread->second, chosen, count, link.distance) : 0;
             if (cover >= (pass == 0 ? 1 : APART)) {
@@ -206,9 +215,7 @@ static int set_near(struct graph_builder *builder, struct builder_thread *thread
 static void set_near_of(void *context, int thread, size_t slot)
 {
     struct graph_builder *builder = context;
-    int rc = set_near(builder, &builder->threads[thread], (uint32_t)slot);
-    if (rc < 0)
-        builder->threads[thread].rc = rc;
+    note(&builder->threads[thread], set_near(builder, &builder->threads[thread], (uint32_t)slot));
 }
 
 int graph_seed(struct graph_builder *builder, const struct layer *from)
@@ -275,7 +282,7 @@ static void find_links(void *context, int number, size_t i)
         return;
     int rc = probe_slot(builder->field, &thread->probe, slot);
     if (rc < 0) {
-        thread->rc = rc;
+        note(thread, rc);
         return;
     }
     uint32_t n = gather(batch, thread, slot);
@@ -393,7 +400,7 @@ void graph_set_list(struct graph_builder *builder, int number, uint32_t slot,
     if (rc == 0 && n > 0)
         rc = probe_slot(builder->field, &thread->probe, slot);
     if (rc < 0) {
-        thread->rc = rc;
+        note(thread, rc);
         return;
     }
     for (uint32_t i = 0; i < n; i += CHUNK) {
@@ -420,7 +427,7 @@ static void take_edges(void *context, int number, size_t i)
     uint32_t slot = batch->edges[first].to;
     int rc = links_reserve(thread, end - first + layer->degree);
     if (rc < 0) {
-        thread->rc = rc;
+        note(thread, rc);
         return;
     }
     uint32_t n = read_list(builder, slot, thread->links), old = n;
