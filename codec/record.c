@@ -61,6 +61,30 @@ uint64_t record_get_u64(struct record_reader *in)
     return at == NULL ? 0 : load_le64(at);
 }
 
+uint32_t record_get_u32_to(struct record_reader *in, uint32_t most)
+{
+    uint32_t value = record_get_u32(in);
+    in->bad |= value > most;
+    return in->bad ? 0 : value;
+}
+
+uint64_t record_get_u64_to(struct record_reader *in, uint64_t most)
+{
+    uint64_t value = record_get_u64(in);
+    in->bad |= value > most;
+    return in->bad ? 0 : value;
+}
+
+int64_t record_get_seconds(struct record_reader *in)
+{
+    return (int64_t)record_get_u64_to(in, RECORD_SECONDS_MOST);
+}
+
+int64_t record_get_microseconds(struct record_reader *in)
+{
+    return (int64_t)record_get_u64_to(in, RECORD_MICROSECONDS_MOST);
+}
+
 char *record_get_string(struct record_reader *in)
 {
     uint32_t n = record_get_u32(in);

@@ -22,7 +22,7 @@ int64_t file_time_load(const struct subject *subject)
     time_kind(subject, kind);
     if (store_get_record(subject->table->mount->store, 0, kind, &record) == 0) {
         struct record_reader in = {.at = record.data, .end = record.data + record.size};
-        mtime = (int64_t)record_get_u64(&in);
+        mtime = record_get_seconds(&in);
     }
     buffer_clear(&record);
     return mtime;

@@ -255,6 +255,24 @@ int snapshot_add_group(struct snapshot *snapshot, struct group *group)
     return 0;
 }
 
+static int compare_ids(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+int snapshot_group_ids(const struct snapshot *snapshot, uint64_t **out)
+{
+    uint64_t *ids = malloc((snapshot->group_count + 1) * sizeof *ids);
+    if (ids == NULL)
+        return -ENOMEM;
+    for (size_t i = 0; i < snapshot->group_count; i++)
+        ids[i] = snapshot->groups[i]->id;
+    qsort(ids, snapshot->group_count, sizeof *ids, compare_ids);
+    *out = ids;
+    return 0;
+}
+
 static int measure(struct snapshot *snapshot, int number)
 {
     struct face *face = &snapshot->faces[number];

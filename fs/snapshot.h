@@ -122,6 +122,8 @@ void snapshot_unref(struct snapshot *snapshot);
 
 /* Takes the reference. */
 MUST_CHECK int snapshot_add_group(struct snapshot *snapshot, struct group *group);
+/* The ids of all its groups, in ascending order, for the caller to free. */
+MUST_CHECK int snapshot_group_ids(const struct snapshot *snapshot, uint64_t **out);
 
 /* Once every group's size in this format is known: the whole view's. 0 or -ENOMEM. */
 MUST_CHECK int snapshot_measured(struct snapshot *snapshot, int format);

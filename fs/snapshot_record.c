@@ -18,6 +18,16 @@
 
 enum { LAYOUT = 4, LAYOUT_OF_ONE_RUN = 3 };
 
+enum { ERRNO_MOST = 4095 };
+
+/* A serial is a time, or a little more than the one before (fetch.c: stamp). */
+#define SERIAL_MOST ((uint64_t)RECORD_MICROSECONDS_MOST)
+
+/* The text of a group is not much longer than its rows. So many of them as a record has room for
+ * have a size that a file can have. */
+#define BODY_MOST (UINT64_C(1) << 40)
+_Static_assert(RECORD_BYTES_MOST / 64 * BODY_MOST <= INT64_MAX, "sums of sizes do not overflow");
+
 static const char kind[] = "table";
 
 static int put_run(const struct server_run *run, struct buffer *out)
@@ -168,19 +178,34 @@ static int get_key(struct record_reader *in, struct version_key *key)
     return in->bad ? -EBADMSG : 0;
 }
 
+static bool is_kind(uint8_t kind_of_relation)
+{
+    switch ((enum relation_kind)kind_of_relation) {
+    case RELATION_TABLE:
+    case RELATION_PARTITIONED:
+    case RELATION_VIEW:
+    case RELATION_MATVIEW:
+    case RELATION_FOREIGN:
+    case RELATION_SPREAD:
+        return true;
+    }
+    return false;
+}
+
 static int get_head(struct record_reader *in, uint32_t layout, struct snapshot *snapshot)
 {
     struct version_key *key = &snapshot->key;
     TRY(layout == LAYOUT_OF_ONE_RUN ? get_key_of_one_run(in, key) : get_key(in, key));
     snapshot->relation.oid = key->relation;
-    snapshot->relation.kind = (enum relation_kind)record_get_u8(in);
+    uint8_t kind_of_relation = record_get_u8(in);
+    snapshot->relation.kind = (enum relation_kind)kind_of_relation;
     snapshot->relation.schema = record_get_string(in);
     snapshot->relation.name = record_get_string(in);
-    snapshot->serial = record_get_u64(in);
-    snapshot->lineage = record_get_u64(in);
-    snapshot->mtime = (int64_t)record_get_u64(in);
-    snapshot->fetched_at = (int64_t)record_get_u64(in);
-    return in->bad ? -EBADMSG : 0;
+    snapshot->serial = record_get_u64_to(in, SERIAL_MOST);
+    snapshot->lineage = record_get_u64_to(in, SERIAL_MOST);
+    snapshot->mtime = record_get_seconds(in);
+    snapshot->fetched_at = record_get_microseconds(in);
+    return in->bad || !is_kind(kind_of_relation) ? -EBADMSG : 0;
 }
 
 static int get_sources(struct record_reader *in, uint32_t layout, struct snapshot *snapshot)
@@ -202,6 +227,19 @@ static int get_sources(struct record_reader *in, uint32_t layout, struct snapsho
     return in->bad ? -EBADMSG : 0;
 }
 
+static struct ctid get_ctid(struct record_reader *in)
+{
+    uint32_t block = record_get_u32(in);
+    return (struct ctid){block, (uint16_t)record_get_u32_to(in, UINT16_MAX)};
+}
+
+static uint64_t get_size(struct record_reader *in)
+{
+    uint64_t size = record_get_u64(in);
+    in->bad |= size > BODY_MOST && size != SIZE_UNKNOWN;
+    return size;
+}
+
 static int get_group(struct record_reader *in, uint32_t layout, struct snapshot *snapshot)
 {
     struct group *group = calloc(1, sizeof *group);
@@ -211,14 +249,12 @@ static int get_group(struct record_reader *in, uint32_t layout, struct snapshot 
     group->kept = true;
     group->store = snapshot->store;
     group->relation = snapshot->key.relation;
-    group->id = record_get_u64(in);
+    group->id = record_get_u64_to(in, STORE_ID_END - 1);
     group->source = record_get_u32(in);
-    group->range.first.block = record_get_u32(in);
-    group->range.first.offset = (uint16_t)record_get_u32(in);
-    group->range.end.block = record_get_u32(in);
-    group->range.end.offset = (uint16_t)record_get_u32(in);
-    group->rows = record_get_u32(in);
-    group->bytes = record_get_u64(in);
+    group->range.first = get_ctid(in);
+    group->range.end = get_ctid(in);
+    group->rows = record_get_u32_to(in, ROWGROUP_ROWS_MOST);
+    group->bytes = record_get_u64_to(in, ROWGROUP_BYTES_MOST);
     group->row_id_sum = record_get_u64(in);
     group->content.high = record_get_u64(in);
     group->content.low = record_get_u64(in);
@@ -227,19 +263,35 @@ static int get_group(struct record_reader *in, uint32_t layout, struct snapshot 
         if (proven & 1U << i)
             group_prove(group, server_run_id(&snapshot->key.runs[i]));
     for (int i = 0; i < FORMAT_COUNT; i++)
-        group->sizes[i] = record_get_u64(in);
+        group->sizes[i] = get_size(in);
     int rc = in->bad || group->source >= snapshot->source_count ? -EBADMSG : 0;
     if (rc == 0)
         rc = snapshot_add_group(snapshot, group);
     if (rc < 0)
         free(group);
+    else
+        store_note_id(snapshot->store, group->id);
+    return rc;
+}
+
+/* Each group has an id, and so a file, of its own. */
+static int check_ids(const struct snapshot *snapshot)
+{
+    uint64_t *ids;
+    int rc = snapshot_group_ids(snapshot, &ids);
+    if (rc < 0)
+        return rc;
+    for (size_t i = 1; i < snapshot->group_count; i++)
+        if (ids[i] == ids[i - 1])
+            rc = -EBADMSG;
+    free(ids);
     return rc;
 }
 
 static int get_face(struct record_reader *in, struct snapshot *snapshot, int format)
 {
     struct face *face = &snapshot->faces[format];
-    face->refused = -(int)(record_get_u32(in) & 0xFFF);
+    face->refused = -(int)record_get_u32_to(in, ERRNO_MOST);
     face->reason = record_get_string(in);
     bool measured = record_get_u8(in) != 0;
     face->hashed = record_get_u8(in) != 0;
@@ -251,10 +303,8 @@ static int get_face(struct record_reader *in, struct snapshot *snapshot, int for
         return 0;
     if (face->refused < 0 || !formats[format]->possible(snapshot->schema))
         return -EBADMSG;
-    uint64_t sum = 0;
     for (size_t i = 0; i < snapshot->group_count; i++)
-        if (snapshot->groups[i]->sizes[format] > INT64_MAX ||
-            (sum += snapshot->groups[i]->sizes[format]) > INT64_MAX)
+        if (snapshot->groups[i]->sizes[format] == SIZE_UNKNOWN)
             return -EBADMSG;
     return snapshot_measured(snapshot, format);
 }
@@ -270,6 +320,7 @@ static int get_all(struct record_reader *in, struct snapshot *snapshot)
     uint64_t groups = record_get_u64(in);
     for (uint64_t i = 0; i < groups; i++)
         TRY(get_group(in, layout, snapshot));
+    TRY(check_ids(snapshot));
     for (int i = 0; i < FORMAT_COUNT; i++)
         TRY(get_face(in, snapshot, i));
     if (!in->bad && in->at != in->end)

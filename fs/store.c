@@ -51,6 +51,14 @@ uint64_t store_limit(const struct store *store) { return store->limit; }
 
 uint64_t store_new_id(struct store *store) { return atomic_fetch_add(&store->next_id, 1); }
 
+void store_note_id(struct store *store, uint64_t id)
+{
+    uint64_t next = store->next_id;
+    while (id < STORE_ID_END && id >= next &&
+           !atomic_compare_exchange_weak(&store->next_id, &next, id + 1))
+        ;
+}
+
 /* Only what group_name() writes: another spelling of the same number is another's file. */
 static bool parse_group_name(const char *name, uint64_t *id)
 {
@@ -103,12 +111,13 @@ void store_each(struct store *store, void (*visit)(void *, uint32_t), void *cont
     closedir(folder);
 }
 
-/* Index files of a relation whose rows are not known any more, and what a save that was ended has
- * left. */
+/* Index files of a relation whose rows are not known any more, what a save that was ended has left,
+ * and what is called as a row group that no record can name. */
 static bool is_left_over(int folder, const char *name)
 {
     uint64_t id;
-    return parse_index_name(name, ".new", &id) ||
+    return (parse_group_name(name, &id) && id >= STORE_ID_END) ||
+           parse_index_name(name, ".new", &id) ||
            (parse_index_name(name, "", &id) &&
             faccessat(folder, "table.record", F_OK, AT_SYMLINK_NOFOLLOW) < 0);
 }
@@ -135,8 +144,8 @@ static void count_relation(void *context, uint32_t relation)
             !S_ISREG(st.st_mode))
             continue;
         store->used += (uint64_t)st.st_size;
-        if (!index && id >= store->next_id)
-            store->next_id = id + 1;
+        if (!index)
+            store_note_id(store, id);
     }
     if (folder != NULL)
         closedir(folder);

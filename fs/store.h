@@ -46,6 +46,10 @@ uint64_t store_limit(const struct store *store);
 
 /* A new id, never used before in this store. */
 uint64_t store_new_id(struct store *store);
+/* All ids are below: no clock leads to another. */
+#define STORE_ID_END (UINT64_C(1) << 62)
+/* The id has been used: a record names it. */
+void store_note_id(struct store *store, uint64_t id);
 
 MUST_CHECK int store_put_group(struct store *store, uint32_t relation, uint64_t id,
                                const struct rowgroup_image *image);

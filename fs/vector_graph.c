@@ -102,7 +102,7 @@ static int basis_get(const struct buffer *record, struct vector_basis *out)
     out->m = record_get_u32(&in);
     out->ef_construction = record_get_u32(&in);
     out->serial = record_get_u64(&in);
-    out->fetched_at = (int64_t)record_get_u64(&in);
+    out->fetched_at = record_get_microseconds(&in);
     if (!in.bad && in.at == in.end)
         return 0;
     vector_basis_clear(out);

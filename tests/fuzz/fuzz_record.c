@@ -54,10 +54,13 @@ static void check_snapshot(const uint8_t *data, size_t size)
     must(rc == 0 || rc == -EBADMSG);
     if (rc < 0)
         return;
+    must(snapshot->mtime >= 0 && snapshot->mtime < INT64_MAX - 1 && snapshot->serial < INT64_MAX);
+    must(snapshot->fetched_at >= 0 && snapshot->fetched_at < INT64_MAX);
+    for (size_t i = 0; i < snapshot->group_count; i++)
+        must(store_new_id(place.store) > snapshot->groups[i]->id);
     for (int f = 0; f < FORMAT_COUNT; f++) {
         must(snapshot->faces[f].refused < 0 || formats[f]->possible(snapshot->schema));
-        must(!snapshot->faces[f].measured ||
-             snapshot_size(snapshot, f) <= UINT64_MAX / 2 + (1 << 30));
+        must(!snapshot->faces[f].measured || snapshot_size(snapshot, f) <= INT64_MAX);
     }
     must(snapshot_save(snapshot) == 0);
     struct snapshot *second;

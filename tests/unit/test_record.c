@@ -97,6 +97,53 @@ static void test_bad_stays_bad(void **state)
     assert_true(record_get_u64(&in) == 0);
 }
 
+/* What is beyond its bound is bad, as what is beyond the end is. */
+static void test_bounds(void **state)
+{
+    (void)state;
+    static const uint64_t most[] = {0, 1, 255, UINT32_MAX, UINT64_MAX};
+    for (size_t i = 0; i < sizeof most / sizeof *most; i++)
+        for (int beyond = 0; beyond < 2 && most[i] + (uint64_t)beyond >= most[i]; beyond++) {
+            struct buffer record = {0};
+            uint64_t value = most[i] + (uint64_t)beyond;
+            assert_int_equal(record_put_u64(&record, value), 0);
+            struct record_reader in = reader_of(record.data, record.size);
+            assert_true(record_get_u64_to(&in, most[i]) == (beyond ? 0 : value));
+            assert_int_equal(in.bad, beyond);
+            in = reader_of(record.data, record.size);
+            if (value <= UINT32_MAX) {
+                assert_true(record_get_u32_to(&in, (uint32_t)most[i]) == (beyond ? 0 : value));
+                assert_int_equal(in.bad, beyond);
+            }
+            buffer_clear(&record);
+        }
+}
+
+static void test_times(void **state)
+{
+    (void)state;
+    static const uint64_t times[] = {0,
+                                     1795972487,
+                                     RECORD_SECONDS_MOST,
+                                     RECORD_SECONDS_MOST + 1,
+                                     RECORD_MICROSECONDS_MOST,
+                                     RECORD_MICROSECONDS_MOST + 1,
+                                     INT64_MAX,
+                                     (uint64_t)INT64_MIN,
+                                     UINT64_MAX};
+    for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
+        struct buffer record = {0};
+        assert_int_equal(record_put_u64(&record, times[i]), 0);
+        struct record_reader in = reader_of(record.data, record.size);
+        assert_true(record_get_seconds(&in) == (i < 3 ? (int64_t)times[i] : 0));
+        assert_int_equal(in.bad, i >= 3);
+        in = reader_of(record.data, record.size);
+        assert_true(record_get_microseconds(&in) == (i < 5 ? (int64_t)times[i] : 0));
+        assert_int_equal(in.bad, i >= 5);
+        buffer_clear(&record);
+    }
+}
+
 static void test_strings_that_are_none(void **state)
 {
     (void)state;
@@ -124,6 +171,8 @@ int main(void)
         cmocka_unit_test(test_layout),
         cmocka_unit_test(test_every_cut),
         cmocka_unit_test(test_bad_stays_bad),
+        cmocka_unit_test(test_bounds),
+        cmocka_unit_test(test_times),
         cmocka_unit_test(test_strings_that_are_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -167,6 +167,57 @@ static void test_damaged_records(void **state)
     snapshot_unref(snapshot);
 }
 
+/* Numbers that no fetch makes, in a record whose checksum holds. */
+static void be_late(struct snapshot *s) { s->mtime = INT64_MAX; }
+static void be_early(struct snapshot *s) { s->mtime = -1; }
+static void be_fetched_late(struct snapshot *s) { s->fetched_at = INT64_MAX; }
+static void be_the_last(struct snapshot *s) { s->serial = UINT64_MAX; }
+static void be_of_the_last(struct snapshot *s) { s->lineage = UINT64_MAX; }
+static void be_of_no_kind(struct snapshot *s) { s->relation.kind = (enum relation_kind)'x'; }
+static void have_the_last_id(struct snapshot *s) { s->groups[1]->id = UINT64_MAX; }
+static void have_an_id_twice(struct snapshot *s) { s->groups[1]->id = s->groups[0]->id; }
+static void have_many_rows(struct snapshot *s) { s->groups[1]->rows = ROWGROUP_ROWS_MOST + 1; }
+static void have_many_bytes(struct snapshot *s) { s->groups[1]->bytes = UINT64_MAX; }
+static void have_a_vast_body(struct snapshot *s) { s->groups[1]->sizes[0] = UINT64_MAX - 1; }
+static void be_refused_oddly(struct snapshot *s) { s->faces[2].refused = -4096; }
+
+static void test_numbers_out_of_bounds(void **state)
+{
+    (void)state;
+    static void (*const changes[])(struct snapshot *) = {
+        be_late,        be_early,        be_fetched_late,  be_the_last,
+        be_of_the_last, be_of_no_kind,   have_the_last_id, have_an_id_twice,
+        have_many_rows, have_many_bytes, have_a_vast_body, be_refused_oddly};
+    for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+        struct snapshot *snapshot = place_snapshot(&place, &rows_tables[0], 10, 5), *back = NULL;
+        uint64_t id = snapshot->groups[1]->id;
+        for (int f = 0; f < FORMAT_COUNT; f++) /* sizes count, measured or not */
+            snapshot->faces[f].measured = false;
+        changes[i](snapshot);
+        assert_int_equal(snapshot_save(snapshot), 0);
+        int rc = snapshot_load(place.store, PLACE_RELATION, &back);
+        if (rc != -EBADMSG)
+            fail_msg("change %zu: %d", i, rc);
+        snapshot->groups[1]->id = id;
+        snapshot_unref(snapshot);
+    }
+}
+
+/* Ids that a record names are not given out again, though their files are lost. */
+static void test_ids_of_a_record(void **state)
+{
+    (void)state;
+    struct snapshot *snapshot = place_snapshot(&place, &rows_tables[0], 10, 5), *back;
+    uint64_t first = snapshot->groups[0]->id, later = first + (UINT64_C(1) << 40);
+    store_drop_group(place.store, PLACE_RELATION, first);
+    snapshot->groups[0]->id = later;
+    assert_int_equal(snapshot_save(snapshot), 0);
+    assert_int_equal(snapshot_load(place.store, PLACE_RELATION, &back), 0);
+    assert_true(store_new_id(place.store) > later);
+    snapshot_unref(back);
+    snapshot_unref(snapshot);
+}
+
 static void test_sizes(void **state)
 {
     (void)state;
@@ -366,6 +417,8 @@ int main(void)
         TEST(test_no_record),
         TEST(test_record_of_another),
         TEST(test_damaged_records),
+        TEST(test_numbers_out_of_bounds),
+        TEST(test_ids_of_a_record),
         TEST(test_sizes),
         TEST(test_files_are_bounded),
         TEST(test_same_content),

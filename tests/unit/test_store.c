@@ -137,6 +137,20 @@ static void test_survives_reopening(void **state)
     assert_true(store_new_id(place.store) > id + 1000);
 }
 
+/* A file with an id that no clock leads to does not make ids begin again: it goes. */
+static void test_last_id(void **state)
+{
+    (void)state;
+    uint64_t id = store_new_id(place.store);
+    assert_int_equal(put(1, 5, 1, 'a'), 0);
+    assert_int_equal(put(1, UINT64_MAX, 100, 'a'), 0);
+    reopen();
+    assert_true(store_new_id(place.store) >= id);
+    assert_true(store_used(place.store) == 1);
+    assert_no_group(1, UINT64_MAX);
+    assert_group(1, 5, 1, 'a');
+}
+
 static void test_is_private(void **state)
 {
     (void)state;
@@ -521,16 +535,27 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(test_put_get_drop), TEST(test_put_twice),
-        TEST(test_limit),        TEST(test_survives_reopening),
-        TEST(test_is_private),   TEST(test_foreign_files),
-        TEST(test_sweep),        TEST(test_each),
-        TEST(test_make_room),    TEST(test_make_room_asks_again),
-        TEST(test_index_files),  TEST(test_index_files_make_room),
-        TEST(test_symlinks),     TEST(test_not_regular_files),
-        TEST(test_vast_files),   TEST(test_slots),
-        TEST(test_names),        TEST(test_directories_that_cannot_be),
-        TEST(test_records),      TEST(test_damaged_records),
+        TEST(test_put_get_drop),
+        TEST(test_put_twice),
+        TEST(test_limit),
+        TEST(test_survives_reopening),
+        TEST(test_last_id),
+        TEST(test_is_private),
+        TEST(test_foreign_files),
+        TEST(test_sweep),
+        TEST(test_each),
+        TEST(test_make_room),
+        TEST(test_make_room_asks_again),
+        TEST(test_index_files),
+        TEST(test_index_files_make_room),
+        TEST(test_symlinks),
+        TEST(test_not_regular_files),
+        TEST(test_vast_files),
+        TEST(test_slots),
+        TEST(test_names),
+        TEST(test_directories_that_cannot_be),
+        TEST(test_records),
+        TEST(test_damaged_records),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
