@@ -72,7 +72,7 @@ $(BUILD)/tests/exhaustive/%: tests/exhaustive/%.c $(BUILD)/libpgvecfs.a
 $(BUILD)/tests/short-%: $(BUILD)/tests/exhaustive/%
 	@printf '#!/bin/sh\nexec "$$(dirname "$$0")/exhaustive/%s" %s\n' '$*' '$(SHORT_$*)' >$@ && chmod +x $@
 
-# A fuzz target replays its corpus with a plain main; `make fuzz` links it with libFuzzer instead.
+# A fuzz target replays its own inputs and its corpus with a plain main; `make fuzz` links it with libFuzzer, too.
 $(BUILD)/tests/fuzz-replay-%: tests/fuzz/fuzz_%.c tests/fuzz/replay_main.c $(BUILD)/libpgvecfs.a
 	@mkdir -p $(@D)
 	@echo "  CC $@"; $(CC) $(ALL_CFLAGS) -MMD -MP -DCORPUS='"tests/fuzz/corpus/$*"' -o $@ $< tests/fuzz/replay_main.c $(BUILD)/libpgvecfs.a $(ALL_LIBS)
@@ -108,7 +108,7 @@ exhaustive: $(EXHAUSTIVE) ## the exhaustive tests in full
 
 # clang calls NULL + 0 an overflow of a pointer; the next C calls it NULL.
 fuzz: ## libFuzzer on each of tests/fuzz, FUZZ_SECONDS=60 each (needs clang)
-	@$(MAKE) --no-print-directory BUILD=$(BUILD)/fuzz CC=clang $(FUZZ:%=$(BUILD)/fuzz/%) \
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/fuzz CC=clang $(FUZZ:%=$(BUILD)/fuzz/%) $(REPLAY:$(BUILD)/%=$(BUILD)/fuzz/%) \
 		CFLAGS='-O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize=pointer-overflow -fno-sanitize-recover=all'
 	@BUILD=$(BUILD) FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/run-fuzz $(FUZZ:fuzz_%=%)
 

@@ -1,14 +1,13 @@
 /* An index file that somebody has changed: byte 0 chooses the space; of byte 1, bit 0 says that the
  * checksums are to hold all the same (they are then computed here, or nothing behind them would be
- * reached), bit 1 that it is cut short, where bytes 2 and 3 say. Then come changes of three bytes
- * each: where (u16, of 64 KiB), and what stands there then. What is opened can be searched, and
- * finds nothing but its own slots; and it can be changed. */
+ * reached), bit 1 that it is cut short, where bytes 2 and 3 say. Then come changes of four bytes
+ * each: where (u24), and what stands there then. What is opened can be searched, and finds nothing
+ * but its own slots; it can be changed, and copied. */
+#include "tests/fuzz/fuzz.h"
 #include "tests/unit/clusters.h"
 #include "tests/unit/graph_file.h"
 
 #include <stdio.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { ROWS = 40, HEAD = 4096 };
 
@@ -18,6 +17,22 @@ static const struct space spaces[] = {{ELEMENT_FLOAT32, METRIC_COSINE, 12},
                                       {ELEMENT_SPARSE, METRIC_IP, 90},
                                       {ELEMENT_BIT, METRIC_HAMMING, 70}};
 enum { SPACES = sizeof spaces / sizeof *spaces };
+
+/* Whole ones; those that are opened, and no copy of which is taken; those that are refused though
+ * their checksums hold. */
+enum { WHOLE, NOT_COPIED, REFUSED, FATES };
+unsigned long fuzz_taken[FUZZ_KINDS_MOST];
+
+const char *fuzz_kind(unsigned kind)
+{
+    static const char *const fates[] = {"taken", "opened but not copied",
+                                        "refused by its contents"};
+    static char name[60];
+    if (kind / FATES >= SPACES)
+        return NULL;
+    snprintf(name, sizeof name, "space %u, %s", kind / FATES, fates[kind % FATES]);
+    return name;
+}
 
 static char folder[] = "/tmp/pgvecfs-fuzz.XXXXXX";
 static int dir = -1;
@@ -123,8 +138,7 @@ static void update(const struct base *base, const struct hnsw *hnsw)
     free(dead);
 }
 
-/* Whether the file is opened. */
-static bool try_file(const struct base *base, const uint8_t *file, size_t size)
+static int try_file(const struct base *base, const uint8_t *file, size_t size)
 {
     struct buffer binding = {0};
     struct hnsw *hnsw, *own;
@@ -132,7 +146,7 @@ static bool try_file(const struct base *base, const uint8_t *file, size_t size)
     vectors_must(rc == 0 || rc == -EBADMSG || rc == -ENOMEM);
     buffer_clear(&binding);
     if (rc < 0)
-        return false;
+        return REFUSED;
     rc = hnsw_check(hnsw, NULL);
     vectors_must(rc == 0 || rc == -EBADMSG || rc == -ENOMEM);
     search(base, hnsw, 10, 20);
@@ -141,12 +155,46 @@ static bool try_file(const struct base *base, const uint8_t *file, size_t size)
     rc = hnsw_copy(hnsw, &own);
     vectors_must(rc == 0 || rc == -EBADMSG || rc == -ENOMEM);
     hnsw_free(hnsw);
-    if (rc == 0) {
-        search(base, own, 10, 20);
-        update(base, own);
-        hnsw_free(own);
+    if (rc < 0)
+        return NOT_COPIED;
+    search(base, own, 10, 20);
+    update(base, own);
+    hnsw_free(own);
+    return WHOLE;
+}
+
+/* A number of a section becomes another one. */
+static void put_change(fuzz_put *put, uint8_t space, int section, size_t place, uint32_t number)
+{
+    size_t size;
+    uint8_t *file = bases[space].file;
+    size_t at = (size_t)(graph_section(file, section, &size) - file) + 4 * place;
+    uint8_t input[4 + 4 * 4] = {space, 1};
+    vectors_must(4 * place + 4 <= size && at + 3 < 1 << 24);
+    for (size_t i = 0; i < 4; i++) {
+        uint8_t *change = input + 4 + 4 * i;
+        change[0] = (uint8_t)(at + i);
+        change[1] = (uint8_t)((at + i) >> 8);
+        change[2] = (uint8_t)((at + i) >> 16);
+        change[3] = (uint8_t)(number >> 8 * i);
     }
-    return true;
+    put(input, sizeof input);
+}
+
+void fuzz_seeds(fuzz_put *put)
+{
+    prepare();
+    for (uint8_t space = 0; space < SPACES; space++) {
+        put((const uint8_t[]){space, 0, 0, 0}, 4);
+        put((const uint8_t[]){space, 1, 0, 0}, 4);
+        put((const uint8_t[]){space, 3, 0, 128}, 4); /* half of it */
+        put_change(put, space, GRAPH_LISTS, 0, 0x7ffffff0);
+        put_change(put, space, GRAPH_LISTS, 3, 0x7fffffff);
+        for (size_t place = 0; place < 4; place++)
+            put_change(put, space, GRAPH_TWINS, place, (uint32_t)place); /* rings */
+        put_change(put, space, GRAPH_PLACES, 0, 77);
+        put_change(put, space, GRAPH_LOOK, 1, 0x01010101);
+    }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -154,21 +202,24 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size < 4)
         return 0;
     prepare();
-    const struct base *base = &bases[data[0] % SPACES];
+    unsigned space = data[0] % SPACES;
+    const struct base *base = &bases[space];
     size_t length = base->size;
     if (data[1] & 2)
         length = length * (size_t)(data[2] | data[3] << 8) >> 16;
     void *file; /* exactly its size, so that a read behind it is seen */
     vectors_must(posix_memalign(&file, HEAD, length + (length == 0)) == 0);
     memcpy(file, base->file, length);
-    for (size_t i = 4; i + 3 <= size; i += 3) {
-        size_t at = (size_t)(data[i] | data[i + 1] << 8);
+    for (size_t i = 4; i + 4 <= size; i += 4) {
+        size_t at = (size_t)(data[i] | data[i + 1] << 8 | data[i + 2] << 16);
         if (at < length)
-            ((uint8_t *)file)[at] = data[i + 2];
+            ((uint8_t *)file)[at] = data[i + 3];
     }
     if (data[1] & 1)
         graph_seal(file, length);
-    try_file(base, file, length);
+    int fate = try_file(base, file, length);
+    if (fate != REFUSED || (data[1] & 3) == 1)
+        fuzz_taken[space * FATES + (unsigned)fate]++;
     free(file);
     return 0;
 }

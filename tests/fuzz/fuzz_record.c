@@ -1,10 +1,42 @@
 /* The cache's records: byte 0 chooses what the rest is read as: a schema, or a whole table snapshot
  * whose checksum holds. What is accepted can be written again, and then is the same. */
+#include "tests/fuzz/fuzz.h"
 #include "tests/unit/place.h"
 
 #include <errno.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+enum { SCHEMA, SNAPSHOT };
+unsigned long fuzz_taken[FUZZ_KINDS_MOST];
+
+/* A schema and a snapshot of each table. */
+const char *fuzz_kind(unsigned kind)
+{
+    static char name[60];
+    if (kind / 2 >= ROWS_TABLES)
+        return NULL;
+    snprintf(name, sizeof name, "a %s of %s", kind % 2 == SCHEMA ? "schema" : "snapshot",
+             rows_tables[kind / 2].name);
+    return name;
+}
+
+/* By its columns; none of them: the first. */
+static unsigned table_of(const struct schema *schema)
+{
+    unsigned found = 0;
+    struct buffer own = {0};
+    must(schema_put(schema, &own) == 0);
+    for (unsigned i = ROWS_TABLES; i-- > 0;) {
+        struct schema *other = rows_schema(&rows_tables[i]);
+        struct buffer its = {0};
+        must(schema_put(other, &its) == 0);
+        if (own.size == its.size && memcmp(own.data, its.data, own.size) == 0)
+            found = i;
+        buffer_clear(&its);
+        schema_free(other);
+    }
+    buffer_clear(&own);
+    return found;
+}
 
 static void check_schema(const uint8_t *data, size_t size)
 {
@@ -17,6 +49,7 @@ static void check_schema(const uint8_t *data, size_t size)
     struct buffer first = {0}, second = {0};
     struct schema *again;
     must(schema_put(schema, &first) == 0);
+    fuzz_taken[2 * table_of(schema) + SCHEMA]++;
     in = (struct record_reader){.at = first.data, .end = first.data + first.size};
     must(schema_get(&in, &again) == 0 && in.at == in.end);
     must(schema_put(again, &second) == 0);
@@ -66,8 +99,35 @@ static void check_snapshot(const uint8_t *data, size_t size)
     struct snapshot *second;
     must(snapshot_load(place.store, PLACE_RELATION, &second) == 0);
     must(snapshot_same_content(snapshot, second));
+    fuzz_taken[2 * table_of(snapshot->schema) + SNAPSHOT]++;
     snapshot_unref(second);
     snapshot_unref(snapshot);
+}
+
+static void put_snapshot(fuzz_put *put, const struct rows_table *table, uint32_t rows)
+{
+    struct buffer record = {0};
+    struct snapshot *snapshot = place_snapshot(&place, table, rows, 7);
+    must(snapshot_save(snapshot) == 0);
+    must(store_get_record(place.store, PLACE_RELATION, "table", &record) == 0);
+    snapshot_unref(snapshot);
+    fuzz_put_behind(put, &(uint8_t){SNAPSHOT}, 1, record.data, record.size);
+    buffer_clear(&record);
+}
+
+void fuzz_seeds(fuzz_put *put)
+{
+    need_place();
+    for (int i = 0; i < ROWS_TABLES; i++) {
+        struct schema *schema = rows_schema(&rows_tables[i]);
+        struct buffer record = {0};
+        must(schema_put(schema, &record) == 0);
+        fuzz_put_behind(put, &(uint8_t){SCHEMA}, 1, record.data, record.size);
+        buffer_clear(&record);
+        schema_free(schema);
+        for (uint32_t rows = 0; rows <= 20; rows += 10)
+            put_snapshot(put, &rows_tables[i], rows);
+    }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

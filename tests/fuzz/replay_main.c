@@ -1,17 +1,20 @@
-/* Runs a fuzz target over files, and over all files of directories (not of theirs), instead of a
- * fuzzer's inputs. */
+/* Runs a fuzz target without a fuzzer.
+ *
+ *   fuzz-replay-NAME               over the inputs that it makes itself, and over its corpus, if it
+ *                                  has one; fails if there is a kind of input of which none is taken
+ *   fuzz-replay-NAME PATH…         over files, and all files of directories (not of theirs)
+ *   fuzz-replay-NAME --seeds DIR   writes the inputs that it makes itself, for a fuzzer
+ */
+#include "tests/fuzz/fuzz.h"
+
 #include <dirent.h>
 #include <errno.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 static size_t replayed;
+
+/* ---- from files ---- */
 
 static int replay_file(const char *path)
 {
@@ -62,11 +65,65 @@ static int replay(const char *path)
     return rc;
 }
 
+/* ---- its own ---- */
+
+static void replay_seed(const uint8_t *bytes, size_t size)
+{
+    uint8_t *data = malloc(size > 0 ? size : 1);
+    if (data == NULL)
+        abort();
+    memcpy(data, bytes, size);
+    LLVMFuzzerTestOneInput(data, size);
+    replayed++;
+    free(data);
+}
+
+static const char *seed_folder;
+static size_t seeds;
+
+static void write_seed(const uint8_t *bytes, size_t size)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s/made-%zu", seed_folder, seeds++);
+    FILE *file = fopen(path, "wb");
+    if (file == NULL || fwrite(bytes, 1, size, file) != size || fclose(file) != 0) {
+        fprintf(stderr, "%s: %s\n", path, strerror(errno));
+        exit(1);
+    }
+}
+
+/* Each kind has been taken. */
+static int judge(void)
+{
+    int rc = 0;
+    unsigned long taken = 0;
+    for (unsigned kind = 0; fuzz_kind(kind) != NULL; kind++) {
+        taken += fuzz_taken[kind];
+        if (fuzz_taken[kind] > 0)
+            continue;
+        fprintf(stderr, "of the kind \"%s\" no input is taken: nothing is tested\n",
+                fuzz_kind(kind));
+        rc = 1;
+    }
+    printf("replayed %zu inputs, of which %lu were taken\n", replayed, taken);
+    return rc;
+}
+
 int main(int argc, char **argv)
 {
-    int rc = argc > 1 ? 0 : replay(CORPUS);
+    int rc = 0;
+    if (argc == 3 && strcmp(argv[1], "--seeds") == 0) {
+        seed_folder = argv[2];
+        fuzz_seeds(write_seed);
+        return 0;
+    }
     for (int i = 1; rc == 0 && i < argc; i++)
         rc = replay(argv[i]);
-    printf("replayed %zu inputs\n", replayed);
-    return rc == 0 && replayed > 0 ? 0 : 1;
+    if (argc > 1)
+        return rc == 0 ? 0 : 1;
+    struct stat st;
+    fuzz_seeds(replay_seed);
+    if (stat(CORPUS, &st) == 0)
+        rc = replay(CORPUS);
+    return rc == 0 && judge() == 0 ? 0 : 1;
 }
