@@ -139,6 +139,7 @@ static int prepare(struct program *program, struct error *error)
     struct mount *mount = &program->mount;
     mount->options = &program->options;
     mount->started_ms = clock_ms();
+    mount->groups_matter = ((program->options.umask >> 3) ^ program->options.umask) & 07;
     pthread_mutex_init(&mount->lock, NULL);
     int rc = connect_server(program, error);
     if (rc == 0)
@@ -148,25 +149,12 @@ static int prepare(struct program *program, struct error *error)
     return rc;
 }
 
-/* Nobody else may look in without it. And with default_permissions the kernel asks the attributes
- * before it hands on any request, so that what has no attributes could not tell why, either. */
-static bool others_may_look(const struct fuse_args *args)
-{
-    for (int i = 0; i < args->argc; i++)
-        if (strstr(args->argv[i], "allow_other") != NULL ||
-            strstr(args->argv[i], "allow_root") != NULL)
-            return true;
-    return false;
-}
-
 /* What /proc/mounts shows: where the database is, without any secret. Commas would end the option.
  */
 static int add_mount_options(struct program *program)
 {
     struct buffer option = {0};
-    int rc = buffer_append_text(&option, others_may_look(&program->fuse_args)
-                                             ? "-osubtype=pgvecfs,default_permissions,fsname="
-                                             : "-osubtype=pgvecfs,fsname=");
+    int rc = buffer_append_text(&option, "-osubtype=pgvecfs,fsname=");
     for (const char *at = server_name(program->mount.server); rc == 0 && *at != '\0'; at++) {
         if (*at == ',' || *at == '\\')
             rc = buffer_append_byte(&option, '\\');

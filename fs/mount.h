@@ -68,6 +68,7 @@ struct mount {
     int streams; /* files open that were opened before their size was known */
     struct refreshes refreshes;
     atomic_bool ending;
+    atomic_bool groups_matter; /* some mode lets a group do more, or less, than others (permit.h) */
 
     struct query_session *query_sessions;
     int query_session_count;

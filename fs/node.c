@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 enum {
     TEXT_KEPT_MS = 100,
@@ -473,8 +472,8 @@ void node_attributes(const struct mount *mount, const struct node *node, struct 
     *out = (struct stat){.st_ino = node->ino,
                          .st_mode = directory ? S_IFDIR | 0555 : S_IFREG | 0444,
                          .st_nlink = 1,
-                         .st_uid = geteuid(),
-                         .st_gid = getegid(),
+                         .st_uid = mount->options->uid,
+                         .st_gid = mount->options->gid,
                          .st_blksize = BLKSIZE};
     time_t when = (time_t)mount->born;
     const struct version *version = node->version;
@@ -491,6 +490,7 @@ void node_attributes(const struct mount *mount, const struct node *node, struct 
     }
     out->st_atime = out->st_mtime = out->st_ctime = when;
     query_attributes(mount, node, out);
+    out->st_mode &= ~mount->options->umask;
     out->st_blocks = (out->st_size + BLOCK - 1) / BLOCK;
 }
 

@@ -81,6 +81,7 @@ struct node {
     int level;                     /* of NODE_NEAR: 0 near/ itself, to 3 */
     int field;                     /* of a value */
     struct draft *drafts;          /* of a value: of the files of it that are open */
+    bool removed;                  /* a value's file that was unlinked: its name is another's */
     struct query_session *session; /* of NODE_SESSION and what is in it */
     bool ended;                    /* of NODE_SESSION: it has no name any more */
     struct result_key key;         /* of an answer; its asked is a reference */

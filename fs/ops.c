@@ -1,6 +1,7 @@
 #include "fs/ops.h"
 
 #include "fs/ask.h"
+#include "fs/permit.h"
 #include "fs/query.h"
 #include "fs/query_session.h"
 #include "fs/request.h"
@@ -37,10 +38,13 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
     struct mount *mount = mount_of(req);
     struct fuse_entry_param entry = {.generation = 0};
+    struct caller caller;
+    caller_of(mount, req, &caller);
     pthread_mutex_lock(&mount->lock);
     struct node *directory = node_find(mount, parent), *node = NULL;
-    int rc = directory == NULL ? -ESTALE
-                               : node_lookup(mount, directory, name, fuse_req_ctx(req)->pid, &node);
+    int rc = directory == NULL ? -ESTALE : permit(mount, &caller, directory, X_OK);
+    if (rc == 0)
+        rc = node_lookup(mount, directory, name, fuse_req_ctx(req)->pid, &node);
     if (rc == 0) {
         entry.ino = node->nodeid;
         node_attributes(mount, node, &entry.attr);
@@ -78,23 +82,35 @@ static void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_dat
 
 /* ---- what may wait ---- */
 
+/* `mask`: what the mode must allow. */
 static void start(fuse_req_t req, fuse_ino_t ino, enum request_kind kind,
-                  const struct fuse_file_info *file)
+                  const struct fuse_file_info *file, int mask)
 {
     struct mount *mount = mount_of(req);
+    struct caller caller;
+    caller_of(mount, req, &caller);
     pthread_mutex_lock(&mount->lock);
     struct node *node = node_find(mount, ino);
-    if (node != NULL)
+    int rc = node == NULL ? -ESTALE : mask != 0 ? permit(mount, &caller, node, mask) : 0;
+    /* What is known of a file's directory is known at once. */
+    if (rc == 0 && kind == REQUEST_ACCESS && !node_is_directory(node))
+        node = node->parent;
+    if (rc == 0)
         request_start(mount, req, node, kind, &(struct request_detail){.file = file});
     pthread_mutex_unlock(&mount->lock);
-    if (node == NULL)
-        fuse_reply_err(req, ESTALE);
+    if (rc < 0)
+        fuse_reply_err(req, -rc);
 }
 
 static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *file)
 {
     (void)file;
-    start(req, ino, REQUEST_GETATTR, NULL);
+    start(req, ino, REQUEST_GETATTR, NULL, 0);
+}
+
+static void op_access(fuse_req_t req, fuse_ino_t ino, int mask)
+{
+    start(req, ino, REQUEST_ACCESS, NULL, mask & (R_OK | W_OK | X_OK));
 }
 
 /* The kind of a node; NODE_ROOT: there is none, or it is the root. *error: of a value's file,
@@ -112,17 +128,18 @@ static enum node_kind kind_of(struct mount *mount, fuse_ino_t ino, bool *error)
 
 static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *file)
 {
-    bool writes = (file->flags & O_ACCMODE) != O_RDONLY || (file->flags & O_TRUNC), error = false;
+    int access = file->flags & O_ACCMODE;
+    bool writes = access != O_RDONLY || (file->flags & O_TRUNC), error = false;
     enum node_kind kind = writes ? kind_of(mount_of(req), ino, &error) : NODE_ROOT;
     if (writes && (error || (kind != NODE_VALUE && kind != NODE_ASK)))
         fuse_reply_err(req, EROFS);
     else
-        start(req, ino, REQUEST_OPEN, file);
+        start(req, ino, REQUEST_OPEN, file, (access != O_WRONLY ? R_OK : 0) | (writes ? W_OK : 0));
 }
 
 static void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *file)
 {
-    start(req, ino, REQUEST_OPENDIR, file);
+    start(req, ino, REQUEST_OPENDIR, file, R_OK);
 }
 
 /* ---- directories ---- */
@@ -251,6 +268,18 @@ static int resize_value(struct mount *mount, fuse_ino_t ino, uint64_t size)
     return rc;
 }
 
+static int may_write(fuse_req_t req, fuse_ino_t ino)
+{
+    struct mount *mount = mount_of(req);
+    struct caller caller;
+    caller_of(mount, req, &caller);
+    pthread_mutex_lock(&mount->lock);
+    const struct node *node = node_find(mount, ino);
+    int rc = node != NULL ? permit(mount, &caller, node, W_OK) : -ESTALE;
+    pthread_mutex_unlock(&mount->lock);
+    return rc;
+}
+
 /* Sizes can be set, of what can be written; times may be touched, and stay. */
 static int set_attributes(fuse_req_t req, fuse_ino_t ino, const struct stat *attr, int to_set,
                           const struct fuse_file_info *file)
@@ -265,6 +294,9 @@ static int set_attributes(fuse_req_t req, fuse_ino_t ino, const struct stat *att
         return -EROFS;
     if (to_set & ~(harmless | FUSE_SET_ATTR_SIZE))
         return -EPERM;
+    int rc = file == NULL ? may_write(req, ino) : 0;
+    if (rc < 0)
+        return rc;
     if (!(to_set & FUSE_SET_ATTR_SIZE) || kind == NODE_ASK)
         return 0;
     return file != NULL ? draft_resize((struct draft *)(uintptr_t)file->fh, (uint64_t)attr->st_size)
@@ -278,7 +310,7 @@ static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to
     if (rc < 0)
         fuse_reply_err(req, -rc);
     else
-        start(req, ino, REQUEST_GETATTR, NULL);
+        start(req, ino, REQUEST_GETATTR, NULL, 0);
 }
 
 /* What is told to who would make, remove or rename something in a directory. */
@@ -291,25 +323,59 @@ static int refusal(fuse_req_t req, fuse_ino_t parent)
 static void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 {
     struct mount *mount = mount_of(req);
-    (void)mode;
+    struct caller caller;
+    caller_of(mount, req, &caller);
+    const struct owner owner = {caller.uid, caller.gid, mode & 0777};
     pthread_mutex_lock(&mount->lock);
     struct node *node = node_find(mount, parent);
     bool query = node != NULL && node->kind == NODE_QUERY;
-    if (query)
-        request_start(mount, req, node, REQUEST_MKDIR, &(struct request_detail){.name = name});
+    int rc = query ? permit(mount, &caller, node, W_OK | X_OK) : 0;
+    if (query && rc == 0)
+        request_start(mount, req, node, REQUEST_MKDIR,
+                      &(struct request_detail){.name = name, .owner = owner});
     pthread_mutex_unlock(&mount->lock);
-    if (!query)
-        fuse_reply_err(req, refusal(req, parent));
+    if (!query || rc < 0)
+        fuse_reply_err(req, query ? -rc : refusal(req, parent));
 }
 
 static void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
     struct mount *mount = mount_of(req);
     int rc = -refusal(req, parent);
+    struct caller caller;
+    caller_of(mount, req, &caller);
+    pthread_mutex_lock(&mount->lock);
+    struct node *node = node_find(mount, parent), *session;
+    if (node != NULL && node->kind == NODE_QUERY) {
+        rc = query_find_session(mount, node, name, &session);
+        if (rc == 0)
+            rc = permit_end(mount, &caller, session);
+        if (rc == 0)
+            query_end_session(mount, session);
+    }
+    pthread_mutex_unlock(&mount->lock);
+    fuse_reply_err(req, -rc);
+}
+
+static void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+    struct mount *mount = mount_of(req);
+    struct query_session *session = NULL;
+    int field, rc = -refusal(req, parent);
+    struct caller caller;
+    caller_of(mount, req, &caller);
     pthread_mutex_lock(&mount->lock);
     struct node *node = node_find(mount, parent);
-    if (node != NULL && node->kind == NODE_QUERY)
-        rc = query_end_session(mount, node, name);
+    if (node != NULL && node->kind == NODE_SESSION) {
+        rc = permit(mount, &caller, node, W_OK | X_OK);
+        if (rc == 0)
+            rc = query_unlink_value(node, name, &session, &field);
+    }
+    pthread_mutex_unlock(&mount->lock);
+    if (rc == 0)
+        rc = query_session_reset(session, field);
+    pthread_mutex_lock(&mount->lock);
+    query_session_unref(session);
     pthread_mutex_unlock(&mount->lock);
     fuse_reply_err(req, -rc);
 }
@@ -362,23 +428,27 @@ static void reasons_of_table(struct mount *mount, const struct node *node, char 
 }
 
 /* Copies it, so that nothing is replied under the lock. */
-static int find_reason(struct mount *mount, fuse_ino_t ino, char *text, size_t size)
+static int find_reason(fuse_req_t req, fuse_ino_t ino, char *text, size_t size)
 {
+    struct mount *mount = mount_of(req);
+    struct caller caller;
+    caller_of(mount, req, &caller);
     pthread_mutex_lock(&mount->lock);
     struct node *node = node_find(mount, ino);
-    if (node != NULL && node->kind == NODE_TABLE)
+    int rc = node == NULL ? -ESTALE : permit(mount, &caller, node, R_OK);
+    if (rc == 0 && node != NULL && node->kind == NODE_TABLE)
         reasons_of_table(mount, node, text, size);
-    else
-        snprintf(text, size, "%s", node != NULL ? reason_of(mount, node) : "");
+    else if (rc == 0)
+        snprintf(text, size, "%s", reason_of(mount, node));
     pthread_mutex_unlock(&mount->lock);
-    return node == NULL ? -ESTALE : 0;
+    return rc;
 }
 
 static void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 {
     char text[sizeof(struct error)];
-    int rc = find_reason(mount_of(req), ino, text, sizeof text);
-    size_t n = strlen(text);
+    int rc = find_reason(req, ino, text, sizeof text);
+    size_t n = rc == 0 ? strlen(text) : 0;
     if (rc < 0)
         fuse_reply_err(req, -rc);
     else if (strcmp(name, error_xattr) != 0 || n == 0)
@@ -394,8 +464,8 @@ static void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t
 static void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 {
     char text[sizeof(struct error)];
-    int rc = find_reason(mount_of(req), ino, text, sizeof text);
-    size_t n = text[0] != '\0' ? sizeof error_xattr : 0;
+    int rc = find_reason(req, ino, text, sizeof text);
+    size_t n = rc == 0 && text[0] != '\0' ? sizeof error_xattr : 0;
     if (rc < 0)
         fuse_reply_err(req, -rc);
     else if (size == 0)
@@ -418,12 +488,6 @@ static void op_statfs(fuse_req_t req, fuse_ino_t ino)
 static void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t device)
 {
     (void)name, (void)mode, (void)device;
-    fuse_reply_err(req, refusal(req, parent));
-}
-
-static void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
-{
-    (void)name;
     fuse_reply_err(req, refusal(req, parent));
 }
 
@@ -472,6 +536,7 @@ const struct fuse_lowlevel_ops ops = {
     .forget = op_forget,
     .forget_multi = op_forget_multi,
     .getattr = op_getattr,
+    .access = op_access,
     .open = op_open,
     .read = op_read,
     .release = op_release,

@@ -43,6 +43,8 @@ const char options_help[] =
     "    -o list=LIST            list these too: partitions, .pgvecfs\n"
     "    -o schemas=LIST         show only these schemas, with + between them\n"
     "    -o system               show pg_catalog and information_schema too\n"
+    "    -o uid=N, gid=N         the owner and the group that files show (those of the daemon)\n"
+    "    -o umask=OCTAL          permissions that are taken away from all of them (0)\n"
     "    -o allow_other, allow_root, default_permissions, auto_unmount, …   as every libfuse "
     "filesystem\n"
     "\n"
@@ -53,6 +55,7 @@ struct raw {
     struct options *options;
     char *cache_dir, *cache_size, *memory, *jobs, *lease, *formats, *list, *schemas;
     char *connections, *lock_wait, *direct, *rls, *trust;
+    char *uid, *gid, *umask;
     int system, rw, foreground, debug, single, help, version, status;
     int positional;
     char **argv_conninfo;
@@ -69,9 +72,10 @@ static const struct fuse_opt table[] = {
     RAW("jobs=%s", jobs), RAW("connections=%s", connections), RAW("lock_wait=%s", lock_wait),
     RAW("direct=%s", direct), RAW("rls=%s", rls), RAW("trust=%s", trust), RAW("lease=%s", lease),
     RAW("formats=%s", formats), RAW("list=%s", list), RAW("schemas=%s", schemas),
-    RAW("system", system), RAW("rw", rw), RAW("-f", foreground), RAW("-d", debug),
-    RAW("debug", debug), RAW("-s", single), RAW("-h", help), RAW("--help", help),
-    RAW("-V", version), RAW("--version", version), RAW("--status", status),
+    RAW("uid=%s", uid), RAW("gid=%s", gid), RAW("umask=%s", umask), RAW("system", system),
+    RAW("rw", rw), RAW("-f", foreground), RAW("-d", debug), RAW("debug", debug), RAW("-s", single),
+    RAW("-h", help), RAW("--help", help), RAW("-V", version), RAW("--version", version),
+    RAW("--status", status),
     /* What mount(8) and fstab may pass, and means nothing here. */
     FUSE_OPT_KEY("auto", FUSE_OPT_KEY_DISCARD), FUSE_OPT_KEY("noauto", FUSE_OPT_KEY_DISCARD),
     FUSE_OPT_KEY("nofail", FUSE_OPT_KEY_DISCARD), FUSE_OPT_KEY("_netdev", FUSE_OPT_KEY_DISCARD),
@@ -145,6 +149,7 @@ static int on_option(void *data, const char *arg, int key, struct fuse_args *res
     }
     if (begins(arg, "x-") || begins(arg, "X-") || begins(arg, "comment="))
         return 0;
+    raw->options->allow_other |= strcmp(arg, "allow_other") == 0;
     if (is_for_fuse(arg))
         return 1;
     return error_set(raw->error, -1, "unknown option '%.100s'; see pgvecfs --help", arg);
@@ -294,6 +299,46 @@ static int parse_word(const char *text, const char *name, const char *word, bool
     return 0;
 }
 
+/* Of a user or a group; -1 is none. */
+static int parse_id(const char *text, const char *name, uint32_t *out, struct error *error)
+{
+    char *end;
+    errno = 0;
+    unsigned long long value = strtoull(text, &end, 10);
+    if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 || value >= UINT32_MAX)
+        return error_set(error, -EINVAL, "%s=%.50s: a number from 0 to %u is needed", name, text,
+                         UINT32_MAX - 1);
+    *out = (uint32_t)value;
+    return 0;
+}
+
+static int parse_umask(const char *text, unsigned *out, struct error *error)
+{
+    size_t n = strspn(text, "01234567");
+    unsigned long value = strtoul(text, NULL, 8);
+    if (n == 0 || n > 6 || text[n] != '\0' || value > 0777)
+        return error_set(error, -EINVAL,
+                         "umask=%.50s: an octal number from 0 to 777 is needed, as of umask(1)",
+                         text);
+    *out = (unsigned)value;
+    return 0;
+}
+
+/* Whose files they seem to be. */
+static int check_owner(const struct raw *raw, struct options *options, struct error *error)
+{
+    int rc = 0;
+    options->uid = geteuid();
+    options->gid = getegid();
+    if (raw->uid != NULL)
+        rc = parse_id(raw->uid, "uid", &options->uid, error);
+    if (rc == 0 && raw->gid != NULL)
+        rc = parse_id(raw->gid, "gid", &options->gid, error);
+    if (rc == 0 && raw->umask != NULL)
+        rc = parse_umask(raw->umask, &options->umask, error);
+    return rc;
+}
+
 /* What concerns the server and what it may be asked for. */
 static int check_server_options(const struct raw *raw, struct options *options, struct error *error)
 {
@@ -337,7 +382,8 @@ static int check(const struct raw *raw, struct options *options, struct error *e
                                 .single = raw->single,
                                 .help = raw->help,
                                 .version = raw->version,
-                                .status = raw->status};
+                                .status = raw->status,
+                                .allow_other = options->allow_other};
     if (options->status && !options->help && !options->version)
         return check_status(raw, options, error);
     if (raw->cache_size != NULL)
@@ -346,6 +392,8 @@ static int check(const struct raw *raw, struct options *options, struct error *e
         rc = parse_size(raw->memory, "memory", 1 << 20, &options->memory, error);
     if (rc == 0)
         rc = check_server_options(raw, options, error);
+    if (rc == 0)
+        rc = check_owner(raw, options, error);
     if (rc == 0 && raw->lease != NULL &&
         (rc = parse_number(raw->lease, "lease", 0, 86400, &number, error)) == 0)
         options->lease_ms = (int64_t)(number * 1000);
@@ -414,9 +462,10 @@ int options_parse(int argc, char **argv, struct options *options, struct fuse_ar
     wipe_direct(argc, argv);
     if (raw.direct != NULL)
         explicit_bzero(raw.direct, strlen(raw.direct));
-    char *strings[] = {raw.cache_dir, raw.cache_size, raw.memory,  raw.jobs,        raw.lease,
-                       raw.formats,   raw.list,       raw.schemas, raw.connections, raw.lock_wait,
-                       raw.direct,    raw.rls,        raw.trust};
+    char *strings[] = {raw.cache_dir,   raw.cache_size, raw.memory, raw.jobs,
+                       raw.lease,       raw.formats,    raw.list,   raw.schemas,
+                       raw.connections, raw.lock_wait,  raw.direct, raw.rls,
+                       raw.trust,       raw.uid,        raw.gid,    raw.umask};
     for (size_t i = 0; i < sizeof strings / sizeof *strings; i++)
         free(strings[i]);
     return rc;

@@ -21,6 +21,9 @@ struct options {
     bool rls_filter;      /* policies may hide rows from the mount's role */
     bool trust_all;       /* a superuser's mount may run functions of other owners */
     int64_t lease_ms;
+    bool allow_other;
+    uint32_t uid, gid;       /* that everything belongs to, but what others have made */
+    unsigned umask;          /* bits that no mode has */
     unsigned listed_formats; /* mask of format numbers */
     bool list_partitions, list_control;
     char **schemas; /* NULL-terminated, or NULL: all */

@@ -237,8 +237,8 @@ static bool is_kept_open(const struct node *file)
 static struct node *file_named(const struct node *parent, enum node_kind kind, const char *name)
 {
     struct node *file = parent->files;
-    while (file != NULL &&
-           (file->kind != kind || strcmp(file->name, name) != 0 || is_kept_open(file)))
+    while (file != NULL && (file->kind != kind || strcmp(file->name, name) != 0 || file->removed ||
+                            is_kept_open(file)))
         file = file->next_file;
     return file;
 }
@@ -290,7 +290,8 @@ static int lookup_in_session(struct mount *mount, struct node *parent, const cha
     return lookup_answer(mount, parent, name, pid, &key, out);
 }
 
-int query_make_session(struct mount *mount, struct node *query, const char *name, struct node **out)
+int query_make_session(struct mount *mount, struct node *query, const char *name,
+                       const struct owner *owner, struct node **out)
 {
     if (name[0] == '.')
         return -EINVAL;
@@ -317,6 +318,8 @@ int query_make_session(struct mount *mount, struct node *query, const char *name
         node_forget(mount, node->nodeid, 0);
         return rc;
     }
+    session->owner = *owner;
+    mount->groups_matter |= ((owner->mode >> 3) ^ owner->mode) & 07;
     node->session = query_session_ref(session);
     node->lookups++;
     *out = node;
@@ -331,14 +334,35 @@ static void end_session(struct mount *mount, struct query_session *session)
     node_forget(mount, node->nodeid, 0);
 }
 
-int query_end_session(struct mount *mount, struct node *query, const char *name)
+int query_find_session(const struct mount *mount, const struct node *query, const char *name,
+                       struct node **out)
 {
     struct node *node = node_named(mount, query, name);
     if (node == NULL)
         return strcmp(name, readme_name) == 0 || strcmp(name, ask_name) == 0 ? -ENOTDIR : -ENOENT;
     if (node->kind != NODE_SESSION)
         return -EPERM;
-    end_session(mount, node->session);
+    *out = node;
+    return 0;
+}
+
+void query_end_session(struct mount *mount, struct node *session)
+{
+    end_session(mount, session->session);
+}
+
+int query_unlink_value(struct node *directory, const char *name, struct query_session **session,
+                       int *field)
+{
+    if (directory->ended)
+        return -ENOENT;
+    *field = query_session_field(name);
+    if (*field < 0)
+        return -EPERM;
+    /* The kernel takes the inode for one without a name. */
+    for (struct node *file = directory->files; file != NULL; file = file->next_file)
+        file->removed |= file->kind == NODE_VALUE && file->field == *field;
+    *session = query_session_ref(directory->session);
     return 0;
 }
 
@@ -434,25 +458,31 @@ static void answer_attributes(const struct node *node, struct stat *out)
     out->st_atime = out->st_mtime = out->st_ctime = when;
 }
 
+static void owned_attributes(const struct owner *owner, struct stat *out)
+{
+    out->st_uid = owner->uid;
+    out->st_gid = owner->gid;
+    out->st_mode &= S_IFMT | owner->mode;
+}
+
 void query_attributes(const struct mount *mount, const struct node *node, struct stat *out)
 {
-    (void)mount;
     switch (node->kind) {
-    case NODE_QUERY:
-        out->st_mode = S_IFDIR | 0755;
+    case NODE_QUERY: /* as /tmp is: everybody may make a session, and end his own */
+        out->st_mode = S_IFDIR | (mount->options->allow_other ? S_ISVTX | 0777 : 0755);
         break;
     case NODE_SESSION:
-        out->st_mode = S_IFDIR | 0755;
+        out->st_mode = S_IFDIR | 0777;
         break;
     case NODE_VALUE:
-        out->st_mode = S_IFREG | (node->field == FIELD_ERROR ? 0444 : 0644);
+        out->st_mode = S_IFREG | (node->field == FIELD_ERROR ? 0444 : 0666);
         out->st_size =
             (off_t)(node->drafts != NULL ? draft_largest(node)
                                          : query_session_size(node->session, node->field));
         out->st_atime = out->st_mtime = out->st_ctime = node->session->changed_at;
         break;
     case NODE_ASK:
-        out->st_mode = S_IFREG | 0644;
+        out->st_mode = S_IFREG | (mount->options->allow_other ? 0666 : 0644);
         out->st_size = ASK_SIZE;
         break;
     case NODE_ANSWER:
@@ -461,6 +491,8 @@ void query_attributes(const struct mount *mount, const struct node *node, struct
     default:
         break;
     }
+    if (node->session != NULL)
+        owned_attributes(&node->session->owner, out);
 }
 
 static int list_query(struct mount *mount, const struct node *query, struct listing *listing)

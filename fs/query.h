@@ -15,6 +15,7 @@
 #define FS_QUERY_H
 
 #include "fs/node.h"
+#include "fs/query_session.h"
 
 /* As node_lookup, in one of these directories. */
 MUST_CHECK int query_lookup(struct mount *mount, struct node *parent, const char *name, int pid,
@@ -27,8 +28,18 @@ MUST_CHECK int query_list(struct mount *mount, struct node *directory, struct li
 
 /* mkdir and rmdir of a session; the errnos are for the user. *out is counted as looked up once. */
 MUST_CHECK int query_make_session(struct mount *mount, struct node *query, const char *name,
-                                  struct node **out);
-MUST_CHECK int query_end_session(struct mount *mount, struct node *query, const char *name);
+                                  const struct owner *owner, struct node **out);
+void query_end_session(struct mount *mount, struct node *session);
+
+/* The session of this name; else the errno with which rmdir is refused. */
+MUST_CHECK int query_find_session(const struct mount *mount, const struct node *query,
+                                  const char *name, struct node **out);
+
+/* unlink in a session. A value goes back to its default, `error` is emptied: the file of the name
+ * is another one from now on. *session, *field: what the caller must reset, without the lock;
+ * *session is a reference. -EPERM: of what is not listed. */
+MUST_CHECK int query_unlink_value(struct node *directory, const char *name,
+                                  struct query_session **session, int *field);
 
 /* Ends all that is in memory only, for the end of the mount. */
 void query_stop_all(struct mount *mount);

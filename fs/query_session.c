@@ -160,6 +160,16 @@ static int set(struct query_session *session, int field, const struct buffer *by
     return 0;
 }
 
+int query_session_reset(struct query_session *session, int field)
+{
+    if (field != FIELD_ERROR)
+        return set(session, field, &(struct buffer){0});
+    pthread_mutex_lock(&session->mount->lock);
+    query_session_answered(session, 0, NULL);
+    pthread_mutex_unlock(&session->mount->lock);
+    return 0;
+}
+
 /* ---- drafts ---- */
 
 struct draft {

@@ -18,8 +18,17 @@
 enum { QUERY_SESSIONS_AT_MOST = 64 };
 enum { FIELD_ERROR = QUESTION_FIELDS, FIELD_COUNT }; /* behind those of the question: `error` */
 
+/* Whoever has made a session, and what its mode allows whom; of its files the same, as far as files
+ * can be read or written. */
+struct owner {
+    uid_t uid;
+    gid_t gid;
+    mode_t mode; /* of the directory: 0777 at most */
+};
+
 struct query_session {
     atomic_uint refs;
+    struct owner owner;         /* never changes */
     struct query_session *next; /* of the mount */
     struct mount *mount;
     struct node *directory; /* NULL once ended */
@@ -34,6 +43,10 @@ MUST_CHECK int query_session_new(struct mount *mount, struct node *directory,
                                  struct query_session **out);
 struct query_session *query_session_ref(struct query_session *session);
 void query_session_unref(struct query_session *session); /* NULL is fine */
+
+/* Sets the value to its default, or empties `error`. Without the lock; the errno is for the user.
+ */
+MUST_CHECK int query_session_reset(struct query_session *session, int field);
 
 /* No more of it can be found; takes the list's reference. */
 void query_session_end(struct query_session *session);

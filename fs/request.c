@@ -54,10 +54,10 @@ static void answer_opendir(struct mount *mount, struct request *request)
         listing_free(listing);
 }
 
-static void answer_mkdir(struct mount *mount, struct request *request)
+static void answer_mkdir(struct mount *mount, const struct request *request)
 {
     struct node *node;
-    int rc = query_make_session(mount, request->node, request->name, &node);
+    int rc = query_make_session(mount, request->node, request->name, &request->owner, &node);
     if (rc < 0) {
         fuse_reply_err(request->req, -rc);
         return;
@@ -123,6 +123,8 @@ static void answer(struct mount *mount, struct request *request, int rc)
         answer_attributes(mount, request);
     else if (request->kind == REQUEST_OPENDIR)
         answer_opendir(mount, request);
+    else if (request->kind == REQUEST_ACCESS)
+        fuse_reply_err(request->req, 0);
     else if (request->kind == REQUEST_MKDIR)
         answer_mkdir(mount, request);
     else
@@ -180,6 +182,7 @@ void request_start(struct mount *mount, fuse_req_t req, struct node *node, enum 
     char *name = detail->name != NULL ? strdup(detail->name) : NULL;
     if (request == NULL || (name == NULL && detail->name != NULL)) {
         free(request);
+        free(name);
         fuse_reply_err(req, ENOMEM);
         return;
     }
@@ -187,6 +190,7 @@ void request_start(struct mount *mount, fuse_req_t req, struct node *node, enum 
     request->node = node;
     request->kind = kind;
     request->name = name;
+    request->owner = detail->owner;
     request->size = detail->size;
     if (detail->file != NULL)
         request->file = *detail->file;

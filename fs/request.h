@@ -1,6 +1,6 @@
-/* Requests that may have to wait for the server: GETATTR, OPEN and OPENDIR, MKDIR of a query's
- * session, READ of a conversation's answers. Each is tried at once; one that must wait is parked,
- * and tried again whenever something has happened. Nobody's thread waits.
+/* Requests that may have to wait for the server: GETATTR, ACCESS, OPEN and OPENDIR, MKDIR of a
+ * query's session, READ of a conversation's answers. Each is tried at once; one that must wait is
+ * parked, and tried again whenever something has happened. Nobody's thread waits.
  *
  * One that needs an answer which nobody makes yet is parked, too, and its thread makes the answer,
  * if enough other threads are left; else a querier does.
@@ -14,21 +14,24 @@
 #ifndef FS_REQUEST_H
 #define FS_REQUEST_H
 
+#include "fs/query_session.h"
 #include "fs/read.h"
 
 enum request_kind {
     REQUEST_GETATTR,
     REQUEST_OPEN,
     REQUEST_OPENDIR,
-    REQUEST_MKDIR, /* in a query/ */
-    REQUEST_READ   /* of a query/ask */
+    REQUEST_ACCESS, /* what is asked is allowed, if the directory is there */
+    REQUEST_MKDIR,  /* in a query/ */
+    REQUEST_READ    /* of a query/ask */
 };
 
 /* What a request says besides. */
 struct request_detail {
     const struct fuse_file_info *file;
-    const char *name; /* of MKDIR; copied */
-    size_t size;      /* of READ */
+    const char *name;   /* of MKDIR; copied */
+    struct owner owner; /* the same */
+    size_t size;        /* of READ */
 };
 
 /* Takes `req`: it is answered now or later. The lock may be given up meanwhile. */

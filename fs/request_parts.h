@@ -32,6 +32,7 @@ struct request {
     struct stream *stream;        /* of an open that need not wait for the size */
     bool looked_again;            /* the relation was gone once: its name may stand for a new one */
     char *name;                   /* of MKDIR */
+    struct owner owner;           /* the same */
     size_t size;                  /* of READ */
     struct buffer bytes;          /* its answer */
     const struct result *awaited; /* what it waits for, or has: good, whatever version it is of */

@@ -44,7 +44,8 @@ int request_try_directory(struct mount *mount, struct request *request)
     int rc = need_listing(mount, request, since);
     /* While the server is away, what was there can be walked through: to .pgvecfs, to the reason of
      * a failure, to what is open. */
-    if (rc < 0 && rc != -EAGAIN && request->kind == REQUEST_GETATTR && node_exists(mount, node))
+    bool walks = request->kind == REQUEST_GETATTR || request->kind == REQUEST_ACCESS;
+    if (rc < 0 && rc != -EAGAIN && walks && node_exists(mount, node))
         return 0;
     if (rc < 0 || node_exists(mount, node))
         return rc;
@@ -283,7 +284,11 @@ static int settle_failure(struct request *request, int rc)
     if (rc == -EINTR)
         return -EAGAIN;
     char *reason = node->result->reason != NULL ? strdup(node->result->reason) : NULL;
-    if (query != NULL && reason != NULL) {
+    /* query/ shows its reason to everybody, who may not look into every session. */
+    bool told = node->session == NULL || (node->session->owner.mode & S_IROTH);
+    if (query != NULL && reason != NULL && !told) {
+        free(reason);
+    } else if (query != NULL && reason != NULL) {
         free(query->reason);
         query->reason = reason;
         query->reason_path = node->key.path;

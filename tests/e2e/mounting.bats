@@ -360,6 +360,33 @@ in_namespace() {
     mount_stop
 }
 
+@test "uid, gid and umask are shown, and hold" {
+    local bad
+    for bad in uid=joe uid=-1 uid= uid=4294967295 uid=1x gid=9999999999 gid=wheel umask=8 umask=1000 umask= umask=-1 umask=0x7; do
+        refuses "${bad%%=*}=" -o "$bad" "$SERVER user=postgres dbname=test" "$MNT"
+    done
+    [[ $("$PGVECFS" --help) == *"uid=N, gid=N"*"umask=OCTAL"* ]]
+    mount_start -o uid=77,gid=4294967294,umask=0
+    [ "$(stat -c '%A %u %g' "$MNT" "$MNT/public/t/t.csv" "$MNT/.pgvecfs/log" | tr '\n' ' ')" = \
+        "dr-xr-xr-x 77 4294967294 -r--r--r-- 77 4294967294 -r--r--r-- 77 4294967294 " ]
+    mount_stop
+    [ "$(id -u)" -eq 0 ] || skip "only root can become another user"
+    as() { setpriv --reuid="$1" --regid="$2" "${@:3}"; }
+    as 77 99 --clear-groups ls "$E2E" >/dev/null || skip "other users cannot reach $E2E"
+    mount_start -o allow_other,uid=77,gid=88,umask=027
+    [ "$(stat -c '%A %u %g' "$MNT" "$MNT/public" "$MNT/public/t/t.csv" | tr '\n' ' ')" = "dr-xr-x--- 77 88 dr-xr-x--- 77 88 -r--r----- 77 88 " ]
+    for who in "77 99 --clear-groups" "98 88 --clear-groups" "98 99 --groups=87,88"; do
+        # shellcheck disable=SC2086
+        [ "$(as $who timeout 20 tail -n 1 "$MNT/public/t/t.csv")" = "1000,v1000" ]
+    done
+    # Whoever is neither gets nowhere, by a name that is known already and by a place that is open, either.
+    for what in "cat t/t.csv" "ls ." "cd t" "stat t/t.csv" "cat <t/t.csv" "getfattr -d t" "test -r t/t.csv" "test -e t"; do
+        ! as 98 99 --groups=87 timeout 20 bash -c "cd '$MNT/public' && $what" 2>/dev/null || { echo "$what"; false; }
+        ! (cd "$MNT/public" && as 98 99 --groups=87 timeout 20 bash -c "$what" 2>/dev/null) || { echo "from within: $what"; false; }
+    done
+    mount_stop
+}
+
 # What a normal user does, in one script: as root it is run in a mount namespace of its own, in which everybody may open
 # /dev/fuse, as on any desktop.
 as_normal_user() {

@@ -247,7 +247,8 @@ for place in q, q + "/mine":
     refused("mkfifo in " + place, lambda: os.mkfifo(place + "/new"), errno.EPERM)
     refused("chmod of " + place, lambda: os.chmod(place, 0o700), errno.EPERM)
 refused("mkdir in a session", lambda: os.mkdir(q + "/mine/new"), errno.EPERM)
-refused("unlink of a value", lambda: os.unlink(q + "/mine/k"), errno.EPERM)
+refused("unlink of nothing", lambda: os.unlink(q + "/mine/nothing"), errno.ENOENT)
+refused("unlink of an answer", lambda: os.unlink(q + "/mine/results.csv"), errno.EPERM)
 refused("rename of a session", lambda: os.rename(q + "/mine", q + "/yours"), errno.EPERM)
 refused("rename of a value", lambda: os.rename(q + "/mine/k", q + "/mine/new"), errno.EPERM)
 refused("link", lambda: os.link(q + "/mine/k", q + "/mine/new"), errno.EPERM)
@@ -256,6 +257,7 @@ refused("rmdir of near", lambda: os.rmdir(q + "/near"), errno.EPERM)
 refused("rmdir of nothing", lambda: os.rmdir(q + "/nothing"), errno.ENOENT)
 refused("rmdir of README", lambda: os.rmdir(q + "/README"), errno.ENOTDIR)
 refused("rmdir of query", lambda: os.rmdir(q), errno.EROFS)
+refused("unlink of a table's file", lambda: os.unlink(q + "/../words.csv"), errno.EROFS)
 refused("unlink of README", lambda: os.unlink(q + "/README"), errno.EPERM)
 for name in "mine/error", "mine/results.csv", "mine/plan.json", "README", "near/e/l2/3/1.csv":
     refused("writing " + name, lambda: os.open(q + "/" + name, os.O_WRONLY), errno.EROFS)
@@ -277,6 +279,145 @@ PYTHON
     rmdir "$Q/mine"
     mkdir "$Q/mine"
     [ "$(cat "$Q/mine/k")" = 10 ]
+}
+
+@test "rm -r and rmtree end a session, whatever is open in it; rm of a value sets its default" {
+    mkdir "$Q/mine"
+    cd "$Q/mine"
+    echo 3 >k
+    echo 'id < 100' >filter
+    echo '[1,1,1]' >vector
+    ! echo nonsense >metric || false
+    [ -s error ]
+    exec 4<k 5<filter
+    rm k error
+    [ "$(cat k)" = 10 ]
+    [ ! -s error ]
+    [ "$(stat -c %h k)" -eq 1 ]
+    [ "$(cat <&4) $(cat <&5)" = "3 id < 100" ] # what is open goes on
+    echo 4 >k
+    [ "$(cat k)" = 4 ]
+    rm filter
+    [ "$(cat filter)" = "" ]
+    [ "$(ids results.csv)" = "$(nearest '[1,1,1]' 4)" ]
+    exec 4<results.csv 5<vector 6>>k
+    cd "$E2E"
+    rm -r "$Q/mine" </dev/null
+    [ "$(ls -A "$Q")" = README ]
+    [ "$(ids <&4)" = "$(nearest '[1,1,1]' 4)" ]
+    [ "$(cat <&5)" = "[1,1,1]" ]
+    exec 4<&- 5<&- 6>&-
+    for way in 'rm -rf "$1"' '"$PYTHON" -c "import shutil, sys; shutil.rmtree(sys.argv[1])" "$1"' \
+        '"$PYTHON" -c "import os, sys; os.rmdir(sys.argv[1])" "$1"' 'cd "$1" && rm -r "$1"'; do
+        mkdir "$Q/mine"
+        echo 3 >"$Q/mine/k"
+        timeout 20 bash -c "$way" - "$Q/mine" </dev/null
+        [ "$(ls -A "$Q")" = README ]
+    done
+    mkdir "$Q/mine"
+    [ "$(cat "$Q/mine/k")" = 10 ]
+    rm -r "$Q/mine"
+    [ "$(metric query_sessions)" -eq 0 ]
+}
+
+@test "access(2) says what open would: nobody executes files or writes tables, root neither; values are writable" {
+    local others=()
+    [ "$(id -u)" -ne 0 ] || others=(-o allow_other)
+    MNT=$E2E/mnt2 CACHE=$E2E/cache2 mount_start "${others[@]}"
+    local q=$E2E/mnt2/public/words/query
+    (umask 022 && mkdir "$q/mine" && mkdir -m 700 "$q/private")
+    cat >"$OUT/access.py" <<'PYTHON'
+import ctypes, errno, os, sys
+me, root, q = sys.argv[1], sys.argv[2], sys.argv[2] + "/public/words/query/"
+libc = ctypes.CDLL(None, use_errno=True)
+if me == "other":
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)
+def access(path, mode):
+    return 0 if libc.access(path.encode(), mode) == 0 else ctypes.get_errno()
+def opened(path, flags):
+    try:
+        os.close(os.open(path, flags))
+    except OSError as e:
+        return e.errno
+    return 0
+no, ro, mine = errno.EACCES, errno.EROFS, 0 if me == "owner" else errno.EACCES
+t = q + "../"
+for path, expected in {
+    # R_OK, W_OK, X_OK
+    root: (0, ro, 0), root + "/public": (0, ro, 0), t: (0, ro, 0), t + "words.csv": (0, ro, no), t + "words.bin": (0, ro, no),
+    t + "schema.sql": (0, ro, no), t + "manifest.json": (0, ro, no), root + "/.pgvecfs": (0, ro, 0), root + "/.pgvecfs/log": (0, ro, no),
+    q + "README": (0, ro, no), q + "near": (0, ro, 0), q + "near/e/l2/3/7.csv": (0, ro, no), q + "index": (0, ro, 0),
+    q: (0, 0, 0), q + "ask": (0, 0, no), q + "mine": (0, mine, 0), q + "mine/k": (0, mine, no), q + "mine/vector": (0, mine, no),
+    q + "mine/error": (0, no, no), q + "mine/plan.json": (0, ro, no), q + "private": (mine, mine, mine), q + "private/k": (mine, mine, no),
+}.items():
+    for mode, name, want in zip((os.R_OK, os.W_OK, os.X_OK), "RWX", expected):
+        got = access(path, mode)
+        assert got == want, (me, path, name, errno.errorcode.get(got), errno.errorcode.get(want))
+    if os.path.isdir(path) or path.endswith("error") or expected[0] != 0:
+        continue
+    assert (opened(path, os.O_WRONLY) == 0) == (expected[1] == 0), (me, path)
+assert access(root + "/no_schema", os.F_OK) == errno.ENOENT
+assert access(root + "/public/no_table/no_table.csv", os.F_OK) == errno.ENOENT
+assert access(t + "words.csv", os.F_OK) == 0
+PYTHON
+    timeout 60 "$PYTHON" "$OUT/access.py" owner "$E2E/mnt2"
+    if [ "$(id -u)" -eq 0 ] && setpriv --reuid=65534 --regid=65534 --clear-groups ls "$E2E" >/dev/null; then
+        timeout 60 "$PYTHON" "$OUT/access.py" other "$E2E/mnt2"
+    fi
+    MNT=$E2E/mnt2 mount_stop
+    # Without allow_other it is the same for the owner.
+    (umask 022 && mkdir "$Q/mine" && mkdir -m 700 "$Q/private")
+    timeout 60 "$PYTHON" "$OUT/access.py" owner "$MNT"
+    rm -r "$Q/mine" "$Q/private"
+}
+
+@test "with allow_other everybody asks and has sessions of his own, which others may read, unless they are private" {
+    [ "$(id -u)" -eq 0 ] || skip "only root can become another user"
+    as_nobody() { setpriv --reuid=65534 --regid=65534 --clear-groups timeout 60 "$@"; }
+    as_nobody ls "$E2E" >/dev/null || skip "user nobody cannot reach $E2E"
+    MNT=$E2E/mnt2 CACHE=$E2E/cache2 mount_start -o allow_other
+    local q=$E2E/mnt2/public/words/query
+    (umask 022 && mkdir "$q/roots")
+    echo 2 >"$q/roots/k"
+    as_nobody bash -euc '
+        umask 022
+        cd "$1"
+        exec 3<>ask
+        echo "{\"key\":7,\"k\":1,\"columns\":[\"id\"]}" >&3
+        cat <&3
+        mkdir mine
+        mkdir -m 700 private
+        mkdir -m 777 everybodys
+        for session in mine private everybodys; do
+            echo "[1,1,1]" >$session/vector
+            echo 2 >$session/k
+            [ -s $session/results.csv ]
+            [ "$(stat -c %U $session $session/k $session/results.csv | sort -u)" = nobody ]
+        done
+        rm -r everybodys/k
+        [ "$(cat everybodys/k)" = 10 ]
+        # Of others they are to be read only.
+        [ "$(cat roots/k)" = 2 ]
+        ! echo 5 >roots/k
+        ! truncate -s 0 roots/k
+        ! rm roots/k </dev/null
+        ! rmdir roots
+        ! rm -r roots </dev/null
+        [ "$(cat roots/k)" = 2 ]
+        ' - "$q" >"$OUT/answer"
+    [[ $(cat "$OUT/answer") == '{"id":'* ]]
+    as_daemon() { setpriv --reuid=1 --regid=1 --clear-groups timeout 60 "$@"; }
+    [ "$(as_daemon cat "$q/mine/results.csv" | ids)" = "$(nearest '[1,1,1]' 2)" ]
+    as_daemon bash -euc 'echo 3 >"$1/everybodys/k"' - "$q"
+    for what in 'cat private/k' 'ls private' 'cd private' 'cat private/results.csv' 'echo 1 >private/k' 'echo 1 >mine/k' 'rmdir mine' 'rmdir private' 'rmdir everybodys'; do
+        ! as_daemon bash -euc "cd \"\$1\"; $what" - "$q" 2>/dev/null || { echo "$what"; false; }
+    done
+    as_nobody rm -r "$q/mine" "$q/private" "$q/everybodys"
+    rm -r "$q/roots"
+    [ "$(ls -A "$q")" = README ]
+    MNT=$E2E/mnt2 mount_stop
 }
 
 @test "a mount has 64 sessions at most" {

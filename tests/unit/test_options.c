@@ -327,12 +327,43 @@ static void test_paths_become_absolute(void **state)
     drop(&line);
 }
 
+static void test_owner(void **state)
+{
+    (void)state;
+    struct line line;
+    PARSE(&line, "db", "/tmp");
+    assert_int_equal(line.rc, 0);
+    assert_int_equal(line.options.uid, geteuid());
+    assert_int_equal(line.options.gid, getegid());
+    assert_int_equal(line.options.umask, 0);
+    assert_false(line.options.allow_other);
+    drop(&line);
+    PARSE(&line, "-o", "uid=0,gid=4294967294,umask=0027,allow_other", "db", "/tmp");
+    assert_int_equal(line.rc, 0);
+    assert_int_equal(line.options.uid, 0);
+    assert_true(line.options.gid == 4294967294U);
+    assert_int_equal(line.options.umask, 027);
+    assert_true(line.options.allow_other && passed_on(&line, "allow_other"));
+    assert_false(passed_on(&line, "uid") || passed_on(&line, "umask"));
+    drop(&line);
+    static const char *const bad[] = {"uid=",     "uid=me",     "uid=4294967295", "gid=-1",
+                                      "gid= 1",   "gid=1 ",     "umask=",         "umask=8",
+                                      "umask=-1", "umask=1000", "umask=0000777",  "umask=7,uid=x"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        PARSE(&line, "-o", bad[i], "db", "/tmp");
+        assert_int_equal(line.rc, -EINVAL);
+        assert_non_null(strstr(line.error.text, "is needed"));
+        drop(&line);
+    }
+}
+
 static void test_help_names_every_option(void **state)
 {
     (void)state;
     static const char *const names[] = {
-        "-f",    "-d",     "-s",       "-h",    "-V",       "cache_dir=", "cache_size=", "memory=",
-        "jobs=", "lease=", "formats=", "list=", "schemas=", "system",     "--status"};
+        "-f",          "-d",      "-s",       "-h",     "-V",       "cache_dir=",
+        "cache_size=", "memory=", "jobs=",    "lease=", "formats=", "list=",
+        "schemas=",    "system",  "--status", "uid=",   "gid=",     "umask="};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         assert_non_null(strstr(options_help, names[i]));
 }
@@ -377,6 +408,7 @@ int main(void)
         cmocka_unit_test(test_options_of_others),
         cmocka_unit_test(test_connection_string_is_wiped),
         cmocka_unit_test(test_paths_become_absolute),
+        cmocka_unit_test(test_owner),
         cmocka_unit_test(test_help_names_every_option),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
