@@ -51,13 +51,16 @@ static struct version *version_of_rows(struct mount *mount, struct snapshot *sna
 
 /* ---- rows ---- */
 
-static bool keep_group(void *context, uint64_t id)
+/* Groups that no record names. */
+static void sweep(struct store *store, uint32_t relation, const struct snapshot *snapshot)
 {
-    const struct snapshot *snapshot = context;
-    for (size_t i = 0; snapshot != NULL && i < snapshot->group_count; i++)
-        if (snapshot->groups[i]->id == id)
-            return true;
-    return false;
+    static const uint64_t none;
+    uint64_t *ids = NULL;
+    if (snapshot != NULL && snapshot_group_ids(snapshot, &ids) < 0)
+        return; /* the next mount comes by again */
+    store_sweep(store, relation, snapshot != NULL ? ids : &none,
+                snapshot != NULL ? snapshot->group_count : 0);
+    free(ids);
 }
 
 /* What an earlier mount has left of this relation. */
@@ -70,7 +73,7 @@ static struct version *load_rows(struct subject *subject)
         log_say(LOG_SAY_ERROR,
                 "%s.%s: its record in the cache cannot be used (%s); it is fetched again",
                 subject->table->relation.schema, subject->table->relation.name, strerror(-rc));
-    store_sweep(mount->store, subject->table->relation.oid, keep_group, snapshot);
+    sweep(mount->store, subject->table->relation.oid, snapshot);
     return snapshot != NULL ? version_of_rows(mount, snapshot) : NULL;
 }
 

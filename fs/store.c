@@ -458,8 +458,13 @@ void store_drop_record(struct store *store, uint32_t relation, const char *kind)
     unlinkat(store->dir, name, 0);
 }
 
-void store_sweep(struct store *store, uint32_t relation, bool (*keep)(void *, uint64_t),
-                 void *context)
+static int compare_ids(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+void store_sweep(struct store *store, uint32_t relation, const uint64_t *ids, size_t count)
 {
     char name[NAME_SIZE];
     snprintf(name, sizeof name, "%" PRIu32, relation);
@@ -467,7 +472,8 @@ void store_sweep(struct store *store, uint32_t relation, bool (*keep)(void *, ui
     struct dirent *entry;
     while (folder != NULL && (entry = readdir(folder)) != NULL) {
         uint64_t id;
-        if (parse_group_name(entry->d_name, &id) && !keep(context, id))
+        if (parse_group_name(entry->d_name, &id) &&
+            bsearch(&id, ids, count, sizeof *ids, compare_ids) == NULL)
             store_drop_group(store, relation, id);
     }
     if (folder != NULL)

@@ -96,9 +96,8 @@ MUST_CHECK int store_get_record(struct store *store, uint32_t relation, const ch
                                 struct buffer *out);
 void store_drop_record(struct store *store, uint32_t relation, const char *kind);
 
-/* Deletes the relation's groups that `keep` does not say yes to. */
-void store_sweep(struct store *store, uint32_t relation, bool (*keep)(void *context, uint64_t id),
-                 void *context);
+/* Deletes the relation's groups but those with these ids, which are in ascending order. */
+void store_sweep(struct store *store, uint32_t relation, const uint64_t *ids, size_t count);
 
 /* Calls `visit` for each relation that has a folder. */
 void store_each(struct store *store, void (*visit)(void *context, uint32_t relation),

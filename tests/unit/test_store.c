@@ -194,24 +194,21 @@ static void test_foreign_files(void **state)
         assert_int_equal(access(path(names[i]), F_OK), 0);
 }
 
-static bool keep_odd(void *context, uint64_t id)
-{
-    (void)context;
-    return id % 2 == 1;
-}
-
 static void test_sweep(void **state)
 {
     (void)state;
     for (uint64_t id = 1; id <= 6; id++)
         assert_int_equal(put(3, id, 10, 'a'), 0);
     assert_int_equal(put(4, 2, 10, 'a'), 0);
-    store_sweep(place.store, 3, keep_odd, NULL);
+    static const uint64_t odd[] = {0, 1, 3, 5, 7};
+    store_sweep(place.store, 3, odd, 5);
     for (uint64_t id = 1; id <= 6; id++)
         assert_int_equal(store_has_group(place.store, 3, id), id % 2 == 1);
     assert_true(store_has_group(place.store, 4, 2));
     assert_true(store_used(place.store) == 40);
-    store_sweep(place.store, 99, keep_odd, NULL);
+    store_sweep(place.store, 99, odd, 5);
+    store_sweep(place.store, 4, odd, 0);
+    assert_true(store_used(place.store) == 30);
 }
 
 static void add_relation(void *context, uint32_t relation) { *(uint64_t *)context += relation; }
