@@ -78,6 +78,7 @@ static int bin_body(const struct schema *schema, const struct rowgroup *group, s
 }
 
 const struct format format_bin = {.name = "bin",
+                                  .number = 1,
                                   .command = "COPY … TO STDOUT (FORMAT binary)",
                                   .parts = 1 << PART_BINARY,
                                   .last = 0xFF,

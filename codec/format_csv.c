@@ -181,6 +181,7 @@ static int csv_tail(const struct schema *schema, struct buffer *out)
 }
 
 const struct format format_csv = {.name = "csv",
+                                  .number = 0,
                                   .command = "COPY … TO STDOUT (FORMAT csv, HEADER)",
                                   .parts = 1 << PART_TEXT,
                                   .last = '\n',

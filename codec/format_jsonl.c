@@ -150,6 +150,7 @@ static int jsonl_nothing(const struct schema *schema, struct buffer *out)
 }
 
 const struct format format_jsonl = {.name = "jsonl",
+                                    .number = 2,
                                     .command = "row_to_json",
                                     .parts = 1 << PART_JSON,
                                     .last = '\n',

@@ -751,7 +751,8 @@ static struct snapshot *settle(struct snapshot *fresh, struct snapshot *old)
         return fresh;
     bool same = old != NULL && !old->broken && snapshot_same_content(fresh, old);
     bool same_ids = same && snapshot_same_row_ids(fresh, old) &&
-                    strcmp(fresh->key.signature, old->key.signature) == 0;
+                    strcmp(fresh->key.signature, old->key.signature) == 0 &&
+                    !snapshot_has_news(fresh, old);
     if (same && !same_ids && snapshot_take_identity(fresh, old) < 0)
         log_say(LOG_SAY_DEBUG, "no memory to see that a table is the same");
     if (!same_ids || prove(old, &fresh->key) < 0) {

@@ -31,7 +31,7 @@ uint64_t node_path(const struct node *parent, const char *name)
 
 uint64_t node_ino(const struct mount *mount, uint32_t relation, int face, uint64_t serial)
 {
-    uint64_t parts[] = {mount->system_id, mount->database, relation, (uint64_t)face, serial};
+    uint64_t parts[] = {mount->system_id, mount->database, relation, face_number(face), serial};
     uint64_t ino = hash64(parts, sizeof parts);
     return ino > 1 ? ino : 2;
 }

@@ -317,9 +317,18 @@ uint64_t snapshot_size(const struct snapshot *snapshot, int format)
 static bool same_refusals(const struct snapshot *a, const struct snapshot *b)
 {
     for (int i = 0; i < FORMAT_COUNT; i++)
-        if ((a->faces[i].refused == 0) != (b->faces[i].refused == 0))
+        if (face_is_known(&a->faces[i]) && face_is_known(&b->faces[i]) &&
+            (a->faces[i].refused == 0) != (b->faces[i].refused == 0))
             return false;
     return true;
+}
+
+bool snapshot_has_news(const struct snapshot *fresh, const struct snapshot *old)
+{
+    for (int i = 0; i < FORMAT_COUNT; i++)
+        if (fresh->faces[i].refused < 0 && !face_is_known(&old->faces[i]))
+            return true;
+    return false;
 }
 
 bool snapshot_same_children(const struct snapshot *snapshot, const char *children)

@@ -49,7 +49,9 @@ bool group_is_proven(const struct group *group, uint64_t run);
 
 /* One format of the snapshot. */
 struct face {
-    int refused; /* the server refuses this format: a negative errno, and why */
+    bool unasked; /* loaded from the record of a program that did not have this format: whether it
+                     is refused is not known, unless what follows says so */
+    int refused;  /* the server refuses this format: a negative errno, and why */
     char *reason;
     atomic_bool measured; /* what follows is set */
     struct buffer head, tail;
@@ -90,6 +92,11 @@ struct snapshot {
     struct crew *held;   /* where groups that are not in the store are read from; NULL: none */
     struct held *holder; /* of the whole mount; NULL: the crew is only shared */
 };
+
+static inline bool face_is_known(const struct face *face)
+{
+    return !face->unasked || face->measured || face->refused < 0;
+}
 
 /* Keeps the crew and its read point, unless there is one, or so many are held already that others
  * would go short of sessions. Whether it did. */
@@ -141,6 +148,9 @@ bool snapshot_same_content(const struct snapshot *a, const struct snapshot *b);
 /* Of two with the same content: whether the rows' ids are the same, too. */
 bool snapshot_same_row_ids(const struct snapshot *a, const struct snapshot *b);
 
+/* Whether a format is refused of which `old` does not know whether it is. */
+bool snapshot_has_news(const struct snapshot *fresh, const struct snapshot *old);
+
 /* `fresh`, which has the same content as `old`, is the same version: serial, times, and what is
  * known of its faces. Before it is published. */
 MUST_CHECK int snapshot_take_identity(struct snapshot *fresh, const struct snapshot *old);
@@ -154,6 +164,7 @@ MUST_CHECK int snapshot_prove(struct snapshot *snapshot, const struct version_ke
 
 /* The record in the store; after it, the groups' files stay. */
 MUST_CHECK int snapshot_save(struct snapshot *snapshot);
+/* What a record does not say, because the program that wrote it did not know of it, is unknown. */
 MUST_CHECK int snapshot_load(struct store *store, uint32_t relation, struct snapshot **out);
 
 /* A newer one has been saved: the files of groups that only this one has go when it does. */

@@ -1,9 +1,14 @@
 /* A table snapshot as a record of the store, and back:
  *
- *   u32 version of this layout, key, times, schema, sources, groups, formats, children
+ *   u32 version of this layout, key, times, schema, sources, formats, groups, faces, children
  *
- * all as record.h writes numbers and strings. Records of layout 3 are read, too: their rows were
- * proven under one run of the server, whose position they do not tell. */
+ * all as record.h writes numbers and strings. `formats` are the names of those that the program
+ * had: of each group as many sizes follow, in their order, and as many faces. What is not among
+ * them is unknown; what this program does not have is passed over.
+ *
+ * Records of layout 4 are read, too: their formats, which they do not name, are csv, bin and jsonl.
+ * So are those of layout 3, whose rows were proven under one run of the server, whose position they
+ * do not tell. */
 #include "fs/snapshot.h"
 
 #include <errno.h>
@@ -16,7 +21,7 @@
             return try_rc;                                                                         \
     } while (0)
 
-enum { LAYOUT = 4, LAYOUT_OF_ONE_RUN = 3 };
+enum { LAYOUT = 5, LAYOUT_OF_THREE_FORMATS = 4, LAYOUT_OF_ONE_RUN = 3 };
 
 enum { ERRNO_MOST = 4095 };
 
@@ -29,6 +34,14 @@ enum { ERRNO_MOST = 4095 };
 _Static_assert(RECORD_BYTES_MOST / 64 * BODY_MOST <= INT64_MAX, "sums of sizes do not overflow");
 
 static const char kind[] = "table";
+
+/* The formats that a record tells of, in its order: their places here, -1: this program does not
+ * have it. */
+enum { FORMATS_MOST = 64 };
+_Static_assert((int)FORMAT_COUNT <= (int)FORMATS_MOST, "a record has room for all formats");
+struct record_formats {
+    int count, places[FORMATS_MOST];
+};
 
 static int put_run(const struct server_run *run, struct buffer *out)
 {
@@ -84,8 +97,22 @@ static int put_group(const struct group *group, const struct version_key *key, s
     TRY(record_put_u64(out, group->content.high));
     TRY(record_put_u64(out, group->content.low));
     TRY(record_put_u8(out, proven_under(group, key)));
-    for (int i = 0; i < FORMAT_COUNT; i++)
-        TRY(record_put_u64(out, group->sizes[i]));
+    return 0;
+}
+
+static int put_sizes(const struct group *group, const struct record_formats *known,
+                     struct buffer *out)
+{
+    for (int i = 0; i < known->count; i++)
+        TRY(record_put_u64(out, group->sizes[known->places[i]]));
+    return 0;
+}
+
+static int put_formats(const struct record_formats *known, struct buffer *out)
+{
+    TRY(record_put_u8(out, (uint8_t)known->count));
+    for (int i = 0; i < known->count; i++)
+        TRY(record_put_string(out, formats[known->places[i]]->name));
     return 0;
 }
 
@@ -109,11 +136,18 @@ static int put_all(const struct snapshot *snapshot, struct buffer *out)
         TRY(record_put_u32(out, snapshot->sources[i].filenode));
         TRY(record_put_u8(out, snapshot->sources[i].by_ctid));
     }
-    TRY(record_put_u64(out, snapshot->group_count));
-    for (size_t i = 0; i < snapshot->group_count; i++)
-        TRY(put_group(snapshot->groups[i], &snapshot->key, out));
+    struct record_formats known = {0};
     for (int i = 0; i < FORMAT_COUNT; i++)
-        TRY(put_face(&snapshot->faces[i], out));
+        if (face_is_known(&snapshot->faces[i]))
+            known.places[known.count++] = i;
+    TRY(put_formats(&known, out));
+    TRY(record_put_u64(out, snapshot->group_count));
+    for (size_t i = 0; i < snapshot->group_count; i++) {
+        TRY(put_group(snapshot->groups[i], &snapshot->key, out));
+        TRY(put_sizes(snapshot->groups[i], &known, out));
+    }
+    for (int i = 0; i < known.count; i++)
+        TRY(put_face(&snapshot->faces[known.places[i]], out));
     return snapshot->children != NULL ? record_put_string(out, snapshot->children) : 0;
 }
 
@@ -240,7 +274,45 @@ static uint64_t get_size(struct record_reader *in)
     return size;
 }
 
-static int get_group(struct record_reader *in, uint32_t layout, struct snapshot *snapshot)
+/* Each once. */
+static int get_formats(struct record_reader *in, uint32_t layout, struct snapshot *snapshot,
+                       struct record_formats *out)
+{
+    static const char *const three[] = {"csv", "bin", "jsonl"};
+    bool named = layout > LAYOUT_OF_THREE_FORMATS;
+    int count = named ? record_get_u8(in) : 3;
+    if (in->bad || count > FORMATS_MOST)
+        return -EBADMSG;
+    for (int i = 0; i < FORMAT_COUNT; i++)
+        snapshot->faces[i].unasked = true;
+    for (; out->count < count; out->count++) {
+        char *read = named ? record_get_string(in) : NULL;
+        const char *name = named ? read : three[out->count];
+        int place = name != NULL ? format_find(name, strlen(name)) : -1;
+        free(read);
+        if (in->bad || (place >= 0 && !snapshot->faces[place].unasked))
+            return -EBADMSG;
+        if (place >= 0)
+            snapshot->faces[place].unasked = false;
+        out->places[out->count] = place;
+    }
+    return 0;
+}
+
+static void get_sizes(struct record_reader *in, const struct record_formats *known,
+                      struct group *group)
+{
+    for (int i = 0; i < FORMAT_COUNT; i++)
+        group->sizes[i] = SIZE_UNKNOWN;
+    for (int i = 0; i < known->count; i++) {
+        uint64_t size = get_size(in);
+        if (known->places[i] >= 0)
+            group->sizes[known->places[i]] = size;
+    }
+}
+
+static int get_group(struct record_reader *in, uint32_t layout, const struct record_formats *known,
+                     struct snapshot *snapshot)
 {
     struct group *group = calloc(1, sizeof *group);
     if (group == NULL)
@@ -262,8 +334,7 @@ static int get_group(struct record_reader *in, uint32_t layout, struct snapshot 
     for (int i = 0; i < snapshot->key.run_count; i++)
         if (proven & 1U << i)
             group_prove(group, server_run_id(&snapshot->key.runs[i]));
-    for (int i = 0; i < FORMAT_COUNT; i++)
-        group->sizes[i] = get_size(in);
+    get_sizes(in, known, group);
     int rc = in->bad || group->source >= snapshot->source_count ? -EBADMSG : 0;
     if (rc == 0)
         rc = snapshot_add_group(snapshot, group);
@@ -288,18 +359,23 @@ static int check_ids(const struct snapshot *snapshot)
     return rc;
 }
 
+/* `format` -1: one that this program does not have. */
 static int get_face(struct record_reader *in, struct snapshot *snapshot, int format)
 {
-    struct face *face = &snapshot->faces[format];
+    struct face other = {0}, *face = format >= 0 ? &snapshot->faces[format] : &other;
     face->refused = -(int)record_get_u32_to(in, ERRNO_MOST);
     face->reason = record_get_string(in);
     bool measured = record_get_u8(in) != 0;
     face->hashed = record_get_u8(in) != 0;
     face->hash.high = record_get_u64(in);
     face->hash.low = record_get_u64(in);
+    if (face->refused == 0 || format < 0) { /* there is no reason then, but a place for it */
+        free(face->reason);
+        face->reason = NULL;
+    }
     if (in->bad)
         return -EBADMSG;
-    if (!measured)
+    if (!measured || format < 0)
         return 0;
     if (face->refused < 0 || !formats[format]->possible(snapshot->schema))
         return -EBADMSG;
@@ -312,17 +388,19 @@ static int get_face(struct record_reader *in, struct snapshot *snapshot, int for
 static int get_all(struct record_reader *in, struct snapshot *snapshot)
 {
     uint32_t layout = record_get_u32(in);
-    if (layout != LAYOUT && layout != LAYOUT_OF_ONE_RUN)
+    struct record_formats known = {0};
+    if (layout > LAYOUT || layout < LAYOUT_OF_ONE_RUN)
         return -EBADMSG;
     TRY(get_head(in, layout, snapshot));
     TRY(schema_get(in, &snapshot->schema));
     TRY(get_sources(in, layout, snapshot));
+    TRY(get_formats(in, layout, snapshot, &known));
     uint64_t groups = record_get_u64(in);
     for (uint64_t i = 0; i < groups; i++)
-        TRY(get_group(in, layout, snapshot));
+        TRY(get_group(in, layout, &known, snapshot));
     TRY(check_ids(snapshot));
-    for (int i = 0; i < FORMAT_COUNT; i++)
-        TRY(get_face(in, snapshot, i));
+    for (int i = 0; i < known.count; i++)
+        TRY(get_face(in, snapshot, known.places[i]));
     if (!in->bad && in->at != in->end)
         snapshot->children = record_get_string(in);
     return in->bad || in->at != in->end ? -EBADMSG : 0;

@@ -15,11 +15,22 @@
 #include "fs/feed.h"
 #include "fs/mount.h"
 
-enum { /* faces: first the formats, by number */
+enum { /* faces: first the formats, by place */
        FACE_MANIFEST = FORMAT_COUNT,
        FACE_DDL,
        FACE_COUNT
 };
+/* What stands for the faces that are no format in inode numbers, as format->number does for the
+ * others: the same for ever, however many formats there are. */
+enum { NUMBER_OF_MANIFEST = 3, NUMBER_OF_DDL = 4 };
+
+static inline uint64_t face_number(int face)
+{
+    return face < FORMAT_COUNT     ? formats[face]->number
+           : face == FACE_MANIFEST ? NUMBER_OF_MANIFEST
+                                   : NUMBER_OF_DDL;
+}
+
 enum { SUBJECT_ROWS, SUBJECT_DDL, SUBJECT_COUNT };
 
 enum { STREAMS_AT_MOST = 8 }; /* of a mount */

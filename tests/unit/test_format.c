@@ -496,6 +496,20 @@ static void test_each_type_refuses(void **state)
     }
 }
 
+/* Those of inode numbers: what there is keeps its own, whatever comes. */
+static void test_numbers(void **state)
+{
+    (void)state;
+    assert_int_equal(format_csv.number, 0);
+    assert_int_equal(format_bin.number, 1);
+    assert_int_equal(format_jsonl.number, 2);
+    for (int i = 0; i < FORMAT_COUNT; i++) {
+        assert_true(formats[i]->number != 3 && formats[i]->number != 4); /* of fs/table.h */
+        for (int k = 0; k < i; k++)
+            assert_int_not_equal(formats[i]->number, formats[k]->number);
+    }
+}
+
 static void test_find(void **state)
 {
     (void)state;
@@ -517,6 +531,7 @@ int main(void)
         cmocka_unit_test(test_jsonl),
         cmocka_unit_test(test_bin),
         cmocka_unit_test(test_no_columns),
+        cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_parts_of_the_server),
         cmocka_unit_test(test_bin_is_what_came),
         cmocka_unit_test(test_bodies_do_not_depend_on_their_place),

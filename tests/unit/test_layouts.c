@@ -1,5 +1,6 @@
-/* Table records of layout 3, which earlier programs wrote (tests/cache-layout-3): each field of
- * them, the files that they make, and what damage does to them. Run from the root of the checkout.
+/* Table records of layouts 3 and 4, which earlier programs wrote (tests/cache-layout-3, -4), of the
+ * same tables: each field of them, the files that they make, and what damage does to them. Run from
+ * the root of the checkout.
  */
 #include "fs/manifest.h"
 #include "fs/node.h"
@@ -12,11 +13,14 @@
 
 #include <cmocka.h>
 
-#define FIXTURE "tests/cache-layout-3"
+#define FILES "tests/cache-layout-3/files"
 
 static const struct store_name name = {
     .system_id = UINT64_C(7000000000000000003), .database = 20000, .role = "postgres"};
-static const char run[] = "1795972476.025826-1795972464.930817";
+/* The first was proven under the other one of layout 4, too. */
+static const char *const runs[] = {"1795992308.596177-1795992298.762781",
+                                   "1795972476.025826-1795972464.930817"};
+static int layout;
 static char dir[64];
 static struct store *store;
 
@@ -26,8 +30,8 @@ static int set_up(void **state)
     char command[256];
     snprintf(dir, sizeof dir, "/tmp/pgvecfs-test.XXXXXX");
     must(mkdtemp(dir) != NULL);
-    snprintf(command, sizeof command, "cp -r %s/cache/. '%s' && chmod -R go-rwx '%s'", FIXTURE, dir,
-             dir);
+    snprintf(command, sizeof command,
+             "cp -r tests/cache-layout-%d/cache/. '%s' && chmod -R go-rwx '%s'", layout, dir, dir);
     must(system(command) == 0);
     must(store_open(dir, &name, 1 << 20, &store, NULL) == 0);
     return 0;
@@ -148,19 +152,26 @@ static void assert_key(const struct snapshot *snapshot, int i)
 {
     const struct version_key *key = &snapshot->key;
     char mark[128];
-    snprintf(mark, sizeof mark, "7000000000000000003/1/%s/%s", run, expected[i].snapshot);
+    snprintf(mark, sizeof mark, "7000000000000000003/1/%s/%s", runs[1], expected[i].snapshot);
     assert_true(key->system_id == name.system_id);
     assert_int_equal(key->database, name.database);
     assert_int_equal(key->relation, expected[i].oid);
     assert_int_equal(key->output, 1);
-    assert_string_equal(key->mark, mark);
-    assert_false(mark_holds(key->mark, key->mark)); /* it does not tell the position */
+    if (layout == 3) {
+        assert_string_equal(key->mark, mark);
+        assert_false(mark_holds(key->mark, key->mark)); /* it does not tell the position */
+    } else {
+        assert_true(mark_holds(key->mark, key->mark));
+    }
     assert_string_equal(key->signature, expected[i].signature);
     assert_int_equal(key->proves, expected[i].proves);
-    assert_int_equal(key->run_count, 1);
-    assert_string_equal(key->runs[0].text, run);
-    assert_int_equal(key->runs[0].timeline, 1);
-    assert_true(key->runs[0].position == 0);
+    assert_int_equal(key->run_count, layout == 3 ? 1 : 2);
+    for (int r = 0; r < key->run_count; r++) {
+        bool old = r == key->run_count - 1;
+        assert_string_equal(key->runs[r].text, runs[old]);
+        assert_int_equal(key->runs[r].timeline, 1);
+        assert_true((key->runs[r].position == 0) == old);
+    }
 }
 
 static void assert_groups(const struct snapshot *snapshot, int i)
@@ -176,7 +187,9 @@ static void assert_groups(const struct snapshot *snapshot, int i)
         assert_int_equal(a->range.end.offset, b->range.end.offset);
         for (int f = 0; f < FORMAT_COUNT; f++)
             assert_true(a->sizes[f] == b->sizes[f]);
-        assert_true(a->kept && group_is_proven(a, server_run_id(&snapshot->key.runs[0])));
+        assert_true(a->kept);
+        for (int r = 0; r < snapshot->key.run_count; r++)
+            assert_true(group_is_proven(a, server_run_id(&snapshot->key.runs[r])));
     }
 }
 
@@ -193,13 +206,15 @@ static void assert_expected(const struct snapshot *snapshot, int i)
     assert_int_equal(snapshot->schema->with_row_ids, expected[i].kind != RELATION_VIEW);
     assert_int_equal(snapshot->source_count, expected[i].source_count);
     for (size_t k = 0; k < snapshot->source_count; k++)
-        assert_true(snapshot->sources[k].oid == expected[i].sources[k].oid &&
-                    snapshot->sources[k].by_ctid == expected[i].sources[k].by_ctid &&
-                    snapshot->sources[k].filenode == 0);
+        assert_true(
+            snapshot->sources[k].oid == expected[i].sources[k].oid &&
+            snapshot->sources[k].by_ctid == expected[i].sources[k].by_ctid &&
+            (snapshot->sources[k].filenode == 0 || (layout == 4 && snapshot->sources[k].by_ctid)));
     assert_groups(snapshot, i);
     for (int f = 0; f < FORMAT_COUNT; f++) {
         const struct face *face = &snapshot->faces[f];
-        assert_true(face->refused == 0 && face->measured && face->hashed);
+        assert_true(face->refused == 0 && face->measured && face->hashed && !face->unasked);
+        assert_null(face->reason);
         assert_true(hash128_equal(face->hash, expected[i].hashes[f]));
     }
 }
@@ -252,7 +267,7 @@ static void test_files(void **state)
         struct buffer manifest = {0};
         char line[256];
         assert_int_equal(manifest_write(snapshot, 7, true, &manifest), 0);
-        FILE *lines = fopen(FIXTURE "/files", "r");
+        FILE *lines = fopen(FILES, "r");
         assert_non_null(lines);
         while (fgets(line, sizeof line, lines) != NULL) {
             unsigned long long ino, size;
@@ -334,5 +349,8 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
     const struct CMUnitTest tests[] = {TEST(test_fields), TEST(test_files), TEST(test_rows),
                                        TEST(test_damage)};
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = 0;
+    for (layout = 3; layout <= 4; layout++)
+        failed += cmocka_run_group_tests(tests, NULL, NULL);
+    return failed;
 }
