@@ -612,8 +612,9 @@ static void leave(struct fetch *fetch)
     const struct readpoint *readpoint = crew_readpoint(fetch->crew);
     struct snapshot *basis = NULL;
     struct changes changes;
-    if (readpoint == NULL || !readpoint->key.proves || fetch->copy.discard ||
-        fetch->copy.task_count == 0 || snapshot_new(fetch->place->store, &basis) < 0)
+    if (readpoint == NULL || !readpoint->key.proves || !readpoint->schema->with_row_ids ||
+        fetch->copy.discard || fetch->copy.task_count == 0 ||
+        snapshot_new(fetch->place->store, &basis) < 0)
         return;
     if (take_basis(readpoint, basis) < 0 || fetch_copy_leave(&fetch->copy, &changes) < 0) {
         snapshot_unref(basis);

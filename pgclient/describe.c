@@ -145,15 +145,27 @@ static int list_members(struct connection *connection, const struct relation *re
     return rc == 0 ? 0 : out_of_memory(error);
 }
 
-/* A leaf is read directly only where that shows the same rows as its parent does: the role may, and
- * no policy interferes. Columns: oid, schema, name, filenode seen, filenode now, by ctid, pages,
- * bytes, the tree's number of leaves. */
+/* Whether all virtual columns of a leaf are computed as those of the tree's root: the server takes
+ * the expression of whichever of them a query names. */
+#define COMPUTES_AS_ROOT                                                                           \
+    "NOT EXISTS (SELECT FROM pg_catalog.pg_attribute v"                                            \
+    "  LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = v.attrelid AND d.adnum = v.attnum"         \
+    "  LEFT JOIN (pg_catalog.pg_attribute rv JOIN pg_catalog.pg_attrdef rd"                        \
+    "   ON rd.adrelid = rv.attrelid AND rd.adnum = rv.attnum)"                                     \
+    "   ON rv.attrelid = $2::pg_catalog.oid AND rv.attname = v.attname"                            \
+    "  WHERE v.attrelid = s.oid AND v.attgenerated = 'v' AND NOT v.attisdropped"                   \
+    "   AND pg_get_expr(d.adbin, d.adrelid) IS DISTINCT FROM pg_get_expr(rd.adbin, rd.adrelid))"
+
+/* A leaf is read directly only where that shows the same rows as its parent does: the role may, no
+ * policy interferes, and nothing is computed otherwise. Columns: oid, schema, name, filenode seen,
+ * filenode now, a heap, to be read directly, pages, bytes, the tree's number of leaves, children.
+ */
 static const char sources_question[] =
     "SELECT s.oid, n.nspname, c.relname, c.relfilenode, coalesce(pg_relation_filenode(s.oid), 0),"
     " c.relkind IN ('r', 'm') AND coalesce(a.amhandler = "
-    "'pg_catalog.heap_tableam_handler'::pg_catalog.regproc, false)"
-    "  AND has_table_privilege(s.oid, 'SELECT') AND has_schema_privilege(n.oid, 'USAGE')"
-    "  AND NOT row_security_active(s.oid),"
+    "'pg_catalog.heap_tableam_handler'::pg_catalog.regproc, false),"
+    " has_table_privilege(s.oid, 'SELECT') AND has_schema_privilege(n.oid, 'USAGE')"
+    "  AND NOT row_security_active(s.oid) AND " COMPUTES_AS_ROOT ","
     " CASE WHEN c.relkind IN ('r', 'm') THEN pg_relation_size(s.oid) / "
     "current_setting('block_size')::int8 ELSE 0 END,"
     " CASE WHEN c.relkind IN ('r', 'm') THEN pg_table_size(s.oid) ELSE 0 END,"
@@ -170,7 +182,19 @@ static const char sources_question[] =
     " LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
     " LEFT JOIN pg_catalog.pg_am a ON a.oid = c.relam"
     " ORDER BY s.place";
-enum { S_OID, S_SCHEMA, S_NAME, S_SEEN, S_NOW, S_CTID, S_PAGES, S_BYTES, S_LEAVES, S_CHILDREN };
+enum {
+    S_OID,
+    S_SCHEMA,
+    S_NAME,
+    S_SEEN,
+    S_NOW,
+    S_HEAP,
+    S_DIRECT,
+    S_PAGES,
+    S_BYTES,
+    S_LEAVES,
+    S_CHILDREN
+};
 
 static char *from_clause(const char *only, const char *schema, const char *name)
 {
@@ -222,13 +246,14 @@ static int take_sources(struct connection *connection, const struct relation *re
                         const PGresult *rows, struct sources *out)
 {
     int count = PQntuples(rows);
-    bool heaps = connection_version(connection) >= TID_RANGE_SCANS;
+    bool heaps = relation->kind != RELATION_SPREAD, direct = true;
     for (int i = 0; i < count; i++) {
         uint32_t seen = number(
             rows, i, S_SEEN); /* 0 also for the few catalogs whose file is mapped elsewhere */
         if (PQgetisnull(rows, i, S_NAME) || (seen != 0 && seen != number(rows, i, S_NOW)))
             return -ESTALE;
-        heaps = heaps && yes(rows, i, S_CTID) && relation->kind != RELATION_SPREAD;
+        heaps = heaps && yes(rows, i, S_HEAP);
+        direct = direct && yes(rows, i, S_DIRECT);
     }
     if (count > 0 && number(rows, 0, S_LEAVES) != (uint32_t)count)
         heaps = false; /* the plan does not tell leaf by leaf: a foreign server's join, or a
@@ -236,7 +261,10 @@ static int take_sources(struct connection *connection, const struct relation *re
     out->list = calloc((size_t)count + 1, sizeof *out->list);
     if (out->list == NULL)
         return -ENOMEM;
-    return heaps ? take_heaps(rows, out) : take_stream(relation, rows, out);
+    out->heaps = heaps;
+    return heaps && direct && connection_version(connection) >= TID_RANGE_SCANS
+               ? take_heaps(rows, out)
+               : take_stream(relation, rows, out);
 }
 
 int describe_sources(struct connection *connection, const struct relation *relation, bool filtered,
@@ -255,6 +283,7 @@ int describe_sources(struct connection *connection, const struct relation *relat
     if (rc != 0)
         return rc;
     rc = take_sources(connection, relation, rows, out);
+    out->heaps = out->heaps && !filtered;
     if (rc == 0 && PQntuples(rows) == 1 &&
         (out->children = strdup(PQgetvalue(rows, 0, S_CHILDREN))) == NULL)
         rc = -ENOMEM;
@@ -290,6 +319,16 @@ void sources_clear(struct sources *sources)
     "t.oid" multiranges ") AS e(oid))"
 #define WITH_MULTIRANGES                                                                           \
     "  UNION ALL SELECT r.rngtypid FROM pg_catalog.pg_range r WHERE r.rngmultitypid = t.oid"
+
+/* A virtual column whose expression has more in it than columns and what is built in: that could be
+ * replaced under it. What is built in has no dependencies recorded. */
+#define COMPUTED_BY_USERS                                                                          \
+    "a.attgenerated = 'v' AND EXISTS (SELECT FROM pg_catalog.pg_depend d"                          \
+    " WHERE d.refclassid <> 'pg_catalog.pg_class'::pg_catalog.regclass"                            \
+    "  AND (d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = a.attrelid"       \
+    "    AND d.objsubid = a.attnum OR d.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass"    \
+    "    AND d.objid IN (SELECT v.oid FROM pg_catalog.pg_attrdef v"                                \
+    "     WHERE v.adrelid = a.attrelid AND v.adnum = a.attnum)))"
 
 /* Types whose text is not a function of their value and of what the signature holds: those that
  * print the names of other objects, and output functions or casts to json of users that do not
@@ -328,7 +367,7 @@ void sources_clear(struct sources *sources)
                       "x.extname,"                                                                 \
                       "  t.typnamespace = 'pg_catalog'::pg_catalog.regnamespace, a.attgenerated, " \
                       "r.with_binary, "                                                            \
-                      "r.depends, a.atttypid, r.json_apart"                                        \
+                      "r.depends OR " COMPUTED_BY_USERS ", a.atttypid, r.json_apart"               \
                       " FROM pg_catalog.pg_attribute a JOIN root r ON r.root = a.atttypid"         \
                       " JOIN base b ON b.root = a.atttypid JOIN pg_catalog.pg_type t ON t.oid = "  \
                       "b.type AND "                                                                \
@@ -391,7 +430,7 @@ static int take_columns(struct connection *connection, const struct relation *re
         bool table = relation->kind == RELATION_TABLE || relation->kind == RELATION_SPREAD;
         bool in_copy = generated == '\0' || !table;
         out->with_binary[i] = yes(rows, i, C_BINARY);
-        if (yes(rows, i, C_DEPENDS) || generated == 'v')
+        if (yes(rows, i, C_DEPENDS))
             out->self_contained = false;
         out->json_apart |= stored && yes(rows, i, C_JSON_APART);
         rc = schema_add(out->schema, PQgetvalue(rows, i, C_NAME), PQgetvalue(rows, i, C_TYPE),
@@ -455,6 +494,11 @@ void columns_clear(struct columns *columns)
     "attgenerated,"                                                                                \
     "   attcollation, attmissingval::text)::text, ';' ORDER BY attrelid, attnum)"                  \
     "  FROM pg_catalog.pg_attribute WHERE attrelid = ANY ($1::pg_catalog.oid[]) AND attnum > 0),"  \
+    " (SELECT string_agg(ROW(a.attrelid, a.attnum, pg_get_expr(d.adbin, d.adrelid))::text, ';' "   \
+    "ORDER BY a.attrelid, a.attnum)"                                                               \
+    "  FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid"      \
+    "   AND d.adnum = a.attnum WHERE a.attrelid = ANY ($1::pg_catalog.oid[])"                      \
+    "   AND a.attgenerated = 'v' AND NOT a.attisdropped),"                                         \
     " (SELECT string_agg(ROW(t.oid, t.typname, t.typnamespace, t.version, t.typoutput, f.xmin, "   \
     "t.extname, t.extversion)::text,"                                                              \
     "   ';' ORDER BY t.oid) FROM type t JOIN pg_catalog.pg_proc f ON f.oid = t.typoutput),"        \

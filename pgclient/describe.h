@@ -16,6 +16,8 @@ struct sources {
     struct source *list;
     size_t count;
     bool by_ctid;   /* all of them; true also where there are none */
+    bool heaps;     /* all rows are in this server's heaps, and no policy chooses them: they are
+                       what they were as long as nothing is written, also if they come as a stream */
     char *children; /* as in readpoint.h; may be NULL */
 };
 

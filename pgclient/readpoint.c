@@ -310,7 +310,7 @@ static int describe(struct kept_readpoint *r, struct connection *connection,
     out->with_binary = columns.with_binary;
     out->json_apart = columns.json_apart;
     out->key.relation = out->relation.oid;
-    out->key.proves = sources.by_ctid && columns.self_contained && out->key.runs[0].position != 0;
+    out->key.proves = sources.heaps && columns.self_contained && out->key.runs[0].position != 0;
     return 0;
 }
 

@@ -57,6 +57,7 @@ int version_key_prove(struct version_key *known, const struct version_key *now)
         return -ENOMEM;
     free(known->mark);
     known->mark = mark;
+    known->proves = now->proves;
     int i = now->run_count > 0 ? find_run(known, &now->runs[0]) : 0;
     if (now->run_count == 0)
         return 0;

@@ -42,9 +42,10 @@ struct version_key {
     char *mark;      /* of the last time that it was proven */
     char *signature; /* hex digest of everything in the catalog that the output depends on, of the
                       * sources' (oid, filenode) in order and of our output settings' version */
-    bool proves; /* false: equal keys do not prove equal rows (views, foreign tables, types whose
-                  * text depends on other objects, virtual generated columns; a server that does not
-                  * tell its position): contents must be compared */
+    bool proves; /* true: equal marks prove equal rows, and so do equal signatures with equal ids of
+                  * the rows, if they have lasting ones. False (views, foreign tables, rows that
+                  * policies choose, types whose text depends on other objects; a server that does
+                  * not tell its position): contents must be compared */
     int run_count;
     struct server_run runs[RUNS_KEPT]; /* the last one first; of a read point: its own */
 };
@@ -56,8 +57,8 @@ void version_key_clear(struct version_key *key);
  * position has not gone back. */
 bool version_key_believes(const struct version_key *known, const struct version_key *now);
 
-/* Found equal to what is true under `now`: its mark, and its run goes in front. On an error nothing
- * has changed. */
+/* Found equal to what is true under `now`: its mark, what it proves, and its run goes in front. On
+ * an error nothing has changed. */
 MUST_CHECK int version_key_prove(struct version_key *known, const struct version_key *now);
 
 /* Takes over the runs of `older` that `key` does not list, behind its own, as far as there is room.

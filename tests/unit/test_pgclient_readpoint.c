@@ -852,7 +852,7 @@ static void partitions_that_may_not_be_read_directly(void **state)
     assert_int_equal(o.readpoint->source_count, 1);
     assert_false(o.readpoint->sources[0].by_ctid);
     assert_string_equal(o.readpoint->sources[0].from, "\"public\".\"tree\"");
-    assert_false(o.readpoint->key.proves);
+    assert_true(o.readpoint->key.proves); /* by its mark: its rows are in heaps all the same */
     assert_false(o.readpoint->schema->with_row_ids);
     assert_order(&o, "SELECT id FROM tree");
     close_table(&o);
@@ -877,12 +877,52 @@ static void partitions_that_may_not_be_read_directly(void **state)
     o = open_table("mixed");
     assert_int_equal(o.readpoint->source_count, 1);
     assert_false(o.readpoint->sources[0].by_ctid);
+    assert_false(o.readpoint->key.proves);
     assert_order(&o, "SELECT id FROM mixed");
     close_table(&o);
     o = open_table("mixed2");
     assert_false(o.readpoint->key.proves);
     assert_order(&o, "SELECT id FROM mixed2");
     close_table(&o);
+}
+
+/* The server computes a virtual column as the table says that a query names. */
+static void partitions_that_compute_otherwise(void **state)
+{
+    (void)state;
+    enum { VIRTUAL_COLUMNS = 180000 };
+    char *version = test_value("pgr", "SHOW server_version_num");
+    bool has_them = atoi(version) >= VIRTUAL_COLUMNS;
+    free(version);
+    if (!has_them)
+        skip();
+    test_sql("pgr",
+             "CREATE TABLE alike (b int GENERATED ALWAYS AS (a * 2) VIRTUAL, id int, a int)"
+             " PARTITION BY RANGE (id);"
+             "CREATE TABLE alike1 PARTITION OF alike FOR VALUES FROM (0) TO (10);"
+             "CREATE TABLE alike2 (b int GENERATED ALWAYS AS (a * 2) VIRTUAL, a int, id int);"
+             "ALTER TABLE alike ATTACH PARTITION alike2 FOR VALUES FROM (10) TO (20);"
+             "INSERT INTO alike (id, a) VALUES (1, 5), (11, 15)");
+    struct opened o = open_table("alike");
+    assert_int_equal(o.readpoint->source_count, 2);
+    assert_true(o.readpoint->sources[0].by_ctid);
+    assert_true(o.readpoint->key.proves);
+    assert_order(&o, "SELECT b FROM alike");
+    close_table(&o);
+
+    assert_signature("alike", "ALTER TABLE ONLY alike2 ALTER b SET EXPRESSION AS (a * 100)", true);
+    o = open_table("alike");
+    assert_int_equal(o.readpoint->source_count, 1);
+    assert_false(o.readpoint->sources[0].by_ctid);
+    assert_true(o.readpoint->key.proves);
+    assert_order(&o, "SELECT b FROM alike");
+    close_table(&o);
+    o = open_table("alike2");
+    assert_true(o.readpoint->sources[0].by_ctid);
+    assert_order(&o, "SELECT b FROM alike2");
+    close_table(&o);
+    assert_signature("alike", "ALTER TABLE ONLY alike ALTER b SET EXPRESSION AS (a * 3)", true);
+    assert_signature("alike2", "ALTER TABLE alike2 ALTER b SET EXPRESSION AS (a * 7)", true);
 }
 
 static void privileges_on_columns_and_policies(void **state)
@@ -1093,6 +1133,7 @@ int main(void)
         cmocka_unit_test(rewrites_are_waited_for_without_the_right_to_lock),
         cmocka_unit_test(partitions_come_in_the_servers_order),
         cmocka_unit_test(partitions_that_may_not_be_read_directly),
+        cmocka_unit_test(partitions_that_compute_otherwise),
         cmocka_unit_test(privileges_on_columns_and_policies),
         cmocka_unit_test(children_are_left_out),
         cmocka_unit_test(an_index_is_never_read_instead),
