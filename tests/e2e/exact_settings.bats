@@ -51,19 +51,24 @@ ALTER DATABASE test SET idle_in_transaction_session_timeout = '1ms';
 ALTER DATABASE test SET default_transaction_isolation = 'serializable';
 ALTER DATABASE test SET default_transaction_deferrable = on;
 ALTER ROLE postgres SET synchronize_seqscans = on;
-ALTER ROLE postgres SET standard_conforming_strings = off;
 ALTER ROLE postgres SET backslash_quote = on;
 ALTER ROLE postgres SET escape_string_warning = off;
 ALTER ROLE postgres SET array_nulls = off;
 ALTER ROLE postgres SET xmloption = 'document';
 ALTER ROLE postgres SET transform_null_equals = on;
-ALTER ROLE postgres SET default_toast_compression = 'pglz';
 ALTER ROLE postgres SET enable_tidscan = off;
 ALTER ROLE postgres SET enable_seqscan = off;
 ALTER ROLE postgres SET row_security = on;
 ALTER ROLE postgres SET datestyle = 'German';
 ALTER ROLE postgres SET default_transaction_read_only = on;
 ALTER ROLE postgres SET lc_messages = 'C';
+SELECT current_setting('server_version_num')::int >= 140000 AS has_toast_compression, current_setting('server_version_num')::int < 190000 AS has_old_strings \gset
+\if :has_toast_compression
+ALTER ROLE postgres SET default_toast_compression = 'pglz';
+\endif
+\if :has_old_strings
+ALTER ROLE postgres SET standard_conforming_strings = off;
+\endif
 END
     export MNT=$E2E/mnt2 CACHE=$E2E/cache2
     PGOPTIONS='-c intervalstyle=sql_standard -c timezone=Pacific/Apia' PGDATESTYLE='Postgres, MDY' PGTZ=Asia/Tokyo PGCLIENTENCODING=EUC_JP mount_start

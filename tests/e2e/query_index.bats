@@ -29,9 +29,10 @@ sql() { psql -X -q -At -v ON_ERROR_STOP=1 -c "$1"; }
 
 # state TABLE COLUMN.METRIC FIELD
 state() { jq -r ".$3" "$MNT/public/$1/query/index/$2.json"; }
+is_begun() { [[ $(state "$1" "$2" state) =~ ^(building|ready)$ ]]; } # its text may be a moment old
 is_ready() { [ "$(state "$1" "$2" state)" = ready ]; }
 is_settled() { [ "$(state "$1" "$2" state)" = ready ] && [ "$(state "$1" "$2" progress)" = null ]; }
-has_rows() { is_settled "$1" "$2" && [ "$(state "$1" "$2" rows)" = "$3" ]; } # its text may be a moment old
+has_rows() { is_settled "$1" "$2" && [ "$(state "$1" "$2" rows)" = "$3" ]; }
 index_files() { find "$CACHE" -name '*.hnsw' | sort; }
 log_has() { grep -qF -- "$1" "$MNT/.pgvecfs/log"; }
 log_lacks() { if log_has "$1"; then return 1; fi; }
@@ -82,9 +83,9 @@ assert_near() {
     [ "$WHY" = "no index is ready" ]
     exact=$IDS
     [ "${exact%% *}" = 77 ]
-    [[ $(state big v.l2 state) =~ ^(building|ready)$ ]]
+    within 10 is_begun big v.l2
     [ "$(state big v.cosine state)" = absent ]
-    within 60 is_ready big v.l2
+    within 60 is_settled big v.l2
     [ "$(state big v.l2 rows)" = 9000 ]
     [ "$(state big v.l2 saved)" = true ]
     [ "$(state big v.l2 error)" = null ]
