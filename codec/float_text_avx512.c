@@ -140,9 +140,9 @@ INLINE void find_scale(struct sixteen *sixteen, __m512i bits, __mmask16 present)
     sixteen->nonzero = nonzero;
 }
 
-/* The even and the odd numbers' integers, `point` bits from the right. */
-#define JOIN(even, odd, point)                                                                     \
-    _mm512_mask_mov_epi32(_mm512_srli_epi64(even, point), ODD, _mm512_srli_epi64(odd, (point)-32))
+/* The even and the odd numbers' integers, 32 bits and `more` from the right. */
+#define JOIN(even, odd, more)                                                                      \
+    _mm512_mask_mov_epi32(_mm512_srli_epi64(even, 32 + (more)), ODD, _mm512_srli_epi64(odd, more))
 
 INLINE __m512i odd_ones(__m512i numbers) { return _mm512_srli_epi64(numbers, 32); }
 
@@ -154,9 +154,9 @@ INLINE void find_digits(struct sixteen *sixteen)
     struct interval odd =
         find_interval(odd_ones(sixteen->high), odd_ones(sixteen->low), odd_ones(sixteen->lower),
                       odd_ones(sixteen->value), odd_ones(sixteen->upper));
-    __m512i below = JOIN(even.lower, odd.lower, 34);
-    __m512i closest = JOIN(even.closest, odd.closest, 34);
-    __m512i coarse = _mm512_mullo_epi32(JOIN(even.tens, odd.tens, 35), all32(10));
+    __m512i below = JOIN(even.lower, odd.lower, 2);
+    __m512i closest = JOIN(even.closest, odd.closest, 2);
+    __m512i coarse = _mm512_mullo_epi32(JOIN(even.tens, odd.tens, 3), all32(10));
     __m512i fine = _mm512_max_epu32(closest, _mm512_add_epi32(below, all32(1)));
     __m512i digits = _mm512_mask_mov_epi32(fine, _mm512_cmpgt_epi32_mask(coarse, below), coarse);
 
@@ -239,7 +239,8 @@ INLINE void find_lanes(struct sixteen *sixteen)
 /* Step 4, for four numbers; returns their end. */
 INLINE char *write_lanes(char *out, __m512i lanes, uint64_t kept)
 {
-    static const uint8_t frame[16] = "-00000000000000,";
+    static const uint8_t frame[16] = {'-', '0', '0', '0', '0', '0', '0', '0',
+                                      '0', '0', '0', '0', '0', '0', '0', ','};
     static const uint8_t places[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
     __m512i row = _mm512_shuffle_epi8(lanes, _mm512_set1_epi8(15));
     __m512i i = _mm512_or_si512(row, _mm512_broadcast_i32x4(_mm_loadu_si128((const void *)places)));

@@ -62,35 +62,59 @@ struct raw {
     struct error *error;
 };
 
-#define RAW(pattern, field)                                                                        \
-    {                                                                                              \
-        pattern, offsetof(struct raw, field), 1                                                    \
-    }
+#define RAW(field) offsetof(struct raw, field), 1
 
 static const struct fuse_opt table[] = {
-    RAW("cache_dir=%s", cache_dir), RAW("cache_size=%s", cache_size), RAW("memory=%s", memory),
-    RAW("jobs=%s", jobs), RAW("connections=%s", connections), RAW("lock_wait=%s", lock_wait),
-    RAW("direct=%s", direct), RAW("rls=%s", rls), RAW("trust=%s", trust), RAW("lease=%s", lease),
-    RAW("formats=%s", formats), RAW("list=%s", list), RAW("schemas=%s", schemas),
-    RAW("uid=%s", uid), RAW("gid=%s", gid), RAW("umask=%s", umask), RAW("system", system),
-    RAW("rw", rw), RAW("-f", foreground), RAW("-d", debug), RAW("debug", debug), RAW("-s", single),
-    RAW("-h", help), RAW("--help", help), RAW("-V", version), RAW("--version", version),
-    RAW("--status", status),
+    {"cache_dir=%s", RAW(cache_dir)},
+    {"cache_size=%s", RAW(cache_size)},
+    {"memory=%s", RAW(memory)},
+    {"jobs=%s", RAW(jobs)},
+    {"connections=%s", RAW(connections)},
+    {"lock_wait=%s", RAW(lock_wait)},
+    {"direct=%s", RAW(direct)},
+    {"rls=%s", RAW(rls)},
+    {"trust=%s", RAW(trust)},
+    {"lease=%s", RAW(lease)},
+    {"formats=%s", RAW(formats)},
+    {"list=%s", RAW(list)},
+    {"schemas=%s", RAW(schemas)},
+    {"uid=%s", RAW(uid)},
+    {"gid=%s", RAW(gid)},
+    {"umask=%s", RAW(umask)},
+    {"system", RAW(system)},
+    {"rw", RAW(rw)},
+    {"-f", RAW(foreground)},
+    {"-d", RAW(debug)},
+    {"debug", RAW(debug)},
+    {"-s", RAW(single)},
+    {"-h", RAW(help)},
+    {"--help", RAW(help)},
+    {"-V", RAW(version)},
+    {"--version", RAW(version)},
+    {"--status", RAW(status)},
     /* What mount(8) and fstab may pass, and means nothing here. */
-    FUSE_OPT_KEY("auto", FUSE_OPT_KEY_DISCARD), FUSE_OPT_KEY("noauto", FUSE_OPT_KEY_DISCARD),
-    FUSE_OPT_KEY("nofail", FUSE_OPT_KEY_DISCARD), FUSE_OPT_KEY("_netdev", FUSE_OPT_KEY_DISCARD),
-    FUSE_OPT_KEY("user", FUSE_OPT_KEY_DISCARD), FUSE_OPT_KEY("nouser", FUSE_OPT_KEY_DISCARD),
-    FUSE_OPT_KEY("users", FUSE_OPT_KEY_DISCARD), FUSE_OPT_KEY("user=", FUSE_OPT_KEY_DISCARD),
-    FUSE_OPT_KEY("owner", FUSE_OPT_KEY_DISCARD), FUSE_OPT_KEY("group", FUSE_OPT_KEY_DISCARD),
-    FUSE_OPT_KEY("defaults", FUSE_OPT_KEY_DISCARD), FUSE_OPT_KEY("comment=", FUSE_OPT_KEY_DISCARD),
+    FUSE_OPT_KEY("auto", FUSE_OPT_KEY_DISCARD),
+    FUSE_OPT_KEY("noauto", FUSE_OPT_KEY_DISCARD),
+    FUSE_OPT_KEY("nofail", FUSE_OPT_KEY_DISCARD),
+    FUSE_OPT_KEY("_netdev", FUSE_OPT_KEY_DISCARD),
+    FUSE_OPT_KEY("user", FUSE_OPT_KEY_DISCARD),
+    FUSE_OPT_KEY("nouser", FUSE_OPT_KEY_DISCARD),
+    FUSE_OPT_KEY("users", FUSE_OPT_KEY_DISCARD),
+    FUSE_OPT_KEY("user=", FUSE_OPT_KEY_DISCARD),
+    FUSE_OPT_KEY("owner", FUSE_OPT_KEY_DISCARD),
+    FUSE_OPT_KEY("group", FUSE_OPT_KEY_DISCARD),
+    FUSE_OPT_KEY("defaults", FUSE_OPT_KEY_DISCARD),
+    FUSE_OPT_KEY("comment=", FUSE_OPT_KEY_DISCARD),
     FUSE_OPT_KEY("relatime", FUSE_OPT_KEY_DISCARD),
     FUSE_OPT_KEY("norelatime", FUSE_OPT_KEY_DISCARD),
     FUSE_OPT_KEY("strictatime", FUSE_OPT_KEY_DISCARD),
     FUSE_OPT_KEY("lazytime", FUSE_OPT_KEY_DISCARD),
     FUSE_OPT_KEY("nolazytime", FUSE_OPT_KEY_DISCARD),
     FUSE_OPT_KEY("diratime", FUSE_OPT_KEY_DISCARD),
-    FUSE_OPT_KEY("nodiratime", FUSE_OPT_KEY_DISCARD), FUSE_OPT_KEY("loud", FUSE_OPT_KEY_DISCARD),
-    FUSE_OPT_KEY("silent", FUSE_OPT_KEY_DISCARD), FUSE_OPT_END};
+    FUSE_OPT_KEY("nodiratime", FUSE_OPT_KEY_DISCARD),
+    FUSE_OPT_KEY("loud", FUSE_OPT_KEY_DISCARD),
+    FUSE_OPT_KEY("silent", FUSE_OPT_KEY_DISCARD),
+    FUSE_OPT_END};
 
 static bool begins(const char *text, const char *with)
 {

@@ -29,6 +29,7 @@ struct source {
     char *from;        /* what stands behind FROM: ONLY "s"."t" */
 };
 
+/* readpoint.c keeps more behind it: only readpoint_open makes one. */
 struct readpoint {
     struct session *leader;
     struct relation relation; /* names as they are now */
@@ -43,7 +44,7 @@ struct readpoint {
     char *children; /* of an ordinary table: those that inherit from it, and have rows of their own,
                        as a JSON array of SQL names; "" or NULL: none */
     char *snapshot; /* pg_export_snapshot() */
-};                  /* readpoint.c keeps more behind it: only readpoint_open makes one */
+};
 
 MUST_CHECK int readpoint_open(struct session *leader, const struct relation *relation,
                               struct readpoint **out, struct error *error);

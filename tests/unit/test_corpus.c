@@ -365,7 +365,8 @@ static void test_little_memory(void **state)
 
 static struct column column_of(const char *extension, const char *type, const char *type_name)
 {
-    return (struct column){.name = (char *)(uintptr_t) "k",
+    static char name[] = "k";
+    return (struct column){.name = name,
                            .type_name = (char *)(uintptr_t)type_name,
                            .type = type_find(extension, type),
                            .part = {0, PART_NONE, PART_NONE}};

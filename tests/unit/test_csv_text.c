@@ -117,6 +117,7 @@ static void test_long_texts(void **state)
 {
     (void)state;
     static const size_t sizes[] = {4095, 4096, 4097, 8191, 8192, 8193, 33000, 70000};
+    static const char letters[] = "abc,def\"ghi\njkl\rmno";
     for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
         uint8_t *text = malloc(sizes[s]);
         assert_non_null(text);
@@ -127,7 +128,7 @@ static void test_long_texts(void **state)
         memset(text, '"', sizes[s]);
         assert_like_reference(text, sizes[s], false);
         for (size_t i = 0; i < sizes[s]; i++)
-            text[i] = (uint8_t) "abc,def\"ghi\njkl\rmno"[(i * 2654435761U >> 7) % 19];
+            text[i] = (uint8_t)letters[(i * 2654435761U >> 7) % 19];
         assert_like_reference(text, sizes[s], false);
         free(text);
     }

@@ -228,7 +228,7 @@ static void test_every_exponent(void **state)
             uint64_t bits = (uint64_t)top << 52 | fractions[i], back;
             size_t n = float8_text(bits, out);
             assert_int_equal(out[FLOAT8_TEXT_MAX], '#');
-            assert_in_range(n, 1, 24);
+            assert_true(n >= 1 && n <= 24);
             out[n] = '\0';
             double number = strtod(out, NULL);
             memcpy(&back, &number, sizeof back);
@@ -241,7 +241,7 @@ static void test_every_exponent(void **state)
             uint32_t bits = top << 23 | (uint32_t)(fractions[i] >> 29), back;
             size_t n = float4_text(bits, out);
             assert_int_equal(out[FLOAT4_TEXT_MAX], '#');
-            assert_in_range(n, 1, 15);
+            assert_true(n >= 1 && n <= 15);
             out[n] = '\0';
             float number = strtof(out, NULL);
             memcpy(&back, &number, sizeof back);

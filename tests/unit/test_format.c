@@ -297,9 +297,10 @@ static uint32_t random_number(uint32_t end)
 
 static size_t random_text(uint8_t *wire)
 {
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz,\"\n\r\\.\t ";
     size_t size = random_number(WIRE_MOST);
     for (size_t i = 0; i < size; i++)
-        wire[i] = (uint8_t) "abcdefghijklmnopqrstuvwxyz,\"\n\r\\.\t "[random_number(34)];
+        wire[i] = (uint8_t)letters[random_number(34)];
     return size;
 }
 

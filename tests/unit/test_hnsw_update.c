@@ -155,7 +155,8 @@ static void test_churn(void **state)
     history_begin(&history, clustered, 4000);
     for (int round = 0; round < 20; round++)
         step(&history, tenth, 400);
-    assert_in_range(hnsw_slots(history.hnsw), history.rows, 5000); /* slots are used again */
+    assert_true(hnsw_slots(history.hnsw) >= history.rows);
+    assert_true(hnsw_slots(history.hnsw) <= 5000); /* slots are used again */
     assert_as_good_as_fresh(&history);
     history_end(&history);
 }

@@ -163,7 +163,7 @@ static void test_scattered(void **state)
 
 static void check_nulls(struct integer_lanes *lanes, size_t size)
 {
-    int64_t numbers[LANES];
+    int64_t numbers[LANES] = {0};
     for (uint32_t rows = 0; rows <= LANES; rows++)
         for (int i = 0; i < 20; i++) {
             for (uint32_t k = 0; k < rows; k++)

@@ -23,7 +23,7 @@ static void test_force(void **state)
     (void)state;
     for (int level = ISA_SCALAR; level <= ISA_AVX512; level++) {
         enum isa got = isa_force((enum isa)level);
-        assert_in_range(got, ISA_SCALAR, level);
+        assert_true((int)got <= level);
         assert_int_equal(isa_level(), got);
         assert_int_equal(isa_force(got), got);
     }
