@@ -14,9 +14,14 @@ PG_CONFIG ?= $(shell ls -1 /usr/lib/postgresql/*/bin/pg_config 2>/dev/null | sor
 
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror=implicit
 PKGS := fuse3 libpq libcrypto libzstd libxxhash jansson
+# Asked once, and only if something is compiled: `make test` installs what is missing.
+ask_pkgs = $(if $(shell pkg-config --exists --print-errors $(PKGS) 'fuse3 >= 3.14' && echo found),$(shell pkg-config $(1) $(PKGS)),\
+	$(error libraries or pkg-config are missing: scripts/install-deps build installs them))
+PKG_CFLAGS = $(eval PKG_CFLAGS := $$(call ask_pkgs,--cflags))$(PKG_CFLAGS)
+PKG_LIBS = $(eval PKG_LIBS := $$(call ask_pkgs,--libs))$(PKG_LIBS)
 # Without contraction sums are the same with every compiler and instruction set.
-ALL_CFLAGS = -std=c17 -ffp-contract=off -D_GNU_SOURCE -DFUSE_USE_VERSION=314 -I. $(WARNINGS) -pthread $(shell pkg-config --cflags $(PKGS)) $(CFLAGS)
-ALL_LIBS = -pthread $(shell pkg-config --libs $(PKGS)) -lm $(LDFLAGS)
+ALL_CFLAGS = -std=c17 -ffp-contract=off -D_GNU_SOURCE -DFUSE_USE_VERSION=314 -I. $(WARNINGS) -pthread $(PKG_CFLAGS) $(CFLAGS)
+ALL_LIBS = -pthread $(PKG_LIBS) -lm $(LDFLAGS)
 PGCOMMON = -L$(shell $(PG_CONFIG) --pkglibdir 2>/dev/null) -L$(shell $(PG_CONFIG) --libdir 2>/dev/null) -lpgcommon -lpgport
 
 SOURCES := $(wildcard codec/*.c index/*.c pgclient/*.c fs/*.c)
