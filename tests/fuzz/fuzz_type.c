@@ -20,29 +20,26 @@ const char *fuzz_kind(unsigned kind)
 /* Values of all shapes that there are; of a type that takes none of them one is missing here. */
 void fuzz_seeds(fuzz_put *put)
 {
-#define BYTES(literal)                                                                             \
-    {                                                                                              \
-        literal, sizeof literal - 1                                                                \
-    }
+#define BYTES(literal) literal, sizeof literal - 1
     static const struct {
         const char *bytes;
         size_t size;
     } values[] = {
-        BYTES("\1"),
-        BYTES("\0\1"),
-        BYTES("\0\0\0\1"),
-        BYTES("\0\0\0\0\0\0\0\1"),
-        BYTES("\0\0\0\0\0\0\0\1\0\0\0\0"),
-        BYTES("\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1"),
-        BYTES("plain"),
-        BYTES("a \"quoted\", text\n"),
-        BYTES("{\"a\": [1, 2]}"),
-        BYTES("\1{\"a\": [1, 2]}"),
-        BYTES("\0\2\0\0\x3f\x80\0\0\xbe\x99\x99\x9a"),          /* vector */
-        BYTES("\0\2\0\0\x3c\0\x38\1"),                          /* halfvec */
-        BYTES("\0\0\0\11\0\0\0\1\0\0\0\0\0\0\0\3\x3f\x80\0\0"), /* sparsevec */
-        BYTES("\0\0\0\11\xaa\x80"),                             /* bit */
-        BYTES("\0\1\0\0\0\0\0\2\0\7"),                          /* numeric */
+        {BYTES("\1")},
+        {BYTES("\0\1")},
+        {BYTES("\0\0\0\1")},
+        {BYTES("\0\0\0\0\0\0\0\1")},
+        {BYTES("\0\0\0\0\0\0\0\1\0\0\0\0")},
+        {BYTES("\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1")},
+        {BYTES("plain")},
+        {BYTES("a \"quoted\", text\n")},
+        {BYTES("{\"a\": [1, 2]}")},
+        {BYTES("\1{\"a\": [1, 2]}")},
+        {BYTES("\0\2\0\0\x3f\x80\0\0\xbe\x99\x99\x9a")},          /* vector */
+        {BYTES("\0\2\0\0\x3c\0\x38\1")},                          /* halfvec */
+        {BYTES("\0\0\0\11\0\0\0\1\0\0\0\0\0\0\0\3\x3f\x80\0\0")}, /* sparsevec */
+        {BYTES("\0\0\0\11\xaa\x80")},                             /* bit */
+        {BYTES("\0\1\0\0\0\0\0\2\0\7")},                          /* numeric */
     };
     for (unsigned type = 0; fuzz_kind(type) != NULL; type++)
         for (size_t i = 0; i < sizeof values / sizeof *values; i++)
