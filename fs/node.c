@@ -360,20 +360,21 @@ static int file_new(struct mount *mount, struct node *parent, int face, const ch
 }
 
 static int lookup_file(struct mount *mount, struct node *parent, int face, const char *name,
-                       int pid, struct node **out)
+                       caller_id caller, struct node **out)
 {
     const struct relation *relation = node_relation(mount, parent);
     struct table *table = relation != NULL ? table_get(mount, relation) : NULL;
     struct subject *subject = table != NULL ? table_subject(table, face) : NULL;
     struct version *current = subject != NULL ? subject->current : NULL;
-    const struct promise *promise = subject != NULL ? subject_promised(subject, pid) : NULL;
+    const struct promise *promise = subject != NULL ? subject_promised(subject, caller) : NULL;
     if (promise != NULL && promise->version == NULL) {
         int rc = file_new(mount, parent, face, name, subject, out);
         if (rc == 0)
             (*out)->own = true;
         return rc;
     }
-    struct version *stays = subject != NULL && promise == NULL ? subject_stays(subject, pid) : NULL;
+    struct version *stays =
+        subject != NULL && promise == NULL ? subject_stays(subject, caller) : NULL;
     if (promise != NULL)
         current = promise->version;
     else if (stays != NULL)
@@ -406,14 +407,14 @@ void node_bind(struct node *node, struct version *version)
 }
 
 /* The one that this process has looked up without opening it, else the newest. */
-static struct node *text_with(struct node *parent, const char *name, int pid)
+static struct node *text_with(struct node *parent, const char *name, caller_id caller)
 {
     int64_t now = clock_ms();
     struct node *newest = NULL;
     for (struct node *file = parent->files; file != NULL; file = file->next_file) {
         if (strcmp(file->name, name) != 0)
             continue;
-        if (pid != 0 && file->shown_to == pid && now - file->made_ms < TEXT_PROMISED_MS)
+        if (file->shown_to == caller && now - file->made_ms < TEXT_PROMISED_MS)
             return file;
         if (newest == NULL && now - file->made_ms < TEXT_KEPT_MS)
             newest = file;
@@ -421,12 +422,12 @@ static struct node *text_with(struct node *parent, const char *name, int pid)
     return newest;
 }
 
-static int lookup_text(struct mount *mount, struct node *parent, const char *name, int pid,
+static int lookup_text(struct mount *mount, struct node *parent, const char *name, caller_id caller,
                        struct node **out)
 {
-    *out = text_with(parent, name, pid);
+    *out = text_with(parent, name, caller);
     if (*out != NULL) {
-        (*out)->shown_to = pid;
+        (*out)->shown_to = caller;
         return 0;
     }
     struct buffer text = {0};
@@ -442,25 +443,25 @@ static int lookup_text(struct mount *mount, struct node *parent, const char *nam
     node->made_ms = clock_ms();
     node->made_at = time(NULL);
     node->told = true;
-    node->shown_to = pid;
+    node->shown_to = caller;
     node->ino += node->nodeid; /* each is another file */
     *out = node;
     return 0;
 }
 
-int node_lookup(struct mount *mount, struct node *parent, const char *name, int pid,
+int node_lookup(struct mount *mount, struct node *parent, const char *name, caller_id caller,
                 struct node **out)
 {
     int face = parent->kind == NODE_TABLE ? face_of(parent, name) : -1;
     bool queried = node_is_directory(parent) && parent->kind >= NODE_QUERY;
-    int rc = parent->kind == NODE_CONTROL ? lookup_text(mount, parent, name, pid, out)
-             : queried                    ? query_lookup(mount, parent, name, pid, out)
-             : face >= 0                  ? lookup_file(mount, parent, face, name, pid, out)
+    int rc = parent->kind == NODE_CONTROL ? lookup_text(mount, parent, name, caller, out)
+             : queried                    ? query_lookup(mount, parent, name, caller, out)
+             : face >= 0                  ? lookup_file(mount, parent, face, name, caller, out)
                                           : lookup_directory(mount, parent, name, out);
     if (rc == 0)
         (*out)->lookups++;
-    if (rc == 0 && (*out)->subject != NULL && (*out)->version != NULL)
-        subject_showed((*out)->subject, pid, (*out)->version);
+    if (rc == 0 && (*out)->kind == NODE_FILE && (*out)->subject != NULL)
+        promise_show(&(*out)->subject->promises, caller, (*out)->version, (*out)->nodeid);
     return rc;
 }
 

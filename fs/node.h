@@ -69,13 +69,13 @@ struct node {
     bool telling;  /* or is being told: opens wait */
     bool direct;   /* it was opened before its size was known: for life it is read past the page
                       cache, and nobody who looks up the name gets it any more */
-    int read_by;   /* who has opened it so last */
-    bool exact;    /* of a direct one: the size has been answered to somebody */
+    caller_id read_by; /* who has opened it so last */
+    bool exact;        /* of a direct one: the size has been answered to somebody */
 
     struct buffer text; /* of a control file */
     int64_t made_ms;    /* clock_ms(), */
     time_t made_at;     /* and by the calendar */
-    int shown_to;       /* who looked it up last and has not opened it since; 0: nobody */
+    caller_id shown_to; /* who looked it up last and has not opened it since; 0: nobody */
 
     /* Below query/. */
     int level;                     /* of NODE_NEAR: 0 near/ itself, to 3 */
@@ -98,8 +98,8 @@ struct node *node_find(const struct mount *mount, uint64_t nodeid);
 /* The child with this name, counted as looked up once; *out. -ENOENT: there can be none of that
  * name. Never asks the server: a name that the catalog does not know yet gives a node that is
  * checked later. */
-MUST_CHECK int node_lookup(struct mount *mount, struct node *parent, const char *name, int pid,
-                           struct node **out);
+MUST_CHECK int node_lookup(struct mount *mount, struct node *parent, const char *name,
+                           caller_id caller, struct node **out);
 void node_forget(struct mount *mount, uint64_t nodeid, uint64_t lookups);
 
 static inline bool node_is_directory(const struct node *node) { return node->kind < NODE_FILE; }

@@ -17,6 +17,13 @@ static const char error_xattr[] = "user.pgvecfs.error";
 
 static struct mount *mount_of(fuse_req_t req) { return fuse_req_userdata(req); }
 
+/* Not under the lock: it may look into /proc. */
+static caller_id sender_of(fuse_req_t req)
+{
+    const struct fuse_ctx *context = fuse_req_ctx(req);
+    return caller_find(context->pid, context->uid);
+}
+
 /* ---- the connection ---- */
 
 static void op_init(void *userdata, struct fuse_conn_info *conn)
@@ -40,11 +47,12 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
     struct fuse_entry_param entry = {.generation = 0};
     struct caller caller;
     caller_of(mount, req, &caller);
+    caller_id sender = sender_of(req);
     pthread_mutex_lock(&mount->lock);
     struct node *directory = node_find(mount, parent), *node = NULL;
     int rc = directory == NULL ? -ESTALE : permit(mount, &caller, directory, X_OK);
     if (rc == 0)
-        rc = node_lookup(mount, directory, name, fuse_req_ctx(req)->pid, &node);
+        rc = node_lookup(mount, directory, name, sender, &node);
     if (rc == 0) {
         entry.ino = node->nodeid;
         node_attributes(mount, node, &entry.attr);
@@ -88,6 +96,7 @@ static void start(fuse_req_t req, fuse_ino_t ino, enum request_kind kind,
 {
     struct mount *mount = mount_of(req);
     struct caller caller;
+    const struct request_detail detail = {.file = file, .caller = sender_of(req)};
     caller_of(mount, req, &caller);
     pthread_mutex_lock(&mount->lock);
     struct node *node = node_find(mount, ino);
@@ -96,7 +105,7 @@ static void start(fuse_req_t req, fuse_ino_t ino, enum request_kind kind,
     if (rc == 0 && kind == REQUEST_ACCESS && !node_is_directory(node))
         node = node->parent;
     if (rc == 0)
-        request_start(mount, req, node, kind, &(struct request_detail){.file = file});
+        request_start(mount, req, node, kind, &detail);
     pthread_mutex_unlock(&mount->lock);
     if (rc < 0)
         fuse_reply_err(req, -rc);

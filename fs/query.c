@@ -109,12 +109,12 @@ static struct subject *rows_of(struct mount *mount, struct node *node)
     return table != NULL ? &table->subjects[SUBJECT_ROWS] : NULL;
 }
 
-static int lookup_answer(struct mount *mount, struct node *parent, const char *name, int pid,
-                         const struct result_key *key, struct node **out)
+static int lookup_answer(struct mount *mount, struct node *parent, const char *name,
+                         caller_id caller, const struct result_key *key, struct node **out)
 {
     struct subject *subject = rows_of(mount, parent);
-    const struct promise *promise = subject != NULL ? subject_promised(subject, pid) : NULL;
-    struct result *result = result_promised(mount, key, pid);
+    const struct promise *promise = subject != NULL ? subject_promised(subject, caller) : NULL;
+    struct result *result = result_promised(mount, key, caller);
     bool good = result != NULL;
     int rc;
     if (result == NULL && promise != NULL && promise->version == NULL) {
@@ -155,7 +155,7 @@ static int take_key(const char *name, size_t size, char **out)
 }
 
 /* near/COLUMN/METRIC/K/KEY.FORMAT */
-static int lookup_near(struct mount *mount, struct node *parent, const char *name, int pid,
+static int lookup_near(struct mount *mount, struct node *parent, const char *name, caller_id caller,
                        struct node **out)
 {
     const char *dot = strrchr(name, '.');
@@ -180,26 +180,26 @@ static int lookup_near(struct mount *mount, struct node *parent, const char *nam
     struct result_key key = {
         .kind = RESULT_ROWS, .format = format, .path = node_path(parent, name), .asked = asked};
     if (rc == 0)
-        rc = lookup_answer(mount, parent, name, pid, &key, out);
+        rc = lookup_answer(mount, parent, name, caller, &key, out);
     asked_unref(asked);
     return rc;
 }
 
-static int lookup_below_near(struct mount *mount, struct node *parent, const char *name, int pid,
-                             struct node **out)
+static int lookup_below_near(struct mount *mount, struct node *parent, const char *name,
+                             caller_id caller, struct node **out)
 {
     size_t n = strlen(name);
     bool good = parent->level == 0   ? is_column(name, n)
                 : parent->level == 1 ? metric_find(name, n) >= 0
                                      : parse_k(name) > 0;
     if (parent->level == 3)
-        return lookup_near(mount, parent, name, pid, out);
+        return lookup_near(mount, parent, name, caller, out);
     return good ? directory(mount, parent, NODE_NEAR, name, out) : -ENOENT;
 }
 
 /* index/COLUMN.METRIC.json */
-static int lookup_index(struct mount *mount, struct node *parent, const char *name, int pid,
-                        struct node **out)
+static int lookup_index(struct mount *mount, struct node *parent, const char *name,
+                        caller_id caller, struct node **out)
 {
     static const char suffix[] = ".json";
     size_t n = strlen(name), tail = strlen(suffix);
@@ -220,7 +220,7 @@ static int lookup_index(struct mount *mount, struct node *parent, const char *na
         rc = asked_new(&question, 0, &asked);
     struct result_key key = {.kind = RESULT_INDEX, .path = node_path(parent, name), .asked = asked};
     if (rc == 0)
-        rc = lookup_answer(mount, parent, name, pid, &key, out);
+        rc = lookup_answer(mount, parent, name, caller, &key, out);
     asked_unref(asked);
     return rc;
 }
@@ -268,8 +268,8 @@ static int format_of_results(const char *name)
     return good ? format : -1;
 }
 
-static int lookup_in_session(struct mount *mount, struct node *parent, const char *name, int pid,
-                             struct node **out)
+static int lookup_in_session(struct mount *mount, struct node *parent, const char *name,
+                             caller_id caller, struct node **out)
 {
     if (parent->ended)
         return -ENOENT;
@@ -287,7 +287,7 @@ static int lookup_in_session(struct mount *mount, struct node *parent, const cha
         if (strcmp(name, plan_name) != 0)
             return -ENOENT;
     }
-    return lookup_answer(mount, parent, name, pid, &key, out);
+    return lookup_answer(mount, parent, name, caller, &key, out);
 }
 
 int query_make_session(struct mount *mount, struct node *query, const char *name,
@@ -415,18 +415,18 @@ static int lookup_in_query(struct mount *mount, struct node *parent, const char 
     return *out != NULL ? 0 : -ENOENT;
 }
 
-int query_lookup(struct mount *mount, struct node *parent, const char *name, int pid,
+int query_lookup(struct mount *mount, struct node *parent, const char *name, caller_id caller,
                  struct node **out)
 {
     switch (parent->kind) {
     case NODE_QUERY:
         return lookup_in_query(mount, parent, name, out);
     case NODE_NEAR:
-        return lookup_below_near(mount, parent, name, pid, out);
+        return lookup_below_near(mount, parent, name, caller, out);
     case NODE_INDEXES:
-        return lookup_index(mount, parent, name, pid, out);
+        return lookup_index(mount, parent, name, caller, out);
     default:
-        return lookup_in_session(mount, parent, name, pid, out);
+        return lookup_in_session(mount, parent, name, caller, out);
     }
 }
 

@@ -18,8 +18,8 @@
 #include "fs/query_session.h"
 
 /* As node_lookup, in one of these directories. */
-MUST_CHECK int query_lookup(struct mount *mount, struct node *parent, const char *name, int pid,
-                            struct node **out);
+MUST_CHECK int query_lookup(struct mount *mount, struct node *parent, const char *name,
+                            caller_id caller, struct node **out);
 bool query_exists(const struct mount *mount, const struct node *directory);
 
 /* Changes what stat says of nodes below query/ and of it; leaves others alone. */

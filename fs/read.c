@@ -15,12 +15,14 @@ struct read {
     struct version *version; /* NULL: of a stream */
     struct stream *stream;
     struct subject *subject;
-    int face, pid;
+    int face;
+    pid_t thread;
     uint64_t offset, size;
     /* Of one that may have to wait; guarded by mount->lock, but for the flags: */
     struct read *next, **at; /* of mount->reads */
     bool answered;
-    atomic_bool interrupted, stop;
+    _Atomic int64_t interrupted; /* clock_ms(); 0: it was not */
+    atomic_bool stop;
 };
 
 /* ---- answers ---- */
@@ -48,7 +50,7 @@ static void on_interrupt(fuse_req_t req, void *data)
 {
     struct read *read = data;
     (void)req;
-    read->interrupted = true;
+    read->interrupted = clock_ms();
 }
 
 /* From now on it is answered when its reader is killed, or the mount ends, whatever its thread
@@ -96,18 +98,12 @@ static void answer_early(struct read *read, int error)
     fuse_reply_err(read->req, error);
 }
 
-void read_each_interrupted(struct mount *mount, void (*visit)(void *context, int pid),
-                           void *context)
+void read_tend(struct mount *mount, bool (*visit)(void *context, pid_t thread, int64_t interrupted),
+               void *context)
 {
     for (struct read *read = mount->reads; read != NULL; read = read->next)
-        if (read->interrupted && !read->answered)
-            visit(context, read->pid);
-}
-
-void read_kill(struct mount *mount, int pid)
-{
-    for (struct read *read = mount->reads; read != NULL; read = read->next)
-        if (read->interrupted && !read->answered && read->pid == pid) {
+        if (!read->answered && read->interrupted != 0 &&
+            visit(context, read->thread, read->interrupted)) {
             mount->count.interrupted++;
             answer_early(read, EINTR);
         }
@@ -298,7 +294,7 @@ void read_start(struct mount *mount, fuse_req_t req, fuse_ino_t ino, size_t size
 {
     struct read read = {.req = req,
                         .mount = mount,
-                        .pid = fuse_req_ctx(req)->pid,
+                        .thread = fuse_req_ctx(req)->pid,
                         .offset = (uint64_t)offset,
                         .size = size};
     pthread_mutex_lock(&mount->lock);
@@ -323,7 +319,7 @@ void read_start(struct mount *mount, fuse_req_t req, fuse_ino_t ino, size_t size
             read.stream = stream_ref(handle->stream);
         } else {
             if (handle->extends)
-                subject_stay(node->subject, handle->pid, node->version);
+                subject_stay(node->subject, handle->caller, node->version);
             read.version = version_ref(node->version);
         }
     }

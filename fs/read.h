@@ -16,18 +16,17 @@
 /* An open file: what fuse_file_info.fh of a NODE_FILE points to. */
 struct handle {
     struct opened opened;
-    bool extends; /* what is done with it extends the lease, for this process: */
-    int pid;
+    bool extends; /* what is done with it extends the lease, for who has opened it: */
+    caller_id caller;
     struct stream *stream; /* it was opened before its size was known; NULL: it was not */
     bool same;             /* the stream is of its node's version for sure */
     bool read;             /* something was read from the stream */
 };
 
-/* Of the READs that wait, the readers that were interrupted; those of one who is being killed are
- * answered. mount->lock is held. */
-void read_each_interrupted(struct mount *mount, void (*visit)(void *context, int pid),
-                           void *context);
-void read_kill(struct mount *mount, int pid);
+/* Of the READs that wait, the readers that were interrupted, and when (clock_ms()); those that
+ * `visit` is true of are answered with EINTR. mount->lock is held. */
+void read_tend(struct mount *mount, bool (*visit)(void *context, pid_t thread, int64_t interrupted),
+               void *context);
 
 /* Answers all that wait; the mount ends. mount->lock is held. */
 void read_fail_all(struct mount *mount);

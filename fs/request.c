@@ -6,8 +6,6 @@
 #include "fs/query_session.h"
 
 #include <errno.h>
-#include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 /* ---- answers ---- */
@@ -20,7 +18,7 @@ static void promise_result(const struct request *request)
     bool leased = subject != NULL && subject->current != NULL && subject_leased(subject) &&
                   node->result != NULL && node->result->serial == subject->current->serial;
     if (node->result != NULL && (request->waited || node->opens == 0 || leased))
-        result_promise(node->result, request->pid);
+        result_promise(node->result, request->caller);
 }
 
 static void answer_attributes(struct mount *mount, struct request *request)
@@ -32,8 +30,8 @@ static void answer_attributes(struct mount *mount, struct request *request)
     const struct subject *subject = node->kind == NODE_FILE ? node->subject : NULL;
     if (subject != NULL && (request->waited || node->opens == 0 ||
                             (node->version == subject->current && subject_leased(subject)) ||
-                            subject_has_shown(subject, request->pid, node->version)))
-        subject_promise(node->subject, request->pid, node->version);
+                            subject_has_shown(subject, request->caller, node)))
+        promise_tell(&node->subject->promises, request->caller, node->version);
     if (node->kind == NODE_ANSWER)
         promise_result(request);
     node->exact = node->direct && !node->telling;
@@ -89,19 +87,19 @@ static void note_stale(const struct request *request)
 {
     struct node *node = request->node;
     if (node->result != NULL)
-        node->result->promised_to = 0;
+        result_take_back(node->result, request->caller);
     if ((node->kind == NODE_FILE || node->kind == NODE_ANSWER) && node->subject != NULL)
-        subject_promise(node->subject, request->pid, NULL);
+        promise_tell(&node->subject->promises, request->caller, NULL);
 }
 
 static void note_answered(struct request *request)
 {
     struct node *node = request->node;
     const struct promise *promise = node->kind == NODE_ANSWER && node->subject != NULL
-                                        ? subject_promised(node->subject, request->pid)
+                                        ? subject_promised(node->subject, request->caller)
                                         : NULL;
     if (promise != NULL && promise->version == NULL)
-        subject_keep_promise(node->subject, request->pid);
+        promise_keep(&node->subject->promises, request->caller);
 }
 
 /* Takes the request. The lock may be given up meanwhile, where its own thread opens a file. */
@@ -157,7 +155,7 @@ static void on_interrupt(fuse_req_t req, void *data)
 {
     struct request *request = data;
     (void)req;
-    request->interrupted = true;
+    request->interrupted = clock_ms();
 }
 
 static void park(struct mount *mount, struct request *request)
@@ -194,7 +192,8 @@ void request_start(struct mount *mount, fuse_req_t req, struct node *node, enum 
     request->size = detail->size;
     if (detail->file != NULL)
         request->file = *detail->file;
-    request->pid = fuse_req_ctx(req)->pid;
+    request->thread = fuse_req_ctx(req)->pid;
+    request->caller = detail->caller;
     request->arrived = clock_ms();
     if (mount->ending) {
         answer(mount, request, -EIO);
@@ -229,24 +228,6 @@ void request_fail_all(struct mount *mount, int rc)
 
 /* ---- interrupts ---- */
 
-bool request_is_being_killed(int pid)
-{
-    const unsigned long long deadly = 1ULL << (SIGKILL - 1) | 1ULL << (SIGINT - 1) |
-                                      1ULL << (SIGQUIT - 1) | 1ULL << (SIGTERM - 1) |
-                                      1ULL << (SIGHUP - 1);
-    char path[40], line[200];
-    snprintf(path, sizeof path, "/proc/%d/status", pid);
-    FILE *status = pid > 0 ? fopen(path, "re") : NULL;
-    if (status == NULL)
-        return true;
-    unsigned long long pending = 0, set;
-    while (fgets(line, sizeof line, status) != NULL)
-        if (sscanf(line, "SigPnd: %llx", &set) == 1 || sscanf(line, "ShdPnd: %llx", &set) == 1)
-            pending |= set;
-    fclose(status);
-    return pending & deadly;
-}
-
 /* Nobody needs an answer whose last waiter is gone. */
 static void stop_result(struct mount *mount, struct result *result)
 {
@@ -265,48 +246,56 @@ static void kill_request(struct mount *mount, struct request *request)
     answer(mount, request, -EINTR);
 }
 
-/* Processes that were interrupted; then those of them that are being killed. */
-struct callers {
-    int *pids;
+/* Threads that were interrupted, and what is to become of them. */
+struct interrupted {
+    struct {
+        pid_t thread;
+        enum caller_fate fate;
+    } * list;
     size_t count;
+    int64_t now;
 };
 
-static bool is_among(const struct callers *callers, int pid)
+static enum caller_fate *find_fate(const struct interrupted *all, pid_t thread)
 {
-    for (size_t i = 0; i < callers->count; i++)
-        if (callers->pids[i] == pid)
-            return true;
+    for (size_t i = 0; i < all->count; i++)
+        if (all->list[i].thread == thread)
+            return &all->list[i].fate;
+    return NULL;
+}
+
+static bool add_interrupted(void *context, pid_t thread, int64_t interrupted)
+{
+    struct interrupted *all = context;
+    (void)interrupted;
+    if (find_fate(all, thread) != NULL)
+        return false;
+    void *grown = realloc(all->list, (all->count + 1) * sizeof *all->list);
+    if (grown == NULL)
+        return false; /* the next time */
+    all->list = grown;
+    all->list[all->count].thread = thread;
+    all->list[all->count++].fate = CALLER_LIVES;
     return false;
 }
 
-static void add_caller(void *context, int pid)
+/* If its signals cannot be seen it may be one that ends it: then it must not wait for long. */
+static bool is_to_end(void *context, pid_t thread, int64_t interrupted)
 {
-    struct callers *callers = context;
-    if (is_among(callers, pid))
-        return;
-    int *grown = realloc(callers->pids, (callers->count + 1) * sizeof *grown);
-    if (grown == NULL)
-        return; /* the next time */
-    callers->pids = grown;
-    callers->pids[callers->count++] = pid;
-}
-
-static void keep_killed(struct callers *callers)
-{
-    size_t kept = 0;
-    for (size_t i = 0; i < callers->count; i++)
-        if (request_is_being_killed(callers->pids[i]))
-            callers->pids[kept++] = callers->pids[i];
-    callers->count = kept;
+    enum { UNKNOWN_MS = 900 };
+    const struct interrupted *all = context;
+    const enum caller_fate *fate = find_fate(all, thread);
+    return fate != NULL && (*fate == CALLER_DIES ||
+                            (*fate == CALLER_UNKNOWN && all->now - interrupted >= UNKNOWN_MS));
 }
 
 /* Of all that wait: kills some, and tries again what may read along by now. */
-static void tend_parked(struct mount *mount, const struct callers *killed)
+static void tend_parked(struct mount *mount, struct interrupted *all)
 {
     bool may_read = false;
     for (struct request **at = &mount->parked; *at != NULL;) {
         struct request *request = *at;
-        if (request->interrupted && is_among(killed, request->pid)) {
+        if (request->interrupted != 0 && is_to_end(all, request->thread, request->interrupted)) {
             *at = request->next;
             kill_request(mount, request);
             continue;
@@ -323,19 +312,19 @@ static void tend_parked(struct mount *mount, const struct callers *killed)
 
 void request_tend(struct mount *mount)
 {
-    struct callers callers = {0};
+    struct interrupted all = {.now = clock_ms()};
     pthread_mutex_lock(&mount->lock);
     for (const struct request *request = mount->parked; request != NULL; request = request->next)
-        if (request->interrupted)
-            add_caller(&callers, request->pid);
-    read_each_interrupted(mount, add_caller, &callers);
+        if (request->interrupted != 0)
+            add_interrupted(&all, request->thread, request->interrupted);
+    read_tend(mount, add_interrupted, &all);
     pthread_mutex_unlock(&mount->lock);
-    keep_killed(&callers);
+    for (size_t i = 0; i < all.count; i++)
+        all.list[i].fate = caller_fate(all.list[i].thread);
     pthread_mutex_lock(&mount->lock);
     ask_tend(mount);
-    for (size_t i = 0; i < callers.count; i++)
-        read_kill(mount, callers.pids[i]);
-    tend_parked(mount, &callers);
+    read_tend(mount, is_to_end, &all);
+    tend_parked(mount, &all);
     pthread_mutex_unlock(&mount->lock);
-    free(callers.pids);
+    free(all.list);
 }

@@ -32,6 +32,7 @@ struct request_detail {
     const char *name;   /* of MKDIR; copied */
     struct owner owner; /* the same */
     size_t size;        /* of READ */
+    caller_id caller;   /* of what may be promised something */
 };
 
 /* Takes `req`: it is answered now or later. The lock may be given up meanwhile. */
@@ -40,10 +41,6 @@ void request_start(struct mount *mount, fuse_req_t req, struct node *node, enum 
 
 /* RELEASE. */
 void request_close(struct mount *mount, struct node *node, const struct fuse_file_info *file);
-
-/* Whether a signal that ends a program is pending for the task. The kernel raises an interrupt for
- * every signal, window changes and timers included. Any thread. */
-bool request_is_being_killed(int pid);
 
 /* Something has changed: tries all that are parked. */
 void request_retry_all(struct mount *mount);

@@ -28,7 +28,7 @@ static void open_stream(struct request *request, struct handle *handle)
     handle->stream = request->stream;
     request->stream = NULL;
     node->direct = true;
-    node->read_by = request->pid;
+    node->read_by = request->caller;
     handle->same = node->version != NULL;
     if (node->version == NULL)
         subject_bind_later(subject, node->nodeid, stream_feed(handle->stream));
@@ -71,7 +71,7 @@ void request_close(struct mount *mount, struct node *node, const struct fuse_fil
         if (node->version != NULL)
             node->version->opens--;
         if (handle->extends && node->version != NULL)
-            subject_stay(subject, handle->pid, node->version);
+            subject_stay(subject, handle->caller, node->version);
         free_handle(handle);
     }
     node_forget(mount, node->nodeid, 0);
@@ -116,7 +116,7 @@ static int open_file(struct mount *mount, struct request *request)
         return rc;
     struct handle *handle = made;
     if (node->kind == NODE_ANSWER && node->result != NULL) /* it was for one open */
-        result_take_back(node->result, request->pid);
+        result_take_back(node->result, request->caller);
     file->fh = (uintptr_t)made;
     file->keep_cache = 1; /* the bytes of a node never change */
     file->noflush = node->kind != NODE_VALUE;
@@ -126,10 +126,10 @@ static int open_file(struct mount *mount, struct request *request)
     }
     node->opens++;
     node->lookups++; /* stays until it has been replied */
-    if (node->shown_to == request->pid)
+    if (node->shown_to == request->caller)
         node->shown_to = 0;
     if (node->kind == NODE_FILE) {
-        handle->pid = request->pid;
+        handle->caller = request->caller;
         node->subject->opens++;
         if (request->stream != NULL)
             open_stream(request, handle);
@@ -138,7 +138,7 @@ static int open_file(struct mount *mount, struct request *request)
         file->direct_io = node->direct;
         if (node->version != NULL && node->version == node->subject->current)
             handle->extends = subject_open(node->subject, node->face);
-        subject_keep_promise(node->subject, request->pid);
+        promise_keep(&node->subject->promises, request->caller);
     }
     return 0;
 }

@@ -19,8 +19,10 @@ struct request {
     struct node *node;
     enum request_kind kind;
     struct fuse_file_info file;
-    int pid;
-    atomic_bool interrupted; /* set by libfuse's thread; all else is guarded by mount->lock */
+    pid_t thread; /* that sent it; 0: unknown */
+    caller_id caller;
+    _Atomic int64_t interrupted; /* clock_ms(), set by libfuse's thread; all else is guarded by
+                                    mount->lock. 0: it was not */
     int64_t arrived;
     bool hooked; /* told of interrupts */
     bool waited; /* for a refresh, since this count of them: */

@@ -199,7 +199,8 @@ static int need_subject(struct mount *mount, struct request *request)
 static bool is_of_reader(const struct request *request)
 {
     const struct node *node = request->node;
-    return request->kind == REQUEST_GETATTR && node->streams > 0 && node->read_by == request->pid;
+    return request->kind == REQUEST_GETATTR && node->streams > 0 &&
+           node->read_by == request->caller;
 }
 
 int request_try_file(struct mount *mount, struct request *request)
@@ -215,13 +216,13 @@ int request_try_file(struct mount *mount, struct request *request)
         return -EAGAIN;
     enum need need = request->kind == REQUEST_OPEN ? NEED_BYTES : NEED_SIZE;
     bool refreshed = request->waited && (int)(subject->refreshes - request->refreshes_seen) > 0;
-    const struct promise *promise = subject_promised(subject, request->pid);
+    const struct promise *promise = subject_promised(subject, request->caller);
     bool promised =
         promise != NULL && promise->version != NULL && promise->version == node->version;
     bool opens = request->kind == REQUEST_OPEN;
     /* It has just been looked up: the kernel looks again where the answer is ESTALE. */
-    bool by_path = subject_has_shown(subject, request->pid, node->version);
-    bool stays = node->version != NULL && node->version == subject_stays(subject, request->pid);
+    bool by_path = subject_has_shown(subject, request->caller, node);
+    bool stays = node->version != NULL && node->version == subject_stays(subject, request->caller);
     bool good = refreshed || stays || subject_leased(subject) || (promised && opens);
     if (node->version == NULL) {
         if (!good || subject->current == NULL)
@@ -322,7 +323,7 @@ int request_try_answer(struct mount *mount, struct request *request)
     bool opens = request->kind == REQUEST_OPEN;
     if (result != NULL &&
         (request->awaited == result || node->opens > 0 || result->key.kind != RESULT_ROWS ||
-         (opens && result_is_promised(result, request->pid))))
+         (opens && result_is_promised(result, request->caller))))
         return 0;
     int rc = need_subject(mount, request);
     if (rc < 0 && rc != -EAGAIN && rc != -ESTALE && node->session != NULL)

@@ -13,7 +13,6 @@
 enum {
     RESULTS_KEPT = 256,
     MEMORY_SHARE = 8,   /* of memory=, at most an 8th */
-    PROMISE_MS = 1000,  /* between a process's stat and its open */
     STATE_KEPT_MS = 100 /* an index's state is good so long */
 };
 
@@ -77,6 +76,7 @@ void result_unref(struct result *result)
     query_session_unref(result->key.session);
     buffer_clear(&result->bytes);
     free(result->reason);
+    promises_clear(&result->promises);
     free(result);
 }
 
@@ -167,30 +167,28 @@ struct result *result_find(struct mount *mount, const struct result_key *key, ui
     return used(result);
 }
 
-bool result_is_promised(const struct result *result, int pid)
+bool result_is_promised(const struct result *result, caller_id caller)
 {
-    return pid != 0 && result->promised_to == pid && clock_ms() < result->promised_until;
+    return promise_find(&result->promises, caller) != NULL;
 }
 
-struct result *result_promised(struct mount *mount, const struct result_key *key, int pid)
+struct result *result_promised(struct mount *mount, const struct result_key *key, caller_id caller)
 {
     struct result *result = mount->results;
     while (result != NULL && !(same_key(&result->key, key) && !result->making && result->rc == 0 &&
-                               result_is_promised(result, pid)))
+                               result_is_promised(result, caller)))
         result = result->next;
     return used(result);
 }
 
-void result_promise(struct result *result, int pid)
+void result_promise(struct result *result, caller_id caller)
 {
-    result->promised_to = pid;
-    result->promised_until = clock_ms() + PROMISE_MS;
+    promise_tell(&result->promises, caller, NULL);
 }
 
-void result_take_back(struct result *result, int pid)
+void result_take_back(struct result *result, caller_id caller)
 {
-    if (result->promised_to == pid)
-        result->promised_to = 0;
+    promise_keep(&result->promises, caller);
 }
 
 /* ---- making one ---- */

@@ -54,10 +54,9 @@ struct result {
     struct buffer bytes;
     uint64_t serial; /* of the version */
     int64_t mtime;
-    int64_t made_ms; /* clock_ms() when it was, */
-    time_t made_at;  /* and by the calendar */
-    int promised_to; /* the process that was told of it by stat, and may now open it; until: */
-    int64_t promised_until;
+    int64_t made_ms;          /* clock_ms() when it was, */
+    time_t made_at;           /* and by the calendar */
+    struct promises promises; /* to those who were told of it by stat */
 
     struct subject *subject; /* while it is made */
     struct version *version;
@@ -72,11 +71,11 @@ void result_unref(struct result *result); /* NULL is fine */
 void result_keep(struct result *result);
 /* One that is kept, good or in the making, of this version; NULL: none. Borrowed. */
 struct result *result_find(struct mount *mount, const struct result_key *key, uint64_t serial);
-/* The one that the process was promised a moment ago; NULL: none. Borrowed. */
-struct result *result_promised(struct mount *mount, const struct result_key *key, int pid);
-void result_promise(struct result *result, int pid);
-bool result_is_promised(const struct result *result, int pid);
-void result_take_back(struct result *result, int pid); /* the promise */
+/* The one that the caller was promised a moment ago; NULL: none. Borrowed. */
+struct result *result_promised(struct mount *mount, const struct result_key *key, caller_id caller);
+void result_promise(struct result *result, caller_id caller);
+bool result_is_promised(const struct result *result, caller_id caller);
+void result_take_back(struct result *result, caller_id caller); /* the promise */
 
 /* Says that it is being made, of the subject's current version. Then result_work must be called, by
  * any thread, without the lock: it makes it, and tries the requests that wait. It takes a

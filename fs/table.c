@@ -8,11 +8,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 enum {
-    PROMISE_MS = 1000, /* between a process's stat and its open */
-    PROMISES = sizeof((struct subject *)NULL)->promises / sizeof(struct promise),
     STAYS = sizeof((struct subject *)NULL)->stays / sizeof(struct stay),
     ORPHAN_MS = 10000 /* a job goes on so long without anybody waiting */
 };
@@ -109,8 +106,7 @@ void table_free(struct table *table)
 {
     for (int i = 0; i < SUBJECT_COUNT; i++) {
         version_unref(table->subjects[i].current);
-        for (size_t k = 0; k < PROMISES; k++)
-            version_unref(table->subjects[i].promises[k].version);
+        promises_clear(&table->subjects[i].promises);
         for (size_t k = 0; k < STAYS; k++)
             version_unref(table->subjects[i].stays[k].version);
     }
@@ -130,62 +126,19 @@ bool subject_leased(const struct subject *subject)
     return measuring || clock_ms() < subject->lease_until;
 }
 
-static struct promise *find_promise(const struct subject *subject, int pid)
+bool subject_has_shown(const struct subject *subject, caller_id caller, const struct node *file)
 {
-    int64_t now = clock_ms();
-    for (size_t i = 0; i < PROMISES; i++)
-        if (subject->promises[i].pid == pid && now < subject->promises[i].until)
-            return (struct promise *)&subject->promises[i];
-    return NULL;
+    const struct promise *promise = promise_find(&subject->promises, caller);
+    return promise != NULL && ((promise->version != NULL && promise->version == file->version) ||
+                               promise->nodeid == file->nodeid);
 }
 
-static void end_promise(struct promise *promise)
+const struct promise *subject_promised(const struct subject *subject, caller_id caller)
 {
-    version_unref(promise->version);
-    *promise = (struct promise){0};
-}
-
-static void note_promise(struct subject *subject, int pid, struct version *version, bool told)
-{
-    struct promise *promise = find_promise(subject, pid);
-    if (promise == NULL)
-        promise = &subject->promises[subject->next_promise++ % PROMISES];
-    struct version *kept = version != NULL ? version_ref(version) : NULL;
-    end_promise(promise);
-    *promise = (struct promise){pid, clock_ms() + PROMISE_MS, kept, told};
-}
-
-void subject_promise(struct subject *subject, int pid, struct version *version)
-{
-    note_promise(subject, pid, version, true);
-}
-
-void subject_showed(struct subject *subject, int pid, struct version *version)
-{
-    const struct promise *promise = find_promise(subject, pid);
-    if (promise == NULL || !promise->told)
-        note_promise(subject, pid, version, false);
-}
-
-bool subject_has_shown(const struct subject *subject, int pid, const struct version *version)
-{
-    const struct promise *promise = find_promise(subject, pid);
-    return promise != NULL && promise->version == version;
-}
-
-const struct promise *subject_promised(const struct subject *subject, int pid)
-{
-    const struct promise *promise = find_promise(subject, pid);
+    const struct promise *promise = promise_find(&subject->promises, caller);
     bool broken = promise != NULL && promise->version != NULL &&
                   promise->version->snapshot != NULL && promise->version->snapshot->broken;
     return broken || (promise != NULL && !promise->told) ? NULL : promise;
-}
-
-void subject_keep_promise(struct subject *subject, int pid)
-{
-    struct promise *promise = find_promise(subject, pid);
-    if (promise != NULL)
-        end_promise(promise);
 }
 
 bool subject_open(struct subject *subject, int face)
@@ -210,34 +163,29 @@ static void end_stay(struct stay *stay)
     *stay = (struct stay){0};
 }
 
-void subject_stay(struct subject *subject, int pid, struct version *version)
+void subject_stay(struct subject *subject, caller_id caller, struct version *version)
 {
     struct stay *place = &subject->stays[0];
-    for (size_t i = 0; i < STAYS && place->pid != pid; i++) {
+    if (!caller_is_process(caller))
+        return;
+    for (size_t i = 0; i < STAYS && place->caller != caller; i++) {
         struct stay *stay = &subject->stays[i];
-        if (stay->pid == pid || stay->until < place->until)
+        if (stay->caller == caller || stay->until < place->until)
             place = stay;
     }
     struct version *kept = version_ref(version);
     end_stay(place);
-    *place = (struct stay){pid, clock_ms() + subject->table->mount->options->lease_ms, kept};
+    *place = (struct stay){caller, clock_ms() + subject->table->mount->options->lease_ms, kept};
 }
 
-static bool is_thread_of(int pid, int other)
-{
-    char path[64];
-    snprintf(path, sizeof path, "/proc/%d/task/%d", pid, other);
-    return pid > 0 && other > 0 && access(path, F_OK) == 0;
-}
-
-struct version *subject_stays(const struct subject *subject, int pid)
+struct version *subject_stays(const struct subject *subject, caller_id caller)
 {
     int64_t now = clock_ms();
     for (size_t i = 0; i < STAYS; i++) {
         const struct stay *stay = &subject->stays[i];
         bool holds = stay->version != NULL && now < stay->until &&
                      (stay->version->snapshot == NULL || !stay->version->snapshot->broken);
-        if (holds && (stay->pid == pid || is_thread_of(stay->pid, pid)))
+        if (holds && stay->caller == caller)
             return stay->version;
     }
     return NULL;
@@ -327,9 +275,7 @@ static void tend_subject(struct subject *subject, int64_t now)
                 subject->table->relation.schema, subject->table->relation.name);
         job_stop(subject);
     }
-    for (size_t i = 0; i < PROMISES; i++)
-        if (subject->promises[i].version != NULL && now >= subject->promises[i].until)
-            end_promise(&subject->promises[i]);
+    promises_expire(&subject->promises);
     for (size_t i = 0; i < STAYS; i++)
         if (subject->stays[i].version != NULL && now >= subject->stays[i].until)
             end_stay(&subject->stays[i]);

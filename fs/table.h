@@ -14,6 +14,7 @@
 
 #include "fs/feed.h"
 #include "fs/mount.h"
+#include "fs/promise.h"
 
 enum { /* faces: first the formats, by place */
        FACE_MANIFEST = FORMAT_COUNT,
@@ -69,19 +70,10 @@ static inline bool version_has_size(const struct version *version, int face)
 struct version *version_ref(struct version *version);
 void version_unref(struct version *version);
 
-/* What a process was told by stat it may open a moment later, whatever has become of it since: cp
- * and tar take anything else for a file replaced under their hands. */
-struct promise {
-    int pid;
-    int64_t until;
-    struct version *version; /* NULL: it was told ESTALE, and must not be told so again */
-    bool told; /* false: it has only looked up the name, so that its stat is of the path */
-};
-
 /* A process that reads a file of this version slowly goes on with it for its next files, whatever
  * others have found meanwhile: cp and tar copy one state of a table. Others do not wait for it. */
 struct stay {
-    int pid; /* of one of its threads */
+    caller_id caller; /* a process; 0: the place is free */
     int64_t until;
     struct version *version;
 };
@@ -93,8 +85,7 @@ struct subject {
     bool loaded;         /* the store's record has been looked at */
     int64_t lease_until; /* clock_ms() */
     unsigned opened;     /* mask of faces that have extended this lease */
-    struct promise promises[32];
-    size_t next_promise;
+    struct promises promises;
     struct stay stays[16];
     int opens;   /* files of any version that are open */
     int streams; /* those that were opened before their size was known */
@@ -140,24 +131,23 @@ static inline struct subject *table_subject(struct table *table, int face)
 /* Whether the current version may be handed out without asking the server. */
 bool subject_leased(const struct subject *subject);
 
-/* Replaces what the process was promised of this subject; `version` NULL: see struct promise. */
-void subject_promise(struct subject *subject, int pid, struct version *version);
-/* The process has looked up a file of this version; and whether it has. */
-void subject_showed(struct subject *subject, int pid, struct version *version);
-bool subject_has_shown(const struct subject *subject, int pid, const struct version *version);
-/* NULL: nothing. */
-const struct promise *subject_promised(const struct subject *subject, int pid);
-void subject_keep_promise(struct subject *subject, int pid); /* it is kept, or void: it ends */
+struct node;
+
+/* Whether what the caller has looked up last is this file, or another of its version. */
+bool subject_has_shown(const struct subject *subject, caller_id caller, const struct node *file);
+/* What stat has promised to the caller; NULL: nothing, or of what cannot be read any more. */
+const struct promise *subject_promised(const struct subject *subject, caller_id caller);
 
 /* A file of the current version is opened. Whether it is the first time in this lease, which begins
  * anew then. */
 bool subject_open(struct subject *subject, int face);
 void subject_extend(struct subject *subject); /* it begins anew */
 
-/* What was opened so is read, or closed: for the process the version holds for a lease from now. */
-void subject_stay(struct subject *subject, int pid, struct version *version);
-/* The version that the process, any of its threads, goes on with; NULL: none. */
-struct version *subject_stays(const struct subject *subject, int pid);
+/* What was opened so is read, or closed: for the process the version holds for a lease from now. Not
+ * for a caller that is many. */
+void subject_stay(struct subject *subject, caller_id caller, struct version *version);
+/* The version that the process goes on with; NULL: none. */
+struct version *subject_stays(const struct subject *subject, caller_id caller);
 
 /* The current version must not be handed out without asking: the server has said otherwise. */
 void subject_doubt(struct subject *subject);

@@ -170,6 +170,125 @@ copies() { # copies TABLE COUNT: in turns of the formats
     for table in tick queue; do python3 "$E2E/check.py" $table "$OUT"/?/$table-*; done
 }
 
+# promise.py TABLE HOW: what callers were told by stat they find at their open a moment later, although the table has
+# changed since. HOW: processes, all at once; threads: stat by one, open by the other; user: one process after the other.
+write_promise() {
+    cat >"$E2E/promise.py" <<'PYTHON'
+import os, subprocess, sys, threading, time
+table, how = sys.argv[1:]
+name = os.path.basename(table)
+path = table + "/" + name + ".csv"
+psql = subprocess.Popen(["psql", "-X", "-q", "-At"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+HOLDS = 0.9 # seconds that a promise holds for sure: what has taken longer is not judged
+
+def change():
+    psql.stdin.write("UPDATE %s SET v = v + 1; SELECT 'done';\n" % name)
+    assert psql.stdout.readline() == "done\n"
+
+def opened():
+    fd = os.open(path, os.O_RDONLY)
+    st = os.fstat(fd)
+    os.close(fd)
+    return st
+
+def verdict(began, told, found): # "": it is not judged
+    if time.monotonic() - began > HOLDS:
+        return ""
+    return "same" if (told.st_ino, told.st_size) == (found.st_ino, found.st_size) else "other"
+
+def processes(count):
+    ready, go, said = os.pipe(), os.pipe(), os.pipe()
+    for _ in range(count):
+        if os.fork() == 0:
+            began = time.monotonic()
+            told = os.stat(path)
+            os.write(ready[1], b".")
+            os.read(go[0], 1)
+            os.write(said[1], (verdict(began, told, opened()) + "\n").encode())
+            os._exit(0)
+    waiting = count
+    while waiting > 0:
+        waiting -= len(os.read(ready[0], waiting))
+    change()
+    os.write(go[1], b"." * count)
+    for _ in range(count):
+        os.wait()
+    return os.read(said[0], 65536).decode().split("\n")
+
+def threads():
+    began = time.monotonic()
+    told = os.stat(path)
+    change()
+    found = []
+    thread = threading.Thread(target=lambda: found.append(opened()))
+    thread.start()
+    thread.join()
+    return [verdict(began, told, found[0])]
+
+def user():
+    return processes(1) + processes(2)
+
+judged = 0
+wanted = {"processes": 100, "threads": 10, "user": 10}[how]
+for _ in range(100):
+    verdicts = processes(64) if how == "processes" else threads() if how == "threads" else user()
+    assert "other" not in verdicts, verdicts
+    judged += verdicts.count("same")
+    if judged >= wanted:
+        break
+assert judged >= wanted, judged
+psql.stdin.close()
+psql.wait()
+PYTHON
+}
+
+@test "what was told by stat is found at open: by 64 processes at once, by another thread, in another PID namespace" {
+    mount_start -o lease=0
+    write_promise
+    python3 "$E2E/promise.py" "$T/tick" processes
+    python3 "$E2E/promise.py" "$T/tick" threads
+    mount_stop
+    unshare --pid --fork true 2>/dev/null || skip "no PID namespace can be made here"
+    # To a daemon in a namespace of its own, all callers are nobody but their user.
+    mkdir -p "$MNT" "$CACHE"
+    unshare --pid --fork --kill-child "$PGVECFS" -f -o lease=0,cache_dir="$CACHE" "host=$PGHOST port=$PGPORT user=$PGUSER dbname=$PGDATABASE" \
+        "$MNT" >"$OUT/log" 2>&1 3>&- &
+    daemon=$!
+    PIDS+=("$daemon")
+    within 20 mountpoint -q "$MNT"
+    python3 "$E2E/promise.py" "$T/tick" user
+    # What a signal means cannot be seen: a request is given up a second later, unless it has its answer by then.
+    psql -X -q >/dev/null 2>&1 3>&- <<'SQL' &
+BEGIN;
+LOCK TABLE queue IN ACCESS EXCLUSIVE MODE;
+SELECT pg_sleep(60);
+SQL
+    PIDS+=($!)
+    within 20 eval '[ "$(psql -X -At -c "SELECT count(*) FROM pg_locks WHERE granted AND relation = '"'queue'::regclass AND mode = 'AccessExclusiveLock'"'")" = 1 ]'
+    python3 - "$T/queue/queue.csv" <<'PYTHON'
+import os, signal, sys, threading, time
+path = sys.argv[1]
+def ask():
+    try:
+        os.stat(path)
+        return "answered"
+    except InterruptedError:
+        return "interrupted"
+signal.signal(signal.SIGUSR1, lambda *_: None)
+signalled = []
+def send():
+    time.sleep(0.5)
+    signalled.append(time.monotonic())
+    signal.pthread_kill(threading.main_thread().ident, signal.SIGUSR1)
+threading.Thread(target=send).start()
+assert ask() == "interrupted"
+assert time.monotonic() - signalled[0] > 0.7
+PYTHON
+    psql -X -q -c "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'" >/dev/null
+    fusermount3 -u "$MNT"
+    wait_gone "$daemon" 20
+}
+
 @test "many readings of one open file are of one state" {
     mount_start -o lease=0
     write_account
