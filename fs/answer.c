@@ -103,21 +103,33 @@ int answer_fits(const struct answer *answer, uint64_t bytes)
                      most >> 20);
 }
 
-/* Whose rows have no identity, those cannot be filtered here. */
+/* Rows without ids cannot be filtered here. */
 static void choose_server(struct answer *answer)
 {
     const struct question *question = answer->question;
-    bool nameless = question->filter != NULL && !answer->snapshot->schema->with_row_ids;
+    const struct snapshot *snapshot = answer->snapshot;
+    bool nameless = question->filter != NULL && !snapshot->schema->with_row_ids;
+    bool view = snapshot->relation.kind == RELATION_VIEW;
+    bool foreign = snapshot->relation.kind == RELATION_FOREIGN;
     if (question->mode != MODE_SERVER && !nameless)
         return;
     answer->method = METHOD_SERVER;
     if (question->mode != MODE_SERVER)
-        answer->why = "rows of a view cannot be filtered here";
+        answer->why = view      ? "rows of a view cannot be filtered here"
+                      : foreign ? "rows of a foreign table cannot be filtered here"
+                                : "the table is read as one stream, whose rows cannot be filtered "
+                                  "here";
 }
 
+/* While the table changes all the time, what the condition is about and what is at hand never are
+ * the same: then the server finds the nearest, too. */
 static int answer_locally(struct answer *answer, struct buffer *out)
 {
     int rc = answer_filter(answer);
+    if (rc == -ESTALE && answer->last) {
+        answer->why = "the table changes faster than it can be read";
+        return answer_server(answer, out);
+    }
     if (rc == 0)
         rc = answer_search(answer);
     return rc == 0 ? answer_rows(answer, out) : rc;
@@ -176,7 +188,7 @@ static int attempt(struct answer *answer, struct snapshot *snapshot, struct buff
 }
 
 int answer_make(struct mount *mount, struct snapshot *snapshot, const struct question *question,
-                int format, const atomic_bool *stop, struct buffer *out, struct buffer *plan,
+                const struct answer_way *way, struct buffer *out, struct buffer *plan,
                 struct error *error)
 {
     enum { ATTEMPTS = 3 };
@@ -191,8 +203,9 @@ int answer_make(struct mount *mount, struct snapshot *snapshot, const struct que
         out->size = before;
         answer = (struct answer){.mount = mount,
                                  .question = question,
-                                 .format = format,
-                                 .stop = stop,
+                                 .format = way->format,
+                                 .stop = way->stop,
+                                 .last = way->last,
                                  .waits = patience_waits(),
                                  .error = error != NULL ? error : &none,
                                  .column = -1};

@@ -14,11 +14,19 @@
 #include "fs/question.h"
 #include "fs/snapshot.h"
 
-/* Appends the answer's bytes in this format (csv or jsonl): the columns asked for and "distance"
- * (float8) behind them; of a batch "query" (int4, from 0) in front of them. Rows are in order of
- * (query, distance, key). `plan` (nullable) gets plan.json's text, also when it fails. */
+struct answer_way {
+    int format;              /* csv or jsonl */
+    const atomic_bool *stop; /* NULL: none */
+    bool last; /* it is not asked again after -ESTALE: where the table changes all the time, the
+                  server answers, for what it has then */
+};
+
+/* Appends the answer's bytes: the columns asked for and "distance" (float8) behind them; of a batch
+ * "query" (int4, from 0) in front of them; these names with as many `_` behind them as it takes to
+ * be none of the table's columns. Rows are in order of (query, distance, key). `plan` (nullable)
+ * gets plan.json's text, also when it fails. */
 MUST_CHECK int answer_make(struct mount *mount, struct snapshot *snapshot,
-                           const struct question *question, int format, const atomic_bool *stop,
+                           const struct question *question, const struct answer_way *way,
                            struct buffer *out, struct buffer *plan, struct error *error);
 
 #endif

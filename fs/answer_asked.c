@@ -78,9 +78,9 @@ static uint32_t declared_dims(const struct column *column)
     return *end == ')' && dims <= UINT32_MAX ? (uint32_t)dims : 0;
 }
 
-/* The first value's. */
-static int stored_dims(struct answer *answer, uint32_t *out)
+int answer_stored_dims(struct answer *answer, uint32_t *out)
 {
+    *out = 0;
     for (size_t i = 0; i < answer->span_count; i++)
         for (uint32_t row = 0; row < answer->spans[i].rows; row++) {
             size_t size;
@@ -195,9 +195,60 @@ int answer_queries(struct answer *answer)
     if (!server)
         rc = corpus_load(answer->corpus, answer->column, answer->stop, &answer->spans,
                          &answer->span_count, answer->error);
-    if (rc == 0 && !server && !answer->typed)
-        rc = stored_dims(answer, &answer->space.dims);
     if (rc == 0)
         rc = answer->by_key ? take_row(answer) : parse(answer);
     return rc < 0 || server ? rc : make_queries(answer);
+}
+
+/* ---- vectors of other dimensions ---- */
+
+/* Whether the value has as many dimensions as the row's. Of dense ones the size tells. */
+static int is_alike(const struct answer *answer, const uint8_t *value, size_t size, bool *out)
+{
+    enum element element = answer->space.element;
+    uint32_t dims;
+    *out = size == answer->key_vector.size;
+    if (element == ELEMENT_FLOAT32 || element == ELEMENT_FLOAT16)
+        return 0;
+    int rc = value_dims(element, value, size, &dims);
+    *out = rc == 0 && dims == answer->space.dims;
+    return rc < 0 ? error_set(answer->error, -EIO, "a value of column \"%s\" is no vector",
+                              answer_column_name(answer))
+                  : 0;
+}
+
+/* A filter that all rows meet, for some to be taken out. */
+static int make_filter(struct answer *answer)
+{
+    uint64_t rows = answer->snapshot->rows;
+    if (answer->filter != NULL)
+        return 0;
+    answer->filter = malloc((rows / 64 + 1) * sizeof *answer->filter);
+    if (answer->filter == NULL)
+        return error_set(answer->error, -ENOMEM, "no memory for a query");
+    memset(answer->filter, 0xFF, (rows / 64 + 1) * sizeof *answer->filter);
+    return 0;
+}
+
+int answer_alike(struct answer *answer)
+{
+    uint64_t number = 0;
+    int rc = 0;
+    if (!answer->by_key || answer->typed)
+        return 0;
+    for (size_t i = 0; rc == 0 && i < answer->span_count; i++)
+        for (uint32_t row = 0; rc == 0 && row < answer->spans[i].rows; row++, number++) {
+            size_t size;
+            bool alike = true;
+            const uint8_t *value = span_value(&answer->spans[i], row, &size);
+            if (size > 0)
+                rc = is_alike(answer, value, size, &alike);
+            if (rc == 0 && !alike && (rc = make_filter(answer)) == 0) {
+                uint64_t bit = UINT64_C(1) << (number % 64);
+                answer->matched -= (answer->filter[number / 64] & bit) != 0;
+                answer->filter[number / 64] &= ~bit;
+                answer->mixed = true;
+            }
+        }
+    return rc;
 }

@@ -96,25 +96,63 @@ static int mark_rows(struct answer *answer, const struct named_rows *rows)
     return rc;
 }
 
-int answer_begin(struct answer *answer, struct session *session)
+int answer_begin(struct answer *answer, struct session *session, struct version_key *now)
 {
     const struct mount *mount = answer->mount;
-    struct version_key now = {0};
-    int rc = search_begin(session, &answer->snapshot->relation, answer->stop, &now, answer->error);
-    if (rc < 0)
-        return rc;
-    rc = mark_check(now.mark, mount->system_id, mount->database, answer->error);
-    if (rc == 0 && !snapshot_believes(corpus_snapshot(answer->corpus), &now))
-        rc = error_set(answer->error, -ESTALE,
-                       "the server has been started anew, or is another one, since the rows were "
-                       "read");
-    version_key_clear(&now);
+    int rc = search_begin(session, &answer->snapshot->relation, answer->stop, now, answer->error);
+    return rc < 0 ? rc : mark_check(now->mark, mount->system_id, mount->database, answer->error);
+}
+
+/* What is known of each heap's rows, added up over its row groups. */
+static int add_up(const struct snapshot *snapshot, struct search_heap **out)
+{
+    struct search_heap *heaps = calloc(snapshot->source_count + 1, sizeof *heaps);
+    if (heaps == NULL)
+        return -ENOMEM;
+    for (size_t i = 0; i < snapshot->source_count; i++) {
+        heaps[i].oid = snapshot->sources[i].oid;
+        heaps[i].filenode = snapshot->sources[i].filenode;
+    }
+    for (size_t i = 0; i < snapshot->group_count; i++) {
+        const struct group *group = snapshot->groups[i];
+        if (group->source >= snapshot->source_count)
+            continue;
+        heaps[group->source].rows.rows += group->rows;
+        heaps[group->source].rows.sum += group->row_id_sum;
+    }
+    *out = heaps;
+    return 0;
+}
+
+/* The condition is about the rows that the server sees, the answer about those of the version. Row
+ * ids mean nothing under another run of the server. */
+static int compare_rows(struct answer *answer, struct session *session,
+                        const struct version_key *now)
+{
+    struct search_heap *heaps;
+    if (!snapshot_believes(corpus_snapshot(answer->corpus), now))
+        return error_set(answer->error, -ESTALE,
+                         "the server has been started anew, or is another one, since the rows "
+                         "were read");
+    if (corpus_rows_hold(answer->corpus, now->mark))
+        return 0;
+    if (add_up(answer->snapshot, &heaps) < 0)
+        return error_set(answer->error, -ENOMEM, "no memory for the filter");
+    int rc = search_compare(session, &answer->snapshot->relation, heaps,
+                            answer->snapshot->source_count, answer->stop, answer->error);
+    free(heaps);
+    if (rc == 0)
+        corpus_note_rows(answer->corpus, now->mark);
     return rc;
 }
 
-static int ask_rows(struct answer *answer, struct session *session, void *context)
+static int ask_rows(struct answer *answer, struct session *session, const struct version_key *now,
+                    void *context)
 {
     struct named_rows *rows = context;
+    int rc = compare_rows(answer, session, now);
+    if (rc < 0)
+        return rc;
     rows->bytes.size = 0;
     *rows = (struct named_rows){.bytes = rows->bytes};
     return search_rows(session, &answer->snapshot->relation, answer->question->filter, answer->stop,

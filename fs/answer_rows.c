@@ -80,6 +80,14 @@ static const char *take_name(const char *at, char *name, bool *quoted)
     return *at == ',' || *at == '\0' ? at : NULL;
 }
 
+static bool is_told(const struct answer *answer, int number)
+{
+    for (int i = 0; i < answer->schema->column_count; i++)
+        if (answer->sources[i] == number)
+            return true;
+    return false;
+}
+
 static int add_listed(struct answer *answer, const char *list)
 {
     char *name = malloc(strlen(list) + 1);
@@ -95,8 +103,8 @@ static int add_listed(struct answer *answer, const char *list)
                            "columns: names are separated by commas, odd ones are in quotes");
         else if (number < 0)
             rc = error_set(answer->error, -EINVAL, "columns: there is no column \"%s\"", name);
-        else if (answer->schema->column_count > answer->snapshot->schema->column_count)
-            rc = error_set(answer->error, -EINVAL, "columns: more than the table has");
+        else if (is_told(answer, number))
+            rc = error_set(answer->error, -EINVAL, "columns: \"%s\" is named twice", name);
         else
             rc = add_column(answer, number, true);
         at = at != NULL && *at == ',' ? at + 1 : NULL;
@@ -154,6 +162,28 @@ static int check_format(const struct answer *answer)
     return error_set(answer->error, -EINVAL, "the columns cannot be had as %s", format->name);
 }
 
+/* A name of ours, which is none of the table's: `distance`, else `distance_`, `distance__`, … Told
+ * or not: what a column is called does not depend on which others are. */
+static int add_own(struct answer *answer, int source, const char *wanted, const char *type_name,
+                   const char *type)
+{
+    const struct schema *schema = answer->snapshot->schema;
+    struct buffer name = {0};
+    int rc = buffer_append_text(&name, wanted);
+    for (int i = 0; rc == 0 && i < schema->column_count; i++)
+        if (strlen(schema->columns[i].name) == name.size &&
+            memcmp(schema->columns[i].name, name.data, name.size) == 0) {
+            rc = buffer_append_byte(&name, '_');
+            i = -1; /* from the first again */
+        }
+    if (rc == 0)
+        rc = buffer_append_byte(&name, '\0');
+    rc = rc < 0 ? no_memory(answer)
+                : add(answer, source, (char *)name.data, type_name, type_find(NULL, type), true);
+    buffer_clear(&name);
+    return rc;
+}
+
 int answer_columns(struct answer *answer)
 {
     const char *list = answer->question->columns;
@@ -163,14 +193,13 @@ int answer_columns(struct answer *answer)
         return no_memory(answer);
     int rc = 0;
     if (answer->batched)
-        rc = add(answer, SOURCE_QUERY, "query", "integer", type_find(NULL, "int4"), true);
+        rc = add_own(answer, SOURCE_QUERY, "query", "integer", "int4");
     if (rc == 0)
         rc = list == NULL             ? add_all(answer, false)
              : strcmp(list, "*") == 0 ? add_all(answer, true)
                                       : add_listed(answer, list);
     if (rc == 0)
-        rc = add(answer, SOURCE_DISTANCE, "distance", "double precision", type_find(NULL, "float8"),
-                 true);
+        rc = add_own(answer, SOURCE_DISTANCE, "distance", "double precision", "float8");
     if (rc < 0)
         return rc;
     number_parts(answer);

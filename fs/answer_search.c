@@ -47,10 +47,11 @@ static int threads_for(const struct answer *answer)
 /* A value that is no vector of the space is of other dimensions: the types allow no else. */
 static int odd_value(const struct answer *answer)
 {
-    error_prefix(answer->error,
-                 "column \"%s\" has vectors of different dimensions; choose with "
-                 "`filter`",
-                 answer_column_name(answer));
+    error_prefix(
+        answer->error,
+        "column \"%s\" has vectors of different dimensions; choose those that have %u with "
+        "`filter`",
+        answer_column_name(answer), answer->space.dims);
     return -EINVAL;
 }
 
@@ -60,7 +61,7 @@ static bool is_before(void *context, uint64_t a, uint64_t b)
     struct answer *answer = context;
     struct patience patience = {.waits = answer->waits, .stop = answer->stop};
     patience_begin(&patience);
-    bool before = corpus_before(answer->corpus, a, b);
+    bool before = corpus_before(answer->corpus, &answer->key, a, b);
     patience_end(&patience);
     if (patience.refused)
         answer->refused = true;
@@ -159,12 +160,15 @@ static int measure(struct graph *graph, const struct query *query)
     return 0;
 }
 
-static int by_distance(const void *a, const void *b, void *corpus)
+static int by_distance(const void *a, const void *b, void *context)
 {
+    const struct answer *answer = context;
     const struct neighbour *x = a, *y = b;
     if (x->distance != y->distance)
         return x->distance < y->distance ? -1 : 1;
-    return x->row == y->row ? 0 : corpus_before(corpus, x->row, y->row) ? -1 : 1;
+    if (x->row == y->row)
+        return 0;
+    return corpus_before(answer->corpus, &answer->key, x->row, y->row) ? -1 : 1;
 }
 
 static int ask_graph(struct graph *graph, const struct query *query)
@@ -213,8 +217,7 @@ static int search_graph(struct graph *graph, size_t number)
     }
     if (rc < 0)
         return rc;
-    qsort_r(graph->candidates, graph->count, sizeof *graph->candidates, by_distance,
-            answer->corpus);
+    qsort_r(graph->candidates, graph->count, sizeof *graph->candidates, by_distance, answer);
     uint32_t count = graph->count < answer->room ? graph->count : answer->room;
     if (count > 0)
         memcpy(answer->found + number * answer->room, graph->candidates,
@@ -277,6 +280,15 @@ static uint32_t effort_for(const struct answer *answer, const struct vector_inde
     return points > 0 && curve[points - 1].ef > 200 ? curve[points - 1].ef : 200;
 }
 
+/* An index has all vectors of the column. */
+static bool may_have_index(struct answer *answer)
+{
+    uint32_t dims = answer->space.dims;
+    if (!answer->typed && answer_stored_dims(answer, &dims) < 0)
+        return false;
+    return !answer->mixed && dims == answer->space.dims;
+}
+
 /* NULL: exactly; and why. */
 static struct vector_index *choose(struct answer *answer)
 {
@@ -287,6 +299,10 @@ static struct vector_index *choose(struct answer *answer)
         return NULL;
     if (!forced && !vector_index_pays(&answer->space, answer->matched)) {
         answer->why = answer->filter != NULL ? "few rows match" : "the table is small";
+        return NULL;
+    }
+    if (!may_have_index(answer)) {
+        answer->why = "the column has vectors of different dimensions";
         return NULL;
     }
     struct vector_index *index =
@@ -341,10 +357,11 @@ static int make_room(struct answer *answer)
 
 int answer_search(struct answer *answer)
 {
-    struct key_columns key; /* asked for before threads compare by it */
-    int rc = make_room(answer);
+    int rc = answer_alike(answer);
     if (rc == 0)
-        rc = corpus_key_columns(answer->corpus, &key, answer->error);
+        rc = make_room(answer);
+    if (rc == 0) /* asked for before threads compare by it */
+        rc = corpus_key_columns(answer->corpus, &answer->key, answer->error);
     if (rc < 0)
         return rc;
     struct vector_index *index = choose(answer);

@@ -56,9 +56,9 @@ static int take_all(struct answer *answer, struct session *session, struct searc
 {
     struct rowgroup *group = NULL;
     uint64_t taken = answer->taken;
-    search->no_index = false;
+    search->no_index = answer->question->mode == MODE_EXACT;
     int rc = take_group(answer, session, search, &group);
-    if (rc == 0 && group->rows < search->k) {
+    if (rc == 0 && group->rows < search->k && !search->no_index) {
         rowgroup_free(group);
         group = NULL;
         answer->taken = taken;
@@ -79,18 +79,35 @@ static int take_all(struct answer *answer, struct session *session, struct searc
     return rc;
 }
 
-/* The row that is left out, where it is now. */
-static int find_except(struct answer *answer, struct ctid *place, struct search_nearest *search)
+/* The key of the row that is left out. */
+struct except {
+    struct search_value values[KEY_COLUMNS_MOST];
+    struct buffer texts;
+};
+
+static int find_except(struct answer *answer, struct except *except, struct search_nearest *search)
 {
-    struct row_key key;
+    const struct schema *schema = answer->snapshot->schema;
+    size_t starts[KEY_COLUMNS_MOST];
     if (!answer->by_key)
         return 0;
-    int rc = corpus_row_key(answer->corpus, answer->except, &key, answer->error);
+    int rc = corpus_key_columns(answer->corpus, &answer->key, answer->error);
+    for (int i = 0; rc == 0 && i < answer->key.count; i++) {
+        starts[i] = except->texts.size;
+        rc = corpus_put_key(answer->corpus, answer->key.columns[i], answer->except, &except->texts,
+                            answer->error);
+        if (rc == 0)
+            rc = buffer_append_byte(&except->texts, '\0');
+    }
     if (rc < 0)
-        return rc;
-    *place = (struct ctid){(uint32_t)(key.place >> 16), (uint16_t)key.place};
-    search->except = place;
-    search->except_table = answer->snapshot->sources[key.place >> 48].oid;
+        return rc == -ENOMEM ? no_memory(answer) : rc;
+    for (int i = 0; i < answer->key.count; i++)
+        except->values[i] = (struct search_value){schema->columns[answer->key.columns[i]].name,
+                                                  (char *)except->texts.data + starts[i]};
+    search->except = except->values;
+    search->except_count = (size_t)answer->key.count;
+    if (!answer->typed)
+        search->dims = answer->space.dims;
     return 0;
 }
 
@@ -126,8 +143,10 @@ struct asking {
     size_t size;
 };
 
-static int ask_all(struct answer *answer, struct session *session, void *context)
+static int ask_all(struct answer *answer, struct session *session, const struct version_key *now,
+                   void *context)
 {
+    (void)now;
     const struct asking *asking = context;
     answer->taken = asking->taken;
     answer->returned = asking->returned;
@@ -139,7 +158,7 @@ int answer_server(struct answer *answer, struct buffer *out)
 {
     const struct question *question = answer->question;
     const struct schema *schema = answer->snapshot->schema;
-    struct ctid place;
+    struct except except = {.texts = {0}};
     struct search_nearest search = {
         .relation = &answer->snapshot->relation,
         .schema = answer->schema,
@@ -158,10 +177,11 @@ int answer_server(struct answer *answer, struct buffer *out)
         names[i] = answer->sources[i] >= 0 ? schema->columns[answer->sources[i]].name : NULL;
     search.names = names;
     struct asking asking = {&search, out, answer->taken, answer->returned, out->size};
-    int rc = find_except(answer, &place, &search);
+    int rc = find_except(answer, &except, &search);
     if (rc == 0)
         rc = answer_on_server(answer, ask_all, &asking);
     free(names);
+    buffer_clear(&except.texts);
     answer->method = METHOD_SERVER;
     return rc;
 }

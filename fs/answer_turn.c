@@ -46,15 +46,17 @@ int answer_on_server(struct answer *answer, answer_work *work, void *context)
     int rc = 0;
     while (more) {
         struct session *session;
+        struct version_key now = {0};
         rc = patience_ask(answer->error);
         if (rc == 0)
             rc = session_take(answer->mount->pool, SESSION_USER, answer->stop, &session,
                               answer->error);
         if (rc < 0)
             break;
-        rc = answer_begin(answer, session);
+        rc = answer_begin(answer, session, &now);
         if (rc == 0)
-            rc = work(answer, session, context);
+            rc = work(answer, session, &now, context);
+        version_key_clear(&now);
         more = again(answer, &turns, session, &rc);
         session_give(session);
         if (more && lock_wait_pause(answer->stop) < 0) {

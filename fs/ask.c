@@ -413,8 +413,8 @@ static int answer(struct ask *ask, bool patient, struct buffer *out, struct erro
             return rc;
         struct patience patience = {.waits = patient, .stop = &ask->stop};
         patience_begin(&patience);
-        rc = answer_make(mount, version->snapshot, &ask->question, format, &ask->stop, out, NULL,
-                         error);
+        struct answer_way way = {format, &ask->stop, ask->tries + 1 >= TRIES};
+        rc = answer_make(mount, version->snapshot, &ask->question, &way, out, NULL, error);
         patience_end(&patience);
         pthread_mutex_lock(&mount->lock);
         leave(mount, subject, version, rc, !patience.refused);

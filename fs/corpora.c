@@ -15,7 +15,7 @@ struct kept {
 
 struct known_key {
     uint32_t relation;
-    char *signature;
+    char *mark;
     struct key_columns key;
 };
 
@@ -57,7 +57,7 @@ void corpora_free(struct corpora *corpora)
     for (int i = 0; i < corpora->count; i++)
         corpus_unref(corpora->kept[i].corpus);
     for (int i = 0; i < corpora->key_count; i++)
-        free(corpora->keys[i].signature);
+        free(corpora->keys[i].mark);
     group_cache_free(corpora->groups);
     pthread_mutex_destroy(&corpora->lock);
     free(corpora);
@@ -156,42 +156,48 @@ void corpora_tend(struct corpora *corpora)
 
 /* ---- keys ---- */
 
-static struct known_key *find_key(struct corpora *corpora, const struct snapshot *snapshot)
+static struct known_key *find_key(struct corpora *corpora, uint32_t relation)
 {
     for (int i = 0; i < corpora->key_count; i++)
-        if (corpora->keys[i].relation == snapshot->relation.oid &&
-            strcmp(corpora->keys[i].signature, snapshot->key.signature) == 0)
+        if (corpora->keys[i].relation == relation)
             return &corpora->keys[i];
     return NULL;
 }
 
-bool corpora_find_key(struct corpora *corpora, const struct snapshot *snapshot,
+/* A server may have no marks that hold: then one is as good as itself. */
+static bool is_as_of(const struct known_key *known, const char *mark)
+{
+    return strcmp(known->mark, mark) == 0 || mark_holds(known->mark, mark);
+}
+
+bool corpora_find_key(struct corpora *corpora, uint32_t relation, const char *mark,
                       struct key_columns *out)
 {
     pthread_mutex_lock(&corpora->lock);
-    const struct known_key *known = find_key(corpora, snapshot);
-    if (known != NULL)
+    const struct known_key *known = find_key(corpora, relation);
+    bool good = known != NULL && is_as_of(known, mark != NULL ? mark : "");
+    if (good)
         *out = known->key;
     pthread_mutex_unlock(&corpora->lock);
-    return known != NULL;
+    return good;
 }
 
 /* Without memory it is asked for again. */
-void corpora_keep_key(struct corpora *corpora, const struct snapshot *snapshot,
+void corpora_keep_key(struct corpora *corpora, uint32_t relation, const char *mark,
                       const struct key_columns *key)
 {
-    char *signature = strdup(snapshot->key.signature);
-    if (signature == NULL)
+    char *copy = strdup(mark != NULL ? mark : "");
+    if (copy == NULL)
         return;
     pthread_mutex_lock(&corpora->lock);
-    struct known_key *known = find_key(corpora, snapshot);
+    struct known_key *known = find_key(corpora, relation);
     if (known == NULL && corpora->key_count < KEYS_MOST) {
         known = &corpora->keys[corpora->key_count++];
     } else if (known == NULL) {
         known = &corpora->keys[corpora->next_key];
         corpora->next_key = (corpora->next_key + 1) % KEYS_MOST;
     }
-    free(known->signature);
-    *known = (struct known_key){snapshot->relation.oid, signature, *key};
+    free(known->mark);
+    *known = (struct known_key){relation, copy, *key};
     pthread_mutex_unlock(&corpora->lock);
 }

@@ -35,10 +35,11 @@ struct key_columns {
     int columns[KEY_COLUMNS_MOST];
 };
 
-/* Whether the key is known of the snapshot's relation, in its present form. */
-bool corpora_find_key(struct corpora *corpora, const struct snapshot *snapshot,
+/* Whether the relation's key is known, as of the mark (NULL: none), at which a refresh has found
+ * what it has found. To make a key, or to drop it, changes nothing else. */
+bool corpora_find_key(struct corpora *corpora, uint32_t relation, const char *mark,
                       struct key_columns *out);
-void corpora_keep_key(struct corpora *corpora, const struct snapshot *snapshot,
+void corpora_keep_key(struct corpora *corpora, uint32_t relation, const char *mark,
                       const struct key_columns *key);
 
 #endif

@@ -19,14 +19,13 @@ struct corpus {
     struct group_rows **groups;
     uint64_t *first;             /* number of each group's first row; one more: all rows */
     size_t *source_first;        /* each source's first group; one more: all groups */
-    pthread_mutex_t breaks_lock; /* guards what follows */
+    pthread_mutex_t breaks_lock; /* held for a moment; guards what follows */
     unsigned breaks;             /* mapping_breaks() when all was whole */
     bool broken;
+    char *rows_mark; /* of the last time that others were found to see the same rows; or NULL */
     pthread_mutex_t lock; /* held by who waits for the server (patience.h), as the other one */
     struct column_spans *_Atomic spans; /* added to under the lock */
-    pthread_mutex_t key_lock;           /* guards what follows */
-    atomic_bool key_known;              /* and then nobody changes it */
-    struct key_columns key;
+    pthread_mutex_t key_lock;           /* corpus_key.c */
 };
 
 /* ---- making ---- */
@@ -43,6 +42,7 @@ static void corpus_free(struct corpus *corpus)
     free(corpus->groups);
     free(corpus->first);
     free(corpus->source_first);
+    free(corpus->rows_mark);
     snapshot_unref(corpus->snapshot);
     pthread_mutex_destroy(&corpus->breaks_lock);
     pthread_mutex_destroy(&corpus->lock);
@@ -263,6 +263,11 @@ int corpus_made(struct corpus *corpus, size_t group, make_part *made, void *cont
     return group_rows_made(corpus->groups[group], made, context, out, error);
 }
 
+bool corpus_has_room(const struct corpus *corpus, uint64_t bytes)
+{
+    return bytes <= group_cache_budget(corpora_groups(corpus->place->corpora)) / 2;
+}
+
 int corpus_value(struct corpus *corpus, struct corpus_row row, int part, const uint8_t **bytes,
                  int32_t *size, struct error *error)
 {
@@ -391,9 +396,31 @@ int corpus_find_row(struct corpus *corpus, const struct row_key *key, uint64_t *
     return rc;
 }
 
+bool corpus_rows_hold(struct corpus *corpus, const char *mark)
+{
+    char *of_version = snapshot_mark(corpus->snapshot);
+    bool holds = of_version != NULL && mark_holds(of_version, mark);
+    free(of_version);
+    pthread_mutex_lock(&corpus->breaks_lock);
+    holds |= corpus->rows_mark != NULL && mark_holds(corpus->rows_mark, mark);
+    pthread_mutex_unlock(&corpus->breaks_lock);
+    return holds;
+}
+
+/* Without memory it is found out again. */
+void corpus_note_rows(struct corpus *corpus, const char *mark)
+{
+    char *copy = strdup(mark);
+    pthread_mutex_lock(&corpus->breaks_lock);
+    char *before = corpus->rows_mark;
+    corpus->rows_mark = copy;
+    pthread_mutex_unlock(&corpus->breaks_lock);
+    free(before);
+}
+
 /* ---- the key ---- */
 
 struct key_place corpus_key_place(struct corpus *corpus)
 {
-    return (struct key_place){corpus->place, &corpus->key_lock, &corpus->key_known, &corpus->key};
+    return (struct key_place){corpus->place, &corpus->key_lock};
 }

@@ -67,6 +67,9 @@ MUST_CHECK int corpus_part(struct corpus *corpus, size_t group, int number, cons
 MUST_CHECK int corpus_made(struct corpus *corpus, size_t group, make_part *made, void *context,
                            const struct part **out, struct error *error);
 
+/* Whether so many bytes, for all groups, may be made and kept without what else is kept going. */
+bool corpus_has_room(const struct corpus *corpus, uint64_t bytes);
+
 /* The value of a part; *size is -1 for NULL. The group is pinned. */
 MUST_CHECK int corpus_value(struct corpus *corpus, struct corpus_row row, int part,
                             const uint8_t **bytes, int32_t *size, struct error *error);
@@ -79,26 +82,36 @@ MUST_CHECK int corpus_row_key(struct corpus *corpus, uint64_t row, struct row_ke
 MUST_CHECK int corpus_find_row(struct corpus *corpus, const struct row_key *key, uint64_t *row,
                                struct error *error);
 
+/* Whether it is known that who sees `mark` (version_key.h) sees the rows of the snapshot, with the
+ * ids that they have there; and notes that it is so. */
+bool corpus_rows_hold(struct corpus *corpus, const char *mark);
+void corpus_note_rows(struct corpus *corpus, const char *mark);
+
 /* ---- by primary key ---- */
 
-/* The relation's primary key; asked of the server once. Of views and the like there is none. */
+/* The relation's primary key; asked of the server after each refresh that has found anything
+ * changed. Of views and the like there is none. */
 MUST_CHECK int corpus_key_columns(struct corpus *corpus, struct key_columns *out,
                                   struct error *error);
 
-/* The row whose key has this text, as question.h says. -ENOENT: there is no such row, or no key. */
+/* The row whose key has this text, as question.h says. -ENOENT: there is no such row, or no key;
+ * -EINTR: the thread's patience has ended. A row group's keys are looked up in two bytes a row,
+ * which are kept where all of them fit; else each time all keys are read. */
 MUST_CHECK int corpus_find_key(struct corpus *corpus, const char *text, uint64_t *row,
                                struct error *error);
 
-/* For corpus_key.c alone: what is known of it. */
+/* For corpus_key.c alone: the lock is held by the one who asks for it. */
 struct key_place {
     const struct fetch_place *place;
-    pthread_mutex_t *lock; /* guards the asking */
-    atomic_bool *known;    /* from then on `columns` does not change */
-    struct key_columns *columns;
+    pthread_mutex_t *lock;
 };
 struct key_place corpus_key_place(struct corpus *corpus);
 
+/* Appends the text of one of the key's columns. */
+MUST_CHECK int corpus_put_key(struct corpus *corpus, int column, uint64_t row, struct buffer *out,
+                              struct error *error);
+
 /* Whether row a's key comes before row b's; without a key, by number. A total order. */
-bool corpus_before(void *corpus, uint64_t a, uint64_t b);
+bool corpus_before(struct corpus *corpus, const struct key_columns *key, uint64_t a, uint64_t b);
 
 #endif

@@ -1,7 +1,8 @@
 /* Rows by primary key, and the order of keys.
  *
- * A group's index, made on first use, is a u64 for each of its rows, ascending: the upper half a
- * hash of the key's text, the lower half the row. */
+ * What a group's keys are looked up by is made on first use: a u64 that says which columns are the
+ * key, then a u16 for each of its rows, in order: the upper bits of a hash of its key's text. Of
+ * the few rows whose tag fits the key itself is compared. */
 #include "fs/corpus.h"
 
 #include "codec/key_compare.h"
@@ -59,153 +60,156 @@ static bool may_have_key(const struct snapshot *snapshot)
            snapshot->relation.kind == RELATION_SPREAD;
 }
 
-/* Under the key's lock. */
-static int find_out(struct corpus *corpus, struct key_place *place, struct error *error)
-{
-    struct snapshot *snapshot = corpus_snapshot(corpus);
-    struct corpora *corpora = place->place->corpora;
-    struct key_columns key = {0};
-    int rc = 0;
-    if (may_have_key(snapshot) && !corpora_find_key(corpora, snapshot, &key)) {
-        rc = ask(place->place, snapshot, &key, error);
-        if (rc == 0)
-            corpora_keep_key(corpora, snapshot, &key);
-    }
-    if (rc < 0)
-        return rc;
-    *place->columns = key;
-    *place->known = true;
-    return 0;
-}
-
 int corpus_key_columns(struct corpus *corpus, struct key_columns *out, struct error *error)
 {
+    struct snapshot *snapshot = corpus_snapshot(corpus);
     struct key_place place = corpus_key_place(corpus);
+    struct corpora *corpora = place.place->corpora;
+    uint32_t relation = snapshot->relation.oid;
+    struct key_columns key = {0};
+    char *mark = may_have_key(snapshot) ? snapshot_mark(snapshot) : NULL;
     int rc = 0;
-    if (!*place.known) {
-        rc = patience_lock(place.lock, error);
-        if (rc < 0)
-            return rc;
-        if (!*place.known)
-            rc = find_out(corpus, &place, error);
+    if (may_have_key(snapshot) && !corpora_find_key(corpora, relation, mark, &key) &&
+        (rc = patience_lock(place.lock, error)) == 0) {
+        if (!corpora_find_key(corpora, relation, mark, &key)) {
+            rc = ask(place.place, snapshot, &key, error);
+            if (rc == 0)
+                corpora_keep_key(corpora, relation, mark, &key);
+        }
         pthread_mutex_unlock(place.lock);
     }
+    free(mark);
     if (rc == 0)
-        *out = *place.columns;
+        *out = key;
     return rc;
 }
 
 /* ---- a key's text ---- */
 
 /* Appends it; the row's group is pinned. */
+static int put_value(struct corpus *corpus, int number, struct corpus_row row, struct buffer *out,
+                     struct error *error)
+{
+    const struct column *column = &corpus_snapshot(corpus)->schema->columns[number];
+    int part = column->part[column->type != NULL ? PART_BINARY : PART_TEXT];
+    const uint8_t *bytes;
+    int32_t size;
+    int rc = corpus_value(corpus, row, part, &bytes, &size, error);
+    if (rc == 0 && size >= 0)
+        rc = column->type != NULL ? column->type->text(bytes, (size_t)size, out)
+                                  : buffer_append(out, bytes, (size_t)size);
+    if (rc == -EBADMSG)
+        rc = error_set(error, -EIO, "a key is not a value of its type");
+    return rc;
+}
+
 static int put_text(struct corpus *corpus, const struct key_columns *key, struct corpus_row row,
                     struct buffer *out, struct error *error)
 {
-    const struct schema *schema = corpus_snapshot(corpus)->schema;
     int rc = 0;
     for (int i = 0; rc == 0 && i < key->count; i++) {
-        const struct column *column = &schema->columns[key->columns[i]];
-        int part = column->part[column->type != NULL ? PART_BINARY : PART_TEXT];
-        const uint8_t *bytes;
-        int32_t size;
         rc = i > 0 ? buffer_append_byte(out, ',') : 0;
         if (rc == 0)
-            rc = corpus_value(corpus, row, part, &bytes, &size, error);
-        if (rc == 0 && size >= 0)
-            rc = column->type != NULL ? column->type->text(bytes, (size_t)size, out)
-                                      : buffer_append(out, bytes, (size_t)size);
-        if (rc == -EBADMSG)
-            rc = error_set(error, -EIO, "a key is not a value of its type");
+            rc = put_value(corpus, key->columns[i], row, out, error);
     }
+    return rc;
+}
+
+int corpus_put_key(struct corpus *corpus, int column, uint64_t row, struct buffer *out,
+                   struct error *error)
+{
+    struct corpus_row at = corpus_row(corpus, row);
+    corpus_pin(corpus, at.group);
+    int rc = put_value(corpus, column, at, out, error);
+    corpus_unpin(corpus, at.group);
     return rc;
 }
 
 /* ---- looking up ---- */
 
-struct indexing {
+struct lookup {
     struct corpus *corpus;
     const struct key_columns *key;
+    const struct buffer *wanted;
+    bool kept; /* there is room for the tags of all groups */
+    int most;  /* rows to find */
     size_t group;
-    int most; /* rows to find */
 };
 
-static uint64_t entry_of(const struct buffer *text, uint32_t row)
+/* What a group's tags begin with: which key they are of. */
+static uint64_t key_number(const struct key_columns *key)
 {
-    return (hash64(text->data, text->size) & ~(uint64_t)UINT32_MAX) | row;
+    return hash64(key->columns, (size_t)key->count * sizeof *key->columns);
 }
 
-static int by_number(const void *a, const void *b)
+static uint16_t tag_of(const struct buffer *text)
 {
-    uint64_t x, y;
-    memcpy(&x, a, sizeof x);
-    memcpy(&y, b, sizeof y);
-    return x < y ? -1 : x > y;
+    return (uint16_t)(hash64(text->data, text->size) >> 48);
 }
 
-static int make_index(void *context, struct buffer *out, struct error *error)
+static int make_tags(void *context, struct buffer *out, struct error *error)
 {
-    const struct indexing *indexing = context;
-    uint32_t rows = corpus_snapshot(indexing->corpus)->groups[indexing->group]->rows;
+    const struct lookup *lookup = context;
+    uint32_t rows = corpus_snapshot(lookup->corpus)->groups[lookup->group]->rows;
+    uint64_t number = key_number(lookup->key);
     struct buffer text = {0};
-    int rc = buffer_reserve(out, sizeof(uint64_t) * ((size_t)rows + 1));
+    int rc = buffer_reserve(out, sizeof number + sizeof(uint16_t) * (size_t)rows);
+    if (rc == 0)
+        rc = buffer_append(out, &number, sizeof number);
     for (uint32_t i = 0; rc == 0 && i < rows; i++) {
         text.size = 0;
-        rc = put_text(indexing->corpus, indexing->key, (struct corpus_row){indexing->group, i},
-                      &text, error);
-        uint64_t entry = entry_of(&text, i);
+        rc = put_text(lookup->corpus, lookup->key, (struct corpus_row){lookup->group, i}, &text,
+                      error);
+        uint16_t tag = tag_of(&text);
         if (rc == 0)
-            rc = buffer_append(out, &entry, sizeof entry);
+            rc = buffer_append(out, &tag, sizeof tag);
     }
     buffer_clear(&text);
-    if (rc == 0 && rows > 0)
-        qsort(out->data, rows, sizeof(uint64_t), by_number);
     return rc == -ENOMEM ? error_set(error, rc, "no memory to look up rows") : rc;
 }
 
-static uint64_t entry_at(const struct part *index, size_t at)
+/* Each row's tag; NULL: they are not kept, or are those of a key that there was before. */
+static int get_tags(struct lookup *lookup, const uint8_t **out, struct error *error)
 {
-    uint64_t entry;
-    memcpy(&entry, index->run.bytes + at * sizeof entry, sizeof entry);
-    return entry;
+    const struct part *made;
+    uint64_t number;
+    *out = NULL;
+    if (!lookup->kept)
+        return 0;
+    int rc = corpus_made(lookup->corpus, lookup->group, make_tags, lookup, &made, error);
+    if (rc < 0)
+        return rc;
+    memcpy(&number, made->run.bytes, sizeof number);
+    if (number == key_number(lookup->key))
+        *out = made->run.bytes + sizeof number;
+    return 0;
 }
 
-/* The first entry that is not before `wanted`. */
-static size_t first_entry(const struct part *index, size_t count, uint64_t wanted)
+static bool has_tag(const uint8_t *tags, uint32_t row, uint16_t wanted)
 {
-    size_t low = 0, high = count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (entry_at(index, middle) < wanted)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    uint16_t tag;
+    memcpy(&tag, tags + row * sizeof tag, sizeof tag);
+    return tag == wanted;
 }
 
 /* How many there are. The group is pinned. */
-static int find_in_group(struct indexing *indexing, const struct buffer *wanted, uint32_t *row,
-                         struct error *error)
+static int find_in_group(struct lookup *lookup, uint32_t *row, struct error *error)
 {
-    const struct part *index;
+    const struct buffer *wanted = lookup->wanted;
+    uint32_t rows = corpus_snapshot(lookup->corpus)->groups[lookup->group]->rows;
+    uint16_t tag = tag_of(wanted);
+    const uint8_t *tags;
     struct buffer text = {0};
-    int rc = corpus_made(indexing->corpus, indexing->group, make_index, indexing, &index, error);
-    if (rc < 0)
-        return rc;
-    uint64_t entry = entry_of(wanted, 0);
-    size_t count = index->run.size / sizeof entry;
-    int found = 0;
-    for (size_t at = first_entry(index, count, entry);
-         rc == 0 && found < indexing->most && at < count &&
-         (entry_at(index, at) >> 32) == entry >> 32;
-         at++) {
-        uint32_t number = (uint32_t)entry_at(index, at);
+    int found = 0, rc = get_tags(lookup, &tags, error);
+    for (uint32_t i = 0; rc == 0 && found < lookup->most && i < rows; i++) {
+        if (tags != NULL && !has_tag(tags, i, tag))
+            continue;
         text.size = 0;
-        rc = put_text(indexing->corpus, indexing->key, (struct corpus_row){indexing->group, number},
-                      &text, error);
+        rc = put_text(lookup->corpus, lookup->key, (struct corpus_row){lookup->group, i}, &text,
+                      error);
         if (rc == 0 && text.size == wanted->size &&
             (text.size == 0 || memcmp(text.data, wanted->data, text.size) == 0)) {
-            *row = number;
+            *row = i;
             found++;
         }
     }
@@ -227,12 +231,20 @@ static bool is_ambiguous(const struct key_columns *key, const struct buffer *tex
 static int find(struct corpus *corpus, const struct key_columns *key, const struct buffer *wanted,
                 uint64_t *row, struct error *error)
 {
-    int found = 0, most = is_ambiguous(key, wanted) ? 2 : 1;
-    for (size_t i = 0; found < most && i < corpus_snapshot(corpus)->group_count; i++) {
-        struct indexing indexing = {.corpus = corpus, .key = key, .group = i, .most = most};
+    const struct snapshot *snapshot = corpus_snapshot(corpus);
+    struct lookup lookup = {.corpus = corpus,
+                            .key = key,
+                            .wanted = wanted,
+                            .kept = corpus_has_room(corpus, snapshot->rows * sizeof(uint16_t)),
+                            .most = is_ambiguous(key, wanted) ? 2 : 1};
+    int found = 0;
+    for (size_t i = 0; found < lookup.most && i < snapshot->group_count; i++) {
         uint32_t number = 0;
+        if (patience_stopped())
+            return error_set(error, -EINTR, "stopped");
+        lookup.group = i;
         corpus_pin(corpus, i);
-        int here = find_in_group(&indexing, wanted, &number, error);
+        int here = find_in_group(&lookup, &number, error);
         corpus_unpin(corpus, i);
         if (here < 0)
             return here;
@@ -282,19 +294,16 @@ static int compare(struct corpus *corpus, const struct column *column, struct co
     return key_compare(column, a_bytes, (size_t)a_size, b_bytes, (size_t)b_size);
 }
 
-bool corpus_before(void *context, uint64_t a, uint64_t b)
+bool corpus_before(struct corpus *corpus, const struct key_columns *key, uint64_t a, uint64_t b)
 {
-    struct corpus *corpus = context;
-    struct key_place place = corpus_key_place(corpus);
-    if (!*place.known || place.columns->count == 0)
+    if (key->count == 0)
         return a < b;
     struct corpus_row x = corpus_row(corpus, a), y = corpus_row(corpus, b);
     int order = 0;
     corpus_pin(corpus, x.group);
     corpus_pin(corpus, y.group);
-    for (int i = 0; order == 0 && i < place.columns->count; i++)
-        order = compare(corpus,
-                        &corpus_snapshot(corpus)->schema->columns[place.columns->columns[i]], x, y);
+    for (int i = 0; order == 0 && i < key->count; i++)
+        order = compare(corpus, &corpus_snapshot(corpus)->schema->columns[key->columns[i]], x, y);
     corpus_unpin(corpus, y.group);
     corpus_unpin(corpus, x.group);
     return order != 0 ? order < 0 : a < b;

@@ -57,6 +57,8 @@ void group_cache_free(struct group_cache *cache)
 
 uint64_t group_cache_used(const struct group_cache *cache) { return cache->used; }
 
+uint64_t group_cache_budget(const struct group_cache *cache) { return cache->budget; }
+
 /* ---- groups ---- */
 
 static struct group_rows **bucket_of(struct group_cache *cache, uint64_t id)
@@ -163,10 +165,10 @@ bool group_rows_intact(const struct group_rows *rows)
 /* ---- making room ---- */
 
 /* Frees what nobody uses; under rows->lock. */
-static void shed(struct group_rows *rows)
+static void shed(struct group_rows *rows, bool made)
 {
     bool needed = false; /* the rows in memory are */
-    for (int i = 0; i < rows->runs + 2 && rows->pins == 0; i++) {
+    for (int i = 0; i < rows->runs + 1 + made && rows->pins == 0; i++) {
         struct part *part = rows->parts[i];
         if (part == NULL || part->held || part->bytes + part->of_memory == 0)
             continue;
@@ -215,21 +217,22 @@ static size_t list_groups(struct group_cache *cache, struct candidate **out)
     return count;
 }
 
-/* Down to three quarters, so that it is not done for every part. */
+/* Down to three quarters, so that it is not done for every part. What was made goes last: it is
+ * small, and costs the most. */
 static void make_room(struct group_cache *cache)
 {
     struct candidate *list;
     if (cache->used <= cache->budget)
         return;
     size_t count = list_groups(cache, &list);
-    for (size_t i = 0; i < count; i++) {
-        struct group_rows *rows = list[i].rows;
-        if (cache->used > cache->budget / 4 * 3 && pthread_mutex_trylock(&rows->lock) == 0) {
-            shed(rows);
-            pthread_mutex_unlock(&rows->lock);
-        }
-        group_rows_unref(rows);
-    }
+    for (int made = 0; made < 2; made++)
+        for (size_t i = 0; i < count && cache->used > cache->budget / 4 * 3; i++)
+            if (pthread_mutex_trylock(&list[i].rows->lock) == 0) {
+                shed(list[i].rows, made);
+                pthread_mutex_unlock(&list[i].rows->lock);
+            }
+    for (size_t i = 0; i < count; i++)
+        group_rows_unref(list[i].rows);
     free(list);
 }
 

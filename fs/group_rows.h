@@ -19,6 +19,7 @@ struct group_rows;
 MUST_CHECK int group_cache_new(uint64_t memory, struct group_cache **out);
 void group_cache_free(struct group_cache *cache);
 uint64_t group_cache_used(const struct group_cache *cache);
+uint64_t group_cache_budget(const struct group_cache *cache);
 
 /* The one of this group, a new reference; made if need be, nothing is read yet. */
 MUST_CHECK int group_rows_get(struct group_cache *cache, struct group *group,
@@ -56,8 +57,8 @@ MUST_CHECK int group_rows_part(struct group_rows *rows, const struct group_origi
 MUST_CHECK int group_rows_hold(struct group_rows *rows, const struct group_origin *origin,
                                int number, const struct part **out, struct error *error);
 
-/* One more part, number schema_parts() + 1, whose bytes are computed from others; kept as they are.
- * The caller has pinned the group. */
+/* One more part, number schema_parts() + 1, whose bytes are computed from others; kept as they are,
+ * and for longer than what they were computed from. The caller has pinned the group. */
 typedef int make_part(void *context, struct buffer *out, struct error *error);
 MUST_CHECK int group_rows_made(struct group_rows *rows, make_part *make, void *context,
                                const struct part **out, struct error *error);

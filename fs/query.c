@@ -448,7 +448,7 @@ static void answer_attributes(const struct node *node, struct stat *out)
         return;
     bool of_version = result->key.kind == RESULT_ROWS;
     uint64_t parts[] = {node->ino, node->key.asked->number,
-                        of_version ? result->serial : result->number};
+                        of_version ? result->serial : result->number, result->contents};
     uint64_t ino = hash64(parts, sizeof parts);
     time_t when = of_version ? (time_t)result->mtime : result->made_at;
     if (node->session != NULL && node->session->changed_at > when)

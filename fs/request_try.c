@@ -266,6 +266,7 @@ static int bind_result(struct mount *mount, struct request *request)
         node->result = result_ref(result);
     } else if ((rc = result_new(mount, &node->key, &result)) == 0) {
         node->result = result;
+        result->last = request->tries + 1 >= ANSWER_TRIES;
         rc = make_result(mount, request, result);
         if (rc == 0)
             result_keep(result);
@@ -337,6 +338,6 @@ int request_try_answer(struct mount *mount, struct request *request)
         return want_rows(request, subject);
     subject_renew(subject);
     if (result != NULL)
-        return result->serial == subject->current->serial ? 0 : -ESTALE;
+        return result_holds(result, subject->current->serial) ? 0 : -ESTALE;
     return bind_result(mount, request);
 }

@@ -150,13 +150,26 @@ static struct result *used(struct result *result)
     return result;
 }
 
+static bool asks_server(const struct result *result)
+{
+    return result->key.kind != RESULT_INDEX && question_asks_server(&result->key.asked->question);
+}
+
+bool result_holds(const struct result *result, uint64_t serial)
+{
+    int64_t age = clock_ms() - result->made_ms;
+    if (result->serial != serial)
+        return false;
+    if (result->key.kind == RESULT_INDEX)
+        return age < STATE_KEPT_MS;
+    return !asks_server(result) || age < result->mount->options->lease_ms;
+}
+
 static bool is_good(const struct result *result, uint64_t serial)
 {
     if (result->making)
         return result->serial == serial && !result->stop;
-    if (result->rc < 0 || result->serial != serial)
-        return false;
-    return result->key.kind != RESULT_INDEX || clock_ms() - result->made_ms < STATE_KEPT_MS;
+    return result->rc == 0 && result_holds(result, serial);
 }
 
 struct result *result_find(struct mount *mount, const struct result_key *key, uint64_t serial)
@@ -229,8 +242,29 @@ static int make(struct result *result, struct buffer *rows, struct buffer *plan,
         return index_state_write(result->mount, result->version->snapshot,
                                  key->asked->question.column,
                                  (enum metric)key->asked->question.metric, rows, error);
-    return answer_make(result->mount, result->version->snapshot, &key->asked->question, key->format,
-                       &result->stop, rows, plan, error);
+    struct answer_way way = {key->format, &result->stop, result->last};
+    return answer_make(result->mount, result->version->snapshot, &key->asked->question, &way, rows,
+                       plan, error);
+}
+
+/* The same bytes are the same file, others a later one: not all that has a part in them changes the
+ * table's version. */
+static void date(struct result *result)
+{
+    const struct result *before = NULL;
+    for (const struct result *at = result->mount->results; at != NULL; at = at->next)
+        if (at != result && !at->making && same_key(&at->key, &result->key) &&
+            (before == NULL || at->number > before->number))
+            before = at;
+    if (before != NULL && before->serial == result->serial &&
+        before->contents == result->contents && before->bytes.size == result->bytes.size) {
+        result->mtime = before->mtime;
+        return;
+    }
+    int64_t now = result->made_at;
+    result->mtime = now > result->mtime ? now : result->mtime;
+    if (before != NULL && before->mtime >= result->mtime)
+        result->mtime = before->mtime + 1;
 }
 
 static void finish(struct result *result, int rc, struct buffer *bytes, const struct error *error)
@@ -262,6 +296,8 @@ static void finish(struct result *result, int rc, struct buffer *bytes, const st
     }
     result->bytes = *bytes;
     *bytes = (struct buffer){0};
+    if (result->key.kind == RESULT_ROWS && asks_server(result))
+        date(result);
     if (result->at != NULL) {
         mount->result_bytes += result->bytes.size;
         make_room(mount);
@@ -312,6 +348,8 @@ static void work(struct result *result, bool waits)
     struct patience patience = {.waits = waits, .stop = &result->stop};
     patience_begin(&patience);
     int rc = make(result, &rows, &plan, &error);
+    if (result->key.kind == RESULT_ROWS && asks_server(result))
+        result->contents = hash64(rows.data, rows.size);
     patience_end(&patience);
     if (patience.refused) {
         buffer_clear(&rows);

@@ -49,13 +49,15 @@ struct result {
     uint64_t number; /* of all of the mount, 1 first */
 
     bool making;
-    int rc; /* of the last time that it was made; -EINTR: nobody waited for it */
+    bool last; /* the one who wants it has no further try */
+    int rc;    /* of the last time that it was made; -EINTR: nobody waited for it */
     char *reason;
     struct buffer bytes;
     uint64_t serial; /* of the version */
     int64_t mtime;
-    int64_t made_ms;          /* clock_ms() when it was, */
-    time_t made_at;           /* and by the calendar */
+    uint64_t contents; /* of one that may be another for the same version: a hash of its bytes */
+    int64_t made_ms;   /* clock_ms() when it was, */
+    time_t made_at;    /* and by the calendar */
     struct promises promises; /* to those who were told of it by stat */
 
     struct subject *subject; /* while it is made */
@@ -69,6 +71,9 @@ void result_unref(struct result *result); /* NULL is fine */
 
 /* Keeps it, dropping those that were used longest ago when there are too many. */
 void result_keep(struct result *result);
+/* Whether it is still what the question is answered with, for this version. One that the server has
+ * a part in (a filter may ask for the time, or for other tables) is so for as long as a lease. */
+bool result_holds(const struct result *result, uint64_t serial);
 /* One that is kept, good or in the making, of this version; NULL: none. Borrowed. */
 struct result *result_find(struct mount *mount, const struct result_key *key, uint64_t serial);
 /* The one that the caller was promised a moment ago; NULL: none. Borrowed. */

@@ -387,6 +387,14 @@ bool snapshot_believes(struct snapshot *snapshot, const struct version_key *now)
     return believes;
 }
 
+char *snapshot_mark(struct snapshot *snapshot)
+{
+    pthread_mutex_lock(&snapshot->lock);
+    char *mark = snapshot->key.mark != NULL ? strdup(snapshot->key.mark) : NULL;
+    pthread_mutex_unlock(&snapshot->lock);
+    return mark;
+}
+
 int snapshot_prove(struct snapshot *snapshot, const struct version_key *now)
 {
     pthread_mutex_lock(&snapshot->lock);

@@ -159,6 +159,9 @@ MUST_CHECK int snapshot_take_identity(struct snapshot *fresh, const struct snaps
  * under it, and its position has not gone back. */
 bool snapshot_believes(struct snapshot *snapshot, const struct version_key *now);
 
+/* The mark of the last time that it was found unchanged, a copy of it; NULL: no memory. */
+char *snapshot_mark(struct snapshot *snapshot);
+
 /* It was found to be what is true now, row ids included. 1: under a run that it did not know. */
 MUST_CHECK int snapshot_prove(struct snapshot *snapshot, const struct version_key *now);
 

@@ -3,6 +3,7 @@
 #include "codec/bytes.h"
 #include "codec/copy_stream.h"
 #include "pgclient/connection.h"
+#include "pgclient/describe.h"
 #include "pgclient/identifier.h"
 #include "pgclient/selection.h"
 #include "pgclient/trust.h"
@@ -24,6 +25,12 @@ static char *string_of(struct buffer *buffer, int rc)
 /* A statement with the user's words in it has failed: the words are to blame, unless it was the
  * connection. */
 static int blame(int rc) { return rc == -EIO || rc == -ENOENT || rc == -EACCES ? -EINVAL : rc; }
+
+static int put_from(struct buffer *sql, const struct relation *relation)
+{
+    int rc = buffer_append_text(sql, relation->kind == RELATION_TABLE ? " FROM ONLY " : " FROM ");
+    return rc == 0 ? identifier_put_relation(sql, relation->schema, relation->name) : rc;
+}
 
 /* Whether it is asked whose functions would run. */
 static int is_judged(struct connection *connection, bool *out, struct error *error)
@@ -58,22 +65,31 @@ static char *judged_beginning(const struct relation *relation)
     return string_of(&sql, rc);
 }
 
-/* What was fetched may be another thing by now, and the statement goes by its name. */
-static int judge(struct connection *connection, const struct relation *relation,
-                 struct error *error)
+/* What was fetched may be another thing by now, and the statement goes by its name. What has read
+ * it has locked it, so that what is true behind a statement was true of it. */
+static int check_name(struct connection *connection, const struct relation *relation,
+                      struct error *error)
 {
     struct buffer name = {0};
     char *text = string_of(&name, identifier_put_relation(&name, relation->schema, relation->name));
     const char *parameter = text;
     PGresult *rows = NULL;
-    int rc = text == NULL ? out_of_memory(error)
-                          : connection_ask(connection, "SELECT to_regclass($1)::oid", 1, &parameter,
-                                           &rows, error);
+    int rc = text == NULL
+                 ? out_of_memory(error)
+                 : connection_ask(connection, "SELECT pg_catalog.to_regclass($1)::pg_catalog.oid",
+                                  1, &parameter, &rows, error);
     free(text);
     if (rc == 0 && strtoul(PQgetvalue(rows, 0, 0), NULL, 10) != relation->oid)
-        rc = error_set(error, -ESTALE, "the table has changed in the meantime");
+        rc = error_set(error, -ESTALE, "the table was renamed or dropped in the meantime");
     PQclear(rows);
-    rows = NULL;
+    return rc;
+}
+
+static int judge(struct connection *connection, const struct relation *relation,
+                 struct error *error)
+{
+    PGresult *rows = NULL;
+    int rc = check_name(connection, relation, error);
     if (rc == 0)
         rc = trust_ask(connection, relation->oid, &rows, error);
     for (int i = 0; rc == 0 && i < PQntuples(rows); i++)
@@ -89,18 +105,21 @@ static int begin(struct connection *connection, const struct relation *relation,
                  struct error *error)
 {
     bool judged;
+    char *beginning = NULL;
     if (connection_in_transaction(connection))
         return 0;
     int rc = is_judged(connection, &judged, error);
-    if (rc < 0 || !judged)
-        return rc < 0 ? rc : connection_begin(connection, TRANSACTION_USER, NO_EXCLUSION, error);
-    char *beginning = judged_beginning(relation);
-    rc = beginning == NULL ? out_of_memory(error)
-                           : connection_begin(connection, TRANSACTION_USER, beginning, error);
+    if (rc == 0 && judged && (beginning = judged_beginning(relation)) == NULL)
+        rc = out_of_memory(error);
+    if (rc == 0)
+        rc = connection_begin(connection, TRANSACTION_USER, judged ? beginning : NO_EXCLUSION,
+                              error);
     free(beginning);
+    if (rc == -ENOENT) /* what is locked has another name by now */
+        rc = error_set(error, -ESTALE, "the table was renamed or dropped in the meantime");
     if (rc < 0)
         return rc;
-    rc = judge(connection, relation, error);
+    rc = judged ? judge(connection, relation, error) : check_name(connection, relation, error);
     if (rc < 0)
         connection_end(connection);
     return rc;
@@ -118,13 +137,77 @@ int search_begin(struct session *session, const struct relation *relation, const
     return rc;
 }
 
-/* ---- conditions ---- */
+/* ---- rows ---- */
 
-static int put_from(struct buffer *sql, const struct relation *relation)
+/* Our own question, not the user's: without his limits, and with our path. */
+#define OURS "SET LOCAL search_path = ''; SET LOCAL statement_timeout = 0"
+#define THEIRS "SET LOCAL search_path TO DEFAULT; SET LOCAL statement_timeout TO DEFAULT"
+
+/* To parse a statement locks what it names; the plan that describe_sources looks at, partitions. */
+static int lock_heaps(struct connection *connection, const struct relation *relation,
+                      struct error *error)
 {
-    int rc = buffer_append_text(sql, relation->kind == RELATION_TABLE ? " FROM ONLY " : " FROM ");
-    return rc == 0 ? identifier_put_relation(sql, relation->schema, relation->name) : rc;
+    struct buffer sql = {0};
+    int rc = buffer_append_text(&sql, "SELECT");
+    if (rc == 0)
+        rc = put_from(&sql, relation);
+    char *text = string_of(&sql, rc);
+    rc = text == NULL ? out_of_memory(error) : connection_parse(connection, text, error);
+    free(text);
+    return rc;
 }
+
+static int compare_heaps(struct session *session, const struct sources *sources,
+                         const struct search_heap *heaps, size_t count, bool *same,
+                         struct error *error)
+{
+    static const struct ctid_range everywhere = {{0, 0}, {UINT32_MAX, 0}};
+    int rc = 0;
+    *same = sources->count == count && sources->by_ctid;
+    for (size_t i = 0; *same && i < count && rc == 0; i++) {
+        const struct source *source = &sources->list[i];
+        struct fingerprint now = {0, 0};
+        *same = source->oid == heaps[i].oid && source->filenode == heaps[i].filenode;
+        if (*same)
+            rc = readpoint_fingerprint(session, source, &everywhere, 1, &now, error);
+        *same = *same && now.rows == heaps[i].rows.rows && now.sum == heaps[i].rows.sum;
+    }
+    return rc;
+}
+
+static int compare(struct session *session, const struct relation *relation,
+                   const struct search_heap *heaps, size_t count, struct error *error)
+{
+    struct connection *connection = session_connection(session);
+    struct sources sources = {0};
+    bool same = false;
+    int rc = connection_run(connection, OURS, NULL, error);
+    if (rc == 0)
+        rc = lock_heaps(connection, relation, error);
+    if (rc == 0)
+        rc = describe_sources(connection, relation, false, &sources, error);
+    if (rc == 0)
+        rc = compare_heaps(session, &sources, heaps, count, &same, error);
+    sources_clear(&sources);
+    if (rc == 0)
+        rc = connection_run(connection, THEIRS, NULL, error);
+    if (rc == -ESTALE || rc == -ENOENT || (rc == 0 && !same))
+        rc = error_set(error, -ESTALE, "the table has changed in the meantime");
+    return rc;
+}
+
+int search_compare(struct session *session, const struct relation *relation,
+                   const struct search_heap *heaps, size_t count, const atomic_bool *stop,
+                   struct error *error)
+{
+    struct connection *connection = session_connection(session);
+    connection_also_stop(connection, stop);
+    int rc = compare(session, relation, heaps, count, error);
+    connection_also_stop(connection, NULL);
+    return rc;
+}
+
+/* ---- conditions ---- */
 
 /* In lines of its own, so that a comment at its end does not take the rest with it. */
 static int put_condition(struct buffer *sql, const char *before, const char *condition,
@@ -209,6 +292,8 @@ int search_rows(struct session *session, const struct relation *relation, const 
         rc = connection_copy(connection, sql, read_rows, &reader, &said, error);
         if (rc == 0)
             rc = copy_stream_end(&reader.stream, said, error);
+        if (rc == 0)
+            rc = check_name(connection, relation, error);
         else if (!reader.failed && blame(rc) == -EINVAL) {
             error_prefix(error, "filter");
             rc = -EINVAL;
@@ -307,18 +392,68 @@ static int put_columns(struct buffer *sql, const struct search_nearest *search)
     return rc;
 }
 
-static int put_where(struct buffer *sql, const struct search_nearest *search)
+static int put_literal(struct buffer *sql, const char *text)
+{
+    int rc = buffer_append_byte(sql, '\'');
+    for (; *text != '\0' && rc == 0; text++) {
+        rc = *text == '\'' ? buffer_append_byte(sql, '\'') : 0;
+        if (rc == 0)
+            rc = buffer_append_byte(sql, (uint8_t)*text);
+    }
+    return rc == 0 ? buffer_append_byte(sql, '\'') : rc;
+}
+
+/* By what the key's values look like: where the row is now nobody knows, and not every type has an
+ * operator that everybody finds. */
+static int put_except(struct buffer *sql, const struct search_nearest *search)
+{
+    int rc = buffer_append_text(sql, " AND NOT (true");
+    for (size_t i = 0; rc == 0 && i < search->except_count; i++) {
+        rc = buffer_append_text(sql, " AND pg_catalog.format('%s', ");
+        if (rc == 0)
+            rc = identifier_put(sql, search->except[i].column);
+        if (rc == 0)
+            rc = buffer_append_text(sql, ") OPERATOR(pg_catalog.=) ");
+        if (rc == 0)
+            rc = put_literal(sql, search->except[i].text);
+    }
+    return rc == 0 ? buffer_append_byte(sql, ')') : rc;
+}
+
+/* Of a sparsevec nothing but its text tells. */
+static int put_dims(struct buffer *sql, const struct search_nearest *search, const char *schema)
+{
+    bool sparse = strcmp(search->type, "sparsevec") == 0;
+    bool bits = strcmp(search->type, "bit") == 0 || strcmp(search->type, "varbit") == 0;
+    int rc = buffer_append_text(sql, " AND ");
+    if (rc == 0 && sparse)
+        rc = buffer_append_text(sql, "pg_catalog.split_part(pg_catalog.format('%s', ");
+    else if (rc == 0 && bits)
+        rc = buffer_append_text(sql, "pg_catalog.length(");
+    else if (rc == 0)
+        rc = identifier_put_relation(sql, schema, "vector_dims");
+    if (rc == 0 && !sparse && !bits)
+        rc = buffer_append_byte(sql, '(');
+    if (rc == 0)
+        rc = identifier_put(sql, search->column);
+    return rc == 0 ? buffer_printf(sql,
+                                   sparse ? "), '/', 2) OPERATOR(pg_catalog.=) '%u'"
+                                          : ") OPERATOR(pg_catalog.=) %u",
+                                   search->dims)
+                   : rc;
+}
+
+static int put_where(struct buffer *sql, const struct search_nearest *search, const char *schema)
 {
     int rc = buffer_append_text(sql, " WHERE ");
     if (rc == 0)
         rc = identifier_put(sql, search->column);
     if (rc == 0)
         rc = buffer_append_text(sql, " IS NOT NULL");
-    if (rc == 0 && search->except != NULL)
-        rc = buffer_printf(sql,
-                           " AND (tableoid OPERATOR(pg_catalog.<>) %u"
-                           " OR ctid OPERATOR(pg_catalog.<>) '(%u,%u)'::pg_catalog.tid)",
-                           search->except_table, search->except->block, search->except->offset);
+    if (rc == 0 && search->except_count > 0)
+        rc = put_except(sql, search);
+    if (rc == 0 && search->dims != 0)
+        rc = put_dims(sql, search, schema);
     if (rc == 0 && search->condition != NULL)
         rc = put_condition(sql, " AND ", search->condition, "");
     return rc;
@@ -338,7 +473,7 @@ static char *nearest_rows(const struct search_nearest *search, const char *schem
     if (rc == 0)
         rc = put_from(&sql, search->relation);
     if (rc == 0)
-        rc = put_where(&sql, search);
+        rc = put_where(&sql, search, schema);
     if (rc == 0)
         rc = buffer_append_text(&sql, " ORDER BY ");
     if (rc == 0)
@@ -403,6 +538,8 @@ int search_nearest(struct session *session, const struct search_nearest *search,
         rc = sql == NULL ? out_of_memory(error)
                          : blame(connection_copy(connection, sql, sink, context, said, error));
     }
+    if (rc == 0)
+        rc = check_name(connection, search->relation, error);
     if (rc < 0)
         connection_end(connection);
     connection_also_stop(connection, NULL);

@@ -22,12 +22,30 @@
 MUST_CHECK int search_begin(struct session *session, const struct relation *relation,
                             const atomic_bool *stop, struct version_key *now, struct error *error);
 
+/* What is known of a table's rows, of one of its heaps. */
+struct search_heap {
+    uint32_t oid, filenode;
+    struct fingerprint rows; /* of all of them */
+};
+
+/* In the transaction that search_begin has begun: whether it sees just these rows, which reads the
+ * heaps. -ESTALE: it sees others. */
+MUST_CHECK int search_compare(struct session *session, const struct relation *relation,
+                              const struct search_heap *heaps, size_t count,
+                              const atomic_bool *stop, struct error *error);
+
 /* Calls the sink for each row of the relation that meets the condition, in any order, with the oid
- * of the table that it is in. */
+ * of the table that it is in. -ESTALE: see search_begin. */
 typedef int search_sink(void *context, uint32_t table, struct ctid place, uint32_t xmin);
 MUST_CHECK int search_rows(struct session *session, const struct relation *relation,
                            const char *condition, const atomic_bool *stop, search_sink *sink,
                            void *context, struct error *error);
+
+/* A column's value, as its type prints it. */
+struct search_value {
+    const char *column;
+    const char *text; /* NULL: none */
+};
 
 /* Nearest rows of one query. */
 struct search_nearest {
@@ -43,8 +61,9 @@ struct search_nearest {
     const char *metric;    /* pgvector's operator, as <-> */
     const char *query;     /* as the type prints it */
     const char *condition; /* NULL: none */
-    const struct ctid *except; /* one row that is left out, of table except_table; NULL: none */
-    uint32_t except_table;
+    const struct search_value *except; /* the key of a row that is left out */
+    size_t except_count;               /* its columns; 0: none is */
+    uint32_t dims; /* only vectors of so many dimensions; 0: all, which must have as many */
     uint32_t k;
     uint32_t ef;   /* ef_search, if an HNSW index is used; 0: as k needs it */
     bool no_index; /* look at all rows */

@@ -3,7 +3,7 @@
 
   nearest.py FILE[:FILE] TABLE COLUMN METRIC K QUERY-FILE [CONDITION]
 
-FILE is results.csv or results.jsonl, with the columns id and distance; two are compared with one answer of the server. QUERY-FILE has a vector a line; if there are
+FILE is results.csv or results.jsonl, with the columns id and distance (distance_ where the table has one of that name); two are compared with one answer of the server. QUERY-FILE has a vector a line; if there are
 several, FILE has the column query. The answer must have the nearest rows (any of those that are equally near), in order,
 equal distances by id (with ANY_TIES in the environment: in any order), each distance within 1e-5 relative of the server's.
 psql finds the server by the environment.
@@ -44,7 +44,7 @@ def close(a, b):
 
 def compare(answer, truth, k):
     """What is wrong, or None."""
-    found = [(int(row["id"]), float(row["distance"])) for row in answer]
+    found = [(int(row["id"]), float(row.get("distance_", row.get("distance")))) for row in answer]
     if len(found) != min(k, len(truth)):
         return f"{len(found)} rows instead of {min(k, len(truth))}"
     if len({key for key, _ in found}) != len(found):

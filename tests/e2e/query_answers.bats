@@ -41,8 +41,9 @@ CREATE TABLE words (word text PRIMARY KEY, id int, v vector(24));
 INSERT INTO words SELECT 'w' || id, id, v FROM items;
 CREATE TABLE empty (id int PRIMARY KEY, v vector(24));
 CREATE TABLE plain (id int PRIMARY KEY, title text);
-CREATE TABLE loose (id int PRIMARY KEY, v vector);
-INSERT INTO loose VALUES (1, '[1,2]'), (2, '[1,2,3]'), (3, '[2,2]'), (4, NULL);
+CREATE TABLE loose (id int PRIMARY KEY, v vector, h halfvec, s sparsevec, b varbit);
+INSERT INTO loose (id, v) VALUES (1, '[1,2]'), (2, '[1,2,3]'), (3, '[2,2]'), (4, NULL);
+UPDATE loose SET h = v::halfvec, s = v::sparsevec, b = CASE id WHEN 1 THEN B'01' WHEN 2 THEN B'010' ELSE B'11' END WHERE id < 4;
 SQL
 }
 
@@ -251,20 +252,45 @@ PY
 @test "which columns are told" {
     queries v 17
     ask k 1
-    [ "$(sed -n 1p "$S/results.csv")" = id,name,price,tags,made,distance,distance ]
+    [ "$(sed -n 1p "$S/results.csv")" = id,name,price,tags,made,distance,distance_ ]
     [ "$(cat "$S/results.jsonl")" = "$(sql "SELECT row_to_json(r) FROM (
         SELECT id, name, price, tags, made, twice, distance FROM items WHERE id = (
             SELECT id FROM items ORDER BY v <-> (SELECT v FROM items WHERE id = $ID), id LIMIT 1)) r" |
-        sed 's/}$/,"distance":0}/')" ]
+        sed 's/}$/,"distance_":0}/')" ]
     ask columns 'made, ID,twice,"distance"'
-    [ "$(sed -n 1p "$S/results.csv")" = made,id,twice,distance,distance ]
+    [ "$(sed -n 1p "$S/results.csv")" = made,id,twice,distance,distance_ ]
     ask columns '*'
-    [ "$(sed -n 1p "$S/results.csv")" = id,name,price,tags,made,v,h,s,b,distance,distance ]
+    [ "$(sed -n 1p "$S/results.csv")" = id,name,price,tags,made,v,h,s,b,distance,distance_ ]
     [ "$(cut -d'"' -f4,5 <"$S/results.jsonl" | wc -l)" = 1 ]
     ask columns 'id,nme'
     refused 'there is no column "nme"'
     ask columns 'id,"na'
     refused 'names are separated by commas'
+    ask columns 'id,name,ID'
+    refused '"ID" is named twice'
+}
+
+@test "columns that are called as ours are" {
+    psql -X -q -c 'CREATE TABLE named (query int PRIMARY KEY, distance text, "distance_" text, v vector(2));
+        INSERT INTO named VALUES (1, $$far$$, $$off$$, $$[3,4]$$), (2, $$near$$, $$by$$, $$[0,1]$$)'
+    session named
+    Q=$BATS_TEST_TMPDIR/queries
+    printf '[0,0]\n[3,3]\n' >"$Q"
+    for mode in exact server; do
+        ask mode $mode
+        [ "$(cat "$S/results.csv")" = "$(printf '%s\n' query_,query,distance,distance_,distance__ 0,2,near,by,1 0,1,far,off,5 \
+            1,1,far,off,1 1,2,near,by,3.605551275463989)" ]
+        [ "$(sed -n 2p "$S/results.jsonl")" = '{"query_":0,"query":1,"distance":"far","distance_":"off","distance__":5}' ]
+    done
+    ask columns v
+    [ "$(sed -n 1p "$S/results.csv")" = query_,v,distance__ ]
+    exec 5<>"$S/../ask"
+    echo '{"key":1,"k":1}' >&5
+    [ "$(cat <&5)" = '{"query":2,"distance":"near","distance_":"by","distance__":4.242640687119285}' ]
+    exec 5<&-
+    rmdir "$S"
+    [ "$(cat "$MNT/public/named/query/near/v/l2/1/2.csv")" = "$(printf 'query,distance,distance_,distance__\n1,far,off,4.242640687119285')" ]
+    psql -X -q -c 'DROP TABLE named'
 }
 
 @test "what does not fit is refused" {
@@ -315,14 +341,40 @@ PY
     rmdir "$S"
 }
 
+# What a question compares with: `[1,2]`, or "key" of a row.
+near_loose() {
+    exec 5<>"$MNT/public/loose/query/ask"
+    echo "{$1}" >&5
+    cat <&5
+    exec 5<&-
+}
+
 @test "vectors of several dimensions in one column" {
+    local mode column
     session loose
     Q=$BATS_TEST_TMPDIR/queries
     echo '[1,2]' >"$Q"
     ask
     refused 'different dimensions'
+    ask filter 'vector_dims(v) = 3'
+    refused 'different dimensions'
     ask filter 'vector_dims(v) = 2'
     [ "$(cat "$S/results.csv")" = "$(printf 'id,distance\n1,0\n3,1')" ]
+    echo '[1,2,5]' >"$Q"
+    for mode in auto exact hnsw server; do
+        ask filter 'vector_dims(v) = 3' mode $mode
+        [ "$(cat "$S/results.csv")" = "$(printf 'id,distance\n2,2')" ]
+        [ "$(near_loose '"key":1,"mode":"'$mode'"')" = '{"id":3,"distance":1}' ]
+        [ "$(near_loose '"key":2,"mode":"'$mode'"')" = '' ]
+        [ "$(near_loose '"key":1,"filter":"id <> 3","mode":"'$mode'"')" = '' ]
+        [ "$(near_loose '"vector":[1,2],"filter":"id <> 2","k":1,"mode":"'$mode'"')" = '{"id":1,"distance":0}' ]
+        [[ $(near_loose '"vector":[1,2],"mode":"'$mode'"') == *"different"*dimensions* ]]
+        for column in h s b; do
+            [ "$(near_loose "\"column\":\"$column\",\"key\":1,\"mode\":\"$mode\"")" = '{"id":3,"distance":1}' ]
+        done
+    done
+    [ "$(cat "$MNT/public/loose/query/near/v/l2/9/1.csv")" = "$(printf 'id,distance\n3,1')" ]
+    [ "$(cat "$MNT/public/loose/query/near/v/cosine/9/2.csv")" = id,distance ]
 }
 
 @test "near/: rows nearest to a row, itself left out" {

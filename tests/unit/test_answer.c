@@ -29,7 +29,7 @@ static int set_up_table(int table, int key)
     mount = (struct mount){
         .options = &options, .place = place.fetch, .store = place.store, .pool = place.fetch.pool};
     struct key_columns columns = {key >= 0, {key}}; /* the server's answer about the key */
-    corpora_keep_key(place.fetch.corpora, snapshot, &columns);
+    corpora_keep_key(place.fetch.corpora, snapshot->relation.oid, snapshot->key.mark, &columns);
     answer = plan = (struct buffer){0};
     error = (struct error){""};
     return question_init(&question);
@@ -71,7 +71,8 @@ static void set(const char *field, const char *value)
 static int make(int format)
 {
     answer.size = plan.size = 0;
-    int rc = answer_make(&mount, snapshot, &question, format, NULL, &answer, &plan, &error);
+    int rc = answer_make(&mount, snapshot, &question, &(struct answer_way){.format = format},
+                         &answer, &plan, &error);
     assert_int_equal(buffer_append_byte(&answer, '\0'), 0);
     assert_int_equal(buffer_append_byte(&plan, '\0'), 0);
     return rc;
@@ -151,7 +152,7 @@ static void test_refused(void **state)
     (void)state;
     assert_refused(-EINVAL, "no vector to search for");
     set("vector", "[1]");
-    assert_refused(-EINVAL, "a vector of 1 dimensions, but the column has 2");
+    assert_refused(-EINVAL, "row 0 has 2 dimensions, the query has 1");
     set("vector", "[0,0]");
     set("metric", "cosine");
     assert_refused(-EINVAL, "");
@@ -204,7 +205,8 @@ static void test_stopped(void **state)
     (void)state;
     atomic_bool stop = true;
     set("vector", "[1,1]");
-    assert_int_equal(answer_make(&mount, snapshot, &question, CSV, &stop, &answer, NULL, &error),
+    assert_int_equal(answer_make(&mount, snapshot, &question,
+                                 &(struct answer_way){CSV, &stop, false}, &answer, NULL, &error),
                      -EINTR);
     assert_int_equal(answer.size, 0);
 }

@@ -45,7 +45,7 @@ static struct corpus *open_corpus(void)
 static void set_key(int column)
 {
     struct key_columns key = {column >= 0 ? 1 : 0, {column}};
-    corpora_keep_key(place.fetch.corpora, snapshot, &key);
+    corpora_keep_key(place.fetch.corpora, snapshot->relation.oid, snapshot->key.mark, &key);
 }
 
 static void group_path(size_t number, char path[128])
@@ -150,11 +150,13 @@ static void test_key(void **state)
     assert_int_equal(corpus_find_key(corpus, "4", &found, &error), -ENOENT);
     assert_int_equal(corpus_find_key(corpus, "07", &found, &error), -ENOENT);
     assert_int_equal(corpus_find_key(corpus, "", &found, &error), -ENOENT);
+    struct key_columns key;
+    assert_int_equal(corpus_key_columns(corpus, &key, NULL), 0);
     for (uint32_t a = 0; a < ROWS; a++)
         for (uint32_t b = 0; b < ROWS; b++) {
             int32_t x = a % 5 == 4 ? (int32_t)(a * 2654435761U) : (int32_t)a;
             int32_t y = b % 5 == 4 ? (int32_t)(b * 2654435761U) : (int32_t)b;
-            assert_int_equal(corpus_before(corpus, a, b), x != y ? x < y : a < b);
+            assert_int_equal(corpus_before(corpus, &key, a, b), x != y ? x < y : a < b);
         }
     corpus_unref(corpus);
 }
@@ -168,8 +170,10 @@ static void test_no_key(void **state)
     uint64_t found;
     assert_int_equal(corpus_find_key(corpus, "4", &found, &error), -ENOENT);
     assert_non_null(strstr(error.text, "no primary key"));
-    assert_true(corpus_before(corpus, 3, 4));
-    assert_false(corpus_before(corpus, 4, 3));
+    struct key_columns key;
+    assert_int_equal(corpus_key_columns(corpus, &key, NULL), 0);
+    assert_true(corpus_before(corpus, &key, 3, 4));
+    assert_false(corpus_before(corpus, &key, 4, 3));
     corpus_unref(corpus);
 }
 

@@ -1,0 +1,200 @@
+#!/usr/bin/env bats
+# Answers that the server has a part in, and what is asked of its catalog: of one state of the table, and of the present one. One
+# mount with a long lease, one without, one as a role that is no superuser.
+
+load helper
+
+setup_file() {
+    server_start
+    psql -X -q -v ON_ERROR_STOP=1 <<'SQL'
+CREATE TABLE elsewhere (a int);
+CREATE TABLE chosen (id int);
+INSERT INTO chosen VALUES (1), (2);
+CREATE TABLE seen (id int PRIMARY KEY, n int, v vector(2));
+INSERT INTO seen SELECT i, 0, format('[%s,0]', i)::vector FROM generate_series(1, 20) i;
+CREATE TABLE busy (id int PRIMARY KEY, n int, v vector(2));
+INSERT INTO busy SELECT i, 0, format('[%s,0]', i)::vector FROM generate_series(1, 20) i;
+CREATE TABLE others (id int PRIMARY KEY, v vector(2));
+INSERT INTO others SELECT i, format('[%s,0]', i)::vector FROM generate_series(1, 9) i;
+CREATE TABLE parted (id int, part int, v vector(2), PRIMARY KEY (part, id)) PARTITION BY RANGE (part);
+CREATE TABLE parted_1 PARTITION OF parted FOR VALUES FROM (0) TO (5);
+CREATE TABLE parted_2 PARTITION OF parted FOR VALUES FROM (5) TO (100);
+INSERT INTO parted SELECT i, i, format('[%s,0]', i)::vector FROM generate_series(1, 9) i;
+CREATE ROLE outsider LOGIN;
+GRANT SELECT ON parted, others TO outsider;
+SQL
+    mount_start -o lease=600
+    MNT=$E2E/now CACHE=$E2E/cache2 mount_start -o lease=0
+    MNT=$E2E/outside CACHE=$E2E/cache3 PGUSER=outsider mount_start -o lease=600
+}
+teardown_file() { teardown_all; }
+
+setup() {
+    T=$MNT/public
+    NOW=$E2E/now/public
+    OUTSIDE=$E2E/outside/public
+}
+
+sql() { psql -X -q -At -v ON_ERROR_STOP=1 -c "$1"; }
+
+# ask DIRECTORY QUESTION: the answer's lines.
+ask() {
+    exec 5<>"$1/query/ask"
+    echo "{$2}" >&5
+    timeout 30 cat <&5
+    exec 5<&-
+}
+
+# The numbers in the lines of an answer, or of a file, by $1.
+ids() { sed -n 's/.*"id":\([0-9]*\).*/\1/p' | sort -n | paste -sd' ' -; }
+
+# The filter "true" of a session finds what the table's file has at the same time.
+same_as_file() {
+    local found
+    found=$(ask "$T/seen" '"vector":[0,0],"k":1000,"filter":"true"' | ids)
+    [ "$found" = "$(ids <"$T/seen/seen.jsonl")" ]
+    [ "$found" = "$(sql 'SELECT id FROM seen ORDER BY id' | paste -sd' ' -)" ]
+}
+
+@test "a filter misses no row that the table's file shows: rows that are gone, that meet it no more, that have another file" {
+    ids <"$T/seen/seen.jsonl" >/dev/null
+    same_as_file
+    sql 'DELETE FROM seen WHERE id = 5'
+    same_as_file
+    ids <"$T/seen/seen.jsonl" >/dev/null
+    sql 'UPDATE seen SET n = 1 WHERE id > 15'
+    [ "$(ask "$T/seen" '"vector":[0,0],"k":1000,"filter":"n = 0"' | ids)" = "1 2 3 4 6 7 8 9 10 11 12 13 14 15" ]
+    [ "$(grep -c '"n":1' "$T/seen/seen.jsonl")" = 5 ]
+    same_as_file
+    # The same (ctid, xmin) may name other rows by then.
+    sql 'DELETE FROM seen WHERE id = 1'
+    same_as_file
+    sql 'INSERT INTO seen SELECT i, 0, $$[1,1]$$ FROM generate_series(100, 103) i'
+    psql -X -q -c 'CREATE INDEX back ON seen (n DESC, id DESC)' -c 'CLUSTER seen USING back'
+    same_as_file
+    psql -X -q -c 'TRUNCATE seen'
+    same_as_file
+}
+
+@test "a filter while others write elsewhere makes no new version" {
+    sql "INSERT INTO seen SELECT i, 0, format('[%s,0]', i)::vector FROM generate_series(1, 20) i"
+    same_as_file
+    before=$(stat -c '%i %Y' "$T/seen/seen.csv")
+    fetches=$(sed -n 's/^pgvecfs_fetches_total //p' "$MNT/.pgvecfs/metrics")
+    for i in 1 2 3; do
+        sql 'INSERT INTO elsewhere VALUES (1)'
+        [ "$(ask "$T/seen" "\"vector\":[0,0],\"k\":3,\"filter\":\"id > $i\"" | ids)" = "$((i + 1)) $((i + 2)) $((i + 3))" ]
+    done
+    [ "$(stat -c '%i %Y' "$T/seen/seen.csv")" = "$before" ]
+    sleep 0.2 # the text of metrics is kept for so long
+    [ "$(sed -n 's/^pgvecfs_fetches_total //p' "$MNT/.pgvecfs/metrics")" = "$fetches" ]
+}
+
+@test "a table that is written to all the time gets its answers, each of one state" {
+    yes 'UPDATE busy SET n = n + 1;' | head -n 1000000 | psql -X -q >/dev/null 2>&1 3>&- &
+    writer=$!
+    mkdir "$T/busy/query/s"
+    echo '[0,0]' >"$T/busy/query/s/vector"
+    echo 1000 >"$T/busy/query/s/k"
+    for i in 1 2 3; do
+        ask "$T/busy" "\"vector\":[0,0],\"k\":1000,\"filter\":\"n >= $i - $i\"" >"$BATS_TEST_TMPDIR/answer"
+        [ "$(jq -s 'map(.n) | unique | length' "$BATS_TEST_TMPDIR/answer")" = 1 ]
+        [ "$(ids <"$BATS_TEST_TMPDIR/answer")" = "$(seq 20 | paste -sd' ' -)" ]
+        ask "$NOW/busy" "\"key\":7,\"k\":1000,\"filter\":\"n >= $i - $i\"" >"$BATS_TEST_TMPDIR/answer"
+        [ "$(ids <"$BATS_TEST_TMPDIR/answer")" = "$(seq 20 | grep -vx 7 | paste -sd' ' -)" ]
+        echo "n >= $i - $i" >"$T/busy/query/s/filter"
+        [ "$(sed 1d "$T/busy/query/s/results.csv" | cut -d, -f1 | sort -n | paste -sd' ' -)" = "$(seq 20 | paste -sd' ' -)" ]
+    done
+    kill "$writer"
+    wait "$writer" || true
+    rmdir "$T/busy/query/s"
+}
+
+@test "an answer with a filter is made anew: what other tables and the clock say is no part of the table" {
+    S=$NOW/others/query/s
+    mkdir "$S"
+    echo '[0,0]' >"$S/vector"
+    echo 'id IN (SELECT id FROM chosen)' >"$S/filter"
+    [ "$(sed 1d "$S/results.csv" | cut -d, -f1 | paste -sd' ' -)" = '1 2' ]
+    before=$(stat -c '%i %Y %s' "$S/results.csv")
+    [ "$(stat -c '%i %Y %s' "$S/results.csv")" = "$before" ]
+    exec 6<"$S/results.csv"
+    sql 'INSERT INTO chosen VALUES (7)'
+    [ "$(sed 1d "$S/results.csv" | cut -d, -f1 | paste -sd' ' -)" = '1 2 7' ]
+    [ "$(sed 1d <&6 | cut -d, -f1 | paste -sd' ' -)" = '1 2' ]
+    exec 6<&-
+    after=$(stat -c '%i %Y %s' "$S/results.csv")
+    [ "${after%% *}" != "${before%% *}" ]
+    [ "$(cut -d' ' -f2 <<<"$after")" -gt "$(cut -d' ' -f2 <<<"$before")" ]
+    sql 'DELETE FROM chosen WHERE id = 7'
+    [ "$(sed 1d "$S/results.csv" | cut -d, -f1 | paste -sd' ' -)" = '1 2' ]
+    [ "$(stat -c %Y "$S/results.csv")" -gt "$(cut -d' ' -f2 <<<"$after")" ]
+    echo server >"$S/mode"
+    sql 'INSERT INTO chosen VALUES (8)'
+    [ "$(sed 1d "$S/results.csv" | cut -d, -f1 | paste -sd' ' -)" = '1 2 8' ]
+    sql 'DELETE FROM chosen WHERE id = 8'
+    [ "$(sed 1d "$S/results.csv" | cut -d, -f1 | paste -sd' ' -)" = '1 2' ]
+    echo auto >"$S/mode"
+    echo "clock_timestamp() > '$(sql "SELECT clock_timestamp() + interval '1s'")'" >"$S/filter"
+    [ "$(wc -l <"$S/results.csv")" = 1 ]
+    within 20 sh -c "[ \$(wc -l <'$S/results.csv') = 10 ]"
+    rmdir "$S"
+}
+
+@test "a primary key that is made, dropped, and made of another column is seen with the next refresh" {
+    sql "CREATE TABLE keyed (a int NOT NULL, b int NOT NULL, v vector(2));
+         INSERT INTO keyed SELECT i, 10 - i, format('[%s,0]', i)::vector FROM generate_series(1, 9) i"
+    ls "$NOW" >/dev/null
+    [[ $(ask "$NOW/keyed" '"key":3,"k":1') == *"no primary key"* ]]
+    [ ! -e "$NOW/keyed/query/near/v/l2/1/1.csv" ]
+    sql 'ALTER TABLE keyed ADD PRIMARY KEY (a)'
+    [ "$(ask "$NOW/keyed" '"key":3,"k":1,"columns":["a"]')" = '{"a":2,"distance":1}' ]
+    [ "$(sed -n 2p "$NOW/keyed/query/near/v/l2/1/1.csv")" = 2,8,1 ]
+    sql 'ALTER TABLE keyed DROP CONSTRAINT keyed_pkey; UPDATE keyed SET a = 1 WHERE a < 4'
+    [[ $(ask "$NOW/keyed" '"key":1,"k":1') == *"no primary key"* ]]
+    sql 'ALTER TABLE keyed ADD PRIMARY KEY (b)'
+    [ "$(ask "$NOW/keyed" '"key":9,"k":1,"columns":["b"]')" = '{"b":8,"distance":1}' ]
+    [ "$(ask "$NOW/keyed" '"key":9,"k":3,"columns":["b"],"filter":"b <> 8"')" = "$(printf '{"b":7,"distance":2}\n{"b":6,"distance":3}\n{"b":5,"distance":4}')" ]
+    # Equally far: in the order of the key as it is now.
+    [ "$(ask "$NOW/keyed" '"vector":[4.5,0],"k":2,"columns":["b"]')" = "$(printf '{"b":5,"distance":0.5}\n{"b":6,"distance":0.5}')" ]
+}
+
+@test "a table that is renamed while it is leased is not the filter's fault" {
+    sql 'CREATE TABLE first AS SELECT * FROM others; CREATE TABLE second AS SELECT id + 100 AS id, v FROM others;
+         GRANT SELECT ON first, second TO outsider'
+    ls "$OUTSIDE" >/dev/null
+    mkdir "$OUTSIDE/first/query/s"
+    echo '[0,0]' >"$OUTSIDE/first/query/s/vector"
+    echo 'id % 2 = 0' >"$OUTSIDE/first/query/s/filter"
+    [ "$(sed 1d "$OUTSIDE/first/query/s/results.csv" | cut -d, -f1 | paste -sd' ' -)" = '2 4 6 8' ]
+    psql -X -q -c 'BEGIN; ALTER TABLE first RENAME TO third; ALTER TABLE second RENAME TO first; COMMIT'
+    echo 'id % 2 = 1' >"$OUTSIDE/first/query/s/filter"
+    [ "$(sed 1d "$OUTSIDE/first/query/s/results.csv" | cut -d, -f1 | paste -sd' ' -)" = '101 103 105 107 109' ]
+    psql -X -q -c 'ALTER TABLE first RENAME TO second'
+    echo 'id % 2 = 0' >"$OUTSIDE/first/query/s/filter"
+    run cat "$OUTSIDE/first/query/s/results.csv"
+    [[ $output == *"No such file"* ]]
+    # A relation that the condition names and that is not there is.
+    mkdir "$OUTSIDE/others/query/s"
+    echo '[0,0]' >"$OUTSIDE/others/query/s/vector"
+    echo 'id IN (SELECT id FROM nowhere)' >"$OUTSIDE/others/query/s/filter"
+    run cat "$OUTSIDE/others/query/s/results.csv"
+    [[ $output == *"Invalid argument"* ]]
+    [[ $(cat "$OUTSIDE/others/query/s/error") == *filter*nowhere* ]]
+    rmdir "$OUTSIDE/others/query/s"
+}
+
+@test "rows without ids: a key with a filter, or in mode server, leaves its own row out; the plan says why the server does it" {
+    local parted=$OUTSIDE/parted mode
+    [ "$(ask "$parted" '"key":"3,3","k":2,"columns":["id"],"filter":"id > 2"')" = "$(printf '{"id":4,"distance":1}\n{"id":5,"distance":2}')" ]
+    for mode in server exact auto; do
+        [ "$(ask "$parted" '"key":"6,6","k":2,"columns":["id"],"mode":"'$mode'"' | ids)" = '5 7' ]
+    done
+    mkdir "$parted/query/s"
+    echo '[0,0]' >"$parted/query/s/vector"
+    echo 'id < 3' >"$parted/query/s/filter"
+    echo exact >"$parted/query/s/mode"
+    grep -q '"method": "server"' "$parted/query/s/plan.json"
+    grep -q '"because": "the table is read as one stream, ' "$parted/query/s/plan.json"
+    rmdir "$parted/query/s"
+}
