@@ -2,6 +2,7 @@
 
 #include "codec/json_text.h"
 #include "fs/answer.h"
+#include "fs/log.h"
 #include "fs/patience.h"
 #include "fs/request.h"
 #include "fs/result.h"
@@ -30,6 +31,7 @@ struct ask {
     atomic_bool stop;
     enum ask_state state;
 
+    uint64_t counted; /* of the mount's `written`: */
     struct buffer in; /* questions, in lines, the last one perhaps not whole */
     size_t taken;     /* of them */
     size_t line_end;  /* behind the last line break */
@@ -45,6 +47,7 @@ struct ask {
     size_t lent_size;
     bool parsed;
     struct question question;
+    _Atomic size_t question_size; /* of its line */
     int tries;
     bool refreshed;       /* the current version is good for this question, leased or not */
     int failed;           /* what it has waited for has failed */
@@ -63,6 +66,8 @@ static void ask_unref(struct ask *ask)
         return;
     if (ask->parsed)
         question_clear(&ask->question);
+    ask->mount->unread -= ask->out.size - ask->read;
+    written_note(&ask->mount->written, &ask->counted, 0);
     buffer_clear(&ask->in);
     buffer_clear(&ask->out);
     free(ask);
@@ -70,9 +75,15 @@ static void ask_unref(struct ask *ask)
 
 int ask_new(struct mount *mount, struct node *node, struct ask **out)
 {
+    if (mount->ask_count >= ASKS_AT_MOST) {
+        log_say(LOG_SAY_ERROR, "query/ask cannot be opened: %d are open in this mount, close some",
+                ASKS_AT_MOST);
+        return -ENOSPC;
+    }
     struct ask *ask = calloc(1, sizeof *ask);
     if (ask == NULL)
         return -ENOMEM;
+    mount->ask_count++;
     ask->refs = 1;
     ask->mount = mount;
     ask->node = node;
@@ -88,6 +99,7 @@ void ask_close(struct ask *ask)
     while (*at != ask)
         at = &(*at)->next;
     *at = ask->next;
+    ask->mount->ask_count--;
     ask->node = NULL;
     ask->stop = true;
     if (ask->state == WAITING) /* there is no thread that could */
@@ -95,7 +107,18 @@ void ask_close(struct ask *ask)
     ask_unref(ask);
 }
 
-static bool is_full(const struct ask *ask) { return ask->out.size - ask->read > UNREAD_AT_MOST; }
+/* Whoever has read all that he was answered is answered more, however little others read. */
+static bool is_full(const struct ask *ask)
+{
+    uint64_t unread = ask->out.size - ask->read, all = ask->mount->unread;
+    return unread > UNREAD_AT_MOST || (unread > 0 && all > ask->mount->options->memory / 4);
+}
+
+/* What there is of questions is counted. */
+static void count_anew(struct ask *ask)
+{
+    written_note(&ask->mount->written, &ask->counted, ask->in.size + ask->question_size);
+}
 
 static void work(struct ask *ask, bool patient);
 
@@ -119,6 +142,7 @@ static int keep_lent(struct ask *ask)
     ask->in = all;
     ask->taken = 0;
     ask->lent_size = 0;
+    count_anew(ask);
     return 0;
 }
 
@@ -134,17 +158,22 @@ static void forget_taken(struct ask *ask)
     ask->in.size = rest;
 }
 
-static int append(struct ask *ask, const char *bytes, size_t size)
+static int append(struct ask *ask, const char *bytes, size_t size, struct error *error)
 {
     forget_taken(ask);
     const char *last = memrchr(bytes, '\n', size);
     size_t unfinished = ask->in.size - (ask->line_end > ask->taken ? ask->line_end : ask->taken);
     const char *first = last != NULL ? memchr(bytes, '\n', size) : bytes + size;
     if (unfinished + (size_t)(first - bytes) > LINE_AT_MOST)
-        return -EFBIG;
+        return error_set(error, -EFBIG, "a line of ask is longer than %d MiB", LINE_AT_MOST >> 20);
     if (ask->in.size - ask->taken + size > WAITING_AT_MOST)
-        return -ENOBUFS;
-    int rc = buffer_append(&ask->in, bytes, size);
+        return error_set(error, -ENOBUFS, "more than %d MiB of questions wait in one conversation",
+                         WAITING_AT_MOST >> 20);
+    int rc = written_change(&ask->mount->written, &ask->counted,
+                            ask->in.size + size + ask->question_size, error);
+    if (rc == 0)
+        rc = buffer_append(&ask->in, bytes, size);
+    count_anew(ask);
     if (rc == 0 && last != NULL)
         ask->line_end = ask->in.size - size + (size_t)(last - bytes) + 1;
     return rc;
@@ -153,6 +182,7 @@ static int append(struct ask *ask, const char *bytes, size_t size)
 int ask_write(struct ask *ask, const char *bytes, size_t size, bool *work)
 {
     struct mount *mount = ask->mount;
+    struct error error = {""};
     int rc = 0;
     *work = false;
     pthread_mutex_lock(&mount->lock);
@@ -162,13 +192,15 @@ int ask_write(struct ask *ask, const char *bytes, size_t size, bool *work)
         ask->lent_size = size;
         *work = true;
     } else {
-        rc = append(ask, bytes, size);
+        rc = append(ask, bytes, size, &error);
         *work = rc == 0 && idle && ask->line_end > ask->taken;
     }
     if (*work) {
         ask->state = WORKING;
         ask_ref(ask);
     }
+    if (rc < 0)
+        node_keep_reason(ask->node, error.text);
     pthread_mutex_unlock(&mount->lock);
     return rc;
 }
@@ -185,6 +217,12 @@ static bool take_line(struct ask *ask, struct buffer *line)
         return false;
     }
     ask->taken += (size_t)(stop - from) + 1;
+    if (ask->taken == ask->in.size) {
+        buffer_clear(&ask->in);
+        ask->taken = ask->line_end = 0;
+    }
+    ask->question_size = line->size;
+    count_anew(ask);
     return true;
 }
 
@@ -209,6 +247,7 @@ static bool next_question(struct ask *ask, int *rc, struct error *error)
         line.size = 0;
         if (ask->lent_size > 0) {
             size = (size_t)((const char *)memchr(text, '\n', ask->lent_size) - text);
+            ask->question_size = size;
             ask->lent += size + 1;
             ask->lent_size -= size + 1;
         } else {
@@ -251,12 +290,16 @@ static int put_error(struct buffer *out, int rc, const struct error *error)
 static void give(struct ask *ask, struct buffer *answer)
 {
     pthread_mutex_lock(&ask->mount->lock);
+    ask->question_size = 0;
+    count_anew(ask);
+    ask->mount->unread += answer->size;
     if (ask->read == ask->out.size) {
         buffer_clear(&ask->out);
         ask->out = *answer;
         *answer = (struct buffer){0};
         ask->read = 0;
     } else if (buffer_append(&ask->out, answer->data, answer->size) < 0) {
+        ask->mount->unread -= answer->size;
         ask->rc = -ENOMEM; /* nothing may be left out in the middle */
         ask->stop = true;
     }
@@ -274,6 +317,7 @@ int ask_read(struct ask *ask, size_t size, struct buffer *out)
     if (rc < 0)
         return rc;
     ask->read += n;
+    ask->mount->unread -= n;
     if (ask->state != IDLE || ask->line_end <= ask->taken || is_full(ask))
         return 0;
     ask->state = WORKING; /* what has stopped because too much was unread */
@@ -312,6 +356,7 @@ static int need_version(struct ask *ask, struct subject *subject, struct error *
     }
     if (ask->lent_size > 0 && keep_lent(ask) < 0)
         return error_set(error, -ENOMEM, "no memory");
+    count_anew(ask);
     ask->waits_for = subject;
     ask->refreshes_seen = subject->refreshes + subject->refreshing;
     ask->failures_seen = subject->failures;
@@ -387,6 +432,7 @@ static int hand_over(struct ask *ask, struct error *error)
     struct mount *mount = ask->mount;
     pthread_mutex_lock(&mount->lock);
     int rc = ask->lent_size > 0 ? keep_lent(ask) : 0;
+    count_anew(ask);
     if (rc == 0)
         rc = waiters_add(mount->waiters, run_patiently, ask);
     pthread_mutex_unlock(&mount->lock);

@@ -19,13 +19,15 @@ enum { ASK_SIZE = 4096 };
 
 struct ask;
 
-/* `node` is the open file's. Called with the lock held, as all but ask_write and ask_work. */
+enum { ASKS_AT_MOST = 256 };
+
+/* `node` is the open file's. -ENOSPC: so many are open. Called with the lock held, as all but ask_write and ask_work. */
 MUST_CHECK int ask_new(struct mount *mount, struct node *node, struct ask **out);
 /* The file is closed: what is being answered ends. */
 void ask_close(struct ask *ask);
 
 /* Takes the bytes: 0, or an errno for the user (-EFBIG a line is too long, -ENOBUFS too many
- * questions wait). *work: then ask_work must be called, by any thread, without the lock, as soon as
+ * questions wait, here or all over the mount: written.h; why is kept with query/). *work: then ask_work must be called, by any thread, without the lock, as soon as
  * the writer has been answered; the bytes must stay until it comes back. */
 MUST_CHECK int ask_write(struct ask *ask, const char *bytes, size_t size, bool *work);
 void ask_work(struct ask *ask);

@@ -87,6 +87,7 @@ static int connect_server(struct program *program, struct error *error)
     server_let_read(mount->server, (struct reading){.filter_rows = options->rls_filter,
                                                     .trust_all = options->trust_all});
     held_init(&mount->held, options->connections);
+    written_init(&mount->written, options->memory);
     session_pool_when_short(mount->pool, make_room, mount);
     mount->scope = (struct catalog_scope){.schemas = options->schemas, .system = options->system};
     rc = listing_start(mount, error);

@@ -14,6 +14,7 @@
 #include "fs/store.h"
 #include "fs/waiters.h"
 #include "fs/workers.h"
+#include "fs/written.h"
 #include "pgclient/ddl.h"
 
 #include <errno.h>
@@ -45,6 +46,7 @@ struct mount {
     struct waiters *enders;    /* ends of transactions, which nothing that waits may hold up */
     struct body_cache *bodies;
     struct vector_indexes *indexes;
+    struct written written;
     struct held held; /* read points that snapshots hold */
     struct lock_waits lock_waits;
     sem_t slots; /* of fetch_place */
@@ -77,6 +79,8 @@ struct mount {
     int result_count;
     uint64_t result_bytes, result_number;
     struct ask *asks; /* that are open */
+    int ask_count;
+    uint64_t unread; /* bytes of their answers */
 
     struct catalog *catalog;
     char *catalog_mark;

@@ -227,6 +227,17 @@ struct node *node_query(struct node *node)
     return node;
 }
 
+void node_keep_reason(struct node *node, const char *reason)
+{
+    struct node *query = node != NULL ? node_query(node) : NULL;
+    char *copy = query != NULL ? strdup(reason) : NULL;
+    if (copy == NULL)
+        return;
+    free(query->reason);
+    query->reason = copy;
+    query->reason_path = node->key.path;
+}
+
 bool node_exists(const struct mount *mount, const struct node *node)
 {
     switch (node->kind) {

@@ -107,6 +107,8 @@ static inline bool node_is_directory(const struct node *node) { return node->kin
 /* The directory of the table, or of its query/, that the node is in or is itself; NULL: none. */
 struct node *node_table(struct node *node);
 struct node *node_query(struct node *node);
+/* Keeps with its query/ why something failed there, for the attribute that tells it: a copy. */
+void node_keep_reason(struct node *node, const char *reason);
 
 /* The relation that a NODE_TABLE stands for now; NULL: none. */
 const struct relation *node_relation(const struct mount *mount, const struct node *node);

@@ -176,7 +176,7 @@ static int lookup_near(struct mount *mount, struct node *parent, const char *nam
     if (rc < 0)
         question_clear(&question);
     else
-        rc = asked_new(&question, 0, &asked);
+        rc = asked_new(&question, 0, NULL, &asked);
     struct result_key key = {
         .kind = RESULT_ROWS, .format = format, .path = node_path(parent, name), .asked = asked};
     if (rc == 0)
@@ -217,7 +217,7 @@ static int lookup_index(struct mount *mount, struct node *parent, const char *na
                                  : name_decode(name, (size_t)(dot - name), &question.column);
     struct asked *asked = NULL;
     if (rc == 0)
-        rc = asked_new(&question, 0, &asked);
+        rc = asked_new(&question, 0, NULL, &asked);
     struct result_key key = {.kind = RESULT_INDEX, .path = node_path(parent, name), .asked = asked};
     if (rc == 0)
         rc = lookup_answer(mount, parent, name, caller, &key, out);

@@ -6,7 +6,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 
-enum { VALUE_AT_MOST = 64 << 20 };
+enum { VECTOR_AT_MOST = 64 << 20 };
 
 /* ---- sessions ---- */
 
@@ -20,7 +20,7 @@ int query_session_new(struct mount *mount, struct node *directory, struct query_
     if (rc == 0)
         rc = question_init(&question);
     if (rc == 0)
-        rc = asked_new(&question, ++mount->asked_number, &session->asked);
+        rc = asked_new(&question, ++mount->asked_number, &mount->written, &session->asked);
     if (rc < 0) {
         free(session);
         return rc;
@@ -60,6 +60,7 @@ void query_session_end(struct query_session *session)
     session->directory = NULL;
     result_unref(session->plan); /* it has a reference to the session */
     session->plan = NULL;
+    result_forget_session(session->mount, session);
     query_session_unref(session);
 }
 
@@ -138,8 +139,13 @@ static int set(struct query_session *session, int field, const struct buffer *by
         int rc = question_copy(&before->question, &question);
         if (rc == 0 && (rc = question_set(&question, field, bytes->data, bytes->size, &error)) < 0)
             question_clear(&question);
+        uint64_t counted = before->bytes;
+        if (rc == 0 &&
+            (rc = written_change(&mount->written, &counted, question_bytes(&question), &error)) < 0)
+            question_clear(&question);
+        written_note(&mount->written, &counted, before->bytes); /* asked_new counts it */
         if (rc == 0)
-            rc = asked_new(&question, 0, &fresh);
+            rc = asked_new(&question, 0, &mount->written, &fresh);
         pthread_mutex_lock(&mount->lock);
         done = rc < 0 || session->asked == before;
         if (rc == 0 && done) {
@@ -147,6 +153,7 @@ static int set(struct query_session *session, int field, const struct buffer *by
             session->asked = asked_ref(fresh);
             fresh->number = ++mount->asked_number;
             session->changed_at = time(NULL);
+            result_forget_session(mount, session);
         }
         if (done)
             query_session_answered(session, rc, &error);
@@ -183,8 +190,10 @@ struct draft {
     struct asked *opened;  /* what `bytes` are made of, when they are needed; then NULL */
     struct error error;    /* the same, of the file `error` */
     struct buffer bytes;
-    bool written;   /* and not set since */
-    bool truncated; /* by open; nothing has been written yet */
+    uint64_t counted; /* of them, of the mount's `written` */
+    bool written;     /* and not set since */
+    bool truncated;   /* by open; nothing has been written yet */
+    int refused;      /* what was written has not been taken, and what follows on it is not */
 };
 
 static void free_draft(void *draft) { draft_drop(draft); }
@@ -265,19 +274,53 @@ void draft_drop(struct draft *draft)
     opened_unlist(&draft->listed);
     delist(draft);
     asked_unref(draft->opened);
+    written_note(&draft->session->mount->written, &draft->counted, 0);
     query_session_unref(draft->session);
     buffer_clear(&draft->bytes);
     pthread_mutex_destroy(&draft->lock);
     free(draft);
 }
 
+static int most_of(const struct draft *draft)
+{
+    return strcmp(query_session_field_name(draft->field), "vector") == 0 ? VECTOR_AT_MOST
+                                                                         : QUESTION_TEXT_MOST;
+}
+
+/* Says it in the session's `error`. */
+static int tell(struct draft *draft, int rc, const struct error *error)
+{
+    struct mount *mount = draft->session->mount;
+    pthread_mutex_lock(&mount->lock);
+    query_session_answered(draft->session, rc, error);
+    pthread_mutex_unlock(&mount->lock);
+    return rc;
+}
+
+/* Whether there is room for so many bytes of it. */
+static int count(struct draft *draft, uint64_t bytes)
+{
+    struct error error;
+    int rc = written_change(&draft->session->mount->written, &draft->counted, bytes, &error);
+    return rc < 0 ? tell(draft, rc, &error) : 0;
+}
+
+static void empty(struct draft *draft)
+{
+    buffer_clear(&draft->bytes);
+    written_note(&draft->session->mount->written, &draft->counted, 0);
+}
+
 static int load(struct draft *draft)
 {
     if (draft->opened == NULL)
         return 0;
-    int rc = draft->truncated
-                 ? 0
-                 : show(&draft->opened->question, &draft->error, draft->field, &draft->bytes);
+    int rc = 0;
+    if (!draft->truncated && most_of(draft) == VECTOR_AT_MOST)
+        rc = count(draft, draft->opened->question.vector.size);
+    if (rc == 0 && !draft->truncated)
+        rc = show(&draft->opened->question, &draft->error, draft->field, &draft->bytes);
+    written_note(&draft->session->mount->written, &draft->counted, draft->bytes.size);
     if (rc == 0) {
         asked_unref(draft->opened);
         draft->opened = NULL;
@@ -304,26 +347,28 @@ int draft_read(struct draft *draft, uint64_t offset, size_t size, struct buffer 
     return rc;
 }
 
-/* What does not fit is not taken in part, either. */
-static int refuse(struct draft *draft)
+/* What does not fit is not taken in part, either: the rest of it, which a program goes on to write
+ * when it was told of a part, is refused as well. */
+static int refuse(struct draft *draft, int rc)
 {
-    struct mount *mount = draft->session->mount;
     struct error error;
-    int rc = error_set(&error, -EFBIG, "%s is longer than %d MiB",
-                       query_session_field_name(draft->field), VALUE_AT_MOST >> 20);
     draft->written = draft->truncated = false;
-    draft->bytes.size = 0;
-    pthread_mutex_lock(&mount->lock);
-    query_session_answered(draft->session, rc, &error);
-    pthread_mutex_unlock(&mount->lock);
-    return rc;
+    draft->refused = rc;
+    empty(draft);
+    if (rc != -EFBIG)
+        return rc;
+    error_set(&error, rc, "%s is longer than %d MiB", query_session_field_name(draft->field),
+              most_of(draft) >> 20);
+    return tell(draft, rc, &error);
 }
 
 static int resize(struct draft *draft, uint64_t size)
 {
     int rc = load(draft);
-    if (rc == 0 && size > VALUE_AT_MOST)
-        rc = refuse(draft);
+    if (rc == 0 && size > (uint64_t)most_of(draft))
+        return refuse(draft, -EFBIG);
+    if (rc == 0 && size > draft->bytes.size && count(draft, size) < 0)
+        return refuse(draft, -ENOBUFS);
     if (rc < 0 || size <= draft->bytes.size) {
         if (rc == 0)
             draft->bytes.size = (size_t)size;
@@ -343,7 +388,7 @@ static int commit(struct draft *draft)
     int rc = set(draft->session, draft->field, &draft->bytes);
     draft->written = false;
     if (rc < 0)
-        draft->bytes.size = 0;
+        empty(draft);
     return rc;
 }
 
@@ -378,6 +423,10 @@ int draft_write(struct draft *draft, uint64_t offset, const void *bytes, size_t 
 {
     pthread_mutex_lock(&draft->lock);
     int rc = load(draft);
+    if (rc == 0 && offset == 0)
+        draft->refused = 0;
+    if (rc == 0)
+        rc = draft->refused;
     if (rc == 0)
         offset = place_of(draft, offset);
     if (rc == 0 && offset + size > draft->bytes.size)
@@ -398,6 +447,7 @@ int draft_resize(struct draft *draft, uint64_t size)
     pthread_mutex_lock(&draft->lock);
     int rc = resize(draft, size);
     if (rc == 0) {
+        draft->refused = 0;
         draft->truncated = false;
         draft->written = true;
     }

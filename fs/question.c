@@ -26,6 +26,14 @@ void question_clear(struct question *question)
     buffer_clear(&question->vector);
 }
 
+static uint64_t text_bytes(const char *text) { return text != NULL ? strlen(text) + 1 : 0; }
+
+uint64_t question_bytes(const struct question *question)
+{
+    return question->vector.size + text_bytes(question->column) + text_bytes(question->filter) +
+           text_bytes(question->columns) + text_bytes(question->key);
+}
+
 bool question_asks_server(const struct question *question)
 {
     return question->filter != NULL || question->mode == MODE_SERVER;
@@ -66,6 +74,8 @@ static int set_text(char **text, const char *bytes, size_t size, const char *wha
 {
     if (memchr(bytes, '\0', size) != NULL)
         return error_set(error, -EINVAL, "%s holds a zero byte", what);
+    if (size > QUESTION_TEXT_MOST)
+        return error_set(error, -EFBIG, "%s is longer than %d MiB", what, QUESTION_TEXT_MOST >> 20);
     char *copy = size > 0 ? strndup(bytes, size) : NULL;
     if (size > 0 && copy == NULL)
         return error_set(error, -ENOMEM, "no memory");

@@ -13,7 +13,7 @@
 
 enum answer_mode { MODE_AUTO, MODE_EXACT, MODE_HNSW, MODE_SERVER };
 
-enum { QUESTION_K_MOST = 100000 };
+enum { QUESTION_K_MOST = 100000, QUESTION_TEXT_MOST = 1 << 20 /* of all but vectors, bytes */ };
 
 struct question {
     char *column;  /* SQL name; NULL: the first vector column */
@@ -34,6 +34,7 @@ struct question {
 
 int question_init(struct question *question); /* the defaults: k 10, recall 0.95, auto */
 void question_clear(struct question *question);
+uint64_t question_bytes(const struct question *question); /* of its texts and vectors */
 /* Whether the server has a part in the answer. */
 bool question_asks_server(const struct question *question);
 MUST_CHECK int question_copy(const struct question *from, struct question *out);
@@ -44,7 +45,8 @@ enum { QUESTION_FIELDS = 9 };
 extern const char *const question_fields[QUESTION_FIELDS];
 
 /* Sets one as it is written to its file: text, one line break at the end dropped (of a vector,
- * kept). Empty sets the default. -EINVAL, with what is allowed, and nothing is changed. */
+ * kept). Empty sets the default. -EINVAL, with what is allowed, -EFBIG it is longer than
+ * QUESTION_TEXT_MOST; and nothing is changed. */
 MUST_CHECK int question_set(struct question *question, int field, const void *bytes, size_t size,
                             struct error *error);
 /* Appends it as its file shows it: with a line break, the default where none was set. */

@@ -278,23 +278,17 @@ static int bind_result(struct mount *mount, struct request *request)
 /* What has become of the attempt that the request waited for. */
 static int settle_failure(struct request *request, int rc)
 {
-    struct node *node = request->node, *query = node_query(node);
+    struct node *node = request->node;
     if (rc == -ESTALE && ++request->tries < ANSWER_TRIES) {
         request->waited = false;
         return -EAGAIN;
     }
     if (rc == -EINTR)
         return -EAGAIN;
-    char *reason = node->result->reason != NULL ? strdup(node->result->reason) : NULL;
     /* query/ shows its reason to everybody, who may not look into every session. */
     bool told = node->session == NULL || (node->session->owner.mode & S_IROTH);
-    if (query != NULL && reason != NULL && !told) {
-        free(reason);
-    } else if (query != NULL && reason != NULL) {
-        free(query->reason);
-        query->reason = reason;
-        query->reason_path = node->key.path;
-    }
+    if (node->result->reason != NULL && told)
+        node_keep_reason(node, node->result->reason);
     return result_errno(rc == -ESTALE ? -EIO : rc);
 }
 

@@ -18,14 +18,16 @@ enum {
 
 /* ---- questions ---- */
 
-int asked_new(struct question *question, uint64_t number, struct asked **out)
+int asked_new(struct question *question, uint64_t number, struct written *written,
+              struct asked **out)
 {
     struct asked *asked = calloc(1, sizeof *asked);
     if (asked == NULL) {
         question_clear(question);
         return -ENOMEM;
     }
-    *asked = (struct asked){.refs = 1, .number = number, .question = *question};
+    *asked = (struct asked){.refs = 1, .number = number, .question = *question, .written = written};
+    written_note(written, &asked->bytes, question_bytes(question));
     *out = asked;
     return 0;
 }
@@ -40,6 +42,7 @@ void asked_unref(struct asked *asked)
 {
     if (asked == NULL || atomic_fetch_sub(&asked->refs, 1) != 1)
         return;
+    written_note(asked->written, &asked->bytes, 0);
     question_clear(&asked->question);
     free(asked);
 }
@@ -131,6 +134,15 @@ void result_keep(struct result *result)
     mount->result_count++;
     mount->result_bytes += result->bytes.size;
     make_room(mount);
+}
+
+void result_forget_session(struct mount *mount, const struct query_session *session)
+{
+    for (struct result *result = mount->results, *next; result != NULL; result = next) {
+        next = result->next;
+        if (result->key.session == session && !result->making)
+            drop(result);
+    }
 }
 
 static bool same_key(const struct result_key *a, const struct result_key *b)
@@ -396,5 +408,7 @@ void result_forget_all(struct mount *mount)
 
 int result_errno(int rc)
 {
-    return rc == -EINVAL || rc == -EINTR || rc == -EPERM ? rc : user_errno(rc);
+    return rc == -EINVAL || rc == -EINTR || rc == -EPERM || rc == -EFBIG || rc == -ENOBUFS
+               ? rc
+               : user_errno(rc);
 }

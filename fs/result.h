@@ -20,9 +20,12 @@ struct asked {
     atomic_uint refs;
     uint64_t number; /* of a session: of its questions, 1 first; else 0 */
     struct question question;
+    struct written *written; /* where its bytes are counted; NULL: nowhere */
+    uint64_t bytes;
 };
 /* Takes what is in the question, also on failure. */
-MUST_CHECK int asked_new(struct question *question, uint64_t number, struct asked **out);
+MUST_CHECK int asked_new(struct question *question, uint64_t number, struct written *written,
+                         struct asked **out);
 struct asked *asked_ref(struct asked *asked);
 void asked_unref(struct asked *asked);
 
@@ -74,6 +77,9 @@ void result_keep(struct result *result);
 /* Whether it is still what the question is answered with, for this version. One that the server has
  * a part in (a filter may ask for the time, or for other tables) is so for as long as a lease. */
 bool result_holds(const struct result *result, uint64_t serial);
+/* The session asks something else, or has ended: nobody finds its answers any more. */
+void result_forget_session(struct mount *mount, const struct query_session *session);
+
 /* One that is kept, good or in the making, of this version; NULL: none. Borrowed. */
 struct result *result_find(struct mount *mount, const struct result_key *key, uint64_t serial);
 /* The one that the caller was promised a moment ago; NULL: none. Borrowed. */

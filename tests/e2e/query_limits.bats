@@ -203,3 +203,101 @@ PYTHON
     [ "$(wc -l <"$S/results.csv")" = 11 ]
     [ ! -s "$S/error" ]
 }
+
+@test "what is written and never asked is bounded, in conversations and in values, whoever writes it" {
+    mkdir "$E2E/little"
+    MNT=$E2E/little CACHE=$E2E/cache3 mount_start -o lease=0,memory=32M
+    python3 - "$E2E/little/public/items/query" <<'PY'
+import errno, os, sys
+query = sys.argv[1]
+piece = b"[" + b"1" * ((1 << 20) - 1)
+
+def fails(number, action):
+    try:
+        action()
+    except OSError as error:
+        assert error.errno == number, error
+        return
+    raise AssertionError("it did not fail")
+
+def fill(path, most):
+    """Writes until it is refused, or so many MiB."""
+    f = os.open(path, os.O_RDWR)
+    for count in range(most):
+        try:
+            os.write(f, piece)
+        except OSError as error:
+            assert error.errno == errno.ENOBUFS, error
+            return f, count
+    return f, most
+
+def drop(f):
+    try:
+        os.close(f)
+    except OSError as error: # what is there is no vector
+        assert error.errno == errno.EINVAL, error
+
+def metric():
+    import time
+    time.sleep(0.2)
+    return int([line for line in open(query + "/../../../.pgvecfs/metrics") if line.startswith("pgvecfs_query_written_bytes ")][0].split()[1])
+
+# memory=32M: 16 MiB for all.
+first, n = fill(query + "/ask", 64)
+assert n == 16 or n == 15, n
+assert "half of memory=" in os.getxattr(query, "user.pgvecfs.error").decode()
+second = os.open(query + "/ask", os.O_RDWR)
+fails(errno.ENOBUFS, lambda: os.write(second, piece))
+os.write(second, b'{"key":1,"k":1,"columns":["id"]}\n')
+assert b'"id"' in os.read(second, 100)
+os.mkdir(query + "/full")
+f, n = fill(query + "/full/vector", 4)
+assert n <= 1, n
+assert "half of memory=" in open(query + "/full/error").read()
+drop(f)
+os.close(first)
+f, n = fill(query + "/full/vector", 10)
+assert n == 10, n
+assert metric() >= 10 << 20
+drop(f)
+# Text is no longer than a MiB, vectors have more.
+def filter_of(size):
+    with open(query + "/full/filter", "w") as f:
+        f.write("true" + " " * (size - 5) + "\n")
+filter_of(1 << 20)
+fails(errno.EFBIG, lambda: filter_of((1 << 20) + 1))
+assert "filter is longer than 1 MiB" in open(query + "/full/error").read()
+os.write(second, b'{"key":1,"filter":"true' + b" " * (1 << 19))
+os.write(second, b" " * (1 << 19) + b'"}\n')
+assert b"filter is longer than 1 MiB" in os.read(second, 1000)
+os.close(second)
+# Answers to what is asked no more let go of their questions.
+open(query + "/full/filter", "w").close()
+with open(query + "/full/vector", "w") as f:
+    f.write("[" + ",".join(["0.5"] * 8) + "]" + " " * 700000 + "\n")
+for k in range(1, 30):
+    with open(query + "/full/k", "w") as f:
+        f.write("%d\n" % (k % 2 + 1))
+    os.stat(query + "/full/results.csv")
+os.rmdir(query + "/full")
+PY
+    within 10 grep -qx 'pgvecfs_query_written_bytes 0' "$E2E/little/.pgvecfs/metrics"
+    MNT=$E2E/little mount_stop
+}
+
+@test "a mount has 256 conversations at most" {
+    python3 - "$T/items/query/ask" <<'PY'
+import errno, os, sys
+files = [os.open(sys.argv[1], os.O_RDWR) for _ in range(256)]
+try:
+    os.open(sys.argv[1], os.O_RDWR)
+    raise AssertionError("one more is open")
+except OSError as error:
+    assert error.errno == errno.ENOSPC, error
+os.close(files.pop())
+files.append(os.open(sys.argv[1], os.O_RDWR))
+os.write(files[-1], b'{"key":1,"k":1}\n')
+assert b'"id"' in os.read(files[-1], 1000)
+PY
+    grep -q 'query/ask cannot be opened: 256 are open' "$MNT/.pgvecfs/log"
+}
