@@ -2,6 +2,7 @@
 #include "fs/corpus.h"
 
 #include "codec/key_compare.h"
+#include "fs/patience.h"
 #include "tests/unit/place.h"
 
 #include <fcntl.h>
@@ -158,6 +159,74 @@ static void test_key(void **state)
             int32_t y = b % 5 == 4 ? (int32_t)(b * 2654435761U) : (int32_t)b;
             assert_int_equal(corpus_before(corpus, &key, a, b), x != y ? x < y : a < b);
         }
+    corpus_unref(corpus);
+}
+
+static void assert_finds(struct corpus *corpus, const char *text, uint64_t row)
+{
+    uint64_t found;
+    assert_int_equal(corpus_find_key(corpus, text, &found, NULL), 0);
+    assert_int_equal(found, row);
+}
+
+/* What keys are looked up by is kept with the row groups, and made for one key. */
+static void test_another_key(void **state)
+{
+    (void)state;
+    struct snapshot *mixed = place_snapshot(&place, &rows_tables[0], ROWS, EACH);
+    struct key_columns one = {1, {0}}, two = {2, {0, 1}};
+    struct corpora *corpora = place.fetch.corpora;
+    struct corpus *corpus;
+    uint64_t found;
+    assert_int_equal(corpus_get(&place.fetch, mixed, &corpus, NULL), 0);
+    corpora_keep_key(corpora, mixed->relation.oid, mixed->key.mark, &one);
+    assert_finds(corpus, "3", 3);
+    corpora_keep_key(corpora, mixed->relation.oid, mixed->key.mark, &two);
+    assert_finds(corpus, "3,q\"q", 3);
+    assert_int_equal(corpus_find_key(corpus, "3", &found, NULL), -ENOENT);
+    corpora_keep_key(corpora, mixed->relation.oid, "2/3/later", &one);
+    assert_false(corpora_find_key(corpora, mixed->relation.oid, "2/3/later still", &one));
+    assert_true(corpora_find_key(corpora, mixed->relation.oid, "2/3/later", &one));
+    corpus_unref(corpus);
+    snapshot_unref(mixed);
+}
+
+/* With room for it or without. */
+static void test_keys_in_little_memory(void **state)
+{
+    (void)state;
+    for (uint64_t memory = 1; memory < 1 << 20; memory = memory * 4 + 60) {
+        struct corpus *corpus;
+        struct fetch_place mine = place.fetch;
+        struct key_columns key = {1, {0}};
+        assert_int_equal(corpora_new(memory, &mine.corpora), 0);
+        corpora_keep_key(mine.corpora, snapshot->relation.oid, snapshot->key.mark, &key);
+        assert_int_equal(corpus_get(&mine, snapshot, &corpus, NULL), 0);
+        for (int round = 0; round < 2; round++)
+            for (uint32_t row = 0; row < ROWS; row += 5) {
+                char text[16];
+                snprintf(text, sizeof text, "%u", row);
+                assert_finds(corpus, text, row);
+            }
+        assert_true(group_cache_used(corpora_groups(mine.corpora)) <= memory);
+        corpus_unref(corpus);
+        corpora_free(mine.corpora);
+    }
+}
+
+static void test_looking_up_ends(void **state)
+{
+    (void)state;
+    atomic_bool stop = true;
+    struct patience patience = {.waits = true, .stop = &stop};
+    struct error error = {""};
+    uint64_t found;
+    set_key(0);
+    struct corpus *corpus = open_corpus();
+    patience_begin(&patience);
+    assert_int_equal(corpus_find_key(corpus, "3", &found, &error), -EINTR);
+    patience_end(&patience);
+    assert_finds(corpus, "3", 3);
     corpus_unref(corpus);
 }
 
@@ -436,6 +505,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_rows, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_values, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_key, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_another_key, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_keys_in_little_memory, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_looking_up_ends, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_no_key, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_shared_groups, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_lost_group, set_up, tear_down),
