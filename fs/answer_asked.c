@@ -230,25 +230,49 @@ static int make_filter(struct answer *answer)
     return 0;
 }
 
+static int take_out(struct answer *answer, uint64_t row)
+{
+    uint64_t bit = UINT64_C(1) << (row % 64);
+    int rc = make_filter(answer);
+    if (rc < 0)
+        return rc;
+    answer->matched -= (answer->filter[row / 64] & bit) != 0;
+    answer->filter[row / 64] &= ~bit;
+    answer->mixed = true;
+    return 0;
+}
+
+/* `first`: the number of the span's first row. */
+static int take_others_out(struct answer *answer, const struct span *span, uint64_t first)
+{
+    int rc = 0;
+    for (uint32_t row = 0; rc == 0 && row < span->rows; row++) {
+        size_t size;
+        bool alike = true;
+        const uint8_t *value = span_value(span, row, &size);
+        if (size > 0)
+            rc = is_alike(answer, value, size, &alike);
+        if (rc == 0 && !alike)
+            rc = take_out(answer, first + row);
+    }
+    return rc;
+}
+
 int answer_alike(struct answer *answer)
 {
-    uint64_t number = 0;
+    enum element element = answer->space.element;
+    bool dense = element == ELEMENT_FLOAT32 || element == ELEMENT_FLOAT16;
+    uint64_t first = 0;
     int rc = 0;
     if (!answer->by_key || answer->typed)
         return 0;
-    for (size_t i = 0; rc == 0 && i < answer->span_count; i++)
-        for (uint32_t row = 0; rc == 0 && row < answer->spans[i].rows; row++, number++) {
-            size_t size;
-            bool alike = true;
-            const uint8_t *value = span_value(&answer->spans[i], row, &size);
-            if (size > 0)
-                rc = is_alike(answer, value, size, &alike);
-            if (rc == 0 && !alike && (rc = make_filter(answer)) == 0) {
-                uint64_t bit = UINT64_C(1) << (number % 64);
-                answer->matched -= (answer->filter[number / 64] & bit) != 0;
-                answer->filter[number / 64] &= ~bit;
-                answer->mixed = true;
-            }
-        }
+    for (size_t i = 0; rc == 0 && i < answer->span_count; i++) {
+        const struct span *span = &answer->spans[i];
+        if (answer->stop != NULL && *answer->stop)
+            return error_set(answer->error, -EINTR, "stopped");
+        if (!dense || span->fixed != answer->key_vector.size)
+            rc = take_others_out(answer, span, first);
+        first += span->rows;
+    }
     return rc;
 }

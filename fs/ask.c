@@ -2,6 +2,7 @@
 
 #include "codec/json_text.h"
 #include "fs/answer.h"
+#include "fs/listing.h"
 #include "fs/log.h"
 #include "fs/patience.h"
 #include "fs/request.h"
@@ -20,7 +21,7 @@ enum {
 enum ask_state {
     IDLE,    /* nothing is outstanding, or too much is unread */
     WORKING, /* a thread answers */
-    WAITING  /* a question waits for a refresh */
+    WAITING  /* a question waits for a refresh, or the catalog */
 };
 
 struct ask {
@@ -39,8 +40,10 @@ struct ask {
     size_t read; /* of it */
     int rc;      /* no memory: nothing more is answered */
 
-    struct subject *waits_for; /* while WAITING, since these counts: */
+    /* While WAITING, for a refresh since these counts, or for the catalog: */
+    struct subject *waits_for; /* NULL: the catalog */
     unsigned refreshes_seen, failures_seen;
+    int64_t looked_at; /* when the catalog was wanted */
 
     /* While WORKING, of the thread that answers: */
     const char *lent; /* the rest of what ask_write was given, in whole lines: taken first */
@@ -49,6 +52,7 @@ struct ask {
     struct question question;
     _Atomic size_t question_size; /* of its line */
     int tries;
+    bool looked_again;    /* in the catalog, for this question: which relation has the name */
     bool refreshed;       /* the current version is good for this question, leased or not */
     int failed;           /* what it has waited for has failed */
     struct error failure; /* why */
@@ -266,6 +270,7 @@ static bool next_question(struct ask *ask, int *rc, struct error *error)
             *rc = question_parse_json(text, size, &ask->question, error);
             ask->parsed = *rc == 0;
             ask->tries = 0;
+            ask->looked_again = false;
             ask->refreshed = false;
         }
     }
@@ -338,12 +343,31 @@ static struct subject *subject_of(const struct ask *ask)
     return table != NULL ? &table->subjects[SUBJECT_ROWS] : NULL;
 }
 
+/* The name may be another relation's by now, or a new one's: -EAGAIN, the catalog is wanted. */
+static int look_again(struct ask *ask, struct error *error)
+{
+    struct mount *mount = ask->mount;
+    if (ask->lent_size > 0 && keep_lent(ask) < 0)
+        return error_set(error, -ENOMEM, "no memory");
+    count_anew(ask);
+    ask->looked_again = true;
+    ask->waits_for = NULL;
+    ask->looked_at = clock_ms();
+    ask->failures_seen = mount->catalog_failures;
+    ask->state = WAITING;
+    if (!mount->catalog_running || !mount->catalog_wanted)
+        listing_check(mount);
+    return -EAGAIN;
+}
+
 /* 0: the current version may be asked. -EAGAIN: the refresh that must come first is wanted, and
  * ask_retry_all goes on with this question. */
 static int need_version(struct ask *ask, struct subject *subject, struct error *error)
 {
     int rc = ask->failed;
     ask->failed = 0;
+    if ((rc == -ENOENT || (rc == 0 && subject == NULL)) && !ask->looked_again && !ask->stop)
+        return look_again(ask, error);
     if (rc < 0) {
         *error = ask->failure;
         return rc;
@@ -365,32 +389,55 @@ static int need_version(struct ask *ask, struct subject *subject, struct error *
     return -EAGAIN;
 }
 
+/* What a conversation waits for has come, or failed. */
+struct news {
+    bool come, failed, refreshed;
+    int rc;
+    const struct error *error;
+};
+
+static struct news news_for(const struct ask *ask)
+{
+    const struct mount *mount = ask->mount;
+    const struct subject *subject = ask->waits_for;
+    if (subject == NULL)
+        return (struct news){.come = mount->catalog_checked >= ask->looked_at,
+                             .failed = mount->catalog_failures != ask->failures_seen,
+                             .rc = mount->catalog_rc,
+                             .error = &mount->catalog_error};
+    bool refreshed = (int)(subject->refreshes - ask->refreshes_seen) > 0;
+    return (struct news){.come = refreshed || subject_leased(subject),
+                         .failed = subject->failures != ask->failures_seen,
+                         .refreshed = refreshed,
+                         .rc = subject->rc,
+                         .error = &subject->error};
+}
+
 void ask_retry_all(struct mount *mount)
 {
     for (struct ask *ask = mount->asks; ask != NULL; ask = ask->next) {
-        const struct subject *subject = ask->waits_for;
         if (ask->state != WAITING)
             continue;
-        bool failed = subject->failures != ask->failures_seen;
-        bool refreshed = (int)(subject->refreshes - ask->refreshes_seen) > 0;
-        if (!failed && !refreshed && !subject_leased(subject))
+        struct news news = news_for(ask);
+        if (!news.come && !news.failed)
             continue;
         ask->state = WORKING;
         if (workers_add(mount->queriers, run, ask, 0) < 0) {
             ask->state = WAITING; /* until next time */
             continue;
         }
+        ask->refreshed = news.refreshed;
+        ask->failed =
+            news.failed && !news.refreshed && (ask->waits_for != NULL || !news.come) ? news.rc : 0;
+        ask->failure = *news.error;
         ask->waits_for = NULL;
-        ask->refreshed = refreshed;
-        ask->failed = failed && !refreshed ? subject->rc : 0;
-        ask->failure = subject->error;
     }
 }
 
 void ask_tend(struct mount *mount)
 {
     for (struct ask *ask = mount->asks; ask != NULL; ask = ask->next)
-        if (ask->state == WAITING) {
+        if (ask->state == WAITING && ask->waits_for != NULL) {
             ask->waits_for->wanted_at = clock_ms();
             if (!ask->waits_for->running)
                 subject_want(ask->waits_for, true, -1, NEED_SIZE);

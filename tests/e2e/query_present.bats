@@ -144,7 +144,6 @@ same_as_file() {
 @test "a primary key that is made, dropped, and made of another column is seen with the next refresh" {
     sql "CREATE TABLE keyed (a int NOT NULL, b int NOT NULL, v vector(2));
          INSERT INTO keyed SELECT i, 10 - i, format('[%s,0]', i)::vector FROM generate_series(1, 9) i"
-    ls "$NOW" >/dev/null
     [[ $(ask "$NOW/keyed" '"key":3,"k":1') == *"no primary key"* ]]
     [ ! -e "$NOW/keyed/query/near/v/l2/1/1.csv" ]
     sql 'ALTER TABLE keyed ADD PRIMARY KEY (a)'
@@ -170,7 +169,16 @@ same_as_file() {
     psql -X -q -c 'BEGIN; ALTER TABLE first RENAME TO third; ALTER TABLE second RENAME TO first; COMMIT'
     echo 'id % 2 = 1' >"$OUTSIDE/first/query/s/filter"
     [ "$(sed 1d "$OUTSIDE/first/query/s/results.csv" | cut -d, -f1 | paste -sd' ' -)" = '101 103 105 107 109' ]
-    psql -X -q -c 'ALTER TABLE first RENAME TO second'
+    exec 6<>"$OUTSIDE/first/query/ask"
+    echo '{"vector":[0,0],"k":1,"columns":["id"],"filter":"true"}' >&6
+    [ "$(timeout 30 cat <&6)" = '{"id":101,"distance":1}' ]
+    psql -X -q -c 'BEGIN; ALTER TABLE first RENAME TO second; ALTER TABLE third RENAME TO first; COMMIT'
+    echo '{"vector":[0,0],"k":1,"columns":["id"],"filter":"true"}' >&6
+    [ "$(timeout 30 cat <&6)" = '{"id":1,"distance":1}' ]
+    psql -X -q -c 'ALTER TABLE first RENAME TO third'
+    echo '{"vector":[0,0],"k":1,"columns":["id"],"filter":"true"}' >&6
+    [[ $(timeout 30 cat <&6) == '{"error":'* ]]
+    exec 6<&-
     echo 'id % 2 = 0' >"$OUTSIDE/first/query/s/filter"
     run cat "$OUTSIDE/first/query/s/results.csv"
     [[ $output == *"No such file"* ]]
