@@ -68,20 +68,21 @@ static bool is_before(void *context, uint64_t a, uint64_t b)
     return before;
 }
 
-static int exact(struct answer *answer, const uint64_t *filter, struct neighbour *out,
-                 uint32_t *counts)
+/* Of `count` queries from `first` on. */
+static int exact(struct answer *answer, size_t first, size_t count)
 {
     struct exact_search search = {.spans = answer->spans,
                                   .span_count = answer->span_count,
-                                  .filter = filter,
+                                  .filter = answer->filter,
                                   .k = answer->room,
                                   .threads = threads_for(answer),
                                   .before = is_before,
                                   .context = answer,
                                   .stop = answer->stop};
     answer->threads = search.threads;
-    int rc = exact_search(&search, (const struct query *const *)answer->queries,
-                          answer->query_count, out, counts, answer->error);
+    int rc =
+        exact_search(&search, (const struct query *const *)answer->queries + first, count,
+                     answer->found + first * answer->room, answer->counts + first, answer->error);
     return rc == -EBADMSG ? odd_value(answer) : rc;
 }
 
@@ -90,7 +91,7 @@ static int search_exactly(struct answer *answer)
     answer->method = METHOD_EXACT;
     answer->visited = answer->matched * answer->query_count;
     answer->recall = 1;
-    return exact(answer, answer->filter, answer->found, answer->counts);
+    return exact(answer, 0, answer->query_count);
 }
 
 /* ---- from an index ---- */
@@ -100,12 +101,17 @@ struct graph {
     struct answer *answer;
     struct vector_index *index;
     struct hnsw_searcher *searcher;
-    uint64_t *slots; /* that count; NULL: those that are live */
-    uint32_t ask;    /* slots to ask for */
+    uint64_t *slots;  /* that count; NULL: those that are live */
+    uint32_t matches; /* how many of them; 0: to be counted */
+    uint32_t ask;     /* slots to ask for */
     struct hnsw_found *slots_found;
     struct neighbour *candidates;
     uint32_t count, room;
 };
+
+/* So many rows more that have the same vector are looked at together: of them those come first whose
+ * keys do. Where there are more, all rows are looked at. */
+enum { TWINS_MOST = 4096 };
 
 /* The filter, by slot. */
 static int map_filter(struct graph *graph)
@@ -120,8 +126,10 @@ static int map_filter(struct graph *graph)
         return no_memory(answer);
     for (uint32_t slot = 0; slot < slots; slot++) {
         uint32_t row = index->row_of_slot[slot];
-        if (row != UINT32_MAX && has_bit(answer->filter, row))
-            graph->slots[slot / 64] |= UINT64_C(1) << (slot % 64);
+        if (row == UINT32_MAX || !has_bit(answer->filter, row))
+            continue;
+        graph->slots[slot / 64] |= UINT64_C(1) << (slot % 64);
+        graph->matches++;
     }
     return 0;
 }
@@ -171,20 +179,31 @@ static int by_distance(const void *a, const void *b, void *context)
     return corpus_before(answer->corpus, &answer->key, x->row, y->row) ? -1 : 1;
 }
 
-static int ask_graph(struct graph *graph, const struct query *query)
+/* False: rows that are as near as the last one may be missing. */
+static int ask_graph(struct graph *graph, const struct query *query, bool *whole)
 {
     struct answer *answer = graph->answer;
     const struct vector_index *index = graph->index;
+    const struct hnsw_question question = {
+        .query = query,
+        .k = graph->ask,
+        .ef = answer->ef,
+        .room = graph->ask + TWINS_MOST,
+        .filter = graph->slots != NULL ? graph->slots : index->live,
+        .matches = graph->slots != NULL ? graph->matches : index->live_count,
+        .stop = answer->stop};
     struct hnsw_effort effort;
     uint32_t count = 0;
-    int rc = hnsw_search(index->hnsw, graph->searcher, query, graph->ask, answer->ef,
-                         graph->slots != NULL ? graph->slots : index->live, graph->slots_found,
-                         &count, &effort);
+    int rc =
+        hnsw_search(index->hnsw, graph->searcher, &question, graph->slots_found, &count, &effort);
+    if (rc == -EINTR)
+        return error_set(answer->error, rc, "stopped");
     if (rc < 0)
         return error_set(answer->error, rc == -ENOMEM ? rc : -EIO,
                          "the index cannot be searched: %s", strerror(-rc));
     answer->visited += effort.visited;
     answer->scanned |= effort.scanned;
+    *whole = !effort.cut;
     for (uint32_t i = 0; i < count; i++) {
         uint32_t row = index->row_of_slot[graph->slots_found[i].slot];
         if (row < answer->snapshot->rows)
@@ -210,7 +229,12 @@ static int search_graph(struct graph *graph, size_t number)
     graph->count = 0;
     if (answer->stop != NULL && *answer->stop)
         return error_set(answer->error, -EINTR, "stopped");
-    int rc = ask_graph(graph, query);
+    bool whole = true;
+    int rc = ask_graph(graph, query, &whole);
+    if (rc == 0 && !whole) {
+        answer->visited += answer->matched;
+        return exact(answer, number, 1);
+    }
     if (rc == 0) {
         add_fresh(graph);
         rc = measure(graph, query);
@@ -240,8 +264,10 @@ static uint32_t slots_to_ask(const struct answer *answer)
 static int search_index(struct answer *answer, struct vector_index *index)
 {
     struct graph graph = {.answer = answer, .index = index, .ask = slots_to_ask(answer)};
-    graph.room = graph.ask + index->fresh_count;
-    graph.slots_found = malloc((size_t)graph.ask * sizeof *graph.slots_found);
+    answer->threads = 1;
+    size_t found = (size_t)graph.ask + TWINS_MOST;
+    graph.room = (uint32_t)found + index->fresh_count;
+    graph.slots_found = malloc(found * sizeof *graph.slots_found);
     graph.candidates = malloc((size_t)graph.room * sizeof *graph.candidates);
     int rc = graph.slots_found == NULL || graph.candidates == NULL ? no_memory(answer)
                                                                    : map_filter(&graph);
@@ -256,7 +282,6 @@ static int search_index(struct answer *answer, struct vector_index *index)
     free(graph.slots_found);
     free(graph.candidates);
     answer->method = METHOD_HNSW;
-    answer->threads = 1;
     answer->recall = answer->scanned ? 1 : hnsw_recall_at(index->hnsw, answer->ef);
     answer->index_serial = index->serial;
     answer->index_fetched_at = index->fetched_at;
@@ -292,7 +317,9 @@ static bool may_have_index(struct answer *answer)
 /* NULL: exactly; and why. */
 static struct vector_index *choose(struct answer *answer)
 {
-    enum { ROWS_EACH = 8 }; /* an effort of 1 looks at about so many rows, in odd places */
+    /* An effort of 1 looks at about so many rows, in odd places; where it is greater than EF_MOST, to
+     * keep candidates in order costs more than to look at all rows. */
+    enum { ROWS_EACH = 8, EF_MOST = 4000 };
     const struct question *question = answer->question;
     bool forced = question->mode == MODE_HNSW;
     if (question->mode == MODE_EXACT || answer->matched == 0)
@@ -314,7 +341,8 @@ static struct vector_index *choose(struct answer *answer)
     answer->ef = effort_for(answer, index);
     if (answer->ef < answer->room && answer->ef != 0)
         answer->ef = answer->room;
-    bool cheap = answer->ef != 0 && (uint64_t)answer->ef * ROWS_EACH < answer->matched;
+    bool cheap = answer->ef != 0 && answer->ef <= EF_MOST &&
+                 (uint64_t)answer->ef * ROWS_EACH < answer->matched;
     if (forced || cheap)
         return index;
     answer->why = answer->ef == 0 ? "the index does not reach the recall"

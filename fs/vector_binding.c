@@ -281,6 +281,7 @@ static void show(struct vector_binding *binding)
     index->hnsw = binding->graph->hnsw;
     index->row_of_slot = binding->row_of_slot;
     index->live = binding->live;
+    index->live_count = hnsw_rows(binding->graph->hnsw) - binding->dead;
     index->fresh = binding->fresh;
     index->serial = binding->graph->basis.serial;
     index->fetched_at = binding->graph->basis.fetched_at;

@@ -21,6 +21,7 @@ struct vector_index {
     const struct hnsw *hnsw;
     const uint32_t *row_of_slot; /* hnsw_slots() of them; UINT32_MAX: not in the corpus any more */
     const uint64_t *live;        /* bits of the slots that are; NULL: all rows of the index */
+    uint32_t live_count;         /* how many those are */
     const uint32_t *fresh;       /* rows of the corpus that the index does not have, ascending */
     uint32_t fresh_count;
     uint64_t serial;    /* of the snapshot that the index was made of */

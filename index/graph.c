@@ -129,9 +129,15 @@ static uint32_t expand(const struct layer *layer, const struct field *field,
     return first;
 }
 
-void graph_search(const struct layer *layer, const struct field *field, const struct probe *probe,
-                  uint32_t entry, uint32_t ef, struct walk *walk)
+static bool stopped(const struct walk *walk)
 {
+    return walk->stop != NULL && atomic_load_explicit(walk->stop, memory_order_relaxed);
+}
+
+int graph_search(const struct layer *layer, const struct field *field, const struct probe *probe,
+                 uint32_t entry, uint32_t ef, struct walk *walk)
+{
+    enum { OFTEN = 1024 }; /* between two looks at whether to stop */
     float score;
     field->score(field, probe, &entry, 1, &score);
     walk->pool[0] = candidate_make(score, entry);
@@ -139,16 +145,22 @@ void graph_search(const struct layer *layer, const struct field *field, const st
     walk->visited++;
     walk->seen[entry / 64] |= UINT64_C(1) << entry % 64;
     note(walk, &entry, 1);
-    uint32_t at = 0;
-    while (at < walk->size) {
+    uint32_t at = 0, left = OFTEN;
+    int rc = 0;
+    while (rc == 0 && at < walk->size) {
         if (walk->pool[at] & 1) {
             at++;
             continue;
         }
         uint32_t first = expand(layer, field, probe, ef, walk, at);
         at = first <= at ? first : at + 1;
+        if (--left == 0) {
+            left = OFTEN;
+            rc = stopped(walk) ? -EINTR : 0;
+        }
     }
     forget(walk);
+    return rc;
 }
 
 uint32_t graph_descend(const struct layer *layers, int from, int to, const struct field *field,

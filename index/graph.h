@@ -7,6 +7,8 @@
 
 #include "index/code.h"
 
+#include <stdatomic.h>
+
 #define NOBODY UINT32_MAX
 enum { DEGREE_MOST = 512 };
 
@@ -29,8 +31,8 @@ static inline uint32_t list_length(const uint32_t *list, uint32_t degree)
     return n;
 }
 
-/* A candidate: its score, so that numbers order as scores do, then its slot; in the lowest bit
- * whether its list has been looked at. So equal scores are ordered by slot. */
+/* A candidate: its score, so that numbers order as scores do, NaN last, then its slot; in the lowest
+ * bit whether its list has been looked at. So equal scores are ordered by slot. */
 typedef uint64_t candidate;
 
 static inline candidate candidate_make(float score, uint32_t slot)
@@ -38,6 +40,7 @@ static inline candidate candidate_make(float score, uint32_t slot)
     uint32_t bits;
     __builtin_memcpy(&bits, &score, sizeof bits);
     bits ^= (uint32_t)((int32_t)bits >> 31) | 0x80000000;
+    bits = score == score ? bits : UINT32_MAX; /* x86's own is negative */
     return (uint64_t)bits << 32 | (uint64_t)slot << 1;
 }
 
@@ -60,7 +63,8 @@ struct walk {
     uint32_t touched_count, touched_room;
     candidate *pool; /* ascending */
     uint32_t size, room;
-    uint32_t visited; /* slots scored since it was last set back */
+    uint32_t visited;        /* slots scored since it was last set back */
+    const atomic_bool *stop; /* or NULL */
 };
 
 MUST_CHECK int walk_init(struct walk *walk, uint32_t slots, uint32_t room);
@@ -73,8 +77,9 @@ MUST_CHECK int walk_reserve(struct walk *walk, uint32_t room);
 uint32_t graph_descend(const struct layer *layers, int from, int to, const struct field *field,
                        const struct probe *probe, uint32_t entry, uint32_t *visited);
 
-/* The best `ef` that are found from `entry`, into the pool (which has room). */
-void graph_search(const struct layer *layer, const struct field *field, const struct probe *probe,
-                  uint32_t entry, uint32_t ef, struct walk *walk);
+/* The best `ef` that are found from `entry`, into the pool (which has room). -EINTR: stopped. */
+MUST_CHECK int graph_search(const struct layer *layer, const struct field *field,
+                            const struct probe *probe, uint32_t entry, uint32_t ef,
+                            struct walk *walk);
 
 #endif

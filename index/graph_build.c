@@ -49,6 +49,14 @@ static void note(struct builder_thread *thread, int rc)
         thread->rc = rc;
 }
 
+/* Whether there is nothing more to be done for this thread: it has failed, or all is to stop. */
+static bool is_over(const struct graph_builder *builder, struct builder_thread *thread)
+{
+    if (builder->stop != NULL && atomic_load_explicit(builder->stop, memory_order_relaxed))
+        note(thread, -EINTR);
+    return thread->rc < 0;
+}
+
 /* ---- choosing ---- */
 
 static int compare_links(const void *a, const void *b)
@@ -135,6 +143,7 @@ int graph_builder_init(struct graph_builder *builder, const struct field *field,
         thread->room = builder->ef + 4 * DEGREE_MOST;
         thread->links = malloc(thread->room * sizeof *thread->links);
         int rc = thread->links == NULL ? -ENOMEM : walk_init(&thread->walk, slots, builder->ef);
+        thread->walk.stop = builder->stop;
         if (rc == 0)
             rc = probe_init(field, &thread->probe);
         if (rc == 0)
@@ -215,7 +224,9 @@ static int set_near(struct graph_builder *builder, struct builder_thread *thread
 static void set_near_of(void *context, int thread, size_t slot)
 {
     struct graph_builder *builder = context;
-    note(&builder->threads[thread], set_near(builder, &builder->threads[thread], (uint32_t)slot));
+    if (!is_over(builder, &builder->threads[thread]))
+        note(&builder->threads[thread],
+             set_near(builder, &builder->threads[thread], (uint32_t)slot));
 }
 
 int graph_seed(struct graph_builder *builder, const struct layer *from)
@@ -254,21 +265,25 @@ static uint32_t entry_of(const struct graph_builder *builder, struct builder_thr
 }
 
 /* The candidates of one slot: what a search finds, and the neighbours that it has. */
-static uint32_t gather(const struct batch *batch, struct builder_thread *thread, uint32_t slot)
+static int gather(const struct batch *batch, struct builder_thread *thread, uint32_t slot,
+                  uint32_t *count)
 {
     struct graph_builder *builder = batch->builder;
     const struct layer *layer = &builder->layers[builder->level];
     struct walk *walk = &thread->walk;
     uint32_t n = 0;
-    graph_search(layer, builder->field, &thread->probe, entry_of(builder, thread, batch->entry),
-                 builder->ef, walk);
+    int rc = graph_search(layer, builder->field, &thread->probe,
+                          entry_of(builder, thread, batch->entry), builder->ef, walk);
+    if (rc < 0)
+        return rc;
     for (uint32_t i = 0; i < walk->size; i++)
         thread->links[n++] = (struct link){candidate_score(walk->pool[i]) + thread->probe.offset,
                                            candidate_slot(walk->pool[i])};
     const uint32_t *list = layer_list(layer, slot);
     for (uint32_t i = 0; i < layer->degree && list[i] != NOBODY; i++)
         thread->links[n++] = (struct link){near_of(builder, slot)[i], list[i]};
-    return order_links(thread->links, n, slot);
+    *count = order_links(thread->links, n, slot);
+    return 0;
 }
 
 static void find_links(void *context, int number, size_t i)
@@ -276,16 +291,17 @@ static void find_links(void *context, int number, size_t i)
     struct batch *batch = context;
     struct graph_builder *builder = batch->builder;
     struct builder_thread *thread = &builder->threads[number];
-    uint32_t slot = batch->slots[i];
+    uint32_t slot = batch->slots[i], n = 0;
     batch->chosen_count[i] = 0;
-    if (batch->empty || thread->rc < 0)
+    if (batch->empty || is_over(builder, thread))
         return;
     int rc = probe_slot(builder->field, &thread->probe, slot);
+    if (rc == 0)
+        rc = gather(batch, thread, slot, &n);
     if (rc < 0) {
         note(thread, rc);
         return;
     }
-    uint32_t n = gather(batch, thread, slot);
     n = choose(builder, thread, thread->links, n, builder->links);
     memcpy(batch->chosen + i * builder->links, thread->links, n * sizeof *thread->links);
     batch->chosen_count[i] = n;
@@ -396,6 +412,8 @@ void graph_set_list(struct graph_builder *builder, int number, uint32_t slot,
 {
     struct builder_thread *thread = &builder->threads[number];
     float scores[CHUNK];
+    if (is_over(builder, thread))
+        return;
     int rc = links_reserve(thread, (size_t)n + 1);
     if (rc == 0 && n > 0)
         rc = probe_slot(builder->field, &thread->probe, slot);
@@ -422,6 +440,8 @@ static void take_edges(void *context, int number, size_t i)
     struct graph_builder *builder = batch->builder;
     struct builder_thread *thread = &builder->threads[number];
     const struct layer *layer = &builder->layers[builder->level];
+    if (is_over(builder, thread))
+        return;
     size_t first = batch->starts[i];
     size_t end = i + 1 < batch->start_count ? batch->starts[i + 1] : batch->edge_count;
     uint32_t slot = batch->edges[first].to;
@@ -476,14 +496,13 @@ int graph_insert(struct graph_builder *builder, const uint32_t *slots, size_t co
     int rc = batch_init(&batch, builder, count < BATCH_MOST ? count + 1 : BATCH_MOST);
     batch.entry = builder->entry;
     for (size_t at = 0; rc == 0 && at < count; at += batch.count) {
-        if (builder->stop != NULL && atomic_load(builder->stop)) {
-            rc = -EINTR;
-            break;
-        }
         batch.slots = slots + at;
         batch.empty = present == 0;
         batch.count = batch_size(present, count - at);
         team_run(builder->team, batch.count, CHUNK, find_links, &batch);
+        rc = first_error(builder);
+        if (rc < 0)
+            break;
         turn_round(&batch);
         team_run(builder->team, batch.start_count, CHUNK, take_edges, &batch);
         rc = first_error(builder);
@@ -509,6 +528,8 @@ static void finish_list(void *context, int number, size_t i)
     struct graph_builder *builder = finish->builder;
     struct builder_thread *thread = &builder->threads[number];
     uint32_t slot = finish->slots[i];
+    if (is_over(builder, thread))
+        return;
     uint32_t n = order_links(thread->links, read_list(builder, slot, thread->links), slot);
     if (n > builder->degree)
         n = choose(builder, thread, thread->links, n, builder->degree);
@@ -566,10 +587,12 @@ static int attach(struct graph_builder *builder, const struct layer *layer, uint
                   uint32_t entry)
 {
     struct builder_thread *thread = &builder->threads[0];
-    int rc = probe_slot(builder->field, &thread->probe, slot);
+    int rc =
+        is_over(builder, thread) ? thread->rc : probe_slot(builder->field, &thread->probe, slot);
+    if (rc == 0)
+        rc = graph_search(layer, builder->field, &thread->probe, entry, builder->ef, &thread->walk);
     if (rc < 0)
         return rc;
-    graph_search(layer, builder->field, &thread->probe, entry, builder->ef, &thread->walk);
     uint32_t host = candidate_slot(thread->walk.pool[0]);
     for (uint32_t i = thread->walk.size; i-- > 0;) { /* the nearest with room */
         uint32_t other = candidate_slot(thread->walk.pool[i]);

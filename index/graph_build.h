@@ -21,7 +21,7 @@ struct graph_builder {
     struct team *team;
     uint32_t slots; /* of the field */
     uint32_t ef;
-    const atomic_bool *stop; /* or NULL */
+    const atomic_bool *stop; /* or NULL; looked at for each slot: -EINTR */
     atomic_ulong *done;      /* or NULL */
     struct builder_thread *threads;
     struct layer *layers; /* those above `level` are complete; `level` is being built */

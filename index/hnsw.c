@@ -126,25 +126,36 @@ static int searcher_reserve(struct hnsw_searcher *searcher, uint32_t room)
 
 /* ---- a search ---- */
 
+/* More candidates than that are not kept in order: all that match are looked at instead, which then
+ * is less work. */
+enum { POOL_MOST = 8192 };
+
 struct search {
     const struct hnsw *hnsw;
     struct hnsw_searcher *searcher;
-    const uint64_t *filter;
-    uint32_t matches;    /* rows that the filter lets through */
-    uint32_t k, refined; /* how many are found, and how many of the best by the rough score are
-                            looked at closer */
+    const struct hnsw_question *question;
+    uint32_t matches; /* rows that the filter lets through */
+    uint32_t k;
+    uint32_t refined; /* how many of the best by the rough score are looked at closer */
+    bool scanned;
+    bool tied; /* one was left out that scores as the last of those kept in a scan, */
+    float tie; /* so much */
 };
 
 static bool matches(const struct search *search, uint32_t slot)
 {
-    return search->filter == NULL || (search->filter[slot / 64] >> slot % 64 & 1);
+    const uint64_t *filter = search->question->filter;
+    return filter == NULL || (filter[slot / 64] >> slot % 64 & 1);
 }
 
-static uint32_t count_matches(const struct hnsw *hnsw, const uint64_t *filter)
+static uint32_t count_matches(const struct hnsw *hnsw, const struct hnsw_question *question)
 {
+    const uint64_t *filter = question->filter;
     uint32_t n = 0;
     if (filter == NULL)
         return hnsw->rows;
+    if (question->matches > 0)
+        return question->matches < hnsw->rows ? question->matches : hnsw->rows;
     for (uint32_t word = 0; word < hnsw->slots / 64 + (hnsw->slots % 64 != 0); word++) {
         uint64_t bits = filter[word];
         if (word == hnsw->slots / 64)
@@ -154,39 +165,92 @@ static uint32_t count_matches(const struct hnsw *hnsw, const uint64_t *filter)
     return n;
 }
 
-/* The slot and its twins, as far as they match. */
-static uint32_t take(const struct search *search, uint32_t slot, float score, uint32_t n)
+/* The next slot of a chain that counts, from `slot` on; NOBODY: there is none. `steps` keeps a ring,
+ * which only a file that has changed meanwhile can have, from being followed for ever. */
+static uint32_t next_match(const struct search *search, uint32_t slot, uint32_t *steps)
 {
     const struct hnsw *hnsw = search->hnsw;
-    struct hnsw_searcher *searcher = search->searcher;
-    for (uint32_t steps = 0; slot < hnsw->slots && n < search->refined && steps < hnsw->slots;
-         steps++) {
-        if (slot_taken(hnsw, slot) && matches(search, slot)) {
-            searcher->slots[n] = slot;
-            searcher->scores[n++] = score;
-        }
+    while (slot < hnsw->slots && (*steps)++ < hnsw->slots) {
+        if (slot_taken(hnsw, slot) && matches(search, slot))
+            return slot;
         slot = hnsw->twins != NULL ? hnsw->twins[slot] : NOBODY;
     }
-    return n;
+    return NOBODY;
 }
 
-static uint32_t walk_graph(const struct search *search, uint32_t ef)
+static uint32_t after(const struct search *search, uint32_t slot, uint32_t *steps)
+{
+    const uint32_t *twins = search->hnsw->twins;
+    return twins != NULL ? next_match(search, twins[slot], steps) : NOBODY;
+}
+
+/* The places that the walk has found, by their first slots, of which one row at least counts. How
+ * many rows these are, as far as k. */
+static uint32_t take_places(struct search *search, uint32_t *places)
+{
+    struct hnsw_searcher *searcher = search->searcher;
+    const struct walk *walk = &searcher->walk;
+    uint32_t rows = 0, n = 0;
+    for (uint32_t i = 0; i < walk->size && n < search->refined; i++) {
+        uint32_t steps = 0, slot = candidate_slot(walk->pool[i]);
+        uint32_t row = next_match(search, slot, &steps);
+        if (row == NOBODY)
+            continue;
+        searcher->slots[n] = slot;
+        searcher->scores[n++] = candidate_score(walk->pool[i]);
+        for (; row != NOBODY && rows < search->k; row = after(search, row, &steps))
+            rows++;
+    }
+    *places = n;
+    return rows;
+}
+
+static int walk_graph(struct search *search, uint32_t ef)
 {
     const struct hnsw *hnsw = search->hnsw;
     struct walk *walk = &search->searcher->walk;
     const struct probe *probe = &search->searcher->probe;
     uint32_t entry = graph_descend(hnsw->layers, (int)hnsw->layer_count - 1, 1, &hnsw->field, probe,
                                    hnsw->entry, &walk->visited);
-    uint32_t n = 0;
-    graph_search(&hnsw->layers[0], &hnsw->field, probe, entry, ef, walk);
-    for (uint32_t i = 0; i < walk->size && n < search->refined; i++)
-        n = take(search, candidate_slot(walk->pool[i]), candidate_score(walk->pool[i]), n);
-    return n;
+    walk->stop = search->question->stop;
+    return graph_search(&hnsw->layers[0], &hnsw->field, probe, entry, ef, walk);
+}
+
+/* ---- looking at all ---- */
+
+/* The worst of those kept is on top. */
+static void sift_down(candidate *heap, uint32_t n)
+{
+    candidate one = heap[0];
+    uint32_t at = 0;
+    for (uint32_t child; (child = 2 * at + 1) < n; at = child) {
+        child += child + 1 < n && heap[child + 1] > heap[child];
+        if (heap[child] <= one)
+            break;
+        heap[at] = heap[child];
+    }
+    heap[at] = one;
+}
+
+static void sift_up(candidate *heap, uint32_t at)
+{
+    candidate one = heap[at];
+    for (; at > 0 && heap[(at - 1) / 2] < one; at = (at - 1) / 2)
+        heap[at] = heap[(at - 1) / 2];
+    heap[at] = one;
+}
+
+static void leave_out(struct search *search, candidate one)
+{
+    float score = candidate_score(one);
+    /* The last that is kept gets better and better: so do those that tie with it. */
+    if (!search->tied || score < search->tie)
+        search->tie = score;
+    search->tied = true;
 }
 
 /* Keeps the best of those in `slots`. */
-static uint32_t keep_best(const struct search *search, const uint32_t *slots, uint32_t n,
-                          uint32_t kept)
+static uint32_t keep_best(struct search *search, const uint32_t *slots, uint32_t n, uint32_t kept)
 {
     struct hnsw_searcher *searcher = search->searcher;
     const struct field *field = &search->hnsw->field;
@@ -195,26 +259,30 @@ static uint32_t keep_best(const struct search *search, const uint32_t *slots, ui
     searcher->walk.visited += n;
     for (uint32_t i = 0; i < n; i++) {
         candidate one = candidate_make(scores[i], slots[i]);
-        if (kept == search->refined && one >= searcher->found[kept - 1])
-            continue;
-        uint32_t at = kept < search->refined ? kept++ : kept - 1;
-        while (at > 0 && searcher->found[at - 1] > one) {
-            searcher->found[at] = searcher->found[at - 1];
-            at--;
+        if (kept < search->refined) {
+            searcher->found[kept] = one;
+            sift_up(searcher->found, kept++);
+        } else if (one < searcher->found[0]) {
+            leave_out(search, searcher->found[0]);
+            searcher->found[0] = one;
+            sift_down(searcher->found, kept);
+        } else {
+            leave_out(search, one);
         }
-        searcher->found[at] = one;
     }
     return kept;
 }
 
 /* All that match, one after another. */
-static uint32_t scan(const struct search *search)
+static int scan(struct search *search, uint32_t *found)
 {
+    enum { WORDS = 1024 }; /* between two looks at whether to stop */
     const struct hnsw *hnsw = search->hnsw;
     struct hnsw_searcher *searcher = search->searcher;
+    const uint64_t *filter = search->question->filter;
     uint32_t slots[256], n = 0, kept = 0;
     for (uint32_t word = 0; word < hnsw->slots / 64 + (hnsw->slots % 64 != 0); word++) {
-        uint64_t bits = search->filter != NULL ? search->filter[word] : UINT64_MAX;
+        uint64_t bits = filter != NULL ? filter[word] : UINT64_MAX;
         for (; bits != 0; bits &= bits - 1) {
             uint32_t slot = word * 64 + (uint32_t)__builtin_ctzll(bits);
             if (slot_taken(hnsw, slot))
@@ -224,14 +292,20 @@ static uint32_t scan(const struct search *search)
             kept = keep_best(search, slots, n, kept);
             n = 0;
         }
+        if (word % WORDS == 0 && search->question->stop != NULL && *search->question->stop)
+            return -EINTR;
     }
     kept = keep_best(search, slots, n, kept);
     for (uint32_t i = 0; i < kept; i++) {
         searcher->slots[i] = candidate_slot(searcher->found[i]);
         searcher->scores[i] = candidate_score(searcher->found[i]);
     }
-    return kept;
+    search->scanned = true;
+    *found = kept;
+    return 0;
 }
+
+/* ---- what is given out ---- */
 
 static int compare_candidates(const void *a, const void *b)
 {
@@ -239,8 +313,8 @@ static int compare_candidates(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-/* Orders what was found by the finer score; the first k go out. */
-static uint32_t refine(const struct search *search, uint32_t n, struct hnsw_found *out)
+/* The n candidates in `slots` in the order of the finer score, into `found`. */
+static void refine(const struct search *search, uint32_t n)
 {
     struct hnsw_searcher *searcher = search->searcher;
     const struct field *field = &search->hnsw->field;
@@ -248,15 +322,62 @@ static uint32_t refine(const struct search *search, uint32_t n, struct hnsw_foun
         field->refine(field, &searcher->probe, searcher->slots, n, searcher->scores);
     for (uint32_t i = 0; i < n; i++)
         searcher->found[i] = candidate_make(searcher->scores[i], searcher->slots[i]);
-    if (field->refine != NULL || search->hnsw->twins != NULL)
+    if (field->refine != NULL || search->scanned)
         qsort(searcher->found, n, sizeof *searcher->found, compare_candidates);
-    n = n < search->k ? n : search->k;
-    for (uint32_t i = 0; i < n; i++)
-        out[i] = (struct hnsw_found){
-            field_distance(field, &searcher->probe, candidate_score(searcher->found[i])),
-            candidate_slot(searcher->found[i])};
-    return n;
 }
+
+static struct hnsw_found found_of(const struct search *search, candidate one, uint32_t slot)
+{
+    const struct field *field = &search->hnsw->field;
+    return (struct hnsw_found){
+        field_distance(field, &search->searcher->probe, candidate_score(one)), slot};
+}
+
+/* Whether what was left out before it was looked at closer may have the codes of the last. */
+static bool may_tie(const struct search *search, uint32_t last)
+{
+    const struct field *field = &search->hnsw->field;
+    float score;
+    if (!search->tied)
+        return false;
+    field->score(field, &search->searcher->probe, &last, 1, &score);
+    return score >= search->tie;
+}
+
+/* Of a scan: each row by itself. */
+static uint32_t give_rows(const struct search *search, uint32_t n, struct hnsw_found *out,
+                          bool *cut)
+{
+    const candidate *found = search->searcher->found;
+    uint32_t count = 0;
+    for (; count < n; count++) {
+        if (count >= search->k && candidate_score(found[count]) > candidate_score(found[count - 1]))
+            break;
+        *cut = count == search->question->room;
+        if (*cut)
+            return count;
+        out[count] = found_of(search, found[count], candidate_slot(found[count]));
+    }
+    *cut = count > 0 && may_tie(search, out[count - 1].slot);
+    return count;
+}
+
+/* Of a walk: each place with all rows of its chain. */
+static uint32_t give_places(const struct search *search, uint32_t n, struct hnsw_found *out,
+                            bool *cut)
+{
+    const candidate *found = search->searcher->found;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < n && count < search->k; i++) {
+        uint32_t steps = 0, row = next_match(search, candidate_slot(found[i]), &steps);
+        for (; row != NOBODY && count < search->question->room; row = after(search, row, &steps))
+            out[count++] = found_of(search, found[i], row);
+        *cut = row != NOBODY;
+    }
+    return count;
+}
+
+/* ---- how ---- */
 
 /* A search looks at about VISITS neighbours for each candidate that it keeps. With a filter it
  * keeps more, so that enough of them match; where that would be more than there are, all are
@@ -264,29 +385,31 @@ static uint32_t refine(const struct search *search, uint32_t n, struct hnsw_foun
 static bool better_scanned(const struct search *search, uint64_t ef)
 {
     enum { VISITS = 24 };
-    return search->matches <= search->k ||
-           (search->filter != NULL && search->matches <= ef * VISITS);
+    return search->matches <= search->k || ef > POOL_MOST ||
+           (search->question->filter != NULL && search->matches <= ef * VISITS);
 }
 
-static int run(const struct search *search, uint32_t ef, uint32_t *found, bool *scanned)
+/* So many more that ef match, but for three times what chance takes away. */
+static uint64_t widen(const struct search *search, uint32_t ef)
 {
-    const struct hnsw *hnsw = search->hnsw;
-    uint64_t wide = ef;
-    /* So many more that ef match, but for three times what chance takes away. */
-    if (search->matches < hnsw->rows)
-        wide = (ef + (uint64_t)(3 * sqrt(ef))) * hnsw->rows / search->matches;
-    wide = wide < hnsw->slots ? wide : hnsw->slots;
-    *scanned = better_scanned(search, wide);
-    int rc = *scanned ? 0 : walk_reserve(&search->searcher->walk, (uint32_t)wide);
+    double rows = search->hnsw->rows, share = search->matches / rows;
+    return share < 1 ? (uint64_t)((ef + 3 * sqrt(ef * (1 - share))) / share) : ef;
+}
+
+/* The number of candidates in `slots`. */
+static int run(struct search *search, uint32_t ef, uint32_t *found)
+{
+    uint64_t wide = widen(search, ef);
+    wide = wide < search->hnsw->slots ? wide : search->hnsw->slots;
+    if (better_scanned(search, wide))
+        return scan(search, found);
+    uint32_t wanted = search->k < search->matches ? search->k : search->matches;
+    int rc = walk_reserve(&search->searcher->walk, (uint32_t)wide);
+    if (rc == 0)
+        rc = walk_graph(search, (uint32_t)wide);
     if (rc < 0)
         return rc;
-    uint32_t wanted = search->k < search->matches ? search->k : search->matches;
-    *found = *scanned ? 0 : walk_graph(search, (uint32_t)wide);
-    if (*found < wanted) {
-        *scanned = true;
-        *found = scan(search);
-    }
-    return 0;
+    return take_places(search, found) >= wanted ? 0 : scan(search, found);
 }
 
 /* How many the finer part orders: the rough order is good to a few places. */
@@ -296,34 +419,44 @@ static uint32_t refined_of(const struct hnsw *hnsw, uint32_t k, uint32_t ef)
     return hnsw->field.refine != NULL ? k + some : k;
 }
 
-int hnsw_search(const struct hnsw *hnsw, struct hnsw_searcher *searcher, const struct query *query,
-                uint32_t k, uint32_t ef, const uint64_t *filter, struct hnsw_found *out,
-                uint32_t *count, struct hnsw_effort *effort)
+static bool is_of_space(const struct hnsw *hnsw, const struct query *query)
 {
-    struct search search = {.hnsw = hnsw, .searcher = searcher, .filter = filter, .k = k};
-    uint32_t found = 0;
-    bool scanned = true;
-    size_t size;
-    const uint8_t *value = query_value(query, &size);
     const struct space *asked = query_space(query), *own = &hnsw->field.space;
-    if (asked->element != own->element || asked->metric != own->metric || asked->dims != own->dims)
+    return asked->element == own->element && asked->metric == own->metric &&
+           asked->dims == own->dims;
+}
+
+int hnsw_search(const struct hnsw *hnsw, struct hnsw_searcher *searcher,
+                const struct hnsw_question *question, struct hnsw_found *out, uint32_t *count,
+                struct hnsw_effort *effort)
+{
+    struct hnsw_question whole = *question;
+    struct search search = {.hnsw = hnsw, .searcher = searcher, .question = &whole};
+    uint32_t found = 0, ef = question->ef;
+    size_t size;
+    const uint8_t *value = query_value(question->query, &size);
+    bool cut = false;
+    if (!is_of_space(hnsw, question->query))
         return -EINVAL;
-    search.matches = count_matches(hnsw, filter);
-    search.k = k = k < hnsw->slots ? k : hnsw->slots;
-    ef = ef < k ? k : ef;
+    search.matches = count_matches(hnsw, question);
+    search.k = question->k < hnsw->slots ? question->k : hnsw->slots;
+    whole.room = question->room > question->k ? question->room : question->k;
+    ef = ef < search.k ? search.k : ef;
     ef = ef < 1U << 24 ? ef : 1U << 24;
-    search.refined = refined_of(hnsw, k, ef);
+    search.refined = refined_of(hnsw, search.k, ef);
     searcher->walk.visited = 0;
     int rc = probe_value(&hnsw->field, &searcher->probe, value, size);
     if (rc == 0)
         rc = searcher_reserve(searcher, search.refined);
-    if (rc == 0 && k > 0 && search.matches > 0)
-        rc = run(&search, ef, &found, &scanned);
+    if (rc == 0 && search.k > 0 && search.matches > 0)
+        rc = run(&search, ef, &found);
     if (rc != 0)
         return rc > 0 ? -EINVAL : rc;
-    *count = refine(&search, found, out);
+    refine(&search, found);
+    *count = search.scanned ? give_rows(&search, found, out, &cut)
+                            : give_places(&search, found, out, &cut);
     if (effort != NULL)
-        *effort = (struct hnsw_effort){.visited = searcher->walk.visited, .scanned = scanned};
+        *effort = (struct hnsw_effort){searcher->walk.visited, search.scanned, cut};
     return 0;
 }
 

@@ -80,18 +80,31 @@ struct hnsw_found {
     float distance; /* as the metric has it, nearly */
     uint32_t slot;
 };
+
+struct hnsw_question {
+    const struct query *query;
+    uint32_t k;              /* rows wanted */
+    uint32_t ef;             /* candidates kept on the way, at least k; more find better */
+    uint32_t room;           /* of what is found, see below; 0: k */
+    const uint64_t *filter;  /* a bit a slot: it counts; NULL: all do */
+    uint32_t matches;        /* how many do; 0: they are counted here */
+    const atomic_bool *stop; /* or NULL */
+};
+
+/* What it took. */
 struct hnsw_effort {
     uint32_t visited; /* vectors looked at */
     bool scanned;     /* all that matched were looked at, the graph was not used */
+    bool cut;         /* rows that have the same codes as the last may have been left out */
 };
 
-/* The up to k nearest rows among those whose bit in `filter` is set (NULL: all), nearest first;
- * their number. If k rows match, k are found. `ef`: how many candidates are kept on the way, at
- * least k; more find better. `effort` may be NULL. */
+/* The up to k nearest rows among those that count, nearest first, and behind them the others that
+ * have the same codes as the last, as far as there is room: rows with equal vectors always have, and
+ * the caller can choose among them by something else. If k rows count, k are found, at least.
+ * -EINTR: stopped. `effort` may be NULL. */
 MUST_CHECK int hnsw_search(const struct hnsw *hnsw, struct hnsw_searcher *searcher,
-                           const struct query *query, uint32_t k, uint32_t ef,
-                           const uint64_t *filter, struct hnsw_found *out, uint32_t *count,
-                           struct hnsw_effort *effort);
+                           const struct hnsw_question *question, struct hnsw_found *out,
+                           uint32_t *count, struct hnsw_effort *effort);
 
 /* How good it is: recall of the 10 nearest by ef, ascending. Measured when it is built whole,
  * before the last few rows are inserted, with these as queries, against exact search. */

@@ -59,8 +59,12 @@ static void put_slot(void *context, int thread, size_t slot)
     struct hnsw *hnsw = making->hnsw;
     uint32_t row = making->row_of_slot[slot];
     size_t size;
-    if (row == NOBODY)
+    if (row == NOBODY || making->rc < 0)
         return;
+    if (is_stopped(making)) {
+        making->rc = -EINTR;
+        return;
+    }
     const uint8_t *value = rows_value(&making->rows, row, &size);
     uint64_t arena = making->arenas != NULL ? making->arenas[slot] : 0;
     int rc = field_put(&hnsw->field, (uint32_t)slot, arena, value, size, making->scratch[thread]);
@@ -120,6 +124,10 @@ int find_twins(struct making *making, const uint32_t *slots, size_t count)
         memset(table, 0xff, room * sizeof *table);
     for (size_t i = 0; rc == 0 && i < count; i++) {
         uint32_t slot = slots[i];
+        if (is_stopped(making)) {
+            rc = -EINTR;
+            break;
+        }
         hashes[slot] = field_hash(&hnsw->field, slot);
         size_t at = hashes[slot] & (room - 1);
         while (table[at] != NOBODY &&

@@ -27,7 +27,7 @@ struct making {
     float **scratch;       /* a thread's */
     uint64_t *twin;        /* a bit a slot: it holds what another one holds, and is in no list */
     atomic_int rc;
-    atomic_uint bad; /* a row that is none of the space, */
+    atomic_uint bad; /* a row that is none of the space, if rc says so */
     struct error *error;
 };
 
@@ -41,10 +41,17 @@ bool rows_usable(const struct rows *rows, const struct space *space, uint32_t ro
 
 /* Where in the arena each new sparse vector will lie, behind `from`; what the arena is then. */
 MUST_CHECK int plan_arena(struct making *making, uint64_t from, uint64_t *end);
-/* Writes the new rows' records and identities. -EBADMSG: a row is none of the space. */
+/* Writes the new rows' records and identities. -EBADMSG: a row is none of the space; -EINTR. */
 MUST_CHECK int put_all(struct making *making);
-/* Finds those of the slots that hold what one before holds. */
+/* Finds those of the slots that hold what one before holds. -EINTR. */
 MUST_CHECK int find_twins(struct making *making, const uint32_t *slots, size_t count);
+/* Whether the caller wants it to stop. */
+static inline bool is_stopped(const struct making *making)
+{
+    const atomic_bool *stop = making->options->stop;
+    return stop != NULL && atomic_load_explicit(stop, memory_order_relaxed);
+}
+
 static inline bool is_twin(const struct making *making, uint32_t slot)
 {
     return making->twin[slot / 64] >> slot % 64 & 1;

@@ -57,8 +57,9 @@ static int measure_ef(const struct measuring *measuring, const struct making *ma
     for (uint32_t i = 0; i < measuring->count; i++) {
         struct hnsw_found found[NEAREST];
         uint32_t count;
-        int rc = hnsw_search(measuring->hnsw, searcher, measuring->queries[i], NEAREST, ef, NULL,
-                             found, &count, NULL);
+        struct hnsw_question question = {
+            .query = measuring->queries[i], .k = NEAREST, .ef = ef, .stop = making->options->stop};
+        int rc = hnsw_search(measuring->hnsw, searcher, &question, found, &count, NULL);
         if (rc < 0)
             return rc;
         good += hits(measuring, making, i, found, count);

@@ -8,7 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { OFTEN = 4096 }; /* slots between two looks at whether to stop */
+
 struct reorder {
+    const struct making *making;
     const struct hnsw *hnsw;
     uint32_t *queue;   /* old numbers in the order in which they were found */
     uint32_t *renamed; /* the new number of each old one */
@@ -61,11 +64,14 @@ static int move(const struct reorder *reorder, void **records, uint32_t count, s
     uint8_t *moved = pages_new(count * size), *from = *records;
     if (moved == NULL)
         return -ENOMEM;
-    for (uint32_t slot = 0; slot < count; slot++)
+    bool stopped = false;
+    for (uint32_t slot = 0; slot < count && !stopped; slot++) {
         memcpy(moved + size * reorder->renamed[slot], from + size * slot, size);
+        stopped = slot % OFTEN == 0 && is_stopped(reorder->making);
+    }
     pages_free(from, count * size);
     *records = moved;
-    return 0;
+    return stopped ? -EINTR : 0;
 }
 
 static void rename_in(const struct reorder *reorder, uint32_t *slots, size_t n)
@@ -114,7 +120,7 @@ static int move_all(const struct reorder *reorder, struct making *making)
 int hnsw_reorder(struct making *making)
 {
     struct hnsw *hnsw = making->hnsw;
-    struct reorder reorder = {.hnsw = hnsw};
+    struct reorder reorder = {.making = making, .hnsw = hnsw};
     if (hnsw->layer_count == 0)
         return 0;
     size_t bytes = (size_t)hnsw->slots * sizeof(uint32_t);

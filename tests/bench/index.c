@@ -176,7 +176,9 @@ static void answer_once(void)
     check(hnsw_searcher_new(hnsw, &searcher), "hnsw_searcher_new", NULL);
     check(query_new(&space, value, size, &query, &error), settings.query, &error);
     check(
-        hnsw_search(hnsw, searcher, query, settings.k, settings.efs[0], NULL, found, &count, NULL),
+        hnsw_search(hnsw, searcher,
+                    &(struct hnsw_question){.query = query, .k = settings.k, .ef = settings.efs[0]},
+                    found, &count, NULL),
         "hnsw_search", NULL);
     double seconds = seconds_now() - from;
     printf("%.6f\n", seconds * 1e3);

@@ -55,9 +55,11 @@ static void ask_one(struct asking *asking, uint32_t q, uint32_t ef)
     struct hnsw_found *found = asking->found + (size_t)q * settings.k;
     struct hnsw_effort effort;
     struct query *query = query_of(q);
-    check(hnsw_search(asking->hnsw, asking->searcher, query, settings.k, ef, asking->filter, found,
-                      &asking->counts[q], &effort),
-          "hnsw_search", NULL);
+    const struct hnsw_question question = {
+        .query = query, .k = settings.k, .ef = ef, .filter = asking->filter};
+    check(
+        hnsw_search(asking->hnsw, asking->searcher, &question, found, &asking->counts[q], &effort),
+        "hnsw_search", NULL);
     if (asking->base != NULL)
         for (uint32_t i = 0; i < asking->counts[q]; i++)
             found[i].distance =

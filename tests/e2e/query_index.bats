@@ -172,6 +172,32 @@ assert_near() {
     sql "DROP TABLE other"
 }
 
+@test "of rows with equal vectors those with the lowest keys are told, as in an exact answer" {
+    mount_start -o lease=0
+    sql "CREATE TABLE equal AS SELECT id, v FROM small;
+        INSERT INTO equal SELECT 10000 + i * 7919 % 500, (SELECT v FROM small WHERE id = 30) FROM generate_series(1, 500) i;
+        INSERT INTO equal SELECT 20000 + i * 7919 % 5003, (SELECT v FROM small WHERE id = 31) FROM generate_series(1, 5000) i;
+        ALTER TABLE equal ADD PRIMARY KEY (id)"
+    build equal
+    for id in 30 31 32; do # a chain that goes out whole, one that is too long, none
+        vector=$(vector_of equal $id)
+        for k in 1 10 400 510; do
+            [ "$id $k" != "32 510" ] || continue # more than what is near
+            ask equal "$vector" mode exact k $k filter 'id % 2 = 0 OR id > 10100'
+            [ "$METHOD" = exact ]
+            exact=$IDS
+            ask equal "$vector" mode hnsw k $k ef_search 800 filter 'id % 2 = 0 OR id > 10100'
+            [ "$METHOD" = hnsw ]
+            [ "$IDS" = "$exact" ] || { echo "$id, $k: $IDS instead of $exact" >&2; return 1; }
+        done
+    done
+    ask equal "$(vector_of equal 30)" mode hnsw k 12
+    [ "$IDS" = "30 $(seq -s' ' 10000 10010)" ]
+    ask equal "$(vector_of equal 31)" mode hnsw k 3
+    [ "$IDS" = "31 20000 20001" ]
+    sql "DROP TABLE equal"
+}
+
 @test "rows that come, go and change are found as they are, at once" {
     mount_start -o lease=0
     build small

@@ -89,7 +89,7 @@ static void search(const struct base *base, const struct hnsw *hnsw, uint32_t k,
 {
     enum { K = 10 };
     struct hnsw_searcher *searcher;
-    struct hnsw_found found[K];
+    struct hnsw_found found[K + 5];
     struct row_key key;
     size_t words = (size_t)hnsw_slots(hnsw) / 64 + 1;
     uint64_t *filter = calloc(2 * words, sizeof *filter); /* every third; all */
@@ -105,9 +105,11 @@ static void search(const struct base *base, const struct hnsw *hnsw, uint32_t k,
         struct query *query = vectors_query(&base->v, q);
         for (int f = 0; f < 3; f++) {
             uint32_t count = 0;
-            int rc = hnsw_search(hnsw, searcher, query, k, ef, filters[f], found, &count, NULL);
+            const struct hnsw_question question = {
+                .query = query, .k = k, .ef = ef, .room = K + 5, .filter = filters[f]};
+            int rc = hnsw_search(hnsw, searcher, &question, found, &count, NULL);
             vectors_must(rc == 0 || rc == -EBADMSG || rc == -ENOMEM);
-            vectors_must(count <= k);
+            vectors_must(count <= K + 5);
             for (uint32_t i = 0; rc == 0 && i < count; i++)
                 vectors_must(hnsw_key(hnsw, found[i].slot, &key));
         }

@@ -54,9 +54,9 @@ static inline struct answer graph_search(const struct hnsw *hnsw, const struct q
     uint8_t *seen = calloc((size_t)hnsw_slots(hnsw) + 1, 1);
     assert_true(answer.found != NULL && seen != NULL);
     assert_int_equal(hnsw_searcher_new(hnsw, &searcher), 0);
-    assert_int_equal(hnsw_search(hnsw, searcher, query, k, ef, filter, answer.found, &answer.count,
-                                 &answer.effort),
-                     0);
+    const struct hnsw_question question = {.query = query, .k = k, .ef = ef, .filter = filter};
+    assert_int_equal(
+        hnsw_search(hnsw, searcher, &question, answer.found, &answer.count, &answer.effort), 0);
     hnsw_searcher_free(searcher);
     assert_true(answer.count <= k);
     for (uint32_t i = 0; i < answer.count; i++) {

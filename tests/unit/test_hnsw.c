@@ -523,8 +523,8 @@ static void test_query_of_another_space(void **state)
     for (size_t i = 0; i < 3; i++) {
         vectors_make(&other, others[i], 1, 5);
         struct query *query = vectors_query(&other, 0);
-        assert_int_equal(hnsw_search(hnsw, searcher, query, 10, 10, NULL, found, &count, NULL),
-                         -EINVAL);
+        const struct hnsw_question question = {.query = query, .k = 10, .ef = 10};
+        assert_int_equal(hnsw_search(hnsw, searcher, &question, found, &count, NULL), -EINVAL);
         query_free(query);
         vectors_clear(&other);
     }
@@ -579,8 +579,8 @@ static void *search_along(void *argument)
     }
     for (uint32_t q = 0; q < 200; q++) {
         struct query *query = vectors_query(crowd->v, q);
-        if (hnsw_search(crowd->hnsw, searcher, query, 10, 30, NULL, found, &count, NULL) < 0 ||
-            count != 10)
+        const struct hnsw_question question = {.query = query, .k = 10, .ef = 30};
+        if (hnsw_search(crowd->hnsw, searcher, &question, found, &count, NULL) < 0 || count != 10)
             crowd->wrong++;
         for (int i = 0; i < 10; i++)
             crowd->wrong += found[i].slot != crowd->expected[q][i];
@@ -620,6 +620,141 @@ static void test_many_searchers(void **state)
     vectors_clear(&v);
 }
 
+/* ---- rows that are equal ---- */
+
+/* 600 rows, and row 5 a hundred times more. */
+struct equal {
+    struct vectors v;
+    struct hnsw *hnsw;
+    struct hnsw_searcher *searcher;
+    struct query *query; /* row 5 */
+    struct hnsw_found found[800];
+    struct hnsw_effort effort;
+};
+
+static struct equal *equal_new(struct space space)
+{
+    struct equal *equal = calloc(1, sizeof *equal);
+    assert_non_null(equal);
+    vectors_make(&equal->v, space, 600, 3);
+    for (int i = 0; i < 100; i++)
+        vectors_add_copy(&equal->v, 5);
+    equal->hnsw = graph_of(&equal->v);
+    assert_int_equal(hnsw_searcher_new(equal->hnsw, &equal->searcher), 0);
+    equal->query = vectors_query(&equal->v, 5);
+    return equal;
+}
+
+static void equal_free(struct equal *equal)
+{
+    hnsw_searcher_free(equal->searcher);
+    hnsw_free(equal->hnsw);
+    query_free(equal->query);
+    vectors_clear(&equal->v);
+    free(equal);
+}
+
+/* How many of what is found are equal to row 5; each comes once, and counts. */
+static uint32_t count_equal(struct equal *equal, const struct hnsw_question *question)
+{
+    bool seen[800] = {false};
+    uint32_t count = 0, same = 0;
+    assert_int_equal(
+        hnsw_search(equal->hnsw, equal->searcher, question, equal->found, &count, &equal->effort),
+        0);
+    assert_true(count >= question->k &&
+                count <= (question->room > question->k ? question->room : question->k));
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t slot = equal->found[i].slot, row = graph_row(equal->hnsw, slot);
+        assert_false(seen[row]);
+        seen[row] = true;
+        assert_true(vectors_bit(question->filter, slot));
+        assert_true(i == 0 || equal->found[i].distance >= equal->found[i - 1].distance);
+        same += row == 5 || row >= 600;
+    }
+    return same;
+}
+
+/* Those equal to the last one come along as far as there is room; if there is not, it is said. */
+static void test_equal_rows(void **state)
+{
+    (void)state;
+    static const struct space spaces[] = {{ELEMENT_FLOAT32, METRIC_L2, 32},
+                                          {ELEMENT_FLOAT16, METRIC_IP, 40},
+                                          {ELEMENT_SPARSE, METRIC_COSINE, 300},
+                                          {ELEMENT_BIT, METRIC_HAMMING, 256}};
+    for (size_t i = 0; i < sizeof spaces / sizeof *spaces; i++) {
+        struct equal *equal = equal_new(spaces[i]);
+        struct hnsw_question question = {
+            .query = equal->query, .k = 10, .ef = 40, .room = 10 + 200};
+        assert_int_equal(count_equal(equal, &question), 101);
+        assert_false(equal->effort.scanned || equal->effort.cut);
+        question.k = 101;
+        assert_int_equal(count_equal(equal, &question), 101);
+        assert_false(equal->effort.cut);
+        question.k = 10;
+        question.room = 50;
+        assert_int_equal(count_equal(equal, &question), 50);
+        assert_true(equal->effort.cut);
+        question.room = 0;
+        assert_int_equal(count_equal(equal, &question), 10);
+        assert_true(equal->effort.cut);
+        /* By looking at all that count. */
+        uint64_t filter[12] = {0};
+        uint32_t counting = 0;
+        for (uint32_t slot = 0; slot < hnsw_slots(equal->hnsw); slot++) {
+            uint32_t row = graph_row(equal->hnsw, slot);
+            if (row % 3 == 0)
+                filter[slot / 64] |= UINT64_C(1) << slot % 64;
+            counting += row >= 600 && row % 3 == 0;
+        }
+        question.filter = filter;
+        question.room = 300;
+        uint32_t same = count_equal(equal, &question);
+        assert_true(equal->effort.scanned && (equal->effort.cut || same == counting));
+        question.ef = 300;
+        same = count_equal(equal, &question);
+        assert_true(equal->effort.scanned && (equal->effort.cut || same == counting));
+        assert_true(i > 1 || !equal->effort.cut); /* not where nothing is finer */
+        question.k = 5;
+        question.room = 9;
+        (void)count_equal(equal, &question);
+        assert_true(equal->effort.scanned && equal->effort.cut);
+        equal_free(equal);
+    }
+}
+
+/* A flag that is set ends a walk and a look at all. */
+static void test_stopped(void **state)
+{
+    (void)state;
+    atomic_bool stop = true;
+    struct vectors v;
+    struct hnsw_searcher *searcher;
+    struct hnsw_found *found = calloc(3000, sizeof *found);
+    uint32_t count = 999;
+    vectors_make(&v, (struct space){ELEMENT_FLOAT32, METRIC_L2, 8}, 3000, 3);
+    struct hnsw *hnsw = graph_of(&v);
+    struct query *query = vectors_query(&v, 5);
+    assert_int_equal(hnsw_searcher_new(hnsw, &searcher), 0);
+    struct hnsw_question question = {.query = query, .k = 10, .ef = 2000, .stop = &stop};
+    assert_int_equal(hnsw_search(hnsw, searcher, &question, found, &count, NULL), -EINTR);
+    question.k = 3000;
+    assert_int_equal(hnsw_search(hnsw, searcher, &question, found, &count, NULL), -EINTR);
+    assert_int_equal(count, 999);
+    stop = false; /* and the next one goes as ever */
+    assert_int_equal(hnsw_search(hnsw, searcher, &question, found, &count, NULL), 0);
+    assert_int_equal(count, 3000);
+    question.k = 10;
+    assert_int_equal(hnsw_search(hnsw, searcher, &question, found, &count, NULL), 0);
+    assert_int_equal(graph_row(hnsw, found[0].slot), 5);
+    hnsw_searcher_free(searcher);
+    query_free(query);
+    hnsw_free(hnsw);
+    vectors_clear(&v);
+    free(found);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -643,6 +778,8 @@ int main(void)
         cmocka_unit_test(test_query_of_another_space),
         cmocka_unit_test(test_stop),
         cmocka_unit_test(test_many_searchers),
+        cmocka_unit_test(test_equal_rows),
+        cmocka_unit_test(test_stopped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

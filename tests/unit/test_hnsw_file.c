@@ -327,8 +327,8 @@ static void test_zeroed(void **state)
         struct hnsw_found found[10];
         uint32_t count;
         assert_int_equal(hnsw_searcher_new(opened, &searcher), 0);
-        assert_int_equal(hnsw_search(opened, searcher, query, 10, 20, NULL, found, &count, NULL),
-                         0);
+        const struct hnsw_question question = {.query = query, .k = 10, .ef = 20};
+        assert_int_equal(hnsw_search(opened, searcher, &question, found, &count, NULL), 0);
         hnsw_searcher_free(searcher);
         query_free(query);
         assert_int_equal(hnsw_update(opened, &options, dead, NULL, 0, NULL, &made, NULL), -EBADMSG);

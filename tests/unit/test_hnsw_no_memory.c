@@ -251,8 +251,11 @@ static int search(struct setting *setting, struct hnsw **made)
         rc = hnsw_searcher_new(setting->hnsw, &searcher);
     for (int i = 0; rc == 0 && i < 4; i++) {
         count = 999;
-        rc = hnsw_search(setting->hnsw, searcher, query, i < 2 ? 30 : 5, i % 2 != 0 ? 100 : 10,
-                         i == 3 ? few : NULL, found, &count, NULL);
+        const struct hnsw_question question = {.query = query,
+                                               .k = i < 2 ? 30 : 5,
+                                               .ef = i % 2 != 0 ? 100 : 10,
+                                               .filter = i == 3 ? few : NULL};
+        rc = hnsw_search(setting->hnsw, searcher, &question, found, &count, NULL);
         assert_int_equal(count, rc < 0 ? 999 : i < 2 ? 30 : 5);
     }
     hnsw_searcher_free(searcher);

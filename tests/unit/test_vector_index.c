@@ -399,8 +399,9 @@ static void assert_finds(struct vector_index *index, const struct corpus *corpus
         if (row == UINT32_MAX)
             continue;
         struct query *query = vectors_query(&fixture.v, vectors_row(corpus->keys[row]));
-        assert_int_equal(
-            hnsw_search(index->hnsw, searcher, query, 3, 100, index->live, found, &count, NULL), 0);
+        const struct hnsw_question question = {
+            .query = query, .k = 3, .ef = 100, .filter = index->live};
+        assert_int_equal(hnsw_search(index->hnsw, searcher, &question, found, &count, NULL), 0);
         query_free(query);
         asked++;
         for (uint32_t i = 0; i < count; i++)
