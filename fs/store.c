@@ -394,6 +394,14 @@ static void drop_file(struct store *store, const char *path)
         store->used -= size;
 }
 
+uint64_t store_index_size(struct store *store, uint32_t relation, uint64_t id)
+{
+    char name[NAME_SIZE], path[2 * NAME_SIZE];
+    index_name(id, "", name);
+    snprintf(path, sizeof path, "%" PRIu32 "/%s", relation, name);
+    return file_size(store->dir, path);
+}
+
 void store_drop_index(struct store *store, uint32_t relation, uint64_t id)
 {
     char name[NAME_SIZE], path[2 * NAME_SIZE];

@@ -78,6 +78,8 @@ bool store_make_room(struct store *store, uint64_t bytes,
 enum { STORE_INDEX_NAME = 24 };
 MUST_CHECK int store_open_index(struct store *store, uint32_t relation, uint64_t id,
                                 char name[STORE_INDEX_NAME]);
+/* The size of one; 0: there is none. */
+uint64_t store_index_size(struct store *store, uint32_t relation, uint64_t id);
 /* Has `write` put the file, which takes about `size` bytes, into the folder. */
 MUST_CHECK int store_put_index(struct store *store, uint32_t relation, uint64_t id, uint64_t size,
                                int (*write)(void *context, int folder, const char *name),

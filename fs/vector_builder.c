@@ -210,8 +210,8 @@ static void save(const struct build *build, struct vector_graph *graph)
 {
     struct error error = {""};
     struct vector_indexes *indexes = build->indexes;
-    int rc = vector_graph_save(graph, &indexes->mount->place, &error);
-    if (rc < 0)
+    int rc = vector_graph_save(graph, &indexes->mount->place, &build->entry->stop, &error);
+    if (rc < 0 && rc != -EINTR)
         log_say(LOG_SAY_ERROR, "an index of %s is not kept: %s",
                 corpus_snapshot(build->corpus)->relation.name,
                 error.text[0] != '\0' ? error.text : strerror(-rc));
@@ -227,7 +227,8 @@ static struct vector_graph *map_large(const struct build *build, struct vector_g
     const struct vector_indexes *indexes = build->indexes;
     if (!graph->saved || hnsw_bytes(graph->hnsw) <= indexes->alone ||
         vector_graph_open(indexes->mount->store, corpus_snapshot(build->corpus),
-                          build->entry->column, &build->entry->space, &mapped, NULL) < 0)
+                          build->entry->column, &build->entry->space, &build->entry->stop, &mapped,
+                          NULL) < 0)
         return graph;
     vector_graph_unref(graph);
     return mapped;
@@ -242,7 +243,7 @@ static int run_build(struct build *build)
         return error_set(&build->error, -EFBIG, "%" PRIu64 " rows are more than an index can have",
                          rows);
     struct vector_binding *binding;
-    int rc = vector_entry_bind(build->indexes, build->entry, build->corpus, &binding);
+    int rc = vector_entry_bind(build->indexes, build->entry, build->corpus, true, &binding);
     if (rc < 0)
         return rc;
     enum vector_verdict verdict = vector_binding_judge(binding);
@@ -257,7 +258,7 @@ static int run_build(struct build *build)
     graph = map_large(build, graph);
     vector_entry_publish(build->indexes, build->entry, vector_graph_ref(graph));
     /* Now, so that no query has to. */
-    if (vector_entry_bind(build->indexes, build->entry, build->corpus, &binding) == 0 &&
+    if (vector_entry_bind(build->indexes, build->entry, build->corpus, true, &binding) == 0 &&
         binding != NULL)
         vector_index_unref(&binding->index);
     log_built(build, graph, verdict == VECTOR_UPDATE ? "brought up to date" : "built", began);

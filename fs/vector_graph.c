@@ -222,7 +222,7 @@ static int map_file(struct store *store, uint32_t relation, uint64_t id, struct 
     return rc;
 }
 
-static int open_mapped(struct mapping *mapping, const struct space *space,
+static int open_mapped(struct mapping *mapping, const struct space *space, const atomic_bool *stop,
                        struct vector_graph **out, struct error *error)
 {
     struct hnsw *hnsw;
@@ -230,7 +230,7 @@ static int open_mapped(struct mapping *mapping, const struct space *space,
     struct vector_basis basis;
     size_t size;
     const uint8_t *bytes = mapping_bytes(mapping, &size);
-    int rc = hnsw_open(bytes, size, space, &hnsw, &binding, error);
+    int rc = hnsw_open(bytes, size, space, stop, &hnsw, &binding, error);
     if (rc == 0) {
         rc = basis_get(&binding, &basis);
         if (rc < 0)
@@ -241,7 +241,8 @@ static int open_mapped(struct mapping *mapping, const struct space *space,
 }
 
 int vector_graph_open(struct store *store, const struct snapshot *snapshot, int column,
-                      const struct space *space, struct vector_graph **out, struct error *error)
+                      const struct space *space, const atomic_bool *stop, struct vector_graph **out,
+                      struct error *error)
 {
     struct mapping *mapping;
     struct vector_graph *graph;
@@ -251,7 +252,7 @@ int vector_graph_open(struct store *store, const struct snapshot *snapshot, int 
         return error_set(error, rc, "too many files are mapped");
     if (rc < 0)
         return rc;
-    rc = open_mapped(mapping, space, &graph, error);
+    rc = open_mapped(mapping, space, stop, &graph, error);
     if (rc < 0) {
         mapping_close(mapping);
         return rc;
@@ -270,13 +271,15 @@ struct saving {
     const struct vector_graph *graph;
     const struct hnsw_binding *binding;
     const struct fetch_place *place;
+    const atomic_bool *stop;
     struct error *error;
 };
 
 static int save(void *context, int folder, const char *name)
 {
     const struct saving *saving = context;
-    return hnsw_save(saving->graph->hnsw, saving->binding, folder, name, saving->error);
+    return hnsw_save(saving->graph->hnsw, saving->binding, folder, name, saving->stop,
+                     saving->error);
 }
 
 /* An index must not drive out the rows it is made of. */
@@ -289,13 +292,13 @@ static bool in_use(void *context, uint32_t relation)
 }
 
 int vector_graph_save(struct vector_graph *graph, const struct fetch_place *place,
-                      struct error *error)
+                      const atomic_bool *stop, struct error *error)
 {
     struct buffer record = {0};
     int rc = basis_put(&graph->basis, &record);
     if (rc == 0) {
         struct hnsw_binding binding = {record.data, record.size};
-        struct saving saving = {graph, &binding, place, error};
+        struct saving saving = {graph, &binding, place, stop, error};
         uint64_t size = hnsw_bytes(graph->hnsw) + record.size;
         uint64_t id = vector_graph_id((int)graph->basis.column, hnsw_space(graph->hnsw));
         uint32_t relation = graph->basis.relation;

@@ -18,6 +18,8 @@ enum { ROWS_LEAST = 5000, BYTES_LEAST = 8 << 20, SPARSE_GUESS = 128 };
 /* Fresh and dead rows: more are brought up to date, of a share that would spoil the graph it is
  * built anew; and so many are more than can be searched beside it. */
 enum { STALE_ROWS = 1000, STALE_PERCENT = 2, CHURN_PERCENT = 30, FRESH_PERCENT = 30 };
+/* A larger file is opened in the background. */
+enum { BYTES_AT_ONCE = 64 << 20 };
 enum { RETRY_MS = 60000, ENTRIES_MOST = 4096 };
 
 /* ---- policy ---- */
@@ -225,14 +227,15 @@ static struct vector_graph *open_file(struct vector_indexes *indexes, struct vec
     struct vector_graph *graph = NULL;
     struct error error = {""};
     const struct column *column = &snapshot->schema->columns[entry->column];
-    int rc = vector_graph_open(store, snapshot, entry->column, &entry->space, &graph, &error);
+    int rc = vector_graph_open(store, snapshot, entry->column, &entry->space, &indexes->ending,
+                               &graph, &error);
     if (rc == 0) {
         log_say(LOG_SAY_INFO, "%s.%s.%s: its %s index of %u rows is opened",
                 snapshot->relation.schema, snapshot->relation.name, column->name,
                 metric_name(entry->space.metric), hnsw_rows(graph->hnsw));
         return graph;
     }
-    if (rc != -ENOENT && rc != -ESTALE)
+    if (rc != -ENOENT && rc != -ESTALE && rc != -EINTR)
         log_say(LOG_SAY_ERROR, "%s.%s.%s: its %s index in the cache cannot be used (%s)",
                 snapshot->relation.schema, snapshot->relation.name, column->name,
                 metric_name(entry->space.metric),
@@ -327,12 +330,27 @@ static int make_bound(struct vector_indexes *indexes, struct vector_entry *entry
     return rc < 0 && gave_up ? rc : 0;
 }
 
+/* Whether there is no graph yet but a file that takes long to read, or one is being made: whoever
+ * makes it holds entry->making meanwhile. */
+static bool is_far(struct vector_indexes *indexes, struct vector_entry *entry,
+                   const struct snapshot *snapshot)
+{
+    pthread_mutex_lock(&indexes->lock);
+    bool none = entry->graph == NULL, busy = entry->building;
+    bool look = none && !busy && entry->no_file_for != snapshot->lineage;
+    pthread_mutex_unlock(&indexes->lock);
+    if (!look)
+        return none && busy;
+    return store_index_size(indexes->mount->store, entry->relation,
+                            vector_graph_id(entry->column, &entry->space)) > indexes->at_once;
+}
+
 int vector_entry_bind(struct vector_indexes *indexes, struct vector_entry *entry,
-                      struct corpus *corpus, struct vector_binding **out)
+                      struct corpus *corpus, bool long_ways, struct vector_binding **out)
 {
     const struct snapshot *snapshot = corpus_snapshot(corpus);
     *out = find_bound(indexes, entry, snapshot);
-    if (*out != NULL)
+    if (*out != NULL || (!long_ways && is_far(indexes, entry, snapshot)))
         return 0;
     int rc = patience_lock(&entry->making, NULL);
     if (rc < 0)
@@ -376,7 +394,7 @@ struct vector_index *vector_index_get(struct mount *mount, struct corpus *corpus
     if (entry == NULL)
         return NULL;
     struct vector_binding *binding;
-    if (vector_entry_bind(indexes, entry, corpus, &binding) < 0)
+    if (vector_entry_bind(indexes, entry, corpus, false, &binding) < 0)
         return NULL;
     if (begin && vector_binding_judge(binding) != VECTOR_GOOD) {
         pthread_mutex_lock(&indexes->lock);
@@ -402,6 +420,7 @@ int vector_indexes_new(struct mount *mount, struct vector_indexes **out)
     indexes->mount = mount;
     indexes->memory = mount->options->memory / 4;
     indexes->alone = mount->options->memory;
+    indexes->at_once = BYTES_AT_ONCE;
     pthread_mutex_init(&indexes->lock, NULL);
     pthread_cond_init(&indexes->changed, NULL);
     *out = indexes;

@@ -40,8 +40,9 @@ struct vector_entry {
 
 struct vector_indexes {
     struct mount *mount;
-    uint64_t memory; /* bytes that graphs may take together, */
-    uint64_t alone;  /* and one alone in memory of its own */
+    uint64_t memory;  /* bytes that graphs may take together, */
+    uint64_t alone;   /* and one alone in memory of its own */
+    uint64_t at_once; /* of a file that whoever asks opens himself */
     pthread_mutex_t lock;
     pthread_cond_t changed; /* something is wanted, or the end has come */
     struct vector_entry *entries;
@@ -61,10 +62,12 @@ struct vector_entry *vector_entry_find(struct vector_indexes *indexes, uint32_t 
 struct vector_graph *vector_entry_load(struct vector_indexes *indexes, struct vector_entry *entry,
                                        const struct snapshot *snapshot);
 
-/* The graph joined with the corpus. *out is a new reference; NULL: there is none. Errors: as of
- * patience_ask, which may have to wait for rows, or for who joins them. */
+/* The graph joined with the corpus. *out is a new reference; NULL: there is none, or, without
+ * `long_ways`, none for now: its file is large, or somebody is making it. Errors: as of patience_ask,
+ * which may have to wait for rows, or for who joins them. */
 MUST_CHECK int vector_entry_bind(struct vector_indexes *indexes, struct vector_entry *entry,
-                                 struct corpus *corpus, struct vector_binding **out);
+                                 struct corpus *corpus, bool long_ways,
+                                 struct vector_binding **out);
 
 /* Takes the graph; what there was goes. */
 void vector_entry_publish(struct vector_indexes *indexes, struct vector_entry *entry,

@@ -35,20 +35,23 @@ static inline uint32_t list_length(const uint32_t *list, uint32_t degree)
  * bit whether its list has been looked at. So equal scores are ordered by slot. */
 typedef uint64_t candidate;
 
+/* -INFINITY, turned over. What is below it, NaN of a negative sign (as x86 makes it), goes round to
+ * the end. */
+#define CANDIDATE_FIRST UINT32_C(0x007fffff)
+
 static inline candidate candidate_make(float score, uint32_t slot)
 {
     uint32_t bits;
     __builtin_memcpy(&bits, &score, sizeof bits);
     bits ^= (uint32_t)((int32_t)bits >> 31) | 0x80000000;
-    bits = score == score ? bits : UINT32_MAX; /* x86's own is negative */
-    return (uint64_t)bits << 32 | (uint64_t)slot << 1;
+    return (uint64_t)(bits - CANDIDATE_FIRST) << 32 | (uint64_t)slot << 1;
 }
 
 static inline uint32_t candidate_slot(candidate one) { return (uint32_t)one >> 1; }
 
 static inline float candidate_score(candidate one)
 {
-    uint32_t bits = (uint32_t)(one >> 32);
+    uint32_t bits = (uint32_t)(one >> 32) + CANDIDATE_FIRST;
     bits ^= bits >> 31 ? 0x80000000 : 0xffffffff;
     float score;
     __builtin_memcpy(&score, &bits, sizeof score);

@@ -167,7 +167,7 @@ static uint32_t count_matches(const struct hnsw *hnsw, const struct hnsw_questio
 
 /* The next slot of a chain that counts, from `slot` on; NOBODY: there is none. `steps` keeps a ring,
  * which only a file that has changed meanwhile can have, from being followed for ever. */
-static uint32_t next_match(const struct search *search, uint32_t slot, uint32_t *steps)
+static inline uint32_t next_match(const struct search *search, uint32_t slot, uint32_t *steps)
 {
     const struct hnsw *hnsw = search->hnsw;
     while (slot < hnsw->slots && (*steps)++ < hnsw->slots) {
@@ -178,7 +178,7 @@ static uint32_t next_match(const struct search *search, uint32_t slot, uint32_t 
     return NOBODY;
 }
 
-static uint32_t after(const struct search *search, uint32_t slot, uint32_t *steps)
+static inline uint32_t after(const struct search *search, uint32_t slot, uint32_t *steps)
 {
     const uint32_t *twins = search->hnsw->twins;
     return twins != NULL ? next_match(search, twins[slot], steps) : NOBODY;
@@ -369,7 +369,12 @@ static uint32_t give_places(const struct search *search, uint32_t n, struct hnsw
     const candidate *found = search->searcher->found;
     uint32_t count = 0;
     for (uint32_t i = 0; i < n && count < search->k; i++) {
-        uint32_t steps = 0, row = next_match(search, candidate_slot(found[i]), &steps);
+        uint32_t steps = 0, row = candidate_slot(found[i]);
+        if (search->hnsw->twins == NULL) { /* then it counts */
+            out[count++] = found_of(search, found[i], row);
+            continue;
+        }
+        row = next_match(search, row, &steps);
         for (; row != NOBODY && count < search->question->room; row = after(search, row, &steps))
             out[count++] = found_of(search, found[i], row);
         *cut = row != NOBODY;

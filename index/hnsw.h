@@ -130,17 +130,19 @@ struct hnsw_binding {
     size_t size;
 };
 
-/* Writes DIR/NAME, by way of a temporary file, fsync and rename. */
+/* Writes DIR/NAME, by way of a temporary file, fsync and rename. `stop`: or NULL; -EINTR: stopped, and
+ * what there was is as it was. */
 MUST_CHECK int hnsw_save(const struct hnsw *hnsw, const struct hnsw_binding *binding, int dir,
-                         const char *name, struct error *error);
+                         const char *name, const atomic_bool *stop, struct error *error);
 /* The index that lies in these bytes, which are what hnsw_save has written. They are the caller's,
  * and stay until it is freed. Somebody may change them meanwhile, as a mapped file that is cut
  * short becomes zeroes: what is found then is worth nothing, but nothing worse happens. -EBADMSG:
  * torn, truncated, or not of this space and program. The binding it was saved with is appended to
- * `binding`. */
+ * `binding`. `stop`: or NULL; -EINTR: stopped. */
 struct buffer;
 MUST_CHECK int hnsw_open(const void *bytes, size_t size, const struct space *space,
-                         struct hnsw **out, struct buffer *binding, struct error *error);
+                         const atomic_bool *stop, struct hnsw **out, struct buffer *binding,
+                         struct error *error);
 
 /* The same index in memory of its own, in huge pages, where it is searched faster. -EBADMSG: it was
  * opened, and is not what was saved. */

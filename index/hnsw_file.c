@@ -131,9 +131,15 @@ static void describe(const struct hnsw *hnsw, const struct hnsw_binding *binding
     head->file_size = at + (at - HEAD_SIZE + CHUNK - 1) / CHUNK * sizeof(uint64_t);
 }
 
+static bool is_stopped(const atomic_bool *stop)
+{
+    return stop != NULL && atomic_load_explicit(stop, memory_order_relaxed);
+}
+
 /* Bytes on their way into the file, in chunks that are hashed. */
 struct writer {
     int file;
+    const atomic_bool *stop; /* or NULL */
     uint8_t *chunk;
     size_t used;
     struct buffer sums;
@@ -157,7 +163,8 @@ static int flush_chunk(struct writer *writer)
     uint64_t hash = hash64(writer->chunk, writer->used);
     int rc = writer->used == 0 ? 0 : buffer_append(&writer->sums, &hash, sizeof hash);
     if (rc == 0)
-        rc = write_all(writer->file, writer->chunk, writer->used);
+        rc = is_stopped(writer->stop) ? -EINTR
+                                      : write_all(writer->file, writer->chunk, writer->used);
     writer->used = 0;
     return rc;
 }
@@ -204,12 +211,12 @@ static int write_file(struct writer *writer, struct head *head,
 }
 
 int hnsw_save(const struct hnsw *hnsw, const struct hnsw_binding *binding, int dir,
-              const char *name, struct error *error)
+              const char *name, const atomic_bool *stop, struct error *error)
 {
     struct head head;
     struct content content[SECTIONS];
     char temporary[NAME_MAX + 1];
-    struct writer writer = {.chunk = malloc(CHUNK)};
+    struct writer writer = {.stop = stop, .chunk = malloc(CHUNK)};
     if (writer.chunk == NULL)
         return error_set(error, -ENOMEM, "no memory to write the index %s", name);
     describe(hnsw, binding, &head, content);
@@ -296,7 +303,8 @@ struct checking {
     const uint8_t *bytes;
     uint64_t end;
     const uint64_t *sums;
-    atomic_bool bad;
+    const atomic_bool *stop; /* or NULL */
+    atomic_bool bad, stopped;
 };
 
 static void check_chunk(void *context, int thread, size_t i)
@@ -305,15 +313,23 @@ static void check_chunk(void *context, int thread, size_t i)
     (void)thread;
     uint64_t at = HEAD_SIZE + (uint64_t)i * CHUNK;
     uint64_t size = checking->end - at < CHUNK ? checking->end - at : CHUNK;
+    if (checking->stopped || checking->bad)
+        return;
+    if (is_stopped(checking->stop)) {
+        checking->stopped = true;
+        return;
+    }
+    pages_fetch(checking->bytes + at, (size_t)size);
     if (hash64(checking->bytes + at, (size_t)size) != checking->sums[i])
         checking->bad = true;
 }
 
-static int check_sums(const uint8_t *bytes, const struct head *head)
+static int check_sums(const uint8_t *bytes, const struct head *head, const atomic_bool *stop)
 {
     struct checking checking = {.bytes = bytes,
                                 .end = head->sums_at,
-                                .sums = (const uint64_t *)(const void *)(bytes + head->sums_at)};
+                                .sums = (const uint64_t *)(const void *)(bytes + head->sums_at),
+                                .stop = stop};
     struct team *team;
     long cpus = sysconf(_SC_NPROCESSORS_ONLN);
     if (hash64(checking.sums, (size_t)(head->file_size - head->sums_at)) != head->sums_hash)
@@ -324,7 +340,7 @@ static int check_sums(const uint8_t *bytes, const struct head *head)
     team_run(team, (size_t)((head->sums_at - HEAD_SIZE + CHUNK - 1) / CHUNK), 1, check_chunk,
              &checking);
     team_free(team);
-    return checking.bad ? -EBADMSG : 0;
+    return checking.bad ? -EBADMSG : checking.stopped ? -EINTR : 0;
 }
 
 static void *section_of(const uint8_t *bytes, const struct head *head, int section)
@@ -379,7 +395,7 @@ static int take_bytes(const uint8_t *bytes, const struct head *head, struct hnsw
 }
 
 static int read_bytes(const uint8_t *bytes, size_t size, const struct space *space,
-                      struct hnsw *hnsw, struct buffer *binding)
+                      const atomic_bool *stop, struct hnsw *hnsw, struct buffer *binding)
 {
     struct head head;
     if (size < HEAD_SIZE)
@@ -392,8 +408,7 @@ static int read_bytes(const uint8_t *bytes, size_t size, const struct space *spa
     field_shape(&hnsw->field);
     if (!sections_fit(&head, &hnsw->field))
         return -EBADMSG;
-    pages_fetch(bytes, size);
-    int rc = check_sums(bytes, &head);
+    int rc = check_sums(bytes, &head, stop);
     if (rc == 0)
         rc = take_bytes(bytes, &head, hnsw);
     return rc < 0 ? rc
@@ -401,14 +416,14 @@ static int read_bytes(const uint8_t *bytes, size_t size, const struct space *spa
                                   (size_t)head.sections[SECTION_BINDING].size);
 }
 
-int hnsw_open(const void *bytes, size_t size, const struct space *space, struct hnsw **out,
-              struct buffer *binding, struct error *error)
+int hnsw_open(const void *bytes, size_t size, const struct space *space, const atomic_bool *stop,
+              struct hnsw **out, struct buffer *binding, struct error *error)
 {
     struct hnsw *hnsw = calloc(1, sizeof *hnsw);
     if (hnsw == NULL)
         return error_set(error, -ENOMEM, "no memory to open the index");
     hnsw->borrowed = true;
-    int rc = read_bytes(bytes, size, space, hnsw, binding);
+    int rc = read_bytes(bytes, size, space, stop, hnsw, binding);
     if (rc == 0) {
         *out = hnsw;
         return 0;

@@ -92,7 +92,7 @@ struct hnsw *open_saved(const char *path)
     size_t size = (size_t)st.st_size;
     void *bytes = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
     check(bytes == MAP_FAILED ? -errno : 0, path, &error);
-    check(hnsw_open(bytes, size, &space, &hnsw, &binding, &error), path, &error);
+    check(hnsw_open(bytes, size, &space, NULL, &hnsw, &binding, &error), path, &error);
     buffer_clear(&binding);
     close(fd);
     close(dir);
@@ -105,7 +105,7 @@ void save(const struct hnsw *hnsw)
     struct hnsw_binding binding = {"bench", 5};
     int dir = open_folder(settings.save);
     double from = seconds_now();
-    check(hnsw_save(hnsw, &binding, dir, file_name(), &error), settings.save, &error);
+    check(hnsw_save(hnsw, &binding, dir, file_name(), NULL, &error), settings.save, &error);
     printf("save_s\t%.3f\n", seconds_now() - from);
     close(dir);
 }

@@ -63,7 +63,7 @@ static void make_base(struct base *base, struct space space)
     vectors_add_copy(&base->v, 3);
     struct span span = vectors_span(&base->v, 0, base->v.rows);
     vectors_must(hnsw_build(&options, &span, 1, base->v.keys, &hnsw, NULL) == 0);
-    vectors_must(hnsw_save(hnsw, &binding, dir, "index", NULL) == 0);
+    vectors_must(hnsw_save(hnsw, &binding, dir, "index", NULL, NULL) == 0);
     hnsw_free(hnsw);
     int fd = openat(dir, "index", O_RDONLY);
     vectors_must(fd >= 0 && fstat(fd, &st) == 0);
@@ -144,7 +144,7 @@ static int try_file(const struct base *base, const uint8_t *file, size_t size)
 {
     struct buffer binding = {0};
     struct hnsw *hnsw, *own;
-    int rc = hnsw_open(file, size, &base->v.space, &hnsw, &binding, NULL);
+    int rc = hnsw_open(file, size, &base->v.space, NULL, &hnsw, &binding, NULL);
     vectors_must(rc == 0 || rc == -EBADMSG || rc == -ENOMEM);
     buffer_clear(&binding);
     if (rc < 0)

@@ -192,7 +192,7 @@ static inline uint8_t *graph_bytes(const struct hnsw *hnsw, size_t *size)
     static const char *const names[] = {"graph", NULL};
     struct graph_folder folder;
     graph_folder_open(&folder);
-    assert_int_equal(hnsw_save(hnsw, &graph_binding, folder.fd, "graph", NULL), 0);
+    assert_int_equal(hnsw_save(hnsw, &graph_binding, folder.fd, "graph", NULL, NULL), 0);
     uint8_t *bytes = graph_file(folder.fd, "graph", size);
     graph_folder_close(&folder, names);
     return bytes;

@@ -40,7 +40,7 @@ static int open_graph(const struct space *space, struct hnsw **out, struct buffe
     struct error error = {""};
     struct graph_map map = graph_map(folder.fd, "graph");
     *out = NULL;
-    int rc = hnsw_open(map.bytes, map.size, space, out, binding, &error);
+    int rc = hnsw_open(map.bytes, map.size, space, NULL, out, binding, &error);
     assert_true((rc == 0) == (*out != NULL));
     assert_true((rc < 0) == (error.text[0] != '\0'));
     if (rc < 0) {
@@ -95,7 +95,7 @@ static void test_round_trip(void **state)
         struct hnsw_recall curves[2][HNSW_RECALLS] = {0};
         vectors_make(&v, spaces[i], spaces[i].dims < 10000 ? 400 : 40, i);
         struct hnsw *hnsw = graph_of(&v);
-        assert_int_equal(hnsw_save(hnsw, &graph_binding, folder.fd, "graph", NULL), 0);
+        assert_int_equal(hnsw_save(hnsw, &graph_binding, folder.fd, "graph", NULL, NULL), 0);
         assert_int_equal(buffer_append_text(&binding, "kept"), 0);
         assert_int_equal(open_graph(&spaces[i], &opened, &binding), 0);
         assert_memory_equal(binding.data, "kept", 4);
@@ -125,7 +125,7 @@ static void test_empty(void **state)
     vectors_make(&one, clustered, 1, 1);
     struct hnsw *hnsw = graph_of(&v);
     static const struct hnsw_binding nothing = {"", 0};
-    assert_int_equal(hnsw_save(hnsw, &nothing, folder.fd, "graph", NULL), 0);
+    assert_int_equal(hnsw_save(hnsw, &nothing, folder.fd, "graph", NULL, NULL), 0);
     assert_int_equal(open_graph(&clustered, &opened, &binding), 0);
     assert_int_equal(binding.size, 0);
     assert_same_answers(hnsw, opened, &one);
@@ -150,14 +150,14 @@ static void test_opened_is_updated(void **state)
     struct hnsw *hnsw = NULL;
     assert_int_equal(hnsw_build(&options, &first, 1, v.keys, &hnsw, NULL), 0);
     uint64_t dead[40] = {0x0F0F, 1, 1};
-    assert_int_equal(hnsw_save(hnsw, &graph_binding, folder.fd, "graph", NULL), 0);
+    assert_int_equal(hnsw_save(hnsw, &graph_binding, folder.fd, "graph", NULL, NULL), 0);
     assert_int_equal(open_graph(&clustered, &opened, &binding), 0);
     assert_int_equal(hnsw_update(hnsw, &options, dead, &rest, 1, v.keys + 600, &of_built, NULL), 0);
     assert_int_equal(hnsw_update(opened, &options, dead, &rest, 1, v.keys + 600, &of_opened, NULL),
                      0);
     assert_same_graph(of_built, of_opened);
     assert_same_graph(hnsw, opened);
-    assert_int_equal(hnsw_save(of_opened, &graph_binding, folder.fd, "graph", NULL), 0);
+    assert_int_equal(hnsw_save(of_opened, &graph_binding, folder.fd, "graph", NULL, NULL), 0);
     assert_same_answers(hnsw, opened, &v);
     assert_int_equal(unlinkat(folder.fd, "graph", 0), 0);
     assert_same_answers(hnsw, opened, &v);
@@ -177,7 +177,7 @@ static void test_refused(void **state)
     struct buffer binding = {0};
     vectors_make(&v, clustered, 100, 1);
     struct hnsw *hnsw = graph_of(&v);
-    assert_int_equal(hnsw_save(hnsw, &graph_binding, folder.fd, "graph", NULL), 0);
+    assert_int_equal(hnsw_save(hnsw, &graph_binding, folder.fd, "graph", NULL, NULL), 0);
     static const struct space others[] = {{ELEMENT_FLOAT32, METRIC_L2, 31},
                                           {ELEMENT_FLOAT32, METRIC_L1, 32},
                                           {ELEMENT_FLOAT16, METRIC_L2, 32}};
@@ -187,12 +187,12 @@ static void test_refused(void **state)
     /* Saving where that is not possible says so, and leaves what is there. */
     struct error error = {""};
     int nowhere = open("/proc/self/fdinfo", O_RDONLY | O_DIRECTORY);
-    assert_true(hnsw_save(hnsw, &graph_binding, nowhere, "graph", &error) < 0);
+    assert_true(hnsw_save(hnsw, &graph_binding, nowhere, "graph", NULL, &error) < 0);
     assert_true(error.text[0] != '\0');
     close(nowhere);
     assert_int_equal(unlinkat(folder.fd, "graph", 0), 0);
     assert_int_equal(mkdirat(folder.fd, "graph", 0700), 0);
-    assert_true(hnsw_save(hnsw, &graph_binding, folder.fd, "graph", NULL) < 0);
+    assert_true(hnsw_save(hnsw, &graph_binding, folder.fd, "graph", NULL, NULL) < 0);
     assert_int_equal(unlinkat(folder.fd, "graph", AT_REMOVEDIR), 0);
     hnsw_free(hnsw);
     buffer_clear(&binding);
@@ -416,12 +416,36 @@ static void test_torn(void **state)
     victim_clear(&other);
 }
 
+/* Told to stop, it leaves what was there; nothing is opened. */
+static void test_stopped(void **state)
+{
+    (void)state;
+    const atomic_bool stop = true;
+    struct vectors v;
+    struct hnsw *opened = NULL;
+    struct buffer binding = {0};
+    vectors_make(&v, clustered, 200, 1);
+    struct hnsw *hnsw = graph_of(&v);
+    assert_int_equal(hnsw_save(hnsw, &graph_binding, folder.fd, "graph", NULL, NULL), 0);
+    struct graph_map map = graph_map(folder.fd, "graph");
+    assert_int_equal(hnsw_save(hnsw, &graph_binding, folder.fd, "graph", &stop, NULL), -EINTR);
+    assert_int_equal(hnsw_open(map.bytes, map.size, &clustered, &stop, &opened, &binding, NULL),
+                     -EINTR);
+    assert_null(opened);
+    graph_unmap(map);
+    assert_int_equal(open_graph(&clustered, &opened, &binding), 0);
+    hnsw_free(opened);
+    hnsw_free(hnsw);
+    buffer_clear(&binding);
+    vectors_clear(&v);
+}
+
 /* ---- kill -9 ---- */
 
 static void save_for_ever(const struct hnsw *hnsw, const struct hnsw_binding *binding)
 {
     for (;;)
-        if (hnsw_save(hnsw, binding, folder.fd, "graph", NULL) < 0)
+        if (hnsw_save(hnsw, binding, folder.fd, "graph", NULL, NULL) < 0)
             _exit(1);
 }
 
@@ -433,7 +457,7 @@ static void test_killed(void **state)
     struct victim victim;
     uint64_t random = 5;
     victim_make(&victim, clustered, 400);
-    assert_int_equal(hnsw_save(victim.hnsw, &graph_binding, folder.fd, "graph", NULL), 0);
+    assert_int_equal(hnsw_save(victim.hnsw, &graph_binding, folder.fd, "graph", NULL, NULL), 0);
     for (int i = 0; i < 60; i++) {
         struct hnsw *opened;
         struct buffer binding = {0};
@@ -453,7 +477,7 @@ static void test_killed(void **state)
         hnsw_free(opened);
         buffer_clear(&binding);
     }
-    assert_int_equal(hnsw_save(victim.hnsw, &graph_binding, folder.fd, "graph", NULL), 0);
+    assert_int_equal(hnsw_save(victim.hnsw, &graph_binding, folder.fd, "graph", NULL, NULL), 0);
     victim_clear(&victim);
 }
 
@@ -465,6 +489,7 @@ int main(void)
         TEST(test_refused),    TEST(test_deceived),  TEST(test_other_rows),
         TEST(test_zeroed),     TEST(test_truncated), TEST(test_grown),
         TEST(test_flipped),    TEST(test_torn),      TEST(test_killed),
+        TEST(test_stopped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

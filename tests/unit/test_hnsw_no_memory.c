@@ -198,8 +198,8 @@ static int copy(struct setting *setting, struct hnsw **made)
 static int open_file(struct setting *setting, struct hnsw **made)
 {
     struct buffer binding = {0};
-    int rc =
-        hnsw_open(setting->file.bytes, setting->file.size, &setting->v.space, made, &binding, NULL);
+    int rc = hnsw_open(setting->file.bytes, setting->file.size, &setting->v.space, NULL, made,
+                       &binding, NULL);
     assert_int_equal(binding.size, rc == 0 ? graph_binding.size : 0);
     buffer_clear(&binding);
     return rc;
@@ -231,7 +231,7 @@ static int open_and_update(struct setting *setting, struct hnsw **made)
 static int save(struct setting *setting, struct hnsw **made)
 {
     (void)made;
-    return hnsw_save(setting->hnsw, &graph_binding, setting->folder, "graph", NULL);
+    return hnsw_save(setting->hnsw, &graph_binding, setting->folder, "graph", NULL, NULL);
 }
 
 /* Each third slot, through the graph and by looking at all. */

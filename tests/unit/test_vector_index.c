@@ -697,6 +697,31 @@ static void test_damaged_file(void **state)
     }
 }
 
+/* A large file is read in the background; nobody waits for it meanwhile, nor for who makes something
+ * else of the entry. */
+static void test_large_file(void **state)
+{
+    (void)state;
+    build();
+    ino_t file = index_file();
+    mount_again();
+    fixture.mount.indexes->at_once = 1000;
+    assert_null(get(false));
+    assert_state("\"state\": \"ready\""); /* whoever asks how it stands opens it */
+    mount_again();
+    fixture.mount.indexes->at_once = 1000;
+    struct corpus *corpus = corpus_of();
+    assert_null(get_of(corpus, &fixture.v.space, false));
+    pthread_mutex_lock(&the_entry()->making); /* as the builder has it, who reads the file */
+    assert_null(get_of(corpus, &fixture.v.space, true));
+    assert_null(get_of(corpus, &fixture.v.space, true));
+    pthread_mutex_unlock(&the_entry()->making);
+    corpus_unref(corpus);
+    wait_until_built();
+    assert_right(0);
+    assert_int_equal(index_file(), file); /* and it was not built again */
+}
+
 static atomic_bool cut_when_mapped;
 
 /* fs/vector_graph.c says so of a file that it has mapped, before it reads the first byte. */
@@ -1052,6 +1077,7 @@ int main(void)
         TEST(test_survives),
         TEST(test_copied),
         TEST(test_damaged_file),
+        TEST(test_large_file),
         TEST(test_cut_while_opened),
         TEST(test_no_file),
         TEST(test_cut_while_mapped),
