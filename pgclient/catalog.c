@@ -23,7 +23,8 @@ enum {
     COLUMN_PARENT,
     COLUMN_HAS_VECTORS,
     COLUMN_SUPERUSER,
-    COLUMN_HAS_DDL
+    COLUMN_HAS_DDL,
+    COLUMNS
 };
 
 /* A row for each relation, and one without a relation for a schema that has none. Behind it: which
@@ -191,8 +192,8 @@ int catalog_read(struct session *session, const struct catalog_scope *scope, str
     if (rc == 0)
         rc = cluster_read(connection, &kept->cluster, error);
     if (rc == 0)
-        rc = connection_read(connection, TRANSACTION_CATALOGS, (const char *)sql.data, &kept->rows,
-                             error);
+        rc = connection_read(connection, TRANSACTION_CATALOGS, (const char *)sql.data,
+                             ROWS_OF(COLUMNS), &kept->rows, error);
     if (rc == 0)
         rc = take_rows(&kept->catalog, kept->rows, scope);
     if (rc == 0 && kept->catalog.superuser && !connection_reading(connection).trust_all)

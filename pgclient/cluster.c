@@ -58,10 +58,10 @@ static bool is_refusal(const char *state)
 static int ask(struct connection *connection, PGresult **row, struct error *error)
 {
     int number = connection_modesty(connection);
-    int rc = connection_question(connection, questions[number], row, error);
+    int rc = connection_question(connection, questions[number], ROWS_OF(9), row, error);
     while (rc < 0 && rc != -ENOTCONN && rc != -EINTR && number + 1 < QUESTIONS &&
            is_refusal(connection_state(connection)))
-        rc = connection_question(connection, questions[++number], row, error);
+        rc = connection_question(connection, questions[++number], ROWS_OF(9), row, error);
     if (rc == 0)
         connection_be_modest(connection, number);
     return rc;

@@ -110,13 +110,14 @@ static int look_around(struct connection *connection, struct error *error)
     PGresult *row = NULL;
     int rc = 0;
     if (connection_version(connection) >= CHECKS_CLIENTS) {
-        rc = connection_run(connection, BEGIN_READING CHECK_CLIENT WIDE_ANSWER "COMMIT", &row,
-                            error);
+        rc = connection_rows(connection, BEGIN_READING CHECK_CLIENT WIDE_ANSWER "COMMIT",
+                             ROWS_OF(3), &row, error);
         connection->checks_client = rc == 0;
         connection_end(connection);
     }
     if (!connection->checks_client && connection_usable(connection))
-        rc = connection_run(connection, BEGIN_READING WIDE_ANSWER "COMMIT", &row, error);
+        rc = connection_rows(connection, BEGIN_READING WIDE_ANSWER "COMMIT", ROWS_OF(3), &row,
+                             error);
     if (rc == 0 && PQntuples(row) == 1) {
         connection->pooled = atoi(PQgetvalue(row, 0, 0)) != PQbackendPID(connection->pg);
         connection->own_lock_limit_ms = atoi(PQgetvalue(row, 0, 2));

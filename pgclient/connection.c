@@ -260,25 +260,57 @@ static int finish(struct connection *connection, PGresult **out, struct error *e
     return rc;
 }
 
-int connection_run(struct connection *connection, const char *sql, PGresult **out,
-                   struct error *error)
+static int send(struct connection *connection, const char *sql, struct error *error)
 {
     if (connection->broken || !PQsendQuery(connection->pg, sql))
         return stopped(connection) ? fail_stopped(connection, error)
                                    : connection_fail_lost(connection, error);
-    int rc = flush(connection, error);
-    return rc == 0 ? finish(connection, out, error) : rc;
+    return flush(connection, error);
+}
+
+int connection_run(struct connection *connection, const char *sql, struct error *error)
+{
+    int rc = send(connection, sql, error);
+    return rc == 0 ? finish(connection, NULL, error) : rc;
+}
+
+/* The answer, if it has its shape. */
+static int finish_rows(struct connection *connection, struct shape shape, PGresult **out,
+                       struct error *error)
+{
+    PGresult *rows = NULL;
+    int rc = finish(connection, &rows, error);
+    if (rc != 0)
+        return rc;
+    if (PQresultStatus(rows) == PGRES_TUPLES_OK &&
+        (shape.columns == ANY || PQnfields(rows) == shape.columns) &&
+        (shape.rows == ANY || PQntuples(rows) == shape.rows)) {
+        *out = rows;
+        return 0;
+    }
+    rc = error_set(error, -EIO, "unexpected answer of the server: %s of %d rows and %d columns",
+                   PQresStatus(PQresultStatus(rows)), PQntuples(rows), PQnfields(rows));
+    PQclear(rows);
+    return rc;
+}
+
+int connection_rows(struct connection *connection, const char *sql, struct shape shape,
+                    PGresult **out, struct error *error)
+{
+    int rc = send(connection, sql, error);
+    return rc == 0 ? finish_rows(connection, shape, out, error) : rc;
 }
 
 int connection_ask(struct connection *connection, const char *sql, int count,
-                   const char *const *parameters, PGresult **out, struct error *error)
+                   const char *const *parameters, struct shape shape, PGresult **out,
+                   struct error *error)
 {
     if (connection->broken ||
         !PQsendQueryParams(connection->pg, sql, count, NULL, parameters, NULL, NULL, 0))
         return stopped(connection) ? fail_stopped(connection, error)
                                    : connection_fail_lost(connection, error);
     int rc = flush(connection, error);
-    return rc == 0 ? finish(connection, out, error) : rc;
+    return rc == 0 ? finish_rows(connection, shape, out, error) : rc;
 }
 
 int connection_parse(struct connection *connection, const char *sql, struct error *error)
@@ -384,11 +416,8 @@ static int finish_copy(struct connection *connection, uint64_t *said, struct err
 int connection_copy(struct connection *connection, const char *sql, copy_sink *sink, void *context,
                     uint64_t *said, struct error *error)
 {
-    if (connection->broken || !PQsendQuery(connection->pg, sql))
-        return stopped(connection) ? fail_stopped(connection, error)
-                                   : connection_fail_lost(connection, error);
     PGresult *result = NULL;
-    int rc = flush(connection, error);
+    int rc = send(connection, sql, error);
     if (rc == 0)
         rc = next_result(connection, &result, error);
     if (rc != 0)

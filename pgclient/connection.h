@@ -102,26 +102,39 @@ MUST_CHECK int connection_begin(struct connection *connection, enum transaction_
  * unusable afterwards. */
 void connection_end(struct connection *connection);
 
+/* What an answer must look like to be taken: a server, or what stands in between, may give another.
+ * ANY: whatever number. So no row and no column is asked for that is not there. */
+struct shape {
+    int rows, columns;
+};
+enum { ANY = -1 };
+#define ROWS_OF(columns) ((struct shape){ANY, columns}) /* none as well */
+#define ONE_ROW_OF(columns) ((struct shape){1, columns})
+
 /* The rows of one statement in a transaction of its own: one round trip. */
 MUST_CHECK int connection_read(struct connection *connection, enum transaction_kind kind,
-                               const char *sql, PGresult **out, struct error *error);
+                               const char *sql, struct shape shape, PGresult **out,
+                               struct error *error);
 
 /* The rows of one statement that depends on no setting: every function, operator, type and relation
  * in it is qualified. One round trip; within the transaction, if there is one. */
-MUST_CHECK int connection_question(struct connection *connection, const char *sql, PGresult **out,
-                                   struct error *error);
+MUST_CHECK int connection_question(struct connection *connection, const char *sql,
+                                   struct shape shape, PGresult **out, struct error *error);
 
 /* ---- statements ---- */
 
-/* Runs statements without parameters; several may be in `sql`. `out` (nullable) gets the last
- * result, the last one that has rows if there is any: text, in a transaction in UTF-8 except in
- * SQL_ASCII databases, whose bytes come as they are. */
-MUST_CHECK int connection_run(struct connection *connection, const char *sql, PGresult **out,
-                              struct error *error);
+/* Runs statements without parameters; several may be in `sql`. Rows are not looked at. */
+MUST_CHECK int connection_run(struct connection *connection, const char *sql, struct error *error);
+
+/* The same, of whose statements the last one that gives rows is the answer: text, in a transaction
+ * in UTF-8 except in SQL_ASCII databases, whose bytes come as they are. */
+MUST_CHECK int connection_rows(struct connection *connection, const char *sql, struct shape shape,
+                               PGresult **out, struct error *error);
 
 /* Runs one statement with text parameters. */
 MUST_CHECK int connection_ask(struct connection *connection, const char *sql, int count,
-                              const char *const *parameters, PGresult **out, struct error *error);
+                              const char *const *parameters, struct shape shape, PGresult **out,
+                              struct error *error);
 
 /* Has one statement parsed and analysed, not run. */
 MUST_CHECK int connection_parse(struct connection *connection, const char *sql,

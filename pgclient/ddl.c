@@ -174,7 +174,8 @@ static void look_at_locks(struct run *run)
     struct connection *connection = session_connection(session);
     snprintf(sql, sizeof sql, backend_question, run->application);
     connection_also_stop(connection, run->stop);
-    if (connection_question(connection, sql, &rows, NULL) == 0 && PQntuples(rows) == 1) {
+    if (connection_question(connection, sql, ROWS_OF(2), &rows, NULL) == 0 &&
+        PQntuples(rows) == 1) {
         struct lock_party waiter = {0};
         int backend = atoi(PQgetvalue(rows, 0, 0));
         bool waits = PQgetvalue(rows, 0, 1)[0] == 't';

@@ -68,7 +68,7 @@ static int ask_whether(struct connection *connection, const char *question,
     snprintf(oid, sizeof oid, "%u", relation->oid);
     const char *parameter = oid;
     PGresult *row = NULL;
-    int rc = connection_ask(connection, question, 1, &parameter, &row, error);
+    int rc = connection_ask(connection, question, 1, &parameter, ONE_ROW_OF(1), &row, error);
     if (rc == 0 && yes(row, 0, 0))
         relation->kind = RELATION_SPREAD;
     PQclear(row);
@@ -78,7 +78,7 @@ static int ask_whether(struct connection *connection, const char *question,
 int describe_spread(struct connection *connection, struct relation *relation, struct error *error)
 {
     PGresult *row = NULL;
-    int rc = connection_run(connection, spreading_catalogs, &row, error);
+    int rc = connection_rows(connection, spreading_catalogs, ONE_ROW_OF(2), &row, error);
     if (rc == 0 && yes(row, 0, 0))
         rc = ask_whether(connection, hypertables, relation, error);
     if (rc == 0 && yes(row, 0, 1))
@@ -111,11 +111,11 @@ static int explain_leaves(struct connection *connection, const struct relation *
     if (rc != 0)
         return out_of_memory(error);
     PGresult *plan = NULL;
-    rc = connection_run(connection, text, &plan, error);
+    rc = connection_rows(connection, text, ONE_ROW_OF(1), &plan, error);
     free(text);
     if (rc == 0) {
         const char *json = PQgetvalue(plan, 0, 0);
-        rc = connection_ask(connection, leaves_in_order, 1, &json, out, error);
+        rc = connection_ask(connection, leaves_in_order, 1, &json, ROWS_OF(1), out, error);
     }
     PQclear(plan);
     return rc;
@@ -123,10 +123,11 @@ static int explain_leaves(struct connection *connection, const struct relation *
 
 /* The relations whose rows are the relation's, as an array's text: itself, or its leaves. */
 static int list_members(struct connection *connection, const struct relation *relation,
-                        bool filtered, char **out, struct error *error)
+                        bool filtered, char **out, int *count, struct error *error)
 {
     struct buffer list = {0};
     int rc = 0;
+    *count = 1;
     if (relation->kind != RELATION_PARTITIONED || filtered) {
         rc = buffer_printf(&list, "{%u}", relation->oid);
     } else {
@@ -134,8 +135,9 @@ static int list_members(struct connection *connection, const struct relation *re
         rc = explain_leaves(connection, relation, &leaves, error);
         if (rc != 0)
             return rc;
+        *count = PQntuples(leaves);
         rc = buffer_append_byte(&list, '{');
-        for (int i = 0; i < PQntuples(leaves) && rc == 0; i++)
+        for (int i = 0; i < *count && rc == 0; i++)
             rc = buffer_printf(&list, "%s%u", i > 0 ? "," : "", number(leaves, i, 0));
         if (rc == 0)
             rc = buffer_append_byte(&list, '}');
@@ -193,7 +195,8 @@ enum {
     S_PAGES,
     S_BYTES,
     S_LEAVES,
-    S_CHILDREN
+    S_CHILDREN,
+    S_COLUMNS
 };
 
 static char *from_clause(const char *only, const char *schema, const char *name)
@@ -272,13 +275,14 @@ int describe_sources(struct connection *connection, const struct relation *relat
 {
     *out = (struct sources){0};
     char *members = NULL, oid[16], kind[2] = {(char)relation->kind, '\0'};
-    int rc = list_members(connection, relation, filtered, &members, error);
+    int count, rc = list_members(connection, relation, filtered, &members, &count, error);
     if (rc != 0)
         return rc;
     snprintf(oid, sizeof oid, "%u", relation->oid);
     const char *parameters[] = {members, oid, kind};
     PGresult *rows = NULL;
-    rc = connection_ask(connection, sources_question, 3, parameters, &rows, error);
+    rc = connection_ask(connection, sources_question, 3, parameters,
+                        (struct shape){count, S_COLUMNS}, &rows, error);
     free(members);
     if (rc != 0)
         return rc;
@@ -391,7 +395,8 @@ enum {
     C_BINARY,
     C_DEPENDS,
     C_TYPE_OID,
-    C_JSON_APART
+    C_JSON_APART,
+    C_COLUMNS
 };
 
 static const struct type *rendered_here(struct connection *connection, const PGresult *rows, int i)
@@ -451,7 +456,7 @@ int describe_columns(struct connection *connection, const struct relation *relat
                           : COLUMNS_QUESTION("");
     *out = (struct columns){0};
     PGresult *rows = NULL;
-    int rc = connection_ask(connection, sql, 1, &parameter, &rows, error);
+    int rc = connection_ask(connection, sql, 1, &parameter, ROWS_OF(C_COLUMNS), &rows, error);
     if (rc != 0)
         return rc;
     if (!same_columns(rows, present)) {
@@ -555,7 +560,7 @@ int describe_signature(struct connection *connection, const struct relation *rel
         const char *sql = connection_version(connection) >= MULTIRANGES
                               ? SIGNATURE_QUESTION(WITH_MULTIRANGES, ", r.rngmultitypid")
                               : SIGNATURE_QUESTION("", "");
-        rc = connection_ask(connection, sql, 4, parameters, &row, error);
+        rc = connection_ask(connection, sql, 4, parameters, ONE_ROW_OF(1), &row, error);
     }
     if (rc == 0) {
         *out = strdup(PQgetvalue(row, 0, 0));

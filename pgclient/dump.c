@@ -252,7 +252,7 @@ static const char question[] =
     "  JOIN pg_catalog.pg_extension x ON x.oid = d.refobjid) ON true"
     " WHERE c.oid = $1::pg_catalog.oid ORDER BY 3";
 
-enum { COLUMN_SCHEMA, COLUMN_NAME, COLUMN_EXTENSION, COLUMN_SETTINGS, COLUMN_LOCKED };
+enum { COLUMN_SCHEMA, COLUMN_NAME, COLUMN_EXTENSION, COLUMN_SETTINGS, COLUMN_LOCKED, COLUMNS };
 
 static int take_extension(const char *name, struct list *extensions)
 {
@@ -297,8 +297,7 @@ static int try_lock(struct connection *connection, const PGresult *rows, struct 
                                      PQgetvalue(rows, 0, COLUMN_NAME));
     if (rc == 0)
         rc = buffer_append(&sql, " IN ACCESS SHARE MODE", sizeof " IN ACCESS SHARE MODE");
-    rc = rc == 0 ? connection_run(connection, (const char *)sql.data, NULL, error)
-                 : out_of_memory(error);
+    rc = rc == 0 ? connection_run(connection, (const char *)sql.data, error) : out_of_memory(error);
     if (rc == -EACCES)
         error_prefix(error,
                      "pg_dump has to lock the table, which takes a privilege on the whole of it");
@@ -315,7 +314,7 @@ int dump_ask(struct connection *connection, const struct relation *relation, str
     const char *parameter = oid;
     int rc = connection_begin(connection, TRANSACTION_TABLES, NULL, error);
     if (rc == 0)
-        rc = connection_ask(connection, question, 1, &parameter, &rows, error);
+        rc = connection_ask(connection, question, 1, &parameter, ROWS_OF(COLUMNS), &rows, error);
     if (rc == 0 && PQntuples(rows) == 0)
         rc = error_set(error, -ENOENT, "relation \"%s\".\"%s\" has been dropped", relation->schema,
                        relation->name);

@@ -85,7 +85,7 @@ int lock_find_holder(struct session *session, uint32_t relation, struct lock_par
     char sql[sizeof holder_question + 16];
     PGresult *rows = NULL;
     snprintf(sql, sizeof sql, holder_question, relation);
-    int rc = connection_question(session_connection(session), sql, &rows, error);
+    int rc = connection_question(session_connection(session), sql, ROWS_OF(3), &rows, error);
     if (rc < 0)
         return rc;
     *out = (struct lock_party){0};
@@ -127,14 +127,14 @@ int lock_find_waiters(struct session *session, const int *pids, size_t count,
     struct buffer sql = {0};
     PGresult *rows = NULL;
     int rc = put_question(&sql, pids, count, within);
-    rc = rc == 0 ? connection_question(connection, (const char *)sql.data, &rows, error)
+    rc = rc == 0 ? connection_question(connection, (const char *)sql.data, ROWS_OF(4), &rows, error)
                  : out_of_memory(error);
     buffer_clear(&sql);
     if (within && connection_usable(connection)) {
         int after = connection_run(connection,
                                    "ROLLBACK TO SAVEPOINT pgvecfs_look;"
                                    " RELEASE SAVEPOINT pgvecfs_look",
-                                   NULL, rc == 0 ? error : NULL);
+                                   rc == 0 ? error : NULL);
         rc = rc == 0 ? after : rc;
     }
     if (rc == 0)

@@ -141,7 +141,7 @@ static int look_up(struct kept_readpoint *r, struct connection *connection,
     PGresult *row = NULL;
     int rc = cluster_read(connection, &r->cluster, error);
     if (rc == 0)
-        rc = connection_question(connection, sql, &row, error);
+        rc = connection_question(connection, sql, ROWS_OF(7), &row, error);
     if (rc != 0)
         return rc;
     if (PQntuples(row) != 1) {
@@ -199,7 +199,7 @@ static int find_hiding(struct kept_readpoint *r, struct connection *connection, 
     snprintf(oid, sizeof oid, "%u", r->public.relation.oid);
     const char *parameter = oid;
     PGresult *row = NULL;
-    int rc = connection_ask(connection, hides_from_role, 1, &parameter, &row, error);
+    int rc = connection_ask(connection, hides_from_role, 1, &parameter, ONE_ROW_OF(1), &row, error);
     if (rc == 0)
         r->shows_owners = PQgetvalue(row, 0, 0)[0] == 'f';
     PQclear(row);
@@ -229,7 +229,7 @@ static int lock(struct kept_readpoint *r, struct connection *connection, PGresul
          buffer_append_byte(&probe, '\0') < 0))
         rc = out_of_memory(error);
     if (rc == 0)
-        rc = connection_run(connection, (const char *)probe.data, present, error);
+        rc = connection_rows(connection, (const char *)probe.data, ROWS_OF(ANY), present, error);
     buffer_clear(&begin);
     buffer_clear(&probe);
     return rc;
@@ -256,7 +256,7 @@ static int verify_name(struct kept_readpoint *r, struct connection *connection, 
     rc = connection_ask(connection,
                         r->cluster.position != 0 ? VERIFY_QUESTION(CLUSTER_RUN, CLUSTER_POSITION)
                                                  : VERIFY_QUESTION(CLUSTER_RUN, "''"),
-                        1, &parameter, &row, error);
+                        1, &parameter, ONE_ROW_OF(5), &row, error);
     buffer_clear(&name);
     /* Behind a balancer the transaction may be on another server than the question before it. */
     if (rc == 0 && (strtoul(PQgetvalue(row, 0, 0), NULL, 10) != r->public.relation.oid ||
@@ -297,7 +297,7 @@ static int describe(struct kept_readpoint *r, struct connection *connection,
                                 &out->key.signature, error);
     snprintf(again, sizeof again, "%s;%s", PLAN_AS_USUAL, own_settings(r));
     if (rc == 0)
-        rc = connection_run(connection, again, NULL, error);
+        rc = connection_run(connection, again, error);
     if (rc != 0) {
         sources_clear(&sources);
         columns_clear(&columns);
@@ -420,8 +420,9 @@ static int compare_snapshots(const struct kept_readpoint *r, struct connection *
                              struct error *error)
 {
     PGresult *row = NULL;
-    int rc = connection_question(
-        connection, "SELECT pg_catalog.pg_current_snapshot(), " CLUSTER_RUN, &row, error);
+    int rc =
+        connection_question(connection, "SELECT pg_catalog.pg_current_snapshot(), " CLUSTER_RUN,
+                            ONE_ROW_OF(2), &row, error);
     if (rc == 0 && (strcmp(PQgetvalue(row, 0, 0), r->seen) != 0 ||
                     strcmp(PQgetvalue(row, 0, 1), r->cluster.run) != 0))
         rc = error_set(error, -EAGAIN, "another server answers than that of the read point");
@@ -477,7 +478,7 @@ static int guard(const struct guarded *guarded, struct error *error)
 {
     char sql[192];
     snprintf(sql, sizeof sql, "SAVEPOINT pgvecfs;%s", guarded->before);
-    return connection_run(guarded->connection, sql, NULL, error);
+    return connection_run(guarded->connection, sql, error);
 }
 
 static int unguard(const struct guarded *guarded, struct error *error)
@@ -485,7 +486,7 @@ static int unguard(const struct guarded *guarded, struct error *error)
     if (!connection_usable(guarded->connection))
         return error_set(error, -ENOTCONN, "the connection to the server was lost");
     return connection_run(guarded->connection,
-                          "ROLLBACK TO SAVEPOINT pgvecfs; RELEASE SAVEPOINT pgvecfs", NULL, error);
+                          "ROLLBACK TO SAVEPOINT pgvecfs; RELEASE SAVEPOINT pgvecfs", error);
 }
 
 /* PostgreSQL 17 and earlier have no hash of an xid. Its distance from another is a number, without
@@ -519,13 +520,19 @@ static int ask_fingerprints(struct connection *connection, const struct source *
     struct buffer sql = {0};
     PGresult *rows = NULL;
     int rc = put_fingerprints(&sql, source, ranges, count);
-    rc = rc == 0 ? connection_run(connection, (const char *)sql.data, &rows, error)
+    rc = rc == 0 ? connection_rows(connection, (const char *)sql.data,
+                                   (struct shape){(int)count, 3}, &rows, error)
                  : out_of_memory(error);
+    uint64_t told = 0;
     for (int i = 0; rc == 0 && i < PQntuples(rows); i++) {
         size_t number = strtoul(PQgetvalue(rows, i, 0), NULL, 10);
-        if (number < count)
-            out[number] = (struct fingerprint){strtoull(PQgetvalue(rows, i, 1), NULL, 10),
-                                               strtoull(PQgetvalue(rows, i, 2), NULL, 10)};
+        if (number >= count || (told & (uint64_t)1 << number) != 0) {
+            rc = error_set(error, -EIO, "unexpected answer of the server: range %zu", number);
+            break;
+        }
+        told |= (uint64_t)1 << number;
+        out[number] = (struct fingerprint){strtoull(PQgetvalue(rows, i, 1), NULL, 10),
+                                           strtoull(PQgetvalue(rows, i, 2), NULL, 10)};
     }
     PQclear(rows);
     buffer_clear(&sql);
@@ -560,7 +567,7 @@ static int convert(struct connection *connection, struct buffer *sql, struct err
     PGresult *row = NULL;
     int rc = connection_ask(connection,
                             "SELECT pg_catalog.convert_to($1, pg_catalog.getdatabaseencoding())", 1,
-                            parameters, &row, error);
+                            parameters, ONE_ROW_OF(1), &row, error);
     if (rc != 0)
         return rc;
     size_t size = 0;
@@ -641,7 +648,7 @@ int readpoint_try(struct readpoint *readpoint, const struct schema *schema, stru
         rc = buffer_append_byte(&sql, '\0');
     rc = rc == 0 ? guard(&guarded, error) : build_error(rc, error);
     if (rc == 0) {
-        rc = connection_run(guarded.connection, (const char *)sql.data, NULL, error);
+        rc = connection_run(guarded.connection, (const char *)sql.data, error);
         int after = unguard(&guarded, rc == 0 ? error : NULL);
         rc = rc == 0 ? after : rc;
     }

@@ -39,7 +39,8 @@ static int is_judged(struct connection *connection, bool *out, struct error *err
     if (connection_reading(connection).trust_all)
         return 0;
     PGresult *row = NULL;
-    int rc = connection_question(connection, "SELECT " TRUST_IS_SUPERUSER, &row, error);
+    int rc =
+        connection_question(connection, "SELECT " TRUST_IS_SUPERUSER, ONE_ROW_OF(1), &row, error);
     if (rc == 0)
         *out = PQgetvalue(row, 0, 0)[0] == 't';
     PQclear(row);
@@ -77,7 +78,7 @@ static int check_name(struct connection *connection, const struct relation *rela
     int rc = text == NULL
                  ? out_of_memory(error)
                  : connection_ask(connection, "SELECT pg_catalog.to_regclass($1)::pg_catalog.oid",
-                                  1, &parameter, &rows, error);
+                                  1, &parameter, ONE_ROW_OF(1), &rows, error);
     free(text);
     if (rc == 0 && strtoul(PQgetvalue(rows, 0, 0), NULL, 10) != relation->oid)
         rc = error_set(error, -ESTALE, "the table was renamed or dropped in the meantime");
@@ -96,8 +97,7 @@ static int judge(struct connection *connection, const struct relation *relation,
         if (PQgetvalue(rows, i, TRUST_ROWS)[0] == 't')
             rc = error_set(error, -EACCES, "%s", PQgetvalue(rows, i, TRUST_REASON));
     PQclear(rows);
-    return rc == 0 ? connection_run(connection, "SET LOCAL search_path TO DEFAULT", NULL, error)
-                   : rc;
+    return rc == 0 ? connection_run(connection, "SET LOCAL search_path TO DEFAULT", error) : rc;
 }
 
 /* A condition may call functions that change settings: they go back with the transaction. */
@@ -181,7 +181,7 @@ static int compare(struct session *session, const struct relation *relation,
     struct connection *connection = session_connection(session);
     struct sources sources = {0};
     bool same = false;
-    int rc = connection_run(connection, OURS, NULL, error);
+    int rc = connection_run(connection, OURS, error);
     if (rc == 0)
         rc = lock_heaps(connection, relation, error);
     if (rc == 0)
@@ -190,7 +190,7 @@ static int compare(struct session *session, const struct relation *relation,
         rc = compare_heaps(session, &sources, heaps, count, &same, error);
     sources_clear(&sources);
     if (rc == 0)
-        rc = connection_run(connection, THEIRS, NULL, error);
+        rc = connection_run(connection, THEIRS, error);
     if (rc == -ESTALE || rc == -ENOENT || (rc == 0 && !same))
         rc = error_set(error, -ESTALE, "the table has changed in the meantime");
     return rc;
@@ -312,12 +312,12 @@ int search_rows(struct session *session, const struct relation *relation, const 
 static int find_extension(struct connection *connection, char **out, struct error *error)
 {
     PGresult *row = NULL;
-    int rc = connection_run(connection,
-                            "SELECT n.nspname FROM pg_catalog.pg_extension x"
-                            " JOIN pg_catalog.pg_namespace n"
-                            " ON n.oid OPERATOR(pg_catalog.=) x.extnamespace"
-                            " WHERE x.extname OPERATOR(pg_catalog.=) 'vector'",
-                            &row, error);
+    int rc = connection_rows(connection,
+                             "SELECT n.nspname FROM pg_catalog.pg_extension x"
+                             " JOIN pg_catalog.pg_namespace n"
+                             " ON n.oid OPERATOR(pg_catalog.=) x.extnamespace"
+                             " WHERE x.extname OPERATOR(pg_catalog.=) 'vector'",
+                             ROWS_OF(1), &row, error);
     if (rc == 0 && PQntuples(row) != 1)
         rc = error_set(error, -EINVAL, "the database does not have the extension vector");
     if (rc == 0 && (*out = strdup(PQgetvalue(row, 0, 0))) == NULL)
@@ -349,7 +349,7 @@ static int set_effort(struct connection *connection, const struct search_nearest
     if (text == NULL)
         return out_of_memory(error);
     PGresult *names = NULL;
-    rc = connection_run(connection, text, &names, error);
+    rc = connection_rows(connection, text, ROWS_OF(1), &names, error);
     free(text);
     for (int i = 0; rc == 0 && i < PQntuples(names); i++) {
         bool width = strcmp(PQgetvalue(names, i, 0), "hnsw.ef_search") == 0;
@@ -358,7 +358,7 @@ static int set_effort(struct connection *connection, const struct search_nearest
                  width ? "SET LOCAL hnsw.ef_search = %u"
                        : "SET LOCAL hnsw.iterative_scan = strict_order",
                  ef);
-        rc = connection_run(connection, set, NULL, error);
+        rc = connection_run(connection, set, error);
     }
     PQclear(names);
     return rc;
@@ -564,7 +564,8 @@ int search_primary_key(struct session *session, uint32_t relation, search_name *
     char sql[sizeof PRIMARY_KEY + 16];
     snprintf(sql, sizeof sql, PRIMARY_KEY, relation);
     PGresult *rows = NULL;
-    int rc = connection_read(session_connection(session), TRANSACTION_CATALOGS, sql, &rows, error);
+    int rc = connection_read(session_connection(session), TRANSACTION_CATALOGS, sql, ROWS_OF(1),
+                             &rows, error);
     for (int i = 0; rc == 0 && i < PQntuples(rows); i++)
         rc = name(context, PQgetvalue(rows, i, 0));
     PQclear(rows);

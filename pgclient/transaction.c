@@ -125,16 +125,21 @@ static int put_beginning(const struct connection *connection, enum transaction_k
 
 static int out_of_memory(struct error *error) { return error_set(error, -ENOMEM, "out of memory"); }
 
-/* Runs what has been written, the transaction ended if that fails. Clears it. */
-static int run(struct connection *connection, struct buffer *sql, int rc, PGresult **out,
-               struct error *error)
+/* Runs what has been written, the transaction ended if that fails. `out` (nullable): the rows.
+ * Clears it. */
+static int run(struct connection *connection, struct buffer *sql, int rc, struct shape shape,
+               PGresult **out, struct error *error)
 {
     if (rc == 0)
         rc = buffer_append_byte(sql, '\0');
     if (connection->pooled)
         connection->asked_at = helper_now_ms();
-    rc = rc == 0 ? connection_run(connection, (const char *)sql->data, out, error)
-                 : out_of_memory(error);
+    if (rc != 0)
+        out_of_memory(error);
+    else if (out == NULL)
+        rc = connection_run(connection, (const char *)sql->data, error);
+    else
+        rc = connection_rows(connection, (const char *)sql->data, shape, out, error);
     connection->asked_at = 0;
     buffer_clear(sql);
     if (rc < 0)
@@ -144,7 +149,7 @@ static int run(struct connection *connection, struct buffer *sql, int rc, PGresu
 
 /* `sql` (nullable) in the same message, if the server is sure to understand it there. */
 static int begin(struct connection *connection, enum transaction_kind kind, const char *sql,
-                 const char *behind, PGresult **out, struct error *error)
+                 const char *behind, struct shape shape, PGresult **out, struct error *error)
 {
     struct buffer text = {0};
     bool at_once = sql == NULL || has_encoding(connection);
@@ -152,14 +157,14 @@ static int begin(struct connection *connection, enum transaction_kind kind, cons
     connection->users_words = kind == TRANSACTION_USER;
     connection->lock_limit_is_own = has_own_lock_limit(connection, kind);
     if (!at_once) {
-        rc = run(connection, &text, rc, NULL, error);
+        rc = run(connection, &text, rc, shape, NULL, error);
         if (rc < 0)
             return rc;
         text = (struct buffer){0};
     }
     if (rc == 0 && sql != NULL)
         rc = buffer_printf(&text, "%s%s", sql, behind);
-    return run(connection, &text, rc, out, error);
+    return run(connection, &text, rc, shape, out, error);
 }
 
 /* The backend is asked for where a pooler has made its number up. */
@@ -171,8 +176,9 @@ static int note_beginning(struct connection *connection, struct error *error)
         return 0;
     if (connection->pooled) {
         PGresult *row = NULL;
-        rc = connection_run(connection, "SELECT pg_catalog.pg_backend_pid()", &row, error);
-        pid = rc == 0 && PQntuples(row) == 1 ? atoi(PQgetvalue(row, 0, 0)) : 0;
+        rc = connection_rows(connection, "SELECT pg_catalog.pg_backend_pid()", ONE_ROW_OF(1), &row,
+                             error);
+        pid = rc == 0 ? atoi(PQgetvalue(row, 0, 0)) : 0;
         PQclear(row);
     }
     holding->wanted = 0;
@@ -186,24 +192,24 @@ static int note_beginning(struct connection *connection, struct error *error)
 int connection_begin(struct connection *connection, enum transaction_kind kind, const char *more,
                      struct error *error)
 {
-    int rc = begin(connection, kind, more, "", NULL, error);
+    int rc = begin(connection, kind, more, "", ROWS_OF(ANY), NULL, error);
     return rc == 0 && kind != TRANSACTION_CATALOGS ? note_beginning(connection, error) : rc;
 }
 
 int connection_read(struct connection *connection, enum transaction_kind kind, const char *sql,
-                    PGresult **out, struct error *error)
+                    struct shape shape, PGresult **out, struct error *error)
 {
-    return begin(connection, kind, sql, ";COMMIT", out, error);
+    return begin(connection, kind, sql, ";COMMIT", shape, out, error);
 }
 
 /* In a transaction of its own all the same: a role may have another isolation level, which a
  * standby refuses. Before version 14 times are float8, whose digits are a setting. */
-int connection_question(struct connection *connection, const char *sql, PGresult **out,
-                        struct error *error)
+int connection_question(struct connection *connection, const char *sql, struct shape shape,
+                        PGresult **out, struct error *error)
 {
     enum { EXACT_TIMES = 140000 };
     if (connection_in_transaction(connection))
-        return connection_run(connection, sql, out, error);
+        return connection_rows(connection, sql, shape, out, error);
     struct buffer text = {0};
     int rc = put_begin(connection, &text);
     if (rc == 0 && connection_version(connection) < EXACT_TIMES)
@@ -212,7 +218,7 @@ int connection_question(struct connection *connection, const char *sql, PGresult
         rc = put_encoding(connection, &text);
     if (rc == 0)
         rc = buffer_printf(&text, "%s;COMMIT", sql);
-    return run(connection, &text, rc, out, error);
+    return run(connection, &text, rc, shape, out, error);
 }
 
 /* Advisory locks that a function of a user's has taken may outlive the transaction. In a session
@@ -228,7 +234,7 @@ void connection_end(struct connection *connection)
                           locks ? "ROLLBACK;" BEGIN_READING
                                   "SELECT pg_catalog.pg_advisory_unlock_all(); COMMIT"
                                 : "ROLLBACK",
-                          NULL, NULL);
+                          NULL);
     connection->ends = false;
     if (connection->holding != NULL)
         connection->holding->backend = 0;

@@ -234,5 +234,5 @@ int trust_ask(struct connection *connection, uint32_t relation, PGresult **out, 
     char oid[16];
     snprintf(oid, sizeof oid, "%u", relation);
     const char *parameter = oid;
-    return connection_ask(connection, question, 1, &parameter, out, error);
+    return connection_ask(connection, question, 1, &parameter, ROWS_OF(TRUST_COLUMNS), out, error);
 }

@@ -310,8 +310,7 @@ static void given_back_in_any_state(void **state)
     struct test_pool pool = test_pool("pgc", "", 1);
     struct session *session = test_take(&pool);
     int backend = connection_backend(session_connection(session));
-    assert_int_equal(connection_run(session_connection(session), "BEGIN; SELECT 1/0", NULL, NULL),
-                     -EIO);
+    assert_int_equal(connection_run(session_connection(session), "BEGIN; SELECT 1/0", NULL), -EIO);
     session_give(session);
     session = test_take(&pool);
     assert_int_equal(connection_backend(session_connection(session)), backend);
@@ -326,9 +325,8 @@ static void errors_have_the_servers_words(void **state)
     struct test_pool pool = test_pool("pgc", "", 1);
     struct session *session = test_take(&pool);
     struct error error = {""};
-    assert_int_equal(
-        connection_run(session_connection(session), "SELECT * FROM nowhere", NULL, &error),
-        -ENOENT);
+    assert_int_equal(connection_run(session_connection(session), "SELECT * FROM nowhere", &error),
+                     -ENOENT);
     assert_string_equal(error.text, "relation \"nowhere\" does not exist (SQLSTATE 42P01)");
     assert_string_equal(connection_state(session_connection(session)), "42P01");
     assert_int_equal(connection_begin(session_connection(session), TRANSACTION_TABLES,
@@ -374,8 +372,7 @@ static void stop_ends_a_blocked_lock(void **state)
     int64_t start = now_ms();
     struct error error = {""};
     assert_int_equal(connection_run(session_connection(session),
-                                    "BEGIN; LOCK TABLE public.locked IN ACCESS SHARE MODE", NULL,
-                                    &error),
+                                    "BEGIN; LOCK TABLE public.locked IN ACCESS SHARE MODE", &error),
                      -EINTR);
     assert_true(now_ms() - start < 10000);
     pthread_join(thread, NULL);
@@ -465,7 +462,7 @@ static void death_in_mid_copy_is_an_error(void **state)
     assert_true(error.text[0] != '\0');
     session_give(session);
     session = test_take(&pool);
-    assert_int_equal(connection_run(session_connection(session), "SELECT 1", NULL, &error), 0);
+    assert_int_equal(connection_run(session_connection(session), "SELECT 1", &error), 0);
     session_give(session);
     test_pool_free(&pool);
 }
@@ -515,14 +512,14 @@ static void no_memory_for_a_row_is_no_lost_connection(void **state)
                 "COPY (SELECT 1, '' UNION ALL SELECT 2, repeat('x', 200000000)) TO STDOUT",
                 count_row, &rows, &said, &error);
         else
-            rc = connection_run(connection, "SELECT repeat('x', 200000000)", NULL, &error);
+            rc = connection_run(connection, "SELECT repeat('x', 200000000)", &error);
         limit_memory(0);
         assert_int_equal(rc, -ENOMEM);
         assert_non_null(strstr(error.text, "memory"));
         assert_int_equal(rows, i == 0 ? 1 : 0);
         session_give(session);
         session = test_take(&pool);
-        assert_int_equal(connection_run(session_connection(session), "SELECT 1", NULL, &error), 0);
+        assert_int_equal(connection_run(session_connection(session), "SELECT 1", &error), 0);
         session_give(session);
     }
     test_pool_free(&pool);
@@ -553,7 +550,7 @@ static void sink_ends_a_copy(void **state)
         assert_int_equal(rows, 3);
         assert_true(now_ms() - start < 5000);
         assert_true(connection_usable(session_connection(session)));
-        assert_int_equal(connection_run(session_connection(session), "SELECT 1", NULL, NULL), 0);
+        assert_int_equal(connection_run(session_connection(session), "SELECT 1", NULL), 0);
     }
     session_give(session);
     test_pool_free(&pool);
@@ -592,11 +589,11 @@ static void restart_is_recovered_from(void **state)
     session_give(idle);
     test_script("restart");
     struct error error = {""};
-    assert_int_equal(connection_run(session_connection(busy), "SELECT 1", NULL, &error), -ENOTCONN);
+    assert_int_equal(connection_run(session_connection(busy), "SELECT 1", &error), -ENOTCONN);
     session_give(busy);
     for (int i = 0; i < 2; i++) {
         struct session *session = test_take(&pool);
-        assert_int_equal(connection_run(session_connection(session), "SELECT 1", NULL, &error), 0);
+        assert_int_equal(connection_run(session_connection(session), "SELECT 1", &error), 0);
         session_give(session);
     }
     test_pool_free(&pool);
@@ -649,7 +646,7 @@ static char *settings_of(const char *more)
                         "pg_catalog.pg_settings"
                         " WHERE name !~ '^default_transaction_' AND name NOT IN "
                         "('idle_session_timeout', 'transaction_deferrable')",
-                        &row, &error) != 0)
+                        ROWS_OF(ANY), &row, &error) != 0)
         fail_msg("%s", error.text);
     char *settings = strdup(PQgetvalue(row, 0, 0));
     PQclear(row);
@@ -687,15 +684,15 @@ static char *session_state(struct connection *connection)
 {
     PGresult *row = NULL;
     struct error error = {""};
-    if (connection_run(connection,
-                       "SELECT concat_ws(E'\\n',"
-                       " (SELECT string_agg(name || '=' || setting, E'\\n' ORDER BY name)"
-                       "  FROM pg_settings),"
-                       " (SELECT count(*) FROM pg_prepared_statements),"
-                       " (SELECT count(*) FROM pg_locks"
-                       "  WHERE locktype = 'advisory' AND pid = pg_backend_pid()),"
-                       " (SELECT count(*) FROM pg_listening_channels()), pg_my_temp_schema())",
-                       &row, &error) != 0)
+    if (connection_rows(connection,
+                        "SELECT concat_ws(E'\\n',"
+                        " (SELECT string_agg(name || '=' || setting, E'\\n' ORDER BY name)"
+                        "  FROM pg_settings),"
+                        " (SELECT count(*) FROM pg_prepared_statements),"
+                        " (SELECT count(*) FROM pg_locks"
+                        "  WHERE locktype = 'advisory' AND pid = pg_backend_pid()),"
+                        " (SELECT count(*) FROM pg_listening_channels()), pg_my_temp_schema())",
+                        ROWS_OF(ANY), &row, &error) != 0)
         fail_msg("%s", error.text);
     char *state = strdup(PQgetvalue(row, 0, 0));
     PQclear(row);

@@ -471,7 +471,7 @@ static void row_id_hash_is_the_servers(void **state)
     struct session *session = test_take(&pool);
     PGresult *rows = NULL;
     struct error error = {""};
-    if (connection_run(
+    if (connection_rows(
             session_connection(session),
             "SELECT b, o, x, hashtidextended(format('(%s,%s)', b, o)::tid, x)::text FROM"
             " (SELECT (random() * 4294967294)::int8 AS b, (random() * 65535)::int4 AS o, (random() "
@@ -480,7 +480,7 @@ static void row_id_hash_is_the_servers(void **state)
             "  UNION ALL SELECT b, o, x FROM unnest('{0,1,65535,65536,4294967294}'::int8[]) b,"
             "  unnest('{0,1,255,256,65535}'::int4[]) o, "
             "unnest('{0,1,2,3,65536,2147483648,4294967295}'::int8[]) x) AS t",
-            &rows, &error) != 0)
+            ROWS_OF(ANY), &rows, &error) != 0)
         fail_msg("%s", error.text);
     for (int i = 0; i < PQntuples(rows); i++) {
         uint64_t hash = row_id_hash((uint32_t)strtoul(PQgetvalue(rows, i, 0), NULL, 10),
@@ -1025,8 +1025,9 @@ static void assert_encoding(const char *encoding, const char *options, const cha
     (void)encoding;
     /* And afterwards the session speaks UTF-8 again. */
     PGresult *row = NULL;
-    assert_int_equal(
-        connection_run(session_connection(o.session), "SHOW client_encoding", &row, NULL), 0);
+    assert_int_equal(connection_rows(session_connection(o.session), "SHOW client_encoding",
+                                     ROWS_OF(ANY), &row, NULL),
+                     0);
     assert_string_equal(PQgetvalue(row, 0, 0),
                         strcmp(encoding, "SQL_ASCII") == 0 ? "SQL_ASCII" : "UTF8");
     PQclear(row);
@@ -1094,9 +1095,9 @@ static void settings_do_not_leak_out_of_views(void **state)
     readpoint_close(o.readpoint);
     PGresult *row = NULL;
     assert_int_equal(
-        connection_run(session_connection(o.session),
-                       "SELECT current_setting('DateStyle') || current_setting('search_path')",
-                       &row, NULL),
+        connection_rows(session_connection(o.session),
+                        "SELECT current_setting('DateStyle') || current_setting('search_path')",
+                        ROWS_OF(ANY), &row, NULL),
         0);
     assert_string_equal(PQgetvalue(row, 0, 0), "ISO, MDY\"$user\", public");
     PQclear(row);
