@@ -93,7 +93,7 @@ static int make_key(struct writer *writer, const char *name, bool first)
     struct buffer *key = &writer->key;
     int rc = buffer_append_byte(key, first ? '{' : ',');
     if (rc == 0)
-        rc = json_string(key, name, strlen(name));
+        rc = json_words(key, name);
     if (rc == 0)
         rc = buffer_append_byte(key, ':');
     writer->key_size = key->size;

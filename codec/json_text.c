@@ -1,5 +1,7 @@
 #include "codec/json_text.h"
 
+#include "codec/utf8.h"
+
 #include "codec/byte_block.h"
 
 enum {
@@ -117,4 +119,21 @@ uint8_t *json_write_one_line(struct pen *pen, uint8_t *at, const uint8_t *json, 
         size -= piece;
     }
     return at;
+}
+
+int json_words(struct buffer *out, const char *text)
+{
+    if (utf8_is(text))
+        return json_string(out, text, strlen(text));
+    struct buffer clean = {0};
+    int rc = 0;
+    for (const char *at = text; rc == 0 && *at != '\0';) {
+        size_t n = utf8_size(at);
+        rc = n > 0 ? buffer_append(&clean, at, n) : buffer_append_text(&clean, "\uFFFD");
+        at += n > 0 ? n : 1;
+    }
+    if (rc == 0)
+        rc = json_string(out, clean.data, clean.size);
+    buffer_clear(&clean);
+    return rc;
 }

@@ -9,6 +9,10 @@
 /* Appends the string with its quotes. */
 MUST_CHECK int json_string(struct buffer *out, const void *text, size_t size);
 
+/* The same of a text that may be no UTF-8: a path, a name in an SQL_ASCII database, somebody's
+ * words. Each byte that belongs to no character comes as U+FFFD, so that JSON is JSON. */
+MUST_CHECK int json_words(struct buffer *out, const char *text);
+
 /* Appends a JSON value as the server wrote it, without the line breaks between its tokens (inside a
  * JSON string there are none, or it would not be JSON), so that it stays on one line. */
 MUST_CHECK int json_one_line(struct buffer *out, const void *json, size_t size);

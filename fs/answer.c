@@ -25,7 +25,7 @@ static int put_text(struct buffer *out, const char *key, const char *text)
 {
     int rc = buffer_printf(out, "  \"%s\": ", key);
     if (rc == 0)
-        rc = json_string(out, text, strlen(text));
+        rc = json_words(out, text);
     return rc == 0 ? buffer_append_text(out, ",\n") : rc;
 }
 

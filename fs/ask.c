@@ -287,7 +287,7 @@ static int put_error(struct buffer *out, int rc, const struct error *error)
     out->size = 0;
     int put = buffer_append_text(out, "{\"error\":");
     if (put == 0)
-        put = json_string(out, text, strlen(text));
+        put = json_words(out, text);
     return put < 0 ? put : buffer_append_text(out, "}\n");
 }
 

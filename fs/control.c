@@ -24,43 +24,11 @@ static uint64_t resident_bytes(void)
     return resident * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-/* Bytes of the UTF-8 character at `at`; 0: it is none. */
-static size_t character_size(const unsigned char *at)
-{
-    size_t n = at[0] < 0x80                    ? 1
-               : at[0] >= 0xC2 && at[0] < 0xE0 ? 2
-               : (at[0] & 0xF0) == 0xE0        ? 3
-               : at[0] >= 0xF0 && at[0] < 0xF5 ? 4
-                                               : 0;
-    for (size_t i = 1; i < n; i++)
-        if ((at[i] & 0xC0) != 0x80)
-            return 0;
-    bool outside = n > 2 && ((at[0] == 0xE0 && at[1] < 0xA0) || (at[0] == 0xED && at[1] > 0x9F) ||
-                             (at[0] == 0xF0 && at[1] < 0x90) || (at[0] == 0xF4 && at[1] > 0x8F));
-    return outside ? 0 : n;
-}
-
-/* A path or a connection string may hold any bytes, but JSON is UTF-8. */
-static int put_text(struct buffer *out, const char *text)
-{
-    struct buffer clean = {0};
-    int rc = 0;
-    for (const char *at = text; rc == 0 && *at != '\0';) {
-        size_t n = character_size((const unsigned char *)at);
-        rc = n > 0 ? buffer_append(&clean, at, n) : buffer_append_text(&clean, "\uFFFD");
-        at += n > 0 ? n : 1;
-    }
-    if (rc == 0)
-        rc = json_string(out, clean.data, clean.size);
-    buffer_clear(&clean);
-    return rc;
-}
-
 static int put_string(struct buffer *out, const char *key, const char *value)
 {
     int rc = buffer_printf(out, "  \"%s\": ", key);
     if (rc == 0)
-        rc = put_text(out, value);
+        rc = json_words(out, value);
     return rc < 0 ? rc : buffer_append_text(out, ",\n");
 }
 
@@ -76,10 +44,10 @@ static int put_relation(struct buffer *out, bool first, const char *schema, cons
 {
     int rc = buffer_append_text(out, first ? "\n    {\"schema\": " : ",\n    {\"schema\": ");
     if (rc == 0)
-        rc = put_text(out, schema);
+        rc = json_words(out, schema);
     if (rc == 0)
         rc = buffer_append_text(out, ", \"name\": ");
-    return rc < 0 ? rc : put_text(out, name);
+    return rc < 0 ? rc : json_words(out, name);
 }
 
 static int put_moved(struct buffer *out, uint64_t rows, uint64_t bytes, uint64_t copied,
@@ -95,11 +63,11 @@ static int put_holder(struct buffer *out, const struct lock_wait *wait)
 {
     int rc = buffer_append_text(out, "{\"relation\": ");
     if (rc == 0)
-        rc = put_text(out, wait->holder.relation);
+        rc = json_words(out, wait->holder.relation);
     if (rc == 0)
         rc = buffer_printf(out, ", \"pid\": %d, \"application\": ", wait->holder.pid);
     if (rc == 0)
-        rc = put_text(out, wait->holder.application);
+        rc = json_words(out, wait->holder.application);
     return rc < 0 ? rc
                   : buffer_printf(out, ", \"seconds\": %.1f}",
                                   (double)(clock_ms() - wait->since) / 1000);

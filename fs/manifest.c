@@ -5,11 +5,6 @@
 #include <inttypes.h>
 #include <time.h>
 
-static int put_string(struct buffer *out, const char *text)
-{
-    return json_string(out, text, strlen(text));
-}
-
 static const char *kind_name(enum relation_kind kind)
 {
     switch (kind) {
@@ -44,11 +39,11 @@ static int put_columns(const struct schema *schema, struct buffer *out)
         const struct column *column = &schema->columns[i];
         rc = buffer_append_text(out, i == 0 ? "\n    {\"name\": " : ",\n    {\"name\": ");
         if (rc == 0)
-            rc = put_string(out, column->name);
+            rc = json_words(out, column->name);
         if (rc == 0)
             rc = buffer_append_text(out, ", \"type\": ");
         if (rc == 0)
-            rc = put_string(out, column->type_name);
+            rc = json_words(out, column->type_name);
         if (rc == 0)
             rc = buffer_append_text(out, column->in_copy ? "}" : ", \"generated\": true}");
     }
@@ -66,7 +61,7 @@ static int put_view(const struct snapshot *snapshot, int format, bool hashes, bo
     if (face->refused < 0) {
         rc = buffer_append_text(out, "\"error\": ");
         if (rc == 0)
-            rc = put_string(out, face->reason != NULL ? face->reason : "refused");
+            rc = json_words(out, face->reason != NULL ? face->reason : "refused");
         return rc < 0 ? rc : buffer_append_text(out, "}");
     }
     if (hashes)
@@ -80,11 +75,11 @@ int manifest_write(const struct snapshot *snapshot, unsigned listed, bool hashes
 {
     int rc = buffer_append_text(out, "{\n  \"schema\": ");
     if (rc == 0)
-        rc = put_string(out, snapshot->relation.schema);
+        rc = json_words(out, snapshot->relation.schema);
     if (rc == 0)
         rc = buffer_append_text(out, ",\n  \"name\": ");
     if (rc == 0)
-        rc = put_string(out, snapshot->relation.name);
+        rc = json_words(out, snapshot->relation.name);
     if (rc == 0)
         rc = buffer_printf(out, ",\n  \"kind\": \"%s\",\n  \"rows\": %" PRIu64 ",\n",
                            kind_name(snapshot->relation.kind), snapshot->rows);

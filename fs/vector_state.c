@@ -92,9 +92,8 @@ static int put_state(const struct state *state, struct buffer *out)
     if (rc == 0)
         rc = buffer_append_text(out, "  \"error\": ");
     if (rc == 0)
-        rc = state->error.text[0] != '\0'
-                 ? json_string(out, state->error.text, strlen(state->error.text))
-                 : buffer_append_text(out, "null");
+        rc = state->error.text[0] != '\0' ? json_words(out, state->error.text)
+                                          : buffer_append_text(out, "null");
     return rc < 0 ? rc : buffer_append_text(out, "\n}\n");
 }
 

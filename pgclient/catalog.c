@@ -1,6 +1,7 @@
 #include "pgclient/catalog.h"
 
 #include "codec/buffer.h"
+#include "codec/utf8.h"
 #include "pgclient/cluster.h"
 #include "pgclient/trust.h"
 
@@ -62,28 +63,9 @@ static const char without_system[] =
 static const char with_system[] = "(NOT starts_with(n.nspname, 'pg_') OR n.nspname = 'pg_catalog')";
 
 /* In an SQL_ASCII database a name may be any bytes; what has no UTF-8 name cannot be shown. */
-static bool is_utf8(const char *text)
-{
-    const unsigned char *s = (const unsigned char *)text;
-    while (*s != 0) {
-        int more = *s < 0x80                 ? 0
-                   : *s >= 0xC2 && *s < 0xE0 ? 1
-                   : (*s & 0xF0) == 0xE0     ? 2
-                   : *s >= 0xF0 && *s < 0xF5 ? 3
-                                             : -1;
-        if (more < 0 || (*s == 0xE0 && s[1] < 0xA0) || (*s == 0xED && s[1] > 0x9F) ||
-            (*s == 0xF0 && s[1] < 0x90) || (*s == 0xF4 && s[1] > 0x8F))
-            return false;
-        for (s++; more > 0; more--, s++)
-            if ((*s & 0xC0) != 0x80)
-                return false;
-    }
-    return true;
-}
-
 static bool in_scope(const struct catalog_scope *scope, const char *schema)
 {
-    if (!is_utf8(schema))
+    if (!utf8_is(schema))
         return false;
     if (scope->schemas == NULL)
         return true;
@@ -119,7 +101,7 @@ static int take_rows(struct catalog *catalog, const PGresult *rows,
             continue;
         catalog->schemas[catalog->schema_count++] = schema;
         const char *name = PQgetvalue(rows, i, COLUMN_NAME);
-        if (PQgetisnull(rows, i, COLUMN_OID) || !is_utf8(name))
+        if (PQgetisnull(rows, i, COLUMN_OID) || !utf8_is(name))
             continue;
         catalog->relations[catalog->relation_count++] = (struct relation){
             .oid = (uint32_t)strtoul(PQgetvalue(rows, i, COLUMN_OID), NULL, 10),

@@ -493,7 +493,9 @@ void columns_clear(struct columns *columns)
     "   AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass"                         \
     "  WHERE t.oid IN (SELECT oid FROM part))"                                                     \
     " SELECT encode(sha256(convert_to(concat_ws(E'\\n', '" OUTPUT "',"                             \
-    " current_setting('server_version_num'), current_setting('server_encoding'), "                 \
+    " current_setting('server_version_num'), "                                                     \
+    "CASE current_setting('server_encoding') WHEN 'SQL_ASCII' THEN 'bytes as they are' "           \
+    "ELSE current_setting('server_encoding') END, "                                                \
     "current_setting('lc_monetary'), $2::pg_catalog.text, '',"                                     \
     " (SELECT string_agg(ROW(attrelid, attnum, attname, atttypid, atttypmod, attisdropped, "       \
     "attgenerated,"                                                                                \

@@ -582,11 +582,11 @@ static int convert(struct connection *connection, struct buffer *sql, struct err
 }
 
 static int put_copy(struct buffer *sql, const struct schema *schema, const struct source *source,
-                    const struct ctid_range *range, bool utf8)
+                    const struct ctid_range *range, const char *encoding)
 {
     int rc = buffer_append_text(sql, "COPY (");
     if (rc == 0)
-        rc = selection_put(sql, schema, source, range, utf8);
+        rc = selection_put(sql, schema, source, range, encoding);
     if (rc == 0)
         rc = buffer_append_text(sql, ") TO STDOUT (FORMAT binary)");
     return rc == 0 ? buffer_append_byte(sql, '\0') : rc;
@@ -611,15 +611,15 @@ int readpoint_copy(struct readpoint *readpoint, struct session *session,
     snprintf(before, sizeof before, "%s", view ? "" : "SET LOCAL enable_indexonlyscan = off;");
     struct guarded guarded = {session_connection(session), before};
     bool utf8 = connection_is_utf8(guarded.connection);
-    bool ascii = strcmp(connection_encoding(guarded.connection), "SQL_ASCII") == 0;
+    const char *encoding = connection_encoding(guarded.connection);
+    bool ascii = strcmp(encoding, "SQL_ASCII") == 0;
     struct buffer sql = {0};
-    int rc = put_copy(&sql, schema, source, range, utf8);
+    int rc = put_copy(&sql, schema, source, range, encoding);
     if (rc != 0) {
         rc = build_error(rc, error);
     } else if (!utf8 && !ascii) {
         size_t n = strlen(before);
-        snprintf(before + n, sizeof before - n, "SET LOCAL client_encoding = '%s'",
-                 connection_encoding(guarded.connection));
+        snprintf(before + n, sizeof before - n, "SET LOCAL client_encoding = '%s'", encoding);
         rc = convert(guarded.connection, &sql, error);
     }
     if (rc == 0)
@@ -643,7 +643,7 @@ int readpoint_try(struct readpoint *readpoint, const struct schema *schema, stru
     int rc = buffer_append_text(&sql, "EXPLAIN (COSTS OFF) ");
     if (rc == 0)
         rc = selection_put(&sql, schema, &readpoint->sources[0], NULL,
-                           connection_is_utf8(guarded.connection));
+                           connection_encoding(guarded.connection));
     if (rc == 0)
         rc = buffer_append_byte(&sql, '\0');
     rc = rc == 0 ? guard(&guarded, error) : build_error(rc, error);

@@ -17,8 +17,12 @@ static const struct {
                    ")::pg_catalog.text END"},
 };
 
-static int put_rendered(struct buffer *sql, const char *name, enum part_kind kind, bool utf8)
+static bool is_utf8(const char *encoding) { return strcmp(encoding, "UTF8") == 0; }
+
+static int put_rendered(struct buffer *sql, const char *name, enum part_kind kind,
+                        const char *encoding)
 {
+    bool utf8 = is_utf8(encoding);
     int rc = utf8 ? 0 : buffer_append_text(sql, "pg_catalog.convert_to(");
     if (rc == 0)
         rc = buffer_append_text(sql, rendering[kind].before);
@@ -30,7 +34,8 @@ static int put_rendered(struct buffer *sql, const char *name, enum part_kind kin
         rc = identifier_put(sql, name);
     if (rc == 0)
         rc = buffer_append_text(sql, rendering[kind].after);
-    return rc == 0 && !utf8 ? buffer_append_text(sql, ", 'UTF8')") : rc;
+    bool as_it_is = kind == PART_TEXT && strcmp(encoding, "SQL_ASCII") == 0;
+    return rc == 0 && !utf8 ? buffer_printf(sql, ", '%s')", as_it_is ? encoding : "UTF8") : rc;
 }
 
 static int put_separator(struct buffer *sql, int *targets)
@@ -39,7 +44,7 @@ static int put_separator(struct buffer *sql, int *targets)
 }
 
 static int put_array(struct buffer *sql, const struct schema *schema, enum part_kind kind,
-                     bool utf8, int *targets)
+                     const char *encoding, int *targets)
 {
     if (schema->part_count[kind] == 0)
         return 0;
@@ -52,14 +57,15 @@ static int put_array(struct buffer *sql, const struct schema *schema, enum part_
         if (elements++ > 0)
             rc = buffer_append_text(sql, ", ");
         if (rc == 0)
-            rc = put_rendered(sql, schema->columns[i].name, kind, utf8);
+            rc = put_rendered(sql, schema->columns[i].name, kind, encoding);
     }
     if (rc == 0)
-        rc = buffer_append_text(sql, utf8 ? "]::pg_catalog.text[]" : "]::pg_catalog.bytea[]");
+        rc = buffer_append_text(sql, is_utf8(encoding) ? "]::pg_catalog.text[]"
+                                                       : "]::pg_catalog.bytea[]");
     return rc;
 }
 
-static int put_targets(struct buffer *sql, const struct schema *schema, bool utf8)
+static int put_targets(struct buffer *sql, const struct schema *schema, const char *encoding)
 {
     int targets = 0, rc = 0;
     if (schema->with_row_ids) {
@@ -74,9 +80,9 @@ static int put_targets(struct buffer *sql, const struct schema *schema, bool utf
             rc = identifier_put(sql, schema->columns[i].name);
     }
     if (rc == 0)
-        rc = put_array(sql, schema, PART_TEXT, utf8, &targets);
+        rc = put_array(sql, schema, PART_TEXT, encoding, &targets);
     if (rc == 0)
-        rc = put_array(sql, schema, PART_JSON, utf8, &targets);
+        rc = put_array(sql, schema, PART_JSON, encoding, &targets);
     return rc == 0 && targets > MOST_TARGETS ? -EOVERFLOW : rc;
 }
 
@@ -95,11 +101,11 @@ int selection_put_range(struct buffer *sql, const struct ctid_range *range)
 }
 
 int selection_put(struct buffer *sql, const struct schema *schema, const struct source *source,
-                  const struct ctid_range *range, bool database_is_utf8)
+                  const struct ctid_range *range, const char *encoding)
 {
     int rc = buffer_append_text(sql, "SELECT");
     if (rc == 0)
-        rc = put_targets(sql, schema, database_is_utf8);
+        rc = put_targets(sql, schema, encoding);
     if (rc == 0)
         rc = buffer_printf(sql, " FROM %s", source->from);
     return rc == 0 && range != NULL ? selection_put_range(sql, range) : rc;

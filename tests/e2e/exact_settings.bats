@@ -153,6 +153,8 @@ CREATE TABLE bad.i (id int, t text, i inet);
 INSERT INTO bad.i VALUES (1, E'\xff', '::1');
 CREATE TABLE bad.fine (id int, t text, i inet, "é" text);
 INSERT INTO bad.fine VALUES (1, 'é', '::1', 'b');
+DO $$ BEGIN EXECUTE E'CREATE TABLE bad.named (id int, "caf\xe9" text)'; END $$;
+INSERT INTO bad.named VALUES (1, 'a');
 END
     export PGDATABASE=ascii
     mount_start
@@ -160,8 +162,16 @@ END
     assert_exact bad fine
     for t in t i; do
         diff <(PGCLIENTENCODING=SQL_ASCII reference_bin bad.$t | md5sum) <(md5sum <"$MNT/bad/$t/$t.bin")
-        assert_refused bad/$t/$t.csv 'UTF'
+        diff <(PGCLIENTENCODING=SQL_ASCII reference_csv bad.$t | md5sum) <(md5sum <"$MNT/bad/$t/$t.csv")
         assert_refused bad/$t/$t.jsonl 'UTF'
     done
+    diff <(PGCLIENTENCODING=SQL_ASCII reference_csv bad.named | md5sum) <(md5sum <"$MNT/bad/named/named.csv")
+    python3 - "$MNT/bad/named" <<'PYTHON'
+import json, sys
+with open(sys.argv[1] + "/manifest.json", encoding="utf-8") as file:
+    assert [c["name"] for c in json.load(file)["columns"]] == ["id", "caf\ufffd"]
+with open(sys.argv[1] + "/named.jsonl", encoding="utf-8") as file:
+    assert json.load(file) == {"id": 1, "caf\ufffd": "a"}
+PYTHON
     mount_stop
 }

@@ -125,12 +125,34 @@ static void test_one_line(void **state)
     }
 }
 
+static void test_words(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *json;
+    } words[] = {
+        {"", "\"\""},
+        {"a\"\u00e9\U0001F600", "\"a\\\"\u00e9\U0001F600\""},
+        {"caf\xe9", "\"caf\uFFFD\""},
+        {"\xc3", "\"\uFFFD\""},                                           /* cut short */
+        {"\xc0\xaf|\xed\xa0\x80", "\"\uFFFD\uFFFD|\uFFFD\uFFFD\uFFFD\""}, /* overlong, surrogate */
+        {"\xf4\x90\x80\x80", "\"\uFFFD\uFFFD\uFFFD\uFFFD\""},
+    };
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        struct buffer out = {0};
+        assert_int_equal(json_words(&out, words[i].text), 0);
+        assert_int_equal(out.size, strlen(words[i].json));
+        assert_memory_equal(out.data, words[i].json, out.size);
+        buffer_clear(&out);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_server_answer), cmocka_unit_test(test_every_byte_and_place),
         cmocka_unit_test(test_all_escaped),   cmocka_unit_test(test_appends),
-        cmocka_unit_test(test_one_line),
+        cmocka_unit_test(test_one_line),      cmocka_unit_test(test_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

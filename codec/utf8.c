@@ -1,0 +1,28 @@
+#include "codec/utf8.h"
+
+size_t utf8_size(const char *text)
+{
+    const unsigned char *at = (const unsigned char *)text;
+    size_t n = at[0] < 0x80                    ? 1
+               : at[0] >= 0xC2 && at[0] < 0xE0 ? 2
+               : (at[0] & 0xF0) == 0xE0        ? 3
+               : at[0] >= 0xF0 && at[0] < 0xF5 ? 4
+                                               : 0;
+    for (size_t i = 1; i < n; i++)
+        if ((at[i] & 0xC0) != 0x80)
+            return 0;
+    bool outside = n > 2 && ((at[0] == 0xE0 && at[1] < 0xA0) || (at[0] == 0xED && at[1] > 0x9F) ||
+                             (at[0] == 0xF0 && at[1] < 0x90) || (at[0] == 0xF4 && at[1] > 0x8F));
+    return outside ? 0 : n;
+}
+
+bool utf8_is(const char *text)
+{
+    while (*text != '\0') {
+        size_t n = utf8_size(text);
+        if (n == 0)
+            return false;
+        text += n;
+    }
+    return true;
+}
