@@ -1,5 +1,6 @@
 #include "pgclient/connection_parts.h"
 #include "pgclient/helper.h"
+#include "pgclient/words.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -48,23 +49,11 @@ static bool cancel(struct connection *connection, int milliseconds)
 
 /* ---- errors ---- */
 
-/* The server's words in one line, and in UTF-8: while a COPY runs in the database's own encoding,
- * they are in that too. */
-static void tidy_words(const struct connection *connection, char *text)
+/* While a COPY runs in the database's own encoding, the server's words are in that too. */
+static void tidy_words(const struct connection *connection, struct error *error)
 {
-    const char *encoding = PQparameterStatus(connection->pg, "client_encoding");
-    bool utf8 = encoding != NULL && strcmp(encoding, "UTF8") == 0;
-    char *to = text;
-    for (const char *from = text; *from != '\0'; from++) {
-        unsigned char byte = (unsigned char)*from;
-        char c = byte < ' ' ? ' ' : byte >= 0x80 && !utf8 ? '?' : *from;
-        if (c == ' ' && (to == text || to[-1] == ' '))
-            continue;
-        *to++ = c;
-    }
-    while (to > text && to[-1] == ' ')
-        to--;
-    *to = '\0';
+    words_tidy(error->text, sizeof error->text,
+               PQparameterStatus(connection->pg, "client_encoding"));
 }
 
 static int errno_of(const char *state)
@@ -116,7 +105,7 @@ int connection_fail_lost(struct connection *connection, struct error *error)
     if (error == NULL)
         return -ENOTCONN;
     error_set(error, -ENOTCONN, "%s", words);
-    tidy_words(connection, error->text);
+    tidy_words(connection, error);
     if (error->text[0] == '\0')
         error_set(error, -ENOTCONN, "the connection to the server was lost");
     return -ENOTCONN;
@@ -177,7 +166,7 @@ static int fail_result(struct connection *connection, const PGresult *result, st
     error_set(error, rc, "%s%s%s%s%s (SQLSTATE %s)", primary, detail ? ". " : "",
               detail ? detail : "", hint ? ". " : "", hint ? hint : "", state);
     if (error != NULL)
-        tidy_words(connection, error->text);
+        tidy_words(connection, error);
     return rc;
 }
 

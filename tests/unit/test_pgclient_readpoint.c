@@ -1077,7 +1077,7 @@ static void errors_during_a_copy_are_utf8(void **state)
     assert_int_equal(readpoint_copy(o.readpoint, o.session, o.readpoint->schema,
                                     &o.readpoint->sources[0], NULL, gather, &stream, &said, &error),
                      -EIO);
-    assert_string_equal(error.text, "b?se (SQLSTATE P0001)");
+    assert_string_equal(error.text, "b\u00f6se (SQLSTATE P0001)");
     buffer_clear(&stream);
     close_table(&o);
 }

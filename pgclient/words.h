@@ -1,0 +1,15 @@
+/* The server's words, as they can be shown.
+ *
+ * Threads: none of its own. Errors: none.
+ */
+#ifndef PGCLIENT_WORDS_H
+#define PGCLIENT_WORDS_H
+
+#include <stddef.h>
+
+/* Makes of a text in `encoding` (PostgreSQL's name of it; NULL: unknown) one line of UTF-8 within
+ * `size` bytes, cut at a character's start. What cannot be converted has '?' in place of its bytes
+ * beyond ASCII. */
+void words_tidy(char *text, size_t size, const char *encoding);
+
+#endif
