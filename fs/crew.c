@@ -129,8 +129,10 @@ int crew_lead(struct crew *crew, const struct relation *relation, struct error *
     int rc = session_take(crew->pool, purpose, stop, &session, error);
     if (rc < 0)
         return rc;
+    pthread_mutex_lock(&crew->lock);
     crew->complete = crew->broken = false;
     crew->join_at = 0;
+    pthread_mutex_unlock(&crew->lock);
     rc = enlist(crew, &crew->members[0], session);
     if (rc < 0)
         crew_dismiss(crew);
