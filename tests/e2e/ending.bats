@@ -19,21 +19,12 @@ SQL
 
 teardown_file() { teardown_all; }
 
-setup() {
-    T=$MNT/public
-    OUT=$E2E/out/$BATS_TEST_NUMBER
-    mkdir -p "$OUT"
-    PIDS=()
-    STOPPED=()
-    rm -rf "$CACHE"
-}
+setup() { test_begin; }
 
 teardown() {
-    [ ${#STOPPED[@]} = 0 ] || kill -CONT "${STOPPED[@]}" 2>/dev/null || true
-    for pid in "${PIDS[@]}"; do kill -KILL "$pid" 2>/dev/null || true; done
-    psql -X -q -At -c "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name IN ('locker', 'pgvecfs')" >/dev/null
-    if mountpoint -q "$MNT"; then mount_stop || fusermount3 -uz "$MNT" || true; fi
-    [ -n "${E2E_KEEP:-}" ] || rm -rf "$OUT"
+    [ ${#STOPPED[@]} -eq 0 ] || kill -CONT "${STOPPED[@]}" 2>/dev/null || true
+    psql -X -q -At -c "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'pgvecfs'" >/dev/null
+    test_end
 }
 
 behind() { # COMMAND…: in the background
@@ -41,15 +32,8 @@ behind() { # COMMAND…: in the background
     PIDS+=($!)
 }
 
-lock() { # TABLE: by somebody else
-    (echo "BEGIN; LOCK TABLE $1 IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(600)" | PGAPPNAME=locker psql -X -q) >/dev/null 2>&1 3>&- &
-    PIDS+=($!)
-    within 10 eval '[ "$(count "application_name = '"'locker'"' AND wait_event = '"'PgSleep'"'")" = 1 ]'
-}
-
-count() { psql -X -At -c "SELECT count(*) FROM pg_stat_activity WHERE $1"; }
-waits_for_lock() { [ "$(count "application_name <> 'locker' AND wait_event_type = 'Lock'")" -ge 1 ]; }
-sleeps() { [ "$(count "application_name = 'pgvecfs' AND wait_event = 'PgSleep'")" -ge 1 ]; }
+waits_for_lock() { at_least 1 "application_name <> 'locker' AND wait_event_type = 'Lock'"; }
+sleeps() { at_least 1 "application_name = 'pgvecfs' AND wait_event = 'PgSleep'"; }
 
 stop_backends() { # CONDITION: of the mount's sessions
     local pid
@@ -74,14 +58,14 @@ ends() {
 
 @test "while a table is locked by somebody, and its stat, read, schema.sql and question wait" {
     for option in -olease=5 -s; do
-        lock t
+        lock_start t
         mount_start "$option"
         behind stat "$T/t/t.bin"
         behind cat "$T/t/t.csv"
         behind cat "$T/t/schema.sql"
         within 10 waits_for_lock
         ends
-        psql -X -q -At -c "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'locker'" >/dev/null
+        lock_stop
     done
 }
 
@@ -113,7 +97,7 @@ ends() {
 stat_without_room() {
     mount_start -o cache_size=0,lease=60,jobs=2
     stat "$T/items/items.bin" >/dev/null
-    [ "$(count "application_name = 'pgvecfs' AND state = 'idle in transaction'")" -ge 1 ]
+    at_least 1 "application_name = 'pgvecfs' AND state = 'idle in transaction'"
     stop_backends "true"
 }
 
@@ -152,7 +136,7 @@ stat_without_room() {
     echo '(SELECT pg_sleep(600)) IS NOT NULL' >"$T/items/query/s/filter"
     behind cat "$T/items/query/s/results.csv"
     within 10 sleeps || { cat "$OUT/err" "$T/items/query/s/error"; false; }
-    lock large
+    lock_start large
     # shellcheck disable=SC2016
     behind bash -c 'exec 5<>"$1"; echo "{\"key\": 1, \"k\": 1}" >&5; cat <&5' - "$T/large/query/ask"
     within 10 waits_for_lock
@@ -160,14 +144,10 @@ stat_without_room() {
 }
 
 @test "while the server accepts connections, and answers none" {
-    mkdir -p "$E2E/gate"
-    "$PYTHON" "$ROOT/tests/e2e/gate.py" "$PGHOST/.s.PGSQL.$PGPORT" "$E2E/gate/.s.PGSQL.$PGPORT" 3>&- &
-    gate=$!
-    PIDS+=("$gate")
-    within 10 test -S "$E2E/gate/.s.PGSQL.$PGPORT"
+    gate_start
     PGHOST=$E2E/gate mount_start
     cat "$T/t/t.csv" >/dev/null
-    kill -USR1 "$gate"
+    kill -USR1 "$GATE"
     behind ls "$T"
     behind cat "$T/items/items.csv"
     behind cat "$T/items/schema.sql"

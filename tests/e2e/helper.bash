@@ -119,6 +119,106 @@ teardown_all() {
     [ -n "${E2E_KEEP:-}" ] || rm -rf --one-file-system -- "$E2E"
 }
 
+# ---- for setup() and teardown() of a test -----------------------------------------------------
+
+# The mount's tables are in $T, what the test writes in $OUT; the cache is empty. Processes whose pids the test adds to PIDS are
+# killed at its end, those in STOPPED go on.
+test_begin() {
+    # shellcheck disable=SC2034 # the tests use it
+    T=$MNT/public
+    OUT=$E2E/out/$BATS_TEST_NUMBER
+    mkdir -p "$OUT"
+    PIDS=()
+    STOPPED=()
+    rm -rf "$CACHE"
+}
+
+test_end() {
+    local pid
+    [ ${#STOPPED[@]} -eq 0 ] || kill -CONT "${STOPPED[@]}" 2>/dev/null || true
+    for pid in "${PIDS[@]}"; do kill -KILL "$pid" 2>/dev/null || true; done
+    lock_stop || true
+    if mountpoint -q "$MNT"; then mount_stop || fusermount3 -uz "$MNT" || true; fi
+    [ -n "${E2E_KEEP:-}" ] || rm -rf "$OUT"
+}
+
+# ---- what others do -----------------------------------------------------------------------------
+
+# The sessions of which an SQL condition on pg_stat_activity holds.
+count() { psql -X -At -c "SELECT count(*) FROM pg_stat_activity WHERE $1"; }
+at_least() { [ "$(count "$2")" -ge "$1" ]; } # NUMBER CONDITION
+exactly() { [ "$(count "$2")" = "$1" ]; }
+
+# lock_start TABLE...: a session of somebody else, "locker", has them against readers, too, until lock_stop.
+lock_start() {
+    local name locks=()
+    for name; do locks+=(-c "LOCK TABLE $name IN ACCESS EXCLUSIVE MODE"); done
+    LOCKED=yes
+    PGAPPNAME=locker psql -X -q -v ON_ERROR_STOP=1 -c 'BEGIN' "${locks[@]}" -c 'SELECT pg_sleep(600)' >/dev/null 2>&1 3>&- &
+    within 20 lock_is_held "$name"
+}
+
+lock_is_held() {
+    [ "$(psql -X -At -c "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid)
+        WHERE relation = '$1'::regclass AND mode = 'AccessExclusiveLock' AND granted AND application_name = 'locker'")" = 1 ]
+}
+
+lock_stop() {
+    [ -n "${LOCKED:-}" ] || return 0
+    psql -X -q -c "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'locker'" >/dev/null
+    within 20 exactly 0 "application_name = 'locker'" && LOCKED=
+}
+
+# A pgbouncer in transaction mode with $1 sessions of the server, for database test and role $2 (postgres).
+pooler_start() {
+    local as_pooler=()
+    POOLER=$(mktemp -d "${TMPDIR:-/tmp}/pgvecfs-pooler.XXXXXX")
+    POOLED_AS=${2:-postgres}
+    printf '"%s" ""\n' "$POOLED_AS" >"$POOLER/users"
+    cat >"$POOLER/ini" <<INI
+[databases]
+test = host=$PGHOST port=$PGPORT dbname=test
+[pgbouncer]
+listen_port = 6432
+unix_socket_dir = $POOLER
+auth_type = trust
+auth_file = $POOLER/users
+pool_mode = transaction
+default_pool_size = $1
+logfile = $POOLER/log
+pidfile = $POOLER/pid
+INI
+    if [ "$(id -u)" = 0 ]; then # it refuses to run as root
+        chown -R postgres: "$POOLER"
+        as_pooler=(setpriv --reuid=postgres --regid=postgres --init-groups)
+    fi
+    (cd / && exec "${as_pooler[@]}" "$(PATH=$PATH:/usr/sbin command -v pgbouncer)" -q -d "$POOLER/ini") >/dev/null 2>&1 3>&-
+    within 20 pooler_answers
+}
+
+pooler_answers() { [ "$(pooled -c 'SELECT 1' 2>&1)" = 1 ]; }
+
+pooler_stop() {
+    [ -n "${POOLER:-}" ] || return 0
+    kill "$(cat "$POOLER/pid")" || true
+    rm -rf "$POOLER"
+    POOLER=
+}
+
+# psql, as another client of the pool; and a mount through it.
+pooled() { PGHOST=$POOLER PGPORT=6432 PGUSER=$POOLED_AS PGDATABASE=test psql -X -q -At -v ON_ERROR_STOP=1 "$@"; }
+pooled_mount() { PGHOST=$POOLER PGPORT=6432 PGUSER=$POOLED_AS PGDATABASE=test mount_start "$@"; }
+
+# tests/e2e/gate.py in front of the server, for those who connect with PGHOST=$E2E/gate; its pid is in $GATE. $1: bytes a second.
+gate_start() {
+    mkdir -p "$E2E/gate"
+    rm -f "$E2E/gate/.s.PGSQL.$PGPORT"
+    python3 "$ROOT/tests/e2e/gate.py" "$PGHOST/.s.PGSQL.$PGPORT" "$E2E/gate/.s.PGSQL.$PGPORT" "$@" >/dev/null 2>&1 3>&- &
+    GATE=$!
+    PIDS+=("$GATE")
+    within 10 test -S "$E2E/gate/.s.PGSQL.$PGPORT"
+}
+
 # ---- what a file of the mount must hold, by the server's own word -----------------------------
 
 # psql under the session settings that pgvecfs pins; synchronised scans and parallel plans would

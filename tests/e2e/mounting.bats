@@ -29,6 +29,7 @@ setup() {
 
 teardown() {
     for pid in "${PIDS[@]}"; do kill -KILL "$pid" 2>/dev/null || true; done
+    lock_stop || true
     while read -r path; do fusermount3 -uz "$path" || umount -l "$path" || true; done < <(mounts_below) 2>/dev/null
     [ -n "${E2E_KEEP:-}" ] || rm -rf "$OUT"
 }
@@ -155,9 +156,7 @@ os.execv(sys.argv[1], sys.argv[1:])' "$PGVECFS" -f -o cache_dir="$CACHE" "$SERVE
 
 @test "it ends while a fetch is blocked, too" {
     mount_start
-    (echo "BEGIN; LOCK TABLE t IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(60)" | PGAPPNAME=locker psql -X -q) >/dev/null 2>&1 3>&- &
-    PIDS+=($!)
-    sleep 0.5
+    lock_start t
     cat "$MNT/public/t/t.csv" >/dev/null 2>"$OUT/err" 3>&- &
     reader=$!
     PIDS+=("$reader")
@@ -167,7 +166,7 @@ os.execv(sys.argv[1], sys.argv[1:])' "$PGVECFS" -f -o cache_dir="$CACHE" "$SERVE
     wait_gone "$pid" 10
     wait_gone "$reader" 5
     not_mounted "$MNT"
-    psql -X -q -At -c "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'locker'" >/dev/null
+    lock_stop
 }
 
 @test "umount while a file is open says busy, and the mount goes on" {

@@ -40,44 +40,6 @@ teardown() {
     pooler_stop
 }
 
-# A pgbouncer with $1 sessions of the server.
-pooler_start() {
-    local as_pooler=()
-    POOLER=$(mktemp -d "${TMPDIR:-/tmp}/pgvecfs-pooler.XXXXXX")
-    printf '"reader" ""\n' >"$POOLER/users"
-    cat >"$POOLER/ini" <<INI
-[databases]
-test = host=$PGHOST port=$PGPORT dbname=test
-[pgbouncer]
-listen_port = 6432
-unix_socket_dir = $POOLER
-auth_type = trust
-auth_file = $POOLER/users
-pool_mode = transaction
-default_pool_size = $1
-logfile = $POOLER/log
-pidfile = $POOLER/pid
-INI
-    if [ "$(id -u)" = 0 ]; then # it refuses to run as root
-        chown -R postgres: "$POOLER"
-        as_pooler=(setpriv --reuid=postgres --regid=postgres --init-groups)
-    fi
-    (cd / && exec "${as_pooler[@]}" "$(PATH=$PATH:/usr/sbin command -v pgbouncer)" -q -d "$POOLER/ini") >/dev/null 2>&1 3>&-
-    within 20 pooled -c 'SELECT 1'
-}
-
-pooler_stop() {
-    [ -n "${POOLER:-}" ] || return 0
-    kill "$(cat "$POOLER/pid")" || true
-    rm -rf "$POOLER"
-    POOLER=
-}
-
-# Another client of the pool.
-pooled() { PGHOST=$POOLER PGPORT=6432 PGUSER=reader PGDATABASE=test psql -X -q -At -v ON_ERROR_STOP=1 "$@" >"$BATS_TEST_TMPDIR/pooled"; }
-
-pooled_mount() { PGHOST=$POOLER PGPORT=6432 PGUSER=reader PGDATABASE=test mount_start "$@"; }
-
 # Everything that the sessions of the server may have been left with: $1 of them, at once.
 left_behind() {
     local i
@@ -85,7 +47,7 @@ left_behind() {
         pooled -c "BEGIN; SELECT pg_sleep(0.3) IS NULL, '[1]'::vector; SELECT name, setting FROM pg_settings WHERE name !~ '^transaction_' ORDER BY 1;
             SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid();
             SELECT count(*) FROM pg_prepared_statements; SELECT count(*) FROM pg_cursors; SELECT pg_my_temp_schema();
-            SELECT count(*) FROM pg_listening_channels(); COMMIT" && cat "$BATS_TEST_TMPDIR/pooled"
+            SELECT count(*) FROM pg_listening_channels(); COMMIT" || return
     done
 }
 
@@ -120,7 +82,7 @@ everything() {
 }
 
 @test "one session of the server: all is right, and nothing is left behind" {
-    pooler_start 1
+    pooler_start 1 reader
     left_behind 1 >"$BATS_TEST_TMPDIR/before"
     pooled_mount -o lease=0,jobs=8
     everything
@@ -129,7 +91,7 @@ everything() {
 }
 
 @test "two sessions of the server, with workers that join" {
-    pooler_start 2
+    pooler_start 2 reader
     left_behind 1 >"$BATS_TEST_TMPDIR/before"
     pooled_mount -o lease=0,jobs=8
     everything
@@ -140,7 +102,7 @@ everything() {
 @test "who another client of the pool has become, and left the session so, reads nothing for us" {
     local role other
     other=$(psql -X -At -c "SELECT CASE current_setting('lc_time') WHEN 'C' THEN 'POSIX' ELSE 'C' END")
-    pooler_start 1
+    pooler_start 1 reader
     pooled_mount -o lease=0,rls=filter
     ls -R "$MNT" >"$BATS_TEST_TMPDIR/tree"
     cat "$MNT/public/me/me.csv" >"$BATS_TEST_TMPDIR/me"
@@ -152,14 +114,13 @@ everything() {
         [ "$(cat "$MNT/public/secret/secret.csv")" = $'id\n1' ]
         cat "$MNT/public/me/me.csv" | diff - "$BATS_TEST_TMPDIR/me"
         same_as_on_the_server t
-        pooled -c "SELECT current_user || ' ' || current_setting('lc_time')"
-        [ "$(cat "$BATS_TEST_TMPDIR/pooled")" = "$role $other" ]
+        [ "$(pooled -c "SELECT current_user || ' ' || current_setting('lc_time')")" = "$role $other" ]
     done
 }
 
 @test "many tables at once over one session of the server" {
     local t pids=()
-    pooler_start 1
+    pooler_start 1 reader
     pooled_mount -o lease=0,jobs=8
     for t in t items parts big cheap; do
         timeout 60 cat "$MNT/public/$t/$t.csv" >"$BATS_TEST_TMPDIR/$t.csv" &
@@ -173,7 +134,7 @@ everything() {
 }
 
 @test "what the cache cannot hold gives its session of the server to who waits for it at the pooler" {
-    pooler_start 1
+    pooler_start 1 reader
     pooled_mount -o lease=0,jobs=4,cache_size=1M
     exec 7<"$MNT/public/big/big.csv"
     dd bs=4096 count=1 status=none <&7 >"$BATS_TEST_TMPDIR/begin"
@@ -186,7 +147,7 @@ everything() {
 
 @test "where the pooler keeps our look for who waits, a read point that is held lets go all the same" {
     local held="SELECT count(*) FROM pg_locks WHERE relation = 'big'::regclass AND granted"
-    pooler_start 1
+    pooler_start 1 reader
     pooled_mount -o lease=60,jobs=1,cache_size=0
     reference_csv public.big >"$BATS_TEST_TMPDIR/expected"
     stat "$MNT/public/big/big.csv" >/dev/null
@@ -203,7 +164,7 @@ everything() {
 asleep() { [ "$(psql -X -At -c "SELECT count(*) FROM pg_stat_activity WHERE usename = 'reader' AND wait_event = 'PgSleep'")" = "$1" ]; }
 
 @test "a statement that nobody waits for is ended through the pooler" {
-    pooler_start 2
+    pooler_start 2 reader
     pooled_mount -o lease=0
     cat "$MNT/public/slow/slow.csv" >/dev/null 2>&1 3>&- &
     within 20 asleep 1

@@ -22,30 +22,18 @@ SQL
 
 teardown_file() { teardown_all; }
 
-setup() {
-    T=$MNT/public
-    OUT=$E2E/out/$BATS_TEST_NUMBER
-    mkdir -p "$OUT"
-    PIDS=()
-    STOPPED=()
-    rm -rf "$CACHE"
-}
+setup() { test_begin; }
 
 teardown() {
-    [ ${#STOPPED[@]} = 0 ] || kill -CONT "${STOPPED[@]}" 2>/dev/null || true
-    for pid in "${PIDS[@]}"; do kill -KILL "$pid" 2>/dev/null || true; done
-    psql -X -q -At -c "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name IN ('locker', 'pgvecfs')" >/dev/null
-    if mountpoint -q "$MNT"; then mount_stop || fusermount3 -uz "$MNT" || true; fi
-    [ -n "${E2E_KEEP:-}" ] || rm -rf "$OUT"
+    [ ${#STOPPED[@]} -eq 0 ] || kill -CONT "${STOPPED[@]}" 2>/dev/null || true
+    psql -X -q -At -c "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'pgvecfs'" >/dev/null
+    test_end
 }
 
 behind() { # COMMAND…: in the background
     "$@" >/dev/null 2>&1 3>&- &
     PIDS+=($!)
 }
-
-count() { psql -X -At -c "SELECT count(*) FROM pg_stat_activity WHERE $1"; }
-at_least() { [ "$(count "$2")" -ge "$1" ]; } # NUMBER CONDITION
 
 rows_of() { timeout $SOON cat "$T/$1/$1.csv" | wc -l; } # TABLE
 answers() { timeout $SOON cat "$T/$1/query/near/v/l2/3/$2.csv" | wc -l; } # TABLE KEY
@@ -54,13 +42,7 @@ drop_pages() { "$PYTHON" -c 'import os, sys; fd = os.open(sys.argv[1], os.O_RDON
 
 @test "ten tables that somebody has locked" {
     mount_start
-    (
-        echo "BEGIN;"
-        for i in 1 2 3 4 5 6 7 8 9 10; do echo "LOCK TABLE lk$i IN ACCESS EXCLUSIVE MODE;"; done
-        echo "SELECT pg_sleep(600)"
-    ) | PGAPPNAME=locker psql -X -q >/dev/null 2>&1 3>&- &
-    PIDS+=($!)
-    within 10 at_least 1 "application_name = 'locker' AND wait_event = 'PgSleep'"
+    lock_start lk{1..10}
     for i in 1 2 3 4 5 6 7 8 9 10; do behind cat "$T/lk$i/lk$i.csv"; done
     within 20 at_least 1 "application_name = 'pgvecfs' AND wait_event_type = 'Lock'"
     sleep 1

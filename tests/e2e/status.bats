@@ -63,7 +63,7 @@ setup() {
 
 teardown() {
     for pid in "${PIDS[@]}"; do kill -KILL "$pid" 2>/dev/null || true; done
-    psql -X -q -c "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'locker'" >/dev/null || true
+    lock_stop || true
     if [ -e "$E2E/mnt.pid" ]; then mount_stop || { fusermount3 -uz "$MNT" && rm -f "$E2E/mnt.pid"; } || true; fi
     rm -rf "$CACHE"
     [ -n "${E2E_KEEP:-}" ] || rm -rf "$OUT"
@@ -289,9 +289,7 @@ PYTHON
     [ "$status" -eq 0 ]
     for word in "server " "mountpoint  $MNT" "version " "pid $(daemon_pid)" "up " "cache " " of 10 GiB" "memory " "no job runs"; do [[ $output == *"$word"* ]]; done
     [[ $output != *$'\033'* ]]
-    PGAPPNAME=locker psql -X -q -c "BEGIN; LOCK TABLE t IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(120)" >/dev/null 2>&1 3>&- &
-    PIDS+=($!)
-    within 20 eval '[ "$(psql -X -At -c "SELECT count(*) FROM pg_locks WHERE relation = '"'t'"'::regclass AND mode = '"'AccessExclusiveLock'"' AND granted")" = 1 ]'
+    lock_start t
     read_slowly t/t.csv
     within 20 job_runs t
     run timeout 20 "$PGVECFS" --status "$MNT"
