@@ -279,6 +279,8 @@ static int write_metrics(struct mount *mount, struct buffer *out)
          (uint64_t)held_count(&mount->held)},
         {"cache_bytes", "gauge", "row groups and indexes on disk", store_used(mount->store)},
         {"rendered_bytes", "gauge", "rendered text in memory", body_cache_used(mount->bodies)},
+        {"waiting_text_bytes", "gauge", "rendered text that waits for its place in the page cache",
+         mount->prefill_room.used},
         {"resident_bytes", "gauge", "resident memory", resident_bytes()},
     };
     int rc = 0;

@@ -277,7 +277,7 @@ static void begin_filling(struct subject *subject, unsigned faces,
             node->opens == 0 && !node->filling && !node->spoiled &&
             (node->version == NULL || (node->version == subject->current && !subject->refreshing &&
                                        node->version->state[i] == FACE_UNKNOWN));
-        if (!empty || prefill_new(mount->session, node->nodeid, mount->options->memory / 4,
+        if (!empty || prefill_new(mount->session, node->nodeid, &mount->prefill_room,
                                   &fillings[i].prefill) < 0)
             continue;
         fillings[i].nodeid = node->nodeid;

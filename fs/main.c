@@ -119,6 +119,7 @@ static int open_store(struct program *program, struct error *error)
     rc = corpora_new(program->options.memory / 4, &corpora);
     if (rc < 0)
         return error_set(error, rc, "no memory");
+    mount->prefill_room.limit = program->options.memory / 4;
     uint64_t slots = program->options.memory / 4 / SLOT_BYTES;
     sem_init(&mount->slots, 0, slots < 1 ? 1 : slots > 64 ? 64 : (unsigned)slots);
     mount->place = (struct fetch_place){.pool = mount->pool,

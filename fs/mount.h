@@ -10,6 +10,7 @@
 #include "fs/body.h"
 #include "fs/opened.h"
 #include "fs/options.h"
+#include "fs/prefill.h"
 #include "fs/refreshes.h"
 #include "fs/store.h"
 #include "fs/waiters.h"
@@ -50,6 +51,7 @@ struct mount {
     struct held held; /* read points that snapshots hold */
     struct lock_waits lock_waits;
     sem_t slots; /* of fetch_place */
+    struct prefill_room prefill_room;
     struct catalog_scope scope;
     uint64_t system_id; /* of the cluster mounted; with another one the mount refuses to go on */
     uint32_t database;

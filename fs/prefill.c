@@ -7,27 +7,33 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* Pieces of a run whose turn has not come. */
+/* Pieces of a run whose turn has not come, in order. */
+struct piece {
+    struct piece *next;
+    size_t size;
+    uint8_t bytes[];
+};
+
 struct waiting {
     struct waiting *next;
     size_t major;
-    struct buffer bytes; /* all pieces so far, one behind another */
+    struct piece *first, **last;
     bool done;
 };
 
 struct prefill {
     struct fuse_session *session;
-    uint64_t nodeid, budget, patience;
+    uint64_t nodeid, budget;
+    struct prefill_room *room;
     pthread_mutex_t lock; /* guards what follows */
     uint64_t offset;      /* of the first byte not stored: a multiple of the page size */
     struct buffer rest;   /* the beginning of a page whose end has not come */
     size_t major;         /* whose turn it is */
     struct waiting *waiting;
-    uint64_t waiting_bytes;
     bool stored, stopped, spoiled;
 };
 
-int prefill_new(struct fuse_session *session, uint64_t nodeid, uint64_t patience,
+int prefill_new(struct fuse_session *session, uint64_t nodeid, struct prefill_room *room,
                 struct prefill **out)
 {
     struct prefill *prefill = calloc(1, sizeof *prefill);
@@ -35,10 +41,21 @@ int prefill_new(struct fuse_session *session, uint64_t nodeid, uint64_t patience
         return -ENOMEM;
     prefill->session = session;
     prefill->nodeid = nodeid;
-    prefill->patience = patience;
+    prefill->room = room;
     pthread_mutex_init(&prefill->lock, NULL);
     *out = prefill;
     return 0;
+}
+
+static void free_waiting(struct prefill *prefill, struct waiting *waiting)
+{
+    while (waiting->first != NULL) {
+        struct piece *piece = waiting->first;
+        waiting->first = piece->next;
+        prefill->room->used -= piece->size;
+        free(piece);
+    }
+    free(waiting);
 }
 
 static void forget_waiting(struct prefill *prefill)
@@ -46,10 +63,8 @@ static void forget_waiting(struct prefill *prefill)
     while (prefill->waiting != NULL) {
         struct waiting *waiting = prefill->waiting;
         prefill->waiting = waiting->next;
-        buffer_clear(&waiting->bytes);
-        free(waiting);
+        free_waiting(prefill, waiting);
     }
-    prefill->waiting_bytes = 0;
 }
 
 static void stop(struct prefill *prefill)
@@ -113,11 +128,10 @@ static void advance(struct prefill *prefill)
         if (waiting == NULL)
             return;
         *at = waiting->next;
-        prefill->waiting_bytes -= waiting->bytes.size;
         bool done = waiting->done;
-        store(prefill, waiting->bytes.data, waiting->bytes.size);
-        buffer_clear(&waiting->bytes);
-        free(waiting);
+        for (const struct piece *piece = waiting->first; piece != NULL; piece = piece->next)
+            store(prefill, piece->bytes, piece->size);
+        free_waiting(prefill, waiting);
         if (!done)
             return;
         prefill->major++;
@@ -127,9 +141,30 @@ static void advance(struct prefill *prefill)
 static struct waiting *wait_for_turn(struct prefill *prefill, size_t major)
 {
     struct waiting **at = find(prefill, major);
-    if (*at == NULL && (*at = calloc(1, sizeof **at)) != NULL)
+    if (*at == NULL && (*at = calloc(1, sizeof **at)) != NULL) {
         (*at)->major = major;
+        (*at)->last = &(*at)->first;
+    }
     return *at;
+}
+
+static bool add_piece(struct prefill *prefill, struct waiting *waiting, const void *bytes,
+                      size_t size)
+{
+    struct prefill_room *room = prefill->room;
+    bool fits = atomic_fetch_add(&room->used, size) + size <= room->limit;
+    struct piece *piece = fits ? malloc(sizeof *piece + size) : NULL;
+    if (piece == NULL) {
+        room->used -= size;
+        return false;
+    }
+    piece->next = NULL;
+    piece->size = size;
+    if (size > 0)
+        memcpy(piece->bytes, bytes, size);
+    *waiting->last = piece;
+    waiting->last = &piece->next;
+    return true;
 }
 
 static uint64_t share_of_memory(void)
@@ -163,11 +198,8 @@ void prefill_put(struct prefill *prefill, size_t major, const void *bytes, size_
         store(prefill, bytes, size);
     } else {
         struct waiting *waiting = wait_for_turn(prefill, major);
-        if (waiting == NULL || prefill->waiting_bytes + size > prefill->patience ||
-            buffer_append(&waiting->bytes, bytes, size) < 0)
+        if (waiting == NULL || !add_piece(prefill, waiting, bytes, size))
             stop(prefill);
-        else
-            prefill->waiting_bytes += size;
     }
     pthread_mutex_unlock(&prefill->lock);
 }

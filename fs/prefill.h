@@ -2,8 +2,8 @@
  *
  * The text that has to be rendered to be measured is handed to the kernel at once, so that it is
  * rendered once, and the reads that follow never reach us. Bodies come in any order, numbered; they
- * are stored in order, since only then is their offset known; those that come early wait, up to a
- * limit. Where the limits are reached the rest is left out: it comes by READ.
+ * are stored in order, since only then is their offset known; those that come early wait, all of a
+ * mount within one limit. Where the limits are reached the rest is left out: it comes by READ.
  *
  * It must be the file's only bytes: whoever prefills a node binds it to that version, and to no
  * other, or gives the node up (prefill_end says which).
@@ -15,14 +15,22 @@
 
 #include "codec/buffer.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 struct fuse_session;
 struct prefill;
 
-/* At most `patience` bytes wait for their turn. */
-MUST_CHECK int prefill_new(struct fuse_session *session, uint64_t nodeid, uint64_t patience,
+/* Where what has come early waits for its turn: of all prefills that share it no more than `limit`
+ * bytes at once. Whichever finds it full stores nothing more, and gives back what it had. */
+struct prefill_room {
+    uint64_t limit;
+    _Atomic uint64_t used;
+};
+
+/* Borrows the room. */
+MUST_CHECK int prefill_new(struct fuse_session *session, uint64_t nodeid, struct prefill_room *room,
                            struct prefill **out);
 
 /* The head of the file; before any prefill_put. Looks how much memory there is: no more than a

@@ -1,0 +1,141 @@
+/* What is stored in the page cache, and what waits for it. The Makefile links this test with --wrap
+ * for the function that stores. */
+#include "fs/prefill.h"
+
+#include <errno.h>
+#include <fuse_lowlevel.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+int __wrap_fuse_lowlevel_notify_store(struct fuse_session *session, fuse_ino_t node, off_t offset,
+                                      struct fuse_bufvec *piece, enum fuse_buf_copy_flags flags);
+
+/* The page cache of nodes 1 and 2. */
+static struct buffer stored[3];
+
+int __wrap_fuse_lowlevel_notify_store(struct fuse_session *session, fuse_ino_t node, off_t offset,
+                                      struct fuse_bufvec *piece, enum fuse_buf_copy_flags flags)
+{
+    (void)session, (void)flags;
+    assert_int_equal(offset, stored[node].size);
+    assert_int_equal(piece->count, 1);
+    return buffer_append(&stored[node], piece->buf[0].mem, piece->buf[0].size);
+}
+
+static int forget(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 3; i++)
+        buffer_clear(&stored[i]);
+    return 0;
+}
+
+enum { RUN = 10000 }; /* bytes of a run, in two pieces */
+
+static void fill(size_t major, size_t at, uint8_t *bytes, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        bytes[i] = (uint8_t)(major * 31 + (at + i) * 7);
+}
+
+static void put_run(struct prefill *prefill, size_t major)
+{
+    uint8_t bytes[RUN];
+    fill(major, 0, bytes, RUN);
+    prefill_put(prefill, major, bytes, 3000);
+    prefill_put(prefill, major, bytes + 3000, RUN - 3000);
+    prefill_run_done(prefill, major);
+}
+
+static struct prefill *begin(uint64_t node, struct prefill_room *room)
+{
+    struct prefill *prefill;
+    struct buffer head = {.data = (uint8_t *)(uintptr_t) "head", .size = 4};
+    assert_int_equal(prefill_new(NULL, node, room, &prefill), 0);
+    prefill_head(prefill, &head);
+    return prefill;
+}
+
+static void assert_stored(uint64_t node, size_t size)
+{
+    uint8_t bytes[RUN];
+    assert_int_equal(stored[node].size, size);
+    assert_memory_equal(stored[node].data, "head", 4);
+    for (size_t at = 4, major = 0; at + RUN <= size; at += RUN, major++) {
+        fill(major, 0, bytes, RUN);
+        assert_memory_equal(stored[node].data + at, bytes, RUN);
+    }
+}
+
+/* In whatever order the runs come, the file is stored in its own, and nothing waits at the end. */
+static void test_order(void **state)
+{
+    (void)state;
+    static const size_t orders[][4] = {{0, 1, 2, 3}, {3, 2, 1, 0}, {2, 0, 3, 1}, {1, 3, 0, 2}};
+    struct buffer tail = {.data = (uint8_t *)(uintptr_t) "tail", .size = 4};
+    for (size_t o = 0; o < sizeof orders / sizeof *orders; o++) {
+        struct prefill_room room = {.limit = 3 * RUN};
+        struct prefill *prefill = begin(1, &room);
+        for (size_t i = 0; i < 4; i++)
+            put_run(prefill, orders[o][i]);
+        assert_true(room.used == 0);
+        assert_int_equal(prefill_end(prefill, &tail, 4 + 4 * RUN + 4), PREFILL_GOOD);
+        assert_stored(1, 4 + 4 * RUN + 4);
+        assert_memory_equal(stored[1].data + 4 + 4 * RUN, "tail", 4);
+        forget(NULL);
+    }
+}
+
+/* All together keep to the limit: whichever meets it gives up, and the others have its room. */
+static void test_one_room(void **state)
+{
+    (void)state;
+    struct prefill_room room = {.limit = 3 * RUN};
+    struct prefill *first = begin(1, &room), *second = begin(2, &room);
+    put_run(first, 1);
+    put_run(second, 1);
+    put_run(first, 2);
+    assert_true(room.used == 3 * RUN);
+    put_run(second, 2);
+    assert_true(room.used == 2 * RUN);
+    put_run(first, 3);
+    assert_true(room.used == 3 * RUN);
+    put_run(second, 0); /* too late */
+    put_run(first, 0);
+    assert_true(room.used == 0);
+    assert_int_equal(prefill_end(second, NULL, 0), PREFILL_NOTHING);
+    assert_int_equal(stored[2].size, 0);
+    put_run(first, 5);
+    assert_true(room.used == RUN);
+    assert_int_equal(prefill_end(first, NULL, 0), PREFILL_GOOD);
+    assert_true(room.used == 0);
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    assert_stored(1, (4 + 4 * RUN) / page * page);
+}
+
+static void test_spoiled(void **state)
+{
+    (void)state;
+    struct prefill_room room = {.limit = RUN};
+    struct prefill *prefill = begin(1, &room);
+    put_run(prefill, 0);
+    put_run(prefill, 2);
+    assert_true(room.used == RUN);
+    prefill_spoil(prefill);
+    assert_true(room.used == 0);
+    put_run(prefill, 1);
+    assert_int_equal(prefill_end(prefill, NULL, 0), PREFILL_SPOILED);
+    assert_int_equal(prefill_end(NULL, NULL, 0), PREFILL_NOTHING);
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, forget, forget)
+    const struct CMUnitTest tests[] = {TEST(test_order), TEST(test_one_room), TEST(test_spoiled)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
