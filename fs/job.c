@@ -372,7 +372,7 @@ static void do_refresh(struct subject *subject)
     pthread_mutex_lock(&mount->lock);
     settle_filling(mount, fillings, rc == 0 ? fresh : NULL);
     bind_streamed(subject, rc == 0 ? fresh : NULL);
-    fetch_free(subject->fetch);
+    struct fetch *fetch = subject->fetch;
     subject->fetch = NULL;
     subject->loaded = true;
     subject->refreshing = false;
@@ -391,6 +391,9 @@ static void do_refresh(struct subject *subject)
     }
     version_unref(old);
     request_retry_all(mount);
+    pthread_mutex_unlock(&mount->lock);
+    fetch_free(fetch); /* files of groups that came to nothing go with it */
+    pthread_mutex_lock(&mount->lock);
 }
 
 static void settle_face(struct version *version, int face, struct buffer *text, bool hashes)
