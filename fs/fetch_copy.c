@@ -264,8 +264,10 @@ static int store_group(struct fetch_copy *copy, const struct rowgroup *rows,
     int rc = store_put_rows(place->store, group->relation, group->id, rows, copy->schema);
     if (rc == -ENOSPC && place->in_use != NULL) {
         /* Some more than that, so that not every group has to make room for itself. */
-        store_make_room(place->store, 2 * group->bytes + store_limit(place->store) / 64,
-                        place->in_use, place->context);
+        bool disk = store_disk_is_full(place->store, group->bytes);
+        uint64_t share = disk ? store_used(place->store) : store_limit(place->store);
+        store_make_room(place->store, 2 * group->bytes + share / 64, disk, place->in_use,
+                        place->context);
         rc = store_put_rows(place->store, group->relation, group->id, rows, copy->schema);
     }
     const struct relation *relation = &crew_readpoint(copy->crew)->relation;

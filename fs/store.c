@@ -1,7 +1,6 @@
-#include "fs/store.h"
+#include "fs/store_parts.h"
 
 #include "codec/bytes.h"
-#include "fs/slot.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -15,17 +14,6 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
-
-enum { NAME_SIZE = 64 };
-
-struct store {
-    struct slot slot;
-    int dir; /* the slot's */
-    uint64_t limit;
-    _Atomic uint64_t used; /* bytes of all row groups on disk */
-    _Atomic uint64_t next_id;
-    pthread_mutex_t making_room;
-};
 
 enum { HEAD_SIZE = 16 }; /* of a record */
 static const char record_magic[8] = {'p', 'g', 'v', 'e', 'c', 'r', 'e', 1};
@@ -59,37 +47,36 @@ void store_note_id(struct store *store, uint64_t id)
         ;
 }
 
-/* Only what group_name() writes: another spelling of the same number is another's file. */
-static bool parse_group_name(const char *name, uint64_t *id)
+bool store_parse_group_name(const char *name, uint64_t *id)
 {
-    char own[NAME_SIZE];
+    char own[STORE_NAME_SIZE];
     *id = strtoull(name, NULL, 16);
     snprintf(own, sizeof own, "%016" PRIx64 ".rows", *id);
     return strcmp(name, own) == 0;
 }
 
-static void index_name(uint64_t id, const char *suffix, char name[NAME_SIZE])
+void store_index_name(uint64_t id, const char *suffix, char name[STORE_NAME_SIZE])
 {
-    snprintf(name, NAME_SIZE, "%016" PRIx64 ".hnsw%s", id, suffix);
+    snprintf(name, STORE_NAME_SIZE, "%016" PRIx64 ".hnsw%s", id, suffix);
 }
 
-static bool parse_index_name(const char *name, const char *suffix, uint64_t *id)
+bool store_parse_index_name(const char *name, const char *suffix, uint64_t *id)
 {
-    char own[NAME_SIZE];
+    char own[STORE_NAME_SIZE];
     *id = strtoull(name, NULL, 16);
-    index_name(*id, suffix, own);
+    store_index_name(*id, suffix, own);
     return strcmp(name, own) == 0;
 }
 
 static bool parse_relation_name(const char *name, uint32_t *relation)
 {
-    char own[NAME_SIZE];
+    char own[STORE_NAME_SIZE];
     *relation = (uint32_t)strtoul(name, NULL, 10);
     snprintf(own, sizeof own, "%" PRIu32, *relation);
     return *relation != 0 && strcmp(name, own) == 0;
 }
 
-static DIR *open_folder(int at, const char *name)
+DIR *store_open_folder(int at, const char *name)
 {
     int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     DIR *folder = fd < 0 ? NULL : fdopendir(fd);
@@ -100,7 +87,7 @@ static DIR *open_folder(int at, const char *name)
 
 void store_each(struct store *store, void (*visit)(void *, uint32_t), void *context)
 {
-    DIR *folder = open_folder(store->dir, ".");
+    DIR *folder = store_open_folder(store->dir, ".");
     if (folder == NULL)
         return;
     struct dirent *entry;
@@ -116,34 +103,43 @@ void store_each(struct store *store, void (*visit)(void *, uint32_t), void *cont
 static bool is_left_over(int folder, const char *name)
 {
     uint64_t id;
-    return (parse_group_name(name, &id) && id >= STORE_ID_END) ||
-           parse_index_name(name, ".new", &id) ||
-           (parse_index_name(name, "", &id) &&
+    return (store_parse_group_name(name, &id) && id >= STORE_ID_END) ||
+           store_parse_index_name(name, ".new", &id) ||
+           (store_parse_index_name(name, "", &id) &&
             faccessat(folder, "table.record", F_OK, AT_SYMLINK_NOFOLLOW) < 0);
 }
+
+/* What a row group has besides its bytes is no more than them. */
+#define GROUP_FILE_MOST (4 * ROWGROUP_BYTES_MOST)
 
 /* Counts what is there, and begins new ids behind every one seen. */
 static void count_relation(void *context, uint32_t relation)
 {
     struct store *store = context;
-    char name[NAME_SIZE];
+    char name[STORE_NAME_SIZE];
     snprintf(name, sizeof name, "%" PRIu32, relation);
-    DIR *folder = open_folder(store->dir, name);
+    DIR *folder = store_open_folder(store->dir, name);
     if (folder == NULL && (errno == ENOTDIR || errno == ELOOP))
         unlinkat(store->dir, name, 0); /* a link would lead out of the cache */
     struct dirent *entry;
     while (folder != NULL && (entry = readdir(folder)) != NULL) {
         uint64_t id;
         struct stat st;
-        bool index = parse_index_name(entry->d_name, "", &id);
+        bool index = store_parse_index_name(entry->d_name, "", &id);
         if (is_left_over(dirfd(folder), entry->d_name) &&
             unlinkat(dirfd(folder), entry->d_name, 0) == 0)
             continue;
-        if ((!index && !parse_group_name(entry->d_name, &id)) ||
+        if ((!index && !store_parse_group_name(entry->d_name, &id)) ||
             fstatat(dirfd(folder), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
             !S_ISREG(st.st_mode))
             continue;
-        store->used += (uint64_t)st.st_size;
+        /* Larger than any of ours: it is not to drive out all others. */
+        uint64_t size = (uint64_t)st.st_size;
+        if (size > (index ? store->limit : GROUP_FILE_MOST) &&
+            unlinkat(dirfd(folder), entry->d_name, 0) == 0)
+            continue;
+        if (store_count(store, (struct file_key){id, relation, index}, size) == 0)
+            store->used += size;
         if (!index)
             store_note_id(store, id);
     }
@@ -159,6 +155,7 @@ int store_open(const char *dir, const struct store_name *name, uint64_t limit, s
         return -ENOMEM;
     store->limit = limit;
     pthread_mutex_init(&store->making_room, NULL);
+    pthread_mutex_init(&store->counting, NULL);
     char *prefix;
     uint32_t role = (uint32_t)hash64(name->role, strlen(name->role));
     int rc = asprintf(&prefix, "%s/%016" PRIx64 "-%" PRIu32 "-%08" PRIx32 "-", dir, name->system_id,
@@ -171,6 +168,7 @@ int store_open(const char *dir, const struct store_name *name, uint64_t limit, s
     }
     if (rc < 0) {
         pthread_mutex_destroy(&store->making_room);
+        pthread_mutex_destroy(&store->counting);
         free(store);
         return rc;
     }
@@ -188,18 +186,20 @@ void store_close(struct store *store)
         return;
     slot_release(&store->slot);
     pthread_mutex_destroy(&store->making_room);
+    pthread_mutex_destroy(&store->counting);
+    file_sizes_clear(&store->sizes);
     free(store);
 }
 
-static void group_name(uint32_t relation, uint64_t id, char name[NAME_SIZE])
+static void group_name(uint32_t relation, uint64_t id, char name[STORE_NAME_SIZE])
 {
-    snprintf(name, NAME_SIZE, "%" PRIu32 "/%016" PRIx64 ".rows", relation, id);
+    snprintf(name, STORE_NAME_SIZE, "%" PRIu32 "/%016" PRIx64 ".rows", relation, id);
 }
 
 /* `how`: O_EXCL or O_TRUNC. */
 static int open_new(struct store *store, uint32_t relation, const char *name, int how)
 {
-    char folder[NAME_SIZE];
+    char folder[STORE_NAME_SIZE];
     int flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | how;
     snprintf(folder, sizeof folder, "%" PRIu32, relation);
     int fd = openat(store->dir, name, flags, 0600);
@@ -233,13 +233,15 @@ int store_put_group(struct store *store, uint32_t relation, uint64_t id,
         store->used -= image->size;
         return -ENOSPC;
     }
-    char name[NAME_SIZE];
+    char name[STORE_NAME_SIZE];
     group_name(relation, id, name);
     int fd =
         open_new(store, relation, name, O_EXCL); /* or two who put it back would count it twice */
     int rc = fd < 0 ? fd : write_pieces(fd, image->pieces, image->count);
     if (fd >= 0 && close(fd) < 0 && rc == 0)
         rc = -errno;
+    if (rc == 0)
+        rc = store_count(store, (struct file_key){id, relation, false}, image->size);
     if (fd >= 0 && rc < 0)
         unlinkat(store->dir, name, 0);
     if (rc < 0)
@@ -301,7 +303,7 @@ static int read_file(int dir, const char *name, uint64_t most, uint8_t **bytes, 
 int store_get_group(struct store *store, uint32_t relation, uint64_t id, uint64_t most,
                     uint8_t **bytes, size_t *size)
 {
-    char name[NAME_SIZE];
+    char name[STORE_NAME_SIZE];
     group_name(relation, id, name);
     int rc = read_file(store->dir, name, most, bytes, size);
     if (rc == 0)
@@ -312,7 +314,7 @@ int store_get_group(struct store *store, uint32_t relation, uint64_t id, uint64_
 int store_map_group(struct store *store, uint32_t relation, uint64_t id, uint64_t most,
                     struct mapping **out)
 {
-    char name[NAME_SIZE];
+    char name[STORE_NAME_SIZE];
     group_name(relation, id, name);
     int fd = openat(store->dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (fd < 0)
@@ -326,19 +328,14 @@ int store_map_group(struct store *store, uint32_t relation, uint64_t id, uint64_
 
 bool store_has_group(struct store *store, uint32_t relation, uint64_t id)
 {
-    char name[NAME_SIZE];
+    char name[STORE_NAME_SIZE];
     group_name(relation, id, name);
     return faccessat(store->dir, name, R_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 void store_drop_group(struct store *store, uint32_t relation, uint64_t id)
 {
-    char name[NAME_SIZE];
-    struct stat st;
-    group_name(relation, id, name);
-    if (fstatat(store->dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-        unlinkat(store->dir, name, 0) == 0)
-        store->used -= (uint64_t)st.st_size;
+    store_drop(store, (struct file_key){id, relation, false});
 }
 
 /* ---- index files ---- */
@@ -346,14 +343,14 @@ void store_drop_group(struct store *store, uint32_t relation, uint64_t id)
 int store_open_index(struct store *store, uint32_t relation, uint64_t id,
                      char name[STORE_INDEX_NAME])
 {
-    char folder[NAME_SIZE], own[NAME_SIZE] = "";
+    char folder[STORE_NAME_SIZE], own[STORE_NAME_SIZE] = "";
     snprintf(folder, sizeof folder, "%" PRIu32, relation);
     if (mkdirat(store->dir, folder, 0700) < 0 && errno != EEXIST)
         return -errno;
     int fd = openat(store->dir, folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
         return -errno;
-    index_name(id, "", own);
+    store_index_name(id, "", own);
     memcpy(name, own, STORE_INDEX_NAME);
     utimensat(fd, name, NULL, AT_SYMLINK_NOFOLLOW);
     return fd;
@@ -378,50 +375,46 @@ int store_put_index(struct store *store, uint32_t relation, uint64_t id, uint64_
     int folder = store_open_index(store, relation, id, name);
     int rc = folder < 0 ? folder : 0;
     if (rc == 0) {
-        uint64_t before = file_size(folder, name);
         rc = write(context, folder, name);
-        store->used += file_size(folder, name) - before;
+        uint64_t now = file_size(folder, name);
+        struct file_key key = {id, relation, true};
+        store->used += now;
+        if (store_count(store, key, now) < 0) {
+            store_drop(store, key);
+            store->used -= now;
+            rc = -ENOMEM;
+        }
         close(folder);
     }
     store->used -= size;
     return rc == -EDQUOT ? -ENOSPC : rc;
 }
 
-static void drop_file(struct store *store, const char *path)
-{
-    uint64_t size = file_size(store->dir, path);
-    if (unlinkat(store->dir, path, 0) == 0)
-        store->used -= size;
-}
-
 uint64_t store_index_size(struct store *store, uint32_t relation, uint64_t id)
 {
-    char name[NAME_SIZE], path[2 * NAME_SIZE];
-    index_name(id, "", name);
+    char name[STORE_NAME_SIZE], path[2 * STORE_NAME_SIZE];
+    store_index_name(id, "", name);
     snprintf(path, sizeof path, "%" PRIu32 "/%s", relation, name);
     return file_size(store->dir, path);
 }
 
 void store_drop_index(struct store *store, uint32_t relation, uint64_t id)
 {
-    char name[NAME_SIZE], path[2 * NAME_SIZE];
-    index_name(id, "", name);
-    snprintf(path, sizeof path, "%" PRIu32 "/%s", relation, name);
-    drop_file(store, path);
+    store_drop(store, (struct file_key){id, relation, true});
 }
 
 /* ---- records ---- */
 
 static void record_name(uint32_t relation, const char *kind, const char *suffix,
-                        char name[NAME_SIZE])
+                        char name[STORE_NAME_SIZE])
 {
-    snprintf(name, NAME_SIZE, "%" PRIu32 "/%s.record%s", relation, kind, suffix);
+    snprintf(name, STORE_NAME_SIZE, "%" PRIu32 "/%s.record%s", relation, kind, suffix);
 }
 
 int store_put_record(struct store *store, uint32_t relation, const char *kind,
                      const struct buffer *record)
 {
-    char name[NAME_SIZE], fresh[NAME_SIZE];
+    char name[STORE_NAME_SIZE], fresh[STORE_NAME_SIZE];
     record_name(relation, kind, "", name);
     record_name(relation, kind, ".new", fresh);
     uint8_t head[HEAD_SIZE];
@@ -438,12 +431,12 @@ int store_put_record(struct store *store, uint32_t relation, const char *kind,
         rc = -errno;
     if (rc < 0)
         unlinkat(store->dir, fresh, 0);
-    return rc;
+    return rc == -EDQUOT ? -ENOSPC : rc;
 }
 
 int store_get_record(struct store *store, uint32_t relation, const char *kind, struct buffer *out)
 {
-    char name[NAME_SIZE];
+    char name[STORE_NAME_SIZE];
     record_name(relation, kind, "", name);
     uint8_t *bytes;
     size_t size;
@@ -461,7 +454,7 @@ int store_get_record(struct store *store, uint32_t relation, const char *kind, s
 
 void store_drop_record(struct store *store, uint32_t relation, const char *kind)
 {
-    char name[NAME_SIZE];
+    char name[STORE_NAME_SIZE];
     record_name(relation, kind, "", name);
     unlinkat(store->dir, name, 0);
 }
@@ -474,13 +467,13 @@ static int compare_ids(const void *a, const void *b)
 
 void store_sweep(struct store *store, uint32_t relation, const uint64_t *ids, size_t count)
 {
-    char name[NAME_SIZE];
+    char name[STORE_NAME_SIZE];
     snprintf(name, sizeof name, "%" PRIu32, relation);
-    DIR *folder = open_folder(store->dir, name);
+    DIR *folder = store_open_folder(store->dir, name);
     struct dirent *entry;
     while (folder != NULL && (entry = readdir(folder)) != NULL) {
         uint64_t id;
-        if (parse_group_name(entry->d_name, &id) &&
+        if (store_parse_group_name(entry->d_name, &id) &&
             bsearch(&id, ids, count, sizeof *ids, compare_ids) == NULL)
             store_drop_group(store, relation, id);
     }
@@ -490,104 +483,8 @@ void store_sweep(struct store *store, uint32_t relation, const uint64_t *ids, si
 
 void store_touch(struct store *store, uint32_t relation)
 {
-    char name[NAME_SIZE];
+    char name[STORE_NAME_SIZE];
     snprintf(name, sizeof name, "%" PRIu32, relation);
     utimensat(store->dir, name, NULL,
               AT_SYMLINK_NOFOLLOW); /* not there yet: made now, and so new anyway */
-}
-
-/* What may go. */
-struct candidate {
-    struct timespec used; /* the later of its own and its relation's last use, */
-    struct timespec read; /* and its own */
-    uint32_t relation;
-    bool index; /* else a group */
-    uint64_t id;
-};
-
-struct candidates {
-    struct store *store;
-    bool (*in_use)(void *, uint32_t);
-    void *context;
-    struct candidate *list;
-    size_t count, room;
-};
-
-static int compare_times(struct timespec a, struct timespec b)
-{
-    if (a.tv_sec != b.tv_sec)
-        return a.tv_sec < b.tv_sec ? -1 : 1;
-    return a.tv_nsec < b.tv_nsec ? -1 : a.tv_nsec > b.tv_nsec;
-}
-
-static int compare_candidates(const void *a, const void *b)
-{
-    const struct candidate *x = a, *y = b;
-    int order = compare_times(x->used, y->used);
-    if (order == 0)
-        order = compare_times(x->read, y->read);
-    return order != 0 ? order : x->id < y->id ? -1 : x->id > y->id;
-}
-
-/* Without memory there are fewer candidates. */
-static void add_candidate(struct candidates *candidates, const struct candidate *one)
-{
-    if (candidates->count == candidates->room) {
-        size_t room = 2 * candidates->room + 64;
-        struct candidate *grown = realloc(candidates->list, room * sizeof *grown);
-        if (grown == NULL)
-            return;
-        candidates->list = grown;
-        candidates->room = room;
-    }
-    candidates->list[candidates->count++] = *one;
-}
-
-static void collect(void *context, uint32_t relation)
-{
-    struct candidates *candidates = context;
-    char name[NAME_SIZE];
-    struct stat whole, st;
-    if (candidates->in_use(candidates->context, relation))
-        return;
-    snprintf(name, sizeof name, "%" PRIu32, relation);
-    DIR *folder = open_folder(candidates->store->dir, name);
-    if (folder == NULL)
-        return;
-    bool known = fstat(dirfd(folder), &whole) == 0;
-    struct dirent *entry;
-    while (known && (entry = readdir(folder)) != NULL) {
-        uint64_t id;
-        bool index = parse_index_name(entry->d_name, "", &id);
-        if ((!index && !parse_group_name(entry->d_name, &id)) ||
-            fstatat(dirfd(folder), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-            continue;
-        bool lately = compare_times(st.st_mtim, whole.st_mtim) > 0;
-        add_candidate(candidates, &(struct candidate){lately ? st.st_mtim : whole.st_mtim,
-                                                      st.st_mtim, relation, index, id});
-    }
-    closedir(folder);
-}
-
-bool store_make_room(struct store *store, uint64_t bytes, bool (*in_use)(void *, uint32_t),
-                     void *context)
-{
-    struct candidates candidates = {.store = store, .in_use = in_use, .context = context};
-    pthread_mutex_lock(&store->making_room);
-    if (store->used + bytes > store->limit)
-        store_each(store, collect, &candidates);
-    if (candidates.count > 0)
-        qsort(candidates.list, candidates.count, sizeof *candidates.list, compare_candidates);
-    for (size_t i = 0; i < candidates.count && store->used + bytes > store->limit; i++) {
-        const struct candidate *one = &candidates.list[i];
-        if (in_use(context, one->relation)) /* by now: collecting takes its time */
-            continue;
-        if (one->index)
-            store_drop_index(store, one->relation, one->id);
-        else
-            store_drop_group(store, one->relation, one->id);
-    }
-    pthread_mutex_unlock(&store->making_room);
-    free(candidates.list);
-    return store->used + bytes <= store->limit;
 }

@@ -66,11 +66,14 @@ MUST_CHECK int store_map_group(struct store *store, uint32_t relation, uint64_t 
 /* Notes that the relation has been used: others' groups go before its. */
 void store_touch(struct store *store, uint32_t relation);
 
-/* Drops groups and index files until `bytes` more fit below the limit: first those of the relations
- * that were used longest ago, of one relation first those that were read longest ago, and none of
- * those that `in_use` says yes to. Whether they do. */
-bool store_make_room(struct store *store, uint64_t bytes,
+/* Drops groups and index files until `bytes` more fit below the limit; of a full disk, until it has
+ * as many bytes less of them. First go those of the relations that were used longest ago, of one
+ * relation first those that were read longest ago, and none of those that `in_use` says yes to.
+ * Whether they fit. */
+bool store_make_room(struct store *store, uint64_t bytes, bool disk_full,
                      bool (*in_use)(void *context, uint32_t relation), void *context);
+/* After a put of so many bytes that was -ENOSPC: whether the disk is full, and not the limit. */
+bool store_disk_is_full(const struct store *store, uint64_t bytes);
 
 /* A relation's index files: ID.hnsw in its folder, of which this opens a descriptor, for the caller
  * to close; the folder is made where it is missing. Sets the file's time, its last use, if it is

@@ -302,7 +302,7 @@ int vector_graph_save(struct vector_graph *graph, const struct fetch_place *plac
         uint64_t size = hnsw_bytes(graph->hnsw) + record.size;
         uint64_t id = vector_graph_id((int)graph->basis.column, hnsw_space(graph->hnsw));
         uint32_t relation = graph->basis.relation;
-        if (!store_make_room(place->store, size, in_use, &saving))
+        if (!store_make_room(place->store, size, false, in_use, &saving))
             rc = error_set(error, -ENOSPC,
                            "%llu bytes more do not fit into the cache; a larger -o cache_size "
                            "would keep it",

@@ -1,3 +1,4 @@
+#include "fs/file_sizes.h"
 #include "fs/store.h"
 
 #include "tests/unit/place.h"
@@ -250,17 +251,38 @@ static void test_make_room(void **state)
     set_used("3", 2000);
     set_used("1", 3000);
     set_used("4", 4000);
-    assert_true(store_make_room(place.store, 2000, two_is_used, NULL));
+    assert_true(store_make_room(place.store, 2000, false, two_is_used, NULL));
     assert_true(store_used(place.store) == 8000);
-    assert_true(store_make_room(place.store, 2001, two_is_used, NULL));
+    assert_true(store_make_room(place.store, 2001, false, two_is_used, NULL));
     assert_no_group(3, 1);
     assert_true(store_used(place.store) == 6000);
     store_touch(place.store, 1); /* now 4 is older */
-    assert_true(store_make_room(place.store, 6000, two_is_used, NULL));
+    assert_true(store_make_room(place.store, 6000, false, two_is_used, NULL));
     assert_no_group(4, 1);
     assert_group(1, 1, 2000, 'a');
     assert_group(2, 1, 2000, 'a');
-    assert_false(store_make_room(place.store, 10001, two_is_used, NULL));
+    assert_false(store_make_room(place.store, 10001, false, two_is_used, NULL));
+    assert_group(2, 1, 2000, 'a');
+}
+
+/* On a full disk there is room for what is there, and no more. */
+static void test_make_room_on_a_full_disk(void **state)
+{
+    (void)state;
+    for (uint32_t relation = 1; relation <= 3; relation++)
+        assert_int_equal(put(relation, 1, 2000, 'a'), 0);
+    set_used("3", 1000);
+    assert_true(store_disk_is_full(place.store, 4000));
+    assert_false(store_disk_is_full(place.store, 4001));
+    assert_true(store_make_room(place.store, 0, true, two_is_used, NULL));
+    assert_true(store_used(place.store) == 6000);
+    set_used("1/0000000000000001.rows", 500);
+    set_used("3/0000000000000001.rows", 500);
+    assert_true(store_make_room(place.store, 1000, true, two_is_used, NULL));
+    assert_no_group(3, 1);
+    assert_true(store_used(place.store) == 4000);
+    assert_false(store_make_room(place.store, 3000, true, two_is_used, NULL));
+    assert_no_group(1, 1);
     assert_group(2, 1, 2000, 'a');
 }
 
@@ -331,7 +353,7 @@ static void test_make_room_asks_again(void **state)
     (void)state;
     bool asked = false;
     assert_int_equal(put(1, 1, 5000, 'a'), 0);
-    assert_false(store_make_room(place.store, 9000, is_used_from_now, &asked));
+    assert_false(store_make_room(place.store, 9000, false, is_used_from_now, &asked));
     assert_group(1, 1, 5000, 'a');
 }
 
@@ -344,7 +366,7 @@ static void test_index_files_make_room(void **state)
     set_used("2", 1000);
     set_used("3", 2000);
     set_used("3/000000000000000a.hnsw", 1000);
-    assert_true(store_make_room(place.store, 4000, two_is_used, NULL));
+    assert_true(store_make_room(place.store, 4000, false, two_is_used, NULL));
     assert_int_equal(access(path(index_of_3), F_OK), -1);
     assert_int_equal(access(path("2/000000000000000a.hnsw"), F_OK), 0);
     assert_true(store_used(place.store) == 6000);
@@ -416,6 +438,84 @@ static void test_vast_files(void **state)
     record.size = RECORD_BYTES_MOST + 1; /* one that could not be read back is not written */
     assert_int_equal(store_put_record(place.store, 1, "ddl", &record), -EFBIG);
     assert_int_equal(access(path("1/ddl.record"), F_OK), -1);
+}
+
+/* What was added for a file is taken off with it, whatever has become of it. */
+static void test_counting(void **state)
+{
+    (void)state;
+    static const off_t sizes[] = {(off_t)200 << 30, 0, 7000, 1};
+    assert_int_equal(put(9, 9, 100, 'a'), 0);
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        assert_int_equal(put(1, 1, 5000, 'a'), 0);
+        assert_int_equal(truncate(path("1/0000000000000001.rows"), sizes[i]), 0);
+        assert_true(store_used(place.store) == 5100);
+        store_drop_group(place.store, 1, 1);
+        assert_true(store_used(place.store) == 100);
+        assert_int_equal(put_index(1, 1, 4000, 4000), 0);
+        assert_int_equal(truncate(path("1/0000000000000001.hnsw"), sizes[i]), 0);
+        store_drop_index(place.store, 1, 1);
+        assert_true(store_used(place.store) == 100);
+    }
+    assert_int_equal(put(1, 1, 5000, 'a'), 0); /* a folder in its place */
+    assert_int_equal(unlink(path("1/0000000000000001.rows")), 0);
+    assert_int_equal(mkdir(path("1/0000000000000001.rows"), 0700), 0);
+    store_drop_group(place.store, 1, 1);
+    assert_true(store_used(place.store) == 100);
+    assert_int_equal(rmdir(path("1/0000000000000001.rows")), 0);
+    assert_int_equal(put(1, 1, 5000, 'a'), 0); /* deleted by others, and put back */
+    assert_int_equal(unlink(path("1/0000000000000001.rows")), 0);
+    assert_int_equal(put(1, 1, 4000, 'a'), 0);
+    assert_true(store_used(place.store) == 4100);
+}
+
+/* A cache that somebody else has emptied is empty. */
+static void test_emptied(void **state)
+{
+    (void)state;
+    assert_int_equal(put(1, 1, 5000, 'a'), 0);
+    assert_int_equal(put(2, 1, 3000, 'a'), 0);
+    assert_int_equal(put_index(1, 1, 2000, 2000), 0);
+    assert_int_equal(unlink(path("1/0000000000000001.rows")), 0);
+    assert_int_equal(unlink(path("1/0000000000000001.hnsw")), 0);
+    assert_int_equal(rmdir(path("1")), 0);
+    assert_int_equal(put(3, 1, 7000, 'a'), -ENOSPC);
+    assert_true(store_make_room(place.store, 7000, false, two_is_used, NULL));
+    assert_true(store_used(place.store) == 3000);
+    assert_int_equal(put(3, 1, 7000, 'a'), 0);
+    assert_group(2, 1, 3000, 'a');
+}
+
+/* Many of them, in and out. */
+static void test_file_sizes(void **state)
+{
+    (void)state;
+    struct file_sizes sizes = {0};
+    uint64_t before, sum = 0;
+    enum { MANY = 5000 };
+    assert_true(file_sizes_remove(&sizes, (struct file_key){1, 1, false}) == 0);
+    for (uint64_t i = 0; i < MANY; i++) {
+        struct file_key key = {i / 4, (uint32_t)(i / 2 % 2), i % 2 != 0};
+        assert_int_equal(file_sizes_set(&sizes, key, i + 1, &before), 0);
+        assert_true(before == 0);
+        assert_int_equal(file_sizes_set(&sizes, key, i + 2, &before), 0);
+        assert_true(before == i + 1);
+        if (i % 3 == 0) {
+            assert_true(file_sizes_remove(&sizes, key) == i + 2);
+            assert_true(file_sizes_remove(&sizes, key) == 0);
+        }
+    }
+    struct file_key *keys;
+    size_t count;
+    assert_int_equal(file_sizes_list(&sizes, &keys, &count), 0);
+    assert_int_equal(count, MANY - (MANY + 2) / 3);
+    for (size_t i = 0; i < count; i++)
+        sum += file_sizes_remove(&sizes, keys[i]);
+    for (uint64_t i = 0; i < MANY; i++)
+        sum -= i % 3 != 0 ? i + 2 : 0;
+    assert_true(sum == 0 && sizes.count == 0);
+    free(keys);
+    file_sizes_clear(&sizes);
 }
 
 /* Each daemon has a slot of its own. */
@@ -543,11 +643,15 @@ int main(void)
         TEST(test_each),
         TEST(test_make_room),
         TEST(test_make_room_asks_again),
+        TEST(test_make_room_on_a_full_disk),
         TEST(test_index_files),
         TEST(test_index_files_make_room),
         TEST(test_symlinks),
         TEST(test_not_regular_files),
         TEST(test_vast_files),
+        TEST(test_counting),
+        TEST(test_emptied),
+        TEST(test_file_sizes),
         TEST(test_slots),
         TEST(test_names),
         TEST(test_directories_that_cannot_be),
