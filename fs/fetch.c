@@ -634,15 +634,20 @@ static bool can_go_on(const struct fetch *fetch)
            version_key_believes(&basis->key, &readpoint->key) && is_kept_schema(basis, fetch);
 }
 
+/* Where the disk is full, the row groups of `old` go all the same: else a disk that they fill would
+ * have no room for those of `snapshot`, ever. Until its record is saved, a later mount finds that of
+ * `old`, without rows. */
 static void save(struct snapshot *snapshot, struct snapshot *old)
 {
-    if (snapshot_save(snapshot) < 0)
+    int rc = snapshot_save(snapshot);
+    if (rc < 0 && !atomic_exchange(&snapshot->unsaved, true))
         log_say(LOG_SAY_ERROR,
-                "%s.%s: its record finds no room in the cache %s; after the next mount it is "
-                "fetched again",
-                snapshot->relation.schema, snapshot->relation.name, store_path(snapshot->store));
-    else if (old != NULL)
-        snapshot_forsake(old, snapshot);
+                "%s.%s: its record finds no room in the cache %s (%s); if that stays so, it is "
+                "fetched again after the next mount",
+                snapshot->relation.schema, snapshot->relation.name, store_path(snapshot->store),
+                strerror(-rc));
+    if (old != NULL && (rc == 0 || rc == -ENOSPC))
+        snapshot_forsake(old, rc == 0 ? snapshot : NULL);
 }
 
 /* `old` is what is true now. A run that it did not know is to be known after the next mount, too.
@@ -748,8 +753,11 @@ static int fetch_under(struct fetch *fetch, const struct relation *relation, str
  * nothing has happened. If only the rows' ids are others, they are what queries must know. */
 static struct snapshot *settle(struct snapshot *fresh, struct snapshot *old)
 {
-    if (fresh == old)
+    if (fresh == old) {
+        if (old->unsaved)
+            save(old, NULL);
         return fresh;
+    }
     bool same = old != NULL && !old->broken && snapshot_same_content(fresh, old);
     bool same_ids = same && snapshot_same_row_ids(fresh, old) &&
                     strcmp(fresh->key.signature, old->key.signature) == 0 &&

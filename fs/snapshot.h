@@ -89,6 +89,7 @@ struct snapshot {
     struct face faces[FORMAT_COUNT];
     atomic_bool
         broken; /* a group is lost and cannot be had again: the next fetch makes a new version */
+    atomic_bool unsaved; /* there was no room for its record: each refresh tries again */
     struct crew *held;   /* where groups that are not in the store are read from; NULL: none */
     struct held *holder; /* of the whole mount; NULL: the crew is only shared */
 };
@@ -170,7 +171,8 @@ MUST_CHECK int snapshot_save(struct snapshot *snapshot);
 /* What a record does not say, because the program that wrote it did not know of it, is unknown. */
 MUST_CHECK int snapshot_load(struct store *store, uint32_t relation, struct snapshot **out);
 
-/* A newer one has been saved: the files of groups that only this one has go when it does. */
+/* A newer one has been saved: the files of groups that only this one has go when it does. NULL: all
+ * of them go, unless a record comes to name them. */
 void snapshot_forsake(struct snapshot *snapshot, const struct snapshot *newer);
 
 #endif

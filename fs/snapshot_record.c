@@ -160,6 +160,8 @@ int snapshot_save(struct snapshot *snapshot)
     buffer_clear(&record);
     for (size_t i = 0; rc == 0 && i < snapshot->group_count; i++)
         snapshot->groups[i]->kept = true;
+    if (rc == 0)
+        snapshot->unsaved = false;
     return rc;
 }
 

@@ -320,6 +320,47 @@ PYTHON
     umount "$E2E/full"
 }
 
+@test "a disk that is full while rows move: right bytes, what is open stays whole, and the old rows make room for the new ones" {
+    [ "$(id -u)" -eq 0 ] || skip "only root can make a small disk"
+    psql -X -q -c "CREATE TABLE moving (id int, t text)" -c "ALTER TABLE moving ALTER t SET STORAGE external" \
+        -c "INSERT INTO moving SELECT i, string_agg(md5(i::text || k), '') FROM generate_series(1, 1000) i, generate_series(1, 100) k GROUP BY i ORDER BY i"
+    mkdir -p "$E2E/full"
+    mount -t tmpfs -o size=7M,mode=700 tmpfs "$E2E/full" || skip "no tmpfs can be mounted here"
+    CACHE=$E2E/full mount_start -o lease=0
+    for format in csv bin jsonl; do
+        reference_$format public.moving >"$E2E/ref/moving.$format"
+        reference_$format public.moving >"$OUT/before.$format"
+    done
+    assert_all_right moving
+    full_rows() { find "$E2E/full" -name '*.rows' -printf '%f\n' | sort; }
+    full_rows >"$OUT/rows"
+    {
+        head -c 100 <&4 >"$OUT/open"
+        cat /dev/zero >"$E2E/full/filler" 2>/dev/null || true
+        psql -X -q -c "UPDATE moving SET t = t || 'moved'"
+        for format in csv bin jsonl; do reference_$format public.moving >"$E2E/ref/moving.$format"; done
+        assert_all_right moving
+        sleep 1.1
+        grep -q 'moving: its record finds no room' "$MNT/.pgvecfs/log"
+        python3 -c 'import os; os.posix_fadvise(4, 0, 0, os.POSIX_FADV_DONTNEED)'
+        cat <&4 >>"$OUT/open"
+    } 4<"$T/moving/moving.csv"
+    assert_same_bytes "$OUT/open" "$OUT/before.csv"
+    # Nobody needs the old rows any more: now there is room for the new ones, and for their record.
+    none_of_the_old() { [ -z "$(full_rows | comm -12 - "$OUT/rows")" ]; }
+    within 10 none_of_the_old
+    assert_all_right moving
+    ls -i "$T/moving/moving.csv" >"$OUT/inode"
+    mount_stop
+    CACHE=$E2E/full mount_start -o lease=0
+    ls -i "$T/moving/moving.csv" | diff "$OUT/inode" -
+    assert_all_right moving
+    within 10 eval '[ -n "$(full_rows)" ]'
+    mount_stop
+    umount "$E2E/full"
+    psql -X -q -c "DROP TABLE moving"
+}
+
 @test "a cache that cannot be written to any more, or is taken away: right bytes all the same" {
     mount_start -o lease=0
     assert_all_right small
