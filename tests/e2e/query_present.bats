@@ -48,6 +48,9 @@ ask() {
 # The numbers in the lines of an answer, or of a file, by $1.
 ids() { sed -n 's/.*"id":\([0-9]*\).*/\1/p' | sort -n | paste -sd' ' -; }
 
+# Before version 14 the server does the whole search, for what it has by then, whatever the table's leased file shows.
+needs_row_ids() { [ "$(sql 'SHOW server_version_num')" -ge 140000 ] || skip "this server has no scans of ctid ranges"; }
+
 # The filter "true" of a session finds what the table's file has at the same time.
 same_as_file() {
     local found
@@ -57,6 +60,7 @@ same_as_file() {
 }
 
 @test "a filter misses no row that the table's file shows: rows that are gone, that meet it no more, that have another file" {
+    needs_row_ids
     ids <"$T/seen/seen.jsonl" >/dev/null
     same_as_file
     sql 'DELETE FROM seen WHERE id = 5'
@@ -77,6 +81,7 @@ same_as_file() {
 }
 
 @test "a filter while others write elsewhere makes no new version" {
+    needs_row_ids
     sql "INSERT INTO seen SELECT i, 0, format('[%s,0]', i)::vector FROM generate_series(1, 20) i"
     same_as_file
     before=$(stat -c '%i %Y' "$T/seen/seen.csv")
