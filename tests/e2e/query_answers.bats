@@ -357,7 +357,7 @@ near_loose() {
     ask
     refused 'different dimensions'
     ask filter 'vector_dims(v) = 3'
-    refused 'different dimensions'
+    refused 'dimensions'
     ask filter 'vector_dims(v) = 2'
     [ "$(cat "$S/results.csv")" = "$(printf 'id,distance\n1,0\n3,1')" ]
     echo '[1,2,5]' >"$Q"
