@@ -131,7 +131,7 @@ static int lookup_answer(struct mount *mount, struct node *parent, const char *n
         good = true;
     }
     if (result == NULL && subject != NULL && subject->current != NULL) {
-        result = result_find(mount, key, subject->current->serial);
+        result = result_find(mount, key, subject->current);
         good = subject_leased(subject);
     }
     *out = result != NULL ? node_with(parent, key, result, good) : NULL;

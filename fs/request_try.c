@@ -260,7 +260,7 @@ static int make_result(struct mount *mount, struct request *request, struct resu
 static int bind_result(struct mount *mount, struct request *request)
 {
     struct node *node = request->node;
-    struct result *result = result_find(mount, &node->key, node->subject->current->serial);
+    struct result *result = result_find(mount, &node->key, node->subject->current);
     int rc = 0;
     if (result != NULL) {
         node->result = result_ref(result);
@@ -332,6 +332,6 @@ int request_try_answer(struct mount *mount, struct request *request)
         return want_rows(request, subject);
     subject_renew(subject);
     if (result != NULL)
-        return result_holds(result, subject->current->serial) ? 0 : -ESTALE;
+        return result_holds(result, subject->current) ? 0 : -ESTALE;
     return bind_result(mount, request);
 }

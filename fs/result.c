@@ -167,27 +167,45 @@ static bool asks_server(const struct result *result)
     return result->key.kind != RESULT_INDEX && question_asks_server(&result->key.asked->question);
 }
 
-bool result_holds(const struct result *result, uint64_t serial)
+static bool asks_by_key(const struct result *result)
+{
+    return result->key.kind == RESULT_ROWS && result->key.asked->question.key != NULL;
+}
+
+/* It may be another for the same version. */
+static bool may_vary(const struct result *result)
+{
+    return result->key.kind == RESULT_ROWS && (asks_server(result) || asks_by_key(result));
+}
+
+static bool is_of(const struct result *result, const struct version *version)
+{
+    return result->serial == version->serial &&
+           (!asks_by_key(result) || result->basis == snapshot_mark_number(version->snapshot));
+}
+
+bool result_holds(const struct result *result, const struct version *version)
 {
     int64_t age = clock_ms() - result->made_ms;
-    if (result->serial != serial)
+    if (!is_of(result, version))
         return false;
     if (result->key.kind == RESULT_INDEX)
         return age < STATE_KEPT_MS;
     return !asks_server(result) || age < result->mount->options->lease_ms;
 }
 
-static bool is_good(const struct result *result, uint64_t serial)
+static bool is_good(const struct result *result, const struct version *version)
 {
     if (result->making)
-        return result->serial == serial && !result->stop;
-    return result->rc == 0 && result_holds(result, serial);
+        return is_of(result, version) && !result->stop;
+    return result->rc == 0 && result_holds(result, version);
 }
 
-struct result *result_find(struct mount *mount, const struct result_key *key, uint64_t serial)
+struct result *result_find(struct mount *mount, const struct result_key *key,
+                           const struct version *version)
 {
     struct result *result = mount->results;
-    while (result != NULL && !(same_key(&result->key, key) && is_good(result, serial)))
+    while (result != NULL && !(same_key(&result->key, key) && is_good(result, version)))
         result = result->next;
     return used(result);
 }
@@ -240,6 +258,7 @@ void result_begin(struct result *result, struct subject *subject)
     result->subject = subject;
     result->version = version_ref(subject->current);
     result->serial = result->version->serial;
+    result->basis = snapshot_mark_number(result->version->snapshot);
     result->mtime = result->version->mtime;
     /* Its row groups must stay meanwhile. */
     subject->opens++;
@@ -274,7 +293,8 @@ static void date(struct result *result)
         return;
     }
     int64_t now = result->made_at;
-    result->mtime = now > result->mtime ? now : result->mtime;
+    if (asks_server(result) && now > result->mtime)
+        result->mtime = now;
     if (before != NULL && before->mtime >= result->mtime)
         result->mtime = before->mtime + 1;
 }
@@ -308,7 +328,7 @@ static void finish(struct result *result, int rc, struct buffer *bytes, const st
     }
     result->bytes = *bytes;
     *bytes = (struct buffer){0};
-    if (result->key.kind == RESULT_ROWS && asks_server(result))
+    if (may_vary(result))
         date(result);
     if (result->at != NULL) {
         mount->result_bytes += result->bytes.size;
@@ -360,7 +380,7 @@ static void work(struct result *result, bool waits)
     struct patience patience = {.waits = waits, .stop = &result->stop};
     patience_begin(&patience);
     int rc = make(result, &rows, &plan, &error);
-    if (result->key.kind == RESULT_ROWS && asks_server(result))
+    if (may_vary(result))
         result->contents = hash64(rows.data, rows.size);
     patience_end(&patience);
     if (patience.refused) {

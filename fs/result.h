@@ -58,6 +58,7 @@ struct result {
     struct buffer bytes;
     uint64_t serial; /* of the version */
     int64_t mtime;
+    uint64_t basis;    /* the version's mark when it was begun, as a number */
     uint64_t contents; /* of one that may be another for the same version: a hash of its bytes */
     int64_t made_ms;   /* clock_ms() when it was, */
     time_t made_at;    /* and by the calendar */
@@ -75,13 +76,15 @@ void result_unref(struct result *result); /* NULL is fine */
 /* Keeps it, dropping those that were used longest ago when there are too many. */
 void result_keep(struct result *result);
 /* Whether it is still what the question is answered with, for this version. One that the server has
- * a part in (a filter may ask for the time, or for other tables) is so for as long as a lease. */
-bool result_holds(const struct result *result, uint64_t serial);
+ * a part in (a filter may ask for the time, or for other tables) is so for as long as a lease; that
+ * for a row's key until a refresh finds anything changed: which columns are the key may have. */
+bool result_holds(const struct result *result, const struct version *version);
 /* The session asks something else, or has ended: nobody finds its answers any more. */
 void result_forget_session(struct mount *mount, const struct query_session *session);
 
 /* One that is kept, good or in the making, of this version; NULL: none. Borrowed. */
-struct result *result_find(struct mount *mount, const struct result_key *key, uint64_t serial);
+struct result *result_find(struct mount *mount, const struct result_key *key,
+                           const struct version *version);
 /* The one that the caller was promised a moment ago; NULL: none. Borrowed. */
 struct result *result_promised(struct mount *mount, const struct result_key *key, caller_id caller);
 void result_promise(struct result *result, caller_id caller);

@@ -395,6 +395,15 @@ char *snapshot_mark(struct snapshot *snapshot)
     return mark;
 }
 
+uint64_t snapshot_mark_number(struct snapshot *snapshot)
+{
+    pthread_mutex_lock(&snapshot->lock);
+    const char *mark = snapshot->key.mark;
+    uint64_t number = mark != NULL ? hash64(mark, strlen(mark)) : 0;
+    pthread_mutex_unlock(&snapshot->lock);
+    return number;
+}
+
 int snapshot_prove(struct snapshot *snapshot, const struct version_key *now)
 {
     pthread_mutex_lock(&snapshot->lock);

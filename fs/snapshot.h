@@ -162,6 +162,7 @@ bool snapshot_believes(struct snapshot *snapshot, const struct version_key *now)
 
 /* The mark of the last time that it was found unchanged, a copy of it; NULL: no memory. */
 char *snapshot_mark(struct snapshot *snapshot);
+uint64_t snapshot_mark_number(struct snapshot *snapshot); /* a hash of it; 0: there is none */
 
 /* It was found to be what is true now, row ids included. 1: under a run that it did not know. */
 MUST_CHECK int snapshot_prove(struct snapshot *snapshot, const struct version_key *now);

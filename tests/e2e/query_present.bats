@@ -154,6 +154,13 @@ same_as_file() {
     sql 'ALTER TABLE keyed ADD PRIMARY KEY (a)'
     [ "$(ask "$NOW/keyed" '"key":3,"k":1,"columns":["a"]')" = '{"a":2,"distance":1}' ]
     [ "$(sed -n 2p "$NOW/keyed/query/near/v/l2/1/1.csv")" = 2,8,1 ]
+    before=$(stat -c '%i %Y' "$NOW/keyed/query/near/v/l2/1/1.csv")
+    sql 'INSERT INTO elsewhere VALUES (1)'
+    [ "$(stat -c '%i %Y' "$NOW/keyed/query/near/v/l2/1/1.csv")" = "$before" ]
+    # Not a row changes.
+    sql 'ALTER TABLE keyed DROP CONSTRAINT keyed_pkey, ADD PRIMARY KEY (b)'
+    [ "$(sed -n 2p "$NOW/keyed/query/near/v/l2/1/1.csv")" = 8,2,1 ]
+    [ "$(stat -c %Y "$NOW/keyed/query/near/v/l2/1/1.csv")" -gt "${before##* }" ]
     sql 'ALTER TABLE keyed DROP CONSTRAINT keyed_pkey; UPDATE keyed SET a = 1 WHERE a < 4'
     [[ $(ask "$NOW/keyed" '"key":1,"k":1') == *"no primary key"* ]]
     sql 'ALTER TABLE keyed ADD PRIMARY KEY (b)'
