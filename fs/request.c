@@ -246,12 +246,14 @@ static void kill_request(struct mount *mount, struct request *request)
     answer(mount, request, -EINTR);
 }
 
+struct interrupted_thread {
+    pid_t thread;
+    enum caller_fate fate;
+};
+
 /* Threads that were interrupted, and what is to become of them. */
 struct interrupted {
-    struct {
-        pid_t thread;
-        enum caller_fate fate;
-    } * list;
+    struct interrupted_thread *list;
     size_t count;
     int64_t now;
 };

@@ -55,7 +55,8 @@ static void put_run(struct prefill *prefill, size_t major)
 static struct prefill *begin(uint64_t node, struct prefill_room *room)
 {
     struct prefill *prefill;
-    struct buffer head = {.data = (uint8_t *)(uintptr_t) "head", .size = 4};
+    static uint8_t text[] = {'h', 'e', 'a', 'd'};
+    struct buffer head = {.data = text, .size = sizeof text};
     assert_int_equal(prefill_new(NULL, node, room, &prefill), 0);
     prefill_head(prefill, &head);
     return prefill;
@@ -77,7 +78,8 @@ static void test_order(void **state)
 {
     (void)state;
     static const size_t orders[][4] = {{0, 1, 2, 3}, {3, 2, 1, 0}, {2, 0, 3, 1}, {1, 3, 0, 2}};
-    struct buffer tail = {.data = (uint8_t *)(uintptr_t) "tail", .size = 4};
+    static uint8_t text[] = {'t', 'a', 'i', 'l'};
+    struct buffer tail = {.data = text, .size = sizeof text};
     for (size_t o = 0; o < sizeof orders / sizeof *orders; o++) {
         struct prefill_room room = {.limit = 3 * RUN};
         struct prefill *prefill = begin(1, &room);
