@@ -142,20 +142,21 @@ static struct value value_of(const struct answer *answer, uint64_t row)
     return value;
 }
 
-/* The candidates get their real distances; those that have none go. */
-static int measure(struct graph *graph, const struct query *query)
+/* The candidates from number `first` on get their real distances; those that have none, or are
+ * farther away than `most`, go. */
+static int measure(struct graph *graph, const struct query *query, uint32_t first, double most)
 {
     enum { AT_ONCE = 64 };
     const struct answer *answer = graph->answer;
-    uint32_t kept = 0;
-    for (uint32_t at = 0; at < graph->count; at += AT_ONCE) {
+    uint32_t kept = first;
+    for (uint32_t at = first; at < graph->count; at += AT_ONCE) {
         uint32_t count = graph->count - at < AT_ONCE ? graph->count - at : AT_ONCE, near, bad;
         struct value values[AT_ONCE];
         double distances[AT_ONCE];
         uint32_t numbers[AT_ONCE];
         for (uint32_t i = 0; i < count; i++)
             values[i] = value_of(answer, graph->candidates[at + i].row);
-        int rc = query_within(query, values, count, INFINITY, numbers, distances, &near, &bad);
+        int rc = query_within(query, values, count, most, numbers, distances, &near, &bad);
         if (rc == -EBADMSG)
             return odd_value(answer);
         if (rc < 0)
@@ -222,6 +223,28 @@ static void add_fresh(struct graph *graph)
     graph->answer->visited += index->fresh_count;
 }
 
+static int by_distance_alone(const void *a, const void *b)
+{
+    const struct neighbour *x = a, *y = b;
+    return x->distance < y->distance ? -1 : x->distance > y->distance;
+}
+
+/* Fresh rows that are farther away than the last one wanted are not looked at to their end, and need
+ * no place in the order. */
+static int join_fresh(struct graph *graph, const struct query *query)
+{
+    uint32_t count = graph->count, room = graph->answer->room;
+    double most = INFINITY;
+    if (graph->index->fresh_count == 0)
+        return 0;
+    if (count >= room) {
+        qsort(graph->candidates, count, sizeof *graph->candidates, by_distance_alone);
+        most = graph->candidates[room - 1].distance;
+    }
+    add_fresh(graph);
+    return measure(graph, query, count, most);
+}
+
 static int search_graph(struct graph *graph, size_t number)
 {
     struct answer *answer = graph->answer;
@@ -235,10 +258,10 @@ static int search_graph(struct graph *graph, size_t number)
         answer->visited += answer->matched;
         return exact(answer, number, 1);
     }
-    if (rc == 0) {
-        add_fresh(graph);
-        rc = measure(graph, query);
-    }
+    if (rc == 0)
+        rc = measure(graph, query, 0, INFINITY);
+    if (rc == 0)
+        rc = join_fresh(graph, query);
     if (rc < 0)
         return rc;
     qsort_r(graph->candidates, graph->count, sizeof *graph->candidates, by_distance, answer);
