@@ -46,7 +46,12 @@ static int ask(const struct fetch_place *place, const struct snapshot *snapshot,
         rc = session_take(place->pool, SESSION_SHORT, patience_stop(), &session, error);
     if (rc < 0)
         return rc;
+    struct lock_question question;
+    if (place->waits != NULL)
+        lock_question_begin(place->waits, &question, &snapshot->relation, "question", session);
     rc = search_primary_key(session, snapshot->relation.oid, take_name, &gathering, error);
+    if (place->waits != NULL)
+        lock_question_end(place->waits, &question);
     session_give(session);
     if (rc == 0 || rc == -ECANCELED)
         *out = gathering.key;

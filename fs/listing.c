@@ -39,6 +39,9 @@ static int adopt_orphans(struct catalog *catalog)
     return 0;
 }
 
+/* What is to be read when somebody asks which relations there are. */
+static const struct relation relations = {.schema = "pg_catalog", .name = "pg_class"};
+
 /* Reads the mark, and the catalog too unless `known` is the mark still. *out stays NULL where it
  * is. */
 static int ask(struct mount *mount, const char *known, struct catalog **out, char **mark,
@@ -48,6 +51,8 @@ static int ask(struct mount *mount, const char *known, struct catalog **out, cha
     int rc = session_take(mount->pool, SESSION_SHORT, NULL, &session, error);
     if (rc < 0)
         return rc;
+    struct lock_question question;
+    lock_question_begin(&mount->lock_waits, &question, &relations, "catalog", session);
     *out = NULL;
     rc = catalog_mark(session, mark, error);
     /* Several hosts, or a proxy, may lead to another cluster. */
@@ -62,6 +67,7 @@ static int ask(struct mount *mount, const char *known, struct catalog **out, cha
         if (rc < 0)
             free(*mark);
     }
+    lock_question_end(&mount->lock_waits, &question);
     session_give(session);
     return rc;
 }

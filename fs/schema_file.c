@@ -111,14 +111,17 @@ struct version *schema_file_load(struct subject *subject)
 
 /* The signature of the database's DDL now. It is computed again only if anything at all has
  * happened since the last one. */
-static int read_signature(struct mount *mount, const atomic_bool *stop, char **out,
-                          struct error *error)
+static int read_signature(struct subject *subject, char **out, struct error *error)
 {
+    struct mount *mount = subject->table->mount;
     struct session *session;
+    struct lock_question question;
     char *mark = NULL, *signature = NULL;
-    int rc = session_take(mount->pool, SESSION_SHORT, stop, &session, error);
+    int rc = session_take(mount->pool, SESSION_SHORT, &subject->stop, &session, error);
     if (rc < 0)
         return rc;
+    lock_question_begin(&mount->lock_waits, &question, &subject->table->relation, "schema.sql",
+                        session);
     rc = catalog_mark(session, &mark, error);
     if (rc == 0)
         rc = mark_check(mark, mount->system_id, mount->database, error);
@@ -140,6 +143,7 @@ static int read_signature(struct mount *mount, const atomic_bool *stop, char **o
         pthread_mutex_unlock(&mount->lock);
     }
     free(mark);
+    lock_question_end(&mount->lock_waits, &question);
     session_give(session);
     if (rc == 0)
         *out = signature;
@@ -213,7 +217,7 @@ int schema_file_refresh(struct subject *subject, struct version *old, struct ver
     const char *refusal = schema_file_refusal(mount);
     pthread_mutex_unlock(&mount->lock);
     int rc = refusal != NULL ? error_set(error, -EOPNOTSUPP, "no schema.sql: %s", refusal)
-                             : read_signature(mount, &subject->stop, &signature, error);
+                             : read_signature(subject, &signature, error);
     if (rc < 0)
         return rc;
     if (old != NULL && strcmp(old->signature, signature) == 0) {

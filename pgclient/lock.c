@@ -67,6 +67,13 @@ static const char holder_question[] = NEEDED
              " AND (w.mode OPERATOR(pg_catalog.=) 'AccessExclusiveLock'"                           \
              " OR h.pid OPERATOR(pg_catalog.=) ANY (pg_catalog.pg_blocking_pids(w.pid)))"
 
+static const char blocker_question[] =
+    "WITH l AS MATERIALIZED (SELECT"
+    " coalesce((pg_catalog.pg_blocking_pids(w.pid))[1], 0) AS pid, w.relation, w.database"
+    " FROM pg_catalog.pg_locks AS w"
+    " WHERE NOT w.granted AND w.pid OPERATOR(pg_catalog.=) %d LIMIT 1)"
+    " SELECT l.pid," PARTY " FROM l" PARTY_JOINS("l");
+
 /* A transaction would be shown for ever what activity there was when it first asked. */
 #define LOOK_ANEW "SELECT pg_catalog.pg_stat_clear_snapshot();"
 
@@ -94,6 +101,28 @@ int lock_find_holder(struct session *session, uint32_t relation, struct lock_par
         if (out->pid == 0)
             snprintf(out->application, sizeof out->application, "a prepared transaction");
     }
+    PQclear(rows);
+    return 0;
+}
+
+/* A transaction of its own, with its limit for locks: what waits for a lock goes on waiting when the
+ * connection is closed. */
+int lock_find_blocker(struct session *session, int backend, int patience_ms, bool *waits,
+                      struct lock_party *out, struct error *error)
+{
+    struct connection *connection = session_connection(session);
+    char sql[sizeof blocker_question + 16];
+    PGresult *rows = NULL;
+    snprintf(sql, sizeof sql, blocker_question, backend);
+    connection_patience(connection, patience_ms);
+    int rc = connection_read(connection, TRANSACTION_TABLES, sql, ROWS_OF(3), &rows, error);
+    connection_patience(connection, -1);
+    if (rc < 0)
+        return rc;
+    *waits = PQntuples(rows) > 0;
+    *out = (struct lock_party){0};
+    if (*waits)
+        take_party(rows, 0, 0, out);
     PQclear(rows);
     return 0;
 }

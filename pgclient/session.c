@@ -602,4 +602,9 @@ bool session_is_wanted(struct session *session, char *why, size_t size)
     return wanted;
 }
 
+int session_backend(struct session *session)
+{
+    return connection_is_pooled(session->connection) ? 0 : connection_backend(session->connection);
+}
+
 struct connection *session_connection(struct session *session) { return session->connection; }

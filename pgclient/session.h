@@ -72,6 +72,9 @@ void session_give(struct session *session);
 /* Whether it can run a statement now; once lost or stopped it never can. */
 bool session_usable(const struct session *session);
 
+/* Process id of the backend that serves it; 0: a pooler hides it. */
+int session_backend(struct session *session);
+
 /* What it does ends when this flag is set, too; NULL: no longer. Borrowed. */
 void session_also_stop(struct session *session, const atomic_bool *stop);
 /* A place without a connection, for a program that makes one: an idle one of the pool's is closed

@@ -80,11 +80,21 @@ static bool has_own_lock_limit(const struct connection *connection, enum transac
            connection->own_lock_limit_ms <= LOCK_PATIENCE_MS;
 }
 
+/* No less than for other locks. */
+static int put_catalogs_limit(const struct connection *connection, struct buffer *sql)
+{
+    const struct reading *reading = &connection->reading;
+    int64_t limit = !reading->limits_catalogs                 ? 0
+                    : reading->catalogs_ms < LOCK_PATIENCE_MS ? LOCK_PATIENCE_MS
+                                                              : reading->catalogs_ms;
+    return buffer_printf(sql, "SET LOCAL lock_timeout = %lld;", (long long)limit);
+}
+
 static int put_lock_limit(const struct connection *connection, enum transaction_kind kind,
                           struct buffer *sql)
 {
     if (kind == TRANSACTION_CATALOGS)
-        return buffer_append_text(sql, "SET LOCAL lock_timeout = 0;");
+        return put_catalogs_limit(connection, sql);
     return has_own_lock_limit(connection, kind)
                ? buffer_append_text(sql, "SET LOCAL lock_timeout TO DEFAULT;")
                : buffer_printf(sql, "SET LOCAL lock_timeout = %d;", LOCK_PATIENCE_MS);

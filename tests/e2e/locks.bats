@@ -162,17 +162,34 @@ PYTHON
     [ "$(wc -l <"$T/vectors/query/q/results.csv")" -eq 3 ]
 }
 
-@test "a lock on a catalog is waited for, too" {
+# Whether $1 (catalog, schema.sql) waits for a lock on a catalog of the holder's.
+catalog_waits() {
+    status_json "sys.exit(0 if any(w['what'] == '$1' and w['waits_for']['pid'] == $HOLDER_BACKEND and w['waits_for']['application'] == 'holder' \
+and w['waits_for']['relation'] == 'pg_catalog.pg_inherits' and w['waits_for']['seconds'] > 0.5 for w in s['lock_waits']) else 1)"
+}
+
+@test "a lock on a catalog is waited for, too: status says so; lock_wait bounds it" {
     mount_start -o lease=0
     holder "BEGIN; LOCK TABLE pg_catalog.pg_inherits IN ACCESS EXCLUSIVE MODE;"
     psql -X -q -c "COMMENT ON TABLE small IS 'so that the catalog is read again'"
     ls "$T" >"$OUT/got" 3>&- &
     PIDS+=($!)
-    within 10 eval '[ "$(busy)" -gt 0 ]'
-    sleep 1.5
+    within 20 catalog_waits catalog
+    "$PGVECFS" --status "$MNT" | tee "$OUT/status"
+    grep -q "waits for a lock on pg_catalog.pg_inherits of pid $HOLDER_BACKEND (holder)" "$OUT/status"
     holder "COMMIT;"
     wait "${PIDS[0]}"
     grep -q '^small$' "$OUT/got"
+    within 5 status_json "sys.exit(0 if not s['lock_waits'] else 1)"
+    mount_stop
+    mount_start -o lease=0 -o lock_wait=1
+    holder "BEGIN; LOCK TABLE pg_catalog.pg_inherits IN ACCESS EXCLUSIVE MODE;"
+    psql -X -q -c "COMMENT ON TABLE small IS 'so that the catalog is read once more'"
+    run timeout 20 ls "$T"
+    [ "$status" -eq 2 ]
+    [[ $output == *"Device or resource busy"* ]]
+    holder "COMMIT;"
+    timeout 20 ls "$T" | grep -q '^small$'
 }
 
 @test "who waits for a lock ends at once when he is interrupted, and the mount ends too" {
