@@ -39,13 +39,20 @@ static int adopt_orphans(struct catalog *catalog)
     return 0;
 }
 
+/* What is made of a catalog that has been read. */
+static int prepare(struct catalog *catalog, struct partitions *partitions)
+{
+    int rc = adopt_orphans(catalog);
+    return rc < 0 ? rc : partitions_make(catalog, partitions);
+}
+
 /* What is to be read when somebody asks which relations there are. */
 static const struct relation relations = {.schema = "pg_catalog", .name = "pg_class"};
 
 /* Reads the mark, and the catalog too unless `known` is the mark still. *out stays NULL where it
  * is. */
-static int ask(struct mount *mount, const char *known, struct catalog **out, char **mark,
-               struct error *error)
+static int ask(struct mount *mount, const char *known, struct catalog **out,
+               struct partitions *partitions, char **mark, struct error *error)
 {
     struct session *session;
     int rc = session_take(mount->pool, SESSION_SHORT, NULL, &session, error);
@@ -62,7 +69,7 @@ static int ask(struct mount *mount, const char *known, struct catalog **out, cha
     if (rc == 0 && (known == NULL || !mark_holds(known, *mark))) {
         rc = catalog_read(session, &mount->scope, out, error);
         mount->count.catalog_reads++;
-        if (rc == 0 && (rc = adopt_orphans(*out)) < 0)
+        if (rc == 0 && (rc = prepare(*out, partitions)) < 0)
             catalog_free(*out);
         if (rc < 0)
             free(*mark);
@@ -72,11 +79,14 @@ static int ask(struct mount *mount, const char *known, struct catalog **out, cha
     return rc;
 }
 
-static void take(struct mount *mount, struct catalog *catalog, char *mark, int64_t asked)
+static void take(struct mount *mount, struct catalog *catalog, const struct partitions *partitions,
+                 char *mark, int64_t asked)
 {
     if (catalog != NULL) {
+        partitions_clear(&mount->partitions);
         catalog_free(mount->catalog);
         mount->catalog = catalog;
+        mount->partitions = *partitions;
     }
     free(mount->catalog_mark);
     mount->catalog_mark = mark;
@@ -87,12 +97,13 @@ static void take(struct mount *mount, struct catalog *catalog, char *mark, int64
 int listing_start(struct mount *mount, struct error *error)
 {
     struct catalog *catalog;
+    struct partitions partitions;
     char *mark;
     int64_t asked = clock_ms();
-    int rc = ask(mount, NULL, &catalog, &mark, error);
+    int rc = ask(mount, NULL, &catalog, &partitions, &mark, error);
     if (rc < 0)
         return rc;
-    take(mount, catalog, mark, asked);
+    take(mount, catalog, &partitions, mark, asked);
     mount->system_id = catalog->system_id;
     mount->database = catalog->database;
     mount->born = catalog->born;
@@ -109,15 +120,16 @@ static void run_check(void *argument)
              *mark = NULL;
         pthread_mutex_unlock(&mount->lock);
         struct catalog *catalog = NULL;
+        struct partitions partitions;
         struct error error = {""};
         int64_t asked = clock_ms();
-        int rc = ask(mount, known, &catalog, &mark, &error);
+        int rc = ask(mount, known, &catalog, &partitions, &mark, &error);
         free(known);
         if (rc < 0)
             log_say(LOG_SAY_ERROR, "the catalog cannot be read: %s", error.text);
         pthread_mutex_lock(&mount->lock);
         if (rc == 0) {
-            take(mount, catalog, mark, asked);
+            take(mount, catalog, &partitions, mark, asked);
         } else {
             mount->catalog_failures++;
             mount->catalog_rc = user_errno(rc);

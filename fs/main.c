@@ -401,6 +401,7 @@ static void free_all(struct program *program)
             mount->tables[i] = table->next;
             table_free(table);
         }
+    partitions_clear(&mount->partitions);
     catalog_free(mount->catalog);
     free(mount->catalog_mark);
     free(mount->ddl_mark);

@@ -10,6 +10,7 @@
 #include "fs/body.h"
 #include "fs/opened.h"
 #include "fs/options.h"
+#include "fs/partitions.h"
 #include "fs/prefill.h"
 #include "fs/refreshes.h"
 #include "fs/store.h"
@@ -22,6 +23,7 @@
 
 struct fuse_session;
 struct ask;
+struct catalog;
 struct node;
 struct query_session;
 struct read;
@@ -85,6 +87,7 @@ struct mount {
     uint64_t unread; /* bytes of their answers */
 
     struct catalog *catalog;
+    struct partitions partitions; /* of it, by parent and name */
     char *catalog_mark;
     int64_t catalog_checked; /* clock_ms() when the server was asked whether it still holds */
     bool catalog_running, catalog_wanted;

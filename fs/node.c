@@ -170,37 +170,11 @@ void node_forget(struct mount *mount, uint64_t nodeid, uint64_t lookups)
 
 /* ---- what names mean ---- */
 
-/* How a partition is called below partitions/: a foreign schema goes in front, behind it a dot that
- * no other name has escaped. */
-static int partition_name(const struct relation *parent, const struct relation *partition,
-                          struct buffer *out)
-{
-    int rc = 0;
-    if (strcmp(parent->schema, partition->schema) != 0) {
-        rc = name_encode(partition->schema, out);
-        if (rc == 0)
-            rc = buffer_append_text(out, "%2E");
-    }
-    if (rc == 0)
-        rc = name_encode(partition->name, out);
-    return rc < 0 ? rc : buffer_append_byte(out, '\0');
-}
-
 static const struct relation *find_partition(const struct mount *mount, const struct node *table,
                                              const char *name)
 {
-    const struct relation *parent = node_relation(mount, table), *found = NULL;
-    const struct catalog *catalog = mount->catalog;
-    struct buffer text = {0};
-    for (size_t i = 0; parent != NULL && found == NULL && i < catalog->relation_count; i++) {
-        text.size = 0;
-        if (catalog->relations[i].parent == parent->oid &&
-            partition_name(parent, &catalog->relations[i], &text) == 0 &&
-            strcmp((char *)text.data, name) == 0)
-            found = &catalog->relations[i];
-    }
-    buffer_clear(&text);
-    return found;
+    const struct relation *parent = node_relation(mount, table);
+    return parent != NULL ? partitions_find(&mount->partitions, parent->oid, name) : NULL;
 }
 
 const struct relation *node_relation(const struct mount *mount, const struct node *node)
@@ -562,17 +536,12 @@ static int list_partitions(const struct mount *mount, const struct node *node,
                            struct listing *listing)
 {
     const struct relation *parent = node_relation(mount, node->parent);
-    struct buffer name = {0};
+    size_t count = 0;
+    const struct partition *list =
+        parent != NULL ? partitions_of(&mount->partitions, parent->oid, &count) : NULL;
     int rc = 0;
-    for (size_t i = 0; parent != NULL && rc == 0 && i < mount->catalog->relation_count; i++) {
-        name.size = 0;
-        if (mount->catalog->relations[i].parent != parent->oid)
-            continue;
-        rc = partition_name(parent, &mount->catalog->relations[i], &name);
-        if (rc == 0)
-            rc = listing_add(listing, (char *)name.data, node_path(node, (char *)name.data), true);
-    }
-    buffer_clear(&name);
+    for (size_t i = 0; rc == 0 && i < count; i++)
+        rc = listing_add(listing, list[i].name, node_path(node, list[i].name), true);
     return rc;
 }
 
