@@ -4,6 +4,7 @@
 #include "fs/log.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 static void time_kind(const struct subject *subject, char kind[40])
 {
@@ -26,6 +27,35 @@ int64_t file_time_load(const struct subject *subject)
     }
     buffer_clear(&record);
     return mtime;
+}
+
+struct sweep {
+    struct store *store;
+    int64_t now;
+};
+
+static void sweep_one(void *context, const char *kind)
+{
+    enum { CLOCK_BACK = 86400 }; /* a clock that is set back by no more than this does no harm */
+    const struct sweep *sweep = context;
+    struct buffer record = {0};
+    char own[40];
+    char *end;
+    unsigned long long hash = strtoull(kind, &end, 16);
+    snprintf(own, sizeof own, "%016llx-%ld", hash, *end == '-' ? strtol(end + 1, NULL, 10) : -1);
+    if (strcmp(own, kind) != 0 || store_get_record(sweep->store, 0, kind, &record) < 0)
+        return;
+    struct record_reader in = {.at = record.data, .end = record.data + record.size};
+    int64_t mtime = record_get_seconds(&in);
+    if (!in.bad && mtime + CLOCK_BACK < sweep->now)
+        store_drop_record(sweep->store, 0, kind);
+    buffer_clear(&record);
+}
+
+void file_time_sweep(struct store *store, int64_t now)
+{
+    struct sweep sweep = {store, now};
+    store_each_record(store, 0, sweep_one, &sweep);
 }
 
 void file_time_save(const struct subject *subject, int64_t mtime)

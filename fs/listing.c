@@ -20,8 +20,19 @@ static int compare_oids(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* A partition whose parent the role may not read stands in its schema, or nobody would find it. */
-static int adopt_orphans(struct catalog *catalog)
+static bool has_oid(const uint32_t *oids, size_t count, uint32_t oid)
+{
+    return count > 0 && bsearch(&oid, oids, count, sizeof *oids, compare_oids) != NULL;
+}
+
+/* What is made of a catalog that has been read. */
+struct prepared {
+    struct catalog *catalog; /* NULL: none has been read, because the last one holds */
+    struct partitions partitions;
+    uint32_t *oids;
+};
+
+static int list_oids(const struct catalog *catalog, uint32_t **out)
 {
     uint32_t *oids = malloc((catalog->relation_count + 1) * sizeof *oids);
     if (oids == NULL)
@@ -29,48 +40,64 @@ static int adopt_orphans(struct catalog *catalog)
     for (size_t i = 0; i < catalog->relation_count; i++)
         oids[i] = catalog->relations[i].oid;
     qsort(oids, catalog->relation_count, sizeof *oids, compare_oids);
-    for (size_t i = 0; i < catalog->relation_count; i++) {
-        struct relation *relation = &catalog->relations[i];
-        if (relation->parent != 0 && bsearch(&relation->parent, oids, catalog->relation_count,
-                                             sizeof *oids, compare_oids) == NULL)
-            relation->parent = 0;
-    }
-    free(oids);
+    *out = oids;
     return 0;
 }
 
-/* What is made of a catalog that has been read. */
-static int prepare(struct catalog *catalog, struct partitions *partitions)
+/* A partition whose parent the role may not read stands in its schema, or nobody would find it. */
+static void adopt_orphans(struct catalog *catalog, const uint32_t *oids)
 {
-    int rc = adopt_orphans(catalog);
-    return rc < 0 ? rc : partitions_make(catalog, partitions);
+    for (size_t i = 0; i < catalog->relation_count; i++) {
+        struct relation *relation = &catalog->relations[i];
+        if (relation->parent != 0 && !has_oid(oids, catalog->relation_count, relation->parent))
+            relation->parent = 0;
+    }
 }
 
 /* What is to be read when somebody asks which relations there are. */
 static const struct relation relations = {.schema = "pg_catalog", .name = "pg_class"};
 
-/* Reads the mark, and the catalog too unless `known` is the mark still. *out stays NULL where it
- * is. */
-static int ask(struct mount *mount, const char *known, struct catalog **out,
-               struct partitions *partitions, char **mark, struct error *error)
+/* Takes the catalog. */
+static int prepare(struct catalog *catalog, struct prepared *out)
 {
+    uint32_t *oids = NULL;
+    int rc = list_oids(catalog, &oids);
+    if (rc == 0) {
+        adopt_orphans(catalog, oids);
+        rc = partitions_make(catalog, &out->partitions);
+    }
+    if (rc < 0) {
+        free(oids);
+        catalog_free(catalog);
+        return rc;
+    }
+    out->oids = oids;
+    out->catalog = catalog;
+    return 0;
+}
+
+/* Reads the mark, and the catalog too unless `known` is the mark still. */
+static int ask(struct mount *mount, const char *known, struct prepared *out, char **mark,
+               struct error *error)
+{
+    struct catalog *catalog;
     struct session *session;
     int rc = session_take(mount->pool, SESSION_SHORT, NULL, &session, error);
     if (rc < 0)
         return rc;
     struct lock_question question;
     lock_question_begin(&mount->lock_waits, &question, &relations, "catalog", session);
-    *out = NULL;
+    *out = (struct prepared){0};
     rc = catalog_mark(session, mark, error);
     /* Several hosts, or a proxy, may lead to another cluster. */
     if (rc == 0 && mount->database != 0 &&
         (rc = mark_check(*mark, mount->system_id, mount->database, error)) < 0)
         free(*mark);
     if (rc == 0 && (known == NULL || !mark_holds(known, *mark))) {
-        rc = catalog_read(session, &mount->scope, out, error);
+        rc = catalog_read(session, &mount->scope, &catalog, error);
         mount->count.catalog_reads++;
-        if (rc == 0 && (rc = prepare(*out, partitions)) < 0)
-            catalog_free(*out);
+        if (rc == 0)
+            rc = prepare(catalog, out);
         if (rc < 0)
             free(*mark);
     }
@@ -79,14 +106,25 @@ static int ask(struct mount *mount, const char *known, struct catalog **out,
     return rc;
 }
 
-static void take(struct mount *mount, struct catalog *catalog, const struct partitions *partitions,
-                 char *mark, int64_t asked)
+static bool lacks_some(const struct mount *mount, const struct prepared *prepared)
 {
-    if (catalog != NULL) {
+    for (size_t i = 0; i < mount->oid_count; i++)
+        if (!has_oid(prepared->oids, prepared->catalog->relation_count, mount->oids[i]))
+            return true;
+    return false;
+}
+
+static void take(struct mount *mount, const struct prepared *prepared, char *mark, int64_t asked)
+{
+    if (prepared->catalog != NULL) {
+        mount->catalog_lost |= mount->catalog == NULL || lacks_some(mount, prepared);
         partitions_clear(&mount->partitions);
         catalog_free(mount->catalog);
-        mount->catalog = catalog;
-        mount->partitions = *partitions;
+        free(mount->oids);
+        mount->catalog = prepared->catalog;
+        mount->partitions = prepared->partitions;
+        mount->oids = prepared->oids;
+        mount->oid_count = prepared->catalog->relation_count;
     }
     free(mount->catalog_mark);
     mount->catalog_mark = mark;
@@ -96,17 +134,16 @@ static void take(struct mount *mount, struct catalog *catalog, const struct part
 
 int listing_start(struct mount *mount, struct error *error)
 {
-    struct catalog *catalog;
-    struct partitions partitions;
+    struct prepared prepared;
     char *mark;
     int64_t asked = clock_ms();
-    int rc = ask(mount, NULL, &catalog, &partitions, &mark, error);
+    int rc = ask(mount, NULL, &prepared, &mark, error);
     if (rc < 0)
         return rc;
-    take(mount, catalog, &partitions, mark, asked);
-    mount->system_id = catalog->system_id;
-    mount->database = catalog->database;
-    mount->born = catalog->born;
+    take(mount, &prepared, mark, asked);
+    mount->system_id = mount->catalog->system_id;
+    mount->database = mount->catalog->database;
+    mount->born = mount->catalog->born;
     return 0;
 }
 
@@ -119,17 +156,16 @@ static void run_check(void *argument)
         char *known = mount->catalog_mark != NULL ? strdup(mount->catalog_mark) : NULL,
              *mark = NULL;
         pthread_mutex_unlock(&mount->lock);
-        struct catalog *catalog = NULL;
-        struct partitions partitions;
+        struct prepared prepared;
         struct error error = {""};
         int64_t asked = clock_ms();
-        int rc = ask(mount, known, &catalog, &partitions, &mark, &error);
+        int rc = ask(mount, known, &prepared, &mark, &error);
         free(known);
         if (rc < 0)
             log_say(LOG_SAY_ERROR, "the catalog cannot be read: %s", error.text);
         pthread_mutex_lock(&mount->lock);
         if (rc == 0) {
-            take(mount, catalog, &partitions, mark, asked);
+            take(mount, &prepared, mark, asked);
         } else {
             mount->catalog_failures++;
             mount->catalog_rc = user_errno(rc);
@@ -181,6 +217,11 @@ const struct relation *listing_find(const struct mount *mount, const char *schem
             high = middle;
     }
     return NULL;
+}
+
+bool listing_has_oid(const struct mount *mount, uint32_t oid)
+{
+    return has_oid(mount->oids, mount->oid_count, oid);
 }
 
 bool listing_has_schema(const struct mount *mount, const char *schema)

@@ -19,6 +19,7 @@ void listing_doubt(struct mount *mount);
 /* NULL: there is none. Called with the lock held; good until it is released. */
 const struct relation *listing_find(const struct mount *mount, const char *schema,
                                     const char *name);
+bool listing_has_oid(const struct mount *mount, uint32_t oid);
 bool listing_has_schema(const struct mount *mount, const char *schema);
 
 #endif

@@ -2,6 +2,7 @@
  * fail is tried before the mount is there, and said in one line. */
 #include "fs/corpora.h"
 #include "fs/deadline.h"
+#include "fs/leftovers.h"
 #include "fs/listing.h"
 #include "fs/lock_watch.h"
 #include "fs/log.h"
@@ -220,6 +221,7 @@ static void tidy(void *argument)
     corpora_tend(program->mount.place.corpora);
     body_cache_tend(program->mount.bodies);
     vector_index_tend(&program->mount);
+    leftovers_tend(&program->mount);
     program->tidying = false;
 }
 
@@ -402,6 +404,7 @@ static void free_all(struct program *program)
             table_free(table);
         }
     partitions_clear(&mount->partitions);
+    free(mount->oids);
     catalog_free(mount->catalog);
     free(mount->catalog_mark);
     free(mount->ddl_mark);

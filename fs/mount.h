@@ -65,6 +65,7 @@ struct mount {
     struct node *root;
     struct node *nodes[NODE_BUCKETS];       /* by nodeid */
     struct node *directories[NODE_BUCKETS]; /* by ino, which stands for the path */
+    size_t node_count;
     uint64_t next_nodeid;
     struct table *tables[TABLE_BUCKETS]; /* by oid */
     size_t table_count;
@@ -88,6 +89,11 @@ struct mount {
 
     struct catalog *catalog;
     struct partitions partitions; /* of it, by parent and name */
+    uint32_t *oids;               /* of its relations, sorted; oid_count of them */
+    size_t oid_count;
+    bool catalog_lost; /* relations that an older one had, or the cache may have (leftovers.h) */
+    bool leftovers;    /* tables of relations that are gone are still used */
+    bool clearing;     /* a thread does away with leftovers */
     char *catalog_mark;
     int64_t catalog_checked; /* clock_ms() when the server was asked whether it still holds */
     bool catalog_running, catalog_wanted;

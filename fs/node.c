@@ -69,11 +69,22 @@ struct node *node_new(struct mount *mount, struct node *parent, enum node_kind k
     struct node **bucket = &mount->nodes[node->nodeid % NODE_BUCKETS];
     node->next_id = *bucket;
     *bucket = node;
+    mount->node_count++;
     return node;
+}
+
+void node_set_subject(struct node *node, struct subject *subject)
+{
+    if (node->subject != NULL)
+        node->subject->nodes--;
+    if (subject != NULL)
+        subject->nodes++;
+    node->subject = subject;
 }
 
 static void node_free(struct node *node)
 {
+    node_set_subject(node, NULL);
     version_unref(node->version);
     result_unref(node->result);
     asked_unref(node->key.asked);
@@ -110,6 +121,7 @@ static void unlink_id(struct mount *mount, struct node *node)
     while (*at != node)
         at = &(*at)->next_id;
     *at = node->next_id;
+    mount->node_count--;
 }
 
 int node_start(struct mount *mount)
@@ -164,7 +176,7 @@ void node_forget(struct mount *mount, uint64_t nodeid, uint64_t lookups)
     }
     unlink_id(mount, node);
     node_free(node);
-    if (parent->kind == NODE_NEAR || parent->kind == NODE_SESSION)
+    if (parent != NULL && parent->lookups == 0)
         node_forget(mount, parent->nodeid, 0); /* it may have waited for that */
 }
 
@@ -339,7 +351,7 @@ static int file_new(struct mount *mount, struct node *parent, int face, const ch
     if (node == NULL)
         return -ENOMEM;
     node->face = face;
-    node->subject = subject;
+    node_set_subject(node, subject);
     *out = node;
     return 0;
 }

@@ -7,9 +7,9 @@
  * same after a remount. version   what a file's bytes are (table.h). A file's node is pending until
  * its version is known, and then keeps it for ever.
  *
- * Directory nodes stand for paths, not for relations: they are made once and stay for the mount's
- * life. File nodes go when the kernel has forgotten them, and so do the directories below near/,
- * which anybody can name.
+ * Directory nodes stand for paths, not for relations: they are made once and stay as long as there
+ * is something of that name. File nodes go when the kernel has forgotten them, and so do the
+ * directories below near/, which anybody can name, and those of what was dropped (leftovers.h).
  *
  * Threads: guarded by mount->lock.
  */
@@ -55,7 +55,8 @@ struct node {
     char *schema, *relation; /* SQL names: of a schema, of a table */
 
     int face;                /* of a file */
-    struct subject *subject; /* of a file or an answer; NULL until the relation is known */
+    struct subject *subject; /* of a file or an answer; NULL until the relation is known
+                                (node_set_subject) */
     struct version *version; /* of a file; NULL: pending */
     int opens;
     int streams;   /* of them those that were opened before its size was known */
@@ -115,6 +116,9 @@ const struct relation *node_relation(const struct mount *mount, const struct nod
 
 /* Whether a directory exists, by the catalog at hand. */
 bool node_exists(const struct mount *mount, const struct node *node);
+
+/* What a file or an answer is of; NULL: not known any more. The table stays as long. */
+void node_set_subject(struct node *node, struct subject *subject);
 
 /* Binds a pending file to a version. */
 void node_bind(struct node *node, struct version *version);

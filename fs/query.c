@@ -121,7 +121,7 @@ static int lookup_answer(struct mount *mount, struct node *parent, const char *n
         rc = answer_new(mount, parent, name, key, NULL, out);
         if (rc == 0) {
             (*out)->own = true;
-            (*out)->subject = subject;
+            node_set_subject(*out, subject);
         }
         return rc;
     }
@@ -141,7 +141,7 @@ static int lookup_answer(struct mount *mount, struct node *parent, const char *n
     }
     rc = *out != NULL ? 0 : answer_new(mount, parent, name, key, result, out);
     if (rc == 0 && (*out)->subject == NULL)
-        (*out)->subject = subject;
+        node_set_subject(*out, subject);
     return rc;
 }
 

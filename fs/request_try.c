@@ -69,7 +69,7 @@ static int find_subject(struct mount *mount, struct request *request)
     struct table *table = table_get(mount, relation);
     if (table == NULL)
         return -ENOMEM;
-    node->subject = table_subject(table, node->face);
+    node_set_subject(node, table_subject(table, node->face));
     return 0;
 }
 
@@ -87,7 +87,7 @@ static int look_again(struct mount *mount, struct request *request)
     request->arrived = clock_ms();
     request->counted = NULL;
     request->waited = false;
-    request->node->subject = NULL;
+    node_set_subject(request->node, NULL);
     listing_doubt(mount);
     return find_subject(mount, request);
 }

@@ -481,6 +481,46 @@ void store_sweep(struct store *store, uint32_t relation, const uint64_t *ids, si
         closedir(folder);
 }
 
+void store_drop_relation(struct store *store, uint32_t relation)
+{
+    char name[STORE_NAME_SIZE];
+    snprintf(name, sizeof name, "%" PRIu32, relation);
+    DIR *folder = store_open_folder(store->dir, name);
+    struct dirent *entry;
+    while (folder != NULL && (entry = readdir(folder)) != NULL) {
+        uint64_t id;
+        if (store_parse_group_name(entry->d_name, &id))
+            store_drop_group(store, relation, id);
+        else if (store_parse_index_name(entry->d_name, "", &id))
+            store_drop_index(store, relation, id);
+        else
+            unlinkat(dirfd(folder), entry->d_name, 0);
+    }
+    if (folder != NULL)
+        closedir(folder);
+    unlinkat(store->dir, name, AT_REMOVEDIR);
+}
+
+void store_each_record(struct store *store, uint32_t relation,
+                       void (*visit)(void *context, const char *kind), void *context)
+{
+    static const char suffix[] = ".record";
+    char name[STORE_NAME_SIZE];
+    snprintf(name, sizeof name, "%" PRIu32, relation);
+    DIR *folder = store_open_folder(store->dir, name);
+    struct dirent *entry;
+    while (folder != NULL && (entry = readdir(folder)) != NULL) {
+        size_t n = strlen(entry->d_name), tail = strlen(suffix);
+        if (n <= tail || n - tail >= sizeof name || strcmp(entry->d_name + n - tail, suffix) != 0)
+            continue;
+        memcpy(name, entry->d_name, n - tail);
+        name[n - tail] = '\0';
+        visit(context, name);
+    }
+    if (folder != NULL)
+        closedir(folder);
+}
+
 void store_touch(struct store *store, uint32_t relation)
 {
     char name[STORE_NAME_SIZE];

@@ -104,6 +104,13 @@ void store_drop_record(struct store *store, uint32_t relation, const char *kind)
 /* Deletes the relation's groups but those with these ids, which are in ascending order. */
 void store_sweep(struct store *store, uint32_t relation, const uint64_t *ids, size_t count);
 
+/* Deletes all that there is of the relation, and its folder. */
+void store_drop_relation(struct store *store, uint32_t relation);
+
+/* Calls `visit` for each record of the relation. */
+void store_each_record(struct store *store, uint32_t relation,
+                       void (*visit)(void *context, const char *kind), void *context);
+
 /* Calls `visit` for each relation that has a folder. */
 void store_each(struct store *store, void (*visit)(void *context, uint32_t relation),
                 void *context);

@@ -1,6 +1,8 @@
 #include "fs/table.h"
 
+#include "fs/ask.h"
 #include "fs/job.h"
+#include "fs/listing.h"
 #include "fs/log.h"
 #include "fs/node.h"
 #include "fs/request.h"
@@ -113,6 +115,39 @@ void table_free(struct table *table)
     free((char *)table->relation.schema);
     free((char *)table->relation.name);
     free(table);
+}
+
+static bool is_used(struct mount *mount, const struct table *table)
+{
+    for (int i = 0; i < SUBJECT_COUNT; i++) {
+        const struct subject *subject = &table->subjects[i];
+        if (subject->running || subject->nodes > 0 || subject->opens > 0 ||
+            ask_waits_for(mount, subject))
+            return true;
+    }
+    return false;
+}
+
+bool table_free_gone(struct mount *mount, bool *remain)
+{
+    bool freed = false;
+    *remain = false;
+    for (int i = 0; i < TABLE_BUCKETS; i++)
+        for (struct table **at = &mount->tables[i]; *at != NULL;) {
+            struct table *table = *at;
+            bool gone = !listing_has_oid(mount, table->relation.oid);
+            bool used = gone && is_used(mount, table);
+            *remain |= used;
+            freed |= gone && !used;
+            if (!gone || used) {
+                at = &table->next;
+                continue;
+            }
+            *at = table->next;
+            mount->table_count--;
+            table_free(table);
+        }
+    return freed;
 }
 
 bool subject_leased(const struct subject *subject)

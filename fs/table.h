@@ -87,7 +87,8 @@ struct subject {
     unsigned opened;     /* mask of faces that have extended this lease */
     struct promises promises;
     struct stay stays[16];
-    int opens;   /* files of any version that are open */
+    int nodes;   /* that are of it */
+    int opens;   /* files of any version that are open, and questions that are being answered */
     int streams; /* those that were opened before their size was known */
     struct {
         uint64_t nodeid, feed;
@@ -122,6 +123,10 @@ struct table {
  * new name. */
 struct table *table_get(struct mount *mount, const struct relation *relation);
 void table_free(struct table *table);
+
+/* Frees those whose relation is not in the catalog any more, if nothing is of them; whether there
+ * were such. *remain: there are others. */
+bool table_free_gone(struct mount *mount, bool *remain);
 
 static inline struct subject *table_subject(struct table *table, int face)
 {

@@ -209,6 +209,48 @@ void catalog_free(struct catalog *catalog)
     free(kept);
 }
 
+static int ask_which(struct session *session, const uint32_t *oids, size_t count, PGresult **rows,
+                     struct error *error)
+{
+    struct buffer sql = {0};
+    int rc = buffer_append_text(&sql, "SELECT c.oid FROM pg_catalog.pg_class c WHERE c.oid "
+                                      "OPERATOR(pg_catalog.=) ANY ('{");
+    for (size_t i = 0; rc == 0 && i < count; i++)
+        rc = buffer_printf(&sql, "%s%u", i > 0 ? "," : "", oids[i]);
+    if (rc == 0)
+        rc = buffer_append(&sql, "}'::pg_catalog.oid[])", sizeof "}'::pg_catalog.oid[])");
+    rc = rc < 0 ? error_set(error, rc, "out of memory")
+                : connection_question(session_connection(session), (char *)sql.data, ROWS_OF(1),
+                                      rows, error);
+    buffer_clear(&sql);
+    return rc;
+}
+
+static int by_oid(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return (x > y) - (x < y);
+}
+
+int catalog_has(struct session *session, const uint32_t *oids, size_t count, bool *there,
+                struct error *error)
+{
+    PGresult *rows;
+    int rc = ask_which(session, oids, count, &rows, error);
+    if (rc < 0)
+        return rc;
+    for (size_t i = 0; i < count; i++)
+        there[i] = false;
+    for (int row = 0; row < PQntuples(rows); row++) {
+        uint32_t oid = (uint32_t)strtoul(PQgetvalue(rows, row, 0), NULL, 10);
+        const uint32_t *found = bsearch(&oid, oids, count, sizeof *oids, by_oid);
+        if (found != NULL)
+            there[found - oids] = true;
+    }
+    PQclear(rows);
+    return 0;
+}
+
 int catalog_mark(struct session *session, char **out, struct error *error)
 {
     struct cluster cluster;

@@ -8,6 +8,7 @@
 #include "pgclient/session.h"
 #include "pgclient/version_key.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -58,6 +59,10 @@ struct catalog_scope {
 MUST_CHECK int catalog_read(struct session *session, const struct catalog_scope *scope,
                             struct catalog **out, struct error *error);
 void catalog_free(struct catalog *catalog);
+
+/* Which of these relations, sorted, are there, whoever may read them: sets there[i]. */
+MUST_CHECK int catalog_has(struct session *session, const uint32_t *oids, size_t count, bool *there,
+                           struct error *error);
 
 /* The mark of now (version_key.h): if it holds later, nothing that a transaction could change has
  * become visible in the whole cluster. Newly allocated. It proves nothing about views with volatile

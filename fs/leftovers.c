@@ -1,0 +1,202 @@
+#include "fs/leftovers.h"
+
+#include "fs/file_time.h"
+#include "fs/listing.h"
+#include "fs/log.h"
+#include "fs/node.h"
+#include "fs/vector_index.h"
+
+#include <errno.h>
+#include <fuse_lowlevel.h>
+#include <stdlib.h>
+
+/* ---- names that the kernel still has ---- */
+
+struct names {
+    struct name {
+        uint64_t parent; /* its node */
+        char *name;
+    } * list;
+    size_t count, room;
+};
+
+/* Without memory the kernel forgets it when it likes. */
+static void add_name(struct names *names, const struct node *node)
+{
+    if (names->count == names->room) {
+        size_t room = 2 * names->room + 64;
+        struct name *grown = realloc(names->list, room * sizeof *grown);
+        if (grown == NULL)
+            return;
+        names->list = grown;
+        names->room = room;
+    }
+    char *copy = strdup(node->name);
+    if (copy != NULL)
+        names->list[names->count++] = (struct name){node->parent->nodeid, copy};
+}
+
+/* The next directory of the bucket that stands for nothing; of those that the kernel knows, which
+ * stay for now, the topmost are noted. NULL: there is none that can go. */
+static struct node *find_empty(struct mount *mount, int bucket, struct names *names)
+{
+    for (struct node *node = mount->directories[bucket]; node != NULL; node = node->next_path) {
+        if (node->kind == NODE_SESSION || node_exists(mount, node))
+            continue;
+        if (node->lookups == 0 && node->below == 0 && node->files == NULL)
+            return node;
+        if (node->lookups > 0 && node_exists(mount, node->parent))
+            add_name(names, node);
+    }
+    return NULL;
+}
+
+static void free_directories(struct mount *mount, struct names *names)
+{
+    for (int i = 0; i < NODE_BUCKETS; i++) {
+        size_t before = names->count;
+        struct node *node;
+        while ((node = find_empty(mount, i, names)) != NULL) {
+            while (names->count > before) /* the bucket is looked through again */
+                free(names->list[--names->count].name);
+            node_forget(mount, node->nodeid, 0);
+        }
+    }
+}
+
+/* Files that were open when their directory went: closed since, they are still known. */
+static void note_files(const struct mount *mount, struct names *names)
+{
+    for (int i = 0; i < NODE_BUCKETS; i++)
+        for (const struct node *node = mount->nodes[i]; node != NULL; node = node->next_id)
+            if (node->subject != NULL && node->opens == 0 &&
+                !listing_has_oid(mount, node->subject->table->relation.oid))
+                add_name(names, node);
+}
+
+/* Whoever holds the lock of a directory meanwhile waits for an answer that needs no lock of ours. */
+static void tell_kernel(struct mount *mount, struct names *names)
+{
+    for (size_t i = 0; i < names->count && !mount->ending; i++)
+        fuse_lowlevel_notify_inval_entry(mount->session, names->list[i].parent, names->list[i].name,
+                                         strlen(names->list[i].name));
+    for (size_t i = 0; i < names->count; i++)
+        free(names->list[i].name);
+    free(names->list);
+}
+
+/* ---- folders of the cache ---- */
+
+struct folders {
+    struct mount *mount;
+    uint32_t *oids;
+    size_t count, room;
+};
+
+static bool is_known(const struct mount *mount, uint32_t relation)
+{
+    const struct table *table = mount->tables[relation % TABLE_BUCKETS];
+    while (table != NULL && table->relation.oid != relation)
+        table = table->next;
+    return table != NULL || listing_has_oid(mount, relation);
+}
+
+static void add_folder(void *context, uint32_t relation)
+{
+    struct folders *folders = context;
+    pthread_mutex_lock(&folders->mount->lock);
+    bool known = is_known(folders->mount, relation);
+    pthread_mutex_unlock(&folders->mount->lock);
+    if (!known && folders->count == folders->room) {
+        size_t room = 2 * folders->room + 64;
+        uint32_t *grown = realloc(folders->oids, room * sizeof *grown);
+        if (grown == NULL)
+            return;
+        folders->oids = grown;
+        folders->room = room;
+    }
+    if (!known)
+        folders->oids[folders->count++] = relation;
+}
+
+static int compare_oids(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* Asks the server that is mounted, and no other that has come to answer in its place. */
+static int ask_which(struct mount *mount, const struct folders *folders, bool *there,
+                     struct error *error)
+{
+    struct session *session;
+    char *mark;
+    int rc = session_take(mount->pool, SESSION_SHORT, &mount->ending, &session, error);
+    if (rc < 0)
+        return rc;
+    rc = catalog_mark(session, &mark, error);
+    if (rc == 0) {
+        rc = mark_check(mark, mount->system_id, mount->database, error);
+        free(mark);
+    }
+    if (rc == 0)
+        rc = catalog_has(session, folders->oids, folders->count, there, error);
+    session_give(session);
+    return rc;
+}
+
+static void drop_folders(struct mount *mount)
+{
+    struct folders folders = {.mount = mount};
+    struct error error = {""};
+    store_each(mount->store, add_folder, &folders);
+    bool *there = folders.count > 0 ? calloc(folders.count, sizeof *there) : NULL;
+    if (there != NULL) {
+        qsort(folders.oids, folders.count, sizeof *folders.oids, compare_oids);
+        int rc = ask_which(mount, &folders, there, &error);
+        for (size_t i = 0; rc == 0 && i < folders.count; i++)
+            if (!there[i])
+                store_drop_relation(mount->store, folders.oids[i]);
+        if (rc < 0)
+            log_say(LOG_SAY_DEBUG, "the cache of dropped tables stays for now: %s", error.text);
+    }
+    free(there);
+    free(folders.oids);
+    file_time_sweep(mount->store, time(NULL));
+}
+
+/* ---- all of it ---- */
+
+static void clear_up(void *argument)
+{
+    struct mount *mount = argument;
+    struct names names = {0};
+    pthread_mutex_lock(&mount->lock);
+    bool lost = mount->catalog_lost;
+    mount->catalog_lost = false;
+    if (lost)
+        free_directories(mount, &names);
+    else
+        note_files(mount, &names);
+    bool freed = table_free_gone(mount, &mount->leftovers);
+    pthread_mutex_unlock(&mount->lock);
+    tell_kernel(mount, &names);
+    if (lost || freed)
+        drop_folders(mount);
+    pthread_mutex_lock(&mount->lock);
+    mount->clearing = false;
+    pthread_mutex_unlock(&mount->lock);
+}
+
+void leftovers_tend(struct mount *mount)
+{
+    pthread_mutex_lock(&mount->lock);
+    bool wanted = !mount->clearing && (mount->catalog_lost || mount->leftovers);
+    mount->clearing |= wanted;
+    pthread_mutex_unlock(&mount->lock);
+    if (!wanted || waiters_add(mount->waiters, clear_up, mount) == 0)
+        return;
+    pthread_mutex_lock(&mount->lock);
+    mount->clearing = false;
+    pthread_mutex_unlock(&mount->lock);
+}

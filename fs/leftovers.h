@@ -1,0 +1,19 @@
+/* What is left of relations that were dropped: in memory their tables, nodes, and the indexes of
+ * their columns; in the kernel their names; in the cache their folders. It goes once a catalog has
+ * come in which they are missing, what is still open excepted; that goes with a later one.
+ *
+ * In the cache a folder goes only if the server says that there is no relation of that number: one
+ * that is merely not shown (another `schemas`, a privilege that was revoked) keeps its files, or it
+ * would be a changed one when it comes back.
+ *
+ * Threads: any; it may wait for the server, for the disk, and for the kernel.
+ */
+#ifndef FS_LEFTOVERS_H
+#define FS_LEFTOVERS_H
+
+#include "fs/mount.h"
+
+/* Clears up, or has it done by another thread, if there is something. Called every few seconds. */
+void leftovers_tend(struct mount *mount);
+
+#endif
