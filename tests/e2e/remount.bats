@@ -110,3 +110,39 @@ leave() {
     [ "$(stat -c '%i %y' "$MNT2/public/large/large.bin")" = "$before" ]
     [ "$(slots | wc -w)" -eq 1 ]
 }
+
+# The folders of relations in the cache, and what metrics counts of tables and nodes.
+kept() {
+    sleep 0.2 # the text is kept for so long
+    echo "folders $(find "$CACHE" -mindepth 2 -maxdepth 2 -name '[1-9]*' 2>/dev/null | wc -l)" \
+        "$(sed -n 's/^pgvecfs_\(tables\) /\1 /p' "$MNT/.pgvecfs/metrics")" \
+        "nodes below $1: $([ "$(sed -n 's/^pgvecfs_nodes //p' "$MNT/.pgvecfs/metrics")" -lt "$1" ] && echo yes || echo no)"
+}
+
+@test "nothing is left of dropped tables, once they are closed: in memory, in the kernel, in the cache" {
+    local i
+    mount_start -o lease=0.5
+    wc -c "$MNT/public/small/small.bin" >/dev/null
+    for i in $(seq 60); do echo "CREATE TABLE daily_$i AS SELECT $i AS id;"; done | psql -X -q
+    for i in $(seq 60); do [ "$(cat "$MNT/public/daily_$i/daily_$i.csv")" = "id"$'\n'"$i" ]; done
+    [ "$(kept 100)" = "folders 61 tables 61 nodes below 100: no" ]
+    exec 4<"$MNT/public/daily_7/daily_7.csv"
+    for i in $(seq 60); do echo "DROP TABLE daily_$i;"; done | psql -X -q
+    [ "$(ls "$MNT/public" | tr '\n' ' ')" = "large slow small " ]
+    within 60 eval '[ "$(kept 30)" = "folders 2 tables 2 nodes below 30: yes" ]'
+    [ "$(cat <&4)" = "id"$'\n'7 ]
+    exec 4<&-
+    within 60 eval '[ "$(kept 20)" = "folders 1 tables 1 nodes below 20: yes" ]'
+    [ "$(find "$CACHE" -name '*.rows' | wc -l)" -gt 0 ] # of the table that is there
+    # What goes while nothing is mounted goes from the cache at the next mount; what is only not shown stays.
+    psql -X -q -c "CREATE SCHEMA other" -c "CREATE TABLE other.there AS SELECT 1 AS id" -c "CREATE TABLE gone AS SELECT 1 AS id"
+    ls "$MNT" >/dev/null
+    cat "$MNT/other/there/there.csv" "$MNT/public/gone/gone.csv" >/dev/null
+    [[ $(kept 100) == "folders 3 "* ]]
+    mount_stop
+    psql -X -q -c "DROP TABLE gone"
+    mount_start -o schemas=public
+    within 60 eval '[[ $(kept 100) == "folders 2 "* ]]'
+    mount_stop
+    psql -X -q -c "DROP SCHEMA other CASCADE"
+}

@@ -833,6 +833,11 @@ static void catalog_shows_what_the_role_may_read(void **state)
     assert_non_null(test_find(catalog, "pg_catalog", "pg_class"));
     assert_non_null(test_find(catalog, "information_schema", "tables"));
     assert_null(test_find(catalog, "pg_catalog", "pg_authid"));
+    /* pg_authid is there, though the role may not read it. */
+    const uint32_t oids[] = {1, 2, 1259, 1260, UINT32_MAX};
+    bool there[] = {true, true, false, false, true};
+    assert_int_equal(catalog_has(session, oids, 5, there, NULL), 0);
+    assert_true(!there[0] && !there[1] && there[2] && there[3] && !there[4]);
     for (size_t i = 0; i < catalog->schema_count; i++)
         assert_true(strncmp(catalog->schemas[i], "pg_toast", 8) != 0);
     catalog_free(catalog);

@@ -1,6 +1,8 @@
 #include "fs/file_sizes.h"
 #include "fs/store.h"
 
+#include "codec/record.h"
+#include "fs/file_time.h"
 #include "tests/unit/place.h"
 
 #include <errno.h>
@@ -213,6 +215,72 @@ static void test_sweep(void **state)
 }
 
 static void add_relation(void *context, uint32_t relation) { *(uint64_t *)context += relation; }
+
+struct kinds {
+    int count, tables, odd;
+};
+
+static void count_kind(void *context, const char *kind)
+{
+    struct kinds *kinds = context;
+    kinds->count++;
+    kinds->tables += strcmp(kind, "table") == 0;
+    kinds->odd += strcmp(kind, "00aa-1") == 0;
+}
+
+static void test_drop_relation(void **state)
+{
+    (void)state;
+    uint8_t byte = 1;
+    const struct buffer record = {&byte, 1, 1};
+    struct kinds kinds = {0};
+    assert_int_equal(put(1, 1, 10, 'a'), 0);
+    assert_int_equal(put(1, 2, 20, 'b'), 0);
+    assert_int_equal(put(2, 3, 40, 'c'), 0);
+    assert_int_equal(store_put_record(place.store, 1, "table", &record), 0);
+    assert_int_equal(store_put_record(place.store, 1, "00aa-1", &record), 0);
+    store_each_record(place.store, 1, count_kind, &kinds);
+    assert_true(kinds.count == 2 && kinds.tables == 1 && kinds.odd == 1);
+    assert_int_equal(access(path("1"), F_OK), 0);
+    store_drop_relation(place.store, 1);
+    store_drop_relation(place.store, 99);
+    assert_int_equal(access(path("1"), F_OK), -1);
+    assert_true(store_used(place.store) == 40);
+    assert_no_group(1, 1);
+    assert_group(2, 3, 40, 'c');
+    store_each_record(place.store, 1, count_kind, &kinds);
+    assert_int_equal(kinds.count, 2);
+    assert_int_equal(put(1, 4, 10, 'd'), 0);
+    assert_group(1, 4, 10, 'd');
+}
+
+static void test_time_sweep(void **state)
+{
+    (void)state;
+    enum { NOW = 1700000000, DAY = 86400 };
+    static const struct {
+        const char *kind;
+        int64_t mtime;
+        bool stays;
+    } records[] = {{"00000000000000aa-0", NOW - DAY - 1, false},
+                   {"00000000000000ab-1", NOW - DAY, true},
+                   {"00000000000000ac-0", NOW + 5, true},
+                   {"secret", 0, true},
+                   {"aa-0", 0, true}};
+    for (size_t i = 0; i < sizeof records / sizeof *records; i++) {
+        struct buffer record = {0};
+        assert_int_equal(record_put_u64(&record, (uint64_t)records[i].mtime), 0);
+        assert_int_equal(store_put_record(place.store, 0, records[i].kind, &record), 0);
+        buffer_clear(&record);
+    }
+    file_time_sweep(place.store, NOW);
+    for (size_t i = 0; i < sizeof records / sizeof *records; i++) {
+        struct buffer record = {0};
+        assert_int_equal(store_get_record(place.store, 0, records[i].kind, &record),
+                         records[i].stays ? 0 : -ENOENT);
+        buffer_clear(&record);
+    }
+}
 
 static void test_each(void **state)
 {
@@ -640,6 +708,8 @@ int main(void)
         TEST(test_is_private),
         TEST(test_foreign_files),
         TEST(test_sweep),
+        TEST(test_drop_relation),
+        TEST(test_time_sweep),
         TEST(test_each),
         TEST(test_make_room),
         TEST(test_make_room_asks_again),
