@@ -345,8 +345,6 @@ int store_open_index(struct store *store, uint32_t relation, uint64_t id,
 {
     char folder[STORE_NAME_SIZE], own[STORE_NAME_SIZE] = "";
     snprintf(folder, sizeof folder, "%" PRIu32, relation);
-    if (mkdirat(store->dir, folder, 0700) < 0 && errno != EEXIST)
-        return -errno;
     int fd = openat(store->dir, folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
         return -errno;
@@ -367,12 +365,14 @@ static uint64_t file_size(int folder, const char *name)
 int store_put_index(struct store *store, uint32_t relation, uint64_t id, uint64_t size,
                     int (*write)(void *, int, const char *), void *context)
 {
-    char name[STORE_INDEX_NAME];
+    char name[STORE_INDEX_NAME], own[STORE_NAME_SIZE];
     if (atomic_fetch_add(&store->used, size) + size > store->limit) {
         store->used -= size;
         return -ENOSPC;
     }
-    int folder = store_open_index(store, relation, id, name);
+    snprintf(own, sizeof own, "%" PRIu32, relation);
+    int made = mkdirat(store->dir, own, 0700) < 0 && errno != EEXIST ? -errno : 0;
+    int folder = made < 0 ? made : store_open_index(store, relation, id, name);
     int rc = folder < 0 ? folder : 0;
     if (rc == 0) {
         rc = write(context, folder, name);

@@ -76,14 +76,14 @@ bool store_make_room(struct store *store, uint64_t bytes, bool disk_full,
 bool store_disk_is_full(const struct store *store, uint64_t bytes);
 
 /* A relation's index files: ID.hnsw in its folder, of which this opens a descriptor, for the caller
- * to close; the folder is made where it is missing. Sets the file's time, its last use, if it is
- * there. */
+ * to close; -ENOENT: it has none. Sets the file's time, its last use, if it is there. */
 enum { STORE_INDEX_NAME = 24 };
 MUST_CHECK int store_open_index(struct store *store, uint32_t relation, uint64_t id,
                                 char name[STORE_INDEX_NAME]);
 /* The size of one; 0: there is none. */
 uint64_t store_index_size(struct store *store, uint32_t relation, uint64_t id);
-/* Has `write` put the file, which takes about `size` bytes, into the folder. */
+/* Has `write` put the file, which takes about `size` bytes, into the folder, which is made if it is
+ * missing. */
 MUST_CHECK int store_put_index(struct store *store, uint32_t relation, uint64_t id, uint64_t size,
                                int (*write)(void *context, int folder, const char *name),
                                void *context);

@@ -316,6 +316,7 @@ static struct vector_entry *take_copy(struct vector_indexes *indexes, struct vec
         if (!wanted || entry->graph == NULL)
             continue;
         *graph = vector_graph_ref(entry->graph);
+        entry->users++;
         return entry;
     }
     return NULL;
@@ -328,6 +329,7 @@ static void copy(struct vector_indexes *indexes, struct vector_entry *entry,
     if (graph->mapped && vector_graph_copy(graph, &own) == 0)
         vector_entry_replace(indexes, entry, graph, own);
     vector_graph_unref(graph);
+    vector_entry_leave(indexes, entry);
 }
 
 /* The priority is that of this thread, and of those that it starts. */

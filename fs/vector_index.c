@@ -7,6 +7,7 @@
  */
 #include "fs/vector_index.h"
 
+#include "fs/listing.h"
 #include "fs/log.h"
 #include "fs/patience.h"
 #include "fs/vector_indexes.h"
@@ -82,15 +83,49 @@ static bool same_space(const struct space *a, const struct space *b)
     return a->element == b->element && a->metric == b->metric && a->dims == b->dims;
 }
 
-struct vector_entry *vector_entry_find(struct vector_indexes *indexes, uint32_t relation,
-                                       int column, const struct space *space)
+static bool is_empty(const struct vector_entry *entry)
+{
+    return entry->users == 0 && !entry->building && entry->wanted == NULL && entry->graph == NULL &&
+           entry->bound == NULL;
+}
+
+static void remove_entry(struct vector_indexes *indexes, struct vector_entry **at)
+{
+    struct vector_entry *entry = *at;
+    *at = entry->next;
+    indexes->entry_count--;
+    pthread_mutex_destroy(&entry->making);
+    free(entry);
+}
+
+/* Of the entries that have nothing the one that was made first. */
+static bool remove_one(struct vector_indexes *indexes)
+{
+    struct vector_entry **empty = NULL;
+    for (struct vector_entry **at = &indexes->entries; *at != NULL; at = &(*at)->next)
+        if (is_empty(*at))
+            empty = at;
+    if (empty != NULL)
+        remove_entry(indexes, empty);
+    return empty != NULL;
+}
+
+static struct vector_entry *find_or_make(struct vector_indexes *indexes, uint32_t relation,
+                                         int column, const struct space *space)
 {
     for (struct vector_entry *entry = indexes->entries; entry != NULL; entry = entry->next)
         if (entry->relation == relation && entry->column == column &&
             same_space(&entry->space, space))
             return entry;
-    struct vector_entry *entry =
-        indexes->entry_count < ENTRIES_MOST ? calloc(1, sizeof *entry) : NULL;
+    if (indexes->entry_count >= ENTRIES_MOST && !remove_one(indexes)) {
+        if (!indexes->said_full)
+            log_say(LOG_SAY_ERROR,
+                    "there are %d indexes in use already: no other is opened or built meanwhile",
+                    ENTRIES_MOST);
+        indexes->said_full = true;
+        return NULL;
+    }
+    struct vector_entry *entry = calloc(1, sizeof *entry);
     if (entry == NULL)
         return NULL;
     entry->relation = relation;
@@ -101,6 +136,24 @@ struct vector_entry *vector_entry_find(struct vector_indexes *indexes, uint32_t 
     indexes->entries = entry;
     indexes->entry_count++;
     return entry;
+}
+
+struct vector_entry *vector_entry_find(struct vector_indexes *indexes, uint32_t relation,
+                                       int column, const struct space *space)
+{
+    pthread_mutex_lock(&indexes->lock);
+    struct vector_entry *entry = find_or_make(indexes, relation, column, space);
+    if (entry != NULL)
+        entry->users++;
+    pthread_mutex_unlock(&indexes->lock);
+    return entry;
+}
+
+void vector_entry_leave(struct vector_indexes *indexes, struct vector_entry *entry)
+{
+    pthread_mutex_lock(&indexes->lock);
+    entry->users--;
+    pthread_mutex_unlock(&indexes->lock);
 }
 
 /* What is to be released once no lock is held. */
@@ -388,14 +441,14 @@ struct vector_index *vector_index_get(struct mount *mount, struct corpus *corpus
     const struct snapshot *snapshot = corpus_snapshot(corpus);
     if (indexes == NULL)
         return NULL;
-    pthread_mutex_lock(&indexes->lock);
     struct vector_entry *entry = vector_entry_find(indexes, snapshot->key.relation, column, space);
-    pthread_mutex_unlock(&indexes->lock);
     if (entry == NULL)
         return NULL;
     struct vector_binding *binding;
-    if (vector_entry_bind(indexes, entry, corpus, false, &binding) < 0)
+    if (vector_entry_bind(indexes, entry, corpus, false, &binding) < 0) {
+        vector_entry_leave(indexes, entry);
         return NULL;
+    }
     if (begin && vector_binding_judge(binding) != VECTOR_GOOD) {
         pthread_mutex_lock(&indexes->lock);
         bool may = may_begin(indexes, entry, snapshot);
@@ -403,6 +456,7 @@ struct vector_index *vector_index_get(struct mount *mount, struct corpus *corpus
         if (may)
             vector_entry_want(indexes, entry, corpus);
     }
+    vector_entry_leave(indexes, entry);
     if (binding != NULL && !is_offered(binding)) {
         vector_index_unref(&binding->index);
         binding = NULL;
@@ -427,48 +481,74 @@ int vector_indexes_new(struct mount *mount, struct vector_indexes **out)
     return 0;
 }
 
-static bool is_there(struct mount *mount, uint32_t relation)
+/* The relations of all entries that are not in the catalog any more. Called without the locks, of
+ * which none is taken within the other. */
+static uint32_t *find_gone(struct mount *mount, size_t *count)
 {
-    bool found = false;
+    struct vector_indexes *indexes = mount->indexes;
+    size_t n = 0;
+    pthread_mutex_lock(&indexes->lock);
+    uint32_t *gone = malloc((indexes->entry_count + 1) * sizeof *gone);
+    for (struct vector_entry *entry = indexes->entries; gone != NULL && entry != NULL;
+         entry = entry->next)
+        gone[n++] = entry->relation;
+    pthread_mutex_unlock(&indexes->lock);
+    *count = 0;
     pthread_mutex_lock(&mount->lock);
-    const struct catalog *catalog = mount->catalog;
-    for (size_t i = 0; catalog != NULL && !found && i < catalog->relation_count; i++)
-        found = catalog->relations[i].oid == relation;
+    for (size_t i = 0; i < n; i++)
+        if (!listing_has_oid(mount, gone[i]))
+            gone[(*count)++] = gone[i];
     pthread_mutex_unlock(&mount->lock);
-    return found;
+    return gone;
 }
 
-/* Entries stay until the end, and so does the list behind one. */
-static struct vector_entry *first_entry(struct vector_indexes *indexes)
+/* Takes away what one entry of the relation has, and the entry, if it is in no use. False: they
+ * have nothing, all of them. */
+static bool empty_one(struct mount *mount, uint32_t relation)
 {
+    struct vector_indexes *indexes = mount->indexes;
+    struct leftovers leftovers = {0};
+    uint64_t file = 0;
+    bool had = false, found = false;
     pthread_mutex_lock(&indexes->lock);
-    struct vector_entry *entry = indexes->entries;
+    for (struct vector_entry **at = &indexes->entries; *at != NULL && !found;) {
+        struct vector_entry *entry = *at;
+        if (entry->relation != relation) {
+            at = &entry->next;
+            continue;
+        }
+        entry->stop = true;
+        entry->failed = 0;
+        had = entry->used > 0;
+        entry->used = 0;
+        leftovers = empty_graph(entry);
+        leftovers.wanted = entry->wanted;
+        entry->wanted = NULL;
+        file = vector_graph_id(entry->column, &entry->space);
+        found =
+            had || leftovers.graph != NULL || leftovers.bound != NULL || leftovers.wanted != NULL;
+        if (is_empty(entry))
+            remove_entry(indexes, at);
+        else
+            at = &entry->next;
+    }
     pthread_mutex_unlock(&indexes->lock);
-    return entry;
+    release(&leftovers);
+    if (had)
+        store_drop_index(mount->store, relation, file);
+    return found;
 }
 
 void vector_index_tend(struct mount *mount)
 {
-    struct vector_indexes *indexes = mount->indexes;
-    if (indexes == NULL)
+    if (mount->indexes == NULL)
         return;
-    for (struct vector_entry *entry = first_entry(indexes); entry != NULL; entry = entry->next) {
-        if (is_there(mount, entry->relation))
-            continue;
-        pthread_mutex_lock(&indexes->lock);
-        entry->stop = true;
-        bool had = entry->used > 0;
-        entry->used = 0;
-        struct leftovers leftovers = empty_graph(entry);
-        leftovers.wanted = entry->wanted;
-        entry->wanted = NULL;
-        entry->failed = 0;
-        pthread_mutex_unlock(&indexes->lock);
-        release(&leftovers);
-        if (had)
-            store_drop_index(mount->store, entry->relation,
-                             vector_graph_id(entry->column, &entry->space));
-    }
+    size_t count;
+    uint32_t *gone = find_gone(mount, &count);
+    for (size_t i = 0; i < count; i++)
+        while (empty_one(mount, gone[i]))
+            ;
+    free(gone);
 }
 
 void vector_index_stop_all(struct mount *mount)
@@ -495,11 +575,19 @@ void vector_index_join(struct mount *mount)
     pthread_mutex_unlock(&indexes->lock);
     if (join)
         pthread_join(indexes->builder, NULL);
-    for (struct vector_entry *entry = first_entry(indexes); entry != NULL; entry = entry->next) {
+    for (bool more = true; more;) {
+        struct leftovers leftovers = {0};
         pthread_mutex_lock(&indexes->lock);
-        struct leftovers leftovers = empty_graph(entry);
-        leftovers.wanted = entry->wanted;
-        entry->wanted = NULL;
+        struct vector_entry *entry = indexes->entries;
+        while (entry != NULL && entry->graph == NULL && entry->bound == NULL &&
+               entry->wanted == NULL)
+            entry = entry->next;
+        more = entry != NULL;
+        if (more) {
+            leftovers = empty_graph(entry);
+            leftovers.wanted = entry->wanted;
+            entry->wanted = NULL;
+        }
         pthread_mutex_unlock(&indexes->lock);
         release(&leftovers);
     }

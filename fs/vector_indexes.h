@@ -23,6 +23,7 @@ struct vector_entry {
     struct vector_graph *graph;   /* NULL: none in memory */
     struct vector_binding *bound; /* of the graph with the corpus that was asked of last */
     uint64_t used;                /* indexes->turn when it was asked for last */
+    int users;                    /* threads that are at it */
     uint64_t no_file_for;         /* lineage for which the disk has none; 0: not looked yet */
     struct corpus *wanted;        /* to be built of; NULL: nothing is */
     bool copy_wanted;             /* the mapped graph is to be in memory of its own */
@@ -47,15 +48,18 @@ struct vector_indexes {
     pthread_cond_t changed; /* something is wanted, or the end has come */
     struct vector_entry *entries;
     size_t entry_count;
+    bool said_full;
     uint64_t turn;
     bool building; /* there is a thread */
     pthread_t builder;
     atomic_bool ending;
 };
 
-/* The entry, made if need be. NULL: no memory, or there are too many. Called with the lock held. */
+/* The entry, made if need be, for as long as the caller does not say vector_entry_leave. If there
+ * are too many, one that has nothing goes. NULL: no memory, or all have something. */
 struct vector_entry *vector_entry_find(struct vector_indexes *indexes, uint32_t relation,
                                        int column, const struct space *space);
+void vector_entry_leave(struct vector_indexes *indexes, struct vector_entry *entry);
 
 /* The graph of these rows: that in memory, or else its file's. A new reference; NULL: there is
  * none. entry->making is held. */

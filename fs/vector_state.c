@@ -103,11 +103,8 @@ int vector_index_write_state(struct mount *mount, struct snapshot *snapshot, int
     struct vector_indexes *indexes = mount->indexes;
     struct state state = {.name = "absent", .fresh = -1};
     struct vector_entry *entry = NULL;
-    if (indexes != NULL) {
-        pthread_mutex_lock(&indexes->lock);
+    if (indexes != NULL)
         entry = vector_entry_find(indexes, snapshot->key.relation, column, space);
-        pthread_mutex_unlock(&indexes->lock);
-    }
     if (entry != NULL) {
         /* Whoever makes something there now may take long, and is not waited for. */
         if (pthread_mutex_trylock(&entry->making) == 0) {
@@ -115,6 +112,7 @@ int vector_index_write_state(struct mount *mount, struct snapshot *snapshot, int
             pthread_mutex_unlock(&entry->making);
         }
         read_state(indexes, entry, snapshot, &state);
+        vector_entry_leave(indexes, entry);
     }
     int rc = put_state(&state, out);
     vector_graph_unref(state.graph);

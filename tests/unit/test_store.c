@@ -439,6 +439,8 @@ static void test_index_files_make_room(void **state)
     assert_int_equal(access(path("2/000000000000000a.hnsw"), F_OK), 0);
     assert_true(store_used(place.store) == 6000);
     char name[STORE_INDEX_NAME];
+    assert_int_equal(store_open_index(place.store, 77, 10, name), -ENOENT);
+    assert_int_equal(access(path("77"), F_OK), -1);
     set_used("2/000000000000000a.hnsw", 1000);
     int folder = store_open_index(place.store, 2, 10, name); /* it is used */
     assert_true(folder >= 0);

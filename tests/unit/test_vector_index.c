@@ -216,6 +216,8 @@ static void mount_begin(void)
     fixture.mount.store = fixture.place.store;
     fixture.mount.place = fixture.place.fetch;
     fixture.mount.catalog = &fixture.catalog;
+    fixture.mount.oids = &fixture.relation.oid;
+    fixture.mount.oid_count = fixture.catalog.relation_count;
     must(vector_indexes_new(&fixture.mount, &fixture.mount.indexes) == 0);
 }
 
@@ -964,10 +966,40 @@ static void test_dropped_relation(void **state)
     build();
     vector_index_tend(&fixture.mount);
     assert_true(index_file() != 0);
-    fixture.catalog.relation_count = 0;
+    fixture.mount.oid_count = 0;
     vector_index_tend(&fixture.mount);
     assert_true(index_file() == 0);
-    assert_null(the_entry()->graph);
+    assert_null(fixture.mount.indexes->entries);
+    assert_int_equal(fixture.mount.indexes->entry_count, 0);
+}
+
+/* However many columns somebody has asked the state of, others still get an index. */
+static void test_many_entries(void **state)
+{
+    (void)state;
+    struct vector_indexes *indexes = fixture.mount.indexes;
+    build();
+    const struct vector_entry *built = the_entry();
+    struct vector_entry *used = vector_entry_find(indexes, 1 << 20, 0, &clustered);
+    assert_non_null(used);
+    for (uint32_t i = 0; i < 10000; i++) {
+        struct vector_entry *entry = vector_entry_find(indexes, (1 << 21) + i, 0, &clustered);
+        assert_non_null(entry);
+        vector_entry_leave(indexes, entry);
+    }
+    assert_true(indexes->entry_count <= 4096);
+    assert_ptr_equal(vector_entry_find(indexes, 1 << 20, 0, &clustered), used);
+    vector_entry_leave(indexes, used);
+    vector_entry_leave(indexes, used);
+    /* Those of relations that are not there go. */
+    vector_index_tend(&fixture.mount);
+    assert_int_equal(indexes->entry_count, 1);
+    assert_ptr_equal(the_entry(), built);
+    assert_non_null(built->graph);
+    /* With all of them in use it says so, instead of making more. */
+    for (uint32_t i = 0; i < 4095; i++)
+        assert_non_null(vector_entry_find(indexes, (1 << 21) + i, 0, &clustered));
+    assert_null(vector_entry_find(indexes, 1 << 20, 0, &clustered));
 }
 
 static void test_stopped(void **state)
@@ -1090,6 +1122,7 @@ int main(void)
         TEST(test_no_room_on_disk),
         TEST(test_counted_on_disk),
         TEST(test_dropped_relation),
+        TEST(test_many_entries),
         TEST(test_stopped),
         TEST(test_searchers),
         TEST(test_many),
