@@ -40,6 +40,8 @@ struct ask {
     size_t read; /* of it */
     int rc;      /* no memory: nothing more is answered */
 
+    struct request *waiting; /* reads */
+
     /* While WAITING, for a refresh since these counts, or for the catalog: */
     struct subject *waits_for; /* NULL: the catalog */
     unsigned refreshes_seen, failures_seen;
@@ -110,6 +112,8 @@ void ask_close(struct ask *ask)
         ask_unref(ask);
     ask_unref(ask);
 }
+
+struct request **ask_waiting(struct ask *ask) { return &ask->waiting; }
 
 /* Whoever has read all that he was answered is answered more, however little others read. */
 static bool is_full(const struct ask *ask)
@@ -259,7 +263,7 @@ static bool next_question(struct ask *ask, int *rc, struct error *error)
             there = !ask->stop && take_line(ask, &line);
             if (!there) {
                 ask->state = IDLE;
-                request_retry_all(ask->mount);
+                request_retry_ask(ask->mount, ask);
             }
             pthread_mutex_unlock(&ask->mount->lock);
             text = (char *)line.data;
@@ -308,7 +312,7 @@ static void give(struct ask *ask, struct buffer *answer)
         ask->rc = -ENOMEM; /* nothing may be left out in the middle */
         ask->stop = true;
     }
-    request_retry_all(ask->mount);
+    request_retry_ask(ask->mount, ask);
     pthread_mutex_unlock(&ask->mount->lock);
 }
 

@@ -41,6 +41,9 @@ MUST_CHECK int ask_read(struct ask *ask, size_t size, struct buffer *out);
 void ask_retry_all(struct mount *mount);
 /* Tells the tables that somebody waits. Called now and then. */
 void ask_tend(struct mount *mount);
+/* The reads that wait for its answers. */
+struct request **ask_waiting(struct ask *ask);
+
 bool ask_waits_for(const struct mount *mount, const struct subject *subject);
 void ask_stop_all(struct mount *mount);
 

@@ -390,7 +390,7 @@ static void do_refresh(struct subject *subject)
             false; /* who is not content with this one, having come later, asks again */
     }
     version_unref(old);
-    request_retry_all(mount);
+    request_retry_subject(mount, subject);
     pthread_mutex_unlock(&mount->lock);
     fetch_free(fetch); /* files of groups that came to nothing go with it */
     pthread_mutex_lock(&mount->lock);
@@ -451,7 +451,7 @@ static void do_face(struct subject *subject)
     }
     buffer_clear(&text);
     version_unref(version);
-    request_retry_all(mount);
+    request_retry_subject(mount, subject);
 }
 
 static bool wants_face(const struct subject *subject)
@@ -483,7 +483,7 @@ static void run_job(void *argument)
                 ->stop) { /* stopped for want of waiters: what was wanted is not wanted any more */
             subject->want_refresh = false;
             subject->want_sizes = subject->want_bytes = subject->next_sizes = 0;
-            request_retry_all(mount);
+            request_retry_subject(mount, subject);
         }
     }
     subject->running = false;

@@ -171,7 +171,7 @@ static void run_check(void *argument)
             mount->catalog_rc = user_errno(rc);
             mount->catalog_error = error;
         }
-        request_retry_all(mount);
+        request_retry_subject(mount, NULL);
     }
     mount->catalog_running = false;
     pthread_mutex_unlock(&mount->lock);

@@ -69,8 +69,9 @@ struct mount {
     uint64_t next_nodeid;
     struct table *tables[TABLE_BUCKETS]; /* by oid */
     size_t table_count;
-    struct request *parked;
-    struct read *reads; /* that wait */
+    struct request *parked;  /* all that wait */
+    struct request *waiting; /* of them those for the catalog, or for nothing that has a list */
+    struct read *reads;      /* that wait */
     struct opened *opened;
     int streams; /* files open that were opened before their size was known */
     struct refreshes refreshes;

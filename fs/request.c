@@ -158,11 +158,44 @@ static void on_interrupt(fuse_req_t req, void *data)
     request->interrupted = clock_ms();
 }
 
+static struct request **what_it_waits_for(struct mount *mount, const struct request *request)
+{
+    const struct node *node = request->node;
+    if (request->kind == REQUEST_READ)
+        return ask_waiting((struct ask *)(uintptr_t)request->file.fh);
+    if (node->result != NULL && node->result->making)
+        return &node->result->waiting;
+    return node->subject != NULL ? &node->subject->waiting : &mount->waiting;
+}
+
+static void hang(struct mount *mount, struct request *request)
+{
+    struct request **here = what_it_waits_for(mount, request);
+    request->next = mount->parked;
+    request->at = &mount->parked;
+    request->next_here = *here;
+    request->at_here = here;
+    if (request->next != NULL)
+        request->next->at = &request->next;
+    if (request->next_here != NULL)
+        request->next_here->at_here = &request->next_here;
+    mount->parked = *here = request;
+}
+
+static void take_off(struct request *request)
+{
+    *request->at = request->next;
+    *request->at_here = request->next_here;
+    if (request->next != NULL)
+        request->next->at = request->at;
+    if (request->next_here != NULL)
+        request->next_here->at_here = request->at_here;
+}
+
 static void park(struct mount *mount, struct request *request)
 {
     struct result *work = request->work;
-    request->next = mount->parked;
-    mount->parked = request;
+    hang(mount, request);
     request->hooked = request->parked = true;
     fuse_req_interrupt_func(request->req, on_interrupt, request);
     if (work == NULL)
@@ -203,17 +236,46 @@ void request_start(struct mount *mount, fuse_req_t req, struct node *node, enum 
         park(mount, request);
 }
 
+/* Each of them once: what must go on waiting hangs on some list again. */
+static void retry(struct mount *mount, struct request **here)
+{
+    struct request *list = *here;
+    *here = NULL;
+    if (list != NULL)
+        list->at_here = &list;
+    while (list != NULL) {
+        struct request *request = list;
+        take_off(request);
+        if (!try(mount, request))
+            hang(mount, request);
+    }
+}
+
+void request_retry_subject(struct mount *mount, struct subject *subject)
+{
+    ask_retry_all(mount);
+    retry(mount, subject != NULL ? &subject->waiting : &mount->waiting);
+}
+
+void request_retry_result(struct mount *mount, struct result *result)
+{
+    retry(mount, &result->waiting);
+}
+
+void request_retry_ask(struct mount *mount, struct ask *ask) { retry(mount, ask_waiting(ask)); }
+
 void request_retry_all(struct mount *mount)
 {
     ask_retry_all(mount);
-    struct request *list = mount->parked, *next;
+    struct request *list = mount->parked;
     mount->parked = NULL;
-    for (struct request *request = list; request != NULL; request = next) {
-        next = request->next;
-        if (!try(mount, request)) {
-            request->next = mount->parked;
-            mount->parked = request;
-        }
+    if (list != NULL)
+        list->at = &list;
+    while (list != NULL) {
+        struct request *request = list;
+        take_off(request);
+        if (!try(mount, request))
+            hang(mount, request);
     }
 }
 
@@ -221,7 +283,7 @@ void request_fail_all(struct mount *mount, int rc)
 {
     while (mount->parked != NULL) {
         struct request *request = mount->parked;
-        mount->parked = request->next;
+        take_off(request);
         answer(mount, request, rc);
     }
 }
@@ -295,10 +357,11 @@ static bool is_to_end(void *context, pid_t thread, int64_t interrupted)
 static void tend_parked(struct mount *mount, struct interrupted *all)
 {
     bool may_read = false;
-    for (struct request **at = &mount->parked; *at != NULL;) {
-        struct request *request = *at;
+    struct request *next;
+    for (struct request *request = mount->parked; request != NULL; request = next) {
+        next = request->next;
         if (request->interrupted != 0 && is_to_end(all, request->thread, request->interrupted)) {
-            *at = request->next;
+            take_off(request);
             kill_request(mount, request);
             continue;
         }
@@ -306,7 +369,6 @@ static void tend_parked(struct mount *mount, struct interrupted *all)
             request->node->subject->wanted_at = clock_ms();
         may_read |= request->node->kind == NODE_FILE && request->node->subject != NULL &&
                     request_may_read_along(request);
-        at = &request->next;
     }
     if (may_read)
         request_retry_all(mount);

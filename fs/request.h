@@ -42,7 +42,13 @@ void request_start(struct mount *mount, fuse_req_t req, struct node *node, enum 
 /* RELEASE. */
 void request_close(struct mount *mount, struct node *node, const struct fuse_file_info *file);
 
-/* Something has changed: tries all that are parked. */
+/* What it waits for has changed: those that hang on it are tried again, and no others. NULL as
+ * subject: the catalog, and whatever has no list of its own. */
+void request_retry_subject(struct mount *mount, struct subject *subject);
+void request_retry_result(struct mount *mount, struct result *result);
+void request_retry_ask(struct mount *mount, struct ask *ask);
+
+/* Tries all that are parked: once a second, for what tells nobody. */
 void request_retry_all(struct mount *mount);
 
 /* Answers those whose caller is being killed, READs too. Called every 100 ms, without the lock. */

@@ -233,7 +233,7 @@ static void tell(void *argument)
     node->telling = false;
     node->told = rc == 0;
     if (is_opened_by_others(mount, node))
-        request_retry_all(mount);
+        request_retry_subject(mount, node->subject);
     reply(mount, request, rc);
     pthread_mutex_unlock(&mount->lock);
 }

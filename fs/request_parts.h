@@ -14,7 +14,8 @@ struct size_news {
 };
 
 struct request {
-    struct request *next;
+    struct request *next, **at;           /* among all that are parked */
+    struct request *next_here, **at_here; /* among those that wait for the same thing */
     fuse_req_t req;
     struct node *node;
     enum request_kind kind;

@@ -395,7 +395,7 @@ static void work(struct result *result, bool waits)
     if (result->key.kind != RESULT_INDEX)
         mount->count.queries++;
     settle(result, rc, &rows, &plan, &error);
-    request_retry_all(mount);
+    request_retry_result(mount, result);
     result_unref(result);
     pthread_mutex_unlock(&mount->lock);
     buffer_clear(&rows);

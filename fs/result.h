@@ -52,8 +52,9 @@ struct result {
     uint64_t number; /* of all of the mount, 1 first */
 
     bool making;
-    bool last; /* the one who wants it has no further try */
-    int rc;    /* of the last time that it was made; -EINTR: nobody waited for it */
+    bool last;               /* the one who wants it has no further try */
+    int rc;                  /* of the last time that it was made; -EINTR: nobody waited for it */
+    struct request *waiting; /* for that to end */
     char *reason;
     struct buffer bytes;
     uint64_t serial; /* of the version */

@@ -122,7 +122,7 @@ static bool is_used(struct mount *mount, const struct table *table)
     for (int i = 0; i < SUBJECT_COUNT; i++) {
         const struct subject *subject = &table->subjects[i];
         if (subject->running || subject->nodes > 0 || subject->opens > 0 ||
-            ask_waits_for(mount, subject))
+            subject->waiting != NULL || ask_waits_for(mount, subject))
             return true;
     }
     return false;

@@ -87,7 +87,8 @@ struct subject {
     unsigned opened;     /* mask of faces that have extended this lease */
     struct promises promises;
     struct stay stays[16];
-    int nodes;   /* that are of it */
+    struct request *waiting; /* for its job */
+    int nodes;               /* that are of it */
     int opens;   /* files of any version that are open, and questions that are being answered */
     int streams; /* those that were opened before their size was known */
     struct {
