@@ -442,6 +442,16 @@ static const char *danger_of_role(const struct program *program)
                  "SELECT only";
 }
 
+/* Not to stderr, where a write may wait for whoever reads it. */
+static void PRINTF_LIKE(2, 0)
+    log_of_libfuse(enum fuse_log_level level, const char *format, va_list args)
+{
+    char said[512];
+    vsnprintf(said, sizeof said, format, args);
+    said[strcspn(said, "\n")] = '\0';
+    log_say(level <= FUSE_LOG_WARNING ? LOG_SAY_ERROR : LOG_SAY_DEBUG, "%s", said);
+}
+
 static int run(struct program *program, struct error *error)
 {
     int rc = prepare(program, error);
@@ -458,6 +468,7 @@ static int run(struct program *program, struct error *error)
                        : error,
                    -EIO);
     log_open(program->options.foreground, program->options.debug);
+    fuse_set_log_func(log_of_libfuse);
     warn_of_timeouts();
     log_say(LOG_SAY_INFO, "%s is mounted on %s; cache %s", server_name(program->mount.server),
             program->options.mountpoint, store_path(program->mount.store));

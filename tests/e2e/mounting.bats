@@ -137,6 +137,36 @@ os.execv(sys.argv[1], sys.argv[1:])' "$PGVECFS" -f -o cache_dir="$CACHE" "$SERVE
     done
 }
 
+@test "in the foreground it works though nobody reads what it says, and ends" {
+    mkfifo "$OUT/said"
+    exec 7<>"$OUT/said"
+    "$PYTHON" - <<'PYTHON'
+import fcntl, os
+flags = fcntl.fcntl(7, fcntl.F_GETFL)
+fcntl.fcntl(7, fcntl.F_SETFL, flags | os.O_NONBLOCK)
+for size in 4096, 1:
+    try:
+        while True:
+            os.write(7, b"x" * size)
+    except BlockingIOError:
+        pass
+fcntl.fcntl(7, fcntl.F_SETFL, flags)
+PYTHON
+    "$PGVECFS" -f -d -o cache_dir="$CACHE" "$SERVER user=postgres dbname=test" "$MNT" 2>"$OUT/said" >/dev/null 3>&- 7>&- &
+    pid=$!
+    PIDS+=("$pid")
+    within 20 timeout 5 grep -q "is mounted" "$MNT/.pgvecfs/log"
+    for _ in 1 2 3; do
+        psql -X -q -c "UPDATE t SET v = v WHERE id = 1000"
+        [ "$(timeout 20 tail -n 1 "$MNT/public/t/t.csv")" = "1000,v1000" ]
+        ! timeout 20 cat "$MNT/public/none/none.csv" 2>/dev/null || false
+        timeout 20 ls -l "$MNT/public" "$MNT/public/t" >/dev/null
+    done
+    fusermount3 -u "$MNT"
+    wait_gone "$pid" 15
+    exec 7<&-
+}
+
 @test "fusermount3 -u, umount, SIGTERM and SIGINT end the daemon, and leave neither a mount nor sessions" {
     for how in fusermount umount TERM INT; do
         mount_start
