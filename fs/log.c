@@ -1,6 +1,7 @@
 #include "fs/log.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -31,11 +32,15 @@ static struct {
 
 /* ---- writing ---- */
 
-/* Not by stdio, whose lock would be held while it waits, and exit() needs it. */
+/* Not by stdio, whose lock would be held while it waits, and exit() needs it. It waits, also if
+ * somebody else has set the description of stderr so that it does not. */
 static void write_all(const char *text, size_t size)
 {
     while (size > 0) {
         ssize_t n = write(STDERR_FILENO, text, size);
+        if (n < 0 && errno == EAGAIN &&
+            poll(&(struct pollfd){STDERR_FILENO, POLLOUT, 0}, 1, -1) > 0)
+            continue;
         if (n < 0 && errno != EINTR)
             return;
         text += n > 0 ? n : 0;
@@ -119,6 +124,7 @@ void log_open(int foreground, int debug)
     sigset_t all, before;
     the_log.foreground = foreground;
     the_log.debug = debug;
+    the_log.ending = false;
     if (!foreground)
         openlog("pgvecfs", LOG_PID, LOG_DAEMON);
     sigfillset(&all); /* above all SIGPIPE */

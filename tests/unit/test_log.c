@@ -14,7 +14,7 @@
 enum { LINES = 3000 };
 
 /* The read end of a pipe that is stderr from now on, and full. */
-static int fill_stderr(int *before)
+static int fill_stderr(int *before, int flags)
 {
     int ends[2];
     char page[4096] = {0};
@@ -23,7 +23,7 @@ static int fill_stderr(int *before)
     assert_int_equal(fcntl(ends[1], F_SETFL, O_NONBLOCK), 0);
     while (write(ends[1], page, sizeof page) > 0)
         ;
-    assert_int_equal(fcntl(ends[1], F_SETFL, 0), 0);
+    assert_int_equal(fcntl(ends[1], F_SETFL, flags), 0);
     dup2(ends[1], STDERR_FILENO);
     close(ends[1]);
     return ends[0];
@@ -31,10 +31,9 @@ static int fill_stderr(int *before)
 
 /* Nobody waits for a reader who does not read; what is shown is complete up to the ring's size;
  * once he reads, he gets the rest, and is told how much is missing. */
-static void test_nobody_waits(void **state)
+static void nobody_waits(int flags)
 {
-    (void)state;
-    int before, end = fill_stderr(&before);
+    int before, end = fill_stderr(&before, flags);
     log_open(1, 0);
     for (int i = 0; i < LINES; i++)
         log_say(LOG_SAY_INFO, "line %d", i);
@@ -62,8 +61,22 @@ static void test_nobody_waits(void **state)
     close(end);
 }
 
+static void test_nobody_waits(void **state)
+{
+    (void)state;
+    nobody_waits(0);
+}
+
+/* The description may be a terminal's, which a shell, or another program, has set so. */
+static void test_what_does_not_block(void **state)
+{
+    (void)state;
+    nobody_waits(O_NONBLOCK);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_nobody_waits)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_nobody_waits),
+                                       cmocka_unit_test(test_what_does_not_block)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
