@@ -42,6 +42,8 @@ ours() { psql -X -At -c "SELECT count(*) FROM pg_stat_activity WHERE application
 # Whether process $1, a psql, is connected, and says so by its name there.
 is_connected() { [ "$(psql -X -At -c "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'other-$1'")" = 1 ]; }
 
+has_come_to_it() { is_connected "$1" || process_gone "$1"; }
+
 # One connection of role $1 until end_others. The server may refuse it for a while: it counts a connection until its process has ended.
 take_one() {
     local tries=100 pid
@@ -51,7 +53,7 @@ take_one() {
         PGUSER=$1 bash -c 'PGAPPNAME=other-$$ exec psql -X -q -f "$0"' "$BATS_TEST_TMPDIR/fifo" 3>&- 8>&- &
         pid=$!
         echo $pid >>"$BATS_TEST_TMPDIR/others"
-        until is_connected $pid || process_gone $pid; do [ $((tries -= 1)) -gt 0 ] && sleep 0.05; done
+        within 20 has_come_to_it $pid || break
         process_gone $pid || return 0
         sleep 0.1
     done

@@ -421,12 +421,8 @@ near_loose() {
 
 # Until the index of the session's column and metric is ready.
 wait_for_index() {
-    local tries=300
     cat "$S/results.csv" >/dev/null
-    until grep -q '"state": "ready"' "$S/../index/$1.json"; do
-        [ $((tries -= 1)) -gt 0 ] || { cat "$S/../index/$1.json" >&2; return 1; }
-        sleep 0.1
-    done
+    within 30 grep -q '"state": "ready"' "$S/../index/$1.json" || { cat "$S/../index/$1.json" >&2; return 1; }
 }
 
 # With an effort that looks at nearly everything an index misses nothing, so that it can be compared.

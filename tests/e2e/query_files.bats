@@ -49,7 +49,7 @@ setup() {
 
 teardown() {
     for pid in "${PIDS[@]}"; do kill -KILL "$pid" 2>/dev/null || true; done
-    unlock
+    lock_stop
     for session in "$T"/*/query/*/; do rmdir "$session" 2>/dev/null || true; done
     [ -n "${E2E_KEEP:-}" ] || rm -rf "$OUT"
 }
@@ -60,26 +60,9 @@ metric() {
 }
 
 lock() {
-    PGAPPNAME=locker psql -X -q -c "BEGIN; LOCK TABLE $1 IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(120)" >/dev/null 2>&1 3>&- &
-    PIDS+=($!)
-    for _ in $(seq 100); do
-        [ "$(psql -X -At -c "SELECT count(*) FROM pg_locks WHERE relation = '$1'::regclass AND mode = 'AccessExclusiveLock' AND granted")" = 0 ] || break
-        sleep 0.05
-    done
+    lock_start "$1"
     psql -X -q -At -c "SELECT pg_current_xact_id()" >/dev/null
     sleep 1.5
-}
-
-unlock() { psql -X -q -c "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'locker'" >/dev/null; }
-
-# Tries a command until it succeeds, $1 seconds long.
-within() {
-    local tenths=$(($1 * 10))
-    shift
-    until "$@"; do
-        [ $((tenths -= 1)) -gt 0 ] || return 1
-        sleep 0.1
-    done
 }
 
 # The ids of an answer in CSV, in one line.
@@ -858,7 +841,7 @@ PYTHON
     waiter=$!
     PIDS+=("$waiter")
     sleep 0.5
-    unlock
+    lock_stop
     wait "$waiter"
     [ "$(wc -l <"$OUT/answer")" -eq 3 ]
 }

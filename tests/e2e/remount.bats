@@ -60,8 +60,7 @@ leave() {
         # Whoever waited is gone, the fetch goes on.
         stat "$MNT/public/slow/slow.csv" >/dev/null 2>&1 3>&- &
         waiter=$!
-        tries=300
-        until grep -q '"name": "slow"' "$MNT/.pgvecfs/status.json"; do [ $((tries -= 1)) -gt 0 ] && sleep 0.1; done
+        within 30 grep -q '"name": "slow"' "$MNT/.pgvecfs/status.json"
         kill -KILL "$waiter"
         wait "$waiter" || true
         leave "$MNT"

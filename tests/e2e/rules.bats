@@ -33,7 +33,7 @@ setup() {
 # Ends what the test has started, also where it has failed.
 teardown() {
     for pid in "${PIDS[@]}"; do kill -KILL "$pid" 2>/dev/null || true; done
-    unlock
+    lock_stop
     [ -n "${E2E_KEEP:-}" ] || rm -rf "$OUT"
 }
 
@@ -44,20 +44,13 @@ metric() {
 
 change() { psql -X -q -v ON_ERROR_STOP=1 -c "UPDATE $1 SET v = v || '.' WHERE id = 7"; }
 
-# Locks a table against readers, in a session of its own, until `unlock`; comes back behind the lease.
+# Locks a table against readers, in a session of its own, until `lock_stop`; comes back behind the lease.
 lock() {
-    PGAPPNAME=locker psql -X -q -c "BEGIN; LOCK TABLE $1 IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(120)" >/dev/null 2>&1 3>&- &
-    PIDS+=($!)
-    for _ in $(seq 100); do
-        [ "$(psql -X -At -c "SELECT count(*) FROM pg_locks WHERE relation = '$1'::regclass AND mode = 'AccessExclusiveLock' AND granted")" = 0 ] || break
-        sleep 0.05
-    done
+    lock_start "$1"
     # Where nothing at all has happened since, no lock is needed to know that nothing has changed.
     psql -X -q -At -c "SELECT pg_current_xact_id()" >/dev/null
     sleep 1.5
 }
-
-unlock() { psql -X -q -c "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'locker'" >/dev/null; }
 
 # Whether a fetch waits for table $1's lock.
 fetch_waits() {
@@ -246,7 +239,7 @@ os.execvp(sys.argv[1], sys.argv[1:])' $what >/dev/null 2>&1 3>&- &
             [ "$status" -eq $((128 + $(kill -l $signal))) ]
         done
     done
-    unlock
+    lock_stop
     [ "$(wc -l <"$T/locked/locked.csv")" -eq 1001 ]
 }
 
@@ -270,7 +263,7 @@ PYTHON
         sleep 0.4
     done
     still_runs "$pid"
-    unlock
+    lock_stop
     wait "$pid"
     reference_jsonl public.locked >"$OUT/right"
     read -r size bytes signals <"$OUT/answer"
@@ -296,7 +289,7 @@ PYTHON
     assert_same_bytes "$OUT/steady" "$OUT/right"
     timeout 5 cat "$MNT/.pgvecfs/status.json" >"$OUT/status"
     "$PYTHON" -c 'import json, sys; s = json.load(open(sys.argv[1])); assert s["waiting_requests"] >= 30, s' "$OUT/status"
-    unlock
+    lock_stop
     for pid in "${waiting[@]}"; do wait "$pid"; done
     size=$(reference_csv public.locked | wc -c)
     for i in $(seq 30); do [ "$(cat "$OUT/$i")" = "$size" ]; done
@@ -313,7 +306,7 @@ PYTHON
     sleep 4
     within 4 fetch_waits locked # between two attempts it stands in no line
     within 15 eval '! fetch_waits locked'
-    unlock
+    lock_stop
     [ "$(wc -l <"$T/locked/locked.csv")" -eq 1001 ]
 }
 

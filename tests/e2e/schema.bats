@@ -19,7 +19,7 @@ setup() { T=$MNT/public; }
 
 # What a test that fails has left.
 teardown() {
-    release
+    lock_stop
     pooler_stop
     if mountpoint -q "$MNT"; then
         mount_stop || fusermount3 -uz "$MNT"
@@ -197,44 +197,25 @@ read_many() {
 
 # ---- locks ----
 
-# Runs statements in a session of its own, in the background, until release.
-hold() {
-    PGAPPNAME=holder psql -X -q -c 'BEGIN' -c "$1" -c 'SELECT pg_sleep(600)' >/dev/null 2>&1 3>&- &
-    within 20 holds
-}
-
-holds() {
-    [ "$(psql -X -At -c "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'holder' AND wait_event = 'PgSleep'")" = 1 ]
-}
-
-release() {
-    psql -X -q -At -c "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'holder'" >/dev/null
-    within 20 holds_nothing
-}
-
-holds_nothing() {
-    [ "$(psql -X -At -c "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'holder'")" = 0 ]
-}
-
 @test "the schema.sql of a locked table waits, with nobody else, and comes when the lock goes" {
     psql -X -q -c 'ALTER TABLE other ADD COLUMN b int'
     mount_start -o connections=1
-    hold 'LOCK TABLE other'
+    lock_start other
     cat "$T/other/schema.sql" >"$BATS_TEST_TMPDIR/locked" 3>&- &
     waiter=$!
     timeout 20 cat "$T/plain/schema.sql" "$T/slashed/slashed.csv" >/dev/null
     [ ! -s "$BATS_TEST_TMPDIR/locked" ]
-    within 20 status_names_holder
+    within 20 status_names_locker
     # It does not stand in the queue, either: who comes behind it would wait for the one before.
     within 5 queue_is_seen_empty
-    release
+    lock_stop
     wait $waiter
     grep -q 'CREATE TABLE public.other' "$BATS_TEST_TMPDIR/locked"
     mount_stop
 }
 
-status_names_holder() {
-    grep -q '"what": "schema.sql".*"waits_for": {"relation": "public.other", "pid": [0-9]*, "application": "holder"' "$MNT/.pgvecfs/status.json"
+status_names_locker() {
+    grep -q '"what": "schema.sql".*"waits_for": {"relation": "public.other", "pid": [0-9]*, "application": "locker"' "$MNT/.pgvecfs/status.json"
 }
 
 queue_is_seen_empty() {
@@ -244,11 +225,11 @@ queue_is_seen_empty() {
 @test "lock_wait gives up the wait for a locked table's schema.sql" {
     psql -X -q -c 'ALTER TABLE other ADD COLUMN c int'
     mount_start -o lock_wait=1
-    hold 'LOCK TABLE other'
+    lock_start other
     run timeout 60 cat "$T/other/schema.sql"
     [[ $output == *"Device or resource busy"* ]]
-    [[ $(getfattr -n user.pgvecfs.error --only-values "$T/other") == *"public.other is locked by pid "*" (holder)"* ]]
-    release
+    [[ $(getfattr -n user.pgvecfs.error --only-values "$T/other") == *"public.other is locked by pid "*" (locker)"* ]]
+    lock_stop
     grep -q 'CREATE TABLE public.other' "$T/other/schema.sql"
     mount_stop
 }
@@ -257,12 +238,12 @@ queue_is_seen_empty() {
     psql -X -q -c 'CREATE TABLE one (a int)' -c 'CREATE TABLE two (a int)' \
         -c 'CREATE VIEW both_of_them AS SELECT one.a FROM one JOIN two USING (a)'
     mount_start
-    hold 'LOCK TABLE two'
+    lock_start two
     cat "$T/both_of_them/schema.sql" >"$BATS_TEST_TMPDIR/both" 3>&- &
     waiter=$!
     within 20 waits_for_two
     timeout 20 psql -X -q -c 'ALTER TABLE one ADD COLUMN b int'
-    release
+    lock_stop
     wait $waiter
     grep -q 'CREATE VIEW public.both_of_them' "$BATS_TEST_TMPDIR/both"
     mount_stop
@@ -300,50 +281,12 @@ SQL
 
 # ---- behind a pooler ----
 
-# A pgbouncer in transaction mode, with one session of the server, for database test.
-pooler_start() {
-    POOLER=$(mktemp -d "${TMPDIR:-/tmp}/pgvecfs-pooler.XXXXXX")
-    printf '"postgres" ""\n' >"$POOLER/users"
-    cat >"$POOLER/ini" <<INI
-[databases]
-test = host=$PGHOST port=$PGPORT dbname=test
-[pgbouncer]
-listen_port = 6432
-unix_socket_dir = $POOLER
-auth_type = trust
-auth_file = $POOLER/users
-pool_mode = transaction
-default_pool_size = 1
-logfile = $POOLER/log
-pidfile = $POOLER/pid
-INI
-    local as_pooler=()
-    if [ "$(id -u)" = 0 ]; then # it refuses to run as root
-        chown -R postgres: "$POOLER"
-        as_pooler=(setpriv --reuid=postgres --regid=postgres --init-groups)
-    fi
-    (cd / && exec "${as_pooler[@]}" "$(PATH=$PATH:/usr/sbin command -v pgbouncer)" -q -d "$POOLER/ini") >/dev/null 2>&1 3>&-
-    within 20 pooled -c 'SELECT 1'
-}
-
-pooler_stop() {
-    [ -n "${POOLER:-}" ] || return 0
-    kill "$(cat "$POOLER/pid")" || true
-    rm -rf "$POOLER"
-    POOLER=
-}
-
-# Another client of the pool.
-pooled() { PGHOST=$POOLER PGPORT=6432 psql -X -q -At "$@" >/dev/null; }
-
-pooled_mount() { PGHOST=$POOLER PGPORT=6432 mount_start "$@"; }
-
 pooled_settings() {
-    PGHOST=$POOLER PGPORT=6432 psql -X -q -At -c "SELECT name, setting FROM pg_settings WHERE name !~ '[.]' ORDER BY 1" # an extension brings its own
+    pooled -c "SELECT name, setting FROM pg_settings WHERE name !~ '[.]' ORDER BY 1" # an extension brings its own
 }
 
 @test "behind a pooler schema.sql is not listed, and opening it says why" {
-    pooler_start
+    pooler_start 1
     pooled_settings >"$BATS_TEST_TMPDIR/before"
     pooled_mount
     [ "$(ls "$T/plain")" = $'manifest.json\nplain.bin\nplain.csv\nplain.jsonl\nquery' ]
@@ -364,7 +307,7 @@ pooled_settings() {
     file_of "$T/plain/schema.sql" >"$BATS_TEST_TMPDIR/file"
     mount_stop
     psql -X -q -c 'CREATE TABLE added_for_direct ()'
-    pooler_start
+    pooler_start 1
     pooled_settings >"$BATS_TEST_TMPDIR/before"
     pooled_mount -o "direct=host=$PGHOST port=$PGPORT user=postgres dbname=test password=hunter2"
     [[ $(ls "$T/plain") == *schema.sql* ]]
@@ -378,7 +321,7 @@ pooled_settings() {
 }
 
 @test "direct that leads elsewhere is refused at once" {
-    pooler_start
+    pooler_start 1
     psql -X -q -c 'CREATE DATABASE elsewhere'
     run pooled_mount -o "direct=host=$PGHOST port=$PGPORT user=postgres dbname=elsewhere"
     [ "$status" -ne 0 ]

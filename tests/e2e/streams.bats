@@ -24,19 +24,11 @@ SQL
 teardown_file() { teardown_all; }
 
 setup() {
-    T=$MNT/public
-    OUT=$E2E/out/$BATS_TEST_NUMBER
-    mkdir -p "$OUT"
-    PIDS=()
-    rm -rf "$CACHE"
+    test_begin
     mount_start
 }
 
-teardown() {
-    for pid in "${PIDS[@]}"; do kill -KILL "$pid" 2>/dev/null || true; done
-    mount_stop || true
-    [ -n "${E2E_KEEP:-}" ] || rm -rf "$OUT"
-}
+teardown() { test_end; }
 
 copies() { psql -X -At -c "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pgvecfs' AND query LIKE 'COPY%' AND state = 'active'"; }
 

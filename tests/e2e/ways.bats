@@ -41,20 +41,12 @@ SQL
 teardown_file() { teardown_all; }
 
 setup() {
-    T=$MNT/public
+    test_begin
     Q=$T/items/query
-    OUT=$E2E/out/$BATS_TEST_NUMBER
-    mkdir -p "$OUT"
-    PIDS=()
-    rm -rf "$CACHE"
     mount_start
 }
 
-teardown() {
-    for pid in "${PIDS[@]}"; do kill -KILL "$pid" 2>/dev/null || true; done
-    mount_stop || true
-    [ -n "${E2E_KEEP:-}" ] || rm -rf "$OUT"
-}
+teardown() { test_end; }
 
 remount() { # OPTIONS…
     mount_stop
