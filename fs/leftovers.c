@@ -12,11 +12,13 @@
 
 /* ---- names that the kernel still has ---- */
 
+struct name {
+    uint64_t parent; /* its node */
+    char *name;
+};
+
 struct names {
-    struct name {
-        uint64_t parent; /* its node */
-        char *name;
-    } * list;
+    struct name *list;
     size_t count, room;
 };
 
