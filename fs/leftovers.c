@@ -4,6 +4,7 @@
 #include "fs/listing.h"
 #include "fs/log.h"
 #include "fs/node.h"
+#include "fs/query.h"
 #include "fs/vector_index.h"
 
 #include <errno.h>
@@ -37,6 +38,37 @@ static void add_name(struct names *names, const struct node *node)
     if (copy != NULL)
         names->list[names->count++] = (struct name){node->parent->nodeid, copy};
 }
+
+/* ---- sessions of a query/ that is no more: its table was dropped or renamed, or has no vectors ---- */
+
+static bool is_gone(const struct mount *mount, const struct query_session *session)
+{
+    return !query_exists(mount, session->directory);
+}
+
+static bool has_gone_sessions(const struct mount *mount)
+{
+    const struct query_session *session = mount->query_sessions;
+    while (session != NULL && !is_gone(mount, session))
+        session = session->next;
+    return session != NULL;
+}
+
+/* As rmdir does: what is open in them goes on. */
+static void end_gone_sessions(struct mount *mount, struct names *names)
+{
+    struct query_session *next;
+    for (struct query_session *session = mount->query_sessions; session != NULL; session = next) {
+        next = session->next;
+        if (!is_gone(mount, session))
+            continue;
+        if (session->directory->lookups > 0)
+            add_name(names, session->directory);
+        query_end_session(mount, session->directory);
+    }
+}
+
+/* ---- directories and files ---- */
 
 /* The next directory of the bucket that stands for nothing; of those that the kernel knows, which
  * stay for now, the topmost are noted. NULL: there is none that can go. */
@@ -176,6 +208,7 @@ static void clear_up(void *argument)
     pthread_mutex_lock(&mount->lock);
     bool lost = mount->catalog_lost;
     mount->catalog_lost = false;
+    end_gone_sessions(mount, &names);
     if (lost)
         free_directories(mount, &names);
     else
@@ -193,7 +226,8 @@ static void clear_up(void *argument)
 void leftovers_tend(struct mount *mount)
 {
     pthread_mutex_lock(&mount->lock);
-    bool wanted = !mount->clearing && (mount->catalog_lost || mount->leftovers);
+    bool wanted =
+        !mount->clearing && (mount->catalog_lost || mount->leftovers || has_gone_sessions(mount));
     mount->clearing |= wanted;
     pthread_mutex_unlock(&mount->lock);
     if (!wanted || waiters_add(mount->waiters, clear_up, mount) == 0)

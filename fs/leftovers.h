@@ -1,6 +1,9 @@
-/* What is left of relations that were dropped: in memory their tables, nodes, and the indexes of
- * their columns; in the kernel their names; in the cache their folders. It goes once a catalog has
- * come in which they are missing, what is still open excepted; that goes with a later one.
+/* What is left of relations that were dropped: in memory their tables, nodes, the sessions of their
+ * query/ and the indexes of their columns; in the kernel their names; in the cache their folders.
+ * It goes once a catalog has come in which they are missing, what is still open excepted; that goes
+ * with a later one.
+ *
+ * A session goes with its query/: also if the table was renamed, or has no vectors any more.
  *
  * In the cache a folder goes only if the server says that there is no relation of that number: one
  * that is merely not shown (another `schemas`, a privilege that was revoked) keeps its files, or it

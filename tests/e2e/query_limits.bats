@@ -180,6 +180,36 @@ PYTHON
     grep -q 'query/more.*rmdir' "$MNT/.pgvecfs/log"
 }
 
+@test "sessions end with the table that they are of, be it dropped, renamed or without vectors; what is open goes on" {
+    local name
+    for name in dropped renamed bare; do
+        sql "CREATE TABLE $name AS SELECT * FROM items WHERE id < 100"
+        within 10 ls "$T/$name/query" >/dev/null
+        for i in 1 2; do mkdir "$T/$name/query/s$i"; done
+        echo '[1,2,3,4,5,6,7,8]' >"$T/$name/query/s1/vector"
+    done
+    mkdir "$T/items/query/stays"
+    exec 4<"$T/dropped/query/s1/results.csv" 5<"$T/renamed/query/s1/vector"
+    [ "$(counted query_sessions)" = 7 ]
+    sql "DROP TABLE dropped; ALTER TABLE renamed RENAME TO other; ALTER TABLE bare DROP COLUMN v"
+    one_left() { ls "$T" >/dev/null && [ "$(counted query_sessions)" = 1 ]; }
+    within 20 one_left
+    [ -d "$T/items/query/stays" ]
+    [ "$(wc -l <&4)" = 11 ]
+    [ "$(cat <&5)" = '[1,2,3,4,5,6,7,8]' ]
+    exec 4<&- 5<&-
+    [ ! -e "$T/renamed/query/s1" ]
+    mkdir "$T/other/query/s1" # a name like any other
+    rmdir "$T/other/query/s1"
+    sql "ALTER TABLE other RENAME TO renamed"
+    within 10 ls "$T/renamed/query" >/dev/null
+    [ ! -e "$T/renamed/query/s1" ]
+    mkdir "$T/renamed/query/s1"
+    [ ! -s "$T/renamed/query/s1/vector" ]
+    rmdir "$T/renamed/query/s1"
+    sql "DROP TABLE renamed, bare"
+}
+
 @test "a server that dies under a query: EIO, and error and the log say why; then all goes on" {
     S=$T/items/query/s
     mkdir "$S"
