@@ -15,6 +15,7 @@ struct build {
     struct vector_indexes *indexes;
     struct vector_entry *entry;
     struct corpus *corpus;
+    bool impossible; /* of these rows, however often it is tried */
     struct error error;
 };
 
@@ -60,6 +61,18 @@ static int load_keys(struct build *build, struct row_key *keys)
     return rc;
 }
 
+/* Says of which rows there can be no index. */
+static void refuse(struct build *build, int rc)
+{
+    build->impossible = true;
+    if (rc == -EBADMSG)
+        error_set(&build->error, rc, "not all vectors of the column are of %u dimensions",
+                  build->entry->space.dims);
+    else
+        error_set(&build->error, rc, "%" PRIu64 " rows are more than an index can have",
+                  corpus_snapshot(build->corpus)->rows);
+}
+
 static int build_whole(struct build *build, struct hnsw **out)
 {
     const struct span *spans;
@@ -73,6 +86,8 @@ static int build_whole(struct build *build, struct hnsw **out)
         struct hnsw_options options = build_options(build);
         set_total(build, rows);
         rc = hnsw_build(&options, spans, count, keys, out, &build->error);
+        if (rc == -EBADMSG || rc == -EFBIG)
+            refuse(build, rc);
     }
     free(keys);
     return rc;
@@ -187,6 +202,7 @@ static int make_graph(struct build *build, const struct vector_binding *binding,
     if (!corpus_intact(build->corpus)) {
         if (rc == 0)
             hnsw_free(hnsw);
+        build->impossible = false;
         rc = error_set(&build->error, -EIO, "row groups in the cache were damaged meanwhile");
     }
     if (rc < 0) {
@@ -238,10 +254,10 @@ static struct vector_graph *map_large(const struct build *build, struct vector_g
 static int run_build(struct build *build)
 {
     int64_t began = clock_ms();
-    uint64_t rows = corpus_snapshot(build->corpus)->rows;
-    if (rows >= UINT32_MAX)
-        return error_set(&build->error, -EFBIG, "%" PRIu64 " rows are more than an index can have",
-                         rows);
+    if (corpus_snapshot(build->corpus)->rows >= UINT32_MAX) {
+        refuse(build, -EFBIG);
+        return -EFBIG;
+    }
     struct vector_binding *binding;
     int rc = vector_entry_bind(build->indexes, build->entry, build->corpus, true, &binding);
     if (rc < 0)
@@ -271,16 +287,21 @@ static void end_build(struct build *build, int rc)
     struct vector_entry *entry = build->entry;
     const struct snapshot *snapshot = corpus_snapshot(build->corpus);
     bool failed = rc < 0 && !(rc == -EINTR && entry->stop);
-    if (failed && build->error.text[0] == '\0' && rc == -EBADMSG)
-        error_set(&build->error, rc, "not all vectors of the column are of %u dimensions",
-                  entry->space.dims);
     if (failed && build->error.text[0] == '\0')
         error_set(&build->error, rc, "%s", rc == -ENOMEM ? "no memory" : strerror(-rc));
-    if (failed)
+    if (failed && build->impossible) {
+        if (!entry->impossible) /* which only this thread writes; once, however it changes */
+            log_say(LOG_SAY_INFO, "%s.%s.%s: there can be no %s index: %s",
+                    snapshot->relation.schema, snapshot->relation.name,
+                    snapshot->schema->columns[entry->column].name, metric_name(entry->space.metric),
+                    build->error.text);
+    } else if (failed) {
         log_say(LOG_SAY_ERROR, "%s.%s: its index cannot be built: %s", snapshot->relation.schema,
                 snapshot->relation.name, build->error.text);
+    }
     pthread_mutex_lock(&build->indexes->lock);
     entry->building = false;
+    entry->impossible = failed && build->impossible;
     entry->failed = failed ? rc : 0;
     entry->error = build->error;
     entry->failed_at = clock_ms();

@@ -430,8 +430,9 @@ static bool may_begin(const struct vector_indexes *indexes, const struct vector_
         return false;
     if (entry->graph != NULL && entry->graph->basis.serial > snapshot->serial)
         return false; /* that would be going back */
-    return entry->failed == 0 || entry->failed_serial != snapshot->serial ||
-           clock_ms() - entry->failed_at >= RETRY_MS;
+    if (entry->failed == 0 || entry->failed_serial != snapshot->serial)
+        return true;
+    return !entry->impossible && clock_ms() - entry->failed_at >= RETRY_MS;
 }
 
 struct vector_index *vector_index_get(struct mount *mount, struct corpus *corpus, int column,

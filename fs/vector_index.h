@@ -47,7 +47,8 @@ bool vector_index_intact(const struct vector_index *index);
 MUST_CHECK int vector_index_searcher(struct vector_index *index, struct hnsw_searcher **out);
 void vector_index_done(struct vector_index *index, struct hnsw_searcher *searcher);
 
-/* index/COLUMN.METRIC.json: state (absent, building, ready, failed), rows, rows not in it yet
+/* index/COLUMN.METRIC.json: state (absent, building, ready, failed,
+ * impossible), rows, rows not in it yet
  * (fresh), bytes, options, progress while it is built or brought up to date, recall by ef, the
  * version it stands for, why it failed. */
 MUST_CHECK int vector_index_write_state(struct mount *mount, struct snapshot *snapshot, int column,

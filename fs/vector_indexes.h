@@ -10,8 +10,8 @@
 
 #include "fs/vector_binding.h"
 
-/* One column in one space: absent (nothing below), being built, ready (there is a graph), failed.
- */
+/* One column in one space: absent (nothing below), being built, ready (there is a graph), failed,
+ * impossible. */
 struct vector_entry {
     struct vector_entry *next;
     uint32_t relation;
@@ -28,9 +28,10 @@ struct vector_entry {
     struct corpus *wanted;        /* to be built of; NULL: nothing is */
     bool copy_wanted;             /* the mapped graph is to be in memory of its own */
     bool building;
-    uint64_t total; /* rows to be inserted */
-    int64_t began;  /* clock_ms() */
-    int failed;     /* why the last build did; 0: it did not */
+    uint64_t total;  /* rows to be inserted */
+    int64_t began;   /* clock_ms() */
+    int failed;      /* why the last build did; 0: it did not */
+    bool impossible; /* and would again, until the rows are others; the builder writes it */
     struct error error;
     int64_t failed_at;      /* clock_ms() */
     uint64_t failed_serial; /* of the snapshot */

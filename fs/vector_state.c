@@ -35,7 +35,7 @@ static void read_state(struct vector_indexes *indexes, struct vector_entry *entr
         out->error = entry->error;
     out->name = out->graph != NULL  ? "ready"
                 : out->running      ? "building"
-                : entry->failed < 0 ? "failed"
+                : entry->failed < 0 ? entry->impossible ? "impossible" : "failed"
                                     : "absent";
     pthread_mutex_unlock(&indexes->lock);
 }

@@ -310,13 +310,13 @@ assert_near() {
 
 @test "vectors of different dimensions: the state says why there is none" {
     mount_start -o lease=0
-    failed() { [ "$(state loose v.l2 state)" = failed ]; }
-    ask loose '[1,2,3]' mode hnsw || true
-    if within 10 failed; then
-        [[ $(state loose v.l2 error) == *dimension* ]]
-    else
-        [ "$(state loose v.l2 state)" = absent ] # the question was refused before
-    fi
+    impossible() { [ "$(state loose v.l2 state)" = impossible ]; }
+    ask loose '[1,2,3]' mode hnsw k 2 filter 'vector_dims(v) = 3'
+    [ "$IDS" = "3 2" ]
+    within 10 impossible
+    [[ $(state loose v.l2 error) == *dimension* ]]
+    log_has 'loose.v: there can be no l2 index'
+    log_lacks 'cannot be built'
 }
 
 @test "with a cache too small it is in memory only" {

@@ -1,6 +1,7 @@
 /* Indexes over a corpus that is made up here: its functions stand in for those of fs/corpus.c. */
 #include "fs/vector_index.h"
 
+#include "fs/log.h"
 #include "fs/vector_indexes.h"
 #include "tests/unit/clusters.h"
 #include "tests/unit/place.h"
@@ -37,7 +38,7 @@ static struct fixture {
     struct table_group groups[GROUPS_MOST];
     size_t group_count;
     uint64_t next_id, serial, lineage;
-    bool lasting, intact;
+    bool lasting, intact, no_memory;
     const char *column_name;
 } fixture;
 
@@ -86,7 +87,9 @@ int corpus_spans(struct corpus *corpus, int column, const struct span **spans, s
 int corpus_load(struct corpus *corpus, int column, const atomic_bool *stop,
                 const struct span **spans, size_t *count, struct error *error)
 {
-    return *stop ? -EINTR : corpus_spans(corpus, column, spans, count, error);
+    return *stop               ? -EINTR
+           : fixture.no_memory ? -ENOMEM
+                               : corpus_spans(corpus, column, spans, count, error);
 }
 
 int corpus_group_keys(struct corpus *corpus, size_t group, struct row_key *keys,
@@ -863,21 +866,67 @@ static void test_older_snapshot(void **state)
     assert_right(0);
 }
 
+static void let_time_pass(void) { the_entry()->failed_at -= 3600 * 1000; }
+
+static void assert_not_begun(void)
+{
+    int asked = spans_asked;
+    assert_null(get(true));
+    assert_false(is_busy());
+    assert_int_equal(spans_asked, asked);
+}
+
+/* How often the log has it. */
+static unsigned said(const char *what)
+{
+    struct buffer lines = {0};
+    unsigned count = 0;
+    assert_int_equal(log_show(&lines), 0);
+    assert_int_equal(buffer_append_byte(&lines, '\0'), 0);
+    for (const char *at = (char *)lines.data; (at = strstr(at, what)) != NULL; at++)
+        count++;
+    buffer_clear(&lines);
+    return count;
+}
+
+/* A row of other dimensions, as a column without any may have them. */
+static void test_impossible(void **state)
+{
+    (void)state;
+    unsigned failures = said("cannot be built"), refusals = said("there can be no l2 index");
+    store_be16(fixture.v.bytes.data + fixture.v.starts[77], 9);
+    build();
+    assert_null(get(false));
+    assert_state("\"state\": \"impossible\"");
+    assert_state("\"error\": \"not all vectors of the column are of 16 dimensions\"");
+    let_time_pass();
+    assert_not_begun(); /* ever, for the same rows */
+    fixture.serial++;
+    build();
+    assert_state("\"state\": \"impossible\"");
+    assert_int_equal(said("cannot be built"), failures);              /* it is no fault, */
+    assert_int_equal(said("there can be no l2 index"), refusals + 1); /* and was said */
+    store_be16(fixture.v.bytes.data + fixture.v.starts[77], 16);
+    fixture.serial++;
+    build();
+    assert_right(0);
+    assert_state("\"state\": \"ready\"");
+    assert_state("\"error\": null");
+}
+
 static void test_failure(void **state)
 {
     (void)state;
-    store_be16(fixture.v.bytes.data + fixture.v.starts[77], 9); /* a row of other dimensions */
+    fixture.no_memory = true;
     build();
     assert_null(get(false));
     assert_state("\"state\": \"failed\"");
-    char *text = state_text(&clustered);
-    assert_null(strstr(text, "\"error\": null"));
-    free(text);
-    int asked = spans_asked;
-    assert_null(get(true)); /* not again for the same rows, so soon */
-    assert_false(is_busy());
-    assert_int_equal(spans_asked, asked);
-    store_be16(fixture.v.bytes.data + fixture.v.starts[77], 16);
+    assert_state("\"error\": \"no memory\"");
+    assert_not_begun(); /* again for the same rows, so soon */
+    let_time_pass();
+    build();
+    assert_state("\"state\": \"failed\"");
+    fixture.no_memory = false;
     fixture.serial++;
     build();
     assert_right(0);
@@ -1116,6 +1165,7 @@ int main(void)
         TEST(test_of_other_rows),
         TEST(test_no_lasting_keys),
         TEST(test_older_snapshot),
+        TEST(test_impossible),
         TEST(test_failure),
         TEST(test_broken_corpus),
         TEST(test_memory),
