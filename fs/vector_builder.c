@@ -300,7 +300,7 @@ static void end_build(struct build *build, int rc)
                 snapshot->relation.name, build->error.text);
     }
     pthread_mutex_lock(&build->indexes->lock);
-    entry->building = false;
+    entry->building = false; /* from here on it may be removed */
     entry->impossible = failed && build->impossible;
     entry->failed = failed ? rc : 0;
     entry->error = build->error;
@@ -371,8 +371,9 @@ static void *work(void *argument)
             pthread_mutex_unlock(&indexes->lock);
             struct patience patience = {.waits = true, .stop = &build.entry->stop};
             patience_begin(&patience);
-            end_build(&build, run_build(&build));
-            patience_end(&patience);
+            int rc = run_build(&build);
+            patience_end(&patience); /* the flag is the entry's */
+            end_build(&build, rc);
             pthread_mutex_lock(&indexes->lock);
         } else {
             pthread_cond_wait(&indexes->changed, &indexes->lock);

@@ -2,6 +2,7 @@
 #include "fs/vector_index.h"
 
 #include "fs/log.h"
+#include "fs/patience.h"
 #include "fs/vector_indexes.h"
 #include "tests/unit/clusters.h"
 #include "tests/unit/place.h"
@@ -59,8 +60,27 @@ struct corpus *corpus_ref(struct corpus *corpus)
     return corpus;
 }
 
+static atomic_int dangling;
+
+/* Whoever lets go of a corpus may still look at how long it may wait: at a flag of an entry that
+ * nobody may remove meanwhile. */
+static void look_at_patience(void)
+{
+    struct vector_indexes *indexes = fixture.mount.indexes;
+    const atomic_bool *stop = patience_stop();
+    bool safe = false;
+    if (stop == NULL)
+        return;
+    pthread_mutex_lock(&indexes->lock);
+    for (const struct vector_entry *entry = indexes->entries; entry != NULL; entry = entry->next)
+        safe |= &entry->stop == stop && (entry->building || entry->users > 0);
+    pthread_mutex_unlock(&indexes->lock);
+    dangling += !safe;
+}
+
 void corpus_unref(struct corpus *corpus)
 {
+    look_at_patience();
     if (corpus == NULL || atomic_fetch_sub(&corpus->refs, 1) > 1)
         return;
     for (int i = 0; i < GROUPS_MOST; i++)
@@ -269,6 +289,7 @@ static int tear_down(void **state)
     (void)state;
     mount_end();
     assert_int_equal(corpora_alive, 0);
+    assert_int_equal(dangling, 0);
     vectors_clear(&fixture.v);
     place_close(&fixture.place);
     return 0;
