@@ -3,6 +3,7 @@
 #include "pgclient/cluster.h"
 #include "pgclient/describe.h"
 #include "pgclient/identifier.h"
+#include "pgclient/policies.h"
 #include "pgclient/selection.h"
 #include "pgclient/trust.h"
 
@@ -42,7 +43,7 @@ struct kept_readpoint {
     bool judged;             /* whose functions would run is asked first */
     bool filtered;           /* a table: policies hide rows from the role, who wants it so */
     bool may_be_spread;      /* an extension that does so is there */
-    bool shows_owners;       /* a view: no policy in it is checked as the role itself */
+    bool shows_owners;       /* a view: it shows what its owner may see (policies.h) */
     struct cluster cluster;
 };
 
@@ -176,36 +177,6 @@ static int judge(struct kept_readpoint *r, struct connection *connection, struct
     return rc;
 }
 
-/* A view's policies are checked as its owner, who may well be shown less than all: that is what the
- * view is. But what checks them as the role itself (a view of its own, or a security_invoker, as
- * far down as there are views) would hide rows from it. */
-static const char hides_from_role[] =
-    "WITH RECURSIVE v(oid) AS (SELECT $1::oid UNION"
-    " SELECT d.refobjid FROM v JOIN pg_rewrite w ON w.ev_class = v.oid JOIN pg_depend d"
-    "  ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid"
-    "  JOIN pg_class c ON c.oid = d.refobjid AND c.relkind = 'v'"
-    "  WHERE d.refclassid = 'pg_class'::regclass)"
-    " SELECT EXISTS (SELECT FROM v JOIN pg_class c ON c.oid = v.oid"
-    "  JOIN pg_rewrite w ON w.ev_class = v.oid JOIN pg_depend d"
-    "  ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid"
-    "  WHERE d.refclassid = 'pg_class'::regclass AND row_security_active(d.refobjid)"
-    "   AND (pg_get_userbyid(c.relowner) = current_user"
-    "    OR EXISTS (SELECT FROM pg_options_to_table(c.reloptions)"
-    "     WHERE option_name = 'security_invoker' AND option_value::bool)))";
-
-static int find_hiding(struct kept_readpoint *r, struct connection *connection, struct error *error)
-{
-    char oid[16];
-    snprintf(oid, sizeof oid, "%u", r->public.relation.oid);
-    const char *parameter = oid;
-    PGresult *row = NULL;
-    int rc = connection_ask(connection, hides_from_role, 1, &parameter, ONE_ROW_OF(1), &row, error);
-    if (rc == 0)
-        r->shows_owners = PQgetvalue(row, 0, 0)[0] == 'f';
-    PQclear(row);
-    return rc;
-}
-
 /* Begins, locks, and tells the columns as they are under the lock. -ENOENT: renamed or dropped
  * meanwhile. */
 static int lock(struct kept_readpoint *r, struct connection *connection, PGresult **present,
@@ -223,7 +194,7 @@ static int lock(struct kept_readpoint *r, struct connection *connection, PGresul
     if (rc == 0 && r->judged)
         rc = judge(r, connection, error);
     if (rc == 0 && r->public.relation.kind == RELATION_VIEW)
-        rc = find_hiding(r, connection, error);
+        rc = policies_bind_owners_only(connection, r->public.relation.oid, &r->shows_owners, error);
     if (rc == 0 &&
         (buffer_printf(&probe, "%s%s%s", own_settings(r), r->probe, user ? OUR_PATH : "") < 0 ||
          buffer_append_byte(&probe, '\0') < 0))
