@@ -167,21 +167,15 @@ static bool asks_server(const struct result *result)
     return result->key.kind != RESULT_INDEX && question_asks_server(&result->key.asked->question);
 }
 
-static bool asks_by_key(const struct result *result)
-{
-    return result->key.kind == RESULT_ROWS && result->key.asked->question.key != NULL;
-}
-
 /* It may be another for the same version. */
-static bool may_vary(const struct result *result)
-{
-    return result->key.kind == RESULT_ROWS && (asks_server(result) || asks_by_key(result));
-}
+static bool holds_rows(const struct result *result) { return result->key.kind == RESULT_ROWS; }
 
+/* Which row a key is of, and which of equal ones come first, depends on the primary key, which may
+ * be another without any row being so. */
 static bool is_of(const struct result *result, const struct version *version)
 {
     return result->serial == version->serial &&
-           (!asks_by_key(result) || result->basis == snapshot_mark_number(version->snapshot));
+           (!holds_rows(result) || result->basis == snapshot_mark_number(version->snapshot));
 }
 
 bool result_holds(const struct result *result, const struct version *version)
@@ -328,7 +322,7 @@ static void finish(struct result *result, int rc, struct buffer *bytes, const st
     }
     result->bytes = *bytes;
     *bytes = (struct buffer){0};
-    if (may_vary(result))
+    if (holds_rows(result))
         date(result);
     if (result->at != NULL) {
         mount->result_bytes += result->bytes.size;
@@ -380,7 +374,7 @@ static void work(struct result *result, bool waits)
     struct patience patience = {.waits = waits, .stop = &result->stop};
     patience_begin(&patience);
     int rc = make(result, &rows, &plan, &error);
-    if (may_vary(result))
+    if (holds_rows(result))
         result->contents = hash64(rows.data, rows.size);
     patience_end(&patience);
     if (patience.refused) {

@@ -60,7 +60,7 @@ struct result {
     uint64_t serial; /* of the version */
     int64_t mtime;
     uint64_t basis;    /* the version's mark when it was begun, as a number */
-    uint64_t contents; /* of one that may be another for the same version: a hash of its bytes */
+    uint64_t contents; /* of rows, which may be others for the same version: a hash of the bytes */
     int64_t made_ms;   /* clock_ms() when it was, */
     time_t made_at;    /* and by the calendar */
     struct promises promises; /* to those who were told of it by stat */
@@ -77,8 +77,8 @@ void result_unref(struct result *result); /* NULL is fine */
 /* Keeps it, dropping those that were used longest ago when there are too many. */
 void result_keep(struct result *result);
 /* Whether it is still what the question is answered with, for this version. One that the server has
- * a part in (a filter may ask for the time, or for other tables) is so for as long as a lease; that
- * for a row's key until a refresh finds anything changed: which columns are the key may have. */
+ * a part in (a filter may ask for the time, or for other tables) is so for as long as a lease; rows
+ * are until a refresh finds anything changed in the cluster: which columns are the key may have. */
 bool result_holds(const struct result *result, const struct version *version);
 /* The session asks something else, or has ended: nobody finds its answers any more. */
 void result_forget_session(struct mount *mount, const struct query_session *session);

@@ -170,6 +170,29 @@ same_as_file() {
     [ "$(ask "$NOW/keyed" '"vector":[4.5,0],"k":2,"columns":["b"]')" = "$(printf '{"b":5,"distance":0.5}\n{"b":6,"distance":0.5}')" ]
 }
 
+@test "rows that are equally far are in the order of the primary key as it is now, in a session's answer too" {
+    sql "CREATE TABLE ties (a int NOT NULL, b int NOT NULL, v vector(2));
+         INSERT INTO ties SELECT i, 21 - i, '[1,1]' FROM generate_series(1, 20) i"
+    S=$NOW/ties/query/s
+    mkdir "$S"
+    echo '[1,1]' >"$S/vector"
+    echo 3 >"$S/k"
+    first() { sed 1d "$S/results.csv" | cut -d, -f1 | paste -sd' ' -; }
+    [ "$(first)" = '1 2 3' ]
+    sql 'ALTER TABLE ties ADD PRIMARY KEY (a)'
+    [ "$(first)" = '1 2 3' ]
+    before=$(stat -c '%i %Y %s' "$S/results.csv")
+    sql 'INSERT INTO elsewhere VALUES (1)'
+    [ "$(stat -c '%i %Y %s' "$S/results.csv")" = "$before" ]
+    # Not a row changes.
+    sql 'ALTER TABLE ties DROP CONSTRAINT ties_pkey, ADD PRIMARY KEY (b)'
+    [ "$(first)" = '20 19 18' ]
+    after=$(stat -c '%i %Y' "$S/results.csv")
+    [ "${after%% *}" != "${before%% *}" ]
+    [ "${after##* }" -gt "$(cut -d' ' -f2 <<<"$before")" ]
+    rmdir "$S"
+}
+
 @test "a table that is renamed while it is leased is not the filter's fault" {
     sql 'CREATE TABLE first AS SELECT * FROM others; CREATE TABLE second AS SELECT id + 100 AS id, v FROM others;
          GRANT SELECT ON first, second TO outsider'
