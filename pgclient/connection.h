@@ -98,6 +98,12 @@ enum transaction_kind {
 MUST_CHECK int connection_begin(struct connection *connection, enum transaction_kind kind,
                                 const char *more, struct error *error);
 
+/* In a transaction of TRANSACTION_USER: gives its settings back the values that it began with, and
+ * runs `more`. What users wrote may have changed them, even how a literal is read. After an error
+ * there is no transaction. */
+MUST_CHECK int connection_set_again(struct connection *connection, const char *more,
+                                    struct error *error);
+
 /* Ends the transaction, if there is one. What it has read is no less true. The connection may be
  * unusable afterwards. */
 void connection_end(struct connection *connection);

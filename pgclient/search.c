@@ -216,17 +216,16 @@ static int put_condition(struct buffer *sql, const char *before, const char *con
     return buffer_printf(sql, "%s(\n%s\n)%s", before, condition, behind);
 }
 
-/* That it is one expression, of boolean: the server parses it inside CASE WHEN ( ) THEN. What would
- * close the parenthesis of a WHERE and go on behind it makes no sense here, and the other way
- * round.
- */
-static int check_condition(struct connection *connection, const struct relation *relation,
-                           const char *condition, struct error *error)
+static int parse_condition(struct connection *connection, const struct relation *relation,
+                           const char *before, const char *condition, const char *behind,
+                           struct error *error)
 {
     struct buffer sql = {0};
-    int rc = put_condition(&sql, "SELECT CASE WHEN ", condition, " THEN true END");
+    int rc = buffer_append_text(&sql, "SELECT");
     if (rc == 0)
         rc = put_from(&sql, relation);
+    if (rc == 0)
+        rc = buffer_printf(&sql, " WHERE (%s\n%s\n%s", before, condition, behind);
     char *text = string_of(&sql, rc);
     if (text == NULL)
         return out_of_memory(error);
@@ -235,6 +234,18 @@ static int check_condition(struct connection *connection, const struct relation 
     if (rc < 0)
         error_prefix(error, "filter");
     return blame(rc);
+}
+
+/* That it is one expression, of boolean, whole by itself: what has an open comment, string or
+ * bracket finds nothing behind it that closes it, and what closes a bracket of ours makes sense
+ * inside of ( ) or of [ ], not of both. */
+static int check_condition(struct connection *connection, const struct relation *relation,
+                           const char *condition, struct error *error)
+{
+    int rc = parse_condition(connection, relation, "", condition, ")", error);
+    return rc == 0 ? parse_condition(connection, relation, "ARRAY[", condition,
+                                     "]::pg_catalog.bool[])[1]", error)
+                   : rc;
 }
 
 struct row_reader {
@@ -392,30 +403,28 @@ static int put_columns(struct buffer *sql, const struct search_nearest *search)
     return rc;
 }
 
-static int put_literal(struct buffer *sql, const char *text)
+/* Text as hexadecimal digits, which mean the same whatever the settings are. */
+static int put_bytes(struct buffer *sql, const char *text)
 {
-    int rc = buffer_append_byte(sql, '\'');
-    for (; *text != '\0' && rc == 0; text++) {
-        rc = *text == '\'' ? buffer_append_byte(sql, '\'') : 0;
-        if (rc == 0)
-            rc = buffer_append_byte(sql, (uint8_t)*text);
-    }
-    return rc == 0 ? buffer_append_byte(sql, '\'') : rc;
+    int rc = buffer_append_text(sql, "pg_catalog.decode('");
+    for (; *text != '\0' && rc == 0; text++)
+        rc = buffer_printf(sql, "%02x", (uint8_t)*text);
+    return rc == 0 ? buffer_append_text(sql, "', 'hex')") : rc;
 }
 
 /* By what the key's values look like: where the row is now nobody knows, and not every type has an
  * operator that everybody finds. */
-static int put_except(struct buffer *sql, const struct search_nearest *search)
+static int put_except(struct buffer *sql, const struct search_nearest *search, const char *encoding)
 {
     int rc = buffer_append_text(sql, " AND NOT (true");
     for (size_t i = 0; rc == 0 && i < search->except_count; i++) {
-        rc = buffer_append_text(sql, " AND pg_catalog.format('%s', ");
+        rc = buffer_append_text(sql, " AND pg_catalog.convert_to(pg_catalog.format('%s', ");
         if (rc == 0)
             rc = identifier_put(sql, search->except[i].column);
         if (rc == 0)
-            rc = buffer_append_text(sql, ") OPERATOR(pg_catalog.=) ");
+            rc = buffer_printf(sql, "), '%s') OPERATOR(pg_catalog.=) ", encoding);
         if (rc == 0)
-            rc = put_literal(sql, search->except[i].text);
+            rc = put_bytes(sql, search->except[i].text);
     }
     return rc == 0 ? buffer_append_byte(sql, ')') : rc;
 }
@@ -443,7 +452,8 @@ static int put_dims(struct buffer *sql, const struct search_nearest *search, con
                    : rc;
 }
 
-static int put_where(struct buffer *sql, const struct search_nearest *search, const char *schema)
+static int put_where(struct buffer *sql, const struct search_nearest *search, const char *schema,
+                     const char *encoding)
 {
     int rc = buffer_append_text(sql, " WHERE ");
     if (rc == 0)
@@ -451,7 +461,7 @@ static int put_where(struct buffer *sql, const struct search_nearest *search, co
     if (rc == 0)
         rc = buffer_append_text(sql, " IS NOT NULL");
     if (rc == 0 && search->except_count > 0)
-        rc = put_except(sql, search);
+        rc = put_except(sql, search, encoding);
     if (rc == 0 && search->dims != 0)
         rc = put_dims(sql, search, schema);
     if (rc == 0 && search->condition != NULL)
@@ -460,7 +470,8 @@ static int put_where(struct buffer *sql, const struct search_nearest *search, co
 }
 
 /* The rows, as a table to select from. */
-static char *nearest_rows(const struct search_nearest *search, const char *schema)
+static char *nearest_rows(const struct search_nearest *search, const char *schema,
+                          const char *encoding)
 {
     struct buffer sql = {0};
     int rc = buffer_append_text(&sql, "(SELECT ");
@@ -473,7 +484,7 @@ static char *nearest_rows(const struct search_nearest *search, const char *schem
     if (rc == 0)
         rc = put_from(&sql, search->relation);
     if (rc == 0)
-        rc = put_where(&sql, search, schema);
+        rc = put_where(&sql, search, schema, encoding);
     if (rc == 0)
         rc = buffer_append_text(&sql, " ORDER BY ");
     if (rc == 0)
@@ -503,10 +514,12 @@ static struct schema *numbered(const struct schema *schema)
     return out;
 }
 
-static char *nearest_statement(const struct search_nearest *search, const char *schema)
+/* `encoding`: what the connection speaks. */
+static char *nearest_statement(const struct search_nearest *search, const char *schema,
+                               const char *encoding)
 {
     struct buffer sql = {0};
-    struct source source = {.from = nearest_rows(search, schema)};
+    struct source source = {.from = nearest_rows(search, schema, encoding)};
     struct schema *columns = numbered(search->schema);
     int rc = source.from == NULL || columns == NULL ? -ENOMEM : buffer_append_text(&sql, "COPY (");
     if (rc == 0)
@@ -527,6 +540,8 @@ int search_nearest(struct session *session, const struct search_nearest *search,
     char *schema = NULL, *sql = NULL;
     connection_also_stop(connection, search->stop);
     int rc = begin(connection, search->relation, error);
+    if (rc == 0 && search->condition != NULL) /* it may have run before, in this transaction */
+        rc = connection_set_again(connection, NO_EXCLUSION, error);
     if (rc == 0)
         rc = find_extension(connection, &schema, error);
     if (rc == 0)
@@ -534,7 +549,8 @@ int search_nearest(struct session *session, const struct search_nearest *search,
     if (rc == 0 && search->condition != NULL)
         rc = check_condition(connection, search->relation, search->condition, error);
     if (rc == 0) {
-        sql = nearest_statement(search, schema);
+        bool ascii = strcmp(connection_encoding(connection), "SQL_ASCII") == 0;
+        sql = nearest_statement(search, schema, ascii ? "SQL_ASCII" : "UTF8");
         rc = sql == NULL ? out_of_memory(error)
                          : blame(connection_copy(connection, sql, sink, context, said, error));
     }

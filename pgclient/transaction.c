@@ -105,13 +105,11 @@ static int put_begin(const struct connection *connection, struct buffer *sql)
     return buffer_append_text(sql, connection->pooled ? BEGIN_READING OWN_ROLE : BEGIN_READING);
 }
 
-static int put_beginning(const struct connection *connection, enum transaction_kind kind,
-                         struct buffer *sql)
+static int put_settings(const struct connection *connection, enum transaction_kind kind,
+                        struct buffer *sql)
 {
     int version = connection_version(connection);
-    int rc = put_begin(connection, sql);
-    if (rc == 0 && connection->pooled)
-        rc = buffer_append_text(sql, own_locale);
+    int rc = connection->pooled ? buffer_append_text(sql, own_locale) : 0;
     if (rc == 0)
         rc = buffer_append_text(sql, kind == TRANSACTION_USER ? own_limits : no_limits);
     if (rc == 0)
@@ -131,6 +129,13 @@ static int put_beginning(const struct connection *connection, enum transaction_k
                            version >= RENAMED_PARALLEL_DEBUGGING ? "debug_parallel_query"
                                                                  : "force_parallel_mode");
     return rc == 0 ? put_encoding(connection, sql) : rc;
+}
+
+static int put_beginning(const struct connection *connection, enum transaction_kind kind,
+                         struct buffer *sql)
+{
+    int rc = put_begin(connection, sql);
+    return rc == 0 ? put_settings(connection, kind, sql) : rc;
 }
 
 static int out_of_memory(struct error *error) { return error_set(error, -ENOMEM, "out of memory"); }
@@ -204,6 +209,15 @@ int connection_begin(struct connection *connection, enum transaction_kind kind, 
 {
     int rc = begin(connection, kind, more, "", ROWS_OF(ANY), NULL, error);
     return rc == 0 && kind != TRANSACTION_CATALOGS ? note_beginning(connection, error) : rc;
+}
+
+int connection_set_again(struct connection *connection, const char *more, struct error *error)
+{
+    struct buffer sql = {0};
+    int rc = put_settings(connection, TRANSACTION_USER, &sql);
+    if (rc == 0)
+        rc = buffer_append_text(&sql, more);
+    return run(connection, &sql, rc, ROWS_OF(ANY), NULL, error);
 }
 
 int connection_read(struct connection *connection, enum transaction_kind kind, const char *sql,

@@ -189,9 +189,16 @@ refused() {
     refused 'division by zero'
     ask filter 'true; DROP TABLE plain'
     refused 'syntax error'
-    ask filter 'true) OR (true'
-    nearest items v l2 10 # still one expression
+    # What leaves the parentheses around it, or a string, makes sense in some places, but not in all.
+    for text in 'true) OR (true' 'true] || ARRAY[true' 'true, true' '(true' 'true /*' 'true $$' "true '" 'SELECT true'; do
+        ask filter "$text"
+        refused 'filter: '
+    done
+    ask filter "(id, ARRAY[id]) = (id, '{}') IS NOT NULL -- a comment"
+    nearest items v l2 10
     ask filter 'true) UNION SELECT tableoid, ctid, xmin FROM plain WHERE (true'
+    refused 'filter: each UNION query'
+    ask filter 'true) UNION SELECT FROM plain WHERE (true'
     refused 'syntax error'
     ask filter 'true) THEN true END FROM items WHERE CASE WHEN (true'
     refused 'syntax error'

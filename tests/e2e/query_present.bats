@@ -241,3 +241,27 @@ same_as_file() {
     grep -q '"because": "the table is read as one stream, ' "$parted/query/s/plan.json"
     rmdir "$parted/query/s"
 }
+
+@test "a filter that changes how literals are read does not run what a key says" {
+    sql 'CREATE TABLE victim (); CREATE TABLE literal (id text PRIMARY KEY, n int, v vector(2))'
+    psql -X -q -v ON_ERROR_STOP=1 <<'SQL'
+INSERT INTO literal VALUES ('other', 1, '[1,0]'),
+    ('\'')) AS n) TO STDOUT; COMMIT; DROP TABLE victim; COPY (SELECT 1 FROM (SELECT 1.0::float8 AS c1 FROM literal WHERE ($x$', 1, '[2,0]');
+SQL
+    within 20 test -d "$NOW/literal/query"
+    local key filter mode encoding
+    key=$(sql "SELECT to_json(id) FROM literal WHERE id <> 'other'")
+    for mode in server exact auto; do
+        filter="\$x\$ IS NOT NULL OR \$y\$ \$x\$ <> set_config('standard_conforming_strings','off',true) OR \$q\$ \$y\$ IS NULL --\$q\$ IS NULL"
+        run ask "$NOW/literal" '"key":'"$key"',"mode":"'$mode'","k":50,"columns":["id"],"filter":"'"$filter"'"'
+        sql 'SELECT FROM victim'
+        [ "$output" = '{"id":"other","distance":1}' ]
+    done
+    # Nor how bytes are, or how values print.
+    sql "INSERT INTO literal VALUES ('ключ\"''日本', 1, '[3,0]')"
+    key=$(sql "SELECT to_json(id) FROM literal WHERE id LIKE 'ключ%'")
+    for encoding in SJIS LATIN1 UTF8; do
+        filter="id = 'other' AND set_config('client_encoding','$encoding',true) || set_config('extra_float_digits','-10',true) <> ''"
+        [ "$(ask "$NOW/literal" '"key":'"$key"',"mode":"server","k":50,"columns":["id","v"],"filter":"'"$filter"'"')" = '{"id":"other","v":[1,0],"distance":2}' ]
+    done
+}
