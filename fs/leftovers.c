@@ -159,23 +159,38 @@ static int compare_oids(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Asks the server that is mounted, and no other that has come to answer in its place. */
-static int ask_which(struct mount *mount, const struct folders *folders, bool *there,
+/* Whether a server of which `now` is told has had the table that the record is of: a copy of the
+ * cluster from before, or a standby that lags behind, does not have it yet. */
+static bool had_table(struct mount *mount, uint32_t relation, const struct version_key *now)
+{
+    struct snapshot *snapshot;
+    int rc = snapshot_load(mount->store, relation, &snapshot);
+    if (rc < 0)
+        return rc != -ENOMEM; /* without a record there is nothing to lose */
+    bool had = version_key_believes(&snapshot->key, now);
+    snapshot_unref(snapshot);
+    return had;
+}
+
+/* Asks the server that is mounted, and no other that has come to answer in its place: which of the
+ * folders' relations are dropped. */
+static int ask_which(struct mount *mount, const struct folders *folders, bool *dropped,
                      struct error *error)
 {
     struct session *session;
-    char *mark;
+    struct version_key now = {0};
     int rc = session_take(mount->pool, SESSION_SHORT, &mount->ending, &session, error);
     if (rc < 0)
         return rc;
-    rc = catalog_mark(session, &mark, error);
-    if (rc == 0) {
-        rc = mark_check(mark, mount->system_id, mount->database, error);
-        free(mark);
-    }
+    rc = catalog_now(session, &now, error);
     if (rc == 0)
-        rc = catalog_has(session, folders->oids, folders->count, there, error);
+        rc = mark_check(now.mark, mount->system_id, mount->database, error);
+    if (rc == 0)
+        rc = catalog_has(session, folders->oids, folders->count, dropped, error);
     session_give(session);
+    for (size_t i = 0; rc == 0 && i < folders->count; i++)
+        dropped[i] = !dropped[i] && had_table(mount, folders->oids[i], &now);
+    version_key_clear(&now);
     return rc;
 }
 
@@ -184,17 +199,17 @@ static void drop_folders(struct mount *mount)
     struct folders folders = {.mount = mount};
     struct error error = {""};
     store_each(mount->store, add_folder, &folders);
-    bool *there = folders.count > 0 ? calloc(folders.count, sizeof *there) : NULL;
-    if (there != NULL) {
+    bool *dropped = folders.count > 0 ? calloc(folders.count, sizeof *dropped) : NULL;
+    if (dropped != NULL) {
         qsort(folders.oids, folders.count, sizeof *folders.oids, compare_oids);
-        int rc = ask_which(mount, &folders, there, &error);
+        int rc = ask_which(mount, &folders, dropped, &error);
         for (size_t i = 0; rc == 0 && i < folders.count; i++)
-            if (!there[i])
+            if (dropped[i])
                 store_drop_relation(mount->store, folders.oids[i]);
         if (rc < 0)
             log_say(LOG_SAY_DEBUG, "the cache of dropped tables stays for now: %s", error.text);
     }
-    free(there);
+    free(dropped);
     free(folders.oids);
     file_time_sweep(mount->store, time(NULL));
 }

@@ -7,7 +7,9 @@
  *
  * In the cache a folder goes only if the server says that there is no relation of that number: one
  * that is merely not shown (another `schemas`, a privilege that was revoked) keeps its files, or it
- * would be a changed one when it comes back.
+ * would be a changed one when it comes back. And only if that server has had the relation: its run
+ * is one under which the record's version was proven, and has not gone back. A copy of the cluster
+ * from before, or a standby that lags, never knew it.
  *
  * Threads: any; it may wait for the server, for the disk, and for the kernel.
  */

@@ -503,14 +503,13 @@ static uint32_t *find_gone(struct mount *mount, size_t *count)
     return gone;
 }
 
-/* Takes away what one entry of the relation has, and the entry, if it is in no use. False: they
- * have nothing, all of them. */
+/* Takes away what one entry of the relation has in memory, and the entry, if it is in no use. False:
+ * they have nothing, all of them. */
 static bool empty_one(struct mount *mount, uint32_t relation)
 {
     struct vector_indexes *indexes = mount->indexes;
     struct leftovers leftovers = {0};
-    uint64_t file = 0;
-    bool had = false, found = false;
+    bool found = false;
     pthread_mutex_lock(&indexes->lock);
     for (struct vector_entry **at = &indexes->entries; *at != NULL && !found;) {
         struct vector_entry *entry = *at;
@@ -520,12 +519,11 @@ static bool empty_one(struct mount *mount, uint32_t relation)
         }
         entry->stop = true;
         entry->failed = 0;
-        had = entry->used > 0;
+        bool had = entry->used > 0;
         entry->used = 0;
         leftovers = empty_graph(entry);
         leftovers.wanted = entry->wanted;
         entry->wanted = NULL;
-        file = vector_graph_id(entry->column, &entry->space);
         found =
             had || leftovers.graph != NULL || leftovers.bound != NULL || leftovers.wanted != NULL;
         if (is_empty(entry))
@@ -535,8 +533,6 @@ static bool empty_one(struct mount *mount, uint32_t relation)
     }
     pthread_mutex_unlock(&indexes->lock);
     release(&leftovers);
-    if (had)
-        store_drop_index(mount->store, relation, file);
     return found;
 }
 

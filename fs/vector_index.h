@@ -56,7 +56,7 @@ MUST_CHECK int vector_index_write_state(struct mount *mount, struct snapshot *sn
 
 /* All indexes of a mount: mount->indexes. Made before threads are started. */
 MUST_CHECK int vector_indexes_new(struct mount *mount, struct vector_indexes **out);
-/* Forgets the indexes of relations that are no more, in memory and on disk. Called now and then. */
+/* Frees the indexes of relations that are not in the catalog, in memory. Called now and then. */
 void vector_index_tend(struct mount *mount);
 /* For the end of the mount: from here on nothing is begun, and what is being built ends soon. */
 void vector_index_stop_all(struct mount *mount);

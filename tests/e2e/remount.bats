@@ -145,3 +145,22 @@ kept() {
     mount_stop
     psql -X -q -c "DROP SCHEMA other CASCADE"
 }
+
+@test "a server that may never have had a table does not make its cache go" {
+    psql -X -q -c "CREATE TABLE seen AS SELECT 1 AS id" -c "CREATE TABLE unseen AS SELECT 1 AS id"
+    seen=$(psql -X -At -c "SELECT 'seen'::regclass::oid") unseen=$(psql -X -At -c "SELECT 'unseen'::regclass::oid")
+    mount_start
+    cat "$MNT/public/seen/seen.csv" "$MNT/public/unseen/unseen.csv" >/dev/null
+    mount_stop
+    # As a copy of the cluster would be, and a standby that lags: another run.
+    "$ROOT/scripts/private-pg" restart "$E2E/pg"
+    mount_start
+    cat "$MNT/public/seen/seen.csv" >/dev/null
+    mount_stop
+    psql -X -q -c "DROP TABLE seen, unseen"
+    mount_start
+    ls "$MNT/public" >/dev/null
+    within 60 eval '[ -z "$(find "$CACHE" -type d -name "$seen")" ]'
+    [ -n "$(find "$CACHE" -type d -name "$unseen")" ]
+    mount_stop
+}

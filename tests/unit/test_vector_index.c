@@ -1038,9 +1038,9 @@ static void test_dropped_relation(void **state)
     assert_true(index_file() != 0);
     fixture.mount.oid_count = 0;
     vector_index_tend(&fixture.mount);
-    assert_true(index_file() == 0);
     assert_null(fixture.mount.indexes->entries);
     assert_int_equal(fixture.mount.indexes->entry_count, 0);
+    assert_true(index_file() != 0); /* it may only not be shown: the file goes with the folder */
 }
 
 /* However many columns somebody has asked the state of, others still get an index. */
