@@ -148,6 +148,7 @@ int crew_open(struct crew *crew, const struct relation *relation, struct error *
     int rc = readpoint_open(crew->members[0].session, relation, &crew->readpoint, error);
     pthread_mutex_lock(&crew->lock);
     crew->open = rc == 0;
+    crew->complete |= rc == 0 && crew->readpoint->snapshot == NULL;
     pthread_mutex_unlock(&crew->lock);
     return rc;
 }

@@ -7,8 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* pg_control_*() may be forbidden to a role, and a mere mention of them then fails; some servers
- * have no WAL that could be asked for, and refuse its functions: so there are several wordings.
+/* Each of these may be forbidden to a role, and a mere mention of it then fails; some servers have
+ * no WAL that could be asked for, and refuse its functions. So each is asked for by itself where
+ * the whole is refused, and left out from then on.
  *
  * The timeline of a primary is in the name of the WAL file that it writes; a standby knows that of
  * its last restart point and that of the last position its files depend on, of which the later is
@@ -19,51 +20,151 @@
  * The position comes after the statement's snapshot: what it sees is not later. A standby's is that
  * of what it has replayed.
  */
-#define QUESTION(system_id, timeline, position)                                                    \
-    "SELECT " system_id ", " timeline ", pg_catalog.pg_is_in_recovery(),"                          \
-    " " CLUSTER_RUN ", " position ","                                                              \
-    " pg_catalog.pg_current_snapshot(), d.oid, d.datname, current_user"                            \
-    " FROM pg_catalog.pg_database d"                                                               \
-    " WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()"
+enum {
+    NO_RECOVERY = 1,
+    NO_RUN = 2,
+    NO_SYSTEM_ID = 4,
+    NO_CONTROL = 8,
+    NO_WAL_NAME = 16,
+    NO_POSITION = 32,
+    LAST_PART = NO_POSITION,
+    NO_EXPORT = 64,
+    KNOWN = 128 /* the others have been found out */
+};
 
+/* Before PostgreSQL 14 there is no such setting: then it may be a standby. */
+#define BY_FUNCTION "pg_catalog.pg_is_in_recovery()"
+#define BY_SETTING                                                                                 \
+    "coalesce(pg_catalog.current_setting('in_hot_standby', true)::pg_catalog.bool, true)"
+
+#define RUN                                                                                        \
+    "extract(epoch FROM pg_catalog.pg_postmaster_start_time())::pg_catalog.text"                   \
+    " OPERATOR(pg_catalog.||) '-' OPERATOR(pg_catalog.||)"                                         \
+    " coalesce(extract(epoch FROM pg_catalog.pg_stat_get_bgwriter_stat_reset_time())"              \
+    "::pg_catalog.text, '')"
 #define SYSTEM_ID "(SELECT system_identifier FROM pg_catalog.pg_control_system())"
 #define CONTROL_TIMELINE                                                                           \
     "(SELECT greatest(c.timeline_id, r.min_recovery_end_timeline)"                                 \
     " FROM pg_catalog.pg_control_checkpoint() c, pg_catalog.pg_control_recovery() r)"
-#define TIMELINE(standby_timeline)                                                                 \
-    "CASE WHEN pg_catalog.pg_is_in_recovery() THEN " standby_timeline                              \
-    " ELSE ('x' OPERATOR(pg_catalog.||) pg_catalog.substr(pg_catalog.pg_walfile_name("             \
-    "pg_catalog.pg_current_wal_lsn()), 1, 8))::bit(32)::pg_catalog.int8 END"
+#define WAL_NAME(recovery)                                                                         \
+    "CASE WHEN NOT " recovery " THEN ('x' OPERATOR(pg_catalog.||) pg_catalog.substr("              \
+    "pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8))::bit(32)"                 \
+    "::pg_catalog.int8 END"
+#define POSITION(recovery)                                                                         \
+    "CASE WHEN " recovery " THEN pg_catalog.pg_last_wal_replay_lsn()"                              \
+    " ELSE pg_catalog.pg_current_wal_insert_lsn() END::pg_catalog.text"
 
-/* The better ones first. Only the timeline and the position can do without WAL. */
-static const char *const questions[] = {
-    QUESTION(SYSTEM_ID, TIMELINE(CONTROL_TIMELINE), CLUSTER_POSITION),
-    QUESTION(SYSTEM_ID, CONTROL_TIMELINE, "''"),
-    QUESTION("NULL", TIMELINE("0"), CLUSTER_POSITION),
-    QUESTION("NULL", "0", "''"),
-};
-enum { QUESTIONS = sizeof questions / sizeof *questions };
+/* The SQL of a part, or what stands for it. */
+static const char *part(int refused, int which)
+{
+    bool by_setting = refused & NO_RECOVERY;
+    switch (which) {
+    case NO_RECOVERY:
+        return by_setting ? BY_SETTING : BY_FUNCTION;
+    case NO_RUN:
+        return refused & which ? "''" : RUN;
+    case NO_SYSTEM_ID:
+        return refused & which ? "NULL" : SYSTEM_ID;
+    case NO_CONTROL:
+        return refused & which ? "NULL::pg_catalog.int4" : CONTROL_TIMELINE;
+    case NO_WAL_NAME:
+        return refused & which ? "NULL::pg_catalog.int8"
+               : by_setting    ? WAL_NAME(BY_SETTING)
+                               : WAL_NAME(BY_FUNCTION);
+    default:
+        return refused & which ? "''" : by_setting ? POSITION(BY_SETTING) : POSITION(BY_FUNCTION);
+    }
+}
 
 /* Forbidden, not in this state, not here, not known. */
-static bool is_refusal(const char *state)
+static bool is_refusal(const struct connection *connection, int rc)
 {
     static const char *const states[] = {"42501", "55000", "0A000", "42883"};
+    const char *state = connection_state(connection);
     for (size_t i = 0; i < sizeof states / sizeof *states; i++)
-        if (strcmp(state, states[i]) == 0)
+        if ((rc == -EACCES || rc == -EIO) && strcmp(state, states[i]) == 0)
             return true;
     return false;
 }
 
-/* The best one that is not refused: on one connection always the same. */
+static int ask_all(struct connection *connection, int refused, PGresult **row, struct error *error)
+{
+    struct buffer sql = {0};
+    int rc = buffer_printf(&sql,
+                           "SELECT %s, coalesce(%s, %s, 0), %s, %s, %s,"
+                           " pg_catalog.pg_current_snapshot(), d.oid, d.datname, current_user"
+                           " FROM pg_catalog.pg_database d"
+                           " WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()",
+                           part(refused, NO_SYSTEM_ID), part(refused, NO_WAL_NAME),
+                           part(refused, NO_CONTROL), part(refused, NO_RECOVERY),
+                           part(refused, NO_RUN), part(refused, NO_POSITION));
+    if (rc == 0)
+        rc = buffer_append_byte(&sql, '\0');
+    rc = rc == 0 ? connection_question(connection, (const char *)sql.data, ROWS_OF(9), row, error)
+                 : error_set(error, rc, "out of memory");
+    buffer_clear(&sql);
+    return rc;
+}
+
+/* A transaction goes on after a refusal. */
+static int save(struct connection *connection, struct error *error)
+{
+    return connection_in_transaction(connection)
+               ? connection_run(connection, "SAVEPOINT pgvecfs_parts", error)
+               : 0;
+}
+
+static int go_back(struct connection *connection, struct error *error)
+{
+    return connection_in_transaction(connection)
+               ? connection_run(connection,
+                                "ROLLBACK TO SAVEPOINT pgvecfs_parts;"
+                                " RELEASE SAVEPOINT pgvecfs_parts",
+                                error)
+               : 0;
+}
+
+/* Which parts are refused: each is asked for. */
+static int find_out(struct connection *connection, int *refused, struct error *error)
+{
+    int rc = 0;
+    for (int which = 1; rc == 0 && which <= LAST_PART; which *= 2) {
+        PGresult *row = NULL;
+        char sql[512];
+        snprintf(sql, sizeof sql, "SELECT %s", part(*refused, which));
+        rc = save(connection, error);
+        if (rc < 0)
+            break;
+        int told = connection_question(connection, sql, ONE_ROW_OF(1), &row, error);
+        PQclear(row);
+        if (is_refusal(connection, told))
+            *refused |= which;
+        else if (told < 0)
+            return told;
+        rc = go_back(connection, error);
+    }
+    return rc;
+}
+
+/* The whole without what is refused: on one connection always the same. */
 static int ask(struct connection *connection, PGresult **row, struct error *error)
 {
-    int number = connection_modesty(connection);
-    int rc = connection_question(connection, questions[number], ROWS_OF(9), row, error);
-    while (rc < 0 && rc != -ENOTCONN && rc != -EINTR && number + 1 < QUESTIONS &&
-           is_refusal(connection_state(connection)))
-        rc = connection_question(connection, questions[++number], ROWS_OF(9), row, error);
+    int refused = connection_modesty(connection);
+    bool known = refused & KNOWN;
+    int rc = known ? 0 : save(connection, error);
     if (rc == 0)
-        connection_be_modest(connection, number);
+        rc = ask_all(connection, refused, row, error);
+    bool again = is_refusal(connection, rc) && (!known || !connection_in_transaction(connection));
+    if (again || (rc == 0 && !known)) {
+        int back = go_back(connection, error);
+        rc = again ? back : rc;
+    }
+    if (again && rc == 0)
+        rc = find_out(connection, &refused, error);
+    if (again && rc == 0)
+        rc = ask_all(connection, refused, row, error);
+    if (rc == 0)
+        connection_be_modest(connection, refused | KNOWN);
     return rc;
 }
 
@@ -102,6 +203,7 @@ int cluster_read(struct connection *connection, struct cluster *out, struct erro
         .timeline = (uint32_t)strtoul(PQgetvalue(row, 0, 1), NULL, 10),
         .standby = PQgetvalue(row, 0, 2)[0] == 't',
         .database = (uint32_t)strtoul(PQgetvalue(row, 0, 6), NULL, 10),
+        .refused = connection_modesty(connection),
         .run = strdup(PQgetvalue(row, 0, 3)),
         .position = cluster_position(PQgetvalue(row, 0, 4)),
         .snapshot = strdup(PQgetvalue(row, 0, 5)),
@@ -124,13 +226,40 @@ void cluster_clear(struct cluster *cluster)
     *cluster = (struct cluster){0};
 }
 
+const char *cluster_run_sql(const struct cluster *cluster)
+{
+    return part(cluster->refused, NO_RUN);
+}
+
+const char *cluster_position_sql(const struct cluster *cluster)
+{
+    return part(cluster->refused, NO_POSITION);
+}
+
+const char *cluster_export_sql(const struct cluster *cluster)
+{
+    return cluster->refused & NO_EXPORT ? "NULL" : "pg_catalog.pg_export_snapshot()";
+}
+
+bool cluster_does_without_export(const struct cluster *cluster, struct connection *connection,
+                                 int rc)
+{
+    if (cluster->refused & NO_EXPORT || !is_refusal(connection, rc))
+        return false;
+    connection_be_modest(connection, connection_modesty(connection) | NO_EXPORT);
+    return true;
+}
+
+bool cluster_run_known(const struct cluster *cluster) { return cluster->run[0] != '\0'; }
+
 uint64_t cluster_position(const char *text)
 {
     unsigned high = 0, low = 0;
     return sscanf(text, "%X/%X", &high, &low) == 2 ? (uint64_t)high << 32 | low : 0;
 }
 
-/* Of a standby that does not tell its position: no two are equal. */
+/* Of a standby that does not tell its position, or a server that does not tell its run: no two are
+ * equal. */
 static uint64_t count_up(void)
 {
     static _Atomic uint64_t count;
@@ -145,10 +274,11 @@ int cluster_mark(const struct cluster *cluster, const char *snapshot, uint64_t p
     int rc = buffer_printf(&mark, "%llu/%u/%u/%s/", (unsigned long long)cluster->system_id,
                            cluster->database, cluster->timeline, cluster->run);
     if (rc == 0)
-        rc = !cluster->standby ? buffer_append_text(&mark, snapshot)
-             : cluster->position != 0
+        rc = !cluster_run_known(cluster) || (cluster->standby && cluster->position == 0)
+                 ? buffer_printf(&mark, "unknown %llu", (unsigned long long)count_up())
+             : cluster->standby
                  ? buffer_printf(&mark, "%llX", (unsigned long long)cluster->position)
-                 : buffer_printf(&mark, "unknown %llu", (unsigned long long)count_up());
+                 : buffer_append_text(&mark, snapshot);
     if (rc == 0)
         rc = buffer_printf(&mark, "@%llu", (unsigned long long)position);
     if (rc == 0)
@@ -166,9 +296,10 @@ int cluster_key(const struct cluster *cluster, const char *snapshot, uint64_t po
     struct version_key key = {.system_id = cluster->system_id,
                               .database = cluster->database,
                               .output = OUTPUT_VERSION,
-                              .run_count = 1,
+                              .run_count = cluster_run_known(cluster) ? 1 : 0,
                               .runs = {{.timeline = cluster->timeline, .position = position}}};
-    snprintf(key.runs[0].text, sizeof key.runs[0].text, "%s", cluster->run);
+    if (key.run_count > 0)
+        snprintf(key.runs[0].text, sizeof key.runs[0].text, "%s", cluster->run);
     int rc = cluster_mark(cluster, snapshot, position, &key.mark);
     if (rc == 0)
         *out = key;

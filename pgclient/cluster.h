@@ -14,24 +14,29 @@ struct cluster {
     bool system_id_known;
     uint32_t timeline; /* 0: unknown (a standby, and the role may not ask) */
     uint32_t database;
-    bool standby;
-    char *run;         /* changes whenever the server is started, or recovers from a crash */
+    bool standby;      /* or it may be one */
+    char *run;         /* changes whenever the server is started, or recovers from a crash; "":
+                          unknown */
     uint64_t position; /* of WAL, not before what this answer's snapshot sees; 0: unknown. Of a
                           standby: replayed before the snapshot of any later answer */
+    int refused;       /* cluster.c's own: what is not to be had */
     char *snapshot;    /* pg_current_snapshot() of this answer */
     char *role;
 };
 
-/* SQL for more statements, in any transaction: text of the run, of the position ("" where it is
- * unknown) and of the snapshot. */
-#define CLUSTER_RUN                                                                                \
-    "extract(epoch FROM pg_catalog.pg_postmaster_start_time())::pg_catalog.text"                   \
-    " OPERATOR(pg_catalog.||) '-' OPERATOR(pg_catalog.||)"                                         \
-    " coalesce(extract(epoch FROM pg_catalog.pg_stat_get_bgwriter_stat_reset_time())"              \
-    "::pg_catalog.text, '')"
-#define CLUSTER_POSITION                                                                           \
-    "CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn()"            \
-    " ELSE pg_catalog.pg_current_wal_insert_lsn() END::pg_catalog.text"
+/* SQL for more statements, in any transaction, without what the server refuses: text of the run and
+ * of the position ("" where it is unknown), and the exported snapshot's name (NULL). */
+const char *cluster_run_sql(const struct cluster *cluster);
+const char *cluster_position_sql(const struct cluster *cluster);
+const char *cluster_export_sql(const struct cluster *cluster);
+
+/* Whether a statement with all three may have failed (`rc`) because snapshots must not be exported:
+ * the connection's next cluster_read does without. */
+bool cluster_does_without_export(const struct cluster *cluster, struct connection *connection,
+                                 int rc);
+
+/* Where the role may not ask for the run, nothing can be proven by it. */
+bool cluster_run_known(const struct cluster *cluster);
 
 /* Of such text. */
 uint64_t cluster_position(const char *text);

@@ -41,11 +41,16 @@ static int read_ours(const struct ddl_way *way, const atomic_bool *stop, struct 
 static int compare_clusters(const struct cluster *ours, const struct cluster *theirs,
                             struct error *error)
 {
-    bool same_run = strcmp(ours->run, theirs->run) == 0;
+    bool same_run = cluster_run_known(ours) && strcmp(ours->run, theirs->run) == 0;
     bool known = ours->system_id_known && theirs->system_id_known;
     bool good = ours->database == theirs->database &&
                 (!known || ours->system_id == theirs->system_id) &&
                 (same_run || (known && ours->standby && !theirs->standby));
+    if (!good && !(cluster_run_known(ours) && cluster_run_known(theirs)))
+        return error_set(error, -EIO,
+                         "whether `direct` leads to the same server cannot be told: the role may "
+                         "not call pg_postmaster_start_time() or "
+                         "pg_stat_get_bgwriter_stat_reset_time()");
     return good ? 0
                 : error_set(error, -EIO,
                             "`direct` leads to another server or database than the connection "

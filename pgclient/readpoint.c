@@ -206,11 +206,6 @@ static int lock(struct kept_readpoint *r, struct connection *connection, PGresul
     return rc;
 }
 
-/* The position is asked for under the snapshot: it is not before what that sees. */
-#define VERIFY_QUESTION(run, position)                                                             \
-    "SELECT to_regclass($1)::pg_catalog.oid, pg_export_snapshot(), pg_current_snapshot(), " run    \
-    ", " position
-
 /* Is the name that was locked the relation that was meant, and on the server that was asked? */
 static int verify_name(struct kept_readpoint *r, struct connection *connection, struct error *error)
 {
@@ -223,22 +218,28 @@ static int verify_name(struct kept_readpoint *r, struct connection *connection, 
         return out_of_memory(error);
     }
     const char *parameter = (const char *)name.data;
+    char sql[1024];
+    /* The position is asked for under the snapshot: it is not before what that sees. */
+    snprintf(sql, sizeof sql,
+             "SELECT to_regclass($1)::pg_catalog.oid, %s, pg_current_snapshot(), %s, %s",
+             cluster_export_sql(&r->cluster), cluster_run_sql(&r->cluster),
+             cluster_position_sql(&r->cluster));
     PGresult *row = NULL;
-    rc = connection_ask(connection,
-                        r->cluster.position != 0 ? VERIFY_QUESTION(CLUSTER_RUN, CLUSTER_POSITION)
-                                                 : VERIFY_QUESTION(CLUSTER_RUN, "''"),
-                        1, &parameter, ONE_ROW_OF(5), &row, error);
+    rc = connection_ask(connection, sql, 1, &parameter, ONE_ROW_OF(5), &row, error);
     buffer_clear(&name);
+    if (rc < 0 && cluster_does_without_export(&r->cluster, connection, rc))
+        return -ESTALE;
     /* Behind a balancer the transaction may be on another server than the question before it. */
     if (rc == 0 && (strtoul(PQgetvalue(row, 0, 0), NULL, 10) != r->public.relation.oid ||
                     strcmp(PQgetvalue(row, 0, 3), r->cluster.run) != 0))
         rc = -ESTALE;
     if (rc == 0) {
-        r->public.snapshot = strdup(PQgetvalue(row, 0, 1));
+        bool exported = !PQgetisnull(row, 0, 1);
+        r->public.snapshot = exported ? strdup(PQgetvalue(row, 0, 1)) : NULL;
         r->seen = strdup(PQgetvalue(row, 0, 2));
         rc = cluster_key(&r->cluster, PQgetvalue(row, 0, 2),
                          cluster_position(PQgetvalue(row, 0, 4)), &r->public.key);
-        if (rc != 0 || r->public.snapshot == NULL || r->seen == NULL)
+        if (rc != 0 || (exported && r->public.snapshot == NULL) || r->seen == NULL)
             rc = out_of_memory(error);
     }
     PQclear(row);
@@ -281,7 +282,8 @@ static int describe(struct kept_readpoint *r, struct connection *connection,
     out->with_binary = columns.with_binary;
     out->json_apart = columns.json_apart;
     out->key.relation = out->relation.oid;
-    out->key.proves = sources.heaps && columns.self_contained && out->key.runs[0].position != 0;
+    out->key.proves = sources.heaps && columns.self_contained && out->key.run_count > 0 &&
+                      out->key.runs[0].position != 0;
     return 0;
 }
 
@@ -391,9 +393,10 @@ static int compare_snapshots(const struct kept_readpoint *r, struct connection *
                              struct error *error)
 {
     PGresult *row = NULL;
-    int rc =
-        connection_question(connection, "SELECT pg_catalog.pg_current_snapshot(), " CLUSTER_RUN,
-                            ONE_ROW_OF(2), &row, error);
+    char sql[512];
+    snprintf(sql, sizeof sql, "SELECT pg_catalog.pg_current_snapshot(), %s",
+             cluster_run_sql(&r->cluster));
+    int rc = connection_question(connection, sql, ONE_ROW_OF(2), &row, error);
     if (rc == 0 && (strcmp(PQgetvalue(row, 0, 0), r->seen) != 0 ||
                     strcmp(PQgetvalue(row, 0, 1), r->cluster.run) != 0))
         rc = error_set(error, -EAGAIN, "another server answers than that of the read point");
@@ -410,6 +413,8 @@ int readpoint_join(struct readpoint *readpoint, struct session *worker, const at
     struct connection *connection = session_connection(worker);
     struct kept_readpoint *r = kept(readpoint);
     struct buffer sql = {0};
+    if (readpoint->snapshot == NULL)
+        return error_set(error, -EACCES, "the role may not export snapshots");
     int rc = buffer_printf(&sql, "SET TRANSACTION SNAPSHOT '%s';%s%s", readpoint->snapshot,
                            r->judged ? NO_EXCLUSION : "", own_settings(r));
     if (rc == 0)

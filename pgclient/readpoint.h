@@ -43,7 +43,7 @@ struct readpoint {
     size_t source_count;
     char *children; /* of an ordinary table: those that inherit from it, and have rows of their own,
                        as a JSON array of SQL names; "" or NULL: none */
-    char *snapshot; /* pg_export_snapshot() */
+    char *snapshot; /* pg_export_snapshot(); NULL: the role may not, so nobody can join */
 };
 
 MUST_CHECK int readpoint_open(struct session *leader, const struct relation *relation,

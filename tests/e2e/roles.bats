@@ -90,6 +90,43 @@ other_database() {
     right_and_steady
 }
 
+answers_a_filter() {
+    local s=$MNT/public/items/query/$1
+    mkdir "$s"
+    echo '[1,1,1]' >"$s/vector"
+    echo 'id < 5' >"$s/filter"
+    [ "$(timeout 30 cat "$s/results.csv" | wc -l)" = 5 ]
+}
+
+@test "functions that tell one run of the server from another, that it is no standby, or that export a snapshot: 42501" {
+    other_database unknown
+    psql -X -q -c "REVOKE EXECUTE ON FUNCTION pg_postmaster_start_time(), pg_stat_get_bgwriter_stat_reset_time(), pg_is_in_recovery(),
+        pg_export_snapshot() FROM public"
+    PGUSER=reader mount_start -o lease=0
+    right_and_steady
+    answers_a_filter first
+    mount_stop
+    # With the run known what is unchanged is not read again.
+    psql -X -q -c "GRANT EXECUTE ON FUNCTION pg_postmaster_start_time(), pg_stat_get_bgwriter_stat_reset_time(), pg_is_in_recovery() TO public"
+    PGUSER=reader mount_start -o lease=0
+    right_and_steady
+    local before
+    before=$(fetched)
+    stat "$MNT/public/t/t.csv" >/dev/null
+    [ "$(fetched)" = "$before" ]
+    answers_a_filter second
+    grep -q 'CREATE TABLE' "$MNT/public/t/schema.sql"
+}
+
+@test "a filter is the first thing that a new connection is asked, where functions are refused" {
+    other_database afresh
+    psql -X -q -c "REVOKE EXECUTE ON FUNCTION pg_control_system(), pg_current_wal_insert_lsn() FROM public"
+    PGUSER=reader mount_start -o lease=600
+    stat "$MNT/public/items/items.bin" >/dev/null
+    psql -X -q -c "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'pgvecfs'" >/dev/null
+    answers_a_filter afresh
+}
+
 @test "a table whose partitions the role may not read: as long as nothing is written, nothing is fetched again" {
     psql -X -q -v ON_ERROR_STOP=1 <<'END'
 CREATE TABLE whole (id int, v text) PARTITION BY RANGE (id);
