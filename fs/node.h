@@ -117,7 +117,8 @@ const struct relation *node_relation(const struct mount *mount, const struct nod
 /* Whether a directory exists, by the catalog at hand. */
 bool node_exists(const struct mount *mount, const struct node *node);
 
-/* What a file or an answer is of; NULL: not known any more. The table stays as long. */
+/* What a file or an answer is of; NULL: not known any more. The table stays as long. Not of one that
+ * is open: its subject counts it. */
 void node_set_subject(struct node *node, struct subject *subject);
 
 /* Binds a pending file to a version. */

@@ -73,11 +73,22 @@ static int find_subject(struct mount *mount, struct request *request)
     return 0;
 }
 
-/* The relation behind the name has gone: once more, from its name. */
+/* Who reads along and asks the size of what is open cannot look its name up again. */
+static bool is_of_reader(const struct request *request)
+{
+    const struct node *node = request->node;
+    return request->kind == REQUEST_GETATTR && node->streams > 0 &&
+           node->read_by == request->caller;
+}
+
+/* The relation behind the name has gone: once more, from its name. What is open stays a file of its
+ * subject, which counts it: others look the name up again, and get another node. */
 static int look_again(struct mount *mount, struct request *request)
 {
     if (request->looked_again)
         return -ENOENT;
+    if (request->node->streams > 0)
+        return is_of_reader(request) ? -ENOENT : -ESTALE;
     if (request->node->version != NULL || request->node->result != NULL)
         return request->node->opens > 0
                    ? -ENOENT
@@ -193,14 +204,6 @@ static int need_subject(struct mount *mount, struct request *request)
         request->failures_seen = node->subject->failures;
     }
     return rc;
-}
-
-/* Who reads along and asks the size of what is open cannot look its name up again. */
-static bool is_of_reader(const struct request *request)
-{
-    const struct node *node = request->node;
-    return request->kind == REQUEST_GETATTR && node->streams > 0 &&
-           node->read_by == request->caller;
 }
 
 int request_try_file(struct mount *mount, struct request *request)

@@ -114,6 +114,44 @@ PYTHON
     [[ $(getfattr --only-values --absolute-names -n user.pgvecfs.error "$T/failing") == *"division by zero"* ]]
 }
 
+@test "a view is dropped, renamed, made anew while somebody reads along and waits for its size" {
+    local body="SELECT pause(g / 3 * 200, CASE WHEN g >= 900 THEN 60 ELSE 0 END) AS id, repeat(md5(g::text), 300) AS t
+        FROM generate_series(1, 1000) g"
+    for way in drop rename anew; do
+        psql -X -q -c "CREATE VIEW lost_$way AS $body"
+        case $way in
+            drop) sql="DROP VIEW lost_drop" ;;
+            rename) sql="ALTER VIEW lost_rename RENAME TO found" ;;
+            anew) sql="BEGIN; DROP VIEW lost_anew; CREATE VIEW lost_anew AS SELECT 7 AS a; COMMIT" ;;
+        esac
+        stat "$T" >/dev/null
+        timeout 60 "$PYTHON" - "$T/lost_$way/lost_$way.csv" "$sql" <<'PYTHON'
+import os, subprocess, sys, threading
+fd = os.open(sys.argv[1], os.O_RDONLY)
+assert os.pread(fd, 1000, 0)[:5] == b"id,t\n"
+told = []
+def ask():
+    try:
+        told.append(os.fstat(fd).st_size)
+    except OSError as error:
+        told.append(error)
+waits = threading.Thread(target=ask)
+waits.start()
+waits.join(0.3)
+assert waits.is_alive(), told
+subprocess.run(["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-c", sys.argv[2]], check=True)
+waits.join()
+assert isinstance(told[0], OSError), told
+os.close(fd)
+PYTHON
+        timeout 10 test -s "$MNT/.pgvecfs/status.json"
+    done
+    run cat "$T/lost_drop/lost_drop.csv"
+    [[ $output == *"No such file"* ]]
+    [ "$(cat "$T/lost_anew/lost_anew.csv")" = $'a\n7' ]
+    psql -X -q -c 'DROP VIEW found, lost_anew'
+}
+
 @test "a fetch of which the connection is lost is made again: who reads along goes on, if its rows are the same" {
     reference_csv public.quick >"$OUT/right"
     dd if="$T/slow/slow.csv" bs=1M of="$OUT/got" status=none 3>&- &
