@@ -321,11 +321,13 @@ static int load(struct draft *draft)
     if (rc == 0 && !draft->truncated)
         rc = show(&draft->opened->question, &draft->error, draft->field, &draft->bytes);
     written_note(&draft->session->mount->written, &draft->counted, draft->bytes.size);
-    if (rc == 0) {
-        asked_unref(draft->opened);
-        draft->opened = NULL;
+    if (rc < 0) {
+        empty(draft);
+        return rc;
     }
-    return rc;
+    asked_unref(draft->opened);
+    draft->opened = NULL;
+    return 0;
 }
 
 static void unlock(struct draft *draft)
@@ -374,15 +376,14 @@ static int resize(struct draft *draft, uint64_t size)
             draft->bytes.size = (size_t)size;
         return rc;
     }
-    rc = buffer_reserve(&draft->bytes, (size_t)size - draft->bytes.size);
-    if (rc == 0) {
-        memset(draft->bytes.data + draft->bytes.size, 0, (size_t)size - draft->bytes.size);
-        draft->bytes.size = (size_t)size;
-    }
-    return rc;
+    if (buffer_reserve(&draft->bytes, (size_t)size - draft->bytes.size) < 0)
+        return refuse(draft, -ENOMEM);
+    memset(draft->bytes.data + draft->bytes.size, 0, (size_t)size - draft->bytes.size);
+    draft->bytes.size = (size_t)size;
+    return 0;
 }
 
-/* A refused draft is dropped: what is written next is a value of its own. */
+/* A refused draft is dropped. */
 static int commit(struct draft *draft)
 {
     int rc = set(draft->session, draft->field, &draft->bytes);
@@ -423,7 +424,7 @@ int draft_write(struct draft *draft, uint64_t offset, const void *bytes, size_t 
 {
     pthread_mutex_lock(&draft->lock);
     int rc = load(draft);
-    if (rc == 0 && offset == 0)
+    if (rc == 0 && offset == 0 && !draft->append)
         draft->refused = 0;
     if (rc == 0)
         rc = draft->refused;
@@ -437,6 +438,10 @@ int draft_write(struct draft *draft, uint64_t offset, const void *bytes, size_t 
         draft->written = true;
         if (ends_line(draft))
             rc = commit(draft);
+        /* Of what has been taken before it, nothing is left: what follows is no value of its own.
+         */
+        if (rc < 0 && (offset > 0 || rc != -EINVAL))
+            draft->refused = rc;
     }
     unlock(draft);
     return rc;

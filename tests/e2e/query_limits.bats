@@ -290,6 +290,21 @@ f, n = fill(query + "/full/vector", 10)
 assert n == 10, n
 assert metric() >= 10 << 20
 drop(f)
+# A large write comes in pieces. Of one that is refused nothing is taken, though it may have been told to go on with the rest.
+lines = (b"[0.25,0.5,0.75]" + b" " * 48 + b"\n") * (8 << 14)
+f = os.open(query + "/full/vector", os.O_WRONLY | os.O_TRUNC)
+def write_all():
+    at = 0
+    while at < len(lines):
+        at += os.write(f, lines[at:])
+first, _ = fill(query + "/ask", 4)
+fails(errno.ENOBUFS, write_all)
+os.close(f)
+os.close(first)
+assert "half of memory=" in open(query + "/full/error").read()
+with open(query + "/full/vector", "w") as f:
+    f.write("[1,2,3]\n")
+assert open(query + "/full/vector").read() == "[1,2,3]\n" and open(query + "/full/error").read() == ""
 # Text is no longer than a MiB, vectors have more.
 def filter_of(size):
     with open(query + "/full/filter", "w") as f:
