@@ -353,6 +353,38 @@ static void copy(struct vector_indexes *indexes, struct vector_entry *entry,
     vector_entry_leave(indexes, entry);
 }
 
+/* The next one whose file is to be opened. Called with the lock held. */
+static struct vector_entry *take_unread(struct vector_indexes *indexes, struct snapshot **snapshot)
+{
+    struct vector_entry *entry = indexes->entries;
+    while (entry != NULL && entry->unread == NULL)
+        entry = entry->next;
+    if (entry == NULL)
+        return NULL;
+    *snapshot = entry->unread;
+    entry->unread = NULL;
+    entry->opening = true;
+    entry->users++;
+    return entry;
+}
+
+static void open_unread(struct vector_indexes *indexes, struct vector_entry *entry,
+                        struct snapshot *snapshot)
+{
+    struct patience patience = {.waits = true, .stop = &indexes->ending};
+    patience_begin(&patience);
+    if (patience_lock(&entry->making, NULL) == 0) {
+        vector_graph_unref(vector_entry_load(indexes, entry, snapshot));
+        pthread_mutex_unlock(&entry->making);
+    }
+    patience_end(&patience);
+    snapshot_unref(snapshot);
+    pthread_mutex_lock(&indexes->lock);
+    entry->opening = false;
+    pthread_mutex_unlock(&indexes->lock);
+    vector_entry_leave(indexes, entry);
+}
+
 /* The priority is that of this thread, and of those that it starts. */
 static void *work(void *argument)
 {
@@ -360,12 +392,17 @@ static void *work(void *argument)
     struct build build;
     struct vector_entry *entry;
     struct vector_graph *graph;
+    struct snapshot *snapshot;
     setpriority(PRIO_PROCESS, 0, NICE);
     pthread_mutex_lock(&indexes->lock);
     while (!indexes->ending) {
         if ((entry = take_copy(indexes, &graph)) != NULL) {
             pthread_mutex_unlock(&indexes->lock);
             copy(indexes, entry, graph);
+            pthread_mutex_lock(&indexes->lock);
+        } else if ((entry = take_unread(indexes, &snapshot)) != NULL) {
+            pthread_mutex_unlock(&indexes->lock);
+            open_unread(indexes, entry, snapshot);
             pthread_mutex_lock(&indexes->lock);
         } else if (take_wanted(indexes, &build)) {
             pthread_mutex_unlock(&indexes->lock);
@@ -403,6 +440,20 @@ void vector_entry_want(struct vector_indexes *indexes, struct vector_entry *entr
     pthread_mutex_unlock(&indexes->lock);
     if (!take)
         corpus_unref(corpus);
+}
+
+void vector_entry_want_opened(struct vector_indexes *indexes, struct vector_entry *entry,
+                              struct snapshot *snapshot)
+{
+    snapshot_ref(snapshot);
+    pthread_mutex_lock(&indexes->lock);
+    struct snapshot *before = entry->unread; /* of an older version, maybe */
+    bool busy = entry->building || entry->opening || entry->wanted != NULL;
+    bool take = !busy && wake(indexes);
+    if (take)
+        entry->unread = snapshot;
+    pthread_mutex_unlock(&indexes->lock);
+    snapshot_unref(take ? before : snapshot);
 }
 
 void vector_entry_want_copy(struct vector_indexes *indexes, struct vector_entry *entry)

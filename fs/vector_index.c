@@ -85,8 +85,8 @@ static bool same_space(const struct space *a, const struct space *b)
 
 static bool is_empty(const struct vector_entry *entry)
 {
-    return entry->users == 0 && !entry->building && entry->wanted == NULL && entry->graph == NULL &&
-           entry->bound == NULL;
+    return entry->users == 0 && !entry->building && entry->wanted == NULL &&
+           entry->unread == NULL && entry->graph == NULL && entry->bound == NULL;
 }
 
 static void remove_entry(struct vector_indexes *indexes, struct vector_entry **at)
@@ -161,6 +161,7 @@ struct leftovers {
     struct vector_graph *graph;
     struct vector_binding *bound;
     struct corpus *wanted;
+    struct snapshot *unread;
 };
 
 static void release(struct leftovers *leftovers)
@@ -170,6 +171,7 @@ static void release(struct leftovers *leftovers)
     vector_graph_unref(leftovers->graph);
     if (leftovers->wanted != NULL)
         corpus_unref(leftovers->wanted);
+    snapshot_unref(leftovers->unread);
 }
 
 static struct leftovers empty_graph(struct vector_entry *entry)
@@ -177,6 +179,16 @@ static struct leftovers empty_graph(struct vector_entry *entry)
     struct leftovers leftovers = {.graph = entry->graph, .bound = entry->bound};
     entry->graph = NULL;
     entry->bound = NULL;
+    return leftovers;
+}
+
+static struct leftovers empty_entry(struct vector_entry *entry)
+{
+    struct leftovers leftovers = empty_graph(entry);
+    leftovers.wanted = entry->wanted;
+    leftovers.unread = entry->unread;
+    entry->wanted = NULL;
+    entry->unread = NULL;
     return leftovers;
 }
 
@@ -383,19 +395,34 @@ static int make_bound(struct vector_indexes *indexes, struct vector_entry *entry
     return rc < 0 && gave_up ? rc : 0;
 }
 
-/* Whether there is no graph yet but a file that takes long to read, or one is being made: whoever
- * makes it holds entry->making meanwhile. */
-static bool is_far(struct vector_indexes *indexes, struct vector_entry *entry,
-                   const struct snapshot *snapshot)
+/* Whoever makes one holds entry->making meanwhile. */
+bool vector_entry_is_unread(struct vector_indexes *indexes, struct vector_entry *entry,
+                            const struct snapshot *snapshot)
 {
     pthread_mutex_lock(&indexes->lock);
-    bool none = entry->graph == NULL, busy = entry->building;
+    bool none = entry->graph == NULL, busy = entry->building || entry->opening;
     bool look = none && !busy && entry->no_file_for != snapshot->lineage;
     pthread_mutex_unlock(&indexes->lock);
     if (!look)
         return none && busy;
     return store_index_size(indexes->mount->store, entry->relation,
                             vector_graph_id(entry->column, &entry->space)) > indexes->at_once;
+}
+
+/* Whether all of its keys would have to be compared, of many rows. */
+static bool is_unjoined(struct vector_indexes *indexes, const struct vector_entry *entry)
+{
+    pthread_mutex_lock(&indexes->lock);
+    bool unjoined = entry->graph != NULL && entry->bound == NULL &&
+                    hnsw_bytes(entry->graph->hnsw) > indexes->at_once;
+    pthread_mutex_unlock(&indexes->lock);
+    return unjoined;
+}
+
+static bool is_far(struct vector_indexes *indexes, struct vector_entry *entry,
+                   const struct snapshot *snapshot)
+{
+    return vector_entry_is_unread(indexes, entry, snapshot) || is_unjoined(indexes, entry);
 }
 
 int vector_entry_bind(struct vector_indexes *indexes, struct vector_entry *entry,
@@ -521,11 +548,9 @@ static bool empty_one(struct mount *mount, uint32_t relation)
         entry->failed = 0;
         bool had = entry->used > 0;
         entry->used = 0;
-        leftovers = empty_graph(entry);
-        leftovers.wanted = entry->wanted;
-        entry->wanted = NULL;
-        found =
-            had || leftovers.graph != NULL || leftovers.bound != NULL || leftovers.wanted != NULL;
+        leftovers = empty_entry(entry);
+        found = had || leftovers.graph != NULL || leftovers.bound != NULL ||
+                leftovers.wanted != NULL || leftovers.unread != NULL;
         if (is_empty(entry))
             remove_entry(indexes, at);
         else
@@ -577,14 +602,11 @@ void vector_index_join(struct mount *mount)
         pthread_mutex_lock(&indexes->lock);
         struct vector_entry *entry = indexes->entries;
         while (entry != NULL && entry->graph == NULL && entry->bound == NULL &&
-               entry->wanted == NULL)
+               entry->wanted == NULL && entry->unread == NULL)
             entry = entry->next;
         more = entry != NULL;
-        if (more) {
-            leftovers = empty_graph(entry);
-            leftovers.wanted = entry->wanted;
-            entry->wanted = NULL;
-        }
+        if (more)
+            leftovers = empty_entry(entry);
         pthread_mutex_unlock(&indexes->lock);
         release(&leftovers);
     }

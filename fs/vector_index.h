@@ -47,7 +47,7 @@ bool vector_index_intact(const struct vector_index *index);
 MUST_CHECK int vector_index_searcher(struct vector_index *index, struct hnsw_searcher **out);
 void vector_index_done(struct vector_index *index, struct hnsw_searcher *searcher);
 
-/* index/COLUMN.METRIC.json: state (absent, building, ready, failed,
+/* index/COLUMN.METRIC.json: state (absent, opening, building, ready, failed,
  * impossible), rows, rows not in it yet
  * (fresh), bytes, options, progress while it is built or brought up to date, recall by ef, the
  * version it stands for, why it failed. */

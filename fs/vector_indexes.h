@@ -10,7 +10,7 @@
 
 #include "fs/vector_binding.h"
 
-/* One column in one space: absent (nothing below), being built, ready (there is a graph), failed,
+/* One column in one space: absent (nothing below), opening, being built, ready (there is a graph), failed,
  * impossible. */
 struct vector_entry {
     struct vector_entry *next;
@@ -26,6 +26,8 @@ struct vector_entry {
     int users;                    /* threads that are at it */
     uint64_t no_file_for;         /* lineage for which the disk has none; 0: not looked yet */
     struct corpus *wanted;        /* to be built of; NULL: nothing is */
+    struct snapshot *unread;      /* the file is to be opened for it; NULL: it is not */
+    bool opening;                 /* and is being */
     bool copy_wanted;             /* the mapped graph is to be in memory of its own */
     bool building;
     uint64_t total;  /* rows to be inserted */
@@ -67,8 +69,13 @@ void vector_entry_leave(struct vector_indexes *indexes, struct vector_entry *ent
 struct vector_graph *vector_entry_load(struct vector_indexes *indexes, struct vector_entry *entry,
                                        const struct snapshot *snapshot);
 
+/* Whether there is no graph in memory, but a file that takes long to read, or one is being made. */
+bool vector_entry_is_unread(struct vector_indexes *indexes, struct vector_entry *entry,
+                            const struct snapshot *snapshot);
+
 /* The graph joined with the corpus. *out is a new reference; NULL: there is none, or, without
- * `long_ways`, none for now: its file is large, or somebody is making it. Errors: as of patience_ask,
+ * `long_ways`, none for now: it is large, and its file was not read or its rows were not joined
+ * yet, or somebody is making it. Errors: as of patience_ask,
  * which may have to wait for rows, or for who joins them. */
 MUST_CHECK int vector_entry_bind(struct vector_indexes *indexes, struct vector_entry *entry,
                                  struct corpus *corpus, bool long_ways,
@@ -85,6 +92,9 @@ enum vector_verdict vector_binding_judge(const struct vector_binding *binding); 
 /* Has it built of this corpus, or brought up to date. */
 void vector_entry_want(struct vector_indexes *indexes, struct vector_entry *entry,
                        struct corpus *corpus);
+/* Has the file opened, if there is one, and nothing built. */
+void vector_entry_want_opened(struct vector_indexes *indexes, struct vector_entry *entry,
+                              struct snapshot *snapshot);
 /* Has the mapped graph copied into memory of its own. */
 void vector_entry_want_copy(struct vector_indexes *indexes, struct vector_entry *entry);
 /* Puts a copy in place of the graph, with a copy of what it was bound to. Takes it. */

@@ -33,8 +33,10 @@ static void read_state(struct vector_indexes *indexes, struct vector_entry *entr
     }
     if (entry->failed < 0)
         out->error = entry->error;
+    bool opening = entry->opening || entry->unread != NULL;
     out->name = out->graph != NULL  ? "ready"
                 : out->running      ? "building"
+                : opening           ? "opening"
                 : entry->failed < 0 ? entry->impossible ? "impossible" : "failed"
                                     : "absent";
     pthread_mutex_unlock(&indexes->lock);
@@ -106,8 +108,11 @@ int vector_index_write_state(struct mount *mount, struct snapshot *snapshot, int
     if (indexes != NULL)
         entry = vector_entry_find(indexes, snapshot->key.relation, column, space);
     if (entry != NULL) {
-        /* Whoever makes something there now may take long, and is not waited for. */
-        if (pthread_mutex_trylock(&entry->making) == 0) {
+        /* Who asks for this may be a thread that others wait for: it reads no large file, and does
+         * not wait for whoever makes something there now. */
+        if (vector_entry_is_unread(indexes, entry, snapshot)) {
+            vector_entry_want_opened(indexes, entry, snapshot);
+        } else if (pthread_mutex_trylock(&entry->making) == 0) {
             vector_graph_unref(vector_entry_load(indexes, entry, snapshot));
             pthread_mutex_unlock(&entry->making);
         }

@@ -53,6 +53,7 @@ struct corpus {
 };
 
 static atomic_int corpora_alive, spans_asked, keys_asked;
+static _Thread_local int keys_asked_here, files_read_here; /* by this thread */
 
 struct corpus *corpus_ref(struct corpus *corpus)
 {
@@ -122,6 +123,7 @@ int corpus_group_keys(struct corpus *corpus, size_t group, struct row_key *keys,
         first += corpus->snapshot->groups[i]->rows;
     memcpy(keys, corpus->keys + first, corpus->snapshot->groups[group]->rows * sizeof *keys);
     keys_asked++;
+    keys_asked_here++;
     return 0;
 }
 
@@ -303,7 +305,7 @@ static bool is_busy(void)
     bool busy = false;
     pthread_mutex_lock(&indexes->lock);
     for (struct vector_entry *entry = indexes->entries; entry != NULL; entry = entry->next)
-        busy |= entry->building || entry->wanted != NULL;
+        busy |= entry->building || entry->opening || entry->wanted != NULL || entry->unread != NULL;
     pthread_mutex_unlock(&indexes->lock);
     return busy;
 }
@@ -733,9 +735,6 @@ static void test_large_file(void **state)
     mount_again();
     fixture.mount.indexes->at_once = 1000;
     assert_null(get(false));
-    assert_state("\"state\": \"ready\""); /* whoever asks how it stands opens it */
-    mount_again();
-    fixture.mount.indexes->at_once = 1000;
     struct corpus *corpus = corpus_of();
     assert_null(get_of(corpus, &fixture.v.space, false));
     pthread_mutex_lock(&the_entry()->making); /* as the builder has it, who reads the file */
@@ -748,6 +747,61 @@ static void test_large_file(void **state)
     assert_int_equal(index_file(), file); /* and it was not built again */
 }
 
+/* Who asks how it stands has it opened, and no more, by the builder; and the next question has its
+ * rows joined there, too. */
+static void test_large_file_looked_at(void **state)
+{
+    (void)state;
+    build();
+    ino_t file = index_file();
+    mount_again();
+    fixture.mount.indexes->at_once = 1000;
+    struct vector_entry *entry =
+        vector_entry_find(fixture.mount.indexes, PLACE_RELATION, COLUMN, &clustered);
+    files_read_here = keys_asked_here = 0;
+    pthread_mutex_lock(&entry->making); /* the builder gets no further */
+    assert_state("\"state\": \"opening\"");
+    assert_state("\"state\": \"opening\"");
+    pthread_mutex_unlock(&entry->making);
+    wait_until_built();
+    assert_state("\"state\": \"ready\"");
+    assert_state("\"rows\": 1000");
+    assert_state("\"fresh\": null");
+    assert_null(entry->bound);
+    assert_null(get(false));
+    assert_null(get(true));
+    wait_until_built();
+    assert_int_equal(files_read_here, 0);
+    assert_int_equal(keys_asked_here, 0);
+    assert_right(0);
+    assert_int_equal(index_file(), file);
+    vector_entry_leave(fixture.mount.indexes, entry);
+    /* Nor is it waited for at the end. */
+    mount_again();
+    fixture.mount.indexes->at_once = 1000;
+    entry = vector_entry_find(fixture.mount.indexes, PLACE_RELATION, COLUMN, &clustered);
+    pthread_mutex_lock(&entry->making);
+    assert_state("\"state\": \"opening\"");
+    vector_index_stop_all(&fixture.mount);
+    vector_index_join(&fixture.mount);
+    pthread_mutex_unlock(&entry->making);
+    vector_entry_leave(fixture.mount.indexes, entry);
+}
+
+/* A damaged one is found out there. */
+static void test_large_file_damaged(void **state)
+{
+    (void)state;
+    build();
+    mount_again();
+    damage(20, 4, 0);
+    fixture.mount.indexes->at_once = 1000;
+    free(state_text(&clustered));
+    wait_until_built();
+    assert_state("\"state\": \"absent\"");
+    assert_true(index_file() == 0);
+}
+
 static atomic_bool cut_when_mapped;
 
 /* fs/vector_graph.c says so of a file that it has mapped, before it reads the first byte. */
@@ -755,6 +809,7 @@ int __real_madvise(void *at, size_t size, int advice);
 int __wrap_madvise(void *at, size_t size, int advice);
 int __wrap_madvise(void *at, size_t size, int advice)
 {
+    files_read_here += advice != MADV_HUGEPAGE;
     if (advice != MADV_HUGEPAGE && atomic_exchange(&cut_when_mapped, false))
         damage(0, 0, 5000);
     return __real_madvise(at, size, advice);
@@ -1180,6 +1235,8 @@ int main(void)
         TEST(test_copied),
         TEST(test_damaged_file),
         TEST(test_large_file),
+        TEST(test_large_file_looked_at),
+        TEST(test_large_file_damaged),
         TEST(test_cut_while_opened),
         TEST(test_no_file),
         TEST(test_cut_while_mapped),
