@@ -1,5 +1,5 @@
 /* An index whose every allocation fails once: the answer is -ENOMEM, what was taken is given back,
- * and what there was before is as it was. The Makefile links this test with --wrap for the
+ * and what there was before is as it was. The same where it is stopped at each of them. The Makefile links this test with --wrap for the
  * functions below; what is counted are those of the project's own code. */
 #include "index/hnsw.h"
 
@@ -16,15 +16,19 @@
 
 static atomic_long countdown; /* 0: nothing fails */
 static atomic_bool reallocs;  /* only those are counted down */
-static atomic_long blocks;    /* that there are, of malloc */
-static atomic_long mapped;    /* bytes */
+static atomic_bool stops;     /* it does not fail, but `stop` is set */
+static atomic_bool stop;
+static atomic_long blocks; /* that there are, of malloc */
+static atomic_long mapped; /* bytes */
 
 static bool fails(void)
 {
     long left = countdown;
     while (left > 0 && !atomic_compare_exchange_weak(&countdown, &left, left - 1))
         ;
-    return left == 1;
+    if (left == 1 && stops)
+        stop = true;
+    return left == 1 && !stops;
 }
 
 void *__real_malloc(size_t size);
@@ -162,6 +166,49 @@ static void each_failure(attempt *try, struct setting *setting)
     setting->expected = NULL;
 }
 
+/* Stops `try` at each allocation in turn: it ends at once, with nothing left, or is done so far
+ * that it goes well. */
+static void each_stop(attempt *try, struct setting *setting)
+{
+    enum { REST = 4 }; /* allocations behind the last look at the flag */
+    struct hnsw *made = NULL;
+    long last = 0; /* where it was still stopped */
+    assert_int_equal(try(setting, &made), 0);
+    if (made != NULL)
+        compare(setting, made);
+    hnsw_free(made);
+    stops = true;
+    for (long n = 1;; n++) {
+        long blocks_before = blocks, mapped_before = mapped;
+        assert_true(n < 100000);
+        made = NULL;
+        countdown = n;
+        int rc = try(setting, &made);
+        countdown = 0;
+        bool stopped = stop;
+        stop = false;
+        if (rc == 0) {
+            if (made != NULL)
+                compare(setting, made);
+            hnsw_free(made);
+        } else if (rc == -EINTR && stopped) {
+            assert_null(made);
+            last = n;
+        } else {
+            fail_msg("stopped at allocation %ld, and the answer is %d", n, rc);
+        }
+        assert_int_equal(blocks, blocks_before);
+        assert_int_equal(mapped, mapped_before);
+        if (!stopped) {
+            assert_true(last > 0 && n - 1 - last <= REST);
+            break;
+        }
+    }
+    stops = false;
+    free(setting->expected);
+    setting->expected = NULL;
+}
+
 static int build(struct setting *setting, struct hnsw **made)
 {
     struct span span = vectors_span(&setting->v, 0, setting->v.rows);
@@ -198,7 +245,7 @@ static int copy(struct setting *setting, struct hnsw **made)
 static int open_file(struct setting *setting, struct hnsw **made)
 {
     struct buffer binding = {0};
-    int rc = hnsw_open(setting->file.bytes, setting->file.size, &setting->v.space, NULL, made,
+    int rc = hnsw_open(setting->file.bytes, setting->file.size, &setting->v.space, &stop, made,
                        &binding, NULL);
     assert_int_equal(binding.size, rc == 0 ? graph_binding.size : 0);
     buffer_clear(&binding);
@@ -231,7 +278,7 @@ static int open_and_update(struct setting *setting, struct hnsw **made)
 static int save(struct setting *setting, struct hnsw **made)
 {
     (void)made;
-    return hnsw_save(setting->hnsw, &graph_binding, setting->folder, "graph", NULL, NULL);
+    return hnsw_save(setting->hnsw, &graph_binding, setting->folder, "graph", &stop, NULL);
 }
 
 /* Each third slot, through the graph and by looking at all. */
@@ -254,7 +301,8 @@ static int search(struct setting *setting, struct hnsw **made)
         const struct hnsw_question question = {.query = query,
                                                .k = i < 2 ? 30 : 5,
                                                .ef = i % 2 != 0 ? 100 : 10,
-                                               .filter = i == 3 ? few : NULL};
+                                               .filter = i == 3 ? few : NULL,
+                                               .stop = &stop};
         rc = hnsw_search(setting->hnsw, searcher, &question, found, &count, NULL);
         assert_int_equal(count, rc < 0 ? 999 : i < 2 ? 30 : 5);
     }
@@ -277,8 +325,12 @@ static const struct space spaces[] = {{ELEMENT_FLOAT32, METRIC_COSINE, 12},
 
 static void setting_make(struct setting *setting, struct space space, uint32_t m, uint32_t rows)
 {
-    *setting = (struct setting){
-        .options = {.space = space, .m = m, .ef_construction = 2 * m, .seed = 1, .threads = 1}};
+    *setting = (struct setting){.options = {.space = space,
+                                            .m = m,
+                                            .ef_construction = 2 * m,
+                                            .seed = 1,
+                                            .threads = 1,
+                                            .stop = &stop}};
     vectors_make(&setting->v, space, rows, 4);
     for (uint32_t row = 0; row < 10; row++)
         vectors_add_copy(&setting->v, row);
@@ -313,6 +365,16 @@ static void test_each(void **state)
         each_failure(search, &setting);
         each_failure(check, &setting);
         each_failure(save, &setting);
+        each_stop(build, &setting);
+        each_stop(update, &setting);
+        each_stop(update_none, &setting);
+        each_stop(open_file, &setting);
+        each_stop(open_and_update, &setting);
+        each_stop(search, &setting);
+        each_stop(save, &setting);
+        setting.options.threads = 2;
+        each_stop(build, &setting);
+        each_stop(update, &setting);
         graph_unmap(setting.file);
         graph_folder_close(&folder, names);
         setting_clear(&setting);
