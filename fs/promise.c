@@ -99,6 +99,15 @@ void promise_tell(struct promises *promises, caller_id caller, struct version *v
                                     .told = true});
 }
 
+void promise_repeat(struct promises *promises, caller_id caller, struct version *version)
+{
+    struct promise *before = find(promises, caller);
+    if (before == NULL || !before->told || before->version != version)
+        promise_tell(promises, caller, version);
+    else if (!caller_is_process(caller))
+        before->opens++; /* stays where it is in the list: its time is the same */
+}
+
 void promise_show(struct promises *promises, caller_id caller, struct version *version,
                   uint64_t nodeid)
 {

@@ -38,6 +38,9 @@ const struct promise *promise_find(const struct promises *promises, caller_id ca
 /* Replaces what it was promised, or counts one more open of it. If there is no memory nothing is
  * promised. */
 void promise_tell(struct promises *promises, caller_id caller, struct version *version);
+/* The same, told without asking the server: what was promised already lasts no longer for it. Who
+ * asks again and again would otherwise be told the same for ever. */
+void promise_repeat(struct promises *promises, caller_id caller, struct version *version);
 /* Notes what it has looked up, if it has not been told anything. */
 void promise_show(struct promises *promises, caller_id caller, struct version *version,
                   uint64_t nodeid);

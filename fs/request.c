@@ -28,10 +28,12 @@ static void answer_attributes(struct mount *mount, struct request *request)
     node_attributes(mount, node, &st);
     /* Not for fstat: a process that polls would never see a new version. */
     const struct subject *subject = node->kind == NODE_FILE ? node->subject : NULL;
-    if (subject != NULL && (request->waited || node->opens == 0 ||
-                            (node->version == subject->current && subject_leased(subject)) ||
-                            subject_has_shown(subject, request->caller, node)))
+    bool holds = subject != NULL && node->version == subject->current && subject_leased(subject);
+    if (subject != NULL && (request->waited || holds))
         promise_tell(&node->subject->promises, request->caller, node->version);
+    else if (subject != NULL &&
+             (node->opens == 0 || subject_has_shown(subject, request->caller, node)))
+        promise_repeat(&node->subject->promises, request->caller, node->version);
     if (node->kind == NODE_ANSWER)
         promise_result(request);
     node->exact = node->direct && !node->telling;

@@ -342,6 +342,14 @@ SQL
         assert_right t
         [ "$(wc -l <"$T/w/query/q/results.jsonl")" -eq 2 ]
     done
+    # pg_dump alone meets the other one.
+    PGHOST=$(cat "$E2E/pg_one/socket") PGPORT=$(cat "$E2E/pg_one/port") psql -X -q -c "ALTER TABLE t ADD COLUMN later int"
+    proxy_says "to=$(socket_of "$E2E/pg_one")" "dump=$(socket_of "$E2E/pg_two")"
+    run timeout 60 cat "$T/t/schema.sql"
+    echo "schema.sql: $status: $output"
+    [ "$status" -eq 1 ]
+    proxy_says "to=$(socket_of "$E2E/pg_one")"
+    grep later "$T/t/schema.sql"
     mount_stop
     server_gone pg_one
     server_gone pg_two

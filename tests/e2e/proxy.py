@@ -6,6 +6,7 @@
 CONTROL is a file of words, read for each connection and each COPY:
 
   to=PATH     the server's Unix socket; several are taken in turn, connection by connection
+  dump=PATH   the server's for those whose application_name is pg_dump's of a mount; else as the others
   copy=drop   of each COPY to the client one row is left out
   copy=double of each COPY to the client one row is sent twice
   cut         ends the connections that there are (once: the word is taken out of the file)
@@ -88,13 +89,18 @@ def to_client(pair):
 def serve(client):
     global turn
     servers = values("to")
-    with lock:
-        turn += 1
-        path = servers[turn % len(servers)]
     server = socket.socket(socket.AF_UNIX)
     try:
+        size = receive(client, 4)
+        first = size + receive(client, struct.unpack("!I", size)[0] - 4)
+        if b"application_name\0pgvecfs pg_dump" in first:
+            servers = values("dump") or servers
+        with lock:
+            turn += 1
+            path = servers[turn % len(servers)]
         server.connect(path)
-    except OSError:
+        server.sendall(first)
+    except (OSError, EOFError):
         client.close()
         return
     pair = (client, server)

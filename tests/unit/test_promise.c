@@ -88,6 +88,30 @@ static void test_a_user_is_counted(void **state)
     promises_clear(&promises);
 }
 
+static void test_what_is_repeated_lasts_no_longer(void **state)
+{
+    (void)state;
+    struct promises promises = {0};
+    const caller_id callers[] = {7, caller_find(0, 1000)};
+    for (int i = 0; i < 2; i++) {
+        promise_repeat(&promises, callers[i], &versions[0]); /* the first time: told */
+        promises.list[i].until -= 500;
+        int64_t until = promises.list[i].until;
+        promise_repeat(&promises, callers[i], &versions[0]);
+        assert_int_equal(promise_find(&promises, callers[i])->until, until);
+        promise_keep(&promises, callers[i]);
+        /* Told twice: of a user's processes, a second one may open it. */
+        assert_int_equal(promise_find(&promises, callers[i]) != NULL, i == 1);
+        promise_tell(&promises, callers[i], &versions[0]);
+        assert_true(promise_find(&promises, callers[i])->until > until);
+        promise_repeat(&promises, callers[i], &versions[1]);
+        assert_ptr_equal(promise_find(&promises, callers[i])->version, &versions[1]);
+    }
+    promises_clear(&promises);
+    assert_int_equal(versions[0].refs, 1);
+    assert_int_equal(versions[1].refs, 1);
+}
+
 static void *find_in_thread(void *out)
 {
     *(caller_id *)out = caller_find((pid_t)syscall(SYS_gettid), 0);
@@ -132,6 +156,7 @@ int main(void)
         cmocka_unit_test(test_there_is_a_limit),
         cmocka_unit_test(test_a_process_is_told_once),
         cmocka_unit_test(test_a_user_is_counted),
+        cmocka_unit_test(test_what_is_repeated_lasts_no_longer),
         cmocka_unit_test(test_threads_are_of_their_process),
         cmocka_unit_test(test_signals_tell_the_fate),
     };
