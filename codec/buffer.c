@@ -27,6 +27,15 @@ void buffer_clear(struct buffer *buffer)
     *buffer = (struct buffer){0};
 }
 
+void buffer_fit(struct buffer *buffer)
+{
+    uint8_t *data = buffer->size > 0 ? realloc(buffer->data, buffer->size) : NULL;
+    if (data == NULL)
+        return;
+    buffer->data = data;
+    buffer->capacity = buffer->size;
+}
+
 int buffer_printf(struct buffer *buffer, const char *format, ...)
 {
     va_list args, again;

@@ -24,6 +24,9 @@ MUST_CHECK int buffer_grow(struct buffer *buffer, size_t extra);
 
 void buffer_clear(struct buffer *buffer);
 
+/* Gives back what is not in use, of one that is not to grow any more. */
+void buffer_fit(struct buffer *buffer);
+
 /* Afterwards `extra` bytes may be written at data + size; whoever writes them adds to size. */
 MUST_CHECK static inline int buffer_reserve(struct buffer *buffer, size_t extra)
 {

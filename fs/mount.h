@@ -81,10 +81,12 @@ struct mount {
     struct query_session *query_sessions;
     int query_session_count;
     uint64_t asked_number;  /* of the last question of a session */
-    struct result *results; /* that are kept, the last used first */
+    struct result *results; /* that are kept, or open, the last used first */
     int result_count;
     uint64_t result_bytes, result_number;
-    struct ask *asks; /* that are open */
+    _Atomic uint64_t answer_bytes; /* of all results, kept or not */
+    uint64_t open_answer_bytes;    /* of those of which a file is open */
+    struct ask *asks;              /* that are open */
     int ask_count;
     uint64_t unread; /* bytes of their answers */
 

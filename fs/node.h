@@ -86,7 +86,9 @@ struct node {
     struct query_session *session; /* of NODE_SESSION and what is in it */
     bool ended;                    /* of NODE_SESSION: it has no name any more */
     struct result_key key;         /* of an answer; its asked is a reference */
-    struct result *result;         /* the same; NULL: pending */
+    uint64_t shows;                /* the number of its result; 0: pending (shown.h) */
+    struct result *result;         /* a reference; NULL: pending, or not in use */
+    int requests;                  /* at work on it, or parked */
     char *reason;                  /* of NODE_QUERY: why an answer has failed last, */
     uint64_t reason_path;          /* and which */
 };

@@ -4,6 +4,7 @@
 #include "fs/log.h"
 #include "fs/name.h"
 #include "fs/query_session.h"
+#include "fs/shown.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -81,13 +82,13 @@ static struct node *node_with(const struct node *parent, const struct result_key
     struct node *file = parent->files;
     while (file != NULL && (file->kind != NODE_ANSWER || file->key.path != key->path || file->own ||
                             file->key.asked->number != key->asked->number ||
-                            file->result != result || (file->opens > 0 && !open)))
+                            !shown_is(file, result) || (file->opens > 0 && !open)))
         file = file->next_file;
     return file;
 }
 
 static int answer_new(struct mount *mount, struct node *parent, const char *name,
-                      const struct result_key *key, struct result *result, struct node **out)
+                      const struct result_key *key, const struct result *result, struct node **out)
 {
     struct node *node = node_new(mount, parent, NODE_ANSWER, name);
     if (node == NULL)
@@ -96,7 +97,7 @@ static int answer_new(struct mount *mount, struct node *parent, const char *name
     asked_ref(key->asked);
     if (key->session != NULL)
         node->session = query_session_ref(key->session);
-    node->result = result != NULL ? result_ref(result) : NULL;
+    shown_set(node, result);
     node->told = result != NULL && !result->making && result->rc == 0;
     *out = node;
     return 0;
@@ -441,9 +442,9 @@ bool query_exists(const struct mount *mount, const struct node *directory)
 
 /* ---- attributes and lists ---- */
 
-static void answer_attributes(const struct node *node, struct stat *out)
+static void answer_attributes(const struct mount *mount, const struct node *node, struct stat *out)
 {
-    const struct result *result = node->result;
+    const struct result *result = shown_find(mount, node);
     if (result == NULL || result->making || result->rc < 0)
         return;
     bool of_version = result->key.kind == RESULT_ROWS;
@@ -486,7 +487,7 @@ void query_attributes(const struct mount *mount, const struct node *node, struct
         out->st_size = ASK_SIZE;
         break;
     case NODE_ANSWER:
-        answer_attributes(node, out);
+        answer_attributes(mount, node, out);
         break;
     default:
         break;

@@ -4,6 +4,7 @@
 #include "fs/job.h"
 #include "fs/query.h"
 #include "fs/query_session.h"
+#include "fs/shown.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -113,6 +114,7 @@ static void answer(struct mount *mount, struct request *request, int rc)
         note_stale(request);
     else
         note_answered(request);
+    request->node->requests--;
     if (rc == 0 && request->kind == REQUEST_OPEN) {
         request_open(mount, request);
         return;
@@ -129,6 +131,7 @@ static void answer(struct mount *mount, struct request *request, int rc)
         answer_mkdir(mount, request);
     else
         answer_read(mount, request);
+    shown_rest(request->node);
     request_free(request);
 }
 
@@ -230,6 +233,7 @@ void request_start(struct mount *mount, fuse_req_t req, struct node *node, enum 
     request->thread = fuse_req_ctx(req)->pid;
     request->caller = detail->caller;
     request->arrived = clock_ms();
+    node->requests++;
     if (mount->ending) {
         answer(mount, request, -EIO);
         return;

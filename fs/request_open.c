@@ -5,6 +5,7 @@
 #include "fs/kernel_size.h"
 #include "fs/log.h"
 #include "fs/query_session.h"
+#include "fs/shown.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -56,6 +57,8 @@ void request_close(struct mount *mount, struct node *node, const struct fuse_fil
      * forgotten the rest. */
     if (node->opens == 0 && (node->kind == NODE_FILE || node->kind == NODE_ANSWER))
         node->told = false;
+    if (node->opens == 0 && node->kind == NODE_ANSWER)
+        result_close(node->result);
     if (node->kind == NODE_ASK)
         ask_close((struct ask *)(uintptr_t)file->fh);
     if (node->kind == NODE_FILE) {
@@ -74,6 +77,7 @@ void request_close(struct mount *mount, struct node *node, const struct fuse_fil
             subject_stay(subject, handle->caller, node->version);
         free_handle(handle);
     }
+    shown_rest(node);
     node_forget(mount, node->nodeid, 0);
 }
 
@@ -90,6 +94,18 @@ static int open_value(struct node *node, int flags, struct draft **out)
     return rc;
 }
 
+/* Of an answer, which takes memory as long as it is open. */
+static int open_answer(struct node *node)
+{
+    struct error error = {""};
+    int rc = node->opens == 0 ? result_open(node->result, &error) : 0;
+    if (rc < 0 && (node->session == NULL || (node->session->owner.mode & S_IROTH)))
+        node_keep_reason(node, error.text);
+    if (rc < 0 && node->session != NULL)
+        query_session_answered(node->session, rc, &error);
+    return rc;
+}
+
 /* What the open file is, by its node's kind. */
 static int make_handle(struct mount *mount, const struct request *request, void **out)
 {
@@ -98,6 +114,9 @@ static int make_handle(struct mount *mount, const struct request *request, void 
         return ask_new(mount, node, (struct ask **)out);
     if (node->kind == NODE_VALUE)
         return open_value(node, request->file.flags, (struct draft **)out);
+    *out = NULL;
+    if (node->kind == NODE_ANSWER)
+        return open_answer(node);
     struct handle *handle = node->kind == NODE_FILE ? calloc(1, sizeof *handle) : NULL;
     if (handle != NULL)
         opened_list(mount, &handle->opened, free_handle, handle);
@@ -115,7 +134,7 @@ static int open_file(struct mount *mount, struct request *request)
     if (rc < 0)
         return rc;
     struct handle *handle = made;
-    if (node->kind == NODE_ANSWER && node->result != NULL) /* it was for one open */
+    if (node->kind == NODE_ANSWER) /* it was for one open */
         result_take_back(node->result, request->caller);
     file->fh = (uintptr_t)made;
     file->keep_cache = 1; /* the bytes of a node never change */
@@ -244,6 +263,7 @@ void request_open(struct mount *mount, struct request *request)
     if (rc < 0) {
         stream_unref(request->stream);
         fuse_reply_err(request->req, -rc);
+        shown_rest(request->node);
         request_free(request);
         return;
     }

@@ -2,6 +2,7 @@
 #include "fs/listing.h"
 #include "fs/query_session.h"
 #include "fs/request_parts.h"
+#include "fs/shown.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -274,6 +275,7 @@ static int bind_result(struct mount *mount, struct request *request)
         if (rc == 0)
             result_keep(result);
     }
+    shown_set(node, node->result);
     request->awaited = node->result;
     return rc < 0 || !node->result->making ? rc : -EAGAIN;
 }
@@ -306,24 +308,28 @@ int request_try_answer(struct mount *mount, struct request *request)
 {
     static const struct error none = {""};
     struct node *node = request->node;
+    int rc = shown_take(mount, node);
+    if (rc < 0)
+        return rc;
     struct result *result = node->result;
     if (result != NULL && result->making) {
         request->awaited = result;
         return -EAGAIN;
     }
     if (result != NULL && result->rc < 0) {
-        int rc = request->awaited == result ? settle_failure(request, result->rc) : -EAGAIN;
+        rc = request->awaited == result ? settle_failure(request, result->rc) : -EAGAIN;
         if (rc != -EAGAIN)
             return rc;
         result_unref(result);
         node->result = result = NULL;
+        shown_set(node, NULL);
     }
     bool opens = request->kind == REQUEST_OPEN;
     if (result != NULL &&
         (request->awaited == result || node->opens > 0 || result->key.kind != RESULT_ROWS ||
          (opens && result_is_promised(result, request->caller))))
         return 0;
-    int rc = need_subject(mount, request);
+    rc = need_subject(mount, request);
     if (rc < 0 && rc != -EAGAIN && rc != -ESTALE && node->session != NULL)
         query_session_answered(node->session, rc,
                                node->subject != NULL ? &node->subject->error : &none);

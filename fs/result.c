@@ -8,6 +8,7 @@
 #include "fs/request.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 
 enum {
@@ -77,6 +78,7 @@ void result_unref(struct result *result)
         return;
     asked_unref(result->key.asked);
     query_session_unref(result->key.session);
+    result->mount->answer_bytes -= result->bytes.size;
     buffer_clear(&result->bytes);
     free(result->reason);
     promises_clear(&result->promises);
@@ -85,11 +87,23 @@ void result_unref(struct result *result)
 
 /* ---- those that are kept ---- */
 
+/* Those that are open have room of their own. */
+static void count_kept(struct result *result)
+{
+    result->mount->result_count++;
+    result->mount->result_bytes += result->bytes.size;
+}
+
+static void count_off(struct result *result)
+{
+    result->mount->result_count--;
+    result->mount->result_bytes -= result->bytes.size;
+}
+
 static void drop(struct result *result)
 {
-    struct mount *mount = result->mount;
-    mount->result_count--;
-    mount->result_bytes -= result->bytes.size;
+    if (result->opens == 0)
+        count_off(result);
     *result->at = result->next;
     if (result->next != NULL)
         result->next->at = result->at;
@@ -107,12 +121,13 @@ static void put_first(struct result *result)
     mount->results = result;
 }
 
-/* Not those in the making: the end of the mount must find them. */
+/* Not those in the making, which the end of the mount must find, nor those that are open: who opens
+ * the file again is to get the same. */
 static bool drop_oldest(struct mount *mount)
 {
     struct result *oldest = NULL;
     for (struct result *result = mount->results; result != NULL; result = result->next)
-        if (!result->making)
+        if (!result->making && result->opens == 0)
             oldest = result;
     if (oldest != NULL)
         drop(oldest);
@@ -129,11 +144,9 @@ static void make_room(struct mount *mount)
 
 void result_keep(struct result *result)
 {
-    struct mount *mount = result->mount;
     put_first(result_ref(result));
-    mount->result_count++;
-    mount->result_bytes += result->bytes.size;
-    make_room(mount);
+    count_kept(result);
+    make_room(result->mount);
 }
 
 void result_forget_session(struct mount *mount, const struct query_session *session)
@@ -204,6 +217,14 @@ struct result *result_find(struct mount *mount, const struct result_key *key,
     return used(result);
 }
 
+struct result *result_numbered(const struct mount *mount, uint64_t number)
+{
+    struct result *result = mount->results;
+    while (result != NULL && result->number != number)
+        result = result->next;
+    return result;
+}
+
 bool result_is_promised(const struct result *result, caller_id caller)
 {
     return promise_find(&result->promises, caller) != NULL;
@@ -226,6 +247,54 @@ void result_promise(struct result *result, caller_id caller)
 void result_take_back(struct result *result, caller_id caller)
 {
     promise_keep(&result->promises, caller);
+}
+
+/* ---- those that are open ---- */
+
+/* Whether somebody may still find it: a session that asks something else, or has ended, does not. */
+static bool is_asked(const struct result *result)
+{
+    const struct query_session *session = result->key.session;
+    return session == NULL ||
+           (session->directory != NULL && session->asked->number == result->key.asked->number);
+}
+
+/* The first one always may, however large. What is small has room left where somebody has opened
+ * large ones, and stays so. */
+int result_open(struct result *result, struct error *error)
+{
+    enum { LEAST = 16 << 20, SMALL = 64 << 10 };
+    struct mount *mount = result->mount;
+    uint64_t half = mount->options->memory / 2, most = half > LEAST ? half : LEAST;
+    uint64_t room = result->bytes.size <= SMALL ? most + most / 4 : most;
+    uint64_t all = mount->open_answer_bytes;
+    if (result->opens == 0 && all > 0 && all + result->bytes.size > room)
+        return error_set(error, -ENOBUFS,
+                         "the answers that are open below query/ would take more than %" PRIu64
+                         " MiB, half of memory=: close some, or mount with more memory",
+                         most >> 20);
+    if (result->opens++ > 0)
+        return 0;
+    mount->open_answer_bytes += result->bytes.size;
+    if (result->at != NULL)
+        count_off(result);
+    else if (is_asked(result))
+        put_first(result_ref(result));
+    return 0;
+}
+
+void result_close(struct result *result)
+{
+    if (--result->opens > 0)
+        return;
+    result->mount->open_answer_bytes -= result->bytes.size;
+    if (result->at == NULL)
+        return;
+    count_kept(result);
+    if (is_asked(result))
+        make_room(result->mount);
+    else
+        drop(result);
 }
 
 /* ---- making one ---- */
@@ -293,6 +362,14 @@ static void date(struct result *result)
         result->mtime = before->mtime + 1;
 }
 
+static void take_bytes(struct result *result, struct buffer *bytes)
+{
+    buffer_fit(bytes);
+    result->bytes = *bytes;
+    *bytes = (struct buffer){0};
+    result->mount->answer_bytes += result->bytes.size;
+}
+
 static void finish(struct result *result, int rc, struct buffer *bytes, const struct error *error)
 {
     struct mount *mount = result->mount;
@@ -320,8 +397,7 @@ static void finish(struct result *result, int rc, struct buffer *bytes, const st
             drop(result);
         return;
     }
-    result->bytes = *bytes;
-    *bytes = (struct buffer){0};
+    take_bytes(result, bytes);
     if (holds_rows(result))
         date(result);
     if (result->at != NULL) {
@@ -339,8 +415,7 @@ static void keep_plan(const struct result *rows, struct buffer *bytes)
     key.path = query_session_plan_path(key.session);
     if (result_new(rows->mount, &key, &plan) < 0)
         return;
-    plan->bytes = *bytes;
-    *bytes = (struct buffer){0};
+    take_bytes(plan, bytes);
     plan->serial = rows->serial;
     plan->mtime = rows->mtime;
     plan->made_ms = rows->made_ms;

@@ -57,6 +57,7 @@ struct result {
     struct request *waiting; /* for that to end */
     char *reason;
     struct buffer bytes;
+    int opens;       /* nodes that are open */
     uint64_t serial; /* of the version */
     int64_t mtime;
     uint64_t basis;    /* the version's mark when it was begun, as a number */
@@ -74,7 +75,8 @@ MUST_CHECK int result_new(struct mount *mount, const struct result_key *key, str
 struct result *result_ref(struct result *result);
 void result_unref(struct result *result); /* NULL is fine */
 
-/* Keeps it, dropping those that were used longest ago when there are too many. */
+/* Keeps it, dropping those that were used longest ago when there are too many; but for those that
+ * are open, which stay. */
 void result_keep(struct result *result);
 /* Whether it is still what the question is answered with, for this version. One that the server has
  * a part in (a filter may ask for the time, or for other tables) is so for as long as a lease; rows
@@ -90,6 +92,12 @@ struct result *result_find(struct mount *mount, const struct result_key *key,
 struct result *result_promised(struct mount *mount, const struct result_key *key, caller_id caller);
 void result_promise(struct result *result, caller_id caller);
 bool result_is_promised(const struct result *result, caller_id caller);
+/* A file of it is opened, or closed: a node's first, and its last. -ENOBUFS, with what to do: those
+ * that are open would take too much memory. */
+MUST_CHECK int result_open(struct result *result, struct error *error);
+void result_close(struct result *result);
+/* One that is kept, or in the making; NULL: it is not kept any more. Borrowed. */
+struct result *result_numbered(const struct mount *mount, uint64_t number);
 void result_take_back(struct result *result, caller_id caller); /* the promise */
 
 /* Says that it is being made, of the subject's current version. Then result_work must be called, by

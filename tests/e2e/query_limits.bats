@@ -330,6 +330,80 @@ PY
     MNT=$E2E/little mount_stop
 }
 
+# A table with answers of 2 MB.
+make_wide() {
+    psql -X -q -v ON_ERROR_STOP=1 -c 'DROP TABLE IF EXISTS wide' -c 'CREATE TABLE wide (id int PRIMARY KEY, text text, v vector(2))' \
+        -c "INSERT INTO wide SELECT i, repeat('x', 2000), format('[%s,1]', i)::vector FROM generate_series(1, 1000) i"
+}
+
+@test "answers take no more memory than they may: those that were closed, that were only looked at, and that are open" {
+    make_wide
+    MNT=$E2E/little CACHE=$E2E/cache3 mount_start -o lease=600,memory=32M
+    python3 - "$E2E/little/public/wide/query" <<'PY'
+import errno, os, sys, time
+query = sys.argv[1]
+
+def metric(name):
+    time.sleep(0.2)
+    with open(query + "/../../../.pgvecfs/metrics") as f:
+        return [int(line.split()[1]) for line in f if line.startswith("pgvecfs_" + name + " ")][0]
+
+def near(key):
+    return "%s/near/v/l2/1000/%d.csv" % (query, key)
+
+# memory=32M: 4 MiB for those that are kept, an answer has 2 MB.
+size = os.stat(near(1)).st_size
+assert size > 1 << 21 >> 1, size
+for key in range(1, 11):
+    assert os.stat(near(key)).st_size > size // 2
+for key in range(11, 21):
+    with open(near(key)) as f:
+        assert len(f.read(10)) == 10
+assert 0 < metric("query_answer_bytes") <= 4 << 20
+# What was looked at is there again, whatever has become of it meanwhile.
+for key in range(1, 11):
+    path = os.open(near(key), os.O_PATH)
+    before = os.stat(near(key))
+    os.stat(near(11))
+    os.stat(near(12))
+    os.stat(near(13))
+    now = os.stat(near(key))
+    assert (now.st_ino, now.st_size, now.st_mtime) == (before.st_ino, before.st_size, before.st_mtime)
+    with open(near(key)) as f:
+        assert len(f.read()) == now.st_size
+    os.close(path)
+# 16 MiB for those that are open; one of them is one, however often.
+files = []
+for key in range(1, 31):
+    try:
+        files.append((key, open(near(key))))
+    except OSError as error:
+        assert error.errno == errno.ENOBUFS, error
+        break
+assert 5 <= len(files) <= 8, len(files)
+assert "half of memory=" in os.getxattr(query, "user.pgvecfs.error").decode()
+assert 12 << 20 < metric("query_open_answer_bytes") <= 16 << 20
+assert metric("query_answer_bytes") <= 20 << 20
+again = [open(near(1)) for i in range(20)]
+with open("%s/near/v/l2/3/1.csv" % query) as f:
+    assert len(f.readlines()) == 4
+files.pop()[1].close()
+time.sleep(0.1)
+more = open(near(40))
+for key, f in files + [(40, more)]:
+    rows = f.read().splitlines()
+    assert len(rows) == 1000 and rows[1].split(",")[0] in (str(key - 1), str(key + 1)), key
+    f.close()
+for f in again:
+    f.close()
+end = time.time() + 10
+while metric("query_open_answer_bytes") > 0:
+    assert time.time() < end
+assert metric("query_answer_bytes") <= 4 << 20
+PY
+    MNT=$E2E/little mount_stop
+}
+
 @test "a mount has 256 conversations at most" {
     python3 - "$T/items/query/ask" <<'PY'
 import errno, os, sys
