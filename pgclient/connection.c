@@ -438,6 +438,7 @@ void connection_close(struct connection *connection)
         return;
     connection_show(connection, NULL);
     PQfinish(connection->pg);
+    free(connection->others_locks);
     free(connection);
 }
 

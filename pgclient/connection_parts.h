@@ -13,6 +13,7 @@ struct connection {
     struct reading reading;
     int modesty;
     bool users_words;         /* what users wrote may have run in this transaction */
+    char *others_locks;       /* advisory ones, that the session had before; NULL: not known */
     int own_lock_limit_ms;    /* the role's lock_timeout; 0: none */
     bool lock_limit_is_own;   /* in this transaction */
     char state[6];            /* SQLSTATE */

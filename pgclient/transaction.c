@@ -204,10 +204,69 @@ static int note_beginning(struct connection *connection, struct error *error)
     return rc;
 }
 
+/* Advisory locks that a function of a user's takes may outlive the transaction. In a session that a
+ * pooler lends to us there may be others' as well: those of before. */
+#define LOCK_NAME "pg_catalog.concat_ws(' ', l.mode, l.classid, l.objid, l.objsubid)"
+#define LOCKS_OF_SESSION                                                                           \
+    " FROM pg_catalog.pg_locks l WHERE l.locktype OPERATOR(pg_catalog.=) 'advisory'"               \
+    " AND l.pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid()"
+
+static int note_locks(struct connection *connection, struct error *error)
+{
+    PGresult *row = NULL;
+    free(connection->others_locks);
+    connection->others_locks = NULL;
+    if (!connection->users_words || !connection->pooled)
+        return 0;
+    int rc = connection_rows(connection,
+                             "SELECT pg_catalog.string_agg(" LOCK_NAME ", ',')" LOCKS_OF_SESSION,
+                             ONE_ROW_OF(1), &row, error);
+    if (rc == 0 && (connection->others_locks = strdup(PQgetvalue(row, 0, 0))) == NULL)
+        rc = out_of_memory(error);
+    PQclear(row);
+    if (rc < 0)
+        connection_end(connection);
+    return rc;
+}
+
+/* Each as often as it was taken: until there is none, which is a warning. */
+#define UNLOCK(t)                                                                                  \
+    "CASE WHEN " t ".objsubid = 1 AND " t ".mode = 'ShareLock' THEN"                               \
+    " pg_advisory_unlock_shared((" t ".classid::bigint::bit(32) || " t ".objid::bigint::bit(32))"  \
+    "::bit(64)::bigint) WHEN " t ".objsubid = 1 THEN"                                              \
+    " pg_advisory_unlock((" t ".classid::bigint::bit(32) || " t ".objid::bigint::bit(32))"         \
+    "::bit(64)::bigint) WHEN " t ".mode = 'ShareLock' THEN pg_advisory_unlock_shared(" t           \
+    ".classid::bigint::bit(32)::integer, " t ".objid::bigint::bit(32)::integer) ELSE"              \
+    " pg_advisory_unlock(" t ".classid::bigint::bit(32)::integer, " t                              \
+    ".objid::bigint::bit(32)::integer) END"
+
+static int put_end(const struct connection *connection, bool users_words, struct buffer *sql)
+{
+    int rc = buffer_append_text(sql, "ROLLBACK");
+    if (rc == 0 && users_words && !connection->pooled)
+        rc = buffer_append_text(sql, ";" BEGIN_READING
+                                     "SELECT pg_catalog.pg_advisory_unlock_all(); COMMIT");
+    else if (rc == 0 && users_words && connection->others_locks != NULL)
+        rc = buffer_printf(
+            sql,
+            ";" BEGIN_READING "SET LOCAL search_path = '';"
+            "WITH RECURSIVE ours AS MATERIALIZED (SELECT l.classid, l.objid, l.objsubid,"
+            " l.mode" LOCKS_OF_SESSION " AND " LOCK_NAME " <> ALL (string_to_array('%s', ','))),"
+            " released AS (SELECT o.*, " UNLOCK(
+                "o") " AS held FROM ours o UNION ALL"
+                     "  SELECT r.classid, r.objid, r.objsubid, r.mode, " UNLOCK(
+                         "r") " FROM released r"
+                              "  WHERE r.held) SELECT count(*) FROM released; COMMIT",
+            connection->others_locks);
+    return rc == 0 ? buffer_append_byte(sql, '\0') : rc;
+}
+
 int connection_begin(struct connection *connection, enum transaction_kind kind, const char *more,
                      struct error *error)
 {
     int rc = begin(connection, kind, more, "", ROWS_OF(ANY), NULL, error);
+    if (rc == 0)
+        rc = note_locks(connection, error);
     return rc == 0 && kind != TRANSACTION_CATALOGS ? note_beginning(connection, error) : rc;
 }
 
@@ -245,20 +304,19 @@ int connection_question(struct connection *connection, const char *sql, struct s
     return run(connection, &text, rc, shape, out, error);
 }
 
-/* Advisory locks that a function of a user's has taken may outlive the transaction. In a session
- * that is only lent to us there may be others' as well. */
 void connection_end(struct connection *connection)
 {
-    bool locks = connection->users_words && !connection->pooled;
+    bool users_words = connection->users_words;
+    struct buffer sql = {0};
     connection->users_words = false;
     if (!connection_usable(connection) || !connection_in_transaction(connection))
         return;
     connection->ends = true;
-    (void)!connection_run(connection,
-                          locks ? "ROLLBACK;" BEGIN_READING
-                                  "SELECT pg_catalog.pg_advisory_unlock_all(); COMMIT"
-                                : "ROLLBACK",
-                          NULL);
+    if (put_end(connection, users_words, &sql) == 0)
+        (void)!connection_run(connection, (const char *)sql.data, NULL);
+    else
+        connection->broken = true;
+    buffer_clear(&sql);
     connection->ends = false;
     if (connection->holding != NULL)
         connection->holding->backend = 0;

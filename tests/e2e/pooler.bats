@@ -90,6 +90,28 @@ everything() {
     diff <(sort "$BATS_TEST_TMPDIR/before" | uniq -c | awk '{ $1 = ""; print }') "$BATS_TEST_TMPDIR/after"
 }
 
+@test "advisory locks that a filter takes go, and those of others stay" {
+    local held="SELECT string_agg(mode || ' ' || classid || ' ' || objid || ' ' || objsubid, ', ' ORDER BY objid) FROM pg_locks WHERE locktype = 'advisory'"
+    local s=$MNT/public/items/query/q
+    pooler_start 1 reader
+    pooled -c "SELECT pg_advisory_lock(5)" >"$BATS_TEST_TMPDIR/out"
+    pooled_mount -o lease=0
+    mkdir "$s"
+    echo '[5,5,1]' >"$s/vector"
+    echo "id < 4 AND pg_advisory_lock(7) IS NOT NULL AND pg_advisory_lock_shared(-8) IS NOT NULL
+        AND pg_advisory_lock(-9, id) IS NOT NULL AND pg_advisory_lock_shared(9, -10) IS NOT NULL AND pg_advisory_xact_lock(11) IS NOT NULL" >"$s/filter"
+    [ "$(timeout 60 cat "$s/results.csv" | wc -l)" = 4 ]
+    [ "$(psql -X -At -c "$held")" = 'ExclusiveLock 0 5 1' ]
+    echo server >"$s/mode"
+    [ "$(timeout 60 cat "$s/results.csv" | wc -l)" = 4 ]
+    [ "$(psql -X -At -c "$held")" = 'ExclusiveLock 0 5 1' ]
+    # Those of a filter that fails, too.
+    echo "pg_advisory_lock(7) IS NOT NULL AND 1 / (id - 1) > 0" >"$s/filter"
+    ! timeout 60 cat "$s/results.csv" || false
+    [ "$(psql -X -At -c "$held")" = 'ExclusiveLock 0 5 1' ]
+    rmdir "$s"
+}
+
 @test "two sessions of the server, with workers that join" {
     pooler_start 2 reader
     left_behind 1 >"$BATS_TEST_TMPDIR/before"
