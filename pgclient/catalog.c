@@ -152,7 +152,7 @@ static int judge(struct connection *connection, struct catalog *catalog, struct 
     PGresult *verdict = NULL;
     int rc = connection_begin(connection, TRANSACTION_CATALOGS, NULL, error);
     if (rc == 0)
-        rc = trust_ask(connection, 0, &verdict, error);
+        rc = trust_ask(connection, 0, NULL, &verdict, error);
     connection_end(connection);
     for (size_t i = 0; rc == 0 && i < catalog->relation_count; i++)
         take_verdict(&catalog->relations[i], verdict);

@@ -146,6 +146,13 @@ MUST_CHECK int connection_ask(struct connection *connection, const char *sql, in
 MUST_CHECK int connection_parse(struct connection *connection, const char *sql,
                                 struct error *error);
 
+/* The same in the transaction there is, and how the server understands it: the tree of nodes, in
+ * the server's own words, which name each function, operator, type and relation by its oid. free()
+ * it. The server's log gets it only where the role may not keep it out. After an error the
+ * transaction is good for nothing but connection_end. */
+MUST_CHECK int connection_parse_tree(struct connection *connection, const char *sql, char **out,
+                                     struct error *error);
+
 /* Since when (helper_now_ms) it has waited for a pooler to lend it a session of the server; 0: it
  * does not. Any thread. */
 int64_t connection_waits_since(const struct connection *connection);

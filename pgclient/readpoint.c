@@ -165,7 +165,7 @@ static int look_up(struct kept_readpoint *r, struct connection *connection,
 static int judge(struct kept_readpoint *r, struct connection *connection, struct error *error)
 {
     PGresult *rows = NULL;
-    int rc = trust_ask(connection, r->public.relation.oid, &rows, error);
+    int rc = trust_ask(connection, r->public.relation.oid, NULL, &rows, error);
     for (int i = 0; rc == 0 && i < PQntuples(rows); i++) {
         const char *reason = PQgetvalue(rows, i, TRUST_REASON);
         if (PQgetvalue(rows, i, TRUST_ROWS)[0] == 't')

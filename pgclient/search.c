@@ -32,21 +32,6 @@ static int put_from(struct buffer *sql, const struct relation *relation)
     return rc == 0 ? identifier_put_relation(sql, relation->schema, relation->name) : rc;
 }
 
-/* Whether it is asked whose functions would run. */
-static int is_judged(struct connection *connection, bool *out, struct error *error)
-{
-    *out = false;
-    if (connection_reading(connection).trust_all)
-        return 0;
-    PGresult *row = NULL;
-    int rc =
-        connection_question(connection, "SELECT " TRUST_IS_SUPERUSER, ONE_ROW_OF(1), &row, error);
-    if (rc == 0)
-        *out = PQgetvalue(row, 0, 0)[0] == 't';
-    PQclear(row);
-    return rc;
-}
-
 /* Else a condition has the planner evaluate what is constant in the checks of partitions. */
 #define NO_EXCLUSION "SET LOCAL constraint_exclusion = off"
 
@@ -86,29 +71,17 @@ static int check_name(struct connection *connection, const struct relation *rela
     return rc;
 }
 
-static int judge(struct connection *connection, const struct relation *relation,
+/* A condition may call functions that change settings: they go back with the transaction. `later`
+ * (nullable): what is to be run, and the relation with it, must be judged before it is; else the
+ * relation is judged now. */
+static int begin(struct connection *connection, const struct relation *relation, bool *later,
                  struct error *error)
 {
-    PGresult *rows = NULL;
-    int rc = check_name(connection, relation, error);
-    if (rc == 0)
-        rc = trust_ask(connection, relation->oid, &rows, error);
-    for (int i = 0; rc == 0 && i < PQntuples(rows); i++)
-        if (PQgetvalue(rows, i, TRUST_ROWS)[0] == 't')
-            rc = error_set(error, -EACCES, "%s", PQgetvalue(rows, i, TRUST_REASON));
-    PQclear(rows);
-    return rc == 0 ? connection_run(connection, "SET LOCAL search_path TO DEFAULT", error) : rc;
-}
-
-/* A condition may call functions that change settings: they go back with the transaction. */
-static int begin(struct connection *connection, const struct relation *relation,
-                 struct error *error)
-{
-    bool judged;
+    bool judged = false;
     char *beginning = NULL;
     if (connection_in_transaction(connection))
-        return 0;
-    int rc = is_judged(connection, &judged, error);
+        return later == NULL ? 0 : trust_is_asked(connection, later, error);
+    int rc = trust_is_asked(connection, &judged, error);
     if (rc == 0 && judged && (beginning = judged_beginning(relation)) == NULL)
         rc = out_of_memory(error);
     if (rc == 0)
@@ -119,9 +92,15 @@ static int begin(struct connection *connection, const struct relation *relation,
         rc = error_set(error, -ESTALE, "the table was renamed or dropped in the meantime");
     if (rc < 0)
         return rc;
-    rc = judged ? judge(connection, relation, error) : check_name(connection, relation, error);
+    rc = check_name(connection, relation, error);
+    if (rc == 0 && judged && later == NULL)
+        rc = trust_check(connection, relation->oid, NULL, error);
+    if (rc == 0 && judged)
+        rc = connection_run(connection, "SET LOCAL search_path TO DEFAULT", error);
     if (rc < 0)
         connection_end(connection);
+    else if (later != NULL)
+        *later = judged;
     return rc;
 }
 
@@ -130,7 +109,7 @@ int search_begin(struct session *session, const struct relation *relation, const
 {
     struct connection *connection = session_connection(session);
     connection_also_stop(connection, stop);
-    int rc = begin(connection, relation, error);
+    int rc = begin(connection, relation, NULL, error);
     if (rc == 0)
         rc = catalog_now(session, now, error);
     connection_also_stop(connection, NULL);
@@ -142,6 +121,22 @@ int search_begin(struct session *session, const struct relation *relation, const
 /* Our own question, not the user's: without his limits, and with our path. */
 #define OURS "SET LOCAL search_path = ''; SET LOCAL statement_timeout = 0"
 #define THEIRS "SET LOCAL search_path TO DEFAULT; SET LOCAL statement_timeout TO DEFAULT"
+
+/* Whose functions the statement would run. By the names in it and their places in search_path the
+ * server may have taken others than who wrote it meant: what fits the arguments better wins. */
+static int judge_statement(struct connection *connection, const struct relation *relation,
+                           const char *statement, struct error *error)
+{
+    char *tree = NULL;
+    int rc = connection_parse_tree(connection, statement, &tree, error);
+    if (rc < 0)
+        return blame(rc);
+    rc = connection_run(connection, OURS, error);
+    if (rc == 0)
+        rc = trust_check(connection, relation->oid, tree, error);
+    free(tree);
+    return rc == 0 ? connection_run(connection, THEIRS, error) : rc;
+}
 
 /* To parse a statement locks what it names; the plan that describe_sources looks at, partitions. */
 static int lock_heaps(struct connection *connection, const struct relation *relation,
@@ -218,7 +213,7 @@ static int put_condition(struct buffer *sql, const char *before, const char *con
 
 static int parse_condition(struct connection *connection, const struct relation *relation,
                            const char *before, const char *condition, const char *behind,
-                           struct error *error)
+                           bool judged, struct error *error)
 {
     struct buffer sql = {0};
     int rc = buffer_append_text(&sql, "SELECT");
@@ -229,22 +224,23 @@ static int parse_condition(struct connection *connection, const struct relation 
     char *text = string_of(&sql, rc);
     if (text == NULL)
         return out_of_memory(error);
-    rc = connection_parse(connection, text, error);
+    rc = judged ? judge_statement(connection, relation, text, error)
+                : blame(connection_parse(connection, text, error));
     free(text);
     if (rc < 0)
         error_prefix(error, "filter");
-    return blame(rc);
+    return rc;
 }
 
 /* That it is one expression, of boolean, whole by itself: what has an open comment, string or
  * bracket finds nothing behind it that closes it, and what closes a bracket of ours makes sense
  * inside of ( ) or of [ ], not of both. */
 static int check_condition(struct connection *connection, const struct relation *relation,
-                           const char *condition, struct error *error)
+                           const char *condition, bool judged, struct error *error)
 {
-    int rc = parse_condition(connection, relation, "", condition, ")", error);
+    int rc = parse_condition(connection, relation, "", condition, ")", judged, error);
     return rc == 0 ? parse_condition(connection, relation, "ARRAY[", condition,
-                                     "]::pg_catalog.bool[])[1]", error)
+                                     "]::pg_catalog.bool[])[1]", false, error)
                    : rc;
 }
 
@@ -295,9 +291,10 @@ int search_rows(struct session *session, const struct relation *relation, const 
     if (sql == NULL)
         return out_of_memory(error);
     connection_also_stop(connection, stop);
-    int rc = begin(connection, relation, error);
+    bool judged;
+    int rc = begin(connection, relation, &judged, error);
     if (rc == 0)
-        rc = check_condition(connection, relation, condition, error);
+        rc = check_condition(connection, relation, condition, judged, error);
     if (rc == 0) {
         uint64_t said = 0;
         rc = connection_copy(connection, sql, read_rows, &reader, &said, error);
@@ -375,10 +372,25 @@ static int set_effort(struct connection *connection, const struct search_nearest
     return rc;
 }
 
+static bool is_bits(const struct search_nearest *search)
+{
+    return strcmp(search->type, "bit") == 0 || strcmp(search->type, "varbit") == 0;
+}
+
+/* As just the type that pgvector has its operators and functions for: of a domain or a varbit,
+ * others that somebody has put into the same schema would fit better. */
+static int put_vectors(struct buffer *sql, const struct search_nearest *search, const char *schema)
+{
+    int rc = identifier_put(sql, search->column);
+    if (rc == 0)
+        rc = buffer_append_text(sql, is_bits(search) ? "::pg_catalog.bit" : "::");
+    return rc == 0 && !is_bits(search) ? identifier_put_relation(sql, schema, search->type) : rc;
+}
+
 static int put_distance(struct buffer *sql, const struct search_nearest *search, const char *schema)
 {
-    bool bits = strcmp(search->type, "bit") == 0 || strcmp(search->type, "varbit") == 0;
-    int rc = identifier_put(sql, search->column);
+    bool bits = is_bits(search);
+    int rc = put_vectors(sql, search, schema);
     if (rc == 0)
         rc = buffer_append_text(sql, " OPERATOR(");
     if (rc == 0)
@@ -433,7 +445,7 @@ static int put_except(struct buffer *sql, const struct search_nearest *search, c
 static int put_dims(struct buffer *sql, const struct search_nearest *search, const char *schema)
 {
     bool sparse = strcmp(search->type, "sparsevec") == 0;
-    bool bits = strcmp(search->type, "bit") == 0 || strcmp(search->type, "varbit") == 0;
+    bool bits = is_bits(search);
     int rc = buffer_append_text(sql, " AND ");
     if (rc == 0 && sparse)
         rc = buffer_append_text(sql, "pg_catalog.split_part(pg_catalog.format('%s', ");
@@ -444,7 +456,7 @@ static int put_dims(struct buffer *sql, const struct search_nearest *search, con
     if (rc == 0 && !sparse && !bits)
         rc = buffer_append_byte(sql, '(');
     if (rc == 0)
-        rc = identifier_put(sql, search->column);
+        rc = put_vectors(sql, search, schema);
     return rc == 0 ? buffer_printf(sql,
                                    sparse ? "), '/', 2) OPERATOR(pg_catalog.=) '%u'"
                                           : ") OPERATOR(pg_catalog.=) %u",
@@ -533,13 +545,35 @@ static char *nearest_statement(const struct search_nearest *search, const char *
     return string_of(&sql, rc);
 }
 
+/* What is put together here, the condition included. */
+static int judge_nearest(struct connection *connection, const struct search_nearest *search,
+                         const char *schema, const char *encoding, struct error *error)
+{
+    struct buffer sql = {0};
+    int rc = buffer_append_text(&sql, "SELECT ");
+    if (rc == 0)
+        rc = put_distance(&sql, search, schema);
+    if (rc == 0)
+        rc = put_from(&sql, search->relation);
+    if (rc == 0)
+        rc = put_where(&sql, search, schema, encoding);
+    char *text = string_of(&sql, rc);
+    rc = text == NULL ? out_of_memory(error)
+                      : judge_statement(connection, search->relation, text, error);
+    free(text);
+    return rc;
+}
+
 int search_nearest(struct session *session, const struct search_nearest *search, copy_sink *sink,
                    void *context, uint64_t *said, struct error *error)
 {
     struct connection *connection = session_connection(session);
+    bool ascii = strcmp(connection_encoding(connection), "SQL_ASCII") == 0;
+    const char *encoding = ascii ? "SQL_ASCII" : "UTF8";
     char *schema = NULL, *sql = NULL;
     connection_also_stop(connection, search->stop);
-    int rc = begin(connection, search->relation, error);
+    bool judged = false, first = search->number == 0 || !connection_in_transaction(connection);
+    int rc = begin(connection, search->relation, first ? &judged : NULL, error);
     if (rc == 0 && search->condition != NULL) /* it may have run before, in this transaction */
         rc = connection_set_again(connection, NO_EXCLUSION, error);
     if (rc == 0)
@@ -547,10 +581,11 @@ int search_nearest(struct session *session, const struct search_nearest *search,
     if (rc == 0)
         rc = set_effort(connection, search, schema, error);
     if (rc == 0 && search->condition != NULL)
-        rc = check_condition(connection, search->relation, search->condition, error);
+        rc = check_condition(connection, search->relation, search->condition, false, error);
+    if (rc == 0 && judged)
+        rc = judge_nearest(connection, search, schema, encoding, error);
     if (rc == 0) {
-        bool ascii = strcmp(connection_encoding(connection), "SQL_ASCII") == 0;
-        sql = nearest_statement(search, schema, ascii ? "SQL_ASCII" : "UTF8");
+        sql = nearest_statement(search, schema, encoding);
         rc = sql == NULL ? out_of_memory(error)
                          : blame(connection_copy(connection, sql, sink, context, said, error));
     }

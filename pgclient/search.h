@@ -72,7 +72,8 @@ struct search_nearest {
 
 /* The k nearest, nearest first, as the messages of one COPY, and how many the server says they are.
  * The first call begins the transaction, which session_give ends; others under it see the same
- * rows.
+ * rows. They differ from one of the number 0 in number, query and no_index alone: whose functions
+ * would run is asked for that one.
  */
 MUST_CHECK int search_nearest(struct session *session, const struct search_nearest *search,
                               copy_sink *sink, void *context, uint64_t *said, struct error *error);

@@ -1,9 +1,13 @@
 #include "pgclient/trust.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 /* $1: the relation, or 0 for all. Everything is asked from the relations downwards, so that one
- * relation costs little in a large catalog. */
+ * relation costs little in a large catalog.
+ *
+ * $2: the tree of a statement about it, or NULL. It is treated as a view of ours is, by the oid 0;
+ * but what it depends on is in its text alone. */
 static const char question[] =
     /* Whose functions may run. Who can become a superuser has nothing to gain from his own. */
     "WITH RECURSIVE trusted AS MATERIALIZED ("
@@ -11,6 +15,17 @@ static const char question[] =
     " seed AS MATERIALIZED (SELECT c.oid, c.relkind AS kind FROM pg_class c"
     "  WHERE " TRUST_IS_SUPERUSER " AND c.oid >= 16384 AND c.relkind IN ('r', 'p', 'v', 'm', 'f')"
     "   AND c.relpersistence <> 't' AND ($1::oid = 0 OR c.oid = $1::oid)),"
+
+    /* Every number of the tree that may be an oid: new kinds of nodes have new fields. A column's
+     * type (`named` is false) is not what something is cast to. */
+    " statement(tree) AS MATERIALIZED (SELECT regexp_replace($2::text, '\\s+', ' ', 'g')"
+    "  WHERE $2::text IS NOT NULL),"
+    " word(oid, named) AS MATERIALIZED (SELECT n.oid::oid, bool_or(n.named) FROM ("
+    "  SELECT m[1]::int8 AS oid, k.named FROM statement s,"
+    "   (VALUES (false, ''), (true, '|:vartype \\d+')) AS k(named, too), LATERAL regexp_matches("
+    "    regexp_replace(s.tree, ':\\w*(?:typmod|location|len) -?\\d+|[(][ib] [^()]*[)]' || k.too,"
+    "     ' ', 'g'), '\\m(\\d{5,10})\\M', 'g') AS m) AS n"
+    "  WHERE n.oid BETWEEN 16384 AND 4294967295 GROUP BY n.oid),"
 
     /* What is read of which other relations: by a view, as a child, by a policy. A materialized
      * view is read as a table. Most tables bring nothing along. */
@@ -20,6 +35,9 @@ static const char question[] =
     "   UNION ALL SELECT stxrelid FROM pg_statistic_ext"
     "   UNION ALL SELECT inhparent FROM pg_inherits"
     "   UNION ALL SELECT polrelid FROM pg_policy)"
+    " UNION ALL SELECT $1::oid, 0, 'v', true FROM statement"
+    " UNION ALL SELECT $1::oid, c.oid, c.relkind, true FROM word w JOIN pg_class c ON c.oid = w.oid"
+    "  WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.oid <> $1::oid"
     " UNION SELECT r.root, e.oid, c.relkind, true FROM reach r, LATERAL ("
     "  SELECT d.refobjid FROM pg_rewrite w JOIN pg_depend d"
     "   ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid"
@@ -56,7 +74,11 @@ static const char question[] =
     "  WHERE r.inside AND r.policies AND (p.polcmd IN ('r', '*') OR p.polcmd = 'w' AND EXISTS ("
     "   SELECT FROM reach i JOIN reach v ON v.root = i.root AND v.kind = 'v' JOIN pg_rewrite w"
     "    ON w.ev_class = v.oid WHERE i.oid = r.oid"
-    "    AND strpos(w.ev_action::text, ':hasForUpdate true') > 0))),"
+    "    AND strpos(w.ev_action::text, ':hasForUpdate true') > 0)"
+    "   OR p.polcmd = 'w' AND EXISTS ("
+    "    SELECT FROM statement WHERE strpos(tree, ':hasForUpdate true') > 0))"
+    " UNION ALL SELECT 0, u.oid, NULL, 0, s.tree"
+    "  FROM statement s JOIN pg_roles u ON u.rolname = session_user),"
 
     /* And the checks of domains that they cast to. What makes a row from JSON or the like casts to
      * whatever its columns are, and so does what comes from a foreign server. */
@@ -69,6 +91,7 @@ static const char question[] =
     " target(relation, type) AS MATERIALIZED (SELECT c.relation, d.refobjid FROM code c"
     "  JOIN pg_depend d ON d.classid = c.class AND d.objid = c.object"
     "   AND d.refclassid = 'pg_type'::regclass"
+    " UNION SELECT 0, t.oid FROM word w JOIN pg_type t ON t.oid = w.oid WHERE w.named"
     " UNION SELECT f.relation, a.atttypid FROM (SELECT f.relation, e.oid FROM fills f"
     "   JOIN reach i ON i.oid = f.relation JOIN reach e ON e.root = i.root"
     "   UNION SELECT oid, oid FROM reached WHERE kind = 'f') AS f"
@@ -95,6 +118,8 @@ static const char question[] =
     " operator(relation, owner, oid) AS (SELECT b.relation, b.owner, d.refobjid FROM body b"
     "  JOIN pg_depend d ON d.classid = b.class AND d.objid = b.object"
     "   AND d.refclassid = 'pg_operator'::regclass"
+    " UNION SELECT b.relation, b.owner, o.oid FROM body b, word w JOIN pg_operator o"
+    "  ON o.oid = w.oid WHERE b.relation = 0 AND b.class IS NULL"
     " UNION SELECT p.relation, p.owner, e.oid FROM operator p JOIN pg_operator o ON o.oid = p.oid,"
     "  LATERAL unnest(ARRAY[o.oprcom, o.oprnegate]) AS e(oid) WHERE e.oid <> 0),"
 
@@ -111,6 +136,8 @@ static const char question[] =
     "   AND (l.lanname <> 'sql' OR p.prosecdef OR p.proconfig IS NOT NULL)"
     "   AND regexp_replace(b.body, '[{]FUNCEXPR :funcid ' || p.oid || ' [^{}()]*:args [(][{]'"
     "    || '(VAR|RELABELTYPE :arg [{]VAR) ', '', 'g') !~ ('id ' || p.oid || ' '))"
+    " UNION SELECT b.relation, b.owner, p.oid FROM body b, word w JOIN pg_proc p ON p.oid = w.oid"
+    "  WHERE b.relation = 0 AND b.class IS NULL"
     " UNION SELECT p.relation, p.owner, f FROM operator p JOIN pg_operator o ON o.oid = p.oid,"
     "  LATERAL unnest(ARRAY[o.oprcode, o.oprrest, o.oprjoin]::oid[]) AS f WHERE f <> 0"
     " UNION SELECT g.relation, t.typowner, f FROM target g JOIN part p ON p.root = g.type"
@@ -219,7 +246,11 @@ static const char question[] =
 
     " verdict(relation, rows, reason) AS ("
     " SELECT r.root, true, b.reason FROM reach r JOIN bad b ON b.relation = r.oid"
+    " UNION ALL SELECT $1::oid, true, m.reason FROM made m JOIN word w ON w.oid = m.type"
+    "  WHERE m.way IN ('rows', 'range') OR EXISTS (SELECT FROM makes k"
+    "   WHERE k.relation = 0 AND k.way = m.way)"
     " UNION ALL SELECT r.root, true, h.reason FROM reach r JOIN makes m ON m.relation = r.oid"
+    "   AND m.relation <> 0"
     "  JOIN reach e ON e.root = r.root JOIN holds h ON h.relation = e.oid AND h.way = m.way"
     " UNION ALL SELECT s.oid, m.way = 'rows', m.reason FROM made m JOIN pg_attribute a"
     "  ON a.atttypid = m.type AND a.attnum > 0 AND NOT a.attisdropped"
@@ -229,10 +260,37 @@ static const char question[] =
     "  '; a mount by a superuser runs none of his (see trust=all)'"
     " FROM verdict ORDER BY relation, rows, reason";
 
-int trust_ask(struct connection *connection, uint32_t relation, PGresult **out, struct error *error)
+int trust_ask(struct connection *connection, uint32_t relation, const char *tree, PGresult **out,
+              struct error *error)
 {
     char oid[16];
     snprintf(oid, sizeof oid, "%u", relation);
-    const char *parameter = oid;
-    return connection_ask(connection, question, 1, &parameter, ROWS_OF(TRUST_COLUMNS), out, error);
+    const char *parameters[] = {oid, tree};
+    return connection_ask(connection, question, 2, parameters, ROWS_OF(TRUST_COLUMNS), out, error);
+}
+
+int trust_check(struct connection *connection, uint32_t relation, const char *tree,
+                struct error *error)
+{
+    PGresult *rows = NULL;
+    int rc = trust_ask(connection, relation, tree, &rows, error);
+    for (int i = 0; rc == 0 && i < PQntuples(rows); i++)
+        if (PQgetvalue(rows, i, TRUST_ROWS)[0] == 't')
+            rc = error_set(error, -EACCES, "%s", PQgetvalue(rows, i, TRUST_REASON));
+    PQclear(rows);
+    return rc;
+}
+
+int trust_is_asked(struct connection *connection, bool *out, struct error *error)
+{
+    *out = false;
+    if (connection_reading(connection).trust_all)
+        return 0;
+    PGresult *row = NULL;
+    int rc =
+        connection_question(connection, "SELECT " TRUST_IS_SUPERUSER, ONE_ROW_OF(1), &row, error);
+    if (rc == 0)
+        *out = PQgetvalue(row, 0, 0)[0] == 't';
+    PQclear(row);
+    return rc;
 }

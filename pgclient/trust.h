@@ -23,9 +23,17 @@
 enum { TRUST_RELATION, TRUST_ROWS, TRUST_REASON, TRUST_COLUMNS };
 
 /* What must not be read, in a transaction for tables: of one relation, or of all (0). None if the
- * role is no superuser and cannot become one. */
-MUST_CHECK int trust_ask(struct connection *connection, uint32_t relation, PGresult **out,
-                         struct error *error);
+ * role is no superuser and cannot become one. `tree` (nullable): of a statement about this relation
+ * (connection_parse_tree), which calls what it names at the role's own will. */
+MUST_CHECK int trust_ask(struct connection *connection, uint32_t relation, const char *tree,
+                         PGresult **out, struct error *error);
+
+/* -EACCES, with the reason, if its rows must not be read, or the statement not run. */
+MUST_CHECK int trust_check(struct connection *connection, uint32_t relation, const char *tree,
+                           struct error *error);
+
+/* Whether that must be asked at all: the role is such a one, and trust=all was not given. */
+MUST_CHECK int trust_is_asked(struct connection *connection, bool *out, struct error *error);
 
 /* SQL: whether the role is a superuser, or can become one. */
 #define TRUST_IS_SUPERUSER                                                                         \

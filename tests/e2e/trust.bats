@@ -408,6 +408,112 @@ END
     mount_stop
 }
 
+# What the session $1 answers, its filter being $2: how many rows.
+filtered() {
+    echo "$2" >"$1/filter"
+    timeout 60 tail -n +2 "$1/results.csv" | wc -l
+}
+
+# The session $1 refuses the filter $2 for the reason $3.
+assert_no_filter() {
+    echo "$2" >"$1/filter"
+    ! timeout 60 cat "$1/results.csv" || false
+    grep -F "$3" "$1/error"
+    assert_not_run
+}
+
+@test "a filter runs nobody's functions, whatever fits its words better than what it means" {
+    local s=$MNT/public/ours/query/mine f
+    sql <<'END'
+CREATE EXTENSION IF NOT EXISTS citext SCHEMA public;
+SET ROLE mallory;
+CREATE FUNCTION m.widely(int, int) RETURNS float8 IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN m.proof() + $1 - $2; END';
+CREATE TYPE m.wide AS RANGE (SUBTYPE = int, SUBTYPE_DIFF = m.widely, MULTIRANGE_TYPE_NAME = m.wides);
+RESET ROLE;
+CREATE TABLE public.ours (id int PRIMARY KEY, v vector(2), name varchar(20), c public.citext, m m.mood, d m.checked, r m.wide, j jsonb);
+INSERT INTO public.ours SELECT i, ARRAY[i, i]::vector, 'name ' || i, 'C' || i, 'ok', NULL, NULL, '{"a": 1}' FROM generate_series(1, 5) i;
+CREATE VIEW public.ours_seen AS SELECT id FROM m.plain;
+END
+    forget_proof
+    mkdir "$s"
+    echo '[1,1]' >"$s/vector"
+    for f in "name = 'name 2' AND c = 'C2'" "v <-> '[2,2]' = 0" "m = 'ok' AND id IN (SELECT max(id) FROM public.ours_seen)" \
+        "j @> '{\"a\": 1}' AND d IS NULL AND EXISTS (SELECT 1 FROM m.plain p WHERE p.id = ours.id AND p.id = 1)" \
+        "public.fine(id) = 2 AND name LIKE '%1'" "m::text || 'x' = 'okx' AND id = ANY ('{3}') AND (d = 1 OR name COLLATE \"C\" > 'n')"; do
+        [ "$(filtered "$s" "$f")" = 1 ] || { echo "$f" >&2 && cat "$s/error" >&2 && return 1; }
+    done
+    echo server >"$s/mode"
+    [ "$(filtered "$s" "name = 'name 2' AND c = 'C2' AND m = 'ok' AND v <-> '[2,2]' = 0")" = 1 ]
+    assert_not_run
+    assert_no_filter "$s" 'm.quiet(id) = 1' 'function m.quiet(integer) of mallory'
+    echo auto >"$s/mode"
+    assert_no_filter "$s" 'm.quiet(id) = 1' 'function m.quiet(integer) of mallory'
+    assert_no_filter "$s" 'id IN (SELECT x FROM m.calls)' 'function m.proof() of mallory'
+    assert_no_filter "$s" 'id::m.checked = 1' 'function m.quiet(integer) of mallory'
+    assert_no_filter "$s" 'to_json(m) IS NOT NULL' 'mood_json(m.mood) of mallory'
+    assert_no_filter "$s" 'row_to_json(ours) IS NOT NULL' 'of mallory'
+    assert_no_filter "$s" "r <@ '[5,50)'::m.wide" 'm.widely(integer,integer) of mallory'
+    assert_no_filter "$s" 'id = (SELECT m.adds(id) FROM m.plain)' 'of mallory'
+    # What he puts beside the server's own.
+    sql <<'END'
+GRANT CREATE ON SCHEMA public TO mallory;
+SET ROLE mallory;
+CREATE FUNCTION m.same(varchar, varchar) RETURNS bool LANGUAGE plpgsql AS 'BEGIN RETURN m.proof() = 1; END';
+CREATE OPERATOR public.= (LEFTARG = varchar, RIGHTARG = varchar, FUNCTION = m.same);
+CREATE FUNCTION public.length(varchar) RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN m.proof(); END';
+RESET ROLE;
+REVOKE CREATE ON SCHEMA public FROM mallory;
+END
+    assert_no_filter "$s" "name = 'nothere'" 'function m.same(character varying,character varying) of mallory'
+    assert_no_filter "$s" "name IN ('nothere', 'x')" 'm.same'
+    assert_no_filter "$s" "length(name) = 6" 'public.length(character varying) of mallory'
+    [ "$(filtered "$s" "name OPERATOR(pg_catalog.=) 'name 2'::text")" = 1 ]
+    [ "$(filtered "$s" "name LIKE 'name 2'")" = 1 ]
+    assert_not_run
+    # The server's log has no tree of it.
+    ! tail -c +$((LOGGED + 1)) "$E2E/pg/log" | grep -q 'parse tree' || false
+    rmdir "$s"
+    sql "DROP OPERATOR public.= (varchar, varchar); DROP FUNCTION public.length(varchar)"
+}
+
+@test "the mode server takes pgvector's operators, not what fits a varbit or a domain better" {
+    local s name
+    sql <<'END'
+GRANT CREATE ON SCHEMA public TO mallory;
+CREATE DOMAIN m.dv AS public.vector;
+ALTER DOMAIN m.dv OWNER TO mallory;
+CREATE TABLE public.signs (id int PRIMARY KEY, b varbit, v m.dv);
+INSERT INTO public.signs VALUES (1, '0101', '[1,1]'), (2, '1111', '[4,5]'), (3, '01', '[7,7]');
+SET ROLE mallory;
+CREATE FUNCTION m.apart_bits(varbit, bit) RETURNS float8 LANGUAGE plpgsql AS 'BEGIN RETURN m.proof(); END';
+CREATE OPERATOR public.<~> (LEFTARG = varbit, RIGHTARG = bit, FUNCTION = m.apart_bits);
+CREATE FUNCTION m.apart_too(m.dv, vector) RETURNS float8 LANGUAGE plpgsql AS 'BEGIN RETURN m.proof(); END';
+CREATE OPERATOR public.<-> (LEFTARG = m.dv, RIGHTARG = vector, FUNCTION = m.apart_too);
+CREATE FUNCTION public.vector_dims(m.dv) RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN m.proof() + 1; END';
+RESET ROLE;
+REVOKE CREATE ON SCHEMA public FROM mallory;
+END
+    forget_proof
+    s=$MNT/public/signs/query/mine
+    mkdir "$s"
+    echo server >"$s/mode"
+    echo b >"$s/column"
+    echo hamming >"$s/metric"
+    echo 0101 >"$s/vector"
+    echo 'id < 3' >"$s/filter"
+    [ "$(timeout 60 jq -c '[.id, .distance]' "$s/results.jsonl" | xargs)" = '[1,0] [2,2]' ]
+    assert_not_run
+    rmdir "$s"
+    mkdir "$s"
+    echo server >"$s/mode"
+    echo v >"$s/column"
+    echo '[1,1]' >"$s/vector"
+    [ "$(timeout 60 head -n 2 "$s/results.jsonl" | jq -c '[.id, .distance]' | xargs)" = '[1,0] [2,5]' ]
+    assert_not_run
+    rmdir "$s"
+    sql "DROP FUNCTION public.vector_dims(m.dv), m.apart_too, m.apart_bits CASCADE"
+}
+
 @test "find and cp of the whole tree run nothing" {
     find "$MNT" -ls >/dev/null
     cp -r "$MNT/m" "$E2E/copy"
