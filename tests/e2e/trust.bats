@@ -588,5 +588,9 @@ assert m['views']['jsonl']['bytes'] > 0, m"
     PGUSER=climber CACHE=$E2E/climber.cache mount_start -o lease=0
     assert_listed m/calls schema.sql
     assert_refused m/calls/calls.csv 'function m.proof() of mallory'
+    mkdir "$MNT/m/by_check/query/mine"
+    echo '[1,2]' >"$MNT/m/by_check/query/mine/vector"
+    [ "$(filtered "$MNT/m/by_check/query/mine" 'a > 1')" = 1 ]
+    assert_no_filter "$MNT/m/by_check/query/mine" 'm.quiet(a) > 1' 'function m.quiet(integer) of mallory'
     mount_stop
 }
