@@ -818,16 +818,16 @@ static bool try_again(struct fetch *fetch, struct tries *tries, int rc, const st
     return true;
 }
 
-/* Somebody else has a lock: who? Whether he has had it for too long. */
-static bool wait_for_lock(struct fetch *fetch, struct error *error)
+/* Somebody else has a lock: who? Negative: he has had it for too long. */
+static int wait_for_lock(struct fetch *fetch, struct error *error)
 {
     struct error reason = {""};
     if (fetch->place->waits == NULL)
-        return true;
+        return -EBUSY;
     int rc = lock_wait_note(fetch->place->waits, &fetch->wait, crew_leader(fetch->crew), &reason);
     if (rc < 0)
         *error = reason;
-    return rc < 0;
+    return rc;
 }
 
 /* Somebody else waits for a lock that this attempt had. -EAGAIN; -EBUSY after five times in a row.
@@ -859,8 +859,10 @@ static int try(struct fetch *fetch, struct tries *tries, struct snapshot *old,
     tries->led = true;
     rc = fetch_under(fetch, fetch->wait.relation, old, out, error);
     char why[256];
+    int waits = rc == -EBUSY ? wait_for_lock(fetch, error) : 0;
+    tries->enough |= waits < 0;
     if (rc == -EBUSY)
-        tries->enough = wait_for_lock(fetch, error);
+        rc = waits < 0 ? waits : rc;
     else if (rc < 0 && rc != -EINTR && crew_is_wanted(fetch->crew, why, sizeof why))
         rc = note_giving_way(fetch, tries, why, error);
     if (!fetch->held)

@@ -47,6 +47,9 @@ int lock_wait_note(struct lock_waits *waits, struct lock_wait *wait, struct sess
                    struct error *error)
 {
     struct lock_party holder = {0};
+    bool of_locks = false;
+    int own_ms =
+        session != NULL ? session_own_limit(session, &of_locks) : 0; /* before it is used */
     bool known = session != NULL &&
                  lock_find_holder(session, wait->relation->oid, &holder, NULL) == 0 &&
                  holder.application[0] + holder.pid != 0;
@@ -60,7 +63,14 @@ int lock_wait_note(struct lock_waits *waits, struct lock_wait *wait, struct sess
     pthread_mutex_unlock(&waits->lock);
     if (news)
         say(wait);
-    if (waits->limit_ms < 0 || clock_ms() - wait->since < waits->limit_ms)
+    int64_t waited = clock_ms() - wait->since;
+    bool over = waits->limit_ms >= 0 && waited >= waits->limit_ms;
+    if (!over && own_ms > 0 && waited >= own_ms)
+        return error_set(error, -EIO,
+                         "canceling statement due to %s timeout: a lock was waited for as long as "
+                         "the role's own limit says",
+                         of_locks ? "lock" : "statement");
+    if (!over)
         return 0;
     char name[128];
     lock_party_name(&wait->holder, name, sizeof name);

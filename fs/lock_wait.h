@@ -43,7 +43,8 @@ struct lock_waits {
 void lock_waits_init(struct lock_waits *waits, int64_t limit_ms);
 
 /* The lock was not to be had: looks on `session` (usable; nullable) who has it, and notes that. 0:
- * try again after a pause. -EBUSY: the limit has passed; the reason names the holder. */
+ * try again after a pause. -EBUSY: the limit has passed; the reason names the holder. -EIO: the
+ * role's own has, which holds for what users wrote, however often it is tried. */
 MUST_CHECK int lock_wait_note(struct lock_waits *waits, struct lock_wait *wait,
                               struct session *session, struct error *error);
 

@@ -99,10 +99,14 @@ static void no_notices(void *context, const char *message) { (void)context, (voi
  * and it never shrinks. With room for all that a socket holds, a COPY costs us fewer system calls
  * (measured: 0.45 instead of 0.48 s of CPU for 308 MB). */
 #define WIDE_ANSWER                                                                                \
-    "SELECT pg_catalog.pg_backend_pid(), pg_catalog.repeat(' ', 200000), s.reset_val"              \
-    " FROM pg_catalog.pg_settings AS s WHERE s.name OPERATOR(pg_catalog.=) 'lock_timeout';"
+    "SELECT pg_catalog.pg_backend_pid(), pg_catalog.repeat(' ', 200000),"                          \
+    " pg_catalog.min(s.reset_val::pg_catalog.int4) FILTER"                                         \
+    "  (WHERE s.name OPERATOR(pg_catalog.=) 'lock_timeout'),"                                      \
+    " pg_catalog.min(s.reset_val::pg_catalog.int4) FROM pg_catalog.pg_settings AS s"               \
+    " WHERE s.name OPERATOR(pg_catalog.=) ANY (ARRAY['lock_timeout', 'statement_timeout',"         \
+    "  'transaction_timeout']::pg_catalog.text[]) AND s.reset_val OPERATOR(pg_catalog.<>) '0';"
 
-/* Finds out, in the same round trip, the role's own limit for locks, whether the session is the
+/* Finds out, in the same round trip, the role's own limits, whether the session is the
  * server's own or one behind a pooler, whose number of the backend is made up; and whether the
  * server looks after its clients while it works for them, which it cannot do on every platform. */
 static int look_around(struct connection *connection, struct error *error)
@@ -111,16 +115,17 @@ static int look_around(struct connection *connection, struct error *error)
     int rc = 0;
     if (connection_version(connection) >= CHECKS_CLIENTS) {
         rc = connection_rows(connection, BEGIN_READING CHECK_CLIENT WIDE_ANSWER "COMMIT",
-                             ROWS_OF(3), &row, error);
+                             ROWS_OF(4), &row, error);
         connection->checks_client = rc == 0;
         connection_end(connection);
     }
     if (!connection->checks_client && connection_usable(connection))
-        rc = connection_rows(connection, BEGIN_READING WIDE_ANSWER "COMMIT", ROWS_OF(3), &row,
+        rc = connection_rows(connection, BEGIN_READING WIDE_ANSWER "COMMIT", ROWS_OF(4), &row,
                              error);
     if (rc == 0 && PQntuples(row) == 1) {
         connection->pooled = atoi(PQgetvalue(row, 0, 0)) != PQbackendPID(connection->pg);
         connection->own_lock_limit_ms = atoi(PQgetvalue(row, 0, 2));
+        connection->own_limit_ms = atoi(PQgetvalue(row, 0, 3));
     }
     PQclear(row);
     return rc;

@@ -522,6 +522,13 @@ void connection_patience(struct connection *connection, int milliseconds)
     connection->until = milliseconds < 0 ? 0 : helper_now_ms() + milliseconds;
 }
 
+int connection_own_limit(const struct connection *connection, bool *of_locks)
+{
+    int limit = connection->own_limits_hold ? connection->own_limit_ms : 0;
+    *of_locks = limit == connection->own_lock_limit_ms;
+    return limit;
+}
+
 int connection_modesty(const struct connection *connection) { return connection->modesty; }
 
 void connection_be_modest(struct connection *connection, int modesty)

@@ -56,6 +56,10 @@ bool connection_is_pooled(const struct connection *connection);
 /* SQLSTATE of the last statement that the server refused; "": none yet. */
 const char *connection_state(const struct connection *connection);
 
+/* The smallest limit of time that the role has of its own, in milliseconds, where that held in the
+ * last transaction with settings (below); 0: none. `of_locks`: it is that for locks. */
+int connection_own_limit(const struct connection *connection, bool *of_locks);
+
 /* How much has been found out not to be had of this server: a number that cluster.c keeps here. */
 int connection_modesty(const struct connection *connection);
 void connection_be_modest(struct connection *connection, int modesty);
@@ -80,7 +84,7 @@ void connection_show(struct connection *connection, struct holding *holding);
 
 /* A lock is waited for no longer than this, by each statement: -EBUSY. So nobody keeps a session,
  * and other locks, for as long as somebody else likes. A smaller limit of the role's own is an
- * error of what users wrote. */
+ * error of what users wrote; a larger one, connection_own_limit, is for whoever tries again. */
 enum { LOCK_PATIENCE_MS = 500 };
 
 enum transaction_kind {

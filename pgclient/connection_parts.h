@@ -15,7 +15,9 @@ struct connection {
     bool users_words;         /* what users wrote may have run in this transaction */
     char *others_locks;       /* advisory ones, that the session had before; NULL: not known */
     int own_lock_limit_ms;    /* the role's lock_timeout; 0: none */
+    int own_limit_ms;         /* the smallest of this and its other limits of time; 0: none */
     bool lock_limit_is_own;   /* in this transaction */
+    bool own_limits_hold;     /* in the last transaction with settings */
     char state[6];            /* SQLSTATE */
     struct holding *holding;  /* may be NULL */
     bool ends;                /* the transaction is being ended */

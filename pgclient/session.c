@@ -607,4 +607,9 @@ int session_backend(struct session *session)
     return connection_is_pooled(session->connection) ? 0 : connection_backend(session->connection);
 }
 
+int session_own_limit(const struct session *session, bool *of_locks)
+{
+    return connection_own_limit(session->connection, of_locks);
+}
+
 struct connection *session_connection(struct session *session) { return session->connection; }

@@ -75,6 +75,10 @@ bool session_usable(const struct session *session);
 /* Process id of the backend that serves it; 0: a pooler hides it. */
 int session_backend(struct session *session);
 
+/* A lock was not to be had: how long the role's own limits let what users wrote be tried again, in
+ * milliseconds; 0: they say nothing, or it was not of users. `of_locks`: by lock_timeout. */
+int session_own_limit(const struct session *session, bool *of_locks);
+
 /* What it does ends when this flag is set, too; NULL: no longer. Borrowed. */
 void session_also_stop(struct session *session, const atomic_bool *stop);
 /* A place without a connection, for a program that makes one: an idle one of the pool's is closed

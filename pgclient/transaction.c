@@ -171,6 +171,7 @@ static int begin(struct connection *connection, enum transaction_kind kind, cons
     int rc = put_beginning(connection, kind, &text);
     connection->users_words = kind == TRANSACTION_USER;
     connection->lock_limit_is_own = has_own_lock_limit(connection, kind);
+    connection->own_limits_hold = kind == TRANSACTION_USER;
     if (!at_once) {
         rc = run(connection, &text, rc, shape, NULL, error);
         if (rc < 0)

@@ -24,6 +24,7 @@ END
 teardown_file() { teardown_all; }
 
 teardown() {
+    lock_stop
     if mountpoint -q "$MNT"; then mount_stop; fi
     rm -rf "$CACHE"
     [ ! -e "$E2E/pg_standby/port" ] || "$ROOT/scripts/private-pg" stop "$E2E/pg_standby"
@@ -168,6 +169,29 @@ END
         grep "filter: canceling statement due to statement timeout"
     echo 'id < 5' >"$s/filter"
     [ "$(timeout 30 cat "$s/results.csv" | wc -l)" = 5 ]
+}
+
+@test "the role's limits of time bound the whole wait for a lock, however often what users wrote is tried" {
+    psql -X -q -c "CREATE ROLE waiting LOGIN; GRANT SELECT ON ALL TABLES IN SCHEMA public TO waiting;
+        ALTER ROLE waiting SET lock_timeout = '3s'; ALTER ROLE waiting SET statement_timeout = '1s'"
+    PGUSER=waiting mount_start -o lease=600
+    local s=$MNT/public/items/query/q
+    stat "$MNT/public/items/items.bin" >/dev/null
+    mkdir "$s"
+    echo '[1,1,1]' >"$s/vector"
+    echo 'id < 5' >"$s/filter"
+    lock_start t items
+    run timeout 20 cat "$MNT/public/quick/quick.csv"
+    [ "$status" = 1 ]
+    [[ $(getfattr --absolute-names --only-values -n user.pgvecfs.error "$MNT/public/quick") == *"statement timeout"* ]]
+    run timeout 20 cat "$s/results.csv"
+    [ "$status" = 1 ]
+    grep "statement timeout" "$s/error"
+    # The reading of a table has no limit.
+    run timeout 3 cat "$MNT/public/t/t.csv"
+    [ "$status" = 124 ]
+    lock_stop
+    [ "$(timeout 20 wc -l <"$MNT/public/quick/quick.csv")" = 10 ]
 }
 
 backends() { psql -X -At -c "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pgvecfs' AND state = 'active'"; }
