@@ -31,7 +31,7 @@ struct crew {
     struct waiters *enders;
     struct waiters_task ending, leaving;
     int most;
-    bool of_users; /* what users wrote is read */
+    bool of_users; /* what users wrote is read, as far as is known */
     struct readpoint *readpoint;
     atomic_bool stopped;  /* written under the lock */
     atomic_bool hurry;    /* who is still about to join need not: the work is done */
@@ -120,20 +120,23 @@ static enum session_purpose purpose_of(const struct relation *relation)
                                                                                  : SESSION_FETCH;
 }
 
-int crew_lead(struct crew *crew, const struct relation *relation, struct error *error)
+/* Takes the leader's session. */
+static int lead_with(struct crew *crew, enum session_purpose purpose, struct error *error)
 {
     struct session *session;
     const atomic_bool *stop = patience_stop() != NULL ? patience_stop() : &crew->stopped;
-    enum session_purpose purpose = purpose_of(relation);
-    crew->of_users = purpose == SESSION_USER;
     int rc = session_take(crew->pool, purpose, stop, &session, error);
-    if (rc < 0)
-        return rc;
+    return rc < 0 ? rc : enlist(crew, &crew->members[0], session);
+}
+
+int crew_lead(struct crew *crew, const struct relation *relation, struct error *error)
+{
     pthread_mutex_lock(&crew->lock);
     crew->complete = crew->broken = false;
     crew->join_at = 0;
     pthread_mutex_unlock(&crew->lock);
-    rc = enlist(crew, &crew->members[0], session);
+    crew->of_users |= purpose_of(relation) == SESSION_USER;
+    int rc = lead_with(crew, crew->of_users ? SESSION_USER : SESSION_FETCH, error);
     if (rc < 0)
         crew_dismiss(crew);
     return rc;
@@ -143,9 +146,34 @@ bool crew_is_of_users(const struct crew *crew) { return crew->of_users; }
 
 struct session *crew_leader(struct crew *crew) { return crew->members[0].session; }
 
+static int open_readpoint(struct crew *crew, const struct relation *relation, struct error *error)
+{
+    struct session *leader = crew->members[0].session;
+    session_also_stop(leader, patience_stop());
+    int rc = readpoint_open(leader, relation, &crew->readpoint, error);
+    session_also_stop(leader, NULL);
+    return rc;
+}
+
+/* The read point turns out to read what users wrote: where they have all the sessions that they may
+ * have, the leader's is given back, and one of theirs is waited for. */
+static int change_lines(struct crew *crew, const struct relation *relation, struct error *error)
+{
+    crew->of_users = true;
+    if (session_becomes_users(crew->members[0].session))
+        return 0;
+    readpoint_close(crew->readpoint);
+    crew->readpoint = NULL;
+    delist(crew, &crew->members[0]);
+    int rc = lead_with(crew, SESSION_USER, error);
+    return rc == 0 ? open_readpoint(crew, relation, error) : rc;
+}
+
 int crew_open(struct crew *crew, const struct relation *relation, struct error *error)
 {
-    int rc = readpoint_open(crew->members[0].session, relation, &crew->readpoint, error);
+    int rc = open_readpoint(crew, relation, error);
+    if (rc == 0 && crew->readpoint->of_users && !crew->of_users)
+        rc = change_lines(crew, relation, error);
     pthread_mutex_lock(&crew->lock);
     crew->open = rc == 0;
     crew->complete |= rc == 0 && crew->readpoint->snapshot == NULL;

@@ -25,11 +25,12 @@ void crew_unref(struct crew *crew);
 
 /* Takes a session from the pool, waiting for one as long as the thread's patience lasts. */
 MUST_CHECK int crew_lead(struct crew *crew, const struct relation *relation, struct error *error);
-/* Whether its session counts among those of what users wrote; once it leads. */
+/* Whether its session counts among those of what users wrote; once the read point is open. */
 bool crew_is_of_users(const struct crew *crew);
 struct session *crew_leader(struct crew *crew);
 
-/* Opens the read point on the leader's session. */
+/* Opens the read point on the leader's session, or on another one, which is waited for, where it
+ * turns out that what users wrote is read. After an error there may be no leader. */
 MUST_CHECK int crew_open(struct crew *crew, const struct relation *relation, struct error *error);
 struct readpoint *crew_readpoint(struct crew *crew);
 bool crew_is_open(struct crew *crew); /* the read point has not ended */

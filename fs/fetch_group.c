@@ -156,9 +156,7 @@ static int from_new_readpoint(const struct fetch_place *place, struct crew *crew
     int rc = crew_lead(crew, &snapshot->relation, error);
     if (rc < 0)
         return rc;
-    session_also_stop(crew_leader(crew), patience_stop());
     rc = crew_open(crew, &snapshot->relation, error);
-    session_also_stop(crew_leader(crew), NULL);
     if (rc < 0)
         return rc;
     struct readpoint *readpoint = crew_readpoint(crew);

@@ -29,7 +29,7 @@ bool held_add(struct held *held, struct crew *crew);
 /* If it is still there. */
 void held_remove(struct held *held, struct crew *crew);
 
-/* Ends the oldest one; `of_users`: of those of views and foreign tables. It may wait for the
+/* Ends the oldest one; `of_users`: of those that read what users wrote. It may wait for the
  * server, and for who reads from it. */
 void held_give_way(struct held *held, bool of_users);
 

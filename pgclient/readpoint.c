@@ -281,6 +281,8 @@ static int describe(struct kept_readpoint *r, struct connection *connection,
     out->schema = columns.schema;
     out->with_binary = columns.with_binary;
     out->json_apart = columns.json_apart;
+    out->of_users = kind_of(r) == TRANSACTION_USER || out->relation.kind == RELATION_SPREAD ||
+                    columns.json_apart;
     out->key.relation = out->relation.oid;
     out->key.proves = sources.heaps && columns.self_contained && out->key.run_count > 0 &&
                       out->key.runs[0].position != 0;

@@ -125,13 +125,19 @@ static int room(const struct session_pool *pool)
     return pool->most + more;
 }
 
+/* How many of SESSION_USER there may be. */
+static int users(const struct session_pool *pool)
+{
+    int most = room(pool);
+    return most > 3 ? most - 2 : 1;
+}
+
 /* Whether one more may be lent, `less` fewer of SESSION_JOIN or SESSION_FETCH being so. */
 static bool fits(const struct session_pool *pool, enum session_purpose purpose, int less)
 {
     int most = room(pool), lent = pool->lent_in_all - less;
     int long_ones = lent - pool->lent[SESSION_SHORT];
-    int users = most > 3 ? most - 2 : 1;
-    if (lent >= most || (purpose == SESSION_USER && pool->lent[SESSION_USER] >= users))
+    if (lent >= most || (purpose == SESSION_USER && pool->lent[SESSION_USER] >= users(pool)))
         return false;
     return purpose == SESSION_SHORT || most < 3 || long_ones < most - 1;
 }
@@ -449,6 +455,20 @@ void session_give(struct session *session)
 bool session_usable(const struct session *session)
 {
     return !session->stop && connection_usable(session->connection);
+}
+
+bool session_becomes_users(struct session *session)
+{
+    struct session_pool *pool = session->pool;
+    pthread_mutex_lock(&pool->lock);
+    bool may = pool->lent[SESSION_USER] < users(pool);
+    if (may) {
+        pool->lent[session->purpose]--;
+        session->purpose = SESSION_USER;
+        pool->lent[SESSION_USER]++;
+    }
+    pthread_mutex_unlock(&pool->lock);
+    return may;
 }
 
 void session_also_stop(struct session *session, const atomic_bool *stop)

@@ -7,8 +7,9 @@
  *
  *   SESSION_SHORT  a moment's question (catalog, marks, signatures)
  *   SESSION_FETCH  the reading of a table
- *   SESSION_USER   what users wrote, which may take any time: views, foreign tables, filters, the
- *                  server's own search; at most limit - 2 (but one), so that tables get on
+ *   SESSION_USER   what users wrote, which may take any time: views, foreign tables, policies,
+ *                  filters, the server's own search; at most limit - 2 (but one), so that tables
+ *                  get on
  *   SESSION_JOIN   one more for a fetch that has one: never waits, and is granted only while nobody
  *                  waits. It is to be given back soon after session_pool_wanted says so
  *   SESSION_PLACE  a connection that another program makes: session_place_take
@@ -68,6 +69,9 @@ MUST_CHECK int session_take(struct session_pool *pool, enum session_purpose purp
 MUST_CHECK int session_take_now(struct session_pool *pool, enum session_purpose purpose,
                                 const atomic_bool *stop, struct session **out, struct error *error);
 void session_give(struct session *session);
+
+/* One of SESSION_FETCH is one of SESSION_USER from now on; false: there are as many as may be. */
+bool session_becomes_users(struct session *session);
 
 /* Whether it can run a statement now; once lost or stopped it never can. */
 bool session_usable(const struct session *session);

@@ -71,6 +71,22 @@ drop_pages() { "$PYTHON" -c 'import os, sys; fd = os.open(sys.argv[1], os.O_RDON
     mount_says_so
 }
 
+@test "eight tables with slow policies" {
+    psql -X -q -v ON_ERROR_STOP=1 <<'SQL'
+CREATE ROLE filtered LOGIN;
+SELECT format('CREATE TABLE pol%s AS SELECT %1$s AS id; ALTER TABLE pol%1$s ENABLE ROW LEVEL SECURITY;
+    CREATE POLICY slow ON pol%1$s USING (pg_sleep(600) IS NOT NULL)', i) FROM generate_series(1, 8) i \gexec
+GRANT SELECT ON ALL TABLES IN SCHEMA public TO filtered;
+SQL
+    PGUSER=filtered mount_start -o rls=filter
+    for i in 1 2 3 4 5 6 7 8; do behind cat "$T/pol$i/pol$i.csv"; done
+    within 20 at_least 6 "application_name = 'pgvecfs' AND wait_event = 'PgSleep'"
+    sleep 1
+    [ "$(rows_of words)" -eq 1001 ]
+    exactly 6 "application_name = 'pgvecfs' AND wait_event = 'PgSleep'"
+    psql -X -q -c 'DROP OWNED BY filtered' -c 'DROP ROLE filtered'
+}
+
 # The whole server: it answers no more, and takes no connections.
 stop_server() {
     local pid
