@@ -379,6 +379,30 @@ psql.wait()
 PYTHON
 }
 
+@test "a process that stats again and again sees a change while another has the file open" {
+    for lease in 0 1; do
+        psql -X -q -c "DROP TABLE IF EXISTS polled" -c "CREATE TABLE polled (id int)"
+        mount_start -o lease=$lease
+        timeout 60 python3 - "$T/polled/polled.bin" <<'PYTHON'
+import os, subprocess, sys, time
+path = sys.argv[1]
+assert os.stat(path).st_size == 21
+holder = subprocess.Popen([sys.executable, "-c", "import sys; f = open(sys.argv[1]); print(flush=True); sys.stdin.read()", path],
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+holder.stdout.readline()
+assert os.stat(path).st_size == 21
+subprocess.run(["psql", "-X", "-q", "-c", "INSERT INTO polled VALUES (1)"], check=True)
+begun = time.monotonic()
+while os.stat(path).st_size == 21:
+    assert time.monotonic() - begun < 15, "it is still what it was"
+    time.sleep(0.1)
+assert os.stat(path).st_size == 31
+holder.communicate()
+PYTHON
+        mount_stop
+    done
+}
+
 @test "with a lease a change shows after it, and not before the path has led to one version for that long" {
     psql -X -q -c "DROP TABLE IF EXISTS leased" -c "CREATE TABLE leased (id int)" -c "INSERT INTO leased VALUES (1)"
     mount_start -o lease=4
