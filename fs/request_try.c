@@ -40,6 +40,14 @@ int request_try_directory(struct mount *mount, struct request *request)
     lists |= request->kind == REQUEST_OPENDIR && node->kind == NODE_PARTITIONS;
     if (node->kind == NODE_ROOT && !lists)
         return 0;
+    /* The kernel lets nobody else into the directory until it is answered. If the table has gone,
+     * what is made there goes with it. */
+    if (request->kind == REQUEST_MKDIR && node_exists(mount, node)) {
+        if (mount->catalog_checked < request->arrived - DIRECTORY_FRESH_MS &&
+            !mount->catalog_running)
+            listing_check(mount);
+        return 0;
+    }
     int64_t since = lists || !node_exists(mount, node) ? request->arrived
                                                        : request->arrived - DIRECTORY_FRESH_MS;
     int rc = need_listing(mount, request, since);

@@ -118,6 +118,10 @@ lose_groups() { # TABLE…: their rows are only to be had from the server
     for i in 1 2 3 4; do behind bash -c 'exec 5<>"$1"; echo "{\"key\": 1, \"k\": 1}" >&5; cat <&5' - "$T/items/query/ask"; done
     sleep 2
     mount_says_so
+    # The kernel lets nobody into query/ while a session is made there.
+    timeout $SOON mkdir "$T/items/query/meanwhile"
+    timeout $SOON cat "$T/items/query/README" >/dev/null
+    timeout $SOON rmdir "$T/items/query/meanwhile"
     [ "$(timeout $SOON wc -l <&7)" -eq 1001 ]
     exec 7<&-
     [ "$(rows_of other)" -eq 1001 ]
