@@ -9,6 +9,7 @@
 #include "fs/result.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 
 enum {
@@ -19,7 +20,7 @@ enum {
 };
 
 enum ask_state {
-    IDLE,    /* nothing is outstanding, or too much is unread */
+    IDLE,    /* nothing is outstanding, or too much is unread: the next read goes on */
     WORKING, /* a thread answers */
     WAITING  /* a question waits for a refresh, or the catalog */
 };
@@ -47,7 +48,7 @@ struct ask {
     unsigned refreshes_seen, failures_seen;
     int64_t looked_at; /* when the catalog was wanted */
 
-    /* While WORKING, of the thread that answers: */
+    /* While WORKING, of the thread that answers; while IDLE, the question that it has put off: */
     const char *lent; /* the rest of what ask_write was given, in whole lines: taken first */
     size_t lent_size;
     bool parsed;
@@ -115,11 +116,45 @@ void ask_close(struct ask *ask)
 
 struct request **ask_waiting(struct ask *ask) { return &ask->waiting; }
 
-/* Whoever has read all that he was answered is answered more, however little others read. */
+/* Whether nothing further is begun. Who waits for an answer, and has read all before, is not held
+ * up, however little others read. */
 static bool is_full(const struct ask *ask)
 {
     uint64_t unread = ask->out.size - ask->read, all = ask->mount->unread;
-    return unread > UNREAD_AT_MOST || (unread > 0 && all > ask->mount->options->memory / 4);
+    bool is_read = unread == 0 && ask->waiting != NULL;
+    return unread > UNREAD_AT_MOST || (!is_read && all > ask->mount->options->memory / 4);
+}
+
+static uint64_t unread_most(const struct mount *mount)
+{
+    enum { LEAST = 32 << 20 };
+    uint64_t half = mount->options->memory / 2;
+    return half > LEAST ? half : LEAST;
+}
+
+/* Whether an answer of so many bytes may be kept until it is read. Small ones always are, one of a
+ * conversation: what others leave unread does not keep them from anybody. Beyond a quarter of
+ * memory= it is only for who waits. */
+static bool has_room(const struct ask *ask, size_t size)
+{
+    enum { SMALL = 64 << 10 };
+    uint64_t all = ask->mount->unread;
+    bool begins = all <= ask->mount->options->memory / 4 || ask->waiting != NULL;
+    return all == 0 || (begins && all + size <= unread_most(ask->mount)) ||
+           (ask->out.size == ask->read && size <= SMALL);
+}
+
+/* Forgets what has been read, once it is more than the rest. */
+static void forget_read(struct ask *ask)
+{
+    struct buffer rest = {0};
+    size_t size = ask->out.size - ask->read;
+    if (ask->read <= size ||
+        (size > 0 && buffer_append(&rest, ask->out.data + ask->read, size) < 0))
+        return;
+    buffer_clear(&ask->out);
+    ask->out = rest;
+    ask->read = 0;
 }
 
 /* What there is of questions is counted. */
@@ -152,6 +187,17 @@ static int keep_lent(struct ask *ask)
     ask->lent_size = 0;
     count_anew(ask);
     return 0;
+}
+
+/* Too much is unread for what has been lent: it waits with the other questions. */
+static void put_off_lent(struct ask *ask)
+{
+    int rc = keep_lent(ask);
+    if (rc == 0)
+        return;
+    ask->rc = rc; /* nothing may be left out in the middle */
+    ask->stop = true;
+    ask->lent_size = 0;
 }
 
 /* Forgets what has been taken, once it is more than the rest. */
@@ -253,21 +299,25 @@ static bool next_question(struct ask *ask, int *rc, struct error *error)
         const char *text = ask->lent;
         size_t size = 0;
         line.size = 0;
-        if (ask->lent_size > 0) {
+        pthread_mutex_lock(&ask->mount->lock);
+        if (ask->lent_size > 0 && is_full(ask))
+            put_off_lent(ask);
+        bool lent = ask->lent_size > 0;
+        if (!lent) {
+            there = !ask->stop && take_line(ask, &line);
+            text = (char *)line.data;
+            size = line.size;
+        }
+        if (!there) {
+            ask->state = IDLE;
+            request_retry_ask(ask->mount, ask);
+        }
+        pthread_mutex_unlock(&ask->mount->lock);
+        if (lent) {
             size = (size_t)((const char *)memchr(text, '\n', ask->lent_size) - text);
             ask->question_size = size;
             ask->lent += size + 1;
             ask->lent_size -= size + 1;
-        } else {
-            pthread_mutex_lock(&ask->mount->lock);
-            there = !ask->stop && take_line(ask, &line);
-            if (!there) {
-                ask->state = IDLE;
-                request_retry_ask(ask->mount, ask);
-            }
-            pthread_mutex_unlock(&ask->mount->lock);
-            text = (char *)line.data;
-            size = line.size;
         }
         blank = is_blank(text, size);
         if (there && !blank) {
@@ -295,15 +345,48 @@ static int put_error(struct buffer *out, int rc, const struct error *error)
     return put < 0 ? put : buffer_append_text(out, "}\n");
 }
 
-/* Hands it to whoever reads. Takes what is in the buffer. */
-static void give(struct ask *ask, struct buffer *answer)
+/* Says why the answer is not kept. */
+static int refuse(struct ask *ask, struct buffer *answer)
+{
+    struct error error = {""};
+    int rc = error_set(&error, -ENOBUFS,
+                       "the answers that nobody has read yet would take more than %" PRIu64
+                       " MiB, half of memory=: read or close other conversations, and ask again",
+                       unread_most(ask->mount) >> 20);
+    ask->mount->count.query_failures++;
+    buffer_clear(answer);
+    return put_error(answer, rc, &error);
+}
+
+/* The question at hand is answered again once somebody waits for it. */
+static void put_off(struct ask *ask)
+{
+    if (ask->lent_size > 0)
+        put_off_lent(ask);
+    ask->state = IDLE;
+    ask->tries = 0;
+    ask->looked_again = ask->refreshed = false;
+}
+
+/* Hands it to whoever reads. Takes what is in the buffer. False: there is no room for it, and
+ * nobody who waits, so that it is put off. `failed`: it is only the reason. */
+static bool give(struct ask *ask, struct buffer *answer, bool failed)
 {
     pthread_mutex_lock(&ask->mount->lock);
+    bool room = failed || has_room(ask, answer->size);
+    if (!room && ask->waiting == NULL && !ask->stop) {
+        put_off(ask);
+        pthread_mutex_unlock(&ask->mount->lock);
+        return false;
+    }
+    if (!room && refuse(ask, answer) < 0)
+        ask->rc = -ENOMEM;
     ask->question_size = 0;
     count_anew(ask);
     ask->mount->unread += answer->size;
     if (ask->read == ask->out.size) {
         buffer_clear(&ask->out);
+        buffer_fit(answer);
         ask->out = *answer;
         *answer = (struct buffer){0};
         ask->read = 0;
@@ -314,26 +397,46 @@ static void give(struct ask *ask, struct buffer *answer)
     }
     request_retry_ask(ask->mount, ask);
     pthread_mutex_unlock(&ask->mount->lock);
+    return true;
+}
+
+/* Whether something has stopped because too much was unread. */
+static bool has_stopped(const struct ask *ask)
+{
+    return ask->state == IDLE && !ask->stop && (ask->parsed || ask->line_end > ask->taken);
+}
+
+static int go_on(struct ask *ask)
+{
+    ask->state = WORKING;
+    int rc = workers_add(ask->mount->queriers, run, ask_ref(ask), 0);
+    if (rc == 0)
+        return 0;
+    ask->state = IDLE;
+    ask_unref(ask);
+    return rc;
 }
 
 int ask_read(struct ask *ask, size_t size, struct buffer *out)
 {
     size_t there = ask->out.size - ask->read;
+    if (there == 0 && ask->rc < 0)
+        return ask->rc;
+    if (there == 0 && has_stopped(ask)) {
+        int rc = go_on(ask); /* now that somebody waits for it */
+        return rc < 0 ? rc : -EAGAIN;
+    }
     if (there == 0)
-        return ask->rc < 0 ? ask->rc : ask->state != IDLE && !ask->stop ? -EAGAIN : 0;
+        return ask->state != IDLE && !ask->stop ? -EAGAIN : 0;
     size_t n = size < there ? size : there;
     int rc = buffer_append(out, ask->out.data + ask->read, n);
     if (rc < 0)
         return rc;
     ask->read += n;
     ask->mount->unread -= n;
-    if (ask->state != IDLE || ask->line_end <= ask->taken || is_full(ask))
-        return 0;
-    ask->state = WORKING; /* what has stopped because too much was unread */
-    if (workers_add(ask->mount->queriers, run, ask_ref(ask), 0) < 0) {
-        ask->state = IDLE;
-        ask_unref(ask);
-    }
+    forget_read(ask);
+    if (has_stopped(ask) && !is_full(ask))
+        (void)go_on(ask); /* else the next read does */
     return 0;
 }
 
@@ -553,16 +656,18 @@ static void work(struct ask *ask, bool patient)
             rc = answer(ask, patient, &out, &error);
         if (rc == -EAGAIN) /* another thread goes on, and has perhaps begun */
             break;
-        if (ask->parsed)
-            question_clear(&ask->question);
-        ask->parsed = false;
-        if (rc < 0) {
+        bool failed = rc < 0;
+        if (failed) {
             mount->count.query_failures++;
             rc = put_error(&out, rc, &error);
         }
         if (rc < 0)
             ask->rc = rc;
-        give(ask, &out);
+        if (!give(ask, &out, failed))
+            break;
+        if (ask->parsed)
+            question_clear(&ask->question);
+        ask->parsed = false;
         error.text[0] = '\0';
     }
     buffer_clear(&out);

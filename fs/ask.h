@@ -6,6 +6,10 @@
  * comes meanwhile is parked (request.c) and answered by that thread. Where the version's lease is
  * over, the question waits for the refresh, without a thread.
  *
+ * While much is unread, in this conversation or in all, questions wait for a read, which goes on
+ * with them. An answer that would make it too much is made again once somebody waits for it; if there is
+ * no room then either, it is an error.
+ *
  * Lifetime: by its open file, and by the thread that answers. Threads: any; guarded by mount->lock,
  * which is not held while a question is answered. ask_write and ask_free take it.
  */

@@ -271,6 +271,8 @@ static int write_metrics(struct mount *mount, struct buffer *out)
          (uint64_t)mount->node_count},
         {"query_sessions", "gauge", "sessions in query/", (uint64_t)mount->query_session_count},
         {"query_conversations", "gauge", "files ask that are open", (uint64_t)mount->ask_count},
+        {"query_unread_bytes", "gauge", "answers of conversations that nobody has read yet",
+         mount->unread},
         {"query_written_bytes", "gauge", "questions and values that users have written",
          mount->written.bytes},
         {"query_result_bytes", "gauge", "answers kept", mount->result_bytes},
