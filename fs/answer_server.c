@@ -71,7 +71,8 @@ static int take_all(struct answer *answer, struct session *session, struct searc
         if (rc == -ENOMEM)
             no_memory(answer);
         else if (rc == -EBADMSG)
-            rc = error_set(answer->error, -EIO, "the server sent a value that is none of its type");
+            rc = error_set(answer->error, -ESTALE, /* the column's may be another by now */
+                           "the server sent a value that is none of its type");
         if (rc == 0)
             rc = answer_fits(answer, out->size);
     }

@@ -49,7 +49,9 @@ static int ask(const struct fetch_place *place, const struct snapshot *snapshot,
     struct lock_question question;
     if (place->waits != NULL)
         lock_question_begin(place->waits, &question, &snapshot->relation, "question", session);
+    session_also_stop(session, patience_stop());
     rc = search_primary_key(session, snapshot->relation.oid, take_name, &gathering, error);
+    session_also_stop(session, NULL);
     if (place->waits != NULL)
         lock_question_end(place->waits, &question);
     session_give(session);

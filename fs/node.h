@@ -89,6 +89,7 @@ struct node {
     uint64_t shows;                /* the number of its result; 0: pending (shown.h) */
     struct result *result;         /* a reference; NULL: pending, or not in use */
     int requests;                  /* at work on it, or parked */
+    int stale_answers;             /* so many in a row, to the last, have failed with -ESTALE */
     char *reason;                  /* of NODE_QUERY: why an answer has failed last, */
     uint64_t reason_path;          /* and which */
 };

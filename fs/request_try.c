@@ -273,12 +273,14 @@ static int bind_result(struct mount *mount, struct request *request)
 {
     struct node *node = request->node;
     struct result *result = result_find(mount, &node->key, node->subject->current);
+    int tries = request->tries > node->stale_answers ? request->tries : node->stale_answers;
+    bool last = tries + 1 >= ANSWER_TRIES;
     int rc = 0;
-    if (result != NULL) {
+    if (result != NULL && (!result->making || result->last || !last)) {
         node->result = result_ref(result);
     } else if ((rc = result_new(mount, &node->key, &result)) == 0) {
         node->result = result;
-        result->last = request->tries + 1 >= ANSWER_TRIES;
+        result->last = last;
         rc = make_result(mount, request, result);
         if (rc == 0)
             result_keep(result);
@@ -292,7 +294,8 @@ static int bind_result(struct mount *mount, struct request *request)
 static int settle_failure(struct request *request, int rc)
 {
     struct node *node = request->node;
-    if (rc == -ESTALE && ++request->tries < ANSWER_TRIES) {
+    if (rc == -ESTALE && !node->result->last) { /* it may be another's, on its first try */
+        request->tries++;
         request->waited = false;
         return -EAGAIN;
     }
@@ -328,10 +331,13 @@ int request_try_answer(struct mount *mount, struct request *request)
         rc = request->awaited == result ? settle_failure(request, result->rc) : -EAGAIN;
         if (rc != -EAGAIN)
             return rc;
+        node->stale_answers = result->rc == -ESTALE ? node->stale_answers + 1 : 0;
         result_unref(result);
         node->result = result = NULL;
         shown_set(node, NULL);
     }
+    if (result != NULL)
+        node->stale_answers = 0;
     bool opens = request->kind == REQUEST_OPEN;
     if (result != NULL &&
         (request->awaited == result || node->opens > 0 || result->key.kind != RESULT_ROWS ||

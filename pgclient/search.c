@@ -2,6 +2,7 @@
 
 #include "codec/bytes.h"
 #include "codec/copy_stream.h"
+#include "pgclient/cluster.h"
 #include "pgclient/connection.h"
 #include "pgclient/describe.h"
 #include "pgclient/identifier.h"
@@ -32,15 +33,44 @@ static int put_from(struct buffer *sql, const struct relation *relation)
     return rc == 0 ? identifier_put_relation(sql, relation->schema, relation->name) : rc;
 }
 
+/* What is to be known of a role and a relation before a transaction begins. */
+struct beginning {
+    bool judged;   /* it is asked whose functions would run */
+    bool may_lock; /* which needs more than reading some columns */
+};
+
+static int find_beginning(struct connection *connection, const struct relation *relation,
+                          struct beginning *out, struct error *error)
+{
+    static const char question[] = "SELECT " TRUST_IS_SUPERUSER ","
+                                   " pg_catalog.has_table_privilege(%u::pg_catalog.oid, 'SELECT')";
+    char sql[sizeof question + 16];
+    snprintf(sql, sizeof sql, question, relation->oid);
+    PGresult *row = NULL;
+    int rc = connection_question(connection, sql, ONE_ROW_OF(2), &row, error);
+    if (rc == 0) {
+        out->judged = PQgetvalue(row, 0, 0)[0] == 't' && !connection_reading(connection).trust_all;
+        out->may_lock = PQgetvalue(row, 0, 1)[0] == 't';
+    }
+    PQclear(row);
+    return rc;
+}
+
 /* Else a condition has the planner evaluate what is constant in the checks of partitions. */
 #define NO_EXCLUSION "SET LOCAL constraint_exclusion = off"
 
-/* Locked first, as a fetch does it, so that it stays what is judged. */
-static char *judged_beginning(const struct relation *relation)
+/* Locked first, as a fetch does it, so that it stays what is judged, and what a snapshot sees that
+ * is taken behind it: TRUNCATE, and whatever else writes a file anew, is not seen through one. */
+static char *write_beginning(const struct relation *relation, const struct beginning *beginning)
 {
     struct buffer sql = {0};
-    bool lockable = relation->kind != RELATION_MATVIEW && relation->kind != RELATION_FOREIGN;
-    int rc = buffer_append_text(&sql, NO_EXCLUSION "; SET LOCAL search_path = ''");
+    bool lockable = relation->kind == RELATION_TABLE || relation->kind == RELATION_PARTITIONED
+                        ? beginning->may_lock
+                        : beginning->judged && relation->kind != RELATION_MATVIEW &&
+                              relation->kind != RELATION_FOREIGN;
+    int rc = buffer_append_text(&sql, NO_EXCLUSION);
+    if (rc == 0 && beginning->judged)
+        rc = buffer_append_text(&sql, "; SET LOCAL search_path = ''");
     if (rc == 0 && lockable)
         rc = buffer_append_text(&sql, relation->kind == RELATION_TABLE ? "; LOCK TABLE ONLY "
                                                                        : "; LOCK TABLE ");
@@ -51,22 +81,34 @@ static char *judged_beginning(const struct relation *relation)
     return string_of(&sql, rc);
 }
 
-/* What was fetched may be another thing by now, and the statement goes by its name. What has read
- * it has locked it, so that what is true behind a statement was true of it. */
-static int check_name(struct connection *connection, const struct relation *relation,
+/* What was fetched may be another thing by now, and the statement goes by its name; and its file,
+ * or a partition's, may be one that this snapshot knows nothing of. What has read it has locked it,
+ * so that what is true behind a statement was true of it. */
+static int check_same(struct connection *connection, const struct relation *relation,
                       struct error *error)
 {
+    static const char question[] =
+        "SELECT pg_catalog.to_regclass($1)::pg_catalog.oid,"
+        " EXISTS (SELECT FROM pg_catalog.pg_class c"
+        "  WHERE c.oid OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT $2::pg_catalog.oid"
+        "   UNION ALL SELECT t.relid FROM pg_catalog.pg_partition_tree($2::pg_catalog.oid) t))"
+        "  AND c.relfilenode OPERATOR(pg_catalog.<>) 0::pg_catalog.oid"
+        "  AND c.relfilenode OPERATOR(pg_catalog.<>)"
+        "   coalesce(pg_catalog.pg_relation_filenode(c.oid), 0::pg_catalog.oid))";
     struct buffer name = {0};
+    char oid[16];
+    snprintf(oid, sizeof oid, "%u", relation->oid);
     char *text = string_of(&name, identifier_put_relation(&name, relation->schema, relation->name));
-    const char *parameter = text;
+    const char *parameters[] = {text, oid};
     PGresult *rows = NULL;
     int rc = text == NULL
                  ? out_of_memory(error)
-                 : connection_ask(connection, "SELECT pg_catalog.to_regclass($1)::pg_catalog.oid",
-                                  1, &parameter, ONE_ROW_OF(1), &rows, error);
+                 : connection_ask(connection, question, 2, parameters, ONE_ROW_OF(2), &rows, error);
     free(text);
     if (rc == 0 && strtoul(PQgetvalue(rows, 0, 0), NULL, 10) != relation->oid)
         rc = error_set(error, -ESTALE, "the table was renamed or dropped in the meantime");
+    if (rc == 0 && PQgetvalue(rows, 0, 1)[0] == 't')
+        rc = error_set(error, -ESTALE, "the table was written anew in the meantime");
     PQclear(rows);
     return rc;
 }
@@ -77,42 +119,61 @@ static int check_name(struct connection *connection, const struct relation *rela
 static int begin(struct connection *connection, const struct relation *relation, bool *later,
                  struct error *error)
 {
-    bool judged = false;
-    char *beginning = NULL;
+    struct beginning beginning = {0};
+    char *text = NULL;
     if (connection_in_transaction(connection))
         return later == NULL ? 0 : trust_is_asked(connection, later, error);
-    int rc = trust_is_asked(connection, &judged, error);
-    if (rc == 0 && judged && (beginning = judged_beginning(relation)) == NULL)
+    int rc = find_beginning(connection, relation, &beginning, error);
+    if (rc == 0 && (text = write_beginning(relation, &beginning)) == NULL)
         rc = out_of_memory(error);
     if (rc == 0)
-        rc = connection_begin(connection, TRANSACTION_USER, judged ? beginning : NO_EXCLUSION,
-                              error);
-    free(beginning);
+        rc = connection_begin(connection, TRANSACTION_USER, text, error);
+    free(text);
     if (rc == -ENOENT) /* what is locked has another name by now */
         rc = error_set(error, -ESTALE, "the table was renamed or dropped in the meantime");
     if (rc < 0)
         return rc;
-    rc = check_name(connection, relation, error);
-    if (rc == 0 && judged && later == NULL)
+    rc = check_same(connection, relation, error);
+    if (rc == 0 && beginning.judged && later == NULL)
         rc = trust_check(connection, relation->oid, NULL, error);
-    if (rc == 0 && judged)
+    if (rc == 0 && beginning.judged)
         rc = connection_run(connection, "SET LOCAL search_path TO DEFAULT", error);
     if (rc < 0)
         connection_end(connection);
     else if (later != NULL)
-        *later = judged;
+        *later = beginning.judged;
     return rc;
+}
+
+/* What a standby has replayed says what a snapshot sees if it was asked for before that. */
+static int read_now(struct connection *connection, const struct cluster *before,
+                    struct version_key *out, struct error *error)
+{
+    struct cluster cluster;
+    int rc = cluster_read(connection, &cluster, error);
+    if (rc < 0)
+        return rc;
+    uint64_t position = cluster.position;
+    if (cluster.standby)
+        cluster.position = before->standby ? before->position : 0;
+    rc = cluster_key(&cluster, cluster.snapshot, position, out);
+    cluster_clear(&cluster);
+    return rc == 0 ? 0 : out_of_memory(error);
 }
 
 int search_begin(struct session *session, const struct relation *relation, const atomic_bool *stop,
                  struct version_key *now, struct error *error)
 {
     struct connection *connection = session_connection(session);
+    struct cluster before = {0};
     connection_also_stop(connection, stop);
-    int rc = begin(connection, relation, NULL, error);
+    int rc = cluster_read(connection, &before, error);
     if (rc == 0)
-        rc = catalog_now(session, now, error);
+        rc = begin(connection, relation, NULL, error);
+    if (rc == 0 && (rc = read_now(connection, &before, now, error)) < 0)
+        connection_end(connection);
     connection_also_stop(connection, NULL);
+    cluster_clear(&before);
     return rc;
 }
 
@@ -198,6 +259,8 @@ int search_compare(struct session *session, const struct relation *relation,
     struct connection *connection = session_connection(session);
     connection_also_stop(connection, stop);
     int rc = compare(session, relation, heaps, count, error);
+    if (rc < 0)
+        connection_end(connection);
     connection_also_stop(connection, NULL);
     return rc;
 }
@@ -301,7 +364,7 @@ int search_rows(struct session *session, const struct relation *relation, const 
         if (rc == 0)
             rc = copy_stream_end(&reader.stream, said, error);
         if (rc == 0)
-            rc = check_name(connection, relation, error);
+            rc = check_same(connection, relation, error);
         else if (!reader.failed && blame(rc) == -EINVAL) {
             error_prefix(error, "filter");
             rc = -EINVAL;
@@ -590,7 +653,7 @@ int search_nearest(struct session *session, const struct search_nearest *search,
                          : blame(connection_copy(connection, sql, sink, context, said, error));
     }
     if (rc == 0)
-        rc = check_name(connection, search->relation, error);
+        rc = check_same(connection, search->relation, error);
     if (rc < 0)
         connection_end(connection);
     connection_also_stop(connection, NULL);

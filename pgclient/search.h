@@ -16,7 +16,9 @@
 #include <stdatomic.h>
 
 /* Begins the session's transaction, which session_give ends: what follows is answered in it, of
- * this relation. `now` gets which run of which server answers (catalog_now); the caller clears it.
+ * this relation. `now` gets which run of which server answers, and its mark: that of what the
+ * transaction sees; the caller clears it. After an error here, or of search_compare, the
+ * transaction has ended.
  * -EACCES: what a superuser's mount does not run (trust.h); -ESTALE: the name is another relation's
  * by now, or nobody's. */
 MUST_CHECK int search_begin(struct session *session, const struct relation *relation,

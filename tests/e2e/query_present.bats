@@ -97,7 +97,7 @@ same_as_file() {
 
 @test "a table that is written to all the time gets its answers, each of one state" {
     yes 'UPDATE busy SET n = n + 1;' | head -n 1000000 | psql -X -q >/dev/null 2>&1 3>&- &
-    writer=$!
+    writer=$! readers=
     mkdir "$T/busy/query/s"
     echo '[0,0]' >"$T/busy/query/s/vector"
     echo 1000 >"$T/busy/query/s/k"
@@ -110,9 +110,21 @@ same_as_file() {
         echo "n >= $i - $i" >"$T/busy/query/s/filter"
         [ "$(sed 1d "$T/busy/query/s/results.csv" | cut -d, -f1 | sort -n | paste -sd' ' -)" = "$(seq 20 | paste -sd' ' -)" ]
     done
+    # Several readers of one answer: whoever joins what another has begun does not share its failure.
+    mkdir "$NOW/busy/query/s"
+    echo '[0,0]' >"$NOW/busy/query/s/vector"
+    echo 'n >= 0' >"$NOW/busy/query/s/filter"
+    for reader in 1 2 3 4; do
+        for i in 1 2 3 4 5 6 7 8; do
+            timeout 60 cat "$NOW/busy/query/s/results.csv" >/dev/null || echo "reader $reader"
+        done >"$BATS_TEST_TMPDIR/failed.$reader" 2>&1 3>&- &
+        readers="$readers $!"
+    done
+    wait $readers
+    [ -z "$(cat "$BATS_TEST_TMPDIR"/failed.*)" ]
     kill "$writer"
     wait "$writer" || true
-    rmdir "$T/busy/query/s"
+    rmdir "$T/busy/query/s" "$NOW/busy/query/s"
 }
 
 @test "an answer with a filter is made anew: what other tables and the clock say is no part of the table" {
@@ -264,4 +276,103 @@ SQL
         filter="id = 'other' AND set_config('client_encoding','$encoding',true) || set_config('extra_float_digits','-10',true) <> ''"
         [ "$(ask "$NOW/literal" '"key":'"$key"',"mode":"server","k":50,"columns":["id","v"],"filter":"'"$filter"'"')" = '{"id":"other","v":[1,0],"distance":2}' ]
     done
+}
+
+# meanwhile TABLE STATEMENT: in a transaction that has the table locked by now, and ends once somebody waits for it.
+meanwhile() {
+    psql -X -q -v ON_ERROR_STOP=1 >/dev/null 3>&- <<SQL &
+BEGIN; $2;
+DO \$\$ BEGIN FOR i IN 1..500 LOOP
+    EXIT WHEN EXISTS (SELECT FROM pg_locks WHERE relation = '$1'::regclass AND NOT granted);
+    PERFORM pg_sleep(0.01);
+END LOOP; END \$\$;
+COMMIT;
+SQL
+    within 10 sh -c "psql -X -q -At -c \"SELECT 'held' FROM pg_locks WHERE relation = '$1'::regclass AND granted AND mode = 'AccessExclusiveLock'\" | grep -q held"
+}
+
+@test "a table that is written anew while a question waits for its lock is asked again" {
+    needs_row_ids
+    sql "CREATE TABLE turned (id int PRIMARY KEY, n int, v vector(2));
+        INSERT INTO turned SELECT i, 0, format('[%s,0]', i)::vector FROM generate_series(1, 20) i;
+        CREATE INDEX turned_back ON turned (id DESC);
+        CREATE TABLE turned_parts (id int, n int, v vector(2)) PARTITION BY RANGE (id);
+        CREATE TABLE turned_part PARTITION OF turned_parts FOR VALUES FROM (0) TO (100);
+        INSERT INTO turned_parts TABLE turned;
+        CREATE TABLE seen_before AS TABLE turned;
+        CREATE MATERIALIZED VIEW turned_view AS TABLE seen_before;
+        GRANT SELECT ON turned, turned_view, turned_parts, turned_part TO outsider"
+    local name
+    for name in turned turned_parts turned_view; do
+        for mount in "$OUTSIDE" "$T"; do
+            within 20 test -d "$mount/$name/query"
+            [ "$(ids <"$mount/$name/$name.jsonl")" = "$(seq 20 | paste -sd' ' -)" ]
+            [ "$(ask "$mount/$name" '"vector":[0,0],"k":100,"filter":"id < 5"' | ids)" = '1 2 3 4' ]
+        done
+    done
+    all=$(seq 20 | paste -sd' ' -)
+    meanwhile turned 'CLUSTER turned USING turned_back'
+    [ "$(ask "$OUTSIDE/turned" '"vector":[0,0],"k":100,"filter":"id < 5"' | ids)" = '1 2 3 4' ]
+    meanwhile turned 'ALTER TABLE turned ALTER n TYPE bigint'
+    [ "$(ask "$OUTSIDE/turned" '"vector":[0,0],"k":100,"mode":"server"' | ids)" = "$all" ]
+    meanwhile turned_part 'ALTER TABLE turned_parts ALTER n TYPE bigint'
+    [ "$(ask "$OUTSIDE/turned_parts" '"vector":[0,0],"k":100,"filter":"id < 50"' | ids)" = "$all" ]
+    for mount in "$OUTSIDE" "$T"; do
+        meanwhile turned_view 'REFRESH MATERIALIZED VIEW turned_view'
+        [ "$(ask "$mount/turned_view" '"vector":[0,0],"k":100,"filter":"id < 50"' | ids)" = "$all" ]
+    done
+    meanwhile turned 'TRUNCATE turned'
+    [ "$(ask "$OUTSIDE/turned" '"vector":[0,0],"k":100,"filter":"id < 50"' | ids)" = "$(ids <"$OUTSIDE/turned/turned.jsonl")" ]
+    [ "$(ids <"$OUTSIDE/turned/turned.jsonl")" = '' ]
+    wait
+}
+
+@test "who holds a lock is told even if it is met behind other statements of a question" {
+    needs_row_ids
+    sql "CREATE TABLE written (id int PRIMARY KEY, v vector(2));
+        INSERT INTO written SELECT i, format('[%s,0]', i)::vector FROM generate_series(1, 5) i;
+        CREATE MATERIALIZED VIEW written_view AS TABLE written;
+        GRANT SELECT ON written_view TO outsider"
+    within 20 test -d "$OUTSIDE/written_view/query"
+    [ "$(ask "$OUTSIDE/written_view" '"vector":[0,0],"filter":"id < 3"' | ids)" = '1 2' ]
+    mkfifo "$BATS_TEST_TMPDIR/holder"
+    PGAPPNAME=refresher psql -X -q <"$BATS_TEST_TMPDIR/holder" >/dev/null 2>&1 3>&- &
+    exec 7>"$BATS_TEST_TMPDIR/holder"
+    echo 'BEGIN; REFRESH MATERIALIZED VIEW written_view;' >&7
+    within 10 sh -c "psql -X -q -At -c \"SELECT 'held' FROM pg_locks WHERE relation = 'written_view'::regclass AND granted AND mode = 'AccessExclusiveLock'\" | grep -q held"
+    sql 'INSERT INTO elsewhere VALUES (1)'
+    ask "$OUTSIDE/written_view" '"vector":[0,0],"filter":"id < 4"' >"$BATS_TEST_TMPDIR/answer" 2>&1 3>&- 7>&- &
+    within 10 grep -q 'public.written_view: waiting for a lock on public.written_view that pid [0-9]* (refresher) has' "$E2E/outside/.pgvecfs/log"
+    echo 'COMMIT;' >&7
+    exec 7>&-
+    wait
+    [ "$(ids <"$BATS_TEST_TMPDIR/answer")" = '1 2 3' ]
+}
+
+@test "the question for the primary key ends with whoever asked" {
+    sql "CREATE TABLE abandoned (id int PRIMARY KEY, v vector(2));
+        INSERT INTO abandoned SELECT i, format('[%s,0]', i)::vector FROM generate_series(1, 5) i"
+    within 20 test -d "$T/abandoned/query"
+    ids <"$T/abandoned/abandoned.jsonl" >/dev/null
+    mkfifo "$BATS_TEST_TMPDIR/holder"
+    psql -X -q -At -v ON_ERROR_STOP=1 <"$BATS_TEST_TMPDIR/holder" >"$BATS_TEST_TMPDIR/held" 2>&1 3>&- &
+    holder=$!
+    exec 7>"$BATS_TEST_TMPDIR/holder"
+    echo "BEGIN; LOCK pg_index IN ACCESS EXCLUSIVE MODE; SELECT 'held';" >&7
+    within 10 grep -q held "$BATS_TEST_TMPDIR/held"
+    cat "$T/abandoned/query/near/v/l2/9/3.jsonl" >/dev/null 2>&1 3>&- 7>&- &
+    asker=$!
+    for answer in waits waits.no.more; do
+        cat >&7 <<SQL
+DO \$\$ BEGIN FOR i IN 1..1000 LOOP
+    IF EXISTS (SELECT FROM pg_locks WHERE relation = 'pg_index'::regclass AND NOT granted) = ('$answer' = 'waits') THEN RETURN; END IF;
+    PERFORM pg_sleep(0.01);
+END LOOP; RAISE 'not $answer'; END \$\$; SELECT '$answer';
+SQL
+        within 15 grep -q "^$answer\$" "$BATS_TEST_TMPDIR/held" || { cat "$BATS_TEST_TMPDIR/held" >&2; exec 7>&-; kill "$holder"; return 1; }
+        kill "$asker" 2>/dev/null || true
+    done
+    exec 7>&-
+    wait || true
+    [ "$(ids <"$T/abandoned/query/near/v/l2/9/3.jsonl" | wc -w)" = 4 ]
 }
