@@ -559,6 +559,12 @@ bool connection_is_utf8(const struct connection *connection)
     return strcmp(connection_encoding(connection), "UTF8") == 0;
 }
 
+const char *connection_hostaddr(const struct connection *connection)
+{
+    const char *address = PQhostaddr(connection->pg);
+    return address == NULL ? "" : address;
+}
+
 const char *connection_address(const struct connection *connection)
 {
     const char *host = PQhost(connection->pg);

@@ -49,6 +49,7 @@ bool connection_is_utf8(const struct connection *connection);
 const char *connection_address(
     const struct connection *connection); /* of the server: host or socket directory */
 const char *connection_port(const struct connection *connection);
+const char *connection_hostaddr(const struct connection *connection); /* numeric; "": a socket */
 
 /* Whether a pooler stands in between. */
 bool connection_is_pooled(const struct connection *connection);

@@ -204,7 +204,43 @@ static int look(void *context)
     return run->ended;
 }
 
-static int run_dump(const struct ddl_way *way, const struct dump *dump, const atomic_bool *stop,
+/* Pins pg_dump to the server that the session is to: what stands behind one name, or one address,
+ * may be several. Without a session at hand, or if the server does not let the role export a
+ * snapshot, only the address is the same. The session, in a transaction until pg_dump has ended. */
+static struct session *export_snapshot(const struct ddl_way *way, const atomic_bool *stop,
+                                       struct dump *dump)
+{
+    static const char question[] = "SELECT pg_catalog.pg_export_snapshot()";
+    struct session *session;
+    PGresult *rows = NULL;
+    if (way->direct != NULL ||
+        session_take_now(way->pool, SESSION_JOIN, stop, &session, NULL) < 0)
+        return NULL;
+    struct connection *connection = session_connection(session);
+    connection_also_stop(connection, stop);
+    int rc = connection_begin(connection, TRANSACTION_CATALOGS, NULL, NULL);
+    if (rc == 0)
+        rc = connection_rows(connection, question, ONE_ROW_OF(1), &rows, NULL);
+    if (rc == 0)
+        dump->snapshot = strdup(PQgetvalue(rows, 0, 0));
+    connection_also_stop(connection, NULL);
+    PQclear(rows);
+    if (dump->snapshot != NULL)
+        return session;
+    connection_end(connection);
+    session_give(session);
+    return NULL;
+}
+
+static void end_snapshot(struct session *session)
+{
+    if (session == NULL)
+        return;
+    connection_end(session_connection(session));
+    session_give(session);
+}
+
+static int run_dump(const struct ddl_way *way, struct dump *dump, const atomic_bool *stop,
                     struct buffer *out, enum dump_failure *failure, struct error *error)
 {
     static atomic_uint number;
@@ -215,9 +251,11 @@ static int run_dump(const struct ddl_way *way, const struct dump *dump, const at
     int rc = session_place_take(way->pool, stop, &place, error);
     if (rc < 0)
         return rc;
+    struct session *exporter = export_snapshot(way, stop, dump);
     run.look_at = now_ms() + LOOK_MS;
     rc = dump_run(dump, way->direct != NULL ? way->direct : way->server, run.application, look,
                   &run, out, failure, error);
+    end_snapshot(exporter);
     if (rc == -EIO && *failure == DUMP_NOT_CONNECTED)
         session_place_refused(place);
     session_place_give(place);

@@ -152,9 +152,10 @@ static int tell_server(const struct server *server, struct list *environment,
     return rc;
 }
 
-/* A service file's application_name would win over the environment's. */
-static int make_environment(const struct server *server, const char *application,
-                            struct list *environment, struct buffer *conninfo)
+/* What a service file says would win over the environment. */
+static int make_environment(const struct dump *dump, const struct server *server,
+                            const char *application, struct list *environment,
+                            struct buffer *conninfo)
 {
     int rc = 0;
     for (char **entry = environ; *entry != NULL && rc == 0; entry++)
@@ -165,6 +166,8 @@ static int make_environment(const struct server *server, const char *application
         rc = tell_server(server, environment, conninfo);
     if (rc == 0)
         rc = put_keyword(conninfo, "application_name", application);
+    if (rc == 0)
+        rc = buffer_append(conninfo, dump->address.data, dump->address.size);
     return rc == 0 ? buffer_append_byte(conninfo, '\0') : rc;
 }
 
@@ -211,6 +214,8 @@ static int make_arguments(const struct dump *dump, const char *conninfo, struct 
         rc = add_formatted(arguments, "--lock-wait-timeout=", lock_ms);
     if (rc == 0)
         rc = list_add(arguments, strdup((const char *)dump->table.data));
+    if (rc == 0 && dump->snapshot != NULL)
+        rc = add_formatted(arguments, "--snapshot=", dump->snapshot);
     for (char *const *extension = dump->extensions;
          extension != NULL && *extension != NULL && rc == 0; extension++)
         rc = list_add(arguments, strdup(*extension));
@@ -265,6 +270,18 @@ static int take_extension(const char *name, struct list *extensions)
     if (rc == 0)
         return list_add(extensions, (char *)extension.data);
     buffer_clear(&extension);
+    return rc;
+}
+
+static int take_address(const struct connection *connection, struct buffer *out)
+{
+    const char *const keywords[] = {"host", "hostaddr", "port"};
+    const char *const values[] = {connection_address(connection), connection_hostaddr(connection),
+                                  connection_port(connection)};
+    int rc = buffer_append_byte(out, ' ');
+    for (size_t i = 0; i < sizeof values / sizeof *values && rc == 0; i++)
+        if (values[i][0] != '\0')
+            rc = put_keyword(out, keywords[i], values[i]);
     return rc;
 }
 
@@ -324,6 +341,8 @@ int dump_ask(struct connection *connection, const struct relation *relation, str
         out->ascii = strcmp(connection_encoding(connection), "SQL_ASCII") == 0;
         find_program(connection_version(connection) / 10000, out->program);
         rc = take_answer(rows, out);
+        if (rc == 0)
+            rc = take_address(connection, &out->address);
         if (rc != 0)
             out_of_memory(error);
     }
@@ -339,6 +358,8 @@ void dump_clear(struct dump *dump)
     free(dump->extensions);
     buffer_clear(&dump->table);
     buffer_clear(&dump->settings);
+    buffer_clear(&dump->address);
+    free(dump->snapshot);
     *dump = (struct dump){0};
 }
 
@@ -390,7 +411,7 @@ int dump_run(const struct dump *dump, const struct server *server, const char *a
 {
     struct list arguments = {0}, environment = {0};
     struct buffer conninfo = {0};
-    int rc = make_environment(server, application, &environment, &conninfo);
+    int rc = make_environment(dump, server, application, &environment, &conninfo);
     if (rc == 0)
         rc = pin_settings(dump, &environment);
     if (rc == 0)
