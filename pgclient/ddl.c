@@ -219,7 +219,7 @@ static struct session *export_snapshot(const struct ddl_way *way, const atomic_b
         return NULL;
     struct connection *connection = session_connection(session);
     connection_also_stop(connection, stop);
-    int rc = connection_begin(connection, TRANSACTION_CATALOGS, NULL, NULL);
+    int rc = connection_begin(connection, TRANSACTION_TABLES, NULL, NULL);
     if (rc == 0)
         rc = connection_rows(connection, question, ONE_ROW_OF(1), &rows, NULL);
     if (rc == 0)
