@@ -11,7 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LOOK_MS = 1000 };
+/* pg_dump's place, the session whose snapshot it has, and one that looks. */
+enum { LOOK_MS = 1000, PLACES_TO_EXPORT = 3, UNSEEN_MOST = 3 };
 
 static int64_t now_ms(void)
 {
@@ -144,10 +145,12 @@ static int ask_session(const struct ddl_way *way, const struct relation *relatio
 struct run {
     const struct ddl_way *way;
     const atomic_bool *stop;
-    char application[48]; /* by which its backend is found */
-    int64_t look_at;      /* now_ms() of the next look at its locks */
-    bool waited;          /* for a lock, at the last look */
-    int ended;            /* why it had to be ended; 0: it did not */
+    char application[48];     /* by which its backend is found */
+    int64_t look_at;          /* now_ms() of the next look at its locks */
+    int unseen;               /* looks that came to nothing for want of a session */
+    struct session *exporter; /* whose snapshot it has; NULL: none, or no longer */
+    bool waited;              /* for a lock, at the last look */
+    int ended;                /* why it had to be ended; 0: it did not */
     struct error error;
 };
 
@@ -169,14 +172,27 @@ static void judge_locks(struct run *run, bool waits, const struct lock_party *wa
     run->waited = waits;
 }
 
-/* With a session that is to be had at once; without one it goes on unseen. */
+static void end_snapshot(struct run *run)
+{
+    if (run->exporter == NULL)
+        return;
+    connection_end(session_connection(run->exporter));
+    session_give(run->exporter);
+    run->exporter = NULL;
+}
+
+/* With a session that is to be had at once; without one it goes on unseen. The one whose snapshot
+ * pg_dump has taken long ago is of more use for looking. */
 static void look_at_locks(struct run *run)
 {
     struct session *session;
     char sql[sizeof backend_question + sizeof run->application];
     PGresult *rows = NULL;
-    if (session_take_now(run->way->pool, SESSION_SHORT, run->stop, &session, NULL) < 0)
+    if (session_take_now(run->way->pool, SESSION_SHORT, run->stop, &session, NULL) < 0) {
+        if (++run->unseen >= UNSEEN_MOST)
+            end_snapshot(run);
         return;
+    }
     struct connection *connection = session_connection(session);
     snprintf(sql, sizeof sql, backend_question, run->application);
     connection_also_stop(connection, run->stop);
@@ -214,7 +230,7 @@ static struct session *export_snapshot(const struct ddl_way *way, const atomic_b
     static const char question[] = "SELECT pg_catalog.pg_export_snapshot()";
     struct session *session;
     PGresult *rows = NULL;
-    if (way->direct != NULL ||
+    if (way->direct != NULL || session_pool_limit(way->pool) < PLACES_TO_EXPORT ||
         session_take_now(way->pool, SESSION_JOIN, stop, &session, NULL) < 0)
         return NULL;
     struct connection *connection = session_connection(session);
@@ -233,14 +249,6 @@ static struct session *export_snapshot(const struct ddl_way *way, const atomic_b
     return NULL;
 }
 
-static void end_snapshot(struct session *session)
-{
-    if (session == NULL)
-        return;
-    connection_end(session_connection(session));
-    session_give(session);
-}
-
 static int run_dump(const struct ddl_way *way, struct dump *dump, const atomic_bool *stop,
                     struct buffer *out, enum dump_failure *failure, struct error *error)
 {
@@ -252,11 +260,11 @@ static int run_dump(const struct ddl_way *way, struct dump *dump, const atomic_b
     int rc = session_place_take(way->pool, stop, &place, error);
     if (rc < 0)
         return rc;
-    struct session *exporter = export_snapshot(way, stop, dump);
+    run.exporter = export_snapshot(way, stop, dump);
     run.look_at = now_ms() + LOOK_MS;
     rc = dump_run(dump, way->direct != NULL ? way->direct : way->server, run.application, look,
                   &run, out, failure, error);
-    end_snapshot(exporter);
+    end_snapshot(&run);
     if (rc == -EIO && *failure == DUMP_NOT_CONNECTED)
         session_place_refused(place);
     session_place_give(place);

@@ -18,9 +18,9 @@ struct dump {
     char **extensions;      /* --extension="e", NULL-terminated */
     struct buffer settings; /* for PGOPTIONS: what the database or the role sets otherwise, and
                                pg_dump leaves as it is */
-    struct buffer address; /* of the server that was asked, as conninfo: of several behind one name
+    struct buffer address;  /* of the server that was asked, as conninfo: of several behind one name
                               pg_dump is to reach the same */
-    char *snapshot;        /* to be set by the caller, owned: one that the server has exported, and
+    char *snapshot;         /* to be set by the caller, owned: one that the server has exported, and
                               no other has; NULL: none */
     bool ascii;
 };

@@ -541,6 +541,8 @@ void session_place_refused(struct session *place)
 
 void session_pool_tend(struct session_pool *pool) { close_idle(pool, IDLE_MS, SPARE_MS); }
 
+int session_pool_limit(const struct session_pool *pool) { return pool->limit; }
+
 void session_pool_free(struct session_pool *pool)
 {
     if (pool == NULL)

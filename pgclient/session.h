@@ -53,6 +53,7 @@ enum session_purpose {
 /* At most `limit` connections at once. The pool borrows `server`. */
 MUST_CHECK int session_pool_new(const struct server *server, int limit, struct session_pool **out);
 void session_pool_free(struct session_pool *pool);
+int session_pool_limit(const struct session_pool *pool);
 
 /* Called, without any lock, by those who have waited for a second, and each second again: it may
  * have something given back; `of_users`: only a session of SESSION_USER is of use. Before the first
