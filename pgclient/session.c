@@ -1,7 +1,6 @@
 #include "pgclient/session.h"
 
 #include "pgclient/connection.h"
-#include "pgclient/departing.h"
 #include "pgclient/helper.h"
 
 #include <errno.h>
@@ -9,16 +8,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
-#include <unistd.h>
 
 enum {
     IDLE_MS = 30000,
     SPARE_MS = 3000, /* of idle ones beyond the first */
     PING_MS = 3000,
     TICK_MS = 100,
-    SHORT_MS = 1000,  /* whoever waits longer makes room, or has room made */
-    SMALL_MS = 30000, /* for so long after a refusal no more connections are tried */
-    JUST_MS = 3000    /* a server may not have noticed yet what went less than so long ago */
+    SHORT_MS = 1000, /* whoever waits longer makes room, or has room made */
+    SMALL_MS = 30000 /* for so long after a refusal no more connections are tried */
 };
 
 struct session {
@@ -45,7 +42,6 @@ struct waiter {
 
 struct session_pool {
     const struct server *server;
-    struct departing *departing;
     int limit;
     void (*make_room)(void *context, bool of_users);
     void *context;
@@ -67,10 +63,8 @@ int session_pool_new(const struct server *server, int limit, struct session_pool
 {
     struct session_pool *pool = calloc(1, sizeof *pool);
     pthread_condattr_t monotonic;
-    if (pool == NULL || (pool->departing = departing_new()) == NULL) {
-        free(pool);
+    if (pool == NULL)
         return -ENOMEM;
-    }
     pool->server = server;
     pool->limit = pool->most = limit < 1 ? 1 : limit;
     pthread_mutex_init(&pool->lock, NULL);
@@ -128,7 +122,7 @@ static void take_back(struct session_pool *pool, struct session *session)
 static int room(const struct session_pool *pool)
 {
     bool more = pool->most < pool->limit && helper_now_ms() >= pool->more_at;
-    return pool->most + more - departing_count(pool->departing);
+    return pool->most + more;
 }
 
 /* How many of SESSION_USER there may be. */
@@ -301,6 +295,26 @@ static int get_turn(struct session_pool *pool, struct waiter *waiter, bool wait,
 
 /* ---- connecting ---- */
 
+/* Closes it and lets somebody else have its place. */
+static void discard(struct session *session)
+{
+    struct session_pool *pool = session->pool;
+    pthread_mutex_lock(&pool->lock);
+    take_back(pool, session);
+    unlink_session(pool, session);
+    serve(pool);
+    pthread_mutex_unlock(&pool->lock);
+    connection_close(session->connection);
+    free(session);
+}
+
+/* Under the lock. The server has refused one more than there are. */
+static void shrink(struct session_pool *pool, int connections)
+{
+    pool->most = connections < 1 ? 1 : connections < pool->limit ? connections : pool->limit;
+    pool->more_at = helper_now_ms() + SMALL_MS;
+}
+
 static void set_connection(struct session *session, struct connection *connection)
 {
     struct session_pool *pool = session->pool;
@@ -319,26 +333,6 @@ static void set_connection(struct session *session, struct connection *connectio
     connection_close(before);
 }
 
-/* Closes it and lets somebody else have its place: once that is free. */
-static void discard(struct session *session)
-{
-    struct session_pool *pool = session->pool;
-    set_connection(session, NULL);
-    pthread_mutex_lock(&pool->lock);
-    take_back(pool, session);
-    unlink_session(pool, session);
-    serve(pool);
-    pthread_mutex_unlock(&pool->lock);
-    free(session);
-}
-
-/* Under the lock. The server has refused one more than there are. */
-static void shrink(struct session_pool *pool, int connections)
-{
-    pool->most = connections < 1 ? 1 : connections < pool->limit ? connections : pool->limit;
-    pool->more_at = helper_now_ms() + SMALL_MS;
-}
-
 /* `waits` false: one that joins is not waited for, since it may stand in a pooler's line behind the
  * very session that it is to join. */
 static int connect_session(struct session *session, bool waits, const atomic_bool *stop,
@@ -349,8 +343,8 @@ static int connect_session(struct session *session, bool waits, const atomic_boo
     pthread_mutex_lock(&pool->lock);
     session->connecting_since = helper_now_ms();
     pthread_mutex_unlock(&pool->lock);
-    int rc = connection_open(pool->server, pool->departing, &session->stop, stop,
-                             waits ? -1 : SHORT_MS, &connection, error);
+    int rc = connection_open(pool->server, &session->stop, stop, waits ? -1 : SHORT_MS, &connection,
+                             error);
     set_connection(session, connection);
     if (rc == -ETIMEDOUT && session->purpose == SESSION_JOIN) {
         pthread_mutex_lock(&pool->lock);
@@ -369,18 +363,15 @@ static int verify(struct session *session, bool waits, const atomic_bool *stop, 
     return rc == 0 && atomic_load(&session->stop) ? error_set(error, -EINTR, "stopped") : rc;
 }
 
-/* Whether there is one of the pool's own to wait for; *gone: one that has just gone. */
-static bool refused(struct session *session, bool *gone)
+/* Whether there is one of the pool's own to wait for. */
+static bool refused(struct session *session)
 {
     struct session_pool *pool = session->pool;
     pthread_mutex_lock(&pool->lock);
-    int64_t last = departing_last(pool->departing);
-    int away = departing_count(pool->departing);
-    bool others = pool->count + away > 1;
-    *gone = !others && last != 0 && helper_now_ms() - last < JUST_MS;
-    shrink(pool, pool->count + away - 1);
+    bool others = pool->count > 1;
+    shrink(pool, pool->count - 1);
     pthread_mutex_unlock(&pool->lock);
-    return others || *gone;
+    return others;
 }
 
 static int take(struct session_pool *pool, enum session_purpose purpose, bool wait,
@@ -406,10 +397,8 @@ static int take(struct session_pool *pool, enum session_purpose purpose, bool wa
             *out = waiter.session;
             return 0;
         }
-        bool gone = false, others = rc == -EUSERS && refused(waiter.session, &gone);
+        bool others = rc == -EUSERS && refused(waiter.session);
         discard(waiter.session);
-        if (gone)
-            usleep(TICK_MS * 1000);
         if (rc == -EUSERS && others && (!wait || purpose == SESSION_JOIN))
             return -EAGAIN;
         if (rc == -EUSERS && !others)
@@ -516,7 +505,6 @@ static void close_idle(struct session_pool *pool, int64_t first_ms, int64_t othe
             unlink_session(pool, session);
             session->next = old;
             old = session;
-            departing_begin(pool->departing);
         }
         patience = others_ms;
     }
@@ -525,7 +513,6 @@ static void close_idle(struct session_pool *pool, int64_t first_ms, int64_t othe
         struct session *session = old;
         old = session->next;
         connection_close(session->connection);
-        departing_end(pool->departing);
         free(session);
     }
 }
@@ -555,13 +542,7 @@ void session_pool_free(struct session_pool *pool)
     }
     pthread_cond_destroy(&pool->changed);
     pthread_mutex_destroy(&pool->lock);
-    departing_unref(pool->departing);
     free(pool);
-}
-
-struct departing *session_pool_departing(const struct session_pool *pool)
-{
-    return pool->departing;
 }
 
 bool session_helpers_ended(int milliseconds) { return helpers_ended(milliseconds); }
