@@ -419,5 +419,6 @@ SQL
     timeout 20 psql -X -q -v ON_ERROR_STOP=1 -c "ALTER TABLE wide DETACH PARTITION wide_2"
     exec 5<&-
     reference_csv public.wide >"$OUT/right"
+    within 10 cmp -s "$T/wide/wide.csv" "$OUT/right" || true # what was before may be shown until its lease is over
     assert_same_bytes "$T/wide/wide.csv" "$OUT/right"
 }
