@@ -138,8 +138,8 @@ struct search {
     uint32_t k;
     uint32_t refined; /* how many of the best by the rough score are looked at closer */
     bool scanned;
-    bool tied; /* one was left out that scores as the last of those kept in a scan, */
-    float tie; /* so much */
+    bool tied; /* some were left out of a scan, */
+    float tie; /* the best of which has this rough score */
 };
 
 static bool matches(const struct search *search, uint32_t slot)
@@ -333,15 +333,21 @@ static struct hnsw_found found_of(const struct search *search, candidate one, ui
         field_distance(field, &search->searcher->probe, candidate_score(one)), slot};
 }
 
-/* Whether what was left out before it was looked at closer may have the codes of the last. */
-static bool may_tie(const struct search *search, uint32_t last)
+/* Whether what was left out before it was looked at closer may have the codes of one that is given
+ * out: of any, since the finer score may put those that are as good by the rough one in front. */
+static bool may_tie(const struct search *search, const struct hnsw_found *out, uint32_t count)
 {
+    struct hnsw_searcher *searcher = search->searcher;
     const struct field *field = &search->hnsw->field;
-    float score;
     if (!search->tied)
         return false;
-    field->score(field, &search->searcher->probe, &last, 1, &score);
-    return score >= search->tie;
+    for (uint32_t i = 0; i < count; i++)
+        searcher->slots[i] = out[i].slot;
+    field->score(field, &searcher->probe, searcher->slots, count, searcher->scores);
+    for (uint32_t i = 0; i < count; i++)
+        if (searcher->scores[i] >= search->tie)
+            return true;
+    return false;
 }
 
 /* Of a scan: each row by itself. */
@@ -358,7 +364,7 @@ static uint32_t give_rows(const struct search *search, uint32_t n, struct hnsw_f
             return count;
         out[count] = found_of(search, found[count], candidate_slot(found[count]));
     }
-    *cut = count > 0 && may_tie(search, out[count - 1].slot);
+    *cut = may_tie(search, out, count);
     return count;
 }
 

@@ -95,7 +95,7 @@ struct hnsw_question {
 struct hnsw_effort {
     uint32_t visited; /* vectors looked at */
     bool scanned;     /* all that matched were looked at, the graph was not used */
-    bool cut;         /* rows that have the same codes as the last may have been left out */
+    bool cut;         /* rows that have the same codes as one found may have been left out */
 };
 
 /* The up to k nearest rows among those that count, nearest first, and behind them the others that
