@@ -289,6 +289,7 @@ static bool head_is_sound(const uint8_t *file, size_t size, int runs)
 {
     return size >= head_size(runs) && memcmp(file, magic, sizeof magic) == 0 &&
            load_le32(file + HEAD_AT) == head_size(runs) &&
+           load_le32(file + ROWS_AT) <= ROWGROUP_ROWS_MOST &&
            load_le32(file + RUNS_AT) == (uint32_t)runs &&
            load_le64(file + CHECK_AT) == hash64(file + HEAD_AT, head_size(runs) - HEAD_AT);
 }

@@ -408,6 +408,54 @@ static void test_unsound_directories(void **state)
     schema_free(schema);
 }
 
+/* A small file that says that it has so many rows, each with values of 0 bytes. */
+static int claim_rows(const uint8_t *file, size_t size, const struct schema *schema, uint32_t rows)
+{
+    enum { ROWS = 20, RUNS = 24, DIRECTORY = 52, RUN = 70, BLOCK = 33 };
+    struct rowgroup *back;
+    struct rowgroup_head seen;
+    uint8_t *copy = malloc(size);
+    assert_non_null(copy);
+    memcpy(copy, file, size);
+    store_le32(copy + ROWS, rows);
+    for (uint32_t run = 0; run < load_le32(file + RUNS); run++) {
+        uint8_t *entry = copy + DIRECTORY + run * RUN;
+        memset(entry, 0, RUN);
+        store_le64(entry + 4 + 25, hash128(copy, 0).low);
+        store_le64(entry + 4 + BLOCK + 25, hash128(copy, 0).low);
+    }
+    seal(copy);
+    int rc = rowgroup_file_head(copy, size, schema, &seen);
+    assert_int_equal(rowgroup_decode(copy, size, schema, &back), rc);
+    if (rc == 0)
+        rowgroup_free(back);
+    else
+        free(copy);
+    return rc;
+}
+
+static void test_too_many_rows(void **state)
+{
+    (void)state;
+    int checked = 0;
+    for (size_t i = 0; i < ROWS_TABLES; i++) {
+        struct schema *schema = rows_schema(&rows_tables[i]);
+        struct rowgroup *group = rows_group(&rows_tables[i], schema, 0, 9);
+        size_t size;
+        uint8_t *file = rows_file(group, schema, &size);
+        if (!schema->with_row_ids) {
+            assert_int_equal(claim_rows(file, size, schema, ROWGROUP_ROWS_MOST), 0);
+            assert_int_equal(claim_rows(file, size, schema, ROWGROUP_ROWS_MOST + 1), -EBADMSG);
+            assert_int_equal(claim_rows(file, size, schema, UINT32_MAX), -EBADMSG);
+            checked++;
+        }
+        free(file);
+        rowgroup_free(group);
+        schema_free(schema);
+    }
+    assert_true(checked > 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -422,6 +470,7 @@ int main(void)
         cmocka_unit_test(test_wrong_fields),
         cmocka_unit_test(test_another_schema),
         cmocka_unit_test(test_unsound_directories),
+        cmocka_unit_test(test_too_many_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
