@@ -1,20 +1,16 @@
 #include "codec/error.h"
 
+#include "codec/utf8.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-/* A sentence that was cut in the middle of a UTF-8 character loses the character's beginning too.
- */
+/* A sentence that was cut in the middle of a UTF-8 character loses the character's beginning too. */
 static void drop_torn_character(char *text, size_t capacity, int wanted)
 {
-    if (wanted < 0 || (size_t)wanted < capacity)
-        return;
-    size_t n = strlen(text), back = 0;
-    while (back < n && back < 4 && ((unsigned char)text[n - 1 - back] & 0xC0) == 0x80)
-        back++;
-    if (back < n && ((unsigned char)text[n - 1 - back] & 0xC0) == 0xC0)
-        text[n - 1 - back] = '\0';
+    if (wanted >= 0 && (size_t)wanted >= capacity)
+        utf8_trim(text);
 }
 
 int error_set(struct error *error, int code, const char *format, ...)

@@ -1,5 +1,7 @@
 #include "codec/utf8.h"
 
+#include <string.h>
+
 size_t utf8_size(const char *text)
 {
     const unsigned char *at = (const unsigned char *)text;
@@ -25,4 +27,23 @@ bool utf8_is(const char *text)
         text += n;
     }
     return true;
+}
+
+void utf8_trim(char *text)
+{
+    size_t n = strlen(text), back = 1;
+    while (back < 4 && back < n && ((unsigned char)text[n - back] & 0xC0) == 0x80)
+        back++;
+    if (n > 0 && (unsigned char)text[n - back] >= 0xC0 && utf8_size(text + n - back) == 0)
+        text[n - back] = '\0';
+}
+
+void utf8_mend(char *text)
+{
+    while (*text != '\0') {
+        size_t n = utf8_size(text);
+        if (n == 0)
+            *text = '?';
+        text += n > 0 ? n : 1;
+    }
 }

@@ -11,4 +11,10 @@ size_t utf8_size(const char *at);
 /* Whether the whole text is UTF-8. */
 bool utf8_is(const char *text);
 
+/* Takes off what is of a character only its beginning, at the end of a text that was cut. */
+void utf8_trim(char *text);
+
+/* Puts '?' in place of each byte that belongs to no character. */
+void utf8_mend(char *text);
+
 #endif

@@ -1,5 +1,7 @@
 #include "fs/log.h"
 
+#include "codec/utf8.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
@@ -158,9 +160,10 @@ void log_close(void)
 
 /* ---- saying ---- */
 
-/* Whatever a table is called, a line stays a line. */
+/* Whatever a table is called, a line stays a line, of UTF-8. */
 static void keep_on_one_line(char *text)
 {
+    utf8_mend(text);
     for (; *text != '\0'; text++)
         if ((unsigned char)*text < 0x20 || *text == 0x7F)
             *text = ' ';
@@ -173,7 +176,8 @@ void log_say(enum log_level level, const char *format, ...)
     char said[LINE_SIZE];
     va_list args;
     va_start(args, format);
-    vsnprintf(said, sizeof said, format, args);
+    if (vsnprintf(said, sizeof said, format, args) >= LINE_SIZE)
+        utf8_trim(said);
     va_end(args);
     keep_on_one_line(said);
     struct line *line = line_new(level, said);

@@ -1,5 +1,6 @@
 #include "fs/ops.h"
 
+#include "codec/utf8.h"
 #include "fs/ask.h"
 #include "fs/permit.h"
 #include "fs/query.h"
@@ -450,6 +451,8 @@ static int find_reason(fuse_req_t req, fuse_ino_t ino, char *text, size_t size)
     else if (rc == 0)
         snprintf(text, size, "%s", reason_of(mount, node));
     pthread_mutex_unlock(&mount->lock);
+    if (rc == 0)
+        utf8_trim(text);
     return rc;
 }
 

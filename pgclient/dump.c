@@ -1,6 +1,8 @@
 #include "pgclient/dump.h"
 
+#include "codec/utf8.h"
 #include "pgclient/identifier.h"
+#include "pgclient/words.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -373,18 +375,18 @@ static int fail_dump(struct buffer *words, int status, enum dump_failure *failur
     if (buffer_append_byte(words, '\0') != 0)
         return out_of_memory(error);
     char *text = (char *)words->data;
-    for (char *c = text; *c != '\0'; c++)
-        if ((unsigned char)*c < ' ')
-            *c = ' ';
-    while (*text == ' ')
-        text++;
+    words_tidy(text, words->size, "UTF8");
     if (*text == '\0')
         return error_set(error, -EIO, "pg_dump ended with status %d and said nothing", status);
     if (strncmp(text, not_connected, strlen(not_connected)) == 0)
         *failure = DUMP_NOT_CONNECTED;
     else if (strstr(text, "uery was: LOCK TABLE ") != NULL)
         *failure = DUMP_NOT_LOCKED;
-    return error_set(error, -EIO, "%.*s", WORDS_SIZE, text);
+    if (strlen(text) > WORDS_SIZE) {
+        text[WORDS_SIZE] = '\0';
+        utf8_trim(text);
+    }
+    return error_set(error, -EIO, "%s", text);
 }
 
 static int run(const struct dump *dump, char *const *arguments, char *const *environment,

@@ -2,6 +2,7 @@
 
 #include "codec/utf8.h"
 
+#include <errno.h>
 #include <iconv.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -22,7 +23,8 @@ static void name_for_iconv(const char *encoding, char *out, size_t size)
     }
 }
 
-/* Whether it is UTF-8 now; otherwise nothing has changed. */
+/* Whether it is UTF-8 now, as far as there is room, with '?' for each byte of no character; otherwise
+ * nothing has changed. */
 static bool convert(char *text, size_t size, const char *encoding)
 {
     char name[32], *converted = malloc(size), *in = text, *out = converted;
@@ -33,27 +35,41 @@ static bool convert(char *text, size_t size, const char *encoding)
         free(converted);
         return false;
     }
-    bool done = iconv(way, &in, &left, &out, &room) != (size_t)-1 || room < 4; /* full */
+    while (room > 0 && iconv(way, &in, &left, &out, &room) == (size_t)-1 && errno != E2BIG) {
+        *out++ = '?'; /* above all of the last one, if the text was cut */
+        in++;
+        left--;
+        room--;
+    }
     iconv_close(way);
     *out = '\0';
-    if (done)
-        memcpy(text, converted, (size_t)(out - converted) + 1);
+    memcpy(text, converted, (size_t)(out - converted) + 1);
     free(converted);
-    return done;
+    return true;
+}
+
+/* A server without an encoding (SQL_ASCII) hands on what it has, whatever it was asked for. */
+static bool may_be_utf8(char *text, size_t size, const char *encoding)
+{
+    return encoding != NULL &&
+           (strcmp(encoding, "UTF8") == 0 || strcmp(encoding, "SQL_ASCII") == 0 ||
+            convert(text, size, encoding));
 }
 
 void words_tidy(char *text, size_t size, const char *encoding)
 {
-    bool utf8 = encoding != NULL && (strcmp(encoding, "UTF8") == 0 ||
-                                     (strcmp(encoding, "SQL_ASCII") == 0 && utf8_is(text)) ||
-                                     convert(text, size, encoding));
+    bool utf8 = may_be_utf8(text, size, encoding);
     char *to = text;
-    for (const char *from = text; *from != '\0'; from++) {
-        unsigned char byte = (unsigned char)*from;
-        char c = byte < ' ' ? ' ' : byte >= 0x80 && !utf8 ? '?' : *from;
-        if (c == ' ' && (to == text || to[-1] == ' '))
-            continue;
-        *to++ = c;
+    for (const char *from = text, *next; *from != '\0'; from = next) {
+        size_t n = (unsigned char)*from < 0x80 ? 1 : utf8 ? utf8_size(from) : 0;
+        bool blank = (unsigned char)*from <= ' ';
+        next = from + (n > 0 ? n : 1);
+        if (n == 0)
+            *to++ = '?';
+        else if (!blank)
+            to = (char *)memmove(to, from, n) + n;
+        else if (to > text && to[-1] != ' ')
+            *to++ = ' ';
     }
     while (to > text && to[-1] == ' ')
         to--;

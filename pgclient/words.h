@@ -8,8 +8,8 @@
 #include <stddef.h>
 
 /* Makes of a text in `encoding` (PostgreSQL's name of it; NULL: unknown) one line of UTF-8 within
- * `size` bytes, cut at a character's start. What cannot be converted has '?' in place of its bytes
- * beyond ASCII. */
+ * `size` bytes, cut at a character's start. Bytes that belong to no character, and all beyond ASCII
+ * where the encoding is not known, come as '?'. */
 void words_tidy(char *text, size_t size, const char *encoding);
 
 #endif

@@ -71,6 +71,19 @@ static void test_cut_at_characters(void **state)
         }
 }
 
+/* Where the cut falls behind a character, that stays. */
+static void test_cut_behind_a_character(void **state)
+{
+    (void)state;
+    struct error error;
+    char text[1200];
+    memset(text, 'a', 1021);
+    strcpy(text + 1021, "\u00fc and more");
+    assert_int_equal(error_set(&error, -EIO, "%s", text), -EIO);
+    assert_int_equal(strlen(error.text), 1023);
+    assert_string_equal(error.text + 1021, "\u00fc");
+}
+
 /* A text that just fits is not cut. */
 static void test_every_length(void **state)
 {
@@ -105,7 +118,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_null_is_allowed),   cmocka_unit_test(test_words_and_code),
         cmocka_unit_test(test_cut_at_characters), cmocka_unit_test(test_every_length),
-        cmocka_unit_test(test_long_context),
+        cmocka_unit_test(test_long_context),      cmocka_unit_test(test_cut_behind_a_character),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

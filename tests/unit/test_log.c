@@ -1,5 +1,7 @@
 #include "fs/log.h"
 
+#include "codec/utf8.h"
+
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -7,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -74,9 +77,35 @@ static void test_what_does_not_block(void **state)
     nobody_waits(O_NONBLOCK);
 }
 
+/* Words that are too long, wherever the cut falls, and such as are no UTF-8. */
+static void test_lines_are_utf8(void **state)
+{
+    (void)state;
+    char words[3001];
+    struct buffer shown = {0};
+    int null = open("/dev/null", O_WRONLY), before = dup(STDERR_FILENO);
+    dup2(null, STDERR_FILENO);
+    for (size_t i = 0; i + 3 < sizeof words; i += 3)
+        memcpy(words + i, "\u20ac", 4);
+    for (int i = 0; i < 3; i++)
+        log_say(LOG_SAY_INFO, "%.*s%s", i, "xx", words);
+    log_say(LOG_SAY_INFO, "b\xf6se b\u00f6se");
+    dup2(before, STDERR_FILENO);
+    close(before);
+    close(null);
+    assert_int_equal(log_show(&shown), 0);
+    assert_int_equal(buffer_append_byte(&shown, '\0'), 0);
+    assert_true(utf8_is((char *)shown.data));
+    assert_non_null(strstr((char *)shown.data, "info: xx\u20ac"));
+    assert_non_null(strstr((char *)shown.data, "\u20ac\n"));
+    assert_non_null(strstr((char *)shown.data, "info: b?se b\u00f6se\n"));
+    buffer_clear(&shown);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_nobody_waits),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_lines_are_utf8),
+                                       cmocka_unit_test(test_nobody_waits),
                                        cmocka_unit_test(test_what_does_not_block)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -23,7 +23,10 @@ static void words_become_one_line_of_utf8(void **state)
         {"ISO_8859_5", "\xb6", "\u0416"},
         {"EUC_JP", "cut \xb4", "cut ?"},
         {"SQL_ASCII", "b\u00f6se", "b\u00f6se"},
+        {"EUC_JP", "\xb4\xc1\xff\xbb\xfa cut \xb4", "\u6f22?\u5b57 cut ?"},
         {"SQL_ASCII", "b\xf6se", "b?se"},
+        {"SQL_ASCII", "b\xf6se b\u00f6se \xe2\x82", "b?se b\u00f6se ??"},
+        {"UTF8", "b\xf6se \u20ac\n\xe2\x82", "b?se \u20ac ??"},
         {NULL, "b\xf6se", "b?se"},
     };
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
