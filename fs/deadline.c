@@ -15,6 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
+enum { WORDS_MS = 300 }; /* for what is still to be written: nobody may be reading it */
+
 static struct {
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t changed;
@@ -45,6 +47,7 @@ static void *watch(void *argument)
         log_say(LOG_SAY_ERROR, "it takes too long to end in order: it just ends");
         if (!deadline.unmounted)
             unmount();
+        log_flush(WORDS_MS);
         _exit(0);
     }
     pthread_mutex_unlock(&deadline.lock);

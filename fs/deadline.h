@@ -6,7 +6,8 @@
 #ifndef FS_DEADLINE_H
 #define FS_DEADLINE_H
 
-/* Starts the time, once. At its end the mount, if it is there still, is unmounted first. */
+/* Starts the time, once. At its end the mount, if it is there still, is unmounted first, and
+ * the log has a moment to be written. */
 void deadline_start(int milliseconds, const char *mountpoint);
 
 /* From here on the mount point is somebody else's. */

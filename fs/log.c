@@ -29,6 +29,7 @@ static struct {
     struct line *lines[KEPT_LINES]; /* guarded by lock, as all that follows; a ring */
     size_t next, written;           /* counts of lines; what lies between is still to be written */
     bool writing, ending;           /* there is a thread; it is to end */
+    bool busy;                      /* and it has a line in its hands */
     pthread_t writer;
 } the_log = {.lock = PTHREAD_MUTEX_INITIALIZER, .foreground = 1};
 
@@ -103,9 +104,12 @@ static void *write_lines(void *argument)
         if (the_log.written == the_log.next && the_log.ending)
             break;
         if (the_log.written == the_log.next) {
+            the_log.busy = false;
+            pthread_cond_broadcast(&the_log.changed);
             pthread_cond_wait(&the_log.changed, &the_log.lock);
             continue;
         }
+        the_log.busy = true;
         struct line *line = next_line();
         pthread_mutex_unlock(&the_log.lock);
         if (line != NULL)
@@ -137,12 +141,30 @@ void log_open(int foreground, int debug)
     pthread_mutex_unlock(&the_log.lock);
 }
 
+static struct timespec in(int milliseconds)
+{
+    struct timespec at; /* CLOCK_REALTIME, the condition's */
+    clock_gettime(CLOCK_REALTIME, &at);
+    at.tv_nsec += milliseconds % 1000 * 1000000L;
+    at.tv_sec += milliseconds / 1000 + at.tv_nsec / 1000000000L;
+    at.tv_nsec %= 1000000000L;
+    return at;
+}
+
+void log_flush(int milliseconds)
+{
+    struct timespec until = in(milliseconds);
+    int rc = 0;
+    pthread_mutex_lock(&the_log.lock);
+    while (the_log.writing && (the_log.busy || the_log.written != the_log.next) && rc == 0)
+        rc = pthread_cond_timedwait(&the_log.changed, &the_log.lock, &until);
+    pthread_mutex_unlock(&the_log.lock);
+}
+
 /* A thread that hangs in a write is left to the end of the process. */
 void log_close(void)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec++;
+    struct timespec until = in(1000);
     pthread_mutex_lock(&the_log.lock);
     bool started = the_log.writing;
     int rc = 0;

@@ -21,6 +21,9 @@ void log_open(int foreground, int debug);
 /* Has the rest written, as far as that is done within a second. */
 void log_close(void);
 
+/* Waits until all that was said is written, for so long at most. */
+void log_flush(int milliseconds);
+
 void log_say(enum log_level level, const char *format, ...) PRINTF_LIKE(2, 3);
 
 /* Appends the lines kept, oldest first. */
