@@ -71,6 +71,7 @@ struct mount {
     size_t table_count;
     struct request *parked;  /* all that wait */
     struct request *waiting; /* of them those for the catalog, or for nothing that has a list */
+    struct request *due;     /* and those that are about to be tried again */
     struct read *reads;      /* that wait */
     struct opened *opened;
     int streams; /* files open that were opened before their size was known */

@@ -173,28 +173,38 @@ static struct request **what_it_waits_for(struct mount *mount, const struct requ
     return node->subject != NULL ? &node->subject->waiting : &mount->waiting;
 }
 
-static void hang(struct mount *mount, struct request *request)
+static void hang_here(struct request **here, struct request *request)
 {
-    struct request **here = what_it_waits_for(mount, request);
-    request->next = mount->parked;
-    request->at = &mount->parked;
     request->next_here = *here;
     request->at_here = here;
-    if (request->next != NULL)
-        request->next->at = &request->next;
     if (request->next_here != NULL)
         request->next_here->at_here = &request->next_here;
-    mount->parked = *here = request;
+    *here = request;
+}
+
+static void hang(struct mount *mount, struct request *request)
+{
+    hang_here(what_it_waits_for(mount, request), request);
+    request->next = mount->parked;
+    request->at = &mount->parked;
+    if (request->next != NULL)
+        request->next->at = &request->next;
+    mount->parked = request;
+}
+
+static void take_off_here(struct request *request)
+{
+    *request->at_here = request->next_here;
+    if (request->next_here != NULL)
+        request->next_here->at_here = request->at_here;
 }
 
 static void take_off(struct request *request)
 {
+    take_off_here(request);
     *request->at = request->next;
-    *request->at_here = request->next_here;
     if (request->next != NULL)
         request->next->at = request->at;
-    if (request->next_here != NULL)
-        request->next_here->at_here = request->at_here;
 }
 
 static void park(struct mount *mount, struct request *request)
@@ -242,19 +252,29 @@ void request_start(struct mount *mount, fuse_req_t req, struct node *node, enum 
         park(mount, request);
 }
 
-/* Each of them once: what must go on waiting hangs on some list again. */
-static void retry(struct mount *mount, struct request **here)
+static void make_due(struct mount *mount, struct request *request)
 {
-    struct request *list = *here;
-    *here = NULL;
-    if (list != NULL)
-        list->at_here = &list;
-    while (list != NULL) {
-        struct request *request = list;
+    take_off_here(request);
+    hang_here(&mount->due, request);
+}
+
+/* Each of them once: what must go on waiting hangs on another list. The lock may be given up
+ * meanwhile, and others may try the rest. */
+static void try_due(struct mount *mount)
+{
+    while (mount->due != NULL) {
+        struct request *request = mount->due;
         take_off(request);
         if (!try(mount, request))
             hang(mount, request);
     }
+}
+
+static void retry(struct mount *mount, struct request **here)
+{
+    while (*here != NULL)
+        make_due(mount, *here);
+    try_due(mount);
 }
 
 void request_retry_subject(struct mount *mount, struct subject *subject)
@@ -273,16 +293,9 @@ void request_retry_ask(struct mount *mount, struct ask *ask) { retry(mount, ask_
 void request_retry_all(struct mount *mount)
 {
     ask_retry_all(mount);
-    struct request *list = mount->parked;
-    mount->parked = NULL;
-    if (list != NULL)
-        list->at = &list;
-    while (list != NULL) {
-        struct request *request = list;
-        take_off(request);
-        if (!try(mount, request))
-            hang(mount, request);
-    }
+    for (struct request *request = mount->parked; request != NULL; request = request->next)
+        make_due(mount, request);
+    try_due(mount);
 }
 
 void request_fail_all(struct mount *mount, int rc)
