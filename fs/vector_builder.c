@@ -374,7 +374,9 @@ static void open_unread(struct vector_indexes *indexes, struct vector_entry *ent
     struct patience patience = {.waits = true, .stop = &indexes->ending};
     patience_begin(&patience);
     if (patience_lock(&entry->making, NULL) == 0) {
-        vector_graph_unref(vector_entry_load(indexes, entry, snapshot));
+        struct vector_graph *graph;
+        if (vector_entry_load(indexes, entry, snapshot, &graph) == 0)
+            vector_graph_unref(graph);
         pthread_mutex_unlock(&entry->making);
     }
     patience_end(&patience);

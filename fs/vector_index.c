@@ -12,6 +12,7 @@
 #include "fs/patience.h"
 #include "fs/vector_indexes.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 /* When an index is worth its building. */
@@ -21,7 +22,7 @@ enum { ROWS_LEAST = 5000, BYTES_LEAST = 8 << 20, SPARSE_GUESS = 128 };
 enum { STALE_ROWS = 1000, STALE_PERCENT = 2, CHURN_PERCENT = 30, FRESH_PERCENT = 30 };
 /* A larger file is opened in the background. */
 enum { BYTES_AT_ONCE = 64 << 20 };
-enum { RETRY_MS = 60000, ENTRIES_MOST = 4096 };
+enum { RETRY_MS = 60000, OPEN_AGAIN_MS = 10000, ENTRIES_MOST = 4096 };
 
 /* ---- policy ---- */
 
@@ -284,34 +285,51 @@ void vector_entry_replace(struct vector_indexes *indexes, struct vector_entry *e
 
 /* ---- what there is ---- */
 
+static bool passes(int rc)
+{
+    return rc == -ENOMEM || rc == -ENOSPC || rc == -EMFILE || rc == -ENFILE || rc == -EAGAIN ||
+           rc == -EINTR;
+}
+
 /* The file, if it is of these rows. A damaged one goes. */
-static struct vector_graph *open_file(struct vector_indexes *indexes, struct vector_entry *entry,
-                                      const struct snapshot *snapshot)
+static int open_file(struct vector_indexes *indexes, struct vector_entry *entry,
+                     const struct snapshot *snapshot, struct vector_graph **out)
 {
     struct store *store = indexes->mount->store;
-    struct vector_graph *graph = NULL;
     struct error error = {""};
     const struct column *column = &snapshot->schema->columns[entry->column];
-    int rc = vector_graph_open(store, snapshot, entry->column, &entry->space, &indexes->ending,
-                               &graph, &error);
+    int rc = vector_graph_open(store, snapshot, entry->column, &entry->space, &indexes->ending, out,
+                               &error);
     if (rc == 0) {
         log_say(LOG_SAY_INFO, "%s.%s.%s: its %s index of %u rows is opened",
                 snapshot->relation.schema, snapshot->relation.name, column->name,
-                metric_name(entry->space.metric), hnsw_rows(graph->hnsw));
-        return graph;
+                metric_name(entry->space.metric), hnsw_rows((*out)->hnsw));
+        return 0;
     }
     if (rc != -ENOENT && rc != -ESTALE && rc != -EINTR)
-        log_say(LOG_SAY_ERROR, "%s.%s.%s: its %s index in the cache cannot be used (%s)",
+        log_say(LOG_SAY_ERROR, "%s.%s.%s: its %s index in the cache cannot be used%s (%s)",
                 snapshot->relation.schema, snapshot->relation.name, column->name,
-                metric_name(entry->space.metric),
+                metric_name(entry->space.metric), passes(rc) ? " for now" : "",
                 error.text[0] != '\0' ? error.text : strerror(-rc));
     if (rc == -EBADMSG)
         store_drop_index(store, entry->relation, vector_graph_id(entry->column, &entry->space));
-    return NULL;
+    return rc;
 }
 
-struct vector_graph *vector_entry_load(struct vector_indexes *indexes, struct vector_entry *entry,
-                                       const struct snapshot *snapshot)
+/* Notes what came of opening its file. */
+static void note_opened(struct vector_indexes *indexes, struct vector_entry *entry,
+                        const struct snapshot *snapshot, int rc)
+{
+    pthread_mutex_lock(&indexes->lock);
+    if (rc < 0 && !passes(rc))
+        entry->no_file_for = snapshot->lineage;
+    entry->unopened = passes(rc) ? rc : 0;
+    entry->unopened_at = clock_ms();
+    pthread_mutex_unlock(&indexes->lock);
+}
+
+int vector_entry_load(struct vector_indexes *indexes, struct vector_entry *entry,
+                      const struct snapshot *snapshot, struct vector_graph **out)
 {
     pthread_mutex_lock(&indexes->lock);
     struct vector_graph *graph = entry->graph;
@@ -321,20 +339,20 @@ struct vector_graph *vector_entry_load(struct vector_indexes *indexes, struct ve
     /* One of a later lineage stays: this snapshot is of the past. */
     bool look = graph == NULL && entry->no_file_for != snapshot->lineage &&
                 (!is_there || entry->graph->basis.serial < snapshot->serial);
+    int rc = look && clock_ms() - entry->unopened_at < OPEN_AGAIN_MS ? entry->unopened : 0;
     if (graph != NULL)
         vector_graph_ref(graph);
     pthread_mutex_unlock(&indexes->lock);
-    if (!look)
-        return graph;
-    graph = open_file(indexes, entry, snapshot);
-    if (graph == NULL) {
-        pthread_mutex_lock(&indexes->lock);
-        entry->no_file_for = snapshot->lineage;
-        pthread_mutex_unlock(&indexes->lock);
-        return NULL;
+    if (look && rc == 0) {
+        rc = open_file(indexes, entry, snapshot, &graph);
+        note_opened(indexes, entry, snapshot, rc);
+        if (rc == 0)
+            vector_entry_publish(indexes, entry, vector_graph_ref(graph));
     }
-    vector_entry_publish(indexes, entry, vector_graph_ref(graph));
-    return graph;
+    if (passes(rc))
+        return rc;
+    *out = graph;
+    return 0;
 }
 
 /* The binding in memory, if it is this one. A new reference. */
@@ -437,7 +455,8 @@ int vector_entry_bind(struct vector_indexes *indexes, struct vector_entry *entry
         return rc;
     *out = find_bound(indexes, entry, snapshot);
     if (*out == NULL) {
-        struct vector_graph *graph = vector_entry_load(indexes, entry, snapshot);
+        struct vector_graph *graph = NULL;
+        rc = vector_entry_load(indexes, entry, snapshot, &graph);
         if (graph != NULL)
             rc = make_bound(indexes, entry, corpus, graph, out);
         if (*out != NULL && graph->mapped && !atomic_exchange(&graph->moving, true) &&

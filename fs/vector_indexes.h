@@ -25,6 +25,8 @@ struct vector_entry {
     uint64_t used;                /* indexes->turn when it was asked for last */
     int users;                    /* threads that are at it */
     uint64_t no_file_for;         /* lineage for which the disk has none; 0: not looked yet */
+    int unopened;                 /* why its file cannot be opened for now; 0: it can */
+    int64_t unopened_at;          /* clock_ms(): when that was seen */
     struct corpus *wanted;        /* to be built of; NULL: nothing is */
     struct snapshot *unread;      /* the file is to be opened for it; NULL: it is not */
     bool opening;                 /* and is being */
@@ -64,10 +66,11 @@ struct vector_entry *vector_entry_find(struct vector_indexes *indexes, uint32_t 
                                        int column, const struct space *space);
 void vector_entry_leave(struct vector_indexes *indexes, struct vector_entry *entry);
 
-/* The graph of these rows: that in memory, or else its file's. A new reference; NULL: there is
- * none. entry->making is held. */
-struct vector_graph *vector_entry_load(struct vector_indexes *indexes, struct vector_entry *entry,
-                                       const struct snapshot *snapshot);
+/* The graph of these rows: that in memory, or else its file's. *out is a new reference; NULL: there
+ * is none. -ENOMEM, -ENOSPC (of mappings), -EMFILE, -ENFILE, -EAGAIN: there may be one, but it
+ * cannot be opened for now. entry->making is held. */
+MUST_CHECK int vector_entry_load(struct vector_indexes *indexes, struct vector_entry *entry,
+                                 const struct snapshot *snapshot, struct vector_graph **out);
 
 /* Whether there is no graph in memory, but a file that takes long to read, or one is being made. */
 bool vector_entry_is_unread(struct vector_indexes *indexes, struct vector_entry *entry,
@@ -75,8 +78,8 @@ bool vector_entry_is_unread(struct vector_indexes *indexes, struct vector_entry 
 
 /* The graph joined with the corpus. *out is a new reference; NULL: there is none, or, without
  * `long_ways`, none for now: it is large, and its file was not read or its rows were not joined
- * yet, or somebody is making it. Errors: as of patience_ask,
- * which may have to wait for rows, or for who joins them. */
+ * yet, or somebody is making it. Errors: as of patience_ask, which may have to wait for rows, or
+ * for who joins them; as of vector_entry_load. */
 MUST_CHECK int vector_entry_bind(struct vector_indexes *indexes, struct vector_entry *entry,
                                  struct corpus *corpus, bool long_ways,
                                  struct vector_binding **out);

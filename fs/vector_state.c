@@ -113,7 +113,9 @@ int vector_index_write_state(struct mount *mount, struct snapshot *snapshot, int
         if (vector_entry_is_unread(indexes, entry, snapshot)) {
             vector_entry_want_opened(indexes, entry, snapshot);
         } else if (pthread_mutex_trylock(&entry->making) == 0) {
-            vector_graph_unref(vector_entry_load(indexes, entry, snapshot));
+            struct vector_graph *graph;
+            if (vector_entry_load(indexes, entry, snapshot, &graph) == 0)
+                vector_graph_unref(graph);
             pthread_mutex_unlock(&entry->making);
         }
         read_state(indexes, entry, snapshot, &state);

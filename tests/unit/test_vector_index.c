@@ -12,6 +12,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <cmocka.h>
@@ -852,6 +853,52 @@ static void test_no_file(void **state)
     assert_right(0);
 }
 
+static void allow_files(rlim_t most)
+{
+    struct rlimit limit;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    limit.rlim_cur = most;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+/* What keeps a file from being opened and passes: it is neither given up nor made anew. A large one
+ * is opened by the builder. */
+static void no_file_for_now(uint64_t at_once)
+{
+    struct rlimit limit;
+    build();
+    ino_t file = index_file();
+    mount_again();
+    fixture.mount.indexes->at_once = at_once;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    allow_files(3);
+    for (int i = 0; i < 3; i++) {
+        assert_null(get(true));
+        wait_until_built();
+    }
+    allow_files(limit.rlim_cur);
+    assert_null(get(true)); /* not that soon */
+    assert_true(file != 0 && index_file() == file);
+    the_entry()->unopened_at -= 60000;
+    the_entry()->failed_at -= 600000;
+    vector_index_unref(get(true));
+    wait_until_built();
+    assert_right(0);
+    assert_int_equal(index_file(), file);
+}
+
+static void test_no_file_for_now(void **state)
+{
+    (void)state;
+    no_file_for_now(1 << 30);
+}
+
+static void test_no_large_file_for_now(void **state)
+{
+    (void)state;
+    no_file_for_now(1000);
+}
+
 /* Under whoever searches it: he finds it out, and the next one gets another, or none. */
 static void test_cut_while_mapped(void **state)
 {
@@ -1239,6 +1286,8 @@ int main(void)
         TEST(test_large_file_damaged),
         TEST(test_cut_while_opened),
         TEST(test_no_file),
+        TEST(test_no_file_for_now),
+        TEST(test_no_large_file_for_now),
         TEST(test_cut_while_mapped),
         TEST(test_of_other_rows),
         TEST(test_no_lasting_keys),
