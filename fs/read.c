@@ -254,11 +254,22 @@ static void read_stream(const struct read *now)
 
 /* ---- of a text ---- */
 
+static size_t slice_size(const struct buffer *text, size_t size, off_t offset)
+{
+    size_t left = (size_t)offset < text->size ? text->size - (size_t)offset : 0;
+    return size < left ? size : left;
+}
+
+static int copy_slice(const struct buffer *text, size_t size, off_t offset, struct buffer *out)
+{
+    size_t n = slice_size(text, size, offset);
+    return n > 0 ? buffer_append(out, text->data + offset, n) : 0;
+}
+
 static void reply_slice(fuse_req_t req, const struct buffer *text, size_t size, off_t offset)
 {
-    size_t from = (size_t)offset < text->size ? (size_t)offset : text->size;
-    size_t n = size < text->size - from ? size : text->size - from;
-    fuse_reply_buf(req, n > 0 ? (const char *)text->data + from : NULL, n);
+    size_t n = slice_size(text, size, offset);
+    fuse_reply_buf(req, n > 0 ? (const char *)text->data + offset : NULL, n);
 }
 
 /* ---- below query/ ---- */
@@ -289,6 +300,47 @@ static bool is_misled(const struct node *node, uint64_t offset, const struct fus
     return node->direct && !(node->exact && offset < node->version->size[node->face]);
 }
 
+/* What the bytes of a file are from. mount->lock is held. */
+static void choose_source(struct read *read, struct node *node, struct handle *handle)
+{
+    const struct version *version = node->version;
+    read->subject = node->subject;
+    read->face = node->face;
+    bool known = version != NULL && version->state[node->face] == FACE_READABLE;
+    bool same = handle->stream == NULL || handle->same || !handle->read ||
+                (version != NULL && feed_ids_have(&version->made_of, stream_feed(handle->stream)));
+    if (handle->stream != NULL && !(known && same)) {
+        handle->read = true;
+        node->streamed = true;
+        read->stream = stream_ref(handle->stream);
+        return;
+    }
+    if (handle->extends)
+        subject_stay(node->subject, handle->caller, node->version);
+    read->version = version_ref(node->version);
+}
+
+/* The node may be closed before a reply returns that the kernel has taken already. */
+static void reply_answer(struct mount *mount, fuse_req_t req, struct result *result, size_t size,
+                         off_t offset)
+{
+    mount->count.reads++;
+    reply_slice(req, &result->bytes, size, offset);
+    pthread_mutex_lock(&mount->lock);
+    result_unref(result);
+    pthread_mutex_unlock(&mount->lock);
+}
+
+/* Of a control file; `text` is a copy, for the same reason. */
+static void reply_text(fuse_req_t req, struct buffer *text, int rc)
+{
+    if (rc < 0)
+        fuse_reply_err(req, -rc);
+    else
+        fuse_reply_buf(req, text->size > 0 ? (const char *)text->data : NULL, text->size);
+    buffer_clear(text);
+}
+
 void read_start(struct mount *mount, fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
                 const struct fuse_file_info *file)
 {
@@ -297,6 +349,9 @@ void read_start(struct mount *mount, fuse_req_t req, fuse_ino_t ino, size_t size
                         .thread = fuse_req_ctx(req)->pid,
                         .offset = (uint64_t)offset,
                         .size = size};
+    struct result *result = NULL;
+    struct buffer text = {0};
+    int rc = 0;
     pthread_mutex_lock(&mount->lock);
     struct node *node = node_find(mount, ino);
     enum node_kind kind = node != NULL ? node->kind : NODE_ROOT;
@@ -304,25 +359,14 @@ void read_start(struct mount *mount, fuse_req_t req, fuse_ino_t ino, size_t size
     if (kind == NODE_ASK && !misled)
         request_start(mount, req, node, REQUEST_READ,
                       &(struct request_detail){.file = file, .size = size});
-    if (kind == NODE_FILE && !misled) {
-        struct handle *handle = (struct handle *)(uintptr_t)file->fh;
-        const struct version *version = node->version;
-        read.subject = node->subject;
-        read.face = node->face;
-        bool known = version != NULL && version->state[node->face] == FACE_READABLE;
-        bool same =
-            handle->stream == NULL || handle->same || !handle->read ||
-            (version != NULL && feed_ids_have(&version->made_of, stream_feed(handle->stream)));
-        if (handle->stream != NULL && !(known && same)) {
-            handle->read = true;
-            node->streamed = true;
-            read.stream = stream_ref(handle->stream);
-        } else {
-            if (handle->extends)
-                subject_stay(node->subject, handle->caller, node->version);
-            read.version = version_ref(node->version);
-        }
-    }
+    if (kind == NODE_FILE && !misled)
+        choose_source(&read, node, (struct handle *)(uintptr_t)file->fh);
+    else if (kind == NODE_ANSWER)
+        result = result_ref(node->result);
+    bool shows_text = node != NULL && !misled && kind != NODE_ASK && kind != NODE_VALUE &&
+                      result == NULL && read.stream == NULL && read.version == NULL;
+    if (shows_text)
+        rc = copy_slice(&node->text, size, offset, &text);
     pthread_mutex_unlock(&mount->lock);
     if (node == NULL) {
         fuse_reply_err(req, ESTALE);
@@ -330,16 +374,14 @@ void read_start(struct mount *mount, fuse_req_t req, fuse_ino_t ino, size_t size
         fuse_reply_err(req, EINVAL);
     } else if (kind == NODE_VALUE) {
         read_value(req, (struct draft *)(uintptr_t)file->fh, size, offset);
-    } else if (kind == NODE_ANSWER) {
-        mount->count.reads++;
-        reply_slice(req, &node->result->bytes, size, offset); /* it is open, and so stays */
+    } else if (result != NULL) {
+        reply_answer(mount, req, result, size, offset);
     } else if (kind == NODE_ASK) {
         return;
     } else if (read.stream != NULL) {
         read_stream(&read);
-    } else if (read.version == NULL) {
-        reply_slice(req, &node->text, size,
-                    offset); /* of a control file; it is open, and so stays */
+    } else if (shows_text) {
+        reply_text(req, &text, rc);
     } else if (read.face < FORMAT_COUNT) {
         read_version(&read);
     } else {
