@@ -36,28 +36,34 @@ static int take_name(void *context, const char *name)
     return -ECANCELED;
 }
 
+struct asking {
+    const struct snapshot *snapshot;
+    struct key_columns key;
+};
+
+static int ask_now(void *context, struct session *session, struct error *error)
+{
+    struct asking *asking = context;
+    struct gathering gathering = {.schema = asking->snapshot->schema};
+    session_also_stop(session, patience_stop());
+    int rc =
+        search_primary_key(session, asking->snapshot->relation.oid, take_name, &gathering, error);
+    session_also_stop(session, NULL);
+    asking->key = gathering.key;
+    return rc == -ECANCELED ? 0 : rc;
+}
+
 static int ask(const struct fetch_place *place, const struct snapshot *snapshot,
                struct key_columns *out, struct error *error)
 {
-    struct session *session;
-    struct gathering gathering = {.schema = snapshot->schema};
+    struct asking asking = {.snapshot = snapshot};
+    struct lock_question question = {&snapshot->relation, "question", ask_now, &asking};
     int rc = patience_ask(error);
     if (rc == 0)
-        rc = session_take(place->pool, SESSION_SHORT, patience_stop(), &session, error);
-    if (rc < 0)
-        return rc;
-    struct lock_question question;
-    if (place->waits != NULL)
-        lock_question_begin(place->waits, &question, &snapshot->relation, "question", session);
-    session_also_stop(session, patience_stop());
-    rc = search_primary_key(session, snapshot->relation.oid, take_name, &gathering, error);
-    session_also_stop(session, NULL);
-    if (place->waits != NULL)
-        lock_question_end(place->waits, &question);
-    session_give(session);
-    if (rc == 0 || rc == -ECANCELED)
-        *out = gathering.key;
-    return rc == -ECANCELED ? 0 : rc;
+        rc = lock_wait_ask(place->waits, place->pool, &question, patience_stop(), error);
+    if (rc == 0)
+        *out = asking.key;
+    return rc;
 }
 
 static bool may_have_key(const struct snapshot *snapshot)

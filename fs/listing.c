@@ -76,33 +76,49 @@ static int prepare(struct catalog *catalog, struct prepared *out)
     return 0;
 }
 
+struct asking {
+    struct mount *mount;
+    const char *known; /* nullable */
+    struct prepared prepared;
+    char *mark;
+};
+
+static int ask_now(void *context, struct session *session, struct error *error)
+{
+    struct asking *asking = context;
+    struct mount *mount = asking->mount;
+    struct catalog *catalog;
+    char *mark;
+    int rc = catalog_mark(session, &mark, error);
+    if (rc < 0)
+        return rc;
+    /* Several hosts, or a proxy, may lead to another cluster. */
+    if (mount->database != 0)
+        rc = mark_check(mark, mount->system_id, mount->database, error);
+    if (rc == 0 && (asking->known == NULL || !mark_holds(asking->known, mark))) {
+        rc = catalog_read(session, &mount->scope, &catalog, error);
+        mount->count.catalog_reads++;
+        if (rc == 0)
+            rc = prepare(catalog, &asking->prepared);
+    }
+    if (rc < 0)
+        free(mark);
+    else
+        asking->mark = mark;
+    return rc;
+}
+
 /* Reads the mark, and the catalog too unless `known` is the mark still. */
 static int ask(struct mount *mount, const char *known, struct prepared *out, char **mark,
                struct error *error)
 {
-    struct catalog *catalog;
-    struct session *session;
-    int rc = session_take(mount->pool, SESSION_SHORT, NULL, &session, error);
-    if (rc < 0)
-        return rc;
-    struct lock_question question;
-    lock_question_begin(&mount->lock_waits, &question, &relations, "catalog", session);
-    *out = (struct prepared){0};
-    rc = catalog_mark(session, mark, error);
-    /* Several hosts, or a proxy, may lead to another cluster. */
-    if (rc == 0 && mount->database != 0 &&
-        (rc = mark_check(*mark, mount->system_id, mount->database, error)) < 0)
-        free(*mark);
-    if (rc == 0 && (known == NULL || !mark_holds(known, *mark))) {
-        rc = catalog_read(session, &mount->scope, &catalog, error);
-        mount->count.catalog_reads++;
-        if (rc == 0)
-            rc = prepare(catalog, out);
-        if (rc < 0)
-            free(*mark);
+    struct asking asking = {.mount = mount, .known = known};
+    struct lock_question question = {&relations, "catalog", ask_now, &asking};
+    int rc = lock_wait_ask(&mount->lock_waits, mount->pool, &question, NULL, error);
+    if (rc == 0) {
+        *out = asking.prepared;
+        *mark = asking.mark;
     }
-    lock_question_end(&mount->lock_waits, &question);
-    session_give(session);
     return rc;
 }
 

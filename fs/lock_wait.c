@@ -88,78 +88,6 @@ void lock_wait_over(struct lock_waits *waits, struct lock_wait *wait)
     pthread_mutex_unlock(&waits->lock);
 }
 
-/* ---- questions ---- */
-
-void lock_question_begin(struct lock_waits *waits, struct lock_question *question,
-                         const struct relation *relation, const char *what, struct session *session)
-{
-    int64_t now = clock_ms();
-    *question = (struct lock_question){.wait = {.relation = relation, .what = what},
-                                       .backend = session_backend(session),
-                                       .asked = now,
-                                       .looked = now};
-    pthread_mutex_lock(&waits->lock);
-    question->next = waits->questions;
-    question->at = &waits->questions;
-    if (question->next != NULL)
-        question->next->at = &question->next;
-    waits->questions = question;
-    pthread_mutex_unlock(&waits->lock);
-}
-
-void lock_question_end(struct lock_waits *waits, struct lock_question *question)
-{
-    pthread_mutex_lock(&waits->lock);
-    *question->at = question->next;
-    if (question->next != NULL)
-        question->next->at = question->at;
-    if (question->wait.since != 0)
-        delist(waits, &question->wait);
-    pthread_mutex_unlock(&waits->lock);
-}
-
-int lock_question_due(struct lock_waits *waits)
-{
-    enum { LOOK_MS = 1000 };
-    int64_t now = clock_ms();
-    int backend = 0;
-    pthread_mutex_lock(&waits->lock);
-    for (struct lock_question *at = waits->questions; at != NULL && backend == 0; at = at->next)
-        if (at->backend != 0 && now - at->looked >= LOOK_MS) {
-            at->looked = now;
-            backend = at->backend;
-        }
-    pthread_mutex_unlock(&waits->lock);
-    return backend;
-}
-
-void lock_question_seen(struct lock_waits *waits, int backend, bool locked,
-                        const struct lock_party *holder)
-{
-    struct lock_wait news = {0};
-    pthread_mutex_lock(&waits->lock);
-    struct lock_question *question = waits->questions;
-    while (question != NULL && question->backend != backend)
-        question = question->next;
-    struct lock_wait *wait = question != NULL ? &question->wait : NULL;
-    if (wait != NULL && locked && wait->since == 0) {
-        enlist(waits, wait);
-        wait->since = question->asked;
-    } else if (wait != NULL && !locked && wait->since != 0) {
-        delist(waits, wait);
-    }
-    if (wait != NULL && locked && holder != NULL && holder->pid != wait->holder.pid) {
-        wait->holder = *holder;
-        news = *wait;
-    }
-    pthread_mutex_unlock(&waits->lock);
-    if (news.holder.pid != 0)
-        log_say(LOG_SAY_INFO,
-                "a question (%s) waits for a lock on %s that pid %d (%s) has, or waits for",
-                news.what, news.holder.relation[0] != '\0' ? news.holder.relation : "a catalog",
-                news.holder.pid, news.holder.application);
-}
-
 int lock_wait_pause(const atomic_bool *stop)
 {
     enum { TICK_MS = 50 };
@@ -169,4 +97,30 @@ int lock_wait_pause(const atomic_bool *stop)
         usleep(TICK_MS * 1000);
     }
     return 0;
+}
+
+int lock_wait_ask(struct lock_waits *waits, struct session_pool *pool,
+                  const struct lock_question *question, const atomic_bool *stop,
+                  struct error *error)
+{
+    struct lock_wait wait = {.relation = question->relation, .what = question->what};
+    bool again = true;
+    int rc = 0;
+    while (again) {
+        struct session *session;
+        rc = session_take(pool, SESSION_SHORT, stop, &session, error);
+        if (rc < 0)
+            break;
+        rc = question->ask(question->context, session, error);
+        again = rc == -EBUSY && waits != NULL;
+        if (again)
+            rc = lock_wait_note(waits, &wait, session_usable(session) ? session : NULL, error);
+        session_give(session);
+        again = again && rc == 0;
+        if (again && (rc = lock_wait_pause(stop)) < 0)
+            break;
+    }
+    if (waits != NULL)
+        lock_wait_over(waits, &wait);
+    return rc == -EINTR ? error_set(error, rc, "stopped") : rc;
 }

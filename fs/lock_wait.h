@@ -24,20 +24,10 @@ struct lock_wait {
     int64_t since; /* clock_ms(); 0: it does not wait */
 };
 
-/* A short question to the server, of its catalogs alone, keeps its session while it waits: this is
- * how others (lock_watch.h) see whether it does. */
-struct lock_question {
-    struct lock_question *next, **at;
-    struct lock_wait wait;
-    int backend;
-    int64_t asked, looked; /* clock_ms() */
-};
-
 struct lock_waits {
     pthread_mutex_t lock;    /* guards what follows, and each wait's holder */
     struct lock_wait *first; /* the one that has waited longest */
-    struct lock_question *questions;
-    int64_t limit_ms; /* negative: none. Constant */
+    int64_t limit_ms;        /* negative: none. Constant */
 };
 
 void lock_waits_init(struct lock_waits *waits, int64_t limit_ms);
@@ -51,20 +41,22 @@ MUST_CHECK int lock_wait_note(struct lock_waits *waits, struct lock_wait *wait,
 /* The lock was had, or is not wanted any more. */
 void lock_wait_over(struct lock_waits *waits, struct lock_wait *wait);
 
-/* The question is asked from now until its end; what it is about as of struct lock_wait. */
-void lock_question_begin(struct lock_waits *waits, struct lock_question *question,
-                         const struct relation *relation, const char *what,
-                         struct session *session);
-void lock_question_end(struct lock_waits *waits, struct lock_question *question);
-
-/* The backend of a question that has been under way for a second, if nobody has looked for so long
- * what it waits for: the caller does; 0: there is none. */
-int lock_question_due(struct lock_waits *waits);
-/* It waits for a lock, of `holder` (nullable: unknown), or does not. */
-void lock_question_seen(struct lock_waits *waits, int backend, bool locked,
-                        const struct lock_party *holder);
-
 /* The pause. -EINTR: `stop` (nullable) was set meanwhile. */
 MUST_CHECK int lock_wait_pause(const atomic_bool *stop);
+
+/* Has `ask` ask its short question of the catalogs on a session of the pool's, again and again as
+ * long as that is -EBUSY; an attempt that is has left nothing behind. What it answers in the end,
+ * -EBUSY after the limit, or -EINTR (`stop`, nullable). `waits` may be NULL: then it is asked once.
+ * `relation` and `what` as in struct lock_wait; all is borrowed. */
+typedef int lock_ask(void *context, struct session *session, struct error *error);
+struct lock_question {
+    const struct relation *relation;
+    const char *what;
+    lock_ask *ask;
+    void *context;
+};
+MUST_CHECK int lock_wait_ask(struct lock_waits *waits, struct session_pool *pool,
+                             const struct lock_question *question, const atomic_bool *stop,
+                             struct error *error);
 
 #endif

@@ -5,22 +5,18 @@
  * It looks on a session that it need not wait for. Where there is none, fetches look between their
  * ranges, and held read points on their own sessions; one long statement then goes on unwatched.
  *
- * It looks, too, whether a question of catalogs that has no answer yet waits for a lock
- * (lock_wait.h).
- *
  * Lifetime: lock_watch_stop, once the pool of sessions is stopped. Threads: its owner's.
  */
 #ifndef FS_LOCK_WATCH_H
 #define FS_LOCK_WATCH_H
 
 #include "fs/held.h"
-#include "fs/lock_wait.h"
 
 struct lock_watch;
 
 /* Borrows all. */
 MUST_CHECK int lock_watch_start(struct session_pool *pool, struct held *held,
-                                struct lock_waits *waits, struct lock_watch **out);
+                                struct lock_watch **out);
 void lock_watch_stop(struct lock_watch *watch); /* NULL is fine */
 
 #endif

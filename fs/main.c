@@ -86,9 +86,7 @@ static int connect_server(struct program *program, struct error *error)
     if (rc < 0)
         return error_set(error, rc, "no memory for sessions");
     server_let_read(mount->server, (struct reading){.filter_rows = options->rls_filter,
-                                                    .trust_all = options->trust_all,
-                                                    .limits_catalogs = options->lock_wait_ms >= 0,
-                                                    .catalogs_ms = options->lock_wait_ms});
+                                                    .trust_all = options->trust_all});
     lock_waits_init(&mount->lock_waits, options->lock_wait_ms);
     held_init(&mount->held, options->connections);
     written_init(&mount->written, options->memory);
@@ -287,7 +285,7 @@ static int start_each(struct program *program)
     if (rc == 0)
         rc = waiters_new(WAITERS, &mount->waiters);
     if (rc == 0)
-        rc = lock_watch_start(mount->pool, &mount->held, &mount->lock_waits, &program->watch);
+        rc = lock_watch_start(mount->pool, &mount->held, &program->watch);
     if (rc == 0)
         rc = workers_new(renderers, &mount->renderers);
     if (rc == 0)

@@ -109,20 +109,17 @@ struct version *schema_file_load(struct subject *subject)
     return version;
 }
 
-/* The signature of the database's DDL now. It is computed again only if anything at all has
- * happened since the last one. */
-static int read_signature(struct subject *subject, char **out, struct error *error)
+struct asking {
+    struct mount *mount;
+    char *signature;
+};
+
+static int ask_signature(void *context, struct session *session, struct error *error)
 {
-    struct mount *mount = subject->table->mount;
-    struct session *session;
-    struct lock_question question;
+    struct asking *asking = context;
+    struct mount *mount = asking->mount;
     char *mark = NULL, *signature = NULL;
-    int rc = session_take(mount->pool, SESSION_SHORT, &subject->stop, &session, error);
-    if (rc < 0)
-        return rc;
-    lock_question_begin(&mount->lock_waits, &question, &subject->table->relation, "schema.sql",
-                        session);
-    rc = catalog_mark(session, &mark, error);
+    int rc = catalog_mark(session, &mark, error);
     if (rc == 0)
         rc = mark_check(mark, mount->system_id, mount->database, error);
     pthread_mutex_lock(&mount->lock);
@@ -143,10 +140,21 @@ static int read_signature(struct subject *subject, char **out, struct error *err
         pthread_mutex_unlock(&mount->lock);
     }
     free(mark);
-    lock_question_end(&mount->lock_waits, &question);
-    session_give(session);
+    asking->signature = signature;
+    return rc;
+}
+
+/* The signature of the database's DDL now. It is computed again only if anything at all has
+ * happened since the last one. */
+static int read_signature(struct subject *subject, char **out, struct error *error)
+{
+    struct mount *mount = subject->table->mount;
+    struct asking asking = {.mount = mount};
+    struct lock_question question = {&subject->table->relation, "schema.sql", ask_signature,
+                                     &asking};
+    int rc = lock_wait_ask(&mount->lock_waits, mount->pool, &question, &subject->stop, error);
     if (rc == 0)
-        *out = signature;
+        *out = asking.signature;
     return rc;
 }
 

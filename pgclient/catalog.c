@@ -150,7 +150,7 @@ static void take_verdict(struct relation *relation, const PGresult *verdict)
 static int judge(struct connection *connection, struct catalog *catalog, struct error *error)
 {
     PGresult *verdict = NULL;
-    int rc = connection_begin(connection, TRANSACTION_CATALOGS, NULL, error);
+    int rc = connection_begin(connection, TRANSACTION_TABLES, NULL, error);
     if (rc == 0)
         rc = trust_ask(connection, 0, NULL, &verdict, error);
     connection_end(connection);
@@ -174,7 +174,7 @@ int catalog_read(struct session *session, const struct catalog_scope *scope, str
     if (rc == 0)
         rc = cluster_read(connection, &kept->cluster, error);
     if (rc == 0)
-        rc = connection_read(connection, TRANSACTION_CATALOGS, (const char *)sql.data,
+        rc = connection_read(connection, TRANSACTION_TABLES, (const char *)sql.data,
                              ROWS_OF(COLUMNS), &kept->rows, error);
     if (rc == 0)
         rc = take_rows(&kept->catalog, kept->rows, scope);

@@ -91,9 +91,7 @@ enum { LOCK_PATIENCE_MS = 500 };
 enum transaction_kind {
     TRANSACTION_TABLES, /* what we ask of tables and catalogs: search_path is empty, and no limit of
                            time holds */
-    TRANSACTION_CATALOGS, /* the same of catalogs alone: nothing works without them, so that a lock
-                             of theirs is waited for as long as server.h says */
-    TRANSACTION_USER /* what users wrote: search_path and limits as the role, the database or the
+    TRANSACTION_USER    /* what users wrote: search_path and limits as the role, the database or the
                         connection string have them */
 };
 

@@ -82,8 +82,8 @@ int ddl_signature(struct session *session, char **out, struct error *error)
     PGresult *result = NULL;
     int rc = write_query(connection_version(connection), &sql);
     if (rc == 0)
-        rc = connection_read(connection, TRANSACTION_CATALOGS, (const char *)sql.data,
-                             ONE_ROW_OF(1), &result, error);
+        rc = connection_read(connection, TRANSACTION_TABLES, (const char *)sql.data, ONE_ROW_OF(1),
+                             &result, error);
     buffer_clear(&sql);
     if (rc == 0) {
         *out = strdup(PQgetvalue(result, 0, 0));

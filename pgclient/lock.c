@@ -35,19 +35,29 @@
 #define PARTY_JOINS(lock)                                                                          \
     " LEFT JOIN pg_catalog.pg_stat_activity AS a ON a.pid OPERATOR(pg_catalog.=) " lock ".pid"     \
     " LEFT JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) " lock ".relation"        \
-    " AND " lock ".database OPERATOR(pg_catalog.=) (SELECT d.oid FROM pg_catalog.pg_database AS d" \
-    " WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())"                       \
+    " AND " lock ".database OPERATOR(pg_catalog.=) ANY (SELECT d.oid FROM pg_catalog.pg_database"  \
+    " AS d WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()"                   \
+    " UNION ALL SELECT 0::pg_catalog.oid)"                                                         \
     " LEFT JOIN pg_catalog.pg_namespace AS n"                                                      \
     " ON n.oid OPERATOR(pg_catalog.=) c.relnamespace"
 
 /* A prepared transaction has no backend. */
-static const char holder_question[] = NEEDED
-    " SELECT coalesce(l.pid, 0)," PARTY " FROM needed AS x JOIN pg_catalog.pg_locks AS l"
-    " ON l.relation OPERATOR(pg_catalog.=) x.oid" PARTY_JOINS(
-        "l") " WHERE l.locktype OPERATOR(pg_catalog.=) 'relation'"
-             " AND l.mode OPERATOR(pg_catalog.=) 'AccessExclusiveLock' AND c.oid IS NOT NULL"
-             " AND (l.pid IS NULL OR l.pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid())"
-             " ORDER BY l.granted DESC LIMIT 1";
+#define HOLDER_OF(relation)                                                                        \
+    PARTY_JOINS("l")                                                                               \
+    " WHERE l.locktype OPERATOR(pg_catalog.=) 'relation'"                                          \
+    " AND l.mode OPERATOR(pg_catalog.=) 'AccessExclusiveLock' AND c.oid IS NOT NULL"               \
+    " AND (l.pid IS NULL OR l.pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid())" relation   \
+    " ORDER BY l.granted DESC LIMIT 1"
+
+static const char holder_question[] =
+    NEEDED " SELECT coalesce(l.pid, 0)," PARTY " FROM needed AS x JOIN pg_catalog.pg_locks AS l"
+           " ON l.relation OPERATOR(pg_catalog.=) x.oid" HOLDER_OF("");
+
+/* Of any catalog, all of which are needed by all: what initdb makes has lower oids than users' own.
+ * It must read as few of them as can be. */
+static const char catalogs_question[] =
+    "SELECT coalesce(l.pid, 0)," PARTY " FROM pg_catalog.pg_locks AS l" HOLDER_OF(
+        " AND l.relation OPERATOR(pg_catalog.<) 16384::pg_catalog.oid");
 
 /* What a lock is on, as text. */
 #define ON(lock)                                                                                   \
@@ -67,13 +77,6 @@ static const char holder_question[] = NEEDED
              " AND (w.mode OPERATOR(pg_catalog.=) 'AccessExclusiveLock'"                           \
              " OR h.pid OPERATOR(pg_catalog.=) ANY (pg_catalog.pg_blocking_pids(w.pid)))"
 
-static const char blocker_question[] =
-    "WITH l AS MATERIALIZED (SELECT"
-    " coalesce((pg_catalog.pg_blocking_pids(w.pid))[1], 0) AS pid, w.relation, w.database"
-    " FROM pg_catalog.pg_locks AS w"
-    " WHERE NOT w.granted AND w.pid OPERATOR(pg_catalog.=) %d LIMIT 1)"
-    " SELECT l.pid," PARTY " FROM l" PARTY_JOINS("l");
-
 /* A transaction would be shown for ever what activity there was when it first asked. */
 #define LOOK_ANEW "SELECT pg_catalog.pg_stat_clear_snapshot();"
 
@@ -86,12 +89,10 @@ static void take_party(const PGresult *rows, int row, int column, struct lock_pa
     snprintf(out->relation, sizeof out->relation, "%s", PQgetvalue(rows, row, column + 2));
 }
 
-int lock_find_holder(struct session *session, uint32_t relation, struct lock_party *out,
-                     struct error *error)
+static int find_holder(struct session *session, const char *sql, struct lock_party *out,
+                       struct error *error)
 {
-    char sql[sizeof holder_question + 16];
     PGresult *rows = NULL;
-    snprintf(sql, sizeof sql, holder_question, relation);
     int rc = connection_question(session_connection(session), sql, ROWS_OF(3), &rows, error);
     if (rc < 0)
         return rc;
@@ -105,26 +106,15 @@ int lock_find_holder(struct session *session, uint32_t relation, struct lock_par
     return 0;
 }
 
-/* A transaction of its own, with its limit for locks: what waits for a lock goes on waiting when the
- * connection is closed. */
-int lock_find_blocker(struct session *session, int backend, int patience_ms, bool *waits,
-                      struct lock_party *out, struct error *error)
+int lock_find_holder(struct session *session, uint32_t relation, struct lock_party *out,
+                     struct error *error)
 {
-    struct connection *connection = session_connection(session);
-    char sql[sizeof blocker_question + 16];
-    PGresult *rows = NULL;
-    snprintf(sql, sizeof sql, blocker_question, backend);
-    connection_patience(connection, patience_ms);
-    int rc = connection_read(connection, TRANSACTION_TABLES, sql, ROWS_OF(3), &rows, error);
-    connection_patience(connection, -1);
-    if (rc < 0)
+    char sql[sizeof holder_question + 16];
+    int rc = find_holder(session, catalogs_question, out, error);
+    if (rc < 0 || out->application[0] + out->pid != 0)
         return rc;
-    *waits = PQntuples(rows) > 0;
-    *out = (struct lock_party){0};
-    if (*waits)
-        take_party(rows, 0, 0, out);
-    PQclear(rows);
-    return 0;
+    snprintf(sql, sizeof sql, holder_question, relation);
+    return find_holder(session, sql, out, error);
 }
 
 static int put_pids(struct buffer *out, const int *pids, size_t count)

@@ -10,7 +10,6 @@
 
 #include "codec/error.h"
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,19 +25,14 @@ struct lock_party {
 };
 
 /* Who has locked the relation, or what is needed to read it (partitions, indexes, what a view is
- * made of), so that it cannot be read, or waits to. *out: pid 0 if it is nobody any more. */
+ * made of, any catalog), so that it cannot be read, or waits to. *out: pid 0 if it is nobody any
+ * more. It reads catalogs itself: -EBUSY if one of those is locked. */
 MUST_CHECK int lock_find_holder(struct session *session, uint32_t relation, struct lock_party *out,
                                 struct error *error);
 
 /* For each of the backends `pids`, who waits for a lock that it holds (pid 0: nobody). That one of
  * them waits for another does not count. In a transaction, an error leaves it as it was. */
 MUST_CHECK int lock_find_waiters(struct session *session, const int *pids, size_t count,
-                                 struct lock_party *out, struct error *error);
-
-/* Whether the backend waits for a lock, and for which, that who has or wants before it (pid 0:
- * unknown). It reads catalogs itself: -EBUSY if one of those is locked. -ETIMEDOUT: no answer came
- * within that time, and the session is lost. */
-MUST_CHECK int lock_find_blocker(struct session *session, int backend, int patience_ms, bool *waits,
                                  struct lock_party *out, struct error *error);
 
 /* Looks on `session` whether others wait for a lock of any session of the pool's, and tells those

@@ -678,7 +678,7 @@ int search_primary_key(struct session *session, uint32_t relation, search_name *
     char sql[sizeof PRIMARY_KEY + 16];
     snprintf(sql, sizeof sql, PRIMARY_KEY, relation);
     PGresult *rows = NULL;
-    int rc = connection_read(session_connection(session), TRANSACTION_CATALOGS, sql, ROWS_OF(1),
+    int rc = connection_read(session_connection(session), TRANSACTION_TABLES, sql, ROWS_OF(1),
                              &rows, error);
     for (int i = 0; rc == 0 && i < PQntuples(rows); i++)
         rc = name(context, PQgetvalue(rows, i, 0));

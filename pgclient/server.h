@@ -8,7 +8,6 @@
 #include "codec/error.h"
 
 #include <stdbool.h>
-#include <stdint.h>
 
 struct server;
 
@@ -23,8 +22,6 @@ bool server_has_password(const struct server *server);
 struct reading {
     bool filter_rows; /* policies may hide rows from the role (row_security is on); else an error */
     bool trust_all;   /* a superuser's session may run functions of others (trust.h) */
-    bool limits_catalogs; /* a lock on a catalog is waited for so long, then it is -EBUSY; else */
-    int64_t catalogs_ms;  /* however long somebody has it */
 };
 void server_let_read(struct server *server, struct reading reading);
 struct reading server_reading(const struct server *server);

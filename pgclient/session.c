@@ -624,11 +624,6 @@ bool session_is_wanted(struct session *session, char *why, size_t size)
     return wanted;
 }
 
-int session_backend(struct session *session)
-{
-    return connection_is_pooled(session->connection) ? 0 : connection_backend(session->connection);
-}
-
 int session_own_limit(const struct session *session, bool *of_locks)
 {
     return connection_own_limit(session->connection, of_locks);

@@ -77,9 +77,6 @@ bool session_becomes_users(struct session *session);
 /* Whether it can run a statement now; once lost or stopped it never can. */
 bool session_usable(const struct session *session);
 
-/* Process id of the backend that serves it; 0: a pooler hides it. */
-int session_backend(struct session *session);
-
 /* A lock was not to be had: how long the role's own limits let what users wrote be tried again, in
  * milliseconds; 0: they say nothing, or it was not of users. `of_locks`: by lock_timeout. */
 int session_own_limit(const struct session *session, bool *of_locks);

@@ -80,21 +80,9 @@ static bool has_own_lock_limit(const struct connection *connection, enum transac
            connection->own_lock_limit_ms <= LOCK_PATIENCE_MS;
 }
 
-/* No less than for other locks. */
-static int put_catalogs_limit(const struct connection *connection, struct buffer *sql)
-{
-    const struct reading *reading = &connection->reading;
-    int64_t limit = !reading->limits_catalogs                 ? 0
-                    : reading->catalogs_ms < LOCK_PATIENCE_MS ? LOCK_PATIENCE_MS
-                                                              : reading->catalogs_ms;
-    return buffer_printf(sql, "SET LOCAL lock_timeout = %lld;", (long long)limit);
-}
-
 static int put_lock_limit(const struct connection *connection, enum transaction_kind kind,
                           struct buffer *sql)
 {
-    if (kind == TRANSACTION_CATALOGS)
-        return put_catalogs_limit(connection, sql);
     return has_own_lock_limit(connection, kind)
                ? buffer_append_text(sql, "SET LOCAL lock_timeout TO DEFAULT;")
                : buffer_printf(sql, "SET LOCAL lock_timeout = %d;", LOCK_PATIENCE_MS);
@@ -268,7 +256,7 @@ int connection_begin(struct connection *connection, enum transaction_kind kind, 
     int rc = begin(connection, kind, more, "", ROWS_OF(ANY), NULL, error);
     if (rc == 0)
         rc = note_locks(connection, error);
-    return rc == 0 && kind != TRANSACTION_CATALOGS ? note_beginning(connection, error) : rc;
+    return rc == 0 ? note_beginning(connection, error) : rc;
 }
 
 int connection_set_again(struct connection *connection, const char *more, struct error *error)
@@ -296,6 +284,9 @@ int connection_question(struct connection *connection, const char *sql, struct s
         return connection_rows(connection, sql, shape, out, error);
     struct buffer text = {0};
     int rc = put_begin(connection, &text);
+    connection->lock_limit_is_own = connection->own_limits_hold = false;
+    if (rc == 0)
+        rc = put_lock_limit(connection, TRANSACTION_TABLES, &text);
     if (rc == 0 && connection_version(connection) < EXACT_TIMES)
         rc = buffer_append_text(&text, "SET LOCAL extra_float_digits = 1;");
     if (rc == 0 && !has_encoding(connection))
