@@ -238,6 +238,7 @@ static void *tick(void *argument)
     for (unsigned n = 0; !fuse_session_exited(program->session); n++) {
         usleep(TICK_MS * 1000);
         request_tend(mount);
+        session_pool_see_off(mount->pool);
         pthread_mutex_lock(&mount->lock);
         if (n % 10 == 0)
             table_tend(mount);

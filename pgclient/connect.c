@@ -1,5 +1,6 @@
 /* Opening a connection, and finding out what it is to. */
 #include "pgclient/connection_parts.h"
+#include "pgclient/departing.h"
 #include "pgclient/helper.h"
 
 #include <errno.h>
@@ -65,7 +66,7 @@ static void connecting_run(struct helper *helper)
 static void connecting_drop(struct helper *helper)
 {
     struct connecting *connecting = (struct connecting *)helper;
-    PQfinish(connecting->pg);
+    connection_finish(connecting->pg, helper->departing);
     server_free(connecting->server);
     free(connecting);
 }
@@ -76,6 +77,7 @@ static int connect_to(struct connection *connection, const struct server *server
     if (connecting == NULL)
         return -ENOMEM;
     helper_init(&connecting->helper, connecting_run, connecting_drop);
+    connecting->helper.departing = connection->departing;
     int rc = server_copy(server, &connecting->server);
     if (rc == 0)
         rc = helper_start(&connecting->helper);
@@ -135,7 +137,11 @@ static int make_ready(struct connection *connection, struct error *error)
 {
     if (PQstatus(connection->pg) != CONNECTION_OK) {
         int rc = connection_fail_lost(connection, error);
-        return is_refusal(PQerrorMessage(connection->pg)) ? -EUSERS : rc;
+        if (!is_refusal(PQerrorMessage(connection->pg)))
+            return rc;
+        connection_finish(connection->pg, NULL); /* the server never had it */
+        connection->pg = NULL;
+        return -EUSERS;
     }
     if (connection_version(connection) < OLDEST_SERVER)
         return error_set(error, -EIO, "the server is PostgreSQL %s, 13 or newer is needed",
@@ -146,12 +152,14 @@ static int make_ready(struct connection *connection, struct error *error)
     return look_around(connection, error);
 }
 
-int connection_open(const struct server *server, const atomic_bool *stop, const atomic_bool *also,
-                    int patience_ms, struct connection **out, struct error *error)
+int connection_open(const struct server *server, struct departing *departing,
+                    const atomic_bool *stop, const atomic_bool *also, int patience_ms,
+                    struct connection **out, struct error *error)
 {
     struct connection *connection = calloc(1, sizeof *connection);
     if (connection == NULL)
         return error_set(error, -ENOMEM, "out of memory");
+    connection->departing = departing_ref(departing);
     connection->stop = stop;
     connection->also_stop = also;
     connection->reading = server_reading(server);

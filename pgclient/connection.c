@@ -1,8 +1,10 @@
 #include "pgclient/connection_parts.h"
+#include "pgclient/departing.h"
 #include "pgclient/helper.h"
 #include "pgclient/words.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -474,12 +476,28 @@ int connection_copy(struct connection *connection, const char *sql, copy_sink *s
 
 /* ---- what it is ---- */
 
+/* A backend closes its socket last of all, which can be seen if ours stays open. */
+void connection_finish(PGconn *pg, struct departing *departing)
+{
+    int fd = departing != NULL ? PQsocket(pg) : -1;
+    if (fd >= 0)
+        fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (fd >= 0)
+        departing_begin(departing);
+    PQfinish(pg);
+    if (fd >= 0) {
+        departing_watch(departing, fd);
+        departing_end(departing);
+    }
+}
+
 void connection_close(struct connection *connection)
 {
     if (connection == NULL)
         return;
     connection_show(connection, NULL);
-    PQfinish(connection->pg);
+    connection_finish(connection->pg, connection->departing);
+    departing_unref(connection->departing);
     free(connection->others_locks);
     free(connection);
 }

@@ -27,12 +27,14 @@
 #include <stdint.h>
 
 struct connection;
+struct departing;
 
 /* `also` (nullable) is looked at, and `patience_ms` (negative: none) bounds the time, until it is
- * open. */
-MUST_CHECK int connection_open(const struct server *server, const atomic_bool *stop,
-                               const atomic_bool *also, int patience_ms, struct connection **out,
-                               struct error *error);
+ * open. If it is given up, and when it is closed, `departing` (shared) counts it until it has gone.
+ */
+MUST_CHECK int connection_open(const struct server *server, struct departing *departing,
+                               const atomic_bool *stop, const atomic_bool *also, int patience_ms,
+                               struct connection **out, struct error *error);
 void connection_close(struct connection *connection);
 
 /* Whether it can run a statement now. */

@@ -6,6 +6,7 @@
 
 struct connection {
     PGconn *pg;
+    struct departing *departing;
     const atomic_bool *stop, *also_stop; /* the second may be NULL */
     bool broken; /* a statement may be running still, or its end is unknown */
     bool pooled;
@@ -27,6 +28,9 @@ struct connection {
 
 /* Whether a stop flag is set. */
 bool connection_stopped(const struct connection *connection);
+
+/* Closes it; `departing` (nullable) counts it until it has gone. */
+void connection_finish(PGconn *pg, struct departing *departing);
 
 /* libpq's last words; the connection is broken. */
 int connection_fail_lost(struct connection *connection, struct error *error);

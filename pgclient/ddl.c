@@ -66,7 +66,8 @@ static int open_direct(const struct ddl_way *way, const struct cluster *ours,
 {
     struct cluster theirs = {0};
     struct connection *connection;
-    int rc = connection_open(way->direct, stop, NULL, -1, &connection, error);
+    int rc = connection_open(way->direct, session_pool_departing(way->pool), stop, NULL, -1,
+                             &connection, error);
     if (rc < 0) {
         error_prefix(error, "`direct`");
         return rc;

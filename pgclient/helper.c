@@ -1,5 +1,7 @@
 #include "pgclient/helper.h"
 
+#include "pgclient/departing.h"
+
 #include <signal.h>
 #include <stddef.h>
 #include <time.h>
@@ -57,8 +59,12 @@ static void *help(void *argument)
     bool last = helper->given_up;
     pthread_cond_signal(&helper->changed);
     pthread_mutex_unlock(&helper->lock);
-    if (last)
+    if (last) {
+        struct departing *departing = helper->departing;
         helper_free(helper);
+        departing_end(departing);
+        departing_unref(departing);
+    }
     helpers--;
     return NULL;
 }
@@ -101,6 +107,8 @@ bool helper_wait(struct helper *helper, const atomic_bool *stop, const atomic_bo
     while (!helper->done && !helper->given_up) {
         if (is_set(stop) || is_set(also) || (milliseconds >= 0 && helper_now_ms() >= deadline)) {
             helper->given_up = true;
+            if (helper->departing != NULL)
+                departing_begin(departing_ref(helper->departing));
         } else {
             struct timespec until = tick_from_now();
             pthread_cond_timedwait(&helper->changed, &helper->lock, &until);

@@ -16,12 +16,15 @@
 
 enum { HELPER_TICK_MS = 100 };
 
+struct departing;
+
 struct helper {
     void (*run)(struct helper *helper);
     void (*drop)(struct helper *helper); /* frees all of it */
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    bool done, given_up; /* guarded by lock */
+    bool done, given_up;         /* guarded by lock */
+    struct departing *departing; /* nullable: counts it from when it is given up until it ends */
 };
 
 void helper_init(struct helper *helper, void (*run)(struct helper *),

@@ -1,6 +1,7 @@
 #include "pgclient/session.h"
 
 #include "pgclient/connection.h"
+#include "pgclient/departing.h"
 #include "pgclient/helper.h"
 
 #include <errno.h>
@@ -8,14 +9,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 enum {
     IDLE_MS = 30000,
     SPARE_MS = 3000, /* of idle ones beyond the first */
     PING_MS = 3000,
     TICK_MS = 100,
-    SHORT_MS = 1000, /* whoever waits longer makes room, or has room made */
-    SMALL_MS = 30000 /* for so long after a refusal no more connections are tried */
+    SOON_MS = 10,     /* the same while connections depart, which takes a moment */
+    SHORT_MS = 1000,  /* whoever waits longer makes room, or has room made */
+    SMALL_MS = 30000, /* for so long after a refusal no more connections are tried */
+    JUST_MS = 3000    /* a server may not have noticed yet what went less than so long ago */
 };
 
 struct session {
@@ -42,6 +46,7 @@ struct waiter {
 
 struct session_pool {
     const struct server *server;
+    struct departing *departing;
     int limit;
     void (*make_room)(void *context, bool of_users);
     void *context;
@@ -63,8 +68,10 @@ int session_pool_new(const struct server *server, int limit, struct session_pool
 {
     struct session_pool *pool = calloc(1, sizeof *pool);
     pthread_condattr_t monotonic;
-    if (pool == NULL)
+    if (pool == NULL || (pool->departing = departing_new()) == NULL) {
+        free(pool);
         return -ENOMEM;
+    }
     pool->server = server;
     pool->limit = pool->most = limit < 1 ? 1 : limit;
     pthread_mutex_init(&pool->lock, NULL);
@@ -132,10 +139,11 @@ static int users(const struct session_pool *pool)
     return most > 3 ? most - 2 : 1;
 }
 
-/* Whether one more may be lent, `less` fewer of SESSION_JOIN or SESSION_FETCH being so. */
+/* Whether one more may be lent, `less` fewer of SESSION_JOIN or SESSION_FETCH being so. What departs
+ * has its place still. */
 static bool fits(const struct session_pool *pool, enum session_purpose purpose, int less)
 {
-    int most = room(pool), lent = pool->lent_in_all - less;
+    int most = room(pool), lent = pool->lent_in_all - less + departing_count(pool->departing);
     int long_ones = lent - pool->lent[SESSION_SHORT];
     if (lent >= most || (purpose == SESSION_USER && pool->lent[SESSION_USER] >= users(pool)))
         return false;
@@ -156,7 +164,8 @@ static struct session *claim(struct session_pool *pool, enum session_purpose pur
     if (!fits(pool, purpose, 0))
         return NULL;
     struct session *session = find_idle(pool);
-    if (session == NULL || (purpose == SESSION_PLACE && pool->count < room(pool))) {
+    int there = pool->count + departing_count(pool->departing);
+    if (session == NULL || (purpose == SESSION_PLACE && there < room(pool))) {
         session = calloc(1, sizeof *session);
         if (session == NULL) {
             *rc = -ENOMEM;
@@ -230,7 +239,7 @@ static void wait_a_tick(struct session_pool *pool)
 {
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += TICK_MS * 1000000L;
+    until.tv_nsec += (departing_count(pool->departing) > 0 ? SOON_MS : TICK_MS) * 1000000L;
     if (until.tv_nsec >= 1000000000L) {
         until.tv_sec++;
         until.tv_nsec -= 1000000000L;
@@ -295,26 +304,6 @@ static int get_turn(struct session_pool *pool, struct waiter *waiter, bool wait,
 
 /* ---- connecting ---- */
 
-/* Closes it and lets somebody else have its place. */
-static void discard(struct session *session)
-{
-    struct session_pool *pool = session->pool;
-    pthread_mutex_lock(&pool->lock);
-    take_back(pool, session);
-    unlink_session(pool, session);
-    serve(pool);
-    pthread_mutex_unlock(&pool->lock);
-    connection_close(session->connection);
-    free(session);
-}
-
-/* Under the lock. The server has refused one more than there are. */
-static void shrink(struct session_pool *pool, int connections)
-{
-    pool->most = connections < 1 ? 1 : connections < pool->limit ? connections : pool->limit;
-    pool->more_at = helper_now_ms() + SMALL_MS;
-}
-
 static void set_connection(struct session *session, struct connection *connection)
 {
     struct session_pool *pool = session->pool;
@@ -333,6 +322,44 @@ static void set_connection(struct session *session, struct connection *connectio
     connection_close(before);
 }
 
+/* Closes it and lets somebody else have its place: once that is free. */
+static void discard(struct session *session)
+{
+    struct session_pool *pool = session->pool;
+    set_connection(session, NULL);
+    pthread_mutex_lock(&pool->lock);
+    take_back(pool, session);
+    unlink_session(pool, session);
+    serve(pool);
+    pthread_mutex_unlock(&pool->lock);
+    free(session);
+}
+
+/* Under the lock. The server has refused one more than there are. */
+static void shrink(struct session_pool *pool, int connections)
+{
+    pool->most = connections < 1 ? 1 : connections < pool->limit ? connections : pool->limit;
+    pool->more_at = helper_now_ms() + SMALL_MS;
+}
+
+/* Closes the connection of a session that keeps its place, which is to be had once that connection
+ * has gone. It waits for nobody who has a session, or wants one. */
+static int replace_connection(struct session *session, const atomic_bool *stop)
+{
+    struct session_pool *pool = session->pool;
+    bool stopped = false;
+    int away;
+    set_connection(session, NULL);
+    pthread_mutex_lock(&pool->lock);
+    while ((away = departing_count(pool->departing)) > 0 && pool->lent_in_all + away > room(pool) &&
+           !stopped) {
+        wait_a_tick(pool);
+        stopped = pool->stopped || (stop != NULL && atomic_load(stop));
+    }
+    pthread_mutex_unlock(&pool->lock);
+    return stopped ? -EINTR : 0;
+}
+
 /* `waits` false: one that joins is not waited for, since it may stand in a pooler's line behind the
  * very session that it is to join. */
 static int connect_session(struct session *session, bool waits, const atomic_bool *stop,
@@ -343,8 +370,8 @@ static int connect_session(struct session *session, bool waits, const atomic_boo
     pthread_mutex_lock(&pool->lock);
     session->connecting_since = helper_now_ms();
     pthread_mutex_unlock(&pool->lock);
-    int rc = connection_open(pool->server, &session->stop, stop, waits ? -1 : SHORT_MS, &connection,
-                             error);
+    int rc = connection_open(pool->server, pool->departing, &session->stop, stop,
+                             waits ? -1 : SHORT_MS, &connection, error);
     set_connection(session, connection);
     if (rc == -ETIMEDOUT && session->purpose == SESSION_JOIN) {
         pthread_mutex_lock(&pool->lock);
@@ -357,21 +384,28 @@ static int connect_session(struct session *session, bool waits, const atomic_boo
 
 static int verify(struct session *session, bool waits, const atomic_bool *stop, struct error *error)
 {
+    int rc = 0;
     if (session->connection != NULL && !connection_ping(session->connection, PING_MS))
-        set_connection(session, NULL);
-    int rc = session->connection == NULL ? connect_session(session, waits, stop, error) : 0;
-    return rc == 0 && atomic_load(&session->stop) ? error_set(error, -EINTR, "stopped") : rc;
+        rc = replace_connection(session, stop);
+    if (rc == 0 && session->connection == NULL)
+        rc = connect_session(session, waits, stop, error);
+    return rc == -EINTR || (rc == 0 && atomic_load(&session->stop))
+               ? error_set(error, -EINTR, "stopped")
+               : rc;
 }
 
-/* Whether there is one of the pool's own to wait for. */
-static bool refused(struct session *session)
+/* Whether there is one of the pool's own to wait for; *gone: one that has just gone. */
+static bool refused(struct session *session, bool *gone)
 {
     struct session_pool *pool = session->pool;
     pthread_mutex_lock(&pool->lock);
-    bool others = pool->count > 1;
-    shrink(pool, pool->count - 1);
+    int64_t last = departing_last(pool->departing);
+    int away = departing_count(pool->departing);
+    bool others = pool->count + away > 1;
+    *gone = !others && last != 0 && helper_now_ms() - last < JUST_MS;
+    shrink(pool, pool->count + away - 1);
     pthread_mutex_unlock(&pool->lock);
-    return others;
+    return others || *gone;
 }
 
 static int take(struct session_pool *pool, enum session_purpose purpose, bool wait,
@@ -385,10 +419,11 @@ static int take(struct session_pool *pool, enum session_purpose purpose, bool wa
                              rc == -EINTR    ? "stopped"
                              : rc == -EAGAIN ? "all sessions are in use"
                                              : "out of memory");
-        if (purpose == SESSION_PLACE)
-            set_connection(waiter.session, NULL);
-        else
+        if (purpose != SESSION_PLACE)
             rc = verify(waiter.session, wait && purpose != SESSION_JOIN, stop, error);
+        else if (waiter.session->connection != NULL &&
+                 (rc = replace_connection(waiter.session, stop)) < 0)
+            error_set(error, rc, "stopped");
         if (rc == 0 && purpose != SESSION_PLACE && stop != NULL && atomic_load(stop)) {
             session_give(waiter.session); /* somebody else may need it */
             return error_set(error, -EINTR, "stopped");
@@ -397,8 +432,10 @@ static int take(struct session_pool *pool, enum session_purpose purpose, bool wa
             *out = waiter.session;
             return 0;
         }
-        bool others = rc == -EUSERS && refused(waiter.session);
+        bool gone = false, others = rc == -EUSERS && refused(waiter.session, &gone);
         discard(waiter.session);
+        if (gone)
+            usleep(TICK_MS * 1000);
         if (rc == -EUSERS && others && (!wait || purpose == SESSION_JOIN))
             return -EAGAIN;
         if (rc == -EUSERS && !others)
@@ -484,8 +521,10 @@ int session_place_take(struct session_pool *pool, const atomic_bool *stop, struc
 
 void session_place_give(struct session *place)
 {
-    if (place != NULL)
-        discard(place);
+    if (place == NULL)
+        return;
+    departing_gone(place->pool->departing);
+    discard(place);
 }
 
 /* ---- the pool ---- */
@@ -505,6 +544,7 @@ static void close_idle(struct session_pool *pool, int64_t first_ms, int64_t othe
             unlink_session(pool, session);
             session->next = old;
             old = session;
+            departing_begin(pool->departing);
         }
         patience = others_ms;
     }
@@ -513,6 +553,7 @@ static void close_idle(struct session_pool *pool, int64_t first_ms, int64_t othe
         struct session *session = old;
         old = session->next;
         connection_close(session->connection);
+        departing_end(pool->departing);
         free(session);
     }
 }
@@ -522,11 +563,13 @@ void session_place_refused(struct session *place)
     struct session_pool *pool = place->pool;
     close_idle(pool, 0, 0);
     pthread_mutex_lock(&pool->lock);
-    shrink(pool, pool->count - 1);
+    shrink(pool, pool->count + departing_count(pool->departing) - 1);
     pthread_mutex_unlock(&pool->lock);
 }
 
 void session_pool_tend(struct session_pool *pool) { close_idle(pool, IDLE_MS, SPARE_MS); }
+
+void session_pool_see_off(struct session_pool *pool) { (void)departing_count(pool->departing); }
 
 int session_pool_limit(const struct session_pool *pool) { return pool->limit; }
 
@@ -542,7 +585,13 @@ void session_pool_free(struct session_pool *pool)
     }
     pthread_cond_destroy(&pool->changed);
     pthread_mutex_destroy(&pool->lock);
+    departing_unref(pool->departing);
     free(pool);
+}
+
+struct departing *session_pool_departing(const struct session_pool *pool)
+{
+    return pool->departing;
 }
 
 bool session_helpers_ended(int milliseconds) { return helpers_ended(milliseconds); }

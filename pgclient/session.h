@@ -14,9 +14,10 @@
  *                  waits. It is to be given back soon after session_pool_wanted says so
  *   SESSION_PLACE  a connection that another program makes: session_place_take
  *
- * With a limit of 3 or more one place is kept for SESSION_SHORT. A server that refuses a further
- * connection (max_connections, CONNECTION LIMIT) makes the pool smaller for a while; only where it
- * has none at all is that an error.
+ * With a limit of 3 or more one place is kept for SESSION_SHORT. A connection that is closed, or
+ * given up before it was there, keeps its place until the server has let go of it. A server that
+ * refuses a further connection (max_connections, CONNECTION LIMIT) makes the pool smaller for a
+ * while; only if the pool has none, and has not had one for a moment, is that an error.
  *
  * Lifetime: sessions belong to the pool: session_take lends one, session_give takes it back in
  * whatever state it is (a transaction left open is rolled back, a broken one is closed). Idle ones
@@ -111,6 +112,14 @@ bool session_helpers_ended(int milliseconds);
 /* Closes sessions that have been idle: one after 30 s, what is more than that after three. Called
  * now and then. */
 void session_pool_tend(struct session_pool *pool);
+
+/* Takes what backends of closed connections still send, which would keep them from ending. Called
+ * ten times a second; it waits for nothing. */
+void session_pool_see_off(struct session_pool *pool);
+
+/* For pgclient/ alone: counts connections of the pool's that have been given up, each until it has
+ * gone. They keep their places so long. */
+struct departing *session_pool_departing(const struct session_pool *pool);
 
 /* Backends' process ids of the sessions lent out, for tests and the status page; returns how many
  * were written. */

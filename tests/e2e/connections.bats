@@ -160,6 +160,30 @@ everything() {
     [ "$(ours)" -le 1 ]
 }
 
+# Whether the server is at work on a sleep of ours.
+sleeps() { [ "$(psql -X -At -c "SELECT count(*) FROM pg_stat_activity WHERE usename = 'lonely' AND wait_event = 'PgSleep'")" = 1 ]; }
+
+@test "a question that was killed keeps the only connection until its backend has ended, and others wait for it" {
+    psql -X -q -v ON_ERROR_STOP=1 <<'END'
+CREATE FUNCTION stubborn() RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN PERFORM pg_sleep(60); RETURN true; EXCEPTION WHEN query_canceled THEN PERFORM pg_sleep(7); RETURN true; END $$;
+END
+    mount_as lonely
+    s=$MNT/public/items/query/q
+    mkdir "$s"
+    echo '[5,5,1]' >"$s/vector"
+    echo 'id = 7 AND public.stubborn()' >"$s/filter"
+    timeout 60 cat "$s/results.csv" >/dev/null 3>&- &
+    asker=$!
+    within 20 sleeps
+    kill "$asker"
+    wait "$asker" || true
+    read_at_once t1 t2
+    [ "$(ours)" -le 1 ]
+    rmdir "$s"
+    psql -X -q -c "DROP FUNCTION stubborn()"
+}
+
 @test "tables that the cache cannot hold, over one connection" {
     mount_as app -o connections=1,cache_size=1M,jobs=4
     read_at_once t1 t2

@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <time.h>
 
 static int64_t now_ms(void)
@@ -391,7 +392,6 @@ static void stop_ends_a_blocked_lock(void **state)
     test_pool_free(&pool);
 }
 
-/* A server that takes connections and says nothing. */
 /* Takes connections and says nothing, as long as its folder is there. The socket has its name only
  * when it listens. */
 static const char silent_server[] =
@@ -400,10 +400,9 @@ static const char silent_server[] =
     "s.listen(); os.rename(f+'new', f+'.s.PGSQL.5432')\n"
     "for i in range(600):\n if os.path.exists(f): time.sleep(0.1)\" &";
 
-static void stop_ends_connecting(void **state)
+static struct test_pool silent_pool(char *folder)
 {
-    (void)state;
-    char folder[] = "/tmp/pgvecfs-test-XXXXXX", path[64], conninfo[128], command[512];
+    char path[64], conninfo[128], command[512];
     assert_non_null(mkdtemp(folder));
     snprintf(path, sizeof path, "%s/.s.PGSQL.5432", folder);
     snprintf(command, sizeof command, silent_server, folder);
@@ -411,7 +410,23 @@ static void stop_ends_connecting(void **state)
     for (int i = 0; i < 3000 && access(path, F_OK) < 0; i++)
         usleep(10000);
     snprintf(conninfo, sizeof conninfo, "host=%s port=5432 connect_timeout=60", folder);
-    struct test_pool pool = test_pool("x", conninfo, 1);
+    return test_pool("x", conninfo, 1);
+}
+
+static void silent_pool_free(struct test_pool *pool, const char *folder)
+{
+    char command[64];
+    test_pool_free(pool);
+    snprintf(command, sizeof command, "rm -r '%s'", folder);
+    assert_int_equal(system(command), 0);
+    assert_true(session_helpers_ended(30000)); /* the abandoned attempt ends with the server */
+}
+
+static void stop_ends_connecting(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/pgvecfs-test-XXXXXX";
+    struct test_pool pool = silent_pool(folder);
     struct waiter waiter = {.pool = &pool};
     pthread_t thread;
     pthread_create(&thread, NULL, take_waiting, &waiter);
@@ -421,10 +436,65 @@ static void stop_ends_connecting(void **state)
     pthread_join(thread, NULL);
     assert_int_equal(waiter.rc, -EINTR);
     assert_true(now_ms() - start < 20000); /* long before the 60 s */
+    silent_pool_free(&pool, folder);
+}
+
+static void an_attempt_that_is_given_up_keeps_its_place(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/pgvecfs-test-XXXXXX";
+    struct test_pool pool = silent_pool(folder);
+    atomic_bool stop = true;
+    struct session *none;
+    take_now(&pool, SESSION_SHORT, -ETIMEDOUT);
+    take_now(&pool, SESSION_SHORT, -EAGAIN);
+    assert_int_equal(session_take(pool.pool, SESSION_SHORT, &stop, &none, NULL), -EINTR);
+    silent_pool_free(&pool, folder);
+}
+
+static void a_backend_keeps_its_place_until_it_has_ended(void **state)
+{
+    (void)state;
+    test_sql("postgres", "DROP ROLE IF EXISTS lonely");
+    test_sql("postgres", "CREATE ROLE lonely LOGIN CONNECTION LIMIT 1");
+    test_sql("pgc", "CREATE FUNCTION stubborn() RETURNS void LANGUAGE plpgsql AS "
+                    "'BEGIN PERFORM pg_sleep(60);"
+                    " EXCEPTION WHEN query_canceled THEN PERFORM pg_sleep(1.5); END'");
+    struct test_pool pool = test_pool("pgc", "user=lonely", 2);
+    struct session *session = test_take(&pool);
+    pthread_t thread;
+    pthread_create(&thread, NULL, stop_soon, session);
+    assert_int_equal(connection_run(session_connection(session), "SELECT public.stubborn()", NULL),
+                     -EINTR);
+    pthread_join(thread, NULL);
+    session_give(session);
+    assert_int_equal(session_take(pool.pool, SESSION_SHORT, NULL, &session, NULL), 0);
+    session_give(session);
     test_pool_free(&pool);
-    snprintf(command, sizeof command, "rm -r '%s'", folder);
-    assert_int_equal(system(command), 0);
-    assert_true(session_helpers_ended(30000)); /* the abandoned attempt ends with the server */
+    test_sql("pgc", "DROP FUNCTION stubborn()");
+}
+
+/* As a daemon does once it has found its server. */
+static void places_come_free_after_a_fork(void **state)
+{
+    (void)state;
+    struct test_pool pool = test_pool("pgc", "", 1);
+    struct session *session = test_take(&pool), *place;
+    int status = -1;
+    int backend = connection_backend(session_connection(session));
+    assert_int_equal(kill(backend, SIGSTOP), 0);
+    session_stop(session);
+    session_give(session);
+    take_now(&pool, SESSION_SHORT, -EAGAIN);
+    pid_t child = fork();
+    if (child == 0) {
+        alarm(60);
+        _exit(session_place_take(pool.pool, NULL, &place, NULL) == 0 ? 0 : 1);
+    }
+    assert_int_equal(kill(backend, SIGCONT), 0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    test_pool_free(&pool);
 }
 
 struct kill_at {
@@ -1033,6 +1103,9 @@ int main(void)
         cmocka_unit_test(errors_have_the_servers_words),
         cmocka_unit_test(stop_ends_a_blocked_lock),
         cmocka_unit_test(stop_ends_connecting),
+        cmocka_unit_test(an_attempt_that_is_given_up_keeps_its_place),
+        cmocka_unit_test(a_backend_keeps_its_place_until_it_has_ended),
+        cmocka_unit_test(places_come_free_after_a_fork),
         cmocka_unit_test(death_in_mid_copy_is_an_error),
         cmocka_unit_test(no_memory_for_a_row_is_no_lost_connection),
         cmocka_unit_test(sink_ends_a_copy),
