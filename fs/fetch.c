@@ -31,6 +31,7 @@ struct fetch {
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t stopping;
     struct feed *feed; /* of the copying under way */
+    bool changes;      /* there are some, for sure */
     bool stopped;
     bool held; /* the crew is the snapshot's now: stopping the fetch must not stop it */
 };
@@ -118,6 +119,21 @@ struct feed *fetch_feed(struct fetch *fetch)
     struct feed *feed = fetch->feed != NULL ? feed_ref(fetch->feed) : NULL;
     pthread_mutex_unlock(&fetch->lock);
     return feed;
+}
+
+bool fetch_has_changes(struct fetch *fetch)
+{
+    pthread_mutex_lock(&fetch->lock);
+    bool changes = fetch->changes;
+    pthread_mutex_unlock(&fetch->lock);
+    return changes;
+}
+
+static void note_changes(struct fetch *fetch)
+{
+    pthread_mutex_lock(&fetch->lock);
+    fetch->changes = true;
+    pthread_mutex_unlock(&fetch->lock);
 }
 
 static void set_feed(struct fetch *fetch, struct feed *feed)
@@ -706,6 +722,8 @@ static int compare_and_copy(struct fetch *fetch, const struct relation *relation
     fetch->of_old = on ? fetch->left.of_old : told;
     fetch->same_rows = told && !on && changes->changed == 0 &&
                        snapshot_same_children(old, crew_readpoint(fetch->crew)->children);
+    if (told && !on && changes_are_seen(changes))
+        note_changes(fetch);
     if (fetch->same_rows && !is_lacking(fetch, old)) {
         rc = prove(old, &readpoint->key);
         *out = rc == 0 ? snapshot_ref(old) : NULL;

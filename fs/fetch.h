@@ -66,6 +66,9 @@ MUST_CHECK int fetch_table(struct fetch *fetch, const struct relation *relation,
 /* The feeds of which fetch_table's new snapshot is made: what was read of them it begins with. */
 const struct feed_ids *fetch_made_of(const struct fetch *fetch);
 
+/* Whether it has found, by now, that `old` is of the past. Any thread. */
+bool fetch_has_changes(struct fetch *fetch);
+
 /* The groups of the copying under way, for reading along: a new reference; NULL: it has not begun,
  * or is over. Any thread. */
 struct feed *fetch_feed(struct fetch *fetch);

@@ -121,6 +121,14 @@ int changes_find(struct crew *crew, struct changes *changes, struct progress *pr
     return rc;
 }
 
+bool changes_are_seen(const struct changes *changes)
+{
+    size_t i = 0;
+    while (i < changes->count && (!changes->stretches[i].changed || changes->stretches[i].unknown))
+        i++;
+    return i < changes->count;
+}
+
 void changes_clear(struct changes *changes)
 {
     for (size_t i = 0; i < changes->count; i++)

@@ -42,6 +42,8 @@ void changes_doubt(struct changes *changes, uint64_t run, bool believes);
  * Errors: those of readpoint_fingerprint, -ENOMEM. */
 MUST_CHECK int changes_find(struct crew *crew, struct changes *changes, struct progress *progress,
                             struct error *error);
+/* Whether some have changed for sure: not only what is unknown. */
+bool changes_are_seen(const struct changes *changes);
 void changes_clear(struct changes *changes);
 
 #endif

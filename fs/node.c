@@ -2,9 +2,11 @@
 
 #include "fs/control.h"
 #include "fs/listing.h"
+#include "fs/lookup.h"
 #include "fs/name.h"
 #include "fs/query.h"
 #include "fs/query_session.h"
+#include "fs/read.h"
 #include "fs/schema_file.h"
 
 #include <errno.h>
@@ -245,21 +247,6 @@ bool node_exists(const struct mount *mount, const struct node *node)
     }
 }
 
-/* Which face of a table's directory this file name is; -1: none. */
-static int face_of(const struct node *table, const char *name)
-{
-    size_t n = strlen(table->name);
-    if (strcmp(name, "schema.sql") == 0)
-        return FACE_DDL;
-    if (strcmp(name, "manifest.json") == 0)
-        return FACE_MANIFEST;
-    /* Below partitions/ a foreign schema stands in the directory's name only: the file is called as
-     * the directory. */
-    if (strncmp(name, table->name, n) != 0 || name[n] != '.')
-        return -1;
-    return format_find(name + n + 1, strlen(name + n + 1));
-}
-
 struct node *node_named(const struct mount *mount, const struct node *parent, const char *name)
 {
     struct node *node = mount->directories[node_path(parent, name) % NODE_BUCKETS];
@@ -326,81 +313,37 @@ static int lookup_directory(struct mount *mount, struct node *parent, const char
 
 /* ---- files ---- */
 
-/* Whether who looks up the name must get another node. Of one that is being filled he would be told
- * size 0, and the kernel would forget what it has been given so far. */
-static bool is_taken(const struct node *file)
-{
-    const struct version *version = file->version;
-    bool sized = version != NULL && version_has_size(version, file->face);
-    return file->spoiled || file->direct || (file->offered && !sized) ||
-           (file->own && version == NULL);
-}
-
-static struct node *file_with(const struct node *parent, int face, const struct version *version)
-{
-    struct node *file = parent->files;
-    while (file != NULL && (file->face != face || file->version != version || is_taken(file)))
-        file = file->next_file;
-    return file;
-}
-
-static int file_new(struct mount *mount, struct node *parent, int face, const char *name,
-                    struct subject *subject, struct node **out)
-{
-    struct node *node = node_new(mount, parent, NODE_FILE, name);
-    if (node == NULL)
-        return -ENOMEM;
-    node->face = face;
-    node_set_subject(node, subject);
-    *out = node;
-    return 0;
-}
-
-static int lookup_file(struct mount *mount, struct node *parent, int face, const char *name,
-                       caller_id caller, struct node **out)
-{
-    const struct relation *relation = node_relation(mount, parent);
-    struct table *table = relation != NULL ? table_get(mount, relation) : NULL;
-    struct subject *subject = table != NULL ? table_subject(table, face) : NULL;
-    struct version *current = subject != NULL ? subject->current : NULL;
-    const struct promise *promise = subject != NULL ? subject_promised(subject, caller) : NULL;
-    if (promise != NULL && promise->version == NULL) {
-        int rc = file_new(mount, parent, face, name, subject, out);
-        if (rc == 0)
-            (*out)->own = true;
-        return rc;
-    }
-    struct version *stays =
-        subject != NULL && promise == NULL ? subject_stays(subject, caller) : NULL;
-    if (promise != NULL)
-        current = promise->version;
-    else if (stays != NULL)
-        current = stays;
-    *out = current != NULL ? file_with(parent, face, current) : NULL;
-    if (promise != NULL || stays != NULL || (current != NULL && subject_leased(subject))) {
-        if (*out != NULL)
-            return 0;
-        int rc = file_new(mount, parent, face, name, subject, out);
-        if (rc == 0) {
-            (*out)->version = version_ref(current);
-            (*out)->told = version_has_size(current, face); /* all that is ever said of it */
-        }
-        return rc;
-    }
-    /* Whether the version still holds is asked later, by stat or open. A file that somebody has
-     * open must go on answering for what it is, so that a fresh node has to ask. */
-    if (*out != NULL && (*out)->opens == 0)
-        return 0;
-    *out = file_with(parent, face, NULL);
-    if (*out != NULL && (subject == NULL || (*out)->subject == NULL || (*out)->subject == subject))
-        return 0;
-    return file_new(mount, parent, face, name, subject, out);
-}
-
 void node_bind(struct node *node, struct version *version)
 {
     node->version = version_ref(version);
     version->opens += node->streams;
+}
+
+bool node_is_of(const struct node *node, const struct version *version)
+{
+    const struct version *own = node->version;
+    return own == version ||
+           (own != NULL && version != NULL && node->face < FORMAT_COUNT &&
+            own->serial == version->serial && own->snapshot != NULL && version->snapshot != NULL &&
+            own->snapshot->key.relation == version->snapshot->key.relation);
+}
+
+bool node_is_opened_by(const struct node *node, caller_id caller)
+{
+    const struct handle *handle = node->handles;
+    while (handle != NULL && handle->caller != caller)
+        handle = handle->next;
+    return handle != NULL;
+}
+
+void node_renew(struct node *node)
+{
+    struct version *current = node->subject != NULL ? node->subject->current : NULL;
+    if (node->version == NULL || node->version == current || node->opens > 0 || node->filling ||
+        !node_is_of(node, current))
+        return;
+    version_unref(node->version);
+    node->version = version_ref(current);
 }
 
 /* The one that this process has looked up without opening it, else the newest. */
@@ -446,19 +389,17 @@ static int lookup_text(struct mount *mount, struct node *parent, const char *nam
     return 0;
 }
 
-int node_lookup(struct mount *mount, struct node *parent, const char *name, caller_id caller,
-                struct node **out)
+int node_lookup(struct mount *mount, struct lookup *lookup, struct node **out)
 {
-    int face = parent->kind == NODE_TABLE ? face_of(parent, name) : -1;
+    struct node *parent = lookup->parent;
+    const char *name = lookup->name;
     bool queried = node_is_directory(parent) && parent->kind >= NODE_QUERY;
-    int rc = parent->kind == NODE_CONTROL ? lookup_text(mount, parent, name, caller, out)
-             : queried                    ? query_lookup(mount, parent, name, caller, out)
-             : face >= 0                  ? lookup_file(mount, parent, face, name, caller, out)
-                                          : lookup_directory(mount, parent, name, out);
+    int rc = parent->kind == NODE_CONTROL ? lookup_text(mount, parent, name, lookup->caller, out)
+             : queried                    ? query_lookup(mount, parent, name, lookup->caller, out)
+             : lookup_face(parent, name) >= 0 ? lookup_file(mount, lookup, out)
+                                              : lookup_directory(mount, parent, name, out);
     if (rc == 0)
         (*out)->lookups++;
-    if (rc == 0 && (*out)->kind == NODE_FILE && (*out)->subject != NULL)
-        promise_show(&(*out)->subject->promises, caller, (*out)->version, (*out)->nodeid);
     return rc;
 }
 

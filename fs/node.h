@@ -38,6 +38,9 @@ enum node_kind {
     NODE_ASK     /* ask.h */
 };
 
+struct handle;
+struct lookup;
+
 struct node {
     uint64_t nodeid;
     uint64_t lookups; /* that the kernel has not forgotten */
@@ -59,17 +62,18 @@ struct node {
                                 (node_set_subject) */
     struct version *version; /* of a file; NULL: pending */
     int opens;
-    int streams;   /* of them those that were opened before its size was known */
-    bool streamed; /* something was read from one of them */
-    bool filling;  /* its page cache is being filled by a job: what it will be is decided when that
+    struct handle *handles; /* of a file: them */
+    int streams;            /* of them those that were opened before its size was known */
+    bool streamed;          /* something was read from one of them */
+    bool filling; /* its page cache is being filled by a job: what it will be is decided when that
                       ends */
-    bool offered;  /* to such a job; until its size is known who looks up the name gets another */
-    bool own;      /* for one process that was told ESTALE: others do not share it */
-    bool spoiled;  /* its page cache holds bytes of no version: it is never shown again */
-    bool told;     /* the kernel has its size (kernel_size.h), */
-    bool telling;  /* or is being told: opens wait */
-    bool direct;   /* it was opened before its size was known: for life it is read past the page
-                      cache, and nobody who looks up the name gets it any more */
+    bool offered; /* to such a job; until its size is known who looks up the name gets another */
+    bool own;     /* for one process that was told ESTALE: others do not share it */
+    bool spoiled; /* its page cache holds bytes of no version: it is never shown again */
+    bool told;    /* the kernel has its size (kernel_size.h), */
+    bool telling; /* or is being told: opens wait */
+    bool direct;  /* it was opened before its size was known: it is read past the page cache, until
+                      it is looked up again (lookup.c) */
     caller_id read_by; /* who has opened it so last */
     bool exact;        /* of a direct one: the size has been answered to somebody */
 
@@ -101,9 +105,8 @@ struct node *node_find(const struct mount *mount, uint64_t nodeid);
 
 /* The child with this name, counted as looked up once; *out. -ENOENT: there can be none of that
  * name. Never asks the server: a name that the catalog does not know yet gives a node that is
- * checked later. */
-MUST_CHECK int node_lookup(struct mount *mount, struct node *parent, const char *name,
-                           caller_id caller, struct node **out);
+ * checked later; of a file see lookup.h. */
+MUST_CHECK int node_lookup(struct mount *mount, struct lookup *lookup, struct node **out);
 void node_forget(struct mount *mount, uint64_t nodeid, uint64_t lookups);
 
 static inline bool node_is_directory(const struct node *node) { return node->kind < NODE_FILE; }
@@ -126,6 +129,14 @@ void node_set_subject(struct node *node, struct subject *subject);
 
 /* Binds a pending file to a version. */
 void node_bind(struct node *node, struct version *version);
+
+/* Whether the file is what this version's is: also a format of rows that were only written anew since
+ * (snapshot_take_identity). NULL: whether it is pending. */
+bool node_is_of(const struct node *node, const struct version *version);
+/* Whether the caller has the file open itself: then nothing tells its stat from its fstat. */
+bool node_is_opened_by(const struct node *node, caller_id caller);
+/* If nobody has it open it goes on as the current version's, if it is the same. */
+void node_renew(struct node *node);
 
 /* What stat says: of a file final once its version's face is sized, else with size 0. */
 void node_attributes(const struct mount *mount, const struct node *node, struct stat *out);

@@ -2,6 +2,7 @@
 
 #include "codec/utf8.h"
 #include "fs/ask.h"
+#include "fs/lookup.h"
 #include "fs/permit.h"
 #include "fs/query.h"
 #include "fs/query_session.h"
@@ -51,9 +52,17 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
     caller_id sender = sender_of(req);
     pthread_mutex_lock(&mount->lock);
     struct node *directory = node_find(mount, parent), *node = NULL;
+    struct lookup lookup = {.parent = directory, .name = name, .caller = sender};
     int rc = directory == NULL ? -ESTALE : permit(mount, &caller, directory, X_OK);
+    struct node *doubt = rc == 0 ? lookup_doubt(mount, &lookup) : NULL;
+    if (doubt != NULL) {
+        request_start(mount, req, doubt, REQUEST_LOOKUP,
+                      &(struct request_detail){.caller = sender});
+        pthread_mutex_unlock(&mount->lock);
+        return;
+    }
     if (rc == 0)
-        rc = node_lookup(mount, directory, name, sender, &node);
+        rc = node_lookup(mount, &lookup, &node);
     if (rc == 0) {
         entry.ino = node->nodeid;
         node_attributes(mount, node, &entry.attr);

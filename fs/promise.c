@@ -109,12 +109,12 @@ void promise_repeat(struct promises *promises, caller_id caller, struct version 
 }
 
 void promise_show(struct promises *promises, caller_id caller, struct version *version,
-                  uint64_t nodeid)
+                  const struct glance *glance)
 {
     const struct promise *before = find(promises, caller);
     if (before == NULL || !before->told)
         put(promises,
-            &(struct promise){.caller = caller, .version = version, .nodeid = nodeid, .opens = 1});
+            &(struct promise){.caller = caller, .version = version, .glance = *glance, .opens = 1});
 }
 
 void promise_keep(struct promises *promises, caller_id caller)

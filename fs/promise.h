@@ -17,14 +17,23 @@ enum { PROMISES_AT_MOST = 1024 /* in a list; then the oldest is broken */ };
 
 struct version;
 
+/* What a look-up has shown. */
+struct glance {
+    uint64_t nodeid; /* 0: nothing */
+    bool asks;       /* without knowing whether it is still that: whoever asks its attributes next
+                        waits for the server, even if somebody has it open */
+    bool waited;     /* the look-up has waited for a refresh, since this count of them: */
+    unsigned refreshes_seen;
+};
+
 struct promise {
     caller_id caller;
     int64_t until;           /* clock_ms() */
     struct version *version; /* a reference; NULL: of what has none, or it was told ESTALE, and must
                                 not be told so again */
-    uint64_t nodeid;         /* that was looked up; 0: none */
+    struct glance glance;    /* if it has only looked up the name, */
+    bool told;               /* which is false */
     unsigned opens;          /* that it is good for */
-    bool told; /* false: it has only looked up the name, so that its stat is of the path */
 };
 
 struct promises {
@@ -41,9 +50,10 @@ void promise_tell(struct promises *promises, caller_id caller, struct version *v
 /* The same, told without asking the server: what was promised already lasts no longer for it. Who
  * asks again and again would otherwise be told the same for ever. */
 void promise_repeat(struct promises *promises, caller_id caller, struct version *version);
-/* Notes what it has looked up, if it has not been told anything. */
+/* Notes what it has looked up, if it has not been told anything: so that its stat, or open, is of the
+ * path. */
 void promise_show(struct promises *promises, caller_id caller, struct version *version,
-                  uint64_t nodeid);
+                  const struct glance *glance);
 
 /* It is kept, or void: it ends, of a caller that is many processes for one of them. */
 void promise_keep(struct promises *promises, caller_id caller);

@@ -16,7 +16,8 @@
 /* An open file: what fuse_file_info.fh of a NODE_FILE points to. */
 struct handle {
     struct opened opened;
-    bool extends; /* what is done with it extends the lease, for who has opened it: */
+    struct handle *next, **at; /* of its node */
+    bool extends;              /* what is done with it extends the lease, for who has opened it: */
     caller_id caller;
     struct stream *stream; /* it was opened before its size was known; NULL: it was not */
     bool same;             /* the stream is of its node's version for sure */

@@ -30,10 +30,11 @@ static void answer_attributes(struct mount *mount, struct request *request)
     /* Not for fstat: a process that polls would never see a new version. */
     const struct subject *subject = node->kind == NODE_FILE ? node->subject : NULL;
     bool holds = subject != NULL && node->version == subject->current && subject_leased(subject);
-    if (subject != NULL && (request->waited || holds))
+    bool fstat = subject != NULL && node_is_opened_by(node, request->caller); /* it may be one */
+    if (subject != NULL && ((request->waited && !fstat) || holds))
         promise_tell(&node->subject->promises, request->caller, node->version);
-    else if (subject != NULL &&
-             (node->opens == 0 || subject_has_shown(subject, request->caller, node)))
+    else if (subject != NULL && (node->opens == 0 ||
+                                 (!fstat && subject_shown(subject, request->caller, node) != NULL)))
         promise_repeat(&node->subject->promises, request->caller, node->version);
     if (node->kind == NODE_ANSWER)
         promise_result(request);
@@ -64,6 +65,32 @@ static void answer_mkdir(struct mount *mount, const struct request *request)
         return;
     }
     struct fuse_entry_param entry = {.ino = node->nodeid};
+    node_attributes(mount, node, &entry.attr);
+    if (fuse_reply_entry(request->req, &entry) == -ENOENT)
+        node_forget(mount, node->nodeid, 1);
+}
+
+struct lookup request_lookup(const struct request *request)
+{
+    return (struct lookup){.parent = request->node->parent,
+                           .name = request->node->name,
+                           .caller = request->caller,
+                           .waited = request->waited,
+                           .refreshes_seen = request->refreshes_seen,
+                           .changed = request->changed};
+}
+
+static void answer_lookup(struct mount *mount, const struct request *request)
+{
+    struct lookup lookup = request_lookup(request);
+    struct fuse_entry_param entry = {.generation = 0};
+    struct node *node;
+    int rc = node_lookup(mount, &lookup, &node);
+    if (rc < 0) {
+        fuse_reply_err(request->req, -rc);
+        return;
+    }
+    entry.ino = node->nodeid;
     node_attributes(mount, node, &entry.attr);
     if (fuse_reply_entry(request->req, &entry) == -ENOENT)
         node_forget(mount, node->nodeid, 1);
@@ -121,6 +148,8 @@ static void answer(struct mount *mount, struct request *request, int rc)
     }
     if (rc < 0)
         fuse_reply_err(request->req, -rc);
+    else if (request->kind == REQUEST_LOOKUP)
+        answer_lookup(mount, request);
     else if (request->kind == REQUEST_GETATTR)
         answer_attributes(mount, request);
     else if (request->kind == REQUEST_OPENDIR)
@@ -132,6 +161,8 @@ static void answer(struct mount *mount, struct request *request, int rc)
     else
         answer_read(mount, request);
     shown_rest(request->node);
+    if (request->kind == REQUEST_LOOKUP)
+        node_forget(mount, request->node->nodeid, 1);
     request_free(request);
 }
 
@@ -142,7 +173,9 @@ static bool try(struct mount *mount, struct request *request)
     int rc = 0;
     if (request->kind == REQUEST_OPEN && request->node->telling)
         return false;
-    if (node_is_directory(request->node))
+    if (request->kind == REQUEST_LOOKUP)
+        rc = request_try_lookup(mount, request);
+    else if (node_is_directory(request->node))
         rc = request_try_directory(mount, request);
     else if (kind == NODE_FILE)
         rc = request_try_file(mount, request);
@@ -244,6 +277,8 @@ void request_start(struct mount *mount, fuse_req_t req, struct node *node, enum 
     request->caller = detail->caller;
     request->arrived = clock_ms();
     node->requests++;
+    if (kind == REQUEST_LOOKUP)
+        node->lookups++; /* stays until it has been answered: the kernel may forget it meanwhile */
     if (mount->ending) {
         answer(mount, request, -EIO);
         return;
@@ -372,10 +407,10 @@ static bool is_to_end(void *context, pid_t thread, int64_t interrupted)
                             (*fate == CALLER_UNKNOWN && all->now - interrupted >= UNKNOWN_MS));
 }
 
-/* Of all that wait: kills some, and tries again what may read along by now. */
+/* Of all that wait: kills some, and tries again what need not wait any longer. */
 static void tend_parked(struct mount *mount, struct interrupted *all)
 {
-    bool may_read = false;
+    bool may_go_on = false;
     struct request *next;
     for (struct request *request = mount->parked; request != NULL; request = next) {
         next = request->next;
@@ -386,10 +421,10 @@ static void tend_parked(struct mount *mount, struct interrupted *all)
         }
         if (request->node->subject != NULL)
             request->node->subject->wanted_at = clock_ms();
-        may_read |= request->node->kind == NODE_FILE && request->node->subject != NULL &&
-                    request_may_read_along(request);
+        may_go_on |= request->node->kind == NODE_FILE && request->node->subject != NULL &&
+                     (request_may_read_along(request) || request_looks_no_longer(request));
     }
-    if (may_read)
+    if (may_go_on)
         request_retry_all(mount);
 }
 

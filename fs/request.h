@@ -1,5 +1,5 @@
-/* Requests that may have to wait for the server: GETATTR, ACCESS, OPEN and OPENDIR, MKDIR of a
- * query's session, READ of a conversation's answers. Each is tried at once; one that must wait is
+/* Requests that may have to wait for the server: GETATTR, ACCESS, OPEN and OPENDIR, LOOKUP of a file
+ * that is in doubt (lookup.h), MKDIR of a query's session, READ of a conversation's answers. Each is tried at once; one that must wait is
  * parked, and tried again whenever something has happened. Nobody's thread waits.
  *
  * One that needs an answer which nobody makes yet is parked, too, and its thread makes the answer,
@@ -18,6 +18,7 @@
 #include "fs/read.h"
 
 enum request_kind {
+    REQUEST_LOOKUP, /* of what the node is, by its name; for no more than a second */
     REQUEST_GETATTR,
     REQUEST_OPEN,
     REQUEST_OPENDIR,

@@ -21,7 +21,7 @@ static bool is_waited_for(const struct mount *mount, const struct subject *subje
 }
 
 /* Of a file of which no size is known: the kernel must not cache by it. Which version it is of, the
- * refresh will say. The node is read so for life: others get one that is read the ordinary way. */
+ * refresh will say. Until then others get another node. */
 static void open_stream(struct request *request, struct handle *handle)
 {
     struct node *node = request->node;
@@ -64,7 +64,10 @@ void request_close(struct mount *mount, struct node *node, const struct fuse_fil
     if (node->kind == NODE_FILE) {
         subject->opens--;
         if (handle->stream != NULL) {
-            node->streams--;
+            if (--node->streams == 0) {
+                subject_bind_never(subject, node->nodeid);
+                node->streamed = false;
+            }
             subject->streams--;
             mount->streams--;
             /* Nobody needs the rest. */
@@ -75,6 +78,9 @@ void request_close(struct mount *mount, struct node *node, const struct fuse_fil
             node->version->opens--;
         if (handle->extends && node->version != NULL)
             subject_stay(subject, handle->caller, node->version);
+        *handle->at = handle->next;
+        if (handle->next != NULL)
+            handle->next->at = handle->at;
         free_handle(handle);
     }
     shown_rest(node);
@@ -149,6 +155,11 @@ static int open_file(struct mount *mount, struct request *request)
         node->shown_to = 0;
     if (node->kind == NODE_FILE) {
         handle->caller = request->caller;
+        handle->next = node->handles;
+        handle->at = &node->handles;
+        if (handle->next != NULL)
+            handle->next->at = &handle->next;
+        node->handles = handle;
         node->subject->opens++;
         if (request->stream != NULL)
             open_stream(request, handle);

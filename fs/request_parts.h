@@ -4,6 +4,7 @@
 #ifndef FS_REQUEST_PARTS_H
 #define FS_REQUEST_PARTS_H
 
+#include "fs/lookup.h"
 #include "fs/request.h"
 
 /* What the kernel is told of a file's size (kernel_size.h). */
@@ -25,8 +26,12 @@ struct request {
     _Atomic int64_t interrupted; /* clock_ms(), set by libfuse's thread; all else is guarded by
                                     mount->lock. 0: it was not */
     int64_t arrived;
-    bool hooked; /* told of interrupts */
-    bool waited; /* for a refresh, since this count of them: */
+    bool hooked;  /* told of interrupts */
+    bool by_path; /* its caller has just looked up the name: the kernel looks again where the answer
+                     is ESTALE */
+    bool asks;    /* what it was shown was in doubt */
+    bool changed; /* of LOOKUP: what is in doubt is of the past */
+    bool waited;  /* for a refresh, since this count of them: */
     unsigned refreshes_seen, failures_seen;
     const struct subject *counted; /* whose counts these are */
     bool listing_asked;
@@ -51,13 +56,19 @@ void request_open(struct mount *mount, struct request *request);
 
 void request_free(struct request *request);
 
+/* What a LOOKUP looks for, with what it knows by now. */
+struct lookup request_lookup(const struct request *request);
+
 /* Each returns 0: it can be answered, -EAGAIN: it must wait for what is now under way, or the errno
  * to answer. */
 MUST_CHECK int request_try_directory(struct mount *mount, struct request *request);
+MUST_CHECK int request_try_lookup(struct mount *mount, struct request *request);
 MUST_CHECK int request_try_file(struct mount *mount, struct request *request);
 MUST_CHECK int request_try_answer(struct mount *mount, struct request *request);
 
 /* Whether it has waited so long that it may read along with the fetch. */
 bool request_may_read_along(const struct request *request);
+/* Whether it is a LOOKUP that has waited for long enough. */
+bool request_looks_no_longer(const struct request *request);
 
 #endif

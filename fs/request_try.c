@@ -10,7 +10,9 @@
 enum {
     ANSWER_TRIES = 3,          /* at a table that changes under our hands */
     DIRECTORY_FRESH_MS = 1000, /* a directory that was there so lately is taken to be there */
-    STREAM_AFTER_MS = 400      /* an open that has waited so long reads along */
+    STREAM_AFTER_MS = 400,     /* an open that has waited so long reads along */
+    LOOKUP_MS = 1000,          /* a look-up waits no longer, since the kernel may hold a lock; */
+    LOOKUP_NEW_MS = 400        /* of a file that nobody has seen yet */
 };
 
 /* ---- directories ---- */
@@ -215,6 +217,51 @@ static int need_subject(struct mount *mount, struct request *request)
     return rc;
 }
 
+bool request_looks_no_longer(const struct request *request)
+{
+    /* What is being made anyway is waited for by the stat or open that follows. */
+    int64_t limit = request->node->opens > 0 ? LOOKUP_MS : LOOKUP_NEW_MS;
+    return request->kind == REQUEST_LOOKUP && clock_ms() - request->arrived >= limit;
+}
+
+/* What fails is said to who asks for more than the name. */
+int request_try_lookup(struct mount *mount, struct request *request)
+{
+    struct lookup lookup = request_lookup(request);
+    struct node *node = request->node;
+    struct subject *subject = node->subject;
+    if (lookup_doubt(mount, &lookup) != node)
+        return 0;
+    bool failed = request->counted != NULL && request->failures_seen != subject->failures;
+    bool holds = node_is_of(node, subject->current);
+    request->counted = subject;
+    request->failures_seen = subject->failures;
+    request->changed = holds && subject->fetch != NULL && fetch_has_changes(subject->fetch);
+    if (failed || request->changed || request_looks_no_longer(request))
+        return 0;
+    if (holds && node->version != NULL && node->opens > 0) {
+        wait_for_refresh(request, subject);
+        subject_want(subject, true, node->face, NEED_SIZE);
+    }
+    return -EAGAIN;
+}
+
+/* What it knows from the look-up before it. */
+static void take_glance(struct request *request, const struct subject *subject)
+{
+    const struct promise *shown = subject_shown(subject, request->caller, request->node);
+    if (request->by_path || shown == NULL)
+        return;
+    request->by_path = true;
+    if (shown->told)
+        return;
+    request->asks = shown->glance.asks;
+    if (shown->glance.waited && !request->waited) {
+        request->waited = true;
+        request->refreshes_seen = shown->glance.refreshes_seen;
+    }
+}
+
 int request_try_file(struct mount *mount, struct request *request)
 {
     struct node *node = request->node;
@@ -224,6 +271,8 @@ int request_try_file(struct mount *mount, struct request *request)
     struct subject *subject = node->subject;
     if (node->spoiled)
         return is_of_reader(request) ? -EIO : -ESTALE;
+    take_glance(request, subject);
+    node_renew(node);
     if (node->filling)
         return -EAGAIN;
     enum need need = request->kind == REQUEST_OPEN ? NEED_BYTES : NEED_SIZE;
@@ -231,24 +280,22 @@ int request_try_file(struct mount *mount, struct request *request)
     const struct promise *promise = subject_promised(subject, request->caller);
     bool promised =
         promise != NULL && promise->version != NULL && promise->version == node->version;
-    bool opens = request->kind == REQUEST_OPEN;
-    /* It has just been looked up: the kernel looks again where the answer is ESTALE. */
-    bool by_path = subject_has_shown(subject, request->caller, node);
+    bool opens = request->kind == REQUEST_OPEN, by_path = request->by_path;
+    /* A node that is open answers for what it is, but to who has been shown it in doubt. */
+    bool asked = node->opens == 0 || request->asks;
     bool stays = node->version != NULL && node->version == subject_stays(subject, request->caller);
     bool good = refreshed || stays || subject_leased(subject) || (promised && opens);
     if (node->version == NULL) {
         if (!good || subject->current == NULL)
             return need_refresh(request, subject, need);
         node_bind(node, subject->current);
-    } else if (node->version != subject->current && !stays) {
-        if (node->opens == 0 && (request->waited || (by_path && !opens)))
+    } else if (!node_is_of(node, subject->current) && !stays) {
+        if (asked && (request->waited || (by_path && !opens)))
             return -ESTALE;
         if (opens && by_path && !promised)
             return -ESTALE;
-    } else if (!good && node->opens == 0) {
+    } else if (!good && (asked || (opens && by_path))) {
         return need_refresh(request, subject, need);
-    } else if (!good && opens && by_path) {
-        return -ESTALE; /* somebody has opened it since: ask through another node */
     }
     return need_face(request, subject, need, refreshed);
 }

@@ -161,11 +161,14 @@ bool subject_leased(const struct subject *subject)
     return measuring || clock_ms() < subject->lease_until;
 }
 
-bool subject_has_shown(const struct subject *subject, caller_id caller, const struct node *file)
+const struct promise *subject_shown(const struct subject *subject, caller_id caller,
+                                    const struct node *file)
 {
     const struct promise *promise = promise_find(&subject->promises, caller);
-    return promise != NULL && ((promise->version != NULL && promise->version == file->version) ||
-                               promise->nodeid == file->nodeid);
+    bool shown =
+        promise != NULL && ((promise->version != NULL && promise->version == file->version) ||
+                            promise->glance.nodeid == file->nodeid);
+    return shown ? promise : NULL;
 }
 
 const struct promise *subject_promised(const struct subject *subject, caller_id caller)
@@ -271,6 +274,13 @@ void subject_bind_later(struct subject *subject, uint64_t nodeid, uint64_t feed)
         subject->bind_later[i].feed = feed;
         return;
     }
+}
+
+void subject_bind_never(struct subject *subject, uint64_t nodeid)
+{
+    for (int i = 0; i < STREAMS_AT_MOST; i++)
+        if (subject->bind_later[i].nodeid == nodeid)
+            subject->bind_later[i].nodeid = 0;
 }
 
 /* Whether all its groups that are needed can be had again in any case: from the read point that the

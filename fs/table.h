@@ -139,8 +139,10 @@ bool subject_leased(const struct subject *subject);
 
 struct node;
 
-/* Whether what the caller has looked up last is this file, or another of its version. */
-bool subject_has_shown(const struct subject *subject, caller_id caller, const struct node *file);
+/* If what the caller has looked up last is this file, or another of its version: what is known of
+ * that; else NULL. */
+const struct promise *subject_shown(const struct subject *subject, caller_id caller,
+                                    const struct node *file);
 /* What stat has promised to the caller; NULL: nothing, or of what cannot be read any more. */
 const struct promise *subject_promised(const struct subject *subject, caller_id caller);
 
@@ -173,6 +175,8 @@ void subject_offer(struct subject *subject, int face, uint64_t nodeid);
 /* The node is read while its version is being fetched: it will be of that version if that is made
  * of this feed, else of none. */
 void subject_bind_later(struct subject *subject, uint64_t nodeid, uint64_t feed);
+/* Nobody reads it any more. */
+void subject_bind_never(struct subject *subject, uint64_t nodeid);
 
 /* Ends jobs that nobody waits for, and read points that nobody needs. Called now and then. */
 void table_tend(struct mount *mount);

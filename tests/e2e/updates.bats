@@ -508,7 +508,7 @@ assert_current() {
     assert_same_bytes "$OUT/got" "$OUT/right"
 }
 
-@test "a look-up with nothing behind it changes nothing for who has the file open, and does not wait for the server" {
+@test "a look-up with nothing behind it changes nothing for who has the file open, and waits for the server only for a moment" {
     psql -X -q -c "DROP TABLE IF EXISTS bare" -c "CREATE TABLE bare AS SELECT generate_series(1, 100) AS i"
     mount_start -o lease=0
     cat >"$E2E/bare.py" <<'PYTHON'
@@ -555,4 +555,30 @@ PYTHON
     lock_stop
     cat "$OUT/errors"
     [ ! -s "$OUT/errors" ]
+}
+
+@test "a file that is open for others, and whose table is locked and changes, is shown as it is afterwards" {
+    psql -X -q -c "DROP TABLE IF EXISTS doubt" -c "CREATE TABLE doubt AS SELECT generate_series(1, 100) AS i" \
+        -c "CREATE TABLE IF NOT EXISTS beside (i int)"
+    mount_start -o lease=0
+    exec 5<"$T/doubt/doubt.csv"
+    PGAPPNAME=locker psql -X -q -v ON_ERROR_STOP=1 -c BEGIN -c "LOCK TABLE doubt IN ACCESS EXCLUSIVE MODE" \
+        -c "INSERT INTO doubt VALUES (101)" -c "SELECT pg_sleep(3)" -c COMMIT >/dev/null 3>&- 5<&- & # longer than a look-up waits
+    local locker=$!
+    PIDS+=("$locker")
+    within 20 lock_is_held doubt
+    psql -X -q -c "INSERT INTO beside VALUES (1)" # so that the table is asked
+    stat -c %s "$T/doubt/doubt.csv" >"$OUT/stat" 3>&- 5<&- &
+    local stat=$!
+    tail -n 1 "$T/doubt/doubt.csv" >"$OUT/tail" 3>&- 5<&- &
+    local tail=$!
+    python3 -c 'import sys; print(open(sys.argv[1]).read().split()[-1])' "$T/doubt/doubt.csv" >"$OUT/python" 3>&- 5<&-
+    wait "$stat"
+    wait "$tail"
+    wait "$locker"
+    [ "$(cat "$OUT/stat")" = "$(reference_csv public.doubt | wc -c)" ]
+    [ "$(cat "$OUT/tail")" = 101 ]
+    [ "$(cat "$OUT/python")" = 101 ]
+    [ "$(tail -n 1 <&5)" = 100 ]
+    exec 5<&-
 }

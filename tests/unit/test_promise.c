@@ -54,11 +54,12 @@ static void test_a_process_is_told_once(void **state)
 {
     (void)state;
     struct promises promises = {0};
-    promise_show(&promises, 7, NULL, 42);
-    assert_int_equal(promise_find(&promises, 7)->nodeid, 42);
+    promise_show(&promises, 7, NULL, &(struct glance){.nodeid = 42});
+    assert_int_equal(promise_find(&promises, 7)->glance.nodeid, 42);
     assert_false(promise_find(&promises, 7)->told);
     promise_tell(&promises, 7, &versions[0]);
-    promise_show(&promises, 7, &versions[1], 43); /* does not replace what was told */
+    promise_show(&promises, 7, &versions[1],
+                 &(struct glance){.nodeid = 43}); /* does not replace what was told */
     assert_ptr_equal(promise_find(&promises, 7)->version, &versions[0]);
     promise_tell(&promises, 7, &versions[0]);
     promise_keep(&promises, 7);
