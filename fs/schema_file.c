@@ -228,7 +228,7 @@ int schema_file_refresh(struct subject *subject, struct version *old, struct ver
                              : read_signature(subject, &signature, error);
     if (rc < 0)
         return rc;
-    if (old != NULL && strcmp(old->signature, signature) == 0) {
+    if (old != NULL && mark_holds(old->signature, signature)) {
         free(signature);
         *out = version_ref(old);
         return 0;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* Each of these may be forbidden to a role, and a mere mention of it then fails; some servers have
  * no WAL that could be asked for, and refuse its functions. So each is asked for by itself where
@@ -259,11 +260,14 @@ uint64_t cluster_position(const char *text)
 }
 
 /* Of a standby that does not tell its position, or a server that does not tell its run: no two are
- * equal. */
-static uint64_t count_up(void)
+ * equal, nor is one that an earlier mount has noted. */
+static int put_unknown(struct buffer *mark)
 {
-    static _Atomic uint64_t count;
-    return ++count;
+    static _Atomic unsigned long long count;
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return buffer_printf(mark, "unknown %lld.%09ld.%llu", (long long)now.tv_sec, now.tv_nsec,
+                         ++count);
 }
 
 /* A standby's snapshot says nothing (its list of running transactions is empty), and its position
@@ -275,7 +279,7 @@ int cluster_mark(const struct cluster *cluster, const char *snapshot, uint64_t p
                            cluster->database, cluster->timeline, cluster->run);
     if (rc == 0)
         rc = !cluster_run_known(cluster) || (cluster->standby && cluster->position == 0)
-                 ? buffer_printf(&mark, "unknown %llu", (unsigned long long)count_up())
+                 ? put_unknown(&mark)
              : cluster->standby
                  ? buffer_printf(&mark, "%llX", (unsigned long long)cluster->position)
                  : buffer_append_text(&mark, snapshot);

@@ -28,10 +28,11 @@ struct ddl_way {
     uint8_t secret[KEYED_HASH_KEY]; /* of ddl_text() */
 };
 
-/* A text that is equal at two times only if no DDL of the database has changed in between, so that
- * pg_dump would print the same: the number of rows, and the sum of the hashes of (ctid, xmin), of
- * each catalog that it reads, those of temporary tables left out; and the server's start. Newly
- * allocated. Read it before ddl_read. */
+/* A text that holds at two times (mark_holds) only if no DDL of the database has changed in
+ * between, so that pg_dump would print the same: the run of the server, the number of rows and the
+ * sum of the hashes of (ctid, xmin) of each catalog that pg_dump reads, those of temporary tables
+ * left out, and the position. If the server does not tell its run or its position it never holds.
+ * Newly allocated. Read it before ddl_read. */
 MUST_CHECK int ddl_signature(struct session *session, char **out, struct error *error);
 
 /* Appends the DDL. Waits neither long for a lock, nor with a session for another. */

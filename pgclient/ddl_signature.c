@@ -1,11 +1,9 @@
 /* Whether any DDL has changed, without asking pg_dump. A row of a catalog that is written to gets
  * another (ctid, xmin); what VACUUM and ANALYZE note in place keeps them. */
-#include "pgclient/connection.h"
+#include "pgclient/cluster.h"
 #include "pgclient/ddl.h"
 
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
 
 /* Catalogs, and which of their rows belong to no temporary table: `temporary` is the array of those
  * tables' oids. */
@@ -40,6 +38,9 @@ static const struct {
     {0, "pg_default_acl", "true"},
     {0, "pg_sequence", "true"},
     {0, "pg_statistic_ext", "true"},
+    {0, "pg_ts_config", "true"},
+    {0, "pg_ts_dict", "true"},
+    {0, "pg_depend", "c.deptype = 'x'"}, /* ALTER ... DEPENDS ON EXTENSION */
     {0, "pg_publication", "true"},
     {0, "pg_publication_rel", "true"},
     {0, "pg_foreign_table", "true"},
@@ -49,20 +50,21 @@ static const struct {
     {150000, "pg_publication_namespace", "true"},
 };
 
-static int write_query(int version, struct buffer *sql)
+static int write_query(int version, const struct cluster *cluster, struct buffer *sql)
 {
-    int rc = buffer_append_text(
-        sql, "WITH n AS (SELECT coalesce(array_agg(oid), '{}') AS namespaces FROM "
-             "pg_catalog.pg_namespace"
-             " WHERE nspname ~ '^pg_(toast_)?temp_'),"
-             " t AS (SELECT n.namespaces, (SELECT coalesce(array_agg(oid), '{}') FROM "
-             "pg_catalog.pg_class"
-             " WHERE relnamespace = ANY (n.namespaces)) AS temporary FROM n)"
-             " SELECT pg_catalog.concat_ws(' ', extract(epoch FROM "
-             "pg_catalog.pg_postmaster_start_time()),"
-             " (SELECT count(*) || ':' || coalesce(sum(pg_catalog.hashtextextended(oid || ' ' || "
-             "rolname, 0)), 0)"
-             " FROM pg_catalog.pg_roles)");
+    int rc = buffer_printf(
+        sql,
+        "WITH n AS (SELECT coalesce(array_agg(oid), '{}') AS namespaces FROM "
+        "pg_catalog.pg_namespace"
+        " WHERE nspname ~ '^pg_(toast_)?temp_'),"
+        " t AS (SELECT n.namespaces, (SELECT coalesce(array_agg(oid), '{}') FROM "
+        "pg_catalog.pg_class"
+        " WHERE relnamespace = ANY (n.namespaces)) AS temporary FROM n)"
+        " SELECT %s, pg_catalog.concat_ws(' ',"
+        " (SELECT count(*) || ':' || coalesce(sum(pg_catalog.hashtextextended(oid || ' ' || "
+        "rolname, 0)), 0)"
+        " FROM pg_catalog.pg_roles)",
+        cluster_position_sql(cluster));
     for (size_t i = 0; rc == 0 && i < sizeof catalogs / sizeof *catalogs; i++)
         if (version >= catalogs[i].since)
             rc = buffer_printf(
@@ -75,20 +77,47 @@ static int write_query(int version, struct buffer *sql)
     return rc < 0 ? rc : buffer_append_byte(sql, '\0');
 }
 
+/* A text without @ holds at no other time (mark_holds). */
+static int write_signature(const struct cluster *cluster, const char *sums, uint64_t position,
+                           struct buffer *out)
+{
+    int rc = buffer_printf(out, "%llu/%u/%u/%s/%s", (unsigned long long)cluster->system_id,
+                           cluster->database, cluster->timeline, cluster->run, sums);
+    if (rc == 0 && cluster_run_known(cluster) && position != 0)
+        rc = buffer_printf(out, "@%llu", (unsigned long long)position);
+    return rc < 0 ? rc : buffer_append_byte(out, '\0');
+}
+
+static int ask(struct connection *connection, const struct cluster *cluster, struct buffer *out,
+               struct error *error)
+{
+    struct buffer sql = {0};
+    PGresult *row = NULL;
+    int rc = write_query(connection_version(connection), cluster, &sql);
+    rc = rc == 0 ? connection_read(connection, TRANSACTION_TABLES, (const char *)sql.data,
+                                   ONE_ROW_OF(2), &row, error)
+                 : error_set(error, rc, "no memory");
+    buffer_clear(&sql);
+    if (rc == 0 && write_signature(cluster, PQgetvalue(row, 0, 1),
+                                   cluster_position(PQgetvalue(row, 0, 0)), out) < 0)
+        rc = error_set(error, -ENOMEM, "no memory");
+    PQclear(row);
+    return rc;
+}
+
 int ddl_signature(struct session *session, char **out, struct error *error)
 {
     struct connection *connection = session_connection(session);
-    struct buffer sql = {0};
-    PGresult *result = NULL;
-    int rc = write_query(connection_version(connection), &sql);
+    struct buffer signature = {0};
+    struct cluster cluster;
+    int rc = cluster_read(connection, &cluster, error);
+    if (rc < 0)
+        return rc;
+    rc = ask(connection, &cluster, &signature, error);
+    cluster_clear(&cluster);
     if (rc == 0)
-        rc = connection_read(connection, TRANSACTION_TABLES, (const char *)sql.data, ONE_ROW_OF(1),
-                             &result, error);
-    buffer_clear(&sql);
-    if (rc == 0) {
-        *out = strdup(PQgetvalue(result, 0, 0));
-        rc = *out == NULL ? error_set(error, -ENOMEM, "no memory") : 0;
-    }
-    PQclear(result);
+        *out = (char *)signature.data;
+    else
+        buffer_clear(&signature);
     return rc;
 }

@@ -119,6 +119,19 @@ answers_a_filter() {
     grep -q 'CREATE TABLE' "$MNT/public/t/schema.sql"
 }
 
+@test "where a server does not tell its run, schema.sql is compared by its text" {
+    other_database runless
+    psql -X -q -c "REVOKE EXECUTE ON FUNCTION pg_postmaster_start_time(), pg_stat_get_bgwriter_stat_reset_time() FROM public"
+    PGUSER=reader mount_start -o lease=0
+    local ddl=$MNT/public/t/schema.sql file
+    grep -q 'CREATE TABLE' "$ddl"
+    file=$(stat -c '%i %Y %s' "$ddl")
+    psql -X -q -c 'CREATE TABLE unrelated ()'
+    [ "$(stat -c '%i %Y %s' "$ddl")" = "$file" ]
+    psql -X -q -c 'ALTER TABLE t ADD COLUMN later int'
+    grep -q 'later integer' "$ddl"
+}
+
 @test "a filter is the first thing that a new connection is asked, where functions are refused" {
     other_database afresh
     psql -X -q -c "REVOKE EXECUTE ON FUNCTION pg_control_system(), pg_current_wal_insert_lsn() FROM public"

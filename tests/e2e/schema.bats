@@ -52,6 +52,22 @@ with open(sys.argv[1], "wb") as file:
 PYTHON
 }
 
+# What a cache of the future of this very run would hold: another text, proven at a later position.
+forge_record() {
+    python3 - "$1" <<'PYTHON'
+import ctypes, re, sys
+hash64 = ctypes.CDLL("libxxhash.so.0").XXH3_64bits
+hash64.restype, hash64.argtypes = ctypes.c_uint64, [ctypes.c_char_p, ctypes.c_size_t]
+with open(sys.argv[1], "rb") as file:
+    record = file.read()
+body, positions = re.subn(rb"(?<= )([0-9:]+)@([0-9]+)", lambda m: m[1] + b"@" + b"9" * len(m[2]), record[16:])
+body, texts = re.subn(rb"a integer NOT NULL", b"b integer NOT NULL", body)
+assert (positions, texts) == (1, 1)
+with open(sys.argv[1], "wb") as file:
+    file.write(record[:8] + hash64(body, len(body)).to_bytes(8, "little") + body)
+PYTHON
+}
+
 @test "meta-commands that a hostile server puts into the DDL do nothing in psql" {
     needs_restrict
     psql -X -q -c 'CREATE DATABASE hostile'
@@ -133,6 +149,53 @@ SQL
 }
 
 # ---- who may have it ----
+
+# DDL of which no catalog of tables knows.
+says() { [ "$(grep -c -- "$2" "$T/$1/schema.sql")" = 1 ]; }
+
+@test "what pg_dump prints of other catalogs is followed: a text search configuration, an index that depends on an extension" {
+    psql -X -q -v ON_ERROR_STOP=1 <<'SQL'
+CREATE TEXT SEARCH CONFIGURATION public.first (COPY = simple);
+CREATE TEXT SEARCH DICTIONARY public.words (TEMPLATE = simple);
+CREATE TABLE searched (t text, s tsvector GENERATED ALWAYS AS (to_tsvector('public.first', t)) STORED);
+CREATE INDEX searched_t ON searched (t);
+CREATE VIEW named AS SELECT 'public.words'::regdictionary AS d;
+SQL
+    mount_start -o lease=0
+    says searched "'public.first'"
+    says named "'public.words'"
+    absent 'DEPENDS ON EXTENSION' "$T/searched/schema.sql"
+    psql -X -q -c 'ALTER TEXT SEARCH CONFIGURATION public.first RENAME TO second'
+    says searched "'public.second'"
+    psql -X -q -c 'ALTER TEXT SEARCH DICTIONARY public.words RENAME TO others'
+    says named "'public.others'"
+    psql -X -q -c 'ALTER INDEX searched_t DEPENDS ON EXTENSION vector'
+    says searched 'DEPENDS ON EXTENSION'
+    mount_stop
+}
+
+@test "each catalog is one that tells of DDL, or is known to say nothing of what pg_dump prints of a relation" {
+    # Of roles the names are looked at; the others are of databases, of objects that no name in a relation's DDL leads to, or
+    # of numbers that are no DDL.
+    local others=' pg_authid pg_auth_members pg_database pg_db_role_setting pg_shdepend pg_shdescription pg_shseclabel
+        pg_parameter_acl pg_replication_origin pg_subscription pg_subscription_rel pg_aggregate pg_amop pg_amproc pg_cast
+        pg_conversion pg_event_trigger pg_language pg_transform pg_ts_config_map pg_ts_parser pg_ts_template pg_user_mapping
+        pg_largeobject pg_largeobject_metadata pg_statistic pg_statistic_ext_data '
+    for catalog in $(psql -X -At -c "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'pg_catalog'::regnamespace"); do
+        [[ $others == *[[:space:]]$catalog[[:space:]]* ]] || grep -q "\"$catalog\"" "$ROOT/pgclient/ddl_signature.c" ||
+            { echo "of $catalog nothing is known"; false; }
+    done
+}
+
+@test "a server whose WAL has gone back is asked again for its DDL" {
+    mount_start
+    cat "$T/plain/schema.sql" >"$BATS_TEST_TMPDIR/plain"
+    mount_stop
+    forge_record "$(record_of plain)"
+    mount_start
+    assert_same_bytes "$T/plain/schema.sql" "$BATS_TEST_TMPDIR/plain"
+    mount_stop
+}
 
 @test "privileges on columns alone do not list schema.sql, and a copy of the tree works" {
     psql -X -q -c 'CREATE ROLE columnist LOGIN' -c 'GRANT SELECT (a) ON other TO columnist' -c 'GRANT SELECT ON trap TO columnist'
