@@ -26,7 +26,8 @@ static bool again(struct answer *answer, struct turns *turns, struct session *se
             *answer->error = reason;
         return *rc == 0;
     }
-    if (*rc >= 0 || *rc == -EINTR || !session_is_wanted(session, why, sizeof why))
+    if (*rc >= 0 || *rc == -EINTR || session == NULL ||
+        !session_is_wanted(session, why, sizeof why))
         return false;
     bool enough = ++turns->gave_way >= TIMES;
     log_say(LOG_SAY_INFO, "%s.%s: a question lets go of its locks, since %s; %s", relation->schema,
@@ -45,15 +46,16 @@ int answer_on_server(struct answer *answer, answer_work *work, void *context)
     bool more = true;
     int rc = 0;
     while (more) {
-        struct session *session;
+        struct session *session = NULL;
         struct version_key now = {0};
         rc = patience_ask(answer->error);
         if (rc == 0)
             rc = session_take(answer->mount->pool, SESSION_USER, answer->stop, &session,
                               answer->error);
-        if (rc < 0)
+        if (rc < 0 && rc != -EBUSY)
             break;
-        rc = answer_begin(answer, session, &now);
+        if (rc == 0)
+            rc = answer_begin(answer, session, &now);
         if (rc == 0)
             rc = work(answer, session, &now, context);
         version_key_clear(&now);

@@ -872,10 +872,11 @@ static int try(struct fetch *fetch, struct tries *tries, struct snapshot *old,
                struct snapshot **out, struct error *error)
 {
     int rc = crew_lead(fetch->crew, fetch->wait.relation, error);
-    if (rc < 0)
+    if (rc < 0 && rc != -EBUSY)
         return rc;
     tries->led = true;
-    rc = fetch_under(fetch, fetch->wait.relation, old, out, error);
+    if (rc == 0)
+        rc = fetch_under(fetch, fetch->wait.relation, old, out, error);
     char why[256];
     int waits = rc == -EBUSY ? wait_for_lock(fetch, error) : 0;
     tries->enough |= waits < 0;

@@ -172,25 +172,35 @@ static bool had_table(struct mount *mount, uint32_t relation, const struct versi
     return had;
 }
 
+struct asking {
+    const struct folders *folders;
+    bool *there;
+    struct version_key now;
+};
+
+static int ask_now(void *context, struct session *session, struct error *error)
+{
+    struct asking *asking = context;
+    const struct folders *folders = asking->folders;
+    const struct mount *mount = folders->mount;
+    version_key_clear(&asking->now);
+    int rc = catalog_now(session, &asking->now, error);
+    if (rc == 0)
+        rc = mark_check(asking->now.mark, mount->system_id, mount->database, error);
+    return rc == 0 ? catalog_has(session, folders->oids, folders->count, asking->there, error) : rc;
+}
+
 /* Asks the server that is mounted, and no other that has come to answer in its place: which of the
  * folders' relations are dropped. */
 static int ask_which(struct mount *mount, const struct folders *folders, bool *dropped,
                      struct error *error)
 {
-    struct session *session;
-    struct version_key now = {0};
-    int rc = session_take(mount->pool, SESSION_SHORT, &mount->ending, &session, error);
-    if (rc < 0)
-        return rc;
-    rc = catalog_now(session, &now, error);
-    if (rc == 0)
-        rc = mark_check(now.mark, mount->system_id, mount->database, error);
-    if (rc == 0)
-        rc = catalog_has(session, folders->oids, folders->count, dropped, error);
-    session_give(session);
+    struct asking asking = {.folders = folders, .there = dropped};
+    struct lock_question question = {&listing_relations, "catalog", ask_now, &asking};
+    int rc = lock_wait_ask(&mount->lock_waits, mount->pool, &question, &mount->ending, error);
     for (size_t i = 0; rc == 0 && i < folders->count; i++)
-        dropped[i] = !dropped[i] && had_table(mount, folders->oids[i], &now);
-    version_key_clear(&now);
+        dropped[i] = !dropped[i] && had_table(mount, folders->oids[i], &asking.now);
+    version_key_clear(&asking.now);
     return rc;
 }
 

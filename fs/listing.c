@@ -54,8 +54,7 @@ static void adopt_orphans(struct catalog *catalog, const uint32_t *oids)
     }
 }
 
-/* What is to be read when somebody asks which relations there are. */
-static const struct relation relations = {.schema = "pg_catalog", .name = "pg_class"};
+const struct relation listing_relations = {.schema = "pg_catalog", .name = "pg_class"};
 
 /* Takes the catalog. */
 static int prepare(struct catalog *catalog, struct prepared *out)
@@ -113,7 +112,7 @@ static int ask(struct mount *mount, const char *known, struct prepared *out, cha
                struct error *error)
 {
     struct asking asking = {.mount = mount, .known = known};
-    struct lock_question question = {&relations, "catalog", ask_now, &asking};
+    struct lock_question question = {&listing_relations, "catalog", ask_now, &asking};
     int rc = lock_wait_ask(&mount->lock_waits, mount->pool, &question, NULL, error);
     if (rc == 0) {
         *out = asking.prepared;

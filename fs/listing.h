@@ -7,6 +7,9 @@
 
 #include "fs/mount.h"
 
+/* What is to be read when somebody asks which relations there are. */
+extern const struct relation listing_relations;
+
 /* The first catalog, before the mount. */
 MUST_CHECK int listing_start(struct mount *mount, struct error *error);
 

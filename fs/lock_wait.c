@@ -107,14 +107,14 @@ int lock_wait_ask(struct lock_waits *waits, struct session_pool *pool,
     bool again = true;
     int rc = 0;
     while (again) {
-        struct session *session;
+        struct session *session = NULL;
         rc = session_take(pool, SESSION_SHORT, stop, &session, error);
-        if (rc < 0)
-            break;
-        rc = question->ask(question->context, session, error);
+        if (rc == 0)
+            rc = question->ask(question->context, session, error);
         again = rc == -EBUSY && waits != NULL;
+        bool usable = session != NULL && session_usable(session);
         if (again)
-            rc = lock_wait_note(waits, &wait, session_usable(session) ? session : NULL, error);
+            rc = lock_wait_note(waits, &wait, usable ? session : NULL, error);
         session_give(session);
         again = again && rc == 0;
         if (again && (rc = lock_wait_pause(stop)) < 0)

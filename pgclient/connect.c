@@ -2,6 +2,7 @@
 #include "pgclient/connection_parts.h"
 #include "pgclient/departing.h"
 #include "pgclient/helper.h"
+#include "pgclient/lock_holders.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -108,6 +109,17 @@ static void no_notices(void *context, const char *message) { (void)context, (voi
     " WHERE s.name OPERATOR(pg_catalog.=) ANY (ARRAY['lock_timeout', 'statement_timeout',"         \
     "  'transaction_timeout']::pg_catalog.text[]) AND s.reset_val OPERATOR(pg_catalog.<>) '0';"
 
+/* A role that may not ask has a connection all the same. Behind a pooler the next question is another
+ * session's. */
+static int learn_to_ask(struct connection *connection, struct error *error)
+{
+    PGresult *none = NULL;
+    int rc = connection_question(connection, LOCK_HOLDERS " LIMIT 0", ROWS_OF(LOCK_HOLDERS_COLUMNS),
+                                 &none, error);
+    PQclear(none);
+    return connection_usable(connection) && rc != -EBUSY ? 0 : rc;
+}
+
 /* Finds out, in the same round trip, the role's own limits, whether the session is the
  * server's own or one behind a pooler, whose number of the backend is made up; and whether the
  * server looks after its clients while it works for them, which it cannot do on every platform. */
@@ -121,7 +133,7 @@ static int look_around(struct connection *connection, struct error *error)
         connection->checks_client = rc == 0;
         connection_end(connection);
     }
-    if (!connection->checks_client && connection_usable(connection))
+    if (!connection->checks_client && rc != -EBUSY && connection_usable(connection))
         rc = connection_rows(connection, BEGIN_READING WIDE_ANSWER "COMMIT", ROWS_OF(4), &row,
                              error);
     if (rc == 0 && PQntuples(row) == 1) {
@@ -130,7 +142,8 @@ static int look_around(struct connection *connection, struct error *error)
         connection->own_limit_ms = atoi(PQgetvalue(row, 0, 3));
     }
     PQclear(row);
-    return rc;
+    connection_end(connection);
+    return rc == 0 && !connection->pooled ? learn_to_ask(connection, error) : rc;
 }
 
 static int make_ready(struct connection *connection, struct error *error)

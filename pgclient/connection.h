@@ -89,6 +89,7 @@ void connection_show(struct connection *connection, struct holding *holding);
  * and other locks, for as long as somebody else likes. A smaller limit of the role's own is an
  * error of what users wrote; a larger one, connection_own_limit, is for whoever tries again. */
 enum { LOCK_PATIENCE_MS = 500 };
+#define LOCK_PATIENCE "500"
 
 enum transaction_kind {
     TRANSACTION_TABLES, /* what we ask of tables and catalogs: search_path is empty, and no limit of

@@ -35,9 +35,11 @@ void connection_finish(PGconn *pg, struct departing *departing);
 /* libpq's last words; the connection is broken. */
 int connection_fail_lost(struct connection *connection, struct error *error);
 
-/* The role's limit, which may be a millisecond, is for what users wrote. */
+/* How each transaction begins: so no statement of ours waits for a lock for long. The role's limits,
+ * which may be a millisecond, are for what users wrote. */
 #define BEGIN_READING                                                                              \
-    "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = 0;"
+    "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = 0;"            \
+    " SET LOCAL lock_timeout = " LOCK_PATIENCE ";"
 
 /* Who somebody else has become in the session that a pooler lends, and has left it so. */
 #define OWN_ROLE "SET LOCAL SESSION AUTHORIZATION DEFAULT; SET LOCAL role TO DEFAULT;"

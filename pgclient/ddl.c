@@ -181,31 +181,39 @@ static void end_snapshot(struct run *run)
     run->exporter = NULL;
 }
 
+/* Whoever runs into a lock on a catalog when he looks takes it that pg_dump does, too. */
+static void look_with(struct run *run, struct session *session)
+{
+    struct lock_party waiter = {0};
+    char sql[sizeof backend_question + sizeof run->application];
+    PGresult *rows = NULL;
+    snprintf(sql, sizeof sql, backend_question, run->application);
+    int rc = connection_question(session_connection(session), sql, ROWS_OF(2), &rows, NULL);
+    bool found = rc == 0 && PQntuples(rows) == 1, waits = false;
+    if (found) {
+        int backend = atoi(PQgetvalue(rows, 0, 0));
+        waits = PQgetvalue(rows, 0, 1)[0] == 't';
+        rc = lock_find_waiters(session, &backend, 1, &waiter, NULL);
+    }
+    if (rc == -EBUSY || (rc == 0 && found))
+        judge_locks(run, waits || rc == -EBUSY, &waiter);
+    PQclear(rows);
+}
+
 /* With a session that is to be had at once; without one it goes on unseen. The one whose snapshot
  * pg_dump has taken long ago is of more use for looking. */
 static void look_at_locks(struct run *run)
 {
     struct session *session;
-    char sql[sizeof backend_question + sizeof run->application];
-    PGresult *rows = NULL;
     if (session_take_now(run->way->pool, SESSION_SHORT, run->stop, &session, NULL) < 0) {
         if (++run->unseen >= UNSEEN_MOST)
             end_snapshot(run);
         return;
     }
     struct connection *connection = session_connection(session);
-    snprintf(sql, sizeof sql, backend_question, run->application);
     connection_also_stop(connection, run->stop);
-    if (connection_question(connection, sql, ROWS_OF(2), &rows, NULL) == 0 &&
-        PQntuples(rows) == 1) {
-        struct lock_party waiter = {0};
-        int backend = atoi(PQgetvalue(rows, 0, 0));
-        bool waits = PQgetvalue(rows, 0, 1)[0] == 't';
-        if (lock_find_waiters(session, &backend, 1, &waiter, NULL) == 0)
-            judge_locks(run, waits, &waiter);
-    }
+    look_with(run, session);
     connection_also_stop(connection, NULL);
-    PQclear(rows);
     session_give(session);
 }
 

@@ -2,6 +2,7 @@
 
 #include "codec/buffer.h"
 #include "pgclient/connection.h"
+#include "pgclient/lock_holders.h"
 #include "pgclient/session.h"
 
 #include <errno.h>
@@ -41,23 +42,30 @@
     " LEFT JOIN pg_catalog.pg_namespace AS n"                                                      \
     " ON n.oid OPERATOR(pg_catalog.=) c.relnamespace"
 
-/* A prepared transaction has no backend. */
-#define HOLDER_OF(relation)                                                                        \
-    PARTY_JOINS("l")                                                                               \
-    " WHERE l.locktype OPERATOR(pg_catalog.=) 'relation'"                                          \
-    " AND l.mode OPERATOR(pg_catalog.=) 'AccessExclusiveLock' AND c.oid IS NOT NULL"               \
-    " AND (l.pid IS NULL OR l.pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid())" relation   \
-    " ORDER BY l.granted DESC LIMIT 1"
+static const char holder_question[] = NEEDED
+    " SELECT coalesce(l.pid, 0)," PARTY " FROM needed AS x JOIN pg_catalog.pg_locks AS l"
+    " ON l.relation OPERATOR(pg_catalog.=) x.oid" PARTY_JOINS(
+        "l") " WHERE l.locktype OPERATOR(pg_catalog.=) 'relation'"
+             " AND l.mode OPERATOR(pg_catalog.=) 'AccessExclusiveLock' AND c.oid IS NOT NULL"
+             " AND (l.pid IS NULL OR l.pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid())"
+             " ORDER BY l.granted DESC LIMIT 1";
 
-static const char holder_question[] =
-    NEEDED " SELECT coalesce(l.pid, 0)," PARTY " FROM needed AS x JOIN pg_catalog.pg_locks AS l"
-           " ON l.relation OPERATOR(pg_catalog.=) x.oid" HOLDER_OF("");
+/* Catalogs without which no name is found. */
+static const struct {
+    uint32_t oid;
+    const char *name;
+} catalogs[] = {
+    {1247, "pg_type"},      {1249, "pg_attribute"}, {1255, "pg_proc"},      {1259, "pg_class"},
+    {1260, "pg_authid"},    {1262, "pg_database"},  {2600, "pg_aggregate"}, {2601, "pg_am"},
+    {2602, "pg_amop"},      {2603, "pg_amproc"},    {2605, "pg_cast"},      {2610, "pg_index"},
+    {2615, "pg_namespace"}, {2616, "pg_opclass"},   {2617, "pg_operator"},  {2618, "pg_rewrite"},
+    {2619, "pg_statistic"}, {2753, "pg_opfamily"},  {3456, "pg_collation"},
+};
 
-/* Of any catalog, all of which are needed by all: what initdb makes has lower oids than users' own.
- * It must read as few of them as can be. */
-static const char catalogs_question[] =
-    "SELECT coalesce(l.pid, 0)," PARTY " FROM pg_catalog.pg_locks AS l" HOLDER_OF(
-        " AND l.relation OPERATOR(pg_catalog.<) 16384::pg_catalog.oid");
+static const char name_question[] =
+    "SELECT c.relname, n.nspname FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n"
+    " ON n.oid OPERATOR(pg_catalog.=) c.relnamespace"
+    " WHERE c.oid OPERATOR(pg_catalog.=) %u::pg_catalog.oid";
 
 /* What a lock is on, as text. */
 #define ON(lock)                                                                                   \
@@ -89,18 +97,67 @@ static void take_party(const PGresult *rows, int row, int column, struct lock_pa
     snprintf(out->relation, sizeof out->relation, "%s", PQgetvalue(rows, row, column + 2));
 }
 
-static int find_holder(struct session *session, const char *sql, struct lock_party *out,
-                       struct error *error)
+/* A transaction may be prepared, and has no backend then. */
+static void name_prepared(struct lock_party *party)
+{
+    if (party->pid == 0)
+        snprintf(party->application, sizeof party->application, "a prepared transaction");
+}
+
+/* "": it cannot be told, since a catalog is locked. */
+static void name_catalog(struct connection *connection, uint32_t oid, char *out, size_t size)
+{
+    char sql[sizeof name_question + 16];
+    PGresult *rows = NULL;
+    for (size_t i = 0; i < sizeof catalogs / sizeof *catalogs; i++)
+        if (catalogs[i].oid == oid) {
+            snprintf(out, size, "pg_catalog.%s", catalogs[i].name);
+            return;
+        }
+    snprintf(sql, sizeof sql, name_question, oid);
+    if (connection_question(connection, sql, ROWS_OF(2), &rows, NULL) == 0 && PQntuples(rows) == 1)
+        snprintf(out, size, "%s.%s", PQgetvalue(rows, 0, 1), PQgetvalue(rows, 0, 0));
+    PQclear(rows);
+}
+
+/* Of any catalog, all of which are needed by all. Who has a lock comes before who waits for it. */
+static int find_of_catalogs(struct connection *connection, struct lock_party *out,
+                            struct error *error)
 {
     PGresult *rows = NULL;
-    int rc = connection_question(session_connection(session), sql, ROWS_OF(3), &rows, error);
+    int rc =
+        connection_question(connection, LOCK_HOLDERS, ROWS_OF(LOCK_HOLDERS_COLUMNS), &rows, error);
+    if (rc < 0)
+        return rc;
+    int row = 0, count = PQntuples(rows);
+    while (row < count && PQgetvalue(rows, row, 3)[0] != 't')
+        row++;
+    row = row < count ? row : 0;
+    *out = (struct lock_party){0};
+    if (count > 0) {
+        out->pid = atoi(PQgetvalue(rows, row, 0));
+        snprintf(out->application, sizeof out->application, "%s", PQgetvalue(rows, row, 1));
+        name_catalog(connection, (uint32_t)strtoul(PQgetvalue(rows, row, 2), NULL, 10),
+                     out->relation, sizeof out->relation);
+        name_prepared(out);
+    }
+    PQclear(rows);
+    return 0;
+}
+
+static int find_of_relation(struct connection *connection, uint32_t relation,
+                            struct lock_party *out, struct error *error)
+{
+    char sql[sizeof holder_question + 16];
+    PGresult *rows = NULL;
+    snprintf(sql, sizeof sql, holder_question, relation);
+    int rc = connection_question(connection, sql, ROWS_OF(3), &rows, error);
     if (rc < 0)
         return rc;
     *out = (struct lock_party){0};
     if (PQntuples(rows) > 0) {
         take_party(rows, 0, 0, out);
-        if (out->pid == 0)
-            snprintf(out->application, sizeof out->application, "a prepared transaction");
+        name_prepared(out);
     }
     PQclear(rows);
     return 0;
@@ -109,12 +166,10 @@ static int find_holder(struct session *session, const char *sql, struct lock_par
 int lock_find_holder(struct session *session, uint32_t relation, struct lock_party *out,
                      struct error *error)
 {
-    char sql[sizeof holder_question + 16];
-    int rc = find_holder(session, catalogs_question, out, error);
-    if (rc < 0 || out->application[0] + out->pid != 0)
-        return rc;
-    snprintf(sql, sizeof sql, holder_question, relation);
-    return find_holder(session, sql, out, error);
+    struct connection *connection = session_connection(session);
+    int rc = find_of_catalogs(connection, out, error);
+    bool found = rc == 0 && out->application[0] + out->pid != 0;
+    return rc < 0 || found ? rc : find_of_relation(connection, relation, out, error);
 }
 
 static int put_pids(struct buffer *out, const int *pids, size_t count)

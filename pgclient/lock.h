@@ -26,7 +26,7 @@ struct lock_party {
 
 /* Who has locked the relation, or what is needed to read it (partitions, indexes, what a view is
  * made of, any catalog), so that it cannot be read, or waits to. *out: pid 0 if it is nobody any
- * more. It reads catalogs itself: -EBUSY if one of those is locked. */
+ * more. -EBUSY: it cannot be told, since a catalog is locked. */
 MUST_CHECK int lock_find_holder(struct session *session, uint32_t relation, struct lock_party *out,
                                 struct error *error);
 

@@ -385,8 +385,9 @@ static int put_lock(const struct kept_readpoint *r, struct buffer *sql)
         return 0;
     if (r->lock[0] != '\0')
         return buffer_printf(sql, "%s NOWAIT", r->lock);
-    return buffer_printf(sql, "SET LOCAL lock_timeout = '100ms';%s;SET LOCAL lock_timeout = %d",
-                         r->probe, LOCK_PATIENCE_MS);
+    return buffer_printf(
+        sql, "SET LOCAL lock_timeout = '100ms';%s;SET LOCAL lock_timeout = " LOCK_PATIENCE,
+        r->probe);
 }
 
 /* Behind a balancer the worker may be on another server, where a snapshot of the same name is

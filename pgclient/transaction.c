@@ -83,9 +83,9 @@ static bool has_own_lock_limit(const struct connection *connection, enum transac
 static int put_lock_limit(const struct connection *connection, enum transaction_kind kind,
                           struct buffer *sql)
 {
-    return has_own_lock_limit(connection, kind)
-               ? buffer_append_text(sql, "SET LOCAL lock_timeout TO DEFAULT;")
-               : buffer_printf(sql, "SET LOCAL lock_timeout = %d;", LOCK_PATIENCE_MS);
+    return buffer_append_text(sql, has_own_lock_limit(connection, kind)
+                                       ? "SET LOCAL lock_timeout TO DEFAULT;"
+                                       : "SET LOCAL lock_timeout = " LOCK_PATIENCE ";");
 }
 
 static int put_begin(const struct connection *connection, struct buffer *sql)
@@ -285,8 +285,6 @@ int connection_question(struct connection *connection, const char *sql, struct s
     struct buffer text = {0};
     int rc = put_begin(connection, &text);
     connection->lock_limit_is_own = connection->own_limits_hold = false;
-    if (rc == 0)
-        rc = put_lock_limit(connection, TRANSACTION_TABLES, &text);
     if (rc == 0 && connection_version(connection) < EXACT_TIMES)
         rc = buffer_append_text(&text, "SET LOCAL extra_float_digits = 1;");
     if (rc == 0 && !has_encoding(connection))

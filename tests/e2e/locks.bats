@@ -197,6 +197,73 @@ and w['waits_for']['relation'] == 'pg_catalog.pg_inherits' and w['waits_for']['s
     timeout 20 ls "$T" | grep -q '^small$'
 }
 
+# Whether somebody of ours waits for a lock on the catalog $1 of the holder's.
+waits_for_catalog() {
+    status_json "sys.exit(0 if any(w['waits_for']['pid'] == $HOLDER_BACKEND and w['waits_for']['application'] == 'holder' \
+and w['waits_for']['relation'] == 'pg_catalog.$1' for w in s['lock_waits']) else 1)"
+}
+
+# A new connection would wait in the server itself for some of them: so there is one, which is there.
+@test "whichever catalog is locked, who waits for it is seen, and whoever has it" {
+    psql -X -q -c "CREATE TABLE often AS TABLE small"
+    mount_start -o lease=0,connections=1
+    s=$T/vectors/query/q
+    mkdir "$s"
+    echo "id > 0" >"$s/filter"
+    echo '[1,0]' >"$s/vector"
+    cat "$T/often/often.csv" "$T/seen/seen.csv" "$s/results.csv" >/dev/null
+    for catalog in pg_class pg_attribute pg_type pg_proc pg_namespace pg_index pg_inherits pg_policy pg_rewrite pg_database; do
+        psql -X -q -c "UPDATE often SET t = t || '.'" -c "UPDATE vectors SET id = id" -c "COMMENT ON TABLE often IS '$catalog'"
+        reference_csv public.often >"$OUT/often"
+        holder "BEGIN; LOCK TABLE pg_catalog.$catalog IN ACCESS EXCLUSIVE MODE;"
+        readers=()
+        for path in often/often.csv seen/seen.csv vectors/query/q/results.csv; do
+            timeout 60 cat "$T/$path" >"$OUT/${path##*/}" 3>&- &
+            readers+=($!)
+        done
+        PIDS+=("${readers[@]}")
+        within 20 waits_for_catalog $catalog
+        holder "COMMIT;"
+        for reader in "${readers[@]}"; do wait "$reader"; done
+        assert_same_bytes "$OUT/often.csv" "$OUT/often"
+        [ "$(wc -l <"$OUT/results.csv")" -eq 3 ]
+        within 5 status_json "sys.exit(0 if not s['lock_waits'] else 1)"
+    done
+    rmdir "$s"
+    psql -X -q -c "DROP TABLE often"
+}
+
+@test "a read that waits for a catalog keeps nobody from others, or from its table; lock_wait bounds it" {
+    psql -X -q -c "CREATE TABLE often AS TABLE small"
+    for options in lease=0 lease=0,lock_wait=2; do
+        mount_start -o $options,connections=1
+        cat "$T/often/often.csv" >/dev/null
+        psql -X -q -c "UPDATE often SET t = t || '.'"
+        holder "BEGIN; LOCK TABLE pg_catalog.pg_policy IN ACCESS EXCLUSIVE MODE;"
+        timeout 60 cat "$T/often/often.csv" >"$OUT/got" 2>"$OUT/words" 3>&- &
+        reader=$!
+        PIDS+=($reader)
+        within 20 waits_for_catalog pg_policy
+        if [ $options = lease=0 ]; then
+            for i in 1 2 3; do
+                timeout 5 psql -X -q -v ON_ERROR_STOP=1 -c "BEGIN; LOCK TABLE often, pg_catalog.pg_inherits, pg_catalog.pg_constraint IN ACCESS EXCLUSIVE MODE; COMMIT"
+            done
+            process_gone $reader && false || true
+            holder "COMMIT;"
+            wait $reader
+        else
+            status=0
+            wait $reader || status=$?
+            [ $status -eq 1 ]
+            grep -q "Device or resource busy" "$OUT/words"
+            [[ $(getfattr --only-values --absolute-names -n user.pgvecfs.error "$T/often") == *"pg_catalog.pg_policy is locked by pid $HOLDER_BACKEND (holder)"* ]]
+            holder "COMMIT;"
+        fi
+        mount_stop
+    done
+    psql -X -q -c "DROP TABLE often"
+}
+
 @test "who waits for a lock ends at once when he is interrupted, and the mount ends too" {
     mount_start -o lease=0
     holder "BEGIN; LOCK TABLE small IN ACCESS EXCLUSIVE MODE;"
