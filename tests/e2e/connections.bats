@@ -160,28 +160,45 @@ everything() {
     [ "$(ours)" -le 1 ]
 }
 
-# Whether the server is at work on a sleep of ours.
-sleeps() { [ "$(psql -X -At -c "SELECT count(*) FROM pg_stat_activity WHERE usename = 'lonely' AND wait_event = 'PgSleep'")" = 1 ]; }
-
-@test "a question that was killed keeps the only connection until its backend has ended, and others wait for it" {
-    psql -X -q -v ON_ERROR_STOP=1 <<'END'
-CREATE FUNCTION stubborn() RETURNS boolean LANGUAGE plpgsql AS $$
-BEGIN PERFORM pg_sleep(60); RETURN true; EXCEPTION WHEN query_canceled THEN PERFORM pg_sleep(7); RETURN true; END $$;
-END
-    mount_as lonely
-    s=$MNT/public/items/query/q
-    mkdir "$s"
-    echo '[5,5,1]' >"$s/vector"
-    echo 'id = 7 AND public.stubborn()' >"$s/filter"
-    timeout 60 cat "$s/results.csv" >/dev/null 3>&- &
+# Asks for what takes for ever, and is killed; the backend goes on for $1 seconds. $2: the row that is looked at.
+kill_stubborn() {
+    local asker
+    echo "id = $2 AND public.stubborn($1)" >"$MNT/public/items/query/q/filter"
+    timeout 60 cat "$MNT/public/items/query/q/results.csv" >/dev/null 3>&- &
     asker=$!
-    within 20 sleeps
+    within 30 is_at_work "$2"
     kill "$asker"
     wait "$asker" || true
+}
+
+is_at_work() { [ "$(psql -X -At -c "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%id = $1 AND public.stubborn%' AND wait_event = 'PgSleep'")" = 1 ]; }
+
+stubborn_start() {
+    psql -X -q -v ON_ERROR_STOP=1 <<'END'
+CREATE OR REPLACE FUNCTION stubborn(seconds float8) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN PERFORM pg_sleep(60); RETURN true; EXCEPTION WHEN query_canceled THEN PERFORM pg_sleep(seconds); RETURN true; END $$;
+END
+    mount_as "$@"
+    mkdir "$MNT/public/items/query/q"
+    echo '[5,5,1]' >"$MNT/public/items/query/q/vector"
+}
+
+@test "a question that was killed keeps the only connection until its backend has ended, and others wait for it" {
+    stubborn_start lonely
+    kill_stubborn 7 1
     read_at_once t1 t2
     [ "$(ours)" -le 1 ]
-    rmdir "$s"
-    psql -X -q -c "DROP FUNCTION stubborn()"
+    rmdir "$MNT/public/items/query/q"
+}
+
+@test "no more than were given, however many are killed" {
+    stubborn_start app -o connections=2
+    for i in 1 2 3 4; do
+        kill_stubborn 3 $i
+        [ "$(ours)" -le 2 ]
+    done
+    read_at_once t1 t2
+    rmdir "$MNT/public/items/query/q"
 }
 
 @test "tables that the cache cannot hold, over one connection" {
