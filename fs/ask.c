@@ -46,7 +46,7 @@ struct ask {
     /* While WAITING, for a refresh since these counts, or for the catalog: */
     struct subject *waits_for; /* NULL: the catalog */
     unsigned refreshes_seen, failures_seen;
-    int64_t looked_at; /* when the catalog was wanted */
+    unsigned listing_seen; /* listing_now() when the catalog was wanted */
 
     /* While WORKING, of the thread that answers; while IDLE, the question that it has put off: */
     const char *lent; /* the rest of what ask_write was given, in whole lines: taken first */
@@ -55,7 +55,9 @@ struct ask {
     struct question question;
     _Atomic size_t question_size; /* of its line */
     int tries;
-    bool looked_again;    /* in the catalog, for this question: which relation has the name */
+    bool looked_again;    /* in the catalog, since the relation was found to have gone */
+    uint32_t relation;    /* that a refresh was waited for of, for this question; 0: none yet */
+    uint32_t gone;        /* the last one of the name that is not there any more; 0: none */
     bool refreshed;       /* the current version is good for this question, leased or not */
     int failed;           /* what it has waited for has failed */
     struct error failure; /* why */
@@ -288,6 +290,14 @@ static bool is_blank(const char *text, size_t size)
     return true;
 }
 
+/* Nothing has been tried for the question at hand. */
+static void begin_anew(struct ask *ask)
+{
+    ask->tries = 0;
+    ask->looked_again = ask->refreshed = false;
+    ask->relation = ask->gone = 0;
+}
+
 /* The next question, unless one is at hand. False: there is none, and the thread must leave. *rc:
  * what is wrong with it. Called without the lock. */
 static bool next_question(struct ask *ask, int *rc, struct error *error)
@@ -323,9 +333,7 @@ static bool next_question(struct ask *ask, int *rc, struct error *error)
         if (there && !blank) {
             *rc = question_parse_json(text, size, &ask->question, error);
             ask->parsed = *rc == 0;
-            ask->tries = 0;
-            ask->looked_again = false;
-            ask->refreshed = false;
+            begin_anew(ask);
         }
     }
     buffer_clear(&line);
@@ -364,8 +372,7 @@ static void put_off(struct ask *ask)
     if (ask->lent_size > 0)
         put_off_lent(ask);
     ask->state = IDLE;
-    ask->tries = 0;
-    ask->looked_again = ask->refreshed = false;
+    begin_anew(ask);
 }
 
 /* Hands it to whoever reads. Takes what is in the buffer. False: there is no room for it, and
@@ -450,7 +457,7 @@ static struct subject *subject_of(const struct ask *ask)
     return table != NULL ? &table->subjects[SUBJECT_ROWS] : NULL;
 }
 
-/* The name may be another relation's by now, or a new one's: -EAGAIN, the catalog is wanted. */
+/* The name may be another relation's by now, or a new one's: -EAGAIN, a later catalog is wanted. */
 static int look_again(struct ask *ask, struct error *error)
 {
     struct mount *mount = ask->mount;
@@ -459,7 +466,7 @@ static int look_again(struct ask *ask, struct error *error)
     count_anew(ask);
     ask->looked_again = true;
     ask->waits_for = NULL;
-    ask->looked_at = clock_ms();
+    ask->listing_seen = listing_now(mount);
     ask->failures_seen = mount->catalog_failures;
     ask->state = WAITING;
     if (!mount->catalog_running || !mount->catalog_wanted)
@@ -473,7 +480,12 @@ static int need_version(struct ask *ask, struct subject *subject, struct error *
 {
     int rc = ask->failed;
     ask->failed = 0;
-    if ((rc == -ENOENT || (rc == 0 && subject == NULL)) && !ask->looked_again && !ask->stop)
+    bool gone = rc == -ENOENT && ask->relation != ask->gone;
+    if (gone) {
+        ask->gone = ask->relation;
+        ask->looked_again = false;
+    }
+    if ((gone || (rc == 0 && subject == NULL)) && !ask->looked_again && !ask->stop)
         return look_again(ask, error);
     if (rc < 0) {
         *error = ask->failure;
@@ -489,6 +501,7 @@ static int need_version(struct ask *ask, struct subject *subject, struct error *
         return error_set(error, -ENOMEM, "no memory");
     count_anew(ask);
     ask->waits_for = subject;
+    ask->relation = subject->table->relation.oid;
     ask->refreshes_seen = subject->refreshes + subject->refreshing;
     ask->failures_seen = subject->failures;
     ask->state = WAITING;
@@ -508,7 +521,7 @@ static struct news news_for(const struct ask *ask)
     const struct mount *mount = ask->mount;
     const struct subject *subject = ask->waits_for;
     if (subject == NULL)
-        return (struct news){.come = mount->catalog_checked >= ask->looked_at,
+        return (struct news){.come = listing_is_after(mount, ask->listing_seen),
                              .failed = mount->catalog_failures != ask->failures_seen,
                              .rc = mount->catalog_rc,
                              .error = &mount->catalog_error};

@@ -129,7 +129,9 @@ static bool lacks_some(const struct mount *mount, const struct prepared *prepare
     return false;
 }
 
-static void take(struct mount *mount, const struct prepared *prepared, char *mark, int64_t asked)
+/* What a check has found that had this number, and began at `asked`. */
+static void take(struct mount *mount, const struct prepared *prepared, char *mark, unsigned number,
+                 int64_t asked)
 {
     if (prepared->catalog != NULL) {
         mount->catalog_lost |= mount->catalog == NULL || lacks_some(mount, prepared);
@@ -144,6 +146,7 @@ static void take(struct mount *mount, const struct prepared *prepared, char *mar
     free(mount->catalog_mark);
     mount->catalog_mark = mark;
     mount->catalog_checked = asked;
+    mount->catalog_answered = number;
     mount->catalog_error.text[0] = '\0';
 }
 
@@ -155,7 +158,7 @@ int listing_start(struct mount *mount, struct error *error)
     int rc = ask(mount, NULL, &prepared, &mark, error);
     if (rc < 0)
         return rc;
-    take(mount, &prepared, mark, asked);
+    take(mount, &prepared, mark, ++mount->catalog_asks, asked);
     mount->system_id = mount->catalog->system_id;
     mount->database = mount->catalog->database;
     mount->born = mount->catalog->born;
@@ -168,6 +171,7 @@ static void run_check(void *argument)
     pthread_mutex_lock(&mount->lock);
     while (mount->catalog_wanted && !mount->ending) {
         mount->catalog_wanted = false;
+        unsigned number = ++mount->catalog_asks;
         char *known = mount->catalog_mark != NULL ? strdup(mount->catalog_mark) : NULL,
              *mark = NULL;
         pthread_mutex_unlock(&mount->lock);
@@ -180,7 +184,7 @@ static void run_check(void *argument)
             log_say(LOG_SAY_ERROR, "the catalog cannot be read: %s", error.text);
         pthread_mutex_lock(&mount->lock);
         if (rc == 0) {
-            take(mount, &prepared, mark, asked);
+            take(mount, &prepared, mark, number, asked);
         } else {
             mount->catalog_failures++;
             mount->catalog_rc = user_errno(rc);

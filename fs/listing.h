@@ -18,6 +18,18 @@ void listing_check(struct mount *mount);
 
 /* Next time it must be read again, whatever its mark says. Called with the lock held. */
 void listing_doubt(struct mount *mount);
+static inline bool listing_is_doubted(const struct mount *mount)
+{
+    return mount->catalog_mark == NULL;
+}
+
+/* Now, as a number; and whether the catalog at hand was asked for later than that, so that it knows
+ * all that had been committed. Called with the lock held. */
+static inline unsigned listing_now(const struct mount *mount) { return mount->catalog_asks; }
+static inline bool listing_is_after(const struct mount *mount, unsigned then)
+{
+    return (int)(mount->catalog_answered - then) > 0;
+}
 
 /* NULL: there is none. Called with the lock held; good until it is released. */
 const struct relation *listing_find(const struct mount *mount, const char *schema,

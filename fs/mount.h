@@ -100,6 +100,8 @@ struct mount {
     bool clearing;     /* a thread does away with leftovers */
     char *catalog_mark;
     int64_t catalog_checked; /* clock_ms() when the server was asked whether it still holds */
+    unsigned catalog_asks, catalog_answered; /* numbers of checks: the last that has begun, and the
+                                                one whose answer is at hand (listing.h) */
     bool catalog_running, catalog_wanted;
     char *ddl_mark, *ddl_signature; /* of the last time that anything had happened */
     unsigned catalog_failures;      /* counts; the last one's reason: */

@@ -2,6 +2,7 @@
 
 #include "fs/ask.h"
 #include "fs/job.h"
+#include "fs/listing.h"
 #include "fs/query.h"
 #include "fs/query_session.h"
 #include "fs/shown.h"
@@ -276,6 +277,7 @@ void request_start(struct mount *mount, fuse_req_t req, struct node *node, enum 
     request->thread = fuse_req_ctx(req)->pid;
     request->caller = detail->caller;
     request->arrived = clock_ms();
+    request->listing_seen = listing_now(mount);
     node->requests++;
     if (kind == REQUEST_LOOKUP)
         node->lookups++; /* stays until it has been answered: the kernel may forget it meanwhile */

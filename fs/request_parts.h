@@ -33,13 +33,14 @@ struct request {
     bool changed; /* of LOOKUP: what is in doubt is of the past */
     bool waited;  /* for a refresh, since this count of them: */
     unsigned refreshes_seen, failures_seen;
-    const struct subject *counted; /* whose counts these are */
+    uint32_t counted;      /* the relation whose counts these are; 0: none */
+    unsigned listing_seen; /* listing_now() when it came: what it must know has been committed */
     bool listing_asked;
     unsigned listing_failures_seen;
-    struct size_news news;        /* of an open that can be answered */
-    struct stream *stream;        /* of an open that need not wait for the size */
-    bool looked_again;            /* the relation was gone once: its name may stand for a new one */
-    char *name;                   /* of MKDIR */
+    struct size_news news; /* of an open that can be answered */
+    struct stream *stream; /* of an open that need not wait for the size */
+    uint32_t gone; /* the relation that its name stood for last, and does not any more; 0: none */
+    char *name;    /* of MKDIR */
     struct owner owner;           /* the same */
     size_t size;                  /* of READ */
     struct buffer bytes;          /* its answer */

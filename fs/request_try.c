@@ -17,10 +17,11 @@ enum {
 
 /* ---- directories ---- */
 
-/* The catalog must have been looked at since `since`. */
-static int need_listing(struct mount *mount, struct request *request, int64_t since)
+/* The catalog must be of after the request came; or, if that is enough, fresh. */
+static int need_listing(struct mount *mount, struct request *request, bool fresh_will_do)
 {
-    if (mount->catalog_checked >= since)
+    if (fresh_will_do ? mount->catalog_checked >= request->arrived - DIRECTORY_FRESH_MS
+                      : listing_is_after(mount, request->listing_seen))
         return 0;
     if (!request->listing_asked) {
         request->listing_asked = true;
@@ -50,9 +51,7 @@ int request_try_directory(struct mount *mount, struct request *request)
             listing_check(mount);
         return 0;
     }
-    int64_t since = lists || !node_exists(mount, node) ? request->arrived
-                                                       : request->arrived - DIRECTORY_FRESH_MS;
-    int rc = need_listing(mount, request, since);
+    int rc = need_listing(mount, request, !lists && node_exists(mount, node));
     /* While the server is away, what was there can be walked through: to .pgvecfs, to the reason of
      * a failure, to what is open. */
     bool walks = request->kind == REQUEST_GETATTR || request->kind == REQUEST_ACCESS;
@@ -69,8 +68,8 @@ static int find_subject(struct mount *mount, struct request *request)
     struct node *node = request->node;
     const struct node *directory = node_table(node);
     const struct relation *relation = node_relation(mount, directory);
-    if (relation == NULL || request->looked_again) {
-        int rc = need_listing(mount, request, request->arrived);
+    if (relation == NULL || request->gone != 0 || listing_is_doubted(mount)) {
+        int rc = need_listing(mount, request, false);
         if (rc < 0)
             return rc;
         relation = node_relation(mount, directory);
@@ -92,26 +91,35 @@ static bool is_of_reader(const struct request *request)
            node->read_by == request->caller;
 }
 
-/* The relation behind the name has gone: once more, from its name. What is open stays a file of its
- * subject, which counts it: others look the name up again, and get another node. */
+/* The relation behind the name has gone: from its name again, for as long as a later catalog knows
+ * another one. What is open stays a file of its subject, which counts it: others look the name up
+ * again, and get another node. */
 static int look_again(struct mount *mount, struct request *request)
 {
-    if (request->looked_again)
+    struct node *node = request->node;
+    uint32_t gone = node->subject->table->relation.oid;
+    if (request->gone == gone)
         return -ENOENT;
-    if (request->node->streams > 0)
+    if (node->streams > 0)
         return is_of_reader(request) ? -ENOENT : -ESTALE;
-    if (request->node->version != NULL || request->node->result != NULL)
-        return request->node->opens > 0
-                   ? -ENOENT
-                   : -ESTALE; /* this node stays what it was: the kernel looks its name up again */
-    request->looked_again = true;
+    if (node->version != NULL || node->result != NULL)
+        return -ESTALE; /* this node stays what it was: the kernel looks its name up again */
+    request->gone = gone;
+    request->counted = 0;
     request->listing_asked = false;
-    request->arrived = clock_ms();
-    request->counted = NULL;
-    request->waited = false;
-    node_set_subject(request->node, NULL);
+    request->listing_seen = listing_now(mount);
+    node_set_subject(node, NULL);
     listing_doubt(mount);
     return find_subject(mount, request);
+}
+
+/* Another request has found the relation that has gone, by an older catalog. */
+static bool has_gone(const struct mount *mount, const struct request *request)
+{
+    const struct node *node = request->node;
+    return request->gone != 0 && node->subject->table->relation.oid == request->gone &&
+           node->version == NULL && node->opens == 0 &&
+           !listing_is_after(mount, request->listing_seen);
 }
 
 /* ---- reading along: an open need not wait for the size ---- */
@@ -202,18 +210,36 @@ static int need_face(struct request *request, struct subject *subject, enum need
     return read_along_snapshot(request, version);
 }
 
+/* Whether a refresh of its subject has failed while it waited. */
+static bool has_seen_failure(const struct request *request)
+{
+    const struct subject *subject = request->node->subject;
+    return request->counted == subject->table->relation.oid &&
+           request->failures_seen != subject->failures;
+}
+
+/* Whose refreshes count from now on. */
+static void count_from_now(struct request *request)
+{
+    const struct subject *subject = request->node->subject;
+    if (request->counted == subject->table->relation.oid)
+        return;
+    request->counted = subject->table->relation.oid;
+    request->failures_seen = subject->failures;
+    request->waited = false;
+}
+
 /* The node has a subject, and no refresh of it has failed since the request came. */
 static int need_subject(struct mount *mount, struct request *request)
 {
     struct node *node = request->node;
+    if (node->subject != NULL && has_gone(mount, request))
+        node_set_subject(node, NULL);
     int rc = node->subject == NULL ? find_subject(mount, request) : 0;
-    if (rc == 0 && request->counted == node->subject &&
-        request->failures_seen != node->subject->failures)
+    if (rc == 0 && has_seen_failure(request))
         rc = node->subject->rc != -ENOENT ? node->subject->rc : look_again(mount, request);
-    if (rc == 0 && request->counted != node->subject) {
-        request->counted = node->subject;
-        request->failures_seen = node->subject->failures;
-    }
+    if (rc == 0)
+        count_from_now(request);
     return rc;
 }
 
@@ -232,10 +258,9 @@ int request_try_lookup(struct mount *mount, struct request *request)
     struct subject *subject = node->subject;
     if (lookup_doubt(mount, &lookup) != node)
         return 0;
-    bool failed = request->counted != NULL && request->failures_seen != subject->failures;
+    bool failed = has_seen_failure(request);
     bool holds = node_is_of(node, subject->current);
-    request->counted = subject;
-    request->failures_seen = subject->failures;
+    count_from_now(request);
     request->changed = holds && subject->fetch != NULL && fetch_has_changes(subject->fetch);
     if (failed || request->changed || request_looks_no_longer(request))
         return 0;

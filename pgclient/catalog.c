@@ -53,11 +53,14 @@ static const char question[] =
     "  LEFT JOIN pg_catalog.pg_inherits i ON c.relispartition AND i.inhrelid = c.oid)"
     " ON c.relnamespace = n.oid AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relpersistence <> "
     "'t'"
-    "  AND (has_table_privilege(c.oid, 'SELECT') OR has_any_column_privilege(c.oid, 'SELECT')"
+    /* NULL: it was dropped since the snapshot, which shows what took its place no more than that it
+     * has gone. */
+    "  AND (has_table_privilege(c.oid, 'SELECT') IS NOT FALSE"
+    "   OR has_any_column_privilege(c.oid, 'SELECT')"
     "   AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND "
     "a.attnum > 0"
     "    AND NOT a.attisdropped AND NOT has_column_privilege(c.oid, a.attnum, 'SELECT')))"
-    " WHERE has_schema_privilege(n.oid, 'USAGE') AND ";
+    " WHERE has_schema_privilege(n.oid, 'USAGE') IS NOT FALSE AND ";
 static const char without_system[] =
     "NOT starts_with(n.nspname, 'pg_') AND n.nspname <> 'information_schema'";
 static const char with_system[] = "(NOT starts_with(n.nspname, 'pg_') OR n.nspname = 'pg_catalog')";

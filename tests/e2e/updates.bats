@@ -494,6 +494,54 @@ assert_current() {
     assert_current shape
 }
 
+@test "a table that is dropped and made anew again and again is there for everybody, at any time" {
+    local make='CREATE TABLE phoenix (id int PRIMARY KEY, v int, e vector(2))' reader
+    psql -X -q -c "DROP TABLE IF EXISTS phoenix" -c "$make"
+    cat >"$OUT/read.py" <<'PYTHON'
+"""read.py TABLE END: stats, opens, lists and asks until the file END is there; each must go well."""
+import json, os, sys
+
+table, end = sys.argv[1:]
+path = f"{table}/{os.path.basename(table)}.csv"
+
+def read():
+    with open(path) as file:
+        return file.read()
+
+def ask():
+    with open(table + "/query/ask", "r+b", buffering=0) as file:
+        file.write(b'{"vector":[1,1],"k":3}\n')
+        answer = file.read(65536)
+    if b"any more" in answer or b"dropped" in answer:
+        raise OSError(0, answer)
+
+went = {}
+while not os.path.exists(end):
+    for do in (lambda: os.stat(path), read, lambda: os.listdir(table), ask):
+        try:
+            do()
+            went["well"] = went.get("well", 0) + 1
+        except OSError as error:
+            went[str(error)] = went.get(str(error), 0) + 1
+print(json.dumps(went))
+sys.exit(list(went) != ["well"])
+PYTHON
+    for ((n = 0; n < 200; n++)); do
+        echo "BEGIN; DROP TABLE phoenix; $make; INSERT INTO phoenix SELECT i, $n, '[1,2]' FROM generate_series(1, 100) i; COMMIT;"
+    done >"$OUT/changes.sql"
+    mount_start -o lease=0
+    readers=()
+    for reader in 1 2; do
+        timeout 100 python3 "$OUT/read.py" "$T/phoenix" "$OUT/end" >"$OUT/went.$reader" 3>&- &
+        readers+=($!)
+    done
+    PIDS+=("${readers[@]}")
+    timeout 60 psql -X -q -v ON_ERROR_STOP=1 -f "$OUT/changes.sql"
+    touch "$OUT/end"
+    for reader in 1 2; do wait "${readers[reader - 1]}" || { cat "$OUT"/went.*; false; }; done
+    assert_current phoenix
+}
+
 @test "a file that is open while its table is dropped stays readable" {
     psql -X -q -c "DROP TABLE IF EXISTS doomed" -c "CREATE TABLE doomed AS SELECT i, repeat('z', 500) AS z FROM generate_series(1, 20000) i"
     reference_csv public.doomed >"$OUT/right"
