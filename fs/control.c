@@ -258,6 +258,8 @@ static int write_metrics(struct mount *mount, struct buffer *out)
          body_cache_rendered(mount->bodies)},
         {"reads_total", "counter", "reads answered", mount->count.reads},
         {"bytes_read_total", "counter", "bytes read by users", mount->count.bytes_read},
+        {"tries_total", "counter",
+         "times that a request was tried: at once, and again where it waits", mount->count.tries},
         {"interrupted_total", "counter", "waiting requests whose caller was killed",
          mount->count.interrupted},
         {"catalog_reads_total", "counter", "times the catalog was read",

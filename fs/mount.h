@@ -111,7 +111,7 @@ struct mount {
     struct {
         _Atomic uint64_t fetches, unchanged, failures, rows_fetched, bytes_fetched;
         _Atomic uint64_t groups_fetched, groups_kept;
-        _Atomic uint64_t reads, bytes_read, interrupted, catalog_reads;
+        _Atomic uint64_t reads, bytes_read, tries, interrupted, catalog_reads;
         _Atomic uint64_t queries, query_failures;
     } count;
 };

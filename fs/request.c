@@ -172,6 +172,7 @@ static bool try(struct mount *mount, struct request *request)
 {
     enum node_kind kind = request->node->kind;
     int rc = 0;
+    mount->count.tries++;
     if (request->kind == REQUEST_OPEN && request->node->telling)
         return false;
     if (request->kind == REQUEST_LOOKUP)
@@ -320,6 +321,18 @@ void request_retry_subject(struct mount *mount, struct subject *subject)
     retry(mount, subject != NULL ? &subject->waiting : &mount->waiting);
 }
 
+void request_retry_node(struct mount *mount, const struct node *node)
+{
+    struct request *next, *here = node->subject != NULL ? node->subject->waiting : mount->waiting;
+    for (struct request *request = node->requests > 0 ? here : NULL; request != NULL;
+         request = next) {
+        next = request->next_here;
+        if (request->node == node)
+            make_due(mount, request);
+    }
+    try_due(mount);
+}
+
 void request_retry_result(struct mount *mount, struct result *result)
 {
     retry(mount, &result->waiting);
@@ -347,19 +360,12 @@ void request_fail_all(struct mount *mount, int rc)
 /* ---- interrupts ---- */
 
 /* Nobody needs an answer whose last waiter is gone. */
-static void stop_result(struct mount *mount, struct result *result)
-{
-    for (const struct request *at = mount->parked; at != NULL; at = at->next)
-        if (at->node->result == result)
-            return;
-    result->stop = true;
-}
-
 static void kill_request(struct mount *mount, struct request *request)
 {
     struct result *result = request->node->result;
-    if (result != NULL && result->making)
-        stop_result(mount, result);
+    /* Unless somebody else waits for it. */
+    if (result != NULL && result->making && result->waiting == NULL && request->node->requests == 1)
+        result->stop = true;
     mount->count.interrupted++;
     answer(mount, request, -EINTR);
 }
@@ -412,22 +418,23 @@ static bool is_to_end(void *context, pid_t thread, int64_t interrupted)
 /* Of all that wait: kills some, and tries again what need not wait any longer. */
 static void tend_parked(struct mount *mount, struct interrupted *all)
 {
-    bool may_go_on = false;
     struct request *next;
     for (struct request *request = mount->parked; request != NULL; request = next) {
+        struct subject *subject = request->node->subject;
         next = request->next;
         if (request->interrupted != 0 && is_to_end(all, request->thread, request->interrupted)) {
             take_off(request);
             kill_request(mount, request);
             continue;
         }
-        if (request->node->subject != NULL)
-            request->node->subject->wanted_at = clock_ms();
-        may_go_on |= request->node->kind == NODE_FILE && request->node->subject != NULL &&
-                     (request_may_read_along(request) || request_looks_no_longer(request));
+        if (subject == NULL)
+            continue;
+        subject->wanted_at = clock_ms();
+        if (request->node->kind == NODE_FILE &&
+            (request_may_read_along(request) || request_looks_no_longer(request)))
+            make_due(mount, request);
     }
-    if (may_go_on)
-        request_retry_all(mount);
+    try_due(mount);
 }
 
 void request_tend(struct mount *mount)

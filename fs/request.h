@@ -49,6 +49,9 @@ void request_retry_subject(struct mount *mount, struct subject *subject);
 void request_retry_result(struct mount *mount, struct result *result);
 void request_retry_ask(struct mount *mount, struct ask *ask);
 
+/* Those of this node that an open of it has kept waiting (node.h: telling). */
+void request_retry_node(struct mount *mount, const struct node *node);
+
 /* Tries all that are parked: once a second, for what tells nobody. */
 void request_retry_all(struct mount *mount);
 

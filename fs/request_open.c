@@ -242,14 +242,6 @@ static bool has_news(struct request *request)
     return news->size > 0;
 }
 
-static bool is_opened_by_others(const struct mount *mount, const struct node *node)
-{
-    for (const struct request *at = mount->parked; at != NULL; at = at->next)
-        if (at->node == node && at->kind == REQUEST_OPEN)
-            return true;
-    return false;
-}
-
 /* Without the lock: the kernel may have to make room for the page. */
 static void tell(void *argument)
 {
@@ -262,8 +254,7 @@ static void tell(void *argument)
     pthread_mutex_lock(&mount->lock);
     node->telling = false;
     node->told = rc == 0;
-    if (is_opened_by_others(mount, node))
-        request_retry_subject(mount, node->subject);
+    request_retry_node(mount, node);
     reply(mount, request, rc);
     pthread_mutex_unlock(&mount->lock);
 }

@@ -104,6 +104,35 @@ PYTHON
     for i in $(seq 11); do assert_same_bytes "$OUT/got.$i" "$OUT/right"; done
 }
 
+@test "an open that might read along by now is tried again, and nothing else that waits" {
+    local alone beside
+    lock_start big slow
+    tries() { sed -n 's/^pgvecfs_tries_total //p' "$MNT/.pgvecfs/metrics"; }
+    tries_in_a_while() {
+        local before
+        before=$(tries)
+        sleep 3
+        echo $(($(tries) - before))
+    }
+    waiting() { [ "$(sed -n 's/^pgvecfs_waiting_requests //p' "$MNT/.pgvecfs/metrics")" -ge "$1" ]; }
+    "$PYTHON" -c '
+import os, sys, threading
+for i in range(200):
+    threading.Thread(target=os.stat, args=[sys.argv[1]]).start()' "$T/slow/slow.csv" 3>&- &
+    PIDS+=($!)
+    within 20 waiting 200
+    alone=$(tries_in_a_while) # some: now and then all are tried, and whenever the lock has been asked for in vain
+    cat "$T/big/big.csv" >/dev/null 3>&- &
+    PIDS+=($!)
+    within 20 waiting 201
+    sleep 0.5 # from now on it may
+    beside=$(tries_in_a_while)
+    echo "$alone tries, with the open $beside"
+    [ "$beside" -lt $((alone + 3000)) ]
+    lock_stop
+    wait "${PIDS[@]}"
+}
+
 @test "a fetch that fails in the middle: an error, not an end of file" {
     for format in csv bin; do
         run dd if="$T/failing/failing.$format" bs=1M of="$OUT/got" status=none
