@@ -4,6 +4,7 @@
 #include "fs/log.h"
 #include "fs/name.h"
 #include "fs/query_session.h"
+#include "fs/request.h"
 #include "fs/shown.h"
 
 #include <errno.h>
@@ -327,11 +328,15 @@ int query_make_session(struct mount *mount, struct node *query, const char *name
     return 0;
 }
 
+/* Whoever waits for an answer in it is told that there is none; what is open goes on. */
 static void end_session(struct mount *mount, struct query_session *session)
 {
     struct node *node = session->directory;
     node->ended = true;
+    query_session_ref(session);
     query_session_end(session);
+    request_retry_session(mount, session);
+    query_session_unref(session);
     node_forget(mount, node->nodeid, 0);
 }
 

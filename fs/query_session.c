@@ -61,6 +61,7 @@ void query_session_end(struct query_session *session)
     result_unref(session->plan); /* it has a reference to the session */
     session->plan = NULL;
     result_forget_session(session->mount, session);
+    result_stop_session(session->mount, session);
     query_session_unref(session);
 }
 

@@ -340,6 +340,14 @@ void request_retry_result(struct mount *mount, struct result *result)
 
 void request_retry_ask(struct mount *mount, struct ask *ask) { retry(mount, ask_waiting(ask)); }
 
+void request_retry_session(struct mount *mount, const struct query_session *session)
+{
+    for (struct request *request = mount->parked; request != NULL; request = request->next)
+        if (request->node->session == session)
+            make_due(mount, request);
+    try_due(mount);
+}
+
 void request_retry_all(struct mount *mount)
 {
     ask_retry_all(mount);

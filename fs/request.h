@@ -48,6 +48,7 @@ void request_close(struct mount *mount, struct node *node, const struct fuse_fil
 void request_retry_subject(struct mount *mount, struct subject *subject);
 void request_retry_result(struct mount *mount, struct result *result);
 void request_retry_ask(struct mount *mount, struct ask *ask);
+void request_retry_session(struct mount *mount, const struct query_session *session);
 
 /* Those of this node that an open of it has kept waiting (node.h: telling). */
 void request_retry_node(struct mount *mount, const struct node *node);

@@ -387,6 +387,12 @@ static int want_rows(struct request *request, struct subject *subject)
     return -EAGAIN;
 }
 
+/* Whether it is in a session that is no more. */
+static bool has_ended(const struct node *node)
+{
+    return node->session != NULL && node->session->directory == NULL;
+}
+
 int request_try_answer(struct mount *mount, struct request *request)
 {
     static const struct error none = {""};
@@ -395,6 +401,9 @@ int request_try_answer(struct mount *mount, struct request *request)
     if (rc < 0)
         return rc;
     struct result *result = node->result;
+    bool made = result != NULL && !result->making && result->rc == 0;
+    if (!made && has_ended(node))
+        return -ENOENT;
     if (result != NULL && result->making) {
         request->awaited = result;
         return -EAGAIN;

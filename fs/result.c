@@ -87,6 +87,14 @@ void result_unref(struct result *result)
 
 /* ---- those that are kept ---- */
 
+/* Whether somebody may still find it: a session that asks something else, or has ended, does not. */
+static bool is_asked(const struct result *result)
+{
+    const struct query_session *session = result->key.session;
+    return session == NULL ||
+           (session->directory != NULL && session->asked->number == result->key.asked->number);
+}
+
 /* Those that are open have room of their own. */
 static void count_kept(struct result *result)
 {
@@ -156,6 +164,13 @@ void result_forget_session(struct mount *mount, const struct query_session *sess
         if (result->key.session == session && !result->making)
             drop(result);
     }
+}
+
+void result_stop_session(struct mount *mount, const struct query_session *session)
+{
+    for (struct result *result = mount->results; result != NULL; result = result->next)
+        if (result->key.session == session)
+            result->stop = true;
 }
 
 static bool same_key(const struct result_key *a, const struct result_key *b)
@@ -250,14 +265,6 @@ void result_take_back(struct result *result, caller_id caller)
 }
 
 /* ---- those that are open ---- */
-
-/* Whether somebody may still find it: a session that asks something else, or has ended, does not. */
-static bool is_asked(const struct result *result)
-{
-    const struct query_session *session = result->key.session;
-    return session == NULL ||
-           (session->directory != NULL && session->asked->number == result->key.asked->number);
-}
 
 /* The first one always may, however large. What is small has room left where somebody has opened
  * large ones, and stays so. */
@@ -400,10 +407,13 @@ static void finish(struct result *result, int rc, struct buffer *bytes, const st
     take_bytes(result, bytes);
     if (holds_rows(result))
         date(result);
-    if (result->at != NULL) {
-        mount->result_bytes += result->bytes.size;
+    if (result->at == NULL)
+        return;
+    mount->result_bytes += result->bytes.size;
+    if (is_asked(result))
         make_room(mount);
-    }
+    else
+        drop(result);
 }
 
 /* The plan of an answer, as the session's plan.json shows it. Takes the bytes. */
@@ -411,6 +421,8 @@ static void keep_plan(const struct result *rows, struct buffer *bytes)
 {
     struct result_key key = rows->key;
     struct result *plan;
+    if (!is_asked(rows))
+        return;
     key.kind = RESULT_PLAN;
     key.path = query_session_plan_path(key.session);
     if (result_new(rows->mount, &key, &plan) < 0)

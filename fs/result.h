@@ -82,8 +82,11 @@ void result_keep(struct result *result);
  * a part in (a filter may ask for the time, or for other tables) is so for as long as a lease; rows
  * are until a refresh finds anything changed in the cluster: which columns are the key may have. */
 bool result_holds(const struct result *result, const struct version *version);
-/* The session asks something else, or has ended: nobody finds its answers any more. */
+/* The session asks something else, or has ended: nobody finds its answers any more. What is in the
+ * making goes on, for those who wait for it, and goes when it is done; */
 void result_forget_session(struct mount *mount, const struct query_session *session);
+/* or is stopped. */
+void result_stop_session(struct mount *mount, const struct query_session *session);
 
 /* One that is kept, good or in the making, of this version; NULL: none. Borrowed. */
 struct result *result_find(struct mount *mount, const struct result_key *key,

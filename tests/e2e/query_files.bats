@@ -846,11 +846,53 @@ PYTHON
     [ "$(wc -l <"$OUT/answer")" -eq 3 ]
 }
 
+asleep() { exactly "$1" "wait_event = 'PgSleep' AND application_name = 'pgvecfs'"; }
+
+@test "the end of a session ends what is asked in it: the server's statement, and whoever waits" {
+    local file kept before
+    wait_for() { timeout 30 cat "$1" >"$OUT/answer" 2>"$OUT/error" 3>&- & PIDS+=($!); }
+    is_refused() { ! wait "${PIDS[-1]}" && grep -q 'No such file' "$OUT/error" && [ ! -s "$OUT/answer" ]; }
+    for file in results.csv results.jsonl plan.json; do
+        mkdir "$Q/mine"
+        echo '[1,2,3]' >"$Q/mine/vector"
+        echo 'pg_sleep(60) IS NOT NULL' >"$Q/mine/filter"
+        wait_for "$Q/mine/$file"
+        within 20 asleep 1
+        timeout 10 rmdir "$Q/mine"
+        within 10 asleep 0
+        is_refused
+    done
+    # Waiting for the table.
+    mkdir "$T/locked/query/mine"
+    echo '[1,2]' >"$T/locked/query/mine/vector"
+    before=$(metric waiting_requests)
+    lock locked
+    wait_for "$T/locked/query/mine/results.csv"
+    is_waiting() { [ "$(metric waiting_requests)" -gt "$before" ]; }
+    within 20 is_waiting
+    timeout 10 rmdir "$T/locked/query/mine"
+    wait_gone "${PIDS[-1]}" 10
+    is_refused
+    lock_stop
+    # The answer to a question that is another meanwhile is for whoever has asked it, and is not kept.
+    kept=$(metric query_result_bytes)
+    mkdir "$Q/mine"
+    echo '[1,2,3]' >"$Q/mine/vector"
+    echo 'id = 5 AND pg_sleep(3) IS NOT NULL' >"$Q/mine/filter"
+    wait_for "$Q/mine/results.csv"
+    within 20 asleep 1
+    echo 'id = 6' >"$Q/mine/filter"
+    wait "${PIDS[-1]}"
+    [ "$(ids "$OUT/answer")" = "5 " ]
+    is_kept() { [ "$(metric query_result_bytes)" -eq "$1" ]; }
+    within 10 is_kept "$kept"
+    [ "$(ids "$Q/mine/results.csv")" = "6 " ]
+}
+
 @test "a process that waits for a long query is killed within a second, and the query ends" {
     mkdir "$Q/long"
     echo '[1,2,3]' >"$Q/long/vector"
     echo 'pg_sleep(60) IS NOT NULL' >"$Q/long/filter"
-    asleep() { [ "$(psql -X -At -c "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND application_name = 'pgvecfs'")" -eq "$1" ]; }
     cat "$Q/long/results.csv" >/dev/null 2>&1 3>&- &
     PIDS+=($!)
     cat "$Q/long/results.csv" >/dev/null 2>&1 3>&- &
