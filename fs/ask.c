@@ -39,7 +39,7 @@ struct ask {
     size_t line_end;  /* behind the last line break */
     struct buffer out;
     size_t read; /* of it */
-    int rc;      /* no memory: nothing more is answered */
+    int rc;      /* no memory: the next read is told, and all of them if it is stopped */
 
     struct request *waiting; /* reads */
 
@@ -191,15 +191,20 @@ static int keep_lent(struct ask *ask)
     return 0;
 }
 
+/* Nothing more is answered: something would be left out in the middle. */
+static void give_up(struct ask *ask, int rc)
+{
+    ask->rc = rc;
+    ask->stop = true;
+    ask->lent_size = 0;
+}
+
 /* Too much is unread for what has been lent: it waits with the other questions. */
 static void put_off_lent(struct ask *ask)
 {
     int rc = keep_lent(ask);
-    if (rc == 0)
-        return;
-    ask->rc = rc; /* nothing may be left out in the middle */
-    ask->stop = true;
-    ask->lent_size = 0;
+    if (rc < 0)
+        give_up(ask, rc);
 }
 
 /* Forgets what has been taken, once it is more than the rest. */
@@ -243,7 +248,9 @@ int ask_write(struct ask *ask, const char *bytes, size_t size, bool *work)
     *work = false;
     pthread_mutex_lock(&mount->lock);
     bool idle = ask->state == IDLE && !is_full(ask);
-    if (idle && ask->taken == ask->in.size && size > 0 && bytes[size - 1] == '\n') {
+    if (ask->rc < 0 && ask->stop) {
+        rc = error_set(&error, ask->rc, "there was no memory: this conversation is over");
+    } else if (idle && ask->taken == ask->in.size && size > 0 && bytes[size - 1] == '\n') {
         ask->lent = bytes; /* most often one line: there is no need to copy it */
         ask->lent_size = size;
         *work = true;
@@ -253,6 +260,7 @@ int ask_write(struct ask *ask, const char *bytes, size_t size, bool *work)
     }
     if (*work) {
         ask->state = WORKING;
+        ask->rc = 0;
         ask_ref(ask);
     }
     if (rc < 0)
@@ -342,19 +350,22 @@ static bool next_question(struct ask *ask, int *rc, struct error *error)
 
 /* ---- answers ---- */
 
-/* {"error":"…"} in the answer's place. */
-static int put_error(struct buffer *out, int rc, const struct error *error)
+/* {"error":"…"} in the answer's place; nothing if there is no memory for it. */
+static void put_error(struct buffer *out, int rc, const struct error *error)
 {
     const char *text = error->text[0] != '\0' ? error->text : strerror(-rc);
     out->size = 0;
     int put = buffer_append_text(out, "{\"error\":");
     if (put == 0)
         put = json_words(out, text);
-    return put < 0 ? put : buffer_append_text(out, "}\n");
+    if (put == 0)
+        put = buffer_append_text(out, "}\n");
+    if (put < 0)
+        out->size = 0;
 }
 
 /* Says why the answer is not kept. */
-static int refuse(struct ask *ask, struct buffer *answer)
+static void refuse(struct ask *ask, struct buffer *answer)
 {
     struct error error = {""};
     int rc = error_set(&error, -ENOBUFS,
@@ -363,7 +374,7 @@ static int refuse(struct ask *ask, struct buffer *answer)
                        unread_most(ask->mount) >> 20);
     ask->mount->count.query_failures++;
     buffer_clear(answer);
-    return put_error(answer, rc, &error);
+    put_error(answer, rc, &error);
 }
 
 /* The question at hand is answered again once somebody waits for it. */
@@ -386,12 +397,15 @@ static bool give(struct ask *ask, struct buffer *answer, bool failed)
         pthread_mutex_unlock(&ask->mount->lock);
         return false;
     }
-    if (!room && refuse(ask, answer) < 0)
-        ask->rc = -ENOMEM;
+    if (!room)
+        refuse(ask, answer);
+    bool lost = (failed || !room) && answer->size == 0;
     ask->question_size = 0;
     count_anew(ask);
     ask->mount->unread += answer->size;
-    if (ask->read == ask->out.size) {
+    if (lost) {
+        give_up(ask, -ENOMEM);
+    } else if (ask->read == ask->out.size) {
         buffer_clear(&ask->out);
         buffer_fit(answer);
         ask->out = *answer;
@@ -399,8 +413,7 @@ static bool give(struct ask *ask, struct buffer *answer, bool failed)
         ask->read = 0;
     } else if (buffer_append(&ask->out, answer->data, answer->size) < 0) {
         ask->mount->unread -= answer->size;
-        ask->rc = -ENOMEM; /* nothing may be left out in the middle */
-        ask->stop = true;
+        give_up(ask, -ENOMEM);
     }
     request_retry_ask(ask->mount, ask);
     pthread_mutex_unlock(&ask->mount->lock);
@@ -416,6 +429,7 @@ static bool has_stopped(const struct ask *ask)
 static int go_on(struct ask *ask)
 {
     ask->state = WORKING;
+    ask->rc = 0;
     int rc = workers_add(ask->mount->queriers, run, ask_ref(ask), 0);
     if (rc == 0)
         return 0;
@@ -427,8 +441,11 @@ static int go_on(struct ask *ask)
 int ask_read(struct ask *ask, size_t size, struct buffer *out)
 {
     size_t there = ask->out.size - ask->read;
-    if (there == 0 && ask->rc < 0)
-        return ask->rc;
+    if (there == 0 && ask->rc < 0) {
+        int rc = ask->rc;
+        ask->rc = ask->stop ? rc : 0;
+        return rc;
+    }
     if (there == 0 && has_stopped(ask)) {
         int rc = go_on(ask); /* now that somebody waits for it */
         return rc < 0 ? rc : -EAGAIN;
@@ -561,6 +578,10 @@ void ask_tend(struct mount *mount)
             ask->waits_for->wanted_at = clock_ms();
             if (!ask->waits_for->running)
                 subject_want(ask->waits_for, true, -1, NEED_SIZE);
+        } else if (ask->state == WAITING && !mount->catalog_running) {
+            struct news news = news_for(ask);
+            if (!news.come && !news.failed)
+                listing_check(mount); /* what had come is in doubt again */
         }
 }
 
@@ -645,11 +666,10 @@ int ask_work_later(struct ask *ask)
     struct mount *mount = ask->mount;
     pthread_mutex_lock(&mount->lock);
     int rc = ask->lent_size > 0 ? keep_lent(ask) : 0;
-    if (rc == 0)
-        rc = workers_add(mount->queriers, run, ask, 0);
-    if (rc < 0) {
-        ask->rc = rc;
+    ask->lent_size = 0; /* or the writer is told that it was not taken */
+    if (rc < 0 || workers_add(mount->queriers, run, ask, 0) < 0) {
         ask->state = IDLE;
+        request_retry_ask(mount, ask); /* what was taken, the next read goes on with */
         ask_unref(ask);
     }
     pthread_mutex_unlock(&mount->lock);
@@ -672,10 +692,8 @@ static void work(struct ask *ask, bool patient)
         bool failed = rc < 0;
         if (failed) {
             mount->count.query_failures++;
-            rc = put_error(&out, rc, &error);
+            put_error(&out, rc, &error);
         }
-        if (rc < 0)
-            ask->rc = rc;
         if (!give(ask, &out, failed))
             break;
         if (ask->parsed)

@@ -35,7 +35,8 @@ void ask_close(struct ask *ask);
  * the writer has been answered; the bytes must stay until it comes back. */
 MUST_CHECK int ask_write(struct ask *ask, const char *bytes, size_t size, bool *work);
 void ask_work(struct ask *ask);
-/* Or this, before the bytes are gone: a thread of the queriers does it. */
+/* Or this, before the bytes are gone: a thread of the queriers does it. -ENOMEM: what was written last
+ * was not taken. */
 MUST_CHECK int ask_work_later(struct ask *ask);
 
 /* Appends up to `size` bytes of answers. -EAGAIN: they are being made. */

@@ -204,7 +204,8 @@ void listing_check(struct mount *mount)
     mount->catalog_running = waiters_add(mount->waiters, run_check, mount) == 0;
     if (!mount->catalog_running) {
         mount->catalog_failures++;
-        mount->catalog_rc = -ENOMEM;
+        mount->catalog_rc =
+            error_set(&mount->catalog_error, -ENOMEM, "no memory to read the catalog");
     }
 }
 
