@@ -123,19 +123,21 @@ static int add_all(struct answer *answer, bool vectors)
     return rc;
 }
 
-/* Each column has the parts that it has in the table; the binary of what is rendered here. */
+/* Each column has what the format needs, as far as it is there in the table: the binary of what is
+ * rendered here, else what the server has rendered. */
 static void number_parts(struct answer *answer)
 {
     struct schema *schema = answer->schema;
     int next = 0;
     for (int kind = 0; kind < PART_KINDS; kind++) {
         int first = next;
+        bool wanted = kind == PART_BINARY || (formats[answer->format]->parts & 1U << kind) != 0;
         for (int i = 0; i < schema->column_count; i++) {
             int source = answer->sources[i];
             bool has = source < 0
                            ? kind == PART_BINARY
                            : answer->snapshot->schema->columns[source].part[kind] != PART_NONE &&
-                                 (kind != PART_BINARY || schema->columns[i].type != NULL);
+                                 wanted && (kind != PART_BINARY || schema->columns[i].type != NULL);
             schema->columns[i].part[kind] = has ? next++ : PART_NONE;
         }
         schema->part_count[kind] = next - first;
@@ -211,7 +213,7 @@ int answer_columns(struct answer *answer)
 /* Which value a run of the answer is. */
 struct picked {
     int source;
-    int part; /* of the table; PART_NONE: the format does not look at it */
+    int part; /* of the table, of a column */
 };
 
 struct picking {
@@ -248,8 +250,6 @@ static int pick(void *context, int run, uint32_t row, struct buffer *out)
         memcpy(&bits, &picking->found[row].distance, sizeof bits);
         return put_be64(out, bits);
     }
-    if (picked->part == PART_NONE)
-        return PICK_NULL;
     const uint8_t *bytes;
     int32_t size;
     corpus_pin(corpus, picking->rows[row].group);
@@ -266,7 +266,6 @@ static int pick(void *context, int run, uint32_t row, struct buffer *out)
 static struct picked *list_runs(const struct answer *answer)
 {
     const struct schema *schema = answer->schema;
-    unsigned wanted = formats[answer->format]->parts | 1U << PART_BINARY;
     struct picked *runs = calloc((size_t)schema_parts(schema) + 1, sizeof *runs);
     for (int i = 0; runs != NULL && i < schema->column_count; i++)
         for (int kind = 0; kind < PART_KINDS; kind++) {
@@ -274,9 +273,8 @@ static struct picked *list_runs(const struct answer *answer)
             if (part == PART_NONE)
                 continue;
             runs[part].source = source;
-            runs[part].part = source >= 0 && (wanted & 1U << kind) != 0
-                                  ? answer->snapshot->schema->columns[source].part[kind]
-                                  : PART_NONE;
+            if (source >= 0)
+                runs[part].part = answer->snapshot->schema->columns[source].part[kind];
         }
     return runs;
 }

@@ -598,7 +598,7 @@ static char *nearest_statement(const struct search_nearest *search, const char *
     struct schema *columns = numbered(search->schema);
     int rc = source.from == NULL || columns == NULL ? -ENOMEM : buffer_append_text(&sql, "COPY (");
     if (rc == 0)
-        rc = selection_put(&sql, columns, &source, NULL, "UTF8");
+        rc = selection_put(&sql, columns, &source, NULL, encoding);
     if (rc == 0) /* zero vectors have no cosine */
         rc = buffer_printf(&sql,
                            " WHERE c%d OPERATOR(pg_catalog.<>) 'NaN') TO STDOUT (FORMAT binary)",

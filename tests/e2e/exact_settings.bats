@@ -153,6 +153,8 @@ CREATE TABLE bad.i (id int, t text, i inet);
 INSERT INTO bad.i VALUES (1, E'\xff', '::1');
 CREATE TABLE bad.fine (id int, t text, i inet, "é" text);
 INSERT INTO bad.fine VALUES (1, 'é', '::1', 'b');
+CREATE TABLE bad.near (id int PRIMARY KEY, t text, v vector(1));
+INSERT INTO bad.near VALUES (1, 'é', '[1]');
 DO $$ BEGIN EXECUTE E'CREATE TABLE bad.named (id int, "caf\xe9" text)'; END $$;
 INSERT INTO bad.named VALUES (1, 'a');
 END
@@ -173,5 +175,16 @@ with open(sys.argv[1] + "/manifest.json", encoding="utf-8") as file:
 with open(sys.argv[1] + "/named.jsonl", encoding="utf-8") as file:
     assert json.load(file) == {"id": 1, "caf\ufffd": "a"}
 PYTHON
+    # An answer of the server's is as the files are, also of a row that came after them.
+    local session=$MNT/bad/near/query/mine
+    mkdir "$session"
+    echo server >"$session/mode"
+    echo '[1]' >"$session/vector"
+    [ "$(cat "$session/results.jsonl")" = '{"id":1,"t":"é","distance":0}' ]
+    PGDATABASE=ascii psql -X -q -c "INSERT INTO bad.near VALUES (2, E'caf\\xe9', '[1]')"
+    echo 2 >"$session/k"
+    ! cat "$session/results.jsonl" || false
+    grep 'UTF' "$session/error"
+    [ "$(sort "$session/results.csv" | sed -n '2,3p')" = $'2,caf\xe9,0\nid,t,distance' ]
     mount_stop
 }
