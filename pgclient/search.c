@@ -135,7 +135,7 @@ static int begin(struct connection *connection, const struct relation *relation,
         return rc;
     rc = check_same(connection, relation, error);
     if (rc == 0 && beginning.judged && later == NULL)
-        rc = trust_check(connection, relation->oid, NULL, error);
+        rc = trust_check(connection, relation->oid, NULL, false, error);
     if (rc == 0 && beginning.judged)
         rc = connection_run(connection, "SET LOCAL search_path TO DEFAULT", error);
     if (rc < 0)
@@ -183,10 +183,11 @@ int search_begin(struct session *session, const struct relation *relation, const
 #define OURS "SET LOCAL search_path = ''; SET LOCAL statement_timeout = 0"
 #define THEIRS "SET LOCAL search_path TO DEFAULT; SET LOCAL statement_timeout TO DEFAULT"
 
-/* Whose functions the statement would run. By the names in it and their places in search_path the
- * server may have taken others than who wrote it meant: what fits the arguments better wins. */
+/* Whose functions the statement would run, and `json` of the relation's columns. By the names in it
+ * and their places in search_path the server may have taken others than who wrote it meant: what
+ * fits the arguments better wins. */
 static int judge_statement(struct connection *connection, const struct relation *relation,
-                           const char *statement, struct error *error)
+                           const char *statement, bool json, struct error *error)
 {
     char *tree = NULL;
     int rc = connection_parse_tree(connection, statement, &tree, error);
@@ -194,7 +195,7 @@ static int judge_statement(struct connection *connection, const struct relation 
         return blame(rc);
     rc = connection_run(connection, OURS, error);
     if (rc == 0)
-        rc = trust_check(connection, relation->oid, tree, error);
+        rc = trust_check(connection, relation->oid, tree, json, error);
     free(tree);
     return rc == 0 ? connection_run(connection, THEIRS, error) : rc;
 }
@@ -287,7 +288,7 @@ static int parse_condition(struct connection *connection, const struct relation 
     char *text = string_of(&sql, rc);
     if (text == NULL)
         return out_of_memory(error);
-    rc = judged ? judge_statement(connection, relation, text, error)
+    rc = judged ? judge_statement(connection, relation, text, false, error)
                 : blame(connection_parse(connection, text, error));
     free(text);
     if (rc < 0)
@@ -608,7 +609,7 @@ static char *nearest_statement(const struct search_nearest *search, const char *
     return string_of(&sql, rc);
 }
 
-/* What is put together here, the condition included. */
+/* What is put together here, the condition included; and what makes JSON of the columns. */
 static int judge_nearest(struct connection *connection, const struct search_nearest *search,
                          const char *schema, const char *encoding, struct error *error)
 {
@@ -622,7 +623,8 @@ static int judge_nearest(struct connection *connection, const struct search_near
         rc = put_where(&sql, search, schema, encoding);
     char *text = string_of(&sql, rc);
     rc = text == NULL ? out_of_memory(error)
-                      : judge_statement(connection, search->relation, text, error);
+                      : judge_statement(connection, search->relation, text,
+                                        search->schema->part_count[PART_JSON] > 0, error);
     free(text);
     return rc;
 }

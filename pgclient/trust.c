@@ -269,13 +269,13 @@ int trust_ask(struct connection *connection, uint32_t relation, const char *tree
     return connection_ask(connection, question, 2, parameters, ROWS_OF(TRUST_COLUMNS), out, error);
 }
 
-int trust_check(struct connection *connection, uint32_t relation, const char *tree,
+int trust_check(struct connection *connection, uint32_t relation, const char *tree, bool json,
                 struct error *error)
 {
     PGresult *rows = NULL;
     int rc = trust_ask(connection, relation, tree, &rows, error);
     for (int i = 0; rc == 0 && i < PQntuples(rows); i++)
-        if (PQgetvalue(rows, i, TRUST_ROWS)[0] == 't')
+        if (json || PQgetvalue(rows, i, TRUST_ROWS)[0] == 't')
             rc = error_set(error, -EACCES, "%s", PQgetvalue(rows, i, TRUST_REASON));
     PQclear(rows);
     return rc;

@@ -28,9 +28,10 @@ enum { TRUST_RELATION, TRUST_ROWS, TRUST_REASON, TRUST_COLUMNS };
 MUST_CHECK int trust_ask(struct connection *connection, uint32_t relation, const char *tree,
                          PGresult **out, struct error *error);
 
-/* -EACCES, with the reason, if its rows must not be read, or the statement not run. */
+/* -EACCES, with the reason, if its rows must not be read, or the statement not run; with `json`
+ * also if its JSON must not be read. */
 MUST_CHECK int trust_check(struct connection *connection, uint32_t relation, const char *tree,
-                           struct error *error);
+                           bool json, struct error *error);
 
 /* Whether that must be asked at all: the role is such a one, and trust=all was not given. */
 MUST_CHECK int trust_is_asked(struct connection *connection, bool *out, struct error *error);

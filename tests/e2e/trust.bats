@@ -408,6 +408,38 @@ END
     mount_stop
 }
 
+@test "the JSON of an answer of the server's is judged as it is then" {
+    local session
+    sql <<'END'
+SET ROLE mallory;
+CREATE TYPE m.late AS ENUM ('early', 'late');
+CREATE TABLE m.lately (id int PRIMARY KEY, v vector(2), l m.late);
+INSERT INTO m.lately VALUES (1, '[1,2]', 'early'), (2, '[3,4]', 'late');
+END
+    export MNT=$E2E/lately
+    CACHE=$E2E/lately.cache mount_start -o lease=100
+    session=$MNT/m/lately/query/mine
+    mkdir "$session"
+    echo server >"$session/mode"
+    echo '[1,1]' >"$session/vector"
+    [ "$(head -n 1 "$session/results.jsonl")" = '{"id":1,"l":"early","distance":1}' ]
+    sql <<'END'
+SET ROLE mallory;
+CREATE FUNCTION m.late_json(m.late) RETURNS json IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN RETURN to_json(m.proof() || $1::text); END $$;
+CREATE CAST (m.late AS json) WITH FUNCTION m.late_json(m.late);
+END
+    forget_proof
+    echo '[1,0]' >"$session/vector"
+    ! timeout 60 cat "$session/results.jsonl" || false
+    grep 'm.late_json(m.late) of mallory' "$session/error"
+    assert_not_run
+    [ "$(sed -n 2p "$session/results.csv")" = '1,early,2' ] # which needs it not
+    echo id >"$session/columns"
+    [ "$(head -n 1 "$session/results.jsonl")" = '{"id":1,"distance":2}' ]
+    assert_not_run
+    mount_stop
+}
+
 # What the session $1 answers, its filter being $2: how many rows.
 filtered() {
     echo "$2" >"$1/filter"
