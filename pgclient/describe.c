@@ -459,7 +459,7 @@ int describe_columns(struct connection *connection, const struct relation *relat
     int rc = connection_ask(connection, sql, 1, &parameter, ROWS_OF(C_COLUMNS), &rows, error);
     if (rc != 0)
         return rc;
-    if (!same_columns(rows, present)) {
+    if (present != NULL && !same_columns(rows, present)) {
         PQclear(rows);
         return -ESTALE;
     }

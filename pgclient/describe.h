@@ -38,7 +38,7 @@ struct columns {
                           */
 };
 
-/* `present` has the columns as the lock found them: a SELECT * of no rows. */
+/* `present` (nullable) has the columns as the lock found them: a SELECT * of no rows. */
 MUST_CHECK int describe_columns(struct connection *connection, const struct relation *relation,
                                 bool with_row_ids, const PGresult *present, struct columns *out,
                                 struct error *error);

@@ -629,6 +629,45 @@ static int judge_nearest(struct connection *connection, const struct search_near
     return rc;
 }
 
+static const struct column *column_named(const struct schema *schema, const char *name)
+{
+    for (int i = 0; i < schema->column_count; i++)
+        if (strcmp(schema->columns[i].name, name) == 0)
+            return &schema->columns[i];
+    return NULL;
+}
+
+/* Whether the binary values are of the types that they are read as. */
+static bool fits(const struct search_nearest *search, const struct schema *now)
+{
+    const struct column *asked = column_named(now, search->column);
+    bool fits =
+        asked != NULL && asked->type != NULL && strcmp(asked->type->name, search->type) == 0;
+    for (int i = 0; fits && i < search->schema->column_count - 1; i++) {
+        const struct column *column =
+            search->names[i] != NULL ? column_named(now, search->names[i]) : NULL;
+        fits = search->names[i] == NULL ||
+               (column != NULL && column->type == search->schema->columns[i].type);
+    }
+    return fits;
+}
+
+/* Behind the statement, which has locked what it has read. */
+static int check_types(struct connection *connection, const struct search_nearest *search,
+                       struct error *error)
+{
+    struct columns columns;
+    int rc = connection_run(connection, OURS, error);
+    if (rc == 0)
+        rc = describe_columns(connection, search->relation, false, NULL, &columns, error);
+    if (rc < 0)
+        return rc;
+    if (!fits(search, columns.schema))
+        rc = error_set(error, -ESTALE, "the table's columns have changed in the meantime");
+    columns_clear(&columns);
+    return rc == 0 ? connection_run(connection, THEIRS, error) : rc;
+}
+
 int search_nearest(struct session *session, const struct search_nearest *search, copy_sink *sink,
                    void *context, uint64_t *said, struct error *error)
 {
@@ -656,6 +695,8 @@ int search_nearest(struct session *session, const struct search_nearest *search,
     }
     if (rc == 0)
         rc = check_same(connection, search->relation, error);
+    if (rc == 0 && first)
+        rc = check_types(connection, search, error);
     if (rc < 0)
         connection_end(connection);
     connection_also_stop(connection, NULL);

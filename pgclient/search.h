@@ -75,8 +75,8 @@ struct search_nearest {
 /* The k nearest, nearest first, as the messages of one COPY, and how many the server says they are.
  * The first call begins the transaction, which session_give ends; others under it see the same
  * rows. They differ from one of the number 0 in number, query and no_index alone: whose functions
- * would run is asked for that one.
- */
+ * would run is asked for that one. -ESTALE: see search_begin; or columns have other types by now
+ * than those that they are read as. */
 MUST_CHECK int search_nearest(struct session *session, const struct search_nearest *search,
                               copy_sink *sink, void *context, uint64_t *said, struct error *error);
 

@@ -278,6 +278,21 @@ SQL
     done
 }
 
+@test "mode server after columns have got other types, of values of the same size, too" {
+    sql "CREATE TABLE retyped (id int PRIMARY KEY, n int, gone float8, v vector(2));
+        INSERT INTO retyped SELECT i, i, i, format('[%s,0]', i)::vector FROM generate_series(1, 3) i"
+    within 20 test -d "$T/retyped/query"
+    [ "$(ask "$T/retyped" '"vector":[0,0],"k":1,"mode":"server"')" = '{"id":1,"n":1,"gone":1,"distance":1}' ]
+    sql "ALTER TABLE retyped ALTER n TYPE date USING date '2000-01-01' + n"
+    [ "$(ask "$T/retyped" '"vector":[0,0],"k":1,"mode":"server"')" = '{"id":1,"n":"2000-01-02","gone":1,"distance":1}' ]
+    sql "ALTER TABLE retyped DROP gone, ADD gone int8 DEFAULT 7"
+    [ "$(ask "$T/retyped" '"vector":[0,0],"k":1,"mode":"server"')" = '{"id":1,"n":"2000-01-02","gone":7,"distance":1}' ]
+    sql "ALTER TABLE retyped ALTER v TYPE halfvec(2) USING v::halfvec(2)"
+    [ "$(ask "$T/retyped" '"vector":[0,0],"k":1,"mode":"server"')" = '{"id":1,"n":"2000-01-02","gone":7,"distance":1}' ]
+    sql "ALTER TABLE retyped ALTER n TYPE text USING 'day ' || n"
+    [ "$(ask "$T/retyped" '"vector":[0,0],"k":1,"mode":"server","columns":["n"]')" = '{"n":"day 2000-01-02","distance":1}' ]
+}
+
 # meanwhile TABLE STATEMENT: in a transaction that has the table locked by now, and ends once somebody waits for it.
 meanwhile() {
     psql -X -q -v ON_ERROR_STOP=1 >/dev/null 3>&- <<SQL &
