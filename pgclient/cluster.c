@@ -1,6 +1,7 @@
 #include "pgclient/cluster.h"
 
 #include "codec/buffer.h"
+#include "codec/hash.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -88,20 +89,28 @@ static bool is_refusal(const struct connection *connection, int rc)
     return false;
 }
 
+/* A session that a pooler lends may have been left with another. */
+static const char *money_of(const struct connection *connection)
+{
+    return connection_is_pooled(connection) ? "(SELECT s.reset_val FROM pg_catalog.pg_settings s"
+                                              " WHERE s.name OPERATOR(pg_catalog.=) 'lc_monetary')"
+                                            : "pg_catalog.current_setting('lc_monetary')";
+}
+
 static int ask_all(struct connection *connection, int refused, PGresult **row, struct error *error)
 {
     struct buffer sql = {0};
     int rc = buffer_printf(&sql,
                            "SELECT %s, coalesce(%s, %s, 0), %s, %s, %s,"
-                           " pg_catalog.pg_current_snapshot(), d.oid, d.datname, current_user"
+                           " pg_catalog.pg_current_snapshot(), d.oid, d.datname, current_user, %s"
                            " FROM pg_catalog.pg_database d"
                            " WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()",
                            part(refused, NO_SYSTEM_ID), part(refused, NO_WAL_NAME),
                            part(refused, NO_CONTROL), part(refused, NO_RECOVERY),
-                           part(refused, NO_RUN), part(refused, NO_POSITION));
+                           part(refused, NO_RUN), part(refused, NO_POSITION), money_of(connection));
     if (rc == 0)
         rc = buffer_append_byte(&sql, '\0');
-    rc = rc == 0 ? connection_question(connection, (const char *)sql.data, ROWS_OF(9), row, error)
+    rc = rc == 0 ? connection_question(connection, (const char *)sql.data, ROWS_OF(10), row, error)
                  : error_set(error, rc, "out of memory");
     buffer_clear(&sql);
     return rc;
@@ -209,9 +218,11 @@ int cluster_read(struct connection *connection, struct cluster *out, struct erro
         .position = cluster_position(PQgetvalue(row, 0, 4)),
         .snapshot = strdup(PQgetvalue(row, 0, 5)),
         .role = strdup(PQgetvalue(row, 0, 8)),
+        .money = strdup(PQgetvalue(row, 0, 9)),
     };
     PQclear(row);
-    if (cluster.run == NULL || cluster.snapshot == NULL || cluster.role == NULL) {
+    if (cluster.run == NULL || cluster.snapshot == NULL || cluster.role == NULL ||
+        cluster.money == NULL) {
         cluster_clear(&cluster);
         return error_set(error, -ENOMEM, "out of memory");
     }
@@ -224,6 +235,7 @@ void cluster_clear(struct cluster *cluster)
     free(cluster->run);
     free(cluster->snapshot);
     free(cluster->role);
+    free(cluster->money);
     *cluster = (struct cluster){0};
 }
 
@@ -271,12 +283,13 @@ static int put_unknown(struct buffer *mark)
 }
 
 /* A standby's snapshot says nothing (its list of running transactions is empty), and its position
- * everything. */
+ * everything. A setting is changed by a reload, without a transaction. */
 int cluster_mark(const struct cluster *cluster, const char *snapshot, uint64_t position, char **out)
 {
     struct buffer mark = {0};
-    int rc = buffer_printf(&mark, "%llu/%u/%u/%s/", (unsigned long long)cluster->system_id,
-                           cluster->database, cluster->timeline, cluster->run);
+    int rc = buffer_printf(&mark, "%llu/%u/%u/%s/%08x/", (unsigned long long)cluster->system_id,
+                           cluster->database, cluster->timeline, cluster->run,
+                           (unsigned)hash64(cluster->money, strlen(cluster->money)));
     if (rc == 0)
         rc = !cluster_run_known(cluster) || (cluster->standby && cluster->position == 0)
                  ? put_unknown(&mark)

@@ -22,6 +22,7 @@ struct cluster {
     int refused;       /* cluster.c's own: what is not to be had */
     char *snapshot;    /* pg_current_snapshot() of this answer */
     char *role;
+    char *money; /* lc_monetary, by which values print, as the session would have it by itself */
 };
 
 /* SQL for more statements, in any transaction, without what the server refuses: text of the run and

@@ -70,6 +70,16 @@ static const char *own_settings(const struct kept_readpoint *r)
     return r->shows_owners ? OWN_PATH "SET LOCAL row_security = on;" : OWN_PATH;
 }
 
+/* The same for all of its sessions, and for as long as it lasts: each would else follow a reload, or
+ * what has been set for its role since others began. */
+static int put_money(const struct kept_readpoint *r, struct buffer *sql)
+{
+    int rc = buffer_append_text(sql, "SET LOCAL lc_monetary = '");
+    for (const char *at = r->cluster.money; rc == 0 && *at != '\0'; at++)
+        rc = buffer_append(sql, *at == '\'' ? "''" : at, *at == '\'' ? 2 : 1);
+    return rc == 0 ? buffer_append_text(sql, "';") : rc;
+}
+
 /* ---- opening ---- */
 
 /* By oid: the catalog's names may be old. */
@@ -185,7 +195,9 @@ static int lock(struct kept_readpoint *r, struct connection *connection, PGresul
     enum transaction_kind kind = kind_of(r);
     bool user = kind == TRANSACTION_USER;
     struct buffer begin = {0}, probe = {0};
-    int rc = buffer_printf(&begin, PLAN_SMALL "%s%s%s", r->judged ? NO_EXCLUSION : "", r->lock,
+    int rc = put_money(r, &begin);
+    if (rc == 0)
+        rc = buffer_printf(&begin, PLAN_SMALL "%s%s%s", r->judged ? NO_EXCLUSION : "", r->lock,
                            user ? OUR_PATH : "");
     if (rc == 0)
         rc = buffer_append_byte(&begin, '\0');
@@ -420,6 +432,8 @@ int readpoint_join(struct readpoint *readpoint, struct session *worker, const at
         return error_set(error, -EACCES, "the role may not export snapshots");
     int rc = buffer_printf(&sql, "SET TRANSACTION SNAPSHOT '%s';%s%s", readpoint->snapshot,
                            r->judged ? NO_EXCLUSION : "", own_settings(r));
+    if (rc == 0)
+        rc = put_money(r, &sql);
     if (rc == 0)
         rc = put_lock(r, &sql);
     if (rc == 0)

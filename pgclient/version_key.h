@@ -8,7 +8,9 @@
  *
  * A mark is a text that two moments share only if nothing visible has changed in between:
  *
- *   system identifier/database/timeline/run/snapshot or replayed position@position
+ *   system identifier/database/timeline/run/settings/snapshot or replayed position@position
+ *
+ * The settings are those that are not the same for all sessions of ours: a hash of lc_monetary.
  *
  * A standby that does not tell what it has replayed has none that holds.
  *

@@ -94,6 +94,35 @@ END
     assert_exact s t
 }
 
+@test "money is printed as the server says since it has read its configuration anew, which takes no transaction" {
+    [ -e "$LOCALES/de_DE.utf8" ] || skip "there is nothing to make a locale from"
+    sql "CREATE TABLE s.coins AS SELECT 1234.5::money AS m"
+    mount_start -o lease=0
+    [ "$(tail -n 1 "$MNT/s/coins/coins.csv")" = '"$1,234.50"' ]
+    sql "ALTER SYSTEM SET lc_monetary = 'de_DE.utf8'"
+    sql "SELECT pg_reload_conf()"
+    within 20 sh -c "psql -X -q -At -c 'SELECT m FROM s.coins' | grep -q €"
+    [ "$(tail -n 1 "$MNT/s/coins/coins.csv")" = '"1.234,50 €"' ]
+    sql "ALTER SYSTEM RESET lc_monetary"
+    sql "SELECT pg_reload_conf()"
+    within 20 sh -c "! psql -X -q -At -c 'SELECT m FROM s.coins' | grep -q €"
+    [ "$(tail -n 1 "$MNT/s/coins/coins.csv")" = '"$1,234.50"' ]
+    sql "DROP TABLE s.coins"
+}
+
+@test "money is printed in one way in a file, whichever way the connections have begun with" {
+    [ -e "$LOCALES/de_DE.utf8" ] || skip "there is nothing to make a locale from"
+    sql "CREATE TABLE s.much AS SELECT i, repeat('x', 1000) AS t, i::money AS m FROM generate_series(1, 40000) i"
+    mount_start -o lease=0,jobs=4
+    cat "$MNT/s/t/t.csv" >/dev/null
+    sql "ALTER DATABASE test SET lc_monetary = 'de_DE.utf8'"
+    local euros
+    euros=$(grep -c € "$MNT/s/much/much.csv") || true
+    [ "$euros" = 0 ] || [ "$euros" = 40000 ]
+    [ "$(tail -n +2 "$MNT/s/much/much.csv" | wc -l)" = 40000 ]
+    sql "DROP TABLE s.much"
+}
+
 # Database $1, made in encoding $2, with names and values beyond ASCII.
 other_database() {
     sql "CREATE DATABASE $1 TEMPLATE template0 ENCODING '$2' LOCALE 'C'"
