@@ -161,7 +161,7 @@ static int parse(struct answer *answer)
     }
     answer->space.dims = answer->batch.dims;
     answer->query_count = answer->batch.count;
-    answer->batched = answer->batch.count > 1;
+    answer->batched = answer->question->batch || answer->batch.count > 1;
     return 0;
 }
 

@@ -157,8 +157,11 @@ static int measure(struct graph *graph, const struct query *query, uint32_t firs
         for (uint32_t i = 0; i < count; i++)
             values[i] = value_of(answer, graph->candidates[at + i].row);
         int rc = query_within(query, values, count, most, numbers, distances, &near, &bad);
-        if (rc == -EBADMSG)
+        if (rc == -EBADMSG) {
+            query_odd_value(query, graph->candidates[at + bad].row, values[bad].bytes,
+                            values[bad].size, answer->error);
             return odd_value(answer);
+        }
         if (rc < 0)
             return no_memory(answer);
         for (uint32_t i = 0; i < near; i++)

@@ -11,7 +11,7 @@
  * no room then either, it is an error.
  *
  * Lifetime: by its open file, and by the thread that answers. Threads: any; guarded by mount->lock,
- * which is not held while a question is answered. ask_write and ask_free take it.
+ * which is not held while a question is answered. ask_write, ask_work and ask_work_later take it.
  */
 #ifndef FS_ASK_H
 #define FS_ASK_H
@@ -25,7 +25,7 @@ struct ask;
 
 enum { ASKS_AT_MOST = 256 };
 
-/* `node` is the open file's. -ENOSPC: so many are open. Called with the lock held, as all but ask_write and ask_work. */
+/* `node` is the open file's. -ENOSPC: so many are open. Called with the lock held, as all but those three. */
 MUST_CHECK int ask_new(struct mount *mount, struct node *node, struct ask **out);
 /* The file is closed: what is being answered ends. */
 void ask_close(struct ask *ask);

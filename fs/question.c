@@ -237,6 +237,7 @@ static int set_vector(struct question *question, const uint8_t *bytes, size_t si
         return error_set(error, -ENOMEM, "no memory");
     buffer_clear(&question->vector);
     question->vector = copy;
+    question->batch = false;
     return 0;
 }
 
@@ -488,13 +489,15 @@ static int json_vector(struct json *in, struct buffer *out)
 }
 
 /* A vector, or an array of them: one a line. */
-static int json_vectors(struct json *in, struct buffer *out)
+static int json_vectors(struct json *in, struct buffer *out, bool *batch)
 {
     struct json ahead = *in;
-    bool batch = json_take(&ahead, '[');
+    *batch = json_take(&ahead, '[');
     json_blanks(&ahead);
-    if (!batch || ahead.at == ahead.end || strchr("[{\"", *ahead.at) == NULL)
+    if (!*batch || ahead.at == ahead.end || strchr("[{\"", *ahead.at) == NULL) {
+        *batch = false;
         return json_vector(in, out);
+    }
     *in = ahead;
     int rc = 0;
     do {
@@ -552,18 +555,22 @@ static int json_member(struct json *in, struct question *question, struct error 
     if (rc == 0 && !json_take(in, ':'))
         rc = json_fail(in, "a colon");
     text.size = 0;
+    bool batch = false, quoted = false;
     if (rc == 0)
-        rc = field == VECTOR                          ? json_vectors(in, &text)
+        rc = field == VECTOR                          ? json_vectors(in, &text, &batch)
              : field == COLUMNS && json_take(in, '[') ? json_names(in, &text)
-             : json_take(in, '"')                     ? json_text(in, &text)
+             : (quoted = json_take(in, '"'))          ? json_text(in, &text)
                                                       : json_word(in, &text);
     if (rc == 0 && field == VECTOR && text.size > 0) { /* its own parser looks at it later */
         buffer_clear(&question->vector);
         question->vector = text;
+        question->batch = batch;
         return 0;
     }
     if (rc == 0)
         rc = question_set(question, field, text.data, text.size, error);
+    if (rc == 0 && field == KEY && quoted && text.size == 0) /* a key may be the empty text */
+        rc = copy_text("", &question->key);
     buffer_clear(&text);
     return rc;
 }
@@ -588,6 +595,9 @@ int question_parse_json(const char *line, size_t size, struct question *out, str
     if (in.bad != NULL && rc == -EINVAL)
         error_set(error, rc, "this is no line of JSON: at character %zu %s is missing",
                   (size_t)(in.at - in.start) + 1, in.bad);
+    else if (rc == 0 && question.key != NULL && question.vector.size > 0)
+        rc = error_set(error, -EINVAL,
+                       "`key` and `vector` are both there: a question has one of them");
     if (rc == -ENOMEM)
         error_set(error, rc, "no memory");
     if (rc < 0)

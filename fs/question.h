@@ -11,6 +11,8 @@
 #include "codec/error.h"
 #include "index/metric.h"
 
+#include <stdbool.h>
+
 enum answer_mode { MODE_AUTO, MODE_EXACT, MODE_HNSW, MODE_SERVER };
 
 enum { QUESTION_K_MOST = 100000, QUESTION_TEXT_MOST = 1 << 20 /* of all but vectors, bytes */ };
@@ -27,6 +29,7 @@ struct question {
         *columns; /* names with commas between, "name" with quotes as in SQL; NULL: all but vectors;
                      "*": all */
     struct buffer vector; /* as written: lines of text, raw float32 or .npy. Empty: see key */
+    bool batch;           /* it was given as an array of vectors, be it of one */
     char *key; /* of the row that the vector is of, which is then left out; NULL: none. As the
                   key column's type prints it; of a key of several columns, these with commas
                   between */
@@ -53,7 +56,8 @@ MUST_CHECK int question_set(struct question *question, int field, const void *by
 MUST_CHECK int question_show(const struct question *question, int field, struct buffer *out);
 
 /* From one line of JSON, {"vector": […] or "text", "k": 5, …}: names as above, and "key". A vector
- * may also be as .jsonl shows a sparse one, or an array of vectors; columns an array of names. */
+ * may also be as .jsonl shows a sparse one, or an array of vectors; columns an array of names.
+ * Both a key and a vector are -EINVAL. */
 MUST_CHECK int question_parse_json(const char *line, size_t size, struct question *out,
                                    struct error *error);
 

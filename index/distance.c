@@ -303,6 +303,19 @@ int query_within(const struct query *query, const struct value *values, uint32_t
     return 0;
 }
 
+int query_odd_value(const struct query *query, uint64_t row, const uint8_t *value, size_t size,
+                    struct error *error)
+{
+    const struct space *space = &query->space;
+    uint32_t dims;
+    if (value_dims(space->element, value, size, &dims) != 0)
+        return error_set(error, -EBADMSG, "row %llu is not a value of its type",
+                         (unsigned long long)row);
+    return error_set(error, -EBADMSG, "row %llu has %u %s, the query has %u",
+                     (unsigned long long)row, dims,
+                     space->element == ELEMENT_BIT ? "bits" : "dimensions", space->dims);
+}
+
 int query_ranks(const struct query *query, const struct span *span, uint32_t first, uint32_t count,
                 float *out)
 {

@@ -48,4 +48,8 @@ MUST_CHECK int query_ranks(const struct query *query, const struct span *span, u
 /* The real distance that belongs to a rank; of cosine and jaccard, as far as float32 knows it. */
 double query_distance_of(const struct query *query, float rank);
 
+/* Why the value of this row is not compared with the query: -EBADMSG, with that for a text. */
+int query_odd_value(const struct query *query, uint64_t row, const uint8_t *value, size_t size,
+                    struct error *error);
+
 #endif

@@ -257,7 +257,6 @@ static int merge(struct scan *scan, size_t query)
 static int say_bad_row(const struct scan *scan, struct error *error)
 {
     const struct exact_search *search = scan->search;
-    const struct space *space = query_space(scan->queries[0]);
     uint64_t row = scan->bad;
     size_t number = 0;
     while (row - scan->parts[number].first_row >= search->spans[number].rows)
@@ -265,13 +264,7 @@ static int say_bad_row(const struct scan *scan, struct error *error)
     size_t size;
     const uint8_t *value =
         span_value(&search->spans[number], (uint32_t)(row - scan->parts[number].first_row), &size);
-    uint32_t dims;
-    if (value_dims(space->element, value, size, &dims) != 0)
-        return error_set(error, -EBADMSG, "row %llu is not a value of its type",
-                         (unsigned long long)row);
-    return error_set(error, -EBADMSG, "row %llu has %u %s, the query has %u",
-                     (unsigned long long)row, dims,
-                     space->element == ELEMENT_BIT ? "bits" : "dimensions", space->dims);
+    return query_odd_value(scan->queries[0], row, value, size, error);
 }
 
 static int scan_run(struct scan *scan, struct team *team, size_t blocks, struct neighbour *out,

@@ -235,6 +235,13 @@ refused() {
     ANY_TIES=1 nearest items v l2 7
 }
 
+@test "a batch of one is numbered, too; a key and a vector are one too many" {
+    [ "$(near_loose '"vector":[[1,2]],"filter":"id <> 2","k":1')" = '{"query":0,"id":1,"distance":0}' ]
+    [ "$(near_loose '"vector":[1,2],"filter":"id <> 2","k":1')" = '{"id":1,"distance":0}' ]
+    [ "$(near_loose '"vector":["01"],"column":"b","filter":"id <> 2","k":1')" = '{"query":0,"id":1,"distance":0}' ]
+    [[ $(near_loose '"key":1,"vector":[1,2],"k":1') == '{"error":'*key*vector* ]]
+}
+
 @test "vectors as .npy and as float32" {
     command -v python3 >/dev/null
     queries v 17 500

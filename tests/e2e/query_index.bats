@@ -228,6 +228,22 @@ assert_near() {
     sql "DELETE FROM small WHERE id = 200000"
 }
 
+@test "a row of other dimensions that comes later is told of as in an exact answer" {
+    sql "CREATE TABLE alike AS SELECT id, v::vector AS v FROM small; ALTER TABLE alike ALTER v TYPE vector"
+    mount_start -o lease=0
+    build alike
+    sql "INSERT INTO alike VALUES (5000, '[1,2,3]')"
+    for mode in hnsw exact; do
+        exec 5<>"$MNT/public/alike/query/ask"
+        printf '{"vector":%s,"mode":"%s"}\n' "$(vector_of small 5)" $mode >&5
+        run cat <&5
+        exec 5<&-
+        echo "$mode: $output"
+        [[ $output == *'has vectors of different dimensions; choose those that have 16'*'row 3000 has 3 dimensions, the query has 16'* ]]
+    done
+    sql "DROP TABLE alike"
+}
+
 @test "after a restart of the server, and a change, it goes on" {
     mount_start -o lease=0
     build big

@@ -256,9 +256,38 @@ static void test_json(void **state)
     assert_string_equal(question.columns, "*");
     assert_null(question.filter);
     question_clear(&question);
+    question = parse("{\"key\":\"\"}");
+    assert_string_equal(question.key, "");
+    question_clear(&question);
+    question = parse("{\"key\":null,\"vector\":[1]}");
+    assert_null(question.key);
+    question_clear(&question);
     question = parse("{\"columns\":[]}");
     assert_null(question.columns);
     question_clear(&question);
+}
+
+static bool is_batch(const char *line)
+{
+    struct question question = parse(line), copy;
+    assert_int_equal(question_copy(&question, &copy), 0);
+    bool batch = copy.batch;
+    question_clear(&question);
+    question_clear(&copy);
+    return batch;
+}
+
+/* Whether the answer is numbered does not depend on how many there are. */
+static void test_json_batches(void **state)
+{
+    (void)state;
+    assert_true(is_batch("{\"vector\":[[1,2],[3,4]]}"));
+    assert_true(is_batch("{\"vector\":[[1,2]]}"));
+    assert_true(is_batch("{\"vector\":[\"0101\"]}"));
+    assert_false(is_batch("{\"vector\":[1,2]}"));
+    assert_false(is_batch("{\"vector\":\"0101\"}"));
+    assert_false(is_batch("{\"vector\":[[1,2]],\"vector\":[1,2]}"));
+    assert_false(is_batch("{\"vector\":[[1,2]],\"vector\":null}"));
 }
 
 static void test_json_vectors(void **state)
@@ -314,6 +343,8 @@ static void test_bad_json(void **state)
         "{\"filter\":\"\\ud800\"}",
         "{\"filter\":\"\\udc00\"}",
         "{\"filter\":\"\\ud800\\u0041\"}",
+        "{\"key\":1,\"vector\":[1]}",
+        "{\"vector\":[[1]],\"key\":\"\"}",
         "{\"columns\":[1]}",
         "{\"columns\":[\"a\"",
         "{\"columns\":[\"a\",]}",
@@ -357,6 +388,7 @@ int main(void)
         cmocka_unit_test(test_vectors),
         cmocka_unit_test(test_copy),
         cmocka_unit_test(test_json),
+        cmocka_unit_test(test_json_batches),
         cmocka_unit_test(test_json_vectors),
         cmocka_unit_test(test_bad_json),
         cmocka_unit_test(test_cut_json),
