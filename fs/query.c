@@ -5,6 +5,7 @@
 #include "fs/name.h"
 #include "fs/query_session.h"
 #include "fs/request.h"
+#include "fs/shared_text.h"
 #include "fs/shown.h"
 
 #include <errno.h>
@@ -156,6 +157,17 @@ static int take_key(const char *name, size_t size, char **out)
     return *out == NULL ? -ENOMEM : 0;
 }
 
+static int take_column(const char *name, size_t size, char **out)
+{
+    char *decoded;
+    int rc = name_decode(name, size, &decoded);
+    if (rc < 0)
+        return rc;
+    *out = shared_text_new(decoded, strlen(decoded));
+    free(decoded);
+    return *out == NULL ? -ENOMEM : 0;
+}
+
 /* near/COLUMN/METRIC/K/KEY.FORMAT */
 static int lookup_near(struct mount *mount, struct node *parent, const char *name, caller_id caller,
                        struct node **out)
@@ -171,14 +183,14 @@ static int lookup_near(struct mount *mount, struct node *parent, const char *nam
         return rc;
     question.k = parse_k(k->name);
     question.metric = metric_find(metric->name, strlen(metric->name));
-    rc = name_decode(column->name, strlen(column->name), &question.column);
+    rc = take_column(column->name, strlen(column->name), &question.column);
     if (rc == 0)
         rc = take_key(name, (size_t)(dot - name), &question.key);
     struct asked *asked = NULL;
     if (rc < 0)
         question_clear(&question);
     else
-        rc = asked_new(&question, 0, NULL, &asked);
+        rc = asked_new(&question, 0, &asked);
     struct result_key key = {
         .kind = RESULT_ROWS, .format = format, .path = node_path(parent, name), .asked = asked};
     if (rc == 0)
@@ -216,10 +228,10 @@ static int lookup_index(struct mount *mount, struct node *parent, const char *na
         question.metric = metric_find(dot + 1, n - tail - (size_t)(dot + 1 - name));
     if (rc == 0)
         rc = question.metric < 0 ? -ENOENT
-                                 : name_decode(name, (size_t)(dot - name), &question.column);
+                                 : take_column(name, (size_t)(dot - name), &question.column);
     struct asked *asked = NULL;
     if (rc == 0)
-        rc = asked_new(&question, 0, NULL, &asked);
+        rc = asked_new(&question, 0, &asked);
     struct result_key key = {.kind = RESULT_INDEX, .path = node_path(parent, name), .asked = asked};
     if (rc == 0)
         rc = lookup_answer(mount, parent, name, caller, &key, out);

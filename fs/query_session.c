@@ -1,6 +1,7 @@
 #include "fs/query_session.h"
 
 #include "fs/node.h"
+#include "fs/shared_text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,7 +21,7 @@ int query_session_new(struct mount *mount, struct node *directory, struct query_
     if (rc == 0)
         rc = question_init(&question);
     if (rc == 0)
-        rc = asked_new(&question, ++mount->asked_number, &mount->written, &session->asked);
+        rc = asked_new(&question, ++mount->asked_number, &session->asked);
     if (rc < 0) {
         free(session);
         return rc;
@@ -103,27 +104,47 @@ void query_session_show_plan(struct query_session *session, struct result *plan)
 
 /* ---- values ---- */
 
-static int show(const struct question *question, const struct error *error, int field,
-                struct buffer *out)
+static int show(const struct query_session *session, int field, struct buffer *out)
 {
     if (field < QUESTION_FIELDS)
-        return question_show(question, field, out);
+        return question_show(&session->asked->question, field, out);
+    const struct error *error = &session->error;
     return error->text[0] != '\0' ? buffer_printf(out, "%s\n", error->text) : 0;
 }
 
-static uint64_t size_of(const struct question *question, const struct error *error, int field)
+/* As it is shown: with a line break, or without. */
+static uint64_t text_size(const char *text, int field)
 {
-    if (field < QUESTION_FIELDS && strcmp(question_fields[field], "vector") == 0)
-        return question->vector.size; /* may be long */
-    struct buffer text = {0};
-    uint64_t size = show(question, error, field, &text) == 0 ? text.size : 0;
-    buffer_clear(&text);
-    return size;
+    return shared_text_size(text) + question_is_line(field);
 }
 
 uint64_t query_session_size(const struct query_session *session, int field)
 {
-    return size_of(&session->asked->question, &session->error, field);
+    const char *text = question_text(&session->asked->question, field);
+    struct buffer shown = {0};
+    if (text != NULL)
+        return text_size(text, field);
+    uint64_t size = show(session, field, &shown) == 0 ? shown.size : 0;
+    buffer_clear(&shown);
+    return size;
+}
+
+/* Whether there is room for the fresh question's text, which is counted then. The one before makes
+ * room for it if it goes with the question before. mount->lock is held. */
+static int count_text(struct mount *mount, const struct asked *before, const struct asked *fresh,
+                      int field, struct error *error)
+{
+    const char *old = question_text(&before->question, field);
+    char *text = question_text(&fresh->question, field);
+    bool goes = before->refs == 2 && shared_text_is_alone(old); /* the session's, and our own */
+    uint64_t replaced = goes ? shared_text_size(old) : 0, counted = replaced;
+    int rc =
+        text != old ? written_change(&mount->written, &counted, shared_text_size(text), error) : 0;
+    if (rc < 0 || text == old)
+        return rc;
+    written_note(&mount->written, &counted, replaced);
+    shared_text_count(text, &mount->written);
+    return 0;
 }
 
 /* Makes the bytes the value. What somebody else sets at the same time comes before or behind it. */
@@ -140,15 +161,12 @@ static int set(struct query_session *session, int field, const struct buffer *by
         int rc = question_copy(&before->question, &question);
         if (rc == 0 && (rc = question_set(&question, field, bytes->data, bytes->size, &error)) < 0)
             question_clear(&question);
-        uint64_t counted = before->bytes;
-        if (rc == 0 &&
-            (rc = written_change(&mount->written, &counted, question_bytes(&question), &error)) < 0)
-            question_clear(&question);
-        written_note(&mount->written, &counted, before->bytes); /* asked_new counts it */
         if (rc == 0)
-            rc = asked_new(&question, 0, &mount->written, &fresh);
+            rc = asked_new(&question, 0, &fresh);
         pthread_mutex_lock(&mount->lock);
         done = rc < 0 || session->asked == before;
+        if (rc == 0 && done)
+            rc = count_text(mount, before, fresh, field, &error);
         if (rc == 0 && done) {
             asked_unref(session->asked);
             session->asked = asked_ref(fresh);
@@ -188,13 +206,12 @@ struct draft {
     bool append, reads;
     _Atomic uint64_t size; /* of what it shows */
     pthread_mutex_t lock;  /* guards all that follows; taken before mount->lock */
-    struct asked *opened;  /* what `bytes` are made of, when they are needed; then NULL */
-    struct error error;    /* the same, of the file `error` */
-    struct buffer bytes;
-    uint64_t counted; /* of them, of the mount's `written` */
-    bool written;     /* and not set since */
-    bool truncated;   /* by open; nothing has been written yet */
-    int refused;      /* what was written has not been taken, and what follows on it is not */
+    char *opened;          /* the shared text that it shows until it is written to; then NULL */
+    struct buffer bytes;   /* what it shows else */
+    uint64_t counted;      /* of them, of the mount's `written` */
+    bool written;          /* and not set since */
+    bool truncated;        /* by open; nothing has been written yet */
+    int refused;           /* what was written has not been taken, and what follows on it is not */
 };
 
 static void free_draft(void *draft) { draft_drop(draft); }
@@ -206,15 +223,19 @@ int draft_new(struct node *node, int flags, struct draft **out)
     struct draft *draft = calloc(1, sizeof *draft);
     if (draft == NULL)
         return -ENOMEM;
-    draft->session = query_session_ref(session);
     draft->field = field;
     draft->append = flags & O_APPEND;
     draft->truncated = flags & O_TRUNC;
-    draft->opened = asked_ref(session->asked);
-    draft->error = session->error;
     draft->reads = (flags & O_ACCMODE) != O_WRONLY;
     if (!draft->truncated)
-        draft->size = size_of(&session->asked->question, &session->error, field);
+        draft->opened = shared_text_ref(question_text(&session->asked->question, field));
+    int rc = draft->truncated || draft->opened != NULL ? 0 : show(session, field, &draft->bytes);
+    if (rc < 0) {
+        free(draft);
+        return rc;
+    }
+    draft->size = draft->opened != NULL ? text_size(draft->opened, field) : draft->bytes.size;
+    draft->session = query_session_ref(session);
     pthread_mutex_init(&draft->lock, NULL);
     opened_list(session->mount, &draft->listed, free_draft, draft);
     *out = draft;
@@ -274,7 +295,7 @@ void draft_drop(struct draft *draft)
 {
     opened_unlist(&draft->listed);
     delist(draft);
-    asked_unref(draft->opened);
+    shared_text_unref(draft->opened);
     written_note(&draft->session->mount->written, &draft->counted, 0);
     query_session_unref(draft->session);
     buffer_clear(&draft->bytes);
@@ -312,21 +333,22 @@ static void empty(struct draft *draft)
     written_note(&draft->session->mount->written, &draft->counted, 0);
 }
 
+/* From here on it has bytes of its own. */
 static int load(struct draft *draft)
 {
-    if (draft->opened == NULL)
+    const char *text = draft->opened;
+    if (text == NULL)
         return 0;
-    int rc = 0;
-    if (!draft->truncated && most_of(draft) == VECTOR_AT_MOST)
-        rc = count(draft, draft->opened->question.vector.size);
-    if (rc == 0 && !draft->truncated)
-        rc = show(&draft->opened->question, &draft->error, draft->field, &draft->bytes);
-    written_note(&draft->session->mount->written, &draft->counted, draft->bytes.size);
+    int rc = count(draft, text_size(text, draft->field));
+    if (rc == 0)
+        rc = buffer_append(&draft->bytes, text, shared_text_size(text));
+    if (rc == 0 && question_is_line(draft->field))
+        rc = buffer_append_byte(&draft->bytes, '\n');
     if (rc < 0) {
         empty(draft);
         return rc;
     }
-    asked_unref(draft->opened);
+    shared_text_unref(draft->opened);
     draft->opened = NULL;
     return 0;
 }
@@ -338,14 +360,24 @@ static void unlock(struct draft *draft)
     pthread_mutex_unlock(&draft->lock);
 }
 
+static int append_slice(struct buffer *out, const void *bytes, size_t all, uint64_t offset,
+                        size_t size)
+{
+    size_t from = offset < all ? (size_t)offset : all, n = size < all - from ? size : all - from;
+    return n > 0 ? buffer_append(out, (const char *)bytes + from, n) : 0;
+}
+
 int draft_read(struct draft *draft, uint64_t offset, size_t size, struct buffer *out)
 {
     pthread_mutex_lock(&draft->lock);
-    int rc = load(draft);
-    size_t from = rc == 0 && offset < draft->bytes.size ? (size_t)offset : draft->bytes.size;
-    size_t n = size < draft->bytes.size - from ? size : draft->bytes.size - from;
-    if (rc == 0 && n > 0)
-        rc = buffer_append(out, draft->bytes.data + from, n);
+    const char *text = draft->opened;
+    size_t before = out->size, all = shared_text_size(text);
+    int rc = text != NULL ? append_slice(out, text, all, offset, size)
+                          : append_slice(out, draft->bytes.data, draft->bytes.size, offset, size);
+    size_t taken = out->size - before;
+    if (rc == 0 && text != NULL && question_is_line(draft->field) && offset + taken == all &&
+        taken < size)
+        rc = buffer_append_byte(out, '\n');
     unlock(draft);
     return rc;
 }

@@ -1,5 +1,7 @@
 #include "fs/question.h"
 
+#include "fs/shared_text.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
@@ -19,19 +21,11 @@ int question_init(struct question *question)
 
 void question_clear(struct question *question)
 {
-    free(question->column);
-    free(question->filter);
-    free(question->columns);
+    shared_text_unref(question->column);
+    shared_text_unref(question->filter);
+    shared_text_unref(question->columns);
+    shared_text_unref((char *)question->vector.data);
     free(question->key);
-    buffer_clear(&question->vector);
-}
-
-static uint64_t text_bytes(const char *text) { return text != NULL ? strlen(text) + 1 : 0; }
-
-uint64_t question_bytes(const struct question *question)
-{
-    return question->vector.size + text_bytes(question->column) + text_bytes(question->filter) +
-           text_bytes(question->columns) + text_bytes(question->key);
 }
 
 bool question_asks_server(const struct question *question)
@@ -39,48 +33,57 @@ bool question_asks_server(const struct question *question)
     return question->filter != NULL || question->mode == MODE_SERVER;
 }
 
-static int copy_text(const char *from, char **out)
-{
-    *out = from != NULL ? strdup(from) : NULL;
-    return from != NULL && *out == NULL ? -ENOMEM : 0;
-}
-
 int question_copy(const struct question *from, struct question *out)
 {
     struct question copy = *from;
-    copy.column = copy.filter = copy.columns = copy.key = NULL;
-    copy.vector = (struct buffer){0};
-    int rc = copy_text(from->column, &copy.column);
-    if (rc == 0)
-        rc = copy_text(from->filter, &copy.filter);
-    if (rc == 0)
-        rc = copy_text(from->columns, &copy.columns);
-    if (rc == 0)
-        rc = copy_text(from->key, &copy.key);
-    if (rc == 0)
-        rc = buffer_append(&copy.vector, from->vector.data, from->vector.size);
-    if (rc < 0)
-        question_clear(&copy);
-    else
-        *out = copy;
-    return rc;
+    if (from->key != NULL && (copy.key = strdup(from->key)) == NULL)
+        return -ENOMEM;
+    shared_text_ref(copy.column);
+    shared_text_ref(copy.filter);
+    shared_text_ref(copy.columns);
+    shared_text_ref((char *)copy.vector.data);
+    *out = copy;
+    return 0;
 }
 
 /* ---- the values ---- */
 
-/* Replaces *text; NULL where there is nothing. */
-static int set_text(char **text, const char *bytes, size_t size, const char *what,
-                    struct error *error)
+static int check_text(const char *bytes, size_t size, const char *what, struct error *error)
 {
     if (memchr(bytes, '\0', size) != NULL)
         return error_set(error, -EINVAL, "%s holds a zero byte", what);
     if (size > QUESTION_TEXT_MOST)
         return error_set(error, -EFBIG, "%s is longer than %d MiB", what, QUESTION_TEXT_MOST >> 20);
-    char *copy = size > 0 ? strndup(bytes, size) : NULL;
+    return 0;
+}
+
+/* Replaces the shared text; NULL where there is nothing. */
+static int set_text(char **text, const char *bytes, size_t size, const char *what,
+                    struct error *error)
+{
+    int rc = check_text(bytes, size, what, error);
+    if (rc < 0)
+        return rc;
+    char *copy = size > 0 ? shared_text_new(bytes, size) : NULL;
     if (size > 0 && copy == NULL)
         return error_set(error, -ENOMEM, "no memory");
-    free(*text);
+    shared_text_unref(*text);
     *text = copy;
+    return 0;
+}
+
+/* `there`: it may be the empty text. */
+static int set_key(struct question *question, const char *bytes, size_t size, bool there,
+                   struct error *error)
+{
+    int rc = check_text(bytes, size, "key", error);
+    if (rc < 0)
+        return rc;
+    char *copy = there ? strndup(bytes, size) : NULL;
+    if (there && copy == NULL)
+        return error_set(error, -ENOMEM, "no memory");
+    free(question->key);
+    question->key = copy;
     return 0;
 }
 
@@ -210,6 +213,18 @@ static bool is_vector_text(const char *at, const char *end)
     return skip(at, end, blanks) == end;
 }
 
+static int keep_vector(struct question *question, const uint8_t *bytes, size_t size, bool batch,
+                       struct error *error)
+{
+    char *copy = size > 0 ? shared_text_new(bytes, size) : NULL;
+    if (size > 0 && copy == NULL)
+        return error_set(error, -ENOMEM, "no memory");
+    shared_text_unref((char *)question->vector.data);
+    question->vector = (struct buffer){.data = (uint8_t *)copy, .size = size};
+    question->batch = batch;
+    return 0;
+}
+
 static int set_vector(struct question *question, const uint8_t *bytes, size_t size,
                       struct error *error)
 {
@@ -232,13 +247,8 @@ static int set_vector(struct question *question, const uint8_t *bytes, size_t si
                          "vector: these are bytes, not text, but not a whole number of float32 "
                          "(%zu bytes)",
                          size);
-    struct buffer copy = {0};
-    if (!(text && is_blank((const char *)bytes, size)) && buffer_append(&copy, bytes, size) < 0)
-        return error_set(error, -ENOMEM, "no memory");
-    buffer_clear(&question->vector);
-    question->vector = copy;
-    question->batch = false;
-    return 0;
+    size = text && is_blank((const char *)bytes, size) ? 0 : size;
+    return keep_vector(question, bytes, size, false, error);
 }
 
 int question_set(struct question *question, int field, const void *bytes, size_t size,
@@ -269,12 +279,21 @@ int question_set(struct question *question, int field, const void *bytes, size_t
     case COLUMNS:
         return set_text(&question->columns, text, is_blank(text, size) ? 0 : size, "columns",
                         error);
-    case KEY:
-        return set_text(&question->key, text, size, "key", error);
     default:
         return error_set(error, -EINVAL, "there is no such value");
     }
 }
+
+char *question_text(const struct question *question, int field)
+{
+    return field == COLUMN    ? question->column
+           : field == FILTER  ? question->filter
+           : field == COLUMNS ? question->columns
+           : field == VECTOR  ? (char *)question->vector.data
+                              : NULL;
+}
+
+bool question_is_line(int field) { return field != VECTOR; }
 
 int question_show(const struct question *question, int field, struct buffer *out)
 {
@@ -561,16 +580,13 @@ static int json_member(struct json *in, struct question *question, struct error 
              : field == COLUMNS && json_take(in, '[') ? json_names(in, &text)
              : (quoted = json_take(in, '"'))          ? json_text(in, &text)
                                                       : json_word(in, &text);
-    if (rc == 0 && field == VECTOR && text.size > 0) { /* its own parser looks at it later */
-        buffer_clear(&question->vector);
-        question->vector = text;
-        question->batch = batch;
-        return 0;
-    }
-    if (rc == 0)
+    const uint8_t *bytes = text.size > 0 ? text.data : (const uint8_t *)"";
+    if (rc == 0 && field == VECTOR) /* its own parser looks at it later */
+        rc = keep_vector(question, bytes, text.size, batch, error);
+    else if (rc == 0 && field == KEY)
+        rc = set_key(question, (const char *)bytes, text.size, quoted || text.size > 0, error);
+    else if (rc == 0)
         rc = question_set(question, field, text.data, text.size, error);
-    if (rc == 0 && field == KEY && quoted && text.size == 0) /* a key may be the empty text */
-        rc = copy_text("", &question->key);
     buffer_clear(&text);
     return rc;
 }

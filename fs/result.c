@@ -19,16 +19,14 @@ enum {
 
 /* ---- questions ---- */
 
-int asked_new(struct question *question, uint64_t number, struct written *written,
-              struct asked **out)
+int asked_new(struct question *question, uint64_t number, struct asked **out)
 {
     struct asked *asked = calloc(1, sizeof *asked);
     if (asked == NULL) {
         question_clear(question);
         return -ENOMEM;
     }
-    *asked = (struct asked){.refs = 1, .number = number, .question = *question, .written = written};
-    written_note(written, &asked->bytes, question_bytes(question));
+    *asked = (struct asked){.refs = 1, .number = number, .question = *question};
     *out = asked;
     return 0;
 }
@@ -43,7 +41,6 @@ void asked_unref(struct asked *asked)
 {
     if (asked == NULL || atomic_fetch_sub(&asked->refs, 1) != 1)
         return;
-    written_note(asked->written, &asked->bytes, 0);
     question_clear(&asked->question);
     free(asked);
 }

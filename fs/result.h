@@ -20,12 +20,9 @@ struct asked {
     atomic_uint refs;
     uint64_t number; /* of a session: of its questions, 1 first; else 0 */
     struct question question;
-    struct written *written; /* where its bytes are counted; NULL: nowhere */
-    uint64_t bytes;
 };
 /* Takes what is in the question, also on failure. */
-MUST_CHECK int asked_new(struct question *question, uint64_t number, struct written *written,
-                         struct asked **out);
+MUST_CHECK int asked_new(struct question *question, uint64_t number, struct asked **out);
 struct asked *asked_ref(struct asked *asked);
 void asked_unref(struct asked *asked);
 

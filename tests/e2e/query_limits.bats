@@ -330,6 +330,74 @@ PY
     MNT=$E2E/little mount_stop
 }
 
+@test "values that are read take no memory of their own, however many files show them, and keep nobody from writing" {
+    mkdir -p "$E2E/little"
+    MNT=$E2E/little CACHE=$E2E/cache3 mount_start -o lease=0,memory=32M
+    python3 - "$E2E/little/public/items/query" <<'PY'
+import os, sys, time
+query = sys.argv[1]
+
+def metric():
+    time.sleep(0.2)
+    with open(query + "/../../../.pgvecfs/metrics") as f:
+        return [int(line.split()[1]) for line in f if line.startswith("pgvecfs_query_written_bytes ")][0]
+
+def write(name, text):
+    with open("%s/s/%s" % (query, name), "w") as f:
+        f.write(text)
+
+# memory=32M: 16 MiB for what is written.
+os.mkdir(query + "/s")
+long = {name: "1=1 or " * 149000 + "1=1\n" for name in ("filter", "columns", "column")}
+long["vector"] = "[" + "0.5," * 8 + " " * (6 << 20) + "1]\n"
+for name, text in long.items():
+    write(name, text)
+before = metric()
+assert sum(map(len, long.values())) - 10 < before < 10 << 20, before
+files = []
+for i in range(60):
+    for name, text in long.items():
+        files.append((open("%s/s/%s" % (query, name), "rb", buffering=0), text))
+        assert os.pread(files[-1][0].fileno(), 1, 0) == text[:1].encode()
+assert metric() == before
+# Another value is another question, which has the same texts; who has a file open keeps what it showed.
+for k in range(1, 20):
+    write("k", "%d\n" % k)
+    files.append((open(query + "/s/vector", "rb", buffering=0), long["vector"]))
+    files.append((open(query + "/s/k", "rb", buffering=0), "%d\n" % k))
+assert metric() == before
+write("filter", "true\n")
+write("columns", "id\n")
+assert before <= metric() < before + 100
+for f, text in files[:4] + files[-2:]:
+    data = text.encode()
+    assert f.read(1 << 24) == data
+    assert os.pread(f.fileno(), 10, len(data) - 3) == data[-3:] and os.pread(f.fileno(), 10, len(data) - 1) == b"\n"
+    assert os.pread(f.fileno(), 10, len(data)) == os.pread(f.fileno(), 10, len(data) + 1) == b""
+    assert os.fstat(f.fileno()).st_size >= len(data)
+for f, _ in files:
+    f.close()
+write("column", "")
+write("vector", "")
+end = time.time() + 10
+while metric() > 10: # "true", "id"
+    assert time.time() < end
+# Who writes to what he has read has bytes of his own.
+write("filter", "a = 1 or ")
+with open(query + "/s/filter", "a") as f:
+    f.write("b = 2")
+assert open(query + "/s/filter").read() == "a = 1 or \nb = 2\n"
+with open(query + "/s/filter", "r+") as f:
+    assert f.read() == "a = 1 or \nb = 2\n"
+    f.seek(0)
+    f.write("c")
+assert open(query + "/s/filter").read() == "c = 1 or \nb = 2\n"
+os.rmdir(query + "/s")
+PY
+    within 10 grep -qx 'pgvecfs_query_written_bytes 0' "$E2E/little/.pgvecfs/metrics"
+    MNT=$E2E/little mount_stop
+}
+
 # A table with answers of 2 MB.
 make_wide() {
     psql -X -q -v ON_ERROR_STOP=1 -c 'DROP TABLE IF EXISTS wide' -c 'CREATE TABLE wide (id int PRIMARY KEY, text text, v vector(2))' \
