@@ -28,9 +28,10 @@ enum ask_state {
 struct ask {
     atomic_uint refs;
     struct mount *mount;
-    struct node *node; /* NULL once closed */
-    struct ask *next;  /* of the mount's */
-    atomic_bool stop;
+    struct node *node;  /* NULL once closed */
+    struct ask *next;   /* of the mount's */
+    atomic_bool stop;   /* nothing more is answered */
+    atomic_bool halted; /* what is being answered ends; nobody waits for it, or nothing more is */
     enum ask_state state;
 
     uint64_t counted; /* of the mount's `written`: */
@@ -110,7 +111,7 @@ void ask_close(struct ask *ask)
     *at = ask->next;
     ask->mount->ask_count--;
     ask->node = NULL;
-    ask->stop = true;
+    ask->stop = ask->halted = true;
     if (ask->state == WAITING) /* there is no thread that could */
         ask_unref(ask);
     ask_unref(ask);
@@ -596,7 +597,19 @@ bool ask_waits_for(const struct mount *mount, const struct subject *subject)
 void ask_stop_all(struct mount *mount)
 {
     for (struct ask *ask = mount->asks; ask != NULL; ask = ask->next)
-        ask->stop = true;
+        ask->stop = ask->halted = true;
+}
+
+/* What waits for a refresh has no thread that could put it off. */
+void ask_interrupted(struct ask *ask)
+{
+    if (ask->waiting != NULL)
+        return;
+    ask->halted = true;
+    if (ask->state != WAITING)
+        return;
+    put_off(ask);
+    ask_unref(ask);
 }
 
 /* ---- the thread that answers ---- */
@@ -645,9 +658,9 @@ static int answer(struct ask *ask, bool patient, struct buffer *out, struct erro
         pthread_mutex_unlock(&mount->lock);
         if (rc < 0)
             return rc;
-        struct patience patience = {.waits = patient, .stop = &ask->stop};
+        struct patience patience = {.waits = patient, .stop = &ask->halted};
         patience_begin(&patience);
-        struct answer_way way = {format, &ask->stop, ask->tries + 1 >= TRIES};
+        struct answer_way way = {format, &ask->halted, ask->tries + 1 >= TRIES};
         rc = answer_make(mount, version->snapshot, &ask->question, &way, out, NULL, error);
         patience_end(&patience);
         pthread_mutex_lock(&mount->lock);
@@ -676,6 +689,25 @@ int ask_work_later(struct ask *ask)
     return rc;
 }
 
+/* Whether the question at hand is to be answered. If not it is put off: who has waited for it was
+ * interrupted. */
+static bool is_wanted(struct ask *ask)
+{
+    pthread_mutex_lock(&ask->mount->lock);
+    bool wanted = !ask->halted || ask->stop || ask->waiting != NULL;
+    if (!ask->stop)
+        ask->halted = false;
+    if (!wanted)
+        put_off(ask);
+    pthread_mutex_unlock(&ask->mount->lock);
+    return wanted;
+}
+
+static bool was_interrupted(const struct ask *ask, int rc)
+{
+    return rc == -EINTR && ask->halted && !ask->stop;
+}
+
 static void work(struct ask *ask, bool patient)
 {
     struct mount *mount = ask->mount;
@@ -683,12 +715,16 @@ static void work(struct ask *ask, bool patient)
     struct error error = {""};
     int rc;
     while (next_question(ask, &rc, &error)) {
+        if (rc == 0 && !is_wanted(ask))
+            break;
         if (rc == 0 && !patient && question_asks_server(&ask->question))
             rc = hand_over(ask, &error);
         if (rc == 0)
             rc = answer(ask, patient, &out, &error);
         if (rc == -EAGAIN) /* another thread goes on, and has perhaps begun */
             break;
+        if (was_interrupted(ask, rc))
+            continue; /* unless somebody else waits for it by now */
         bool failed = rc < 0;
         if (failed) {
             mount->count.query_failures++;

@@ -50,6 +50,9 @@ void ask_tend(struct mount *mount);
 struct request **ask_waiting(struct ask *ask);
 
 bool ask_waits_for(const struct mount *mount, const struct subject *subject);
+/* A read that has waited was interrupted. If no other waits, what is being answered ends, and begins
+ * again when somebody reads or writes. */
+void ask_interrupted(struct ask *ask);
 void ask_stop_all(struct mount *mount);
 
 #endif

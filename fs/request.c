@@ -374,6 +374,8 @@ static void kill_request(struct mount *mount, struct request *request)
     /* Unless somebody else waits for it. */
     if (result != NULL && result->making && result->waiting == NULL && request->node->requests == 1)
         result->stop = true;
+    if (request->kind == REQUEST_READ)
+        ask_interrupted((struct ask *)(uintptr_t)request->file.fh);
     mount->count.interrupted++;
     answer(mount, request, -EINTR);
 }

@@ -905,7 +905,7 @@ asleep() { exactly "$1" "wait_event = 'PgSleep' AND application_name = 'pgvecfs'
     kill -TERM "${PIDS[1]}"
     wait_gone "${PIDS[1]}" 2
     within 5 asleep 0
-    # A conversation's question ends when nobody can hear its answer.
+    # A conversation's question ends when nobody waits for its answer, though it goes on; whoever reads then asks it anew.
     exec 5<>"$Q/ask"
     echo '{"vector":[1,2,3],"filter":"pg_sleep(60) IS NOT NULL"}' >&5
     cat <&5 >/dev/null 3>&- &
@@ -913,6 +913,13 @@ asleep() { exactly "$1" "wait_event = 'PgSleep' AND application_name = 'pgvecfs'
     within 5 asleep 1
     kill -TERM "${PIDS[2]}"
     wait_gone "${PIDS[2]}" 2
+    within 5 asleep 0
+    cat <&5 >/dev/null 3>&- &
+    PIDS+=($!)
+    within 5 asleep 1
+    # So it ends when nobody can hear its answer.
+    kill -KILL "${PIDS[3]}"
+    wait_gone "${PIDS[3]}" 2
     exec 5<&-
     within 5 asleep 0
     # And what waits for one does not hold up the end of the mount.
@@ -922,10 +929,50 @@ asleep() { exactly "$1" "wait_event = 'PgSleep' AND application_name = 'pgvecfs'
     pid=$(daemon_pid)
     kill -TERM "$pid"
     wait_gone "$pid" 10
-    wait_gone "${PIDS[3]}" 5
+    wait_gone "${PIDS[4]}" 5
     rm -f "$E2E/mnt.pid"
     mount_start -o lease=1
 }
+
+@test "a conversation whose reader was interrupted answers the next one, also what it was asked meanwhile" {
+    psql -X -q -c 'CREATE TABLE gates (is_open bool)' -c 'INSERT INTO gates VALUES (false)' \
+        -c "CREATE FUNCTION waits() RETURNS bool LANGUAGE plpgsql AS 'BEGIN IF (SELECT bool_or(is_open) FROM gates) THEN RETURN true; END IF; PERFORM pg_sleep(60); RETURN false; END'"
+    asleep() { [ "$(psql -X -At -c "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND application_name = 'pgvecfs'")" -eq "$1" ]; }
+    exec 5<>"$Q/ask"
+    printf '%s\n' '{"vector":[1,2,3],"k":1,"columns":"id","filter":"waits()"}' '{"vector":[1,2,3],"k":2,"columns":"id"}' >&5
+    cat <&5 >/dev/null 3>&- &
+    PIDS+=($!)
+    cat <&5 >"$OUT/other" 2>&1 3>&- &
+    PIDS+=($!)
+    within 10 asleep 1
+    kill -TERM "${PIDS[0]}"
+    wait_gone "${PIDS[0]}" 2
+    asleep 1 # another one waits
+    kill -TERM "${PIDS[1]}"
+    wait_gone "${PIDS[1]}" 2
+    within 10 asleep 0
+    psql -X -q -c 'UPDATE gates SET is_open = true'
+    timeout 20 cat <&5 >"$OUT/answers"
+    exec 5<&-
+    [ "$(wc -l <"$OUT/answers")" = 3 ]
+    [ "$(grep -c error "$OUT/answers")" = 0 ]
+    # One that waits for a refresh, too: the table is not fetched for nobody.
+    lock locked
+    exec 5<>"$MNT/public/locked/query/ask"
+    echo '{"vector":[1,1],"k":1}' >&5
+    cat <&5 >/dev/null 3>&- &
+    PIDS+=($!)
+    within 10 waits_for_lock
+    kill -TERM "${PIDS[2]}"
+    wait_gone "${PIDS[2]}" 2
+    within 20 waits_no_more
+    lock_stop
+    [ "$(timeout 20 cat <&5 | wc -l)" = 1 ]
+    exec 5<&-
+}
+
+waits_for_lock() { [ "$("$PYTHON" -c 'import json, sys; print(len(json.load(open(sys.argv[1]))["jobs"]))' "$MNT/.pgvecfs/status.json")" -gt 0 ]; }
+waits_no_more() { [ "$("$PYTHON" -c 'import json, sys; print(len(json.load(open(sys.argv[1]))["jobs"]))' "$MNT/.pgvecfs/status.json")" = 0 ]; }
 
 @test "unmount ends sessions and open conversations; the next mount knows none" {
     mkdir "$Q/s"
