@@ -304,7 +304,7 @@ int request_try_file(struct mount *mount, struct request *request)
     bool refreshed = request->waited && (int)(subject->refreshes - request->refreshes_seen) > 0;
     const struct promise *promise = subject_promised(subject, request->caller);
     bool promised =
-        promise != NULL && promise->version != NULL && promise->version == node->version;
+        promise != NULL && promise->version != NULL && node_is_of(node, promise->version);
     bool opens = request->kind == REQUEST_OPEN, by_path = request->by_path;
     /* A node that is open answers for what it is, but to who has been shown it in doubt. */
     bool asked = node->opens == 0 || request->asks;

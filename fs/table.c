@@ -166,7 +166,7 @@ const struct promise *subject_shown(const struct subject *subject, caller_id cal
 {
     const struct promise *promise = promise_find(&subject->promises, caller);
     bool shown =
-        promise != NULL && ((promise->version != NULL && promise->version == file->version) ||
+        promise != NULL && ((promise->version != NULL && node_is_of(file, promise->version)) ||
                             promise->glance.nodeid == file->nodeid);
     return shown ? promise : NULL;
 }

@@ -127,6 +127,28 @@ PYTHON
         for _ in 1 2 3; do visit 1 "$file" "$OUT/right"; done'
 }
 
+@test "a file that was opened before its size was known is one for others once it is known, while it is still read" {
+    psql -X -q -c "DROP TABLE IF EXISTS large" -c "CREATE TABLE large AS SELECT i, repeat('x', 100) AS x FROM generate_series(1, 400000) i"
+    reference_csv public.large >"$OUT/right"
+    mount_start
+    through_overlay '
+        file=$OV/public/large/large.csv
+        exec 4<"$file"
+        head -c 1000 <&4 >"$OUT/got"
+        [ "$(stat -c %s "$T/large/large.csv")" = "$(stat -c %s "$OUT/right")" ] # waits for the rest
+        visit 1 "$file" "$OUT/right" "$T/large/large.csv" "$OUT/right"
+        head -c 1000000 <&4 >>"$OUT/got"
+        if busybox true 2>/dev/null; then busybox cat "$file" | cmp - "$OUT/right"; fi
+        python3 -c "
+import os, sys
+with open(sys.argv[1], \"rb\") as file, open(sys.argv[2], \"wb\") as copy:
+    while os.sendfile(copy.fileno(), file.fileno(), None, 1 << 20):
+        pass" "$file" "$OUT/sent"
+        cmp "$OUT/sent" "$OUT/right"
+        cat <&4 >>"$OUT/got"
+        cmp "$OUT/got" "$OUT/right"'
+}
+
 @test "through overlayfs a table that somebody has locked is waited for" {
     psql -X -q -c "DROP TABLE IF EXISTS still" -c "CREATE TABLE still AS SELECT generate_series(1, 100) AS i"
     reference_csv public.still >"$OUT/right"
