@@ -98,14 +98,26 @@ static void free_directories(struct mount *mount, struct names *names)
     }
 }
 
-/* Files that were open when their directory went: closed since, they are still known. */
-static void note_files(const struct mount *mount, struct names *names)
+/* Of a relation that is no more, or is no more where the file is. */
+static bool is_left(const struct mount *mount, struct node *node)
 {
+    return node->subject != NULL && (!listing_has_oid(mount, node->subject->table->relation.oid) ||
+                                     !node_exists(mount, node_table(node)));
+}
+
+/* Files that were open when their directory went: closed since, they are still known. Whether some
+ * are left. `names` NULL: they are not noted, since the directories are. */
+static bool note_files(const struct mount *mount, struct names *names)
+{
+    bool some = false;
     for (int i = 0; i < NODE_BUCKETS; i++)
-        for (const struct node *node = mount->nodes[i]; node != NULL; node = node->next_id)
-            if (node->subject != NULL && node->opens == 0 &&
-                !listing_has_oid(mount, node->subject->table->relation.oid))
+        for (struct node *node = mount->nodes[i]; node != NULL; node = node->next_id) {
+            bool left = is_left(mount, node);
+            some |= left;
+            if (left && node->opens == 0 && names != NULL)
                 add_name(names, node);
+        }
+    return some;
 }
 
 /* Whoever holds the lock of a directory meanwhile waits for an answer that needs no lock of ours. */
@@ -236,9 +248,9 @@ static void clear_up(void *argument)
     end_gone_sessions(mount, &names);
     if (lost)
         free_directories(mount, &names);
-    else
-        note_files(mount, &names);
+    bool left = note_files(mount, lost ? NULL : &names);
     bool freed = table_free_gone(mount, &mount->leftovers);
+    mount->leftovers |= left;
     pthread_mutex_unlock(&mount->lock);
     tell_kernel(mount, &names);
     if (lost || freed)

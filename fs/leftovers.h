@@ -1,5 +1,7 @@
 /* What is left of relations that were dropped: in memory their tables, nodes, the sessions of their
  * query/ and the indexes of their columns; in the kernel their names; in the cache their folders.
+ * And of names that are no more, of relations that were renamed or moved, and of schemas: nodes, and
+ * what the kernel has.
  * It goes once a catalog has come in which they are missing, what is still open excepted; that goes
  * with a later one.
  *

@@ -121,10 +121,57 @@ static int ask(struct mount *mount, const char *known, struct prepared *out, cha
     return rc;
 }
 
+static int compare(const struct relation *relation, const char *schema, const char *name)
+{
+    int order = strcmp(relation->schema, schema);
+    return order != 0 ? order : strcmp(relation->name, name);
+}
+
+static const struct relation *find(const struct catalog *catalog, const char *schema,
+                                   const char *name)
+{
+    size_t low = 0, high = catalog->relation_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = compare(&catalog->relations[middle], schema, name);
+        if (order == 0)
+            return &catalog->relations[middle];
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return NULL;
+}
+
+static bool has_schema(const struct catalog *catalog, const char *schema)
+{
+    for (size_t i = 0; i < catalog->schema_count; i++)
+        if (strcmp(catalog->schemas[i], schema) == 0)
+            return true;
+    return false;
+}
+
+/* Whether a directory of the relation is no more: under this name, at this place, or in it. */
+static bool has_lost(const struct catalog *now, const struct relation *before)
+{
+    const struct relation *found = find(now, before->schema, before->name);
+    return found == NULL || found->parent != before->parent || found->kind != before->kind ||
+           found->has_vectors < before->has_vectors;
+}
+
+/* A relation, or a name. */
 static bool lacks_some(const struct mount *mount, const struct prepared *prepared)
 {
+    const struct catalog *before = mount->catalog, *now = prepared->catalog;
     for (size_t i = 0; i < mount->oid_count; i++)
-        if (!has_oid(prepared->oids, prepared->catalog->relation_count, mount->oids[i]))
+        if (!has_oid(prepared->oids, now->relation_count, mount->oids[i]))
+            return true;
+    for (size_t i = 0; i < before->relation_count; i++)
+        if (has_lost(now, &before->relations[i]))
+            return true;
+    for (size_t i = 0; i < before->schema_count; i++)
+        if (!has_schema(now, before->schemas[i]))
             return true;
     return false;
 }
@@ -216,27 +263,9 @@ void listing_doubt(struct mount *mount)
     mount->catalog_checked = INT64_MIN / 2;
 }
 
-static int compare(const struct relation *relation, const char *schema, const char *name)
-{
-    int order = strcmp(relation->schema, schema);
-    return order != 0 ? order : strcmp(relation->name, name);
-}
-
 const struct relation *listing_find(const struct mount *mount, const char *schema, const char *name)
 {
-    const struct catalog *catalog = mount->catalog;
-    size_t low = 0, high = catalog->relation_count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        int order = compare(&catalog->relations[middle], schema, name);
-        if (order == 0)
-            return &catalog->relations[middle];
-        if (order < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return NULL;
+    return find(mount->catalog, schema, name);
 }
 
 bool listing_has_oid(const struct mount *mount, uint32_t oid)
@@ -246,9 +275,5 @@ bool listing_has_oid(const struct mount *mount, uint32_t oid)
 
 bool listing_has_schema(const struct mount *mount, const char *schema)
 {
-    const struct catalog *catalog = mount->catalog;
-    for (size_t i = 0; i < catalog->schema_count; i++)
-        if (strcmp(catalog->schemas[i], schema) == 0)
-            return true;
-    return false;
+    return has_schema(mount->catalog, schema);
 }

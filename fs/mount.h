@@ -95,8 +95,9 @@ struct mount {
     struct partitions partitions; /* of it, by parent and name */
     uint32_t *oids;               /* of its relations, sorted; oid_count of them */
     size_t oid_count;
-    bool catalog_lost; /* relations that an older one had, or the cache may have (leftovers.h) */
-    bool leftovers;    /* tables of relations that are gone are still used */
+    bool catalog_lost; /* relations or names that an older one had, or the cache may have
+                          (leftovers.h) */
+    bool leftovers;    /* tables or files of what is gone are still used */
     bool clearing;     /* a thread does away with leftovers */
     char *catalog_mark;
     int64_t catalog_checked; /* clock_ms() when the server was asked whether it still holds */

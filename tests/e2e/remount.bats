@@ -146,6 +146,35 @@ kept() {
     psql -X -q -c "DROP SCHEMA other CASCADE"
 }
 
+@test "nothing is left of names that are no more: of tables renamed or moved, of schemas, of query/" {
+    local i before
+    few() { [ "$(sed -n 's/^pgvecfs_nodes //p' "$MNT/.pgvecfs/metrics")" -lt "$1" ]; }
+    psql -X -q -c "CREATE SCHEMA hollow" -c "CREATE SCHEMA elsewhere"
+    for i in $(seq 60); do echo "CREATE TABLE early_$i AS SELECT $i AS id;"; done | psql -X -q
+    mount_start -o lease=0.5
+    ls "$MNT/hollow"
+    for i in $(seq 60); do cat "$MNT/public/early_$i/early_$i.csv" >/dev/null; done
+    sleep 0.2 # the text is kept for so long
+    ! few 120 || false
+    exec 4<"$MNT/public/early_7/early_7.csv"
+    {
+        echo "DROP SCHEMA hollow;"
+        for i in $(seq 30); do echo "ALTER TABLE early_$i RENAME TO late_$i;"; done
+        for i in $(seq 31 60); do echo "ALTER TABLE early_$i SET SCHEMA elsewhere;"; done
+    } | psql -X -q
+    ls "$MNT/public" "$MNT" >/dev/null
+    within 60 few 20
+    [ "$(cat <&4)" = "id"$'\n'7 ]
+    [ "$(cat "$MNT/public/late_7/late_7.csv" "$MNT/elsewhere/early_60/early_60.csv" | tr '\n' ' ')" = "id 7 id 60 " ]
+    sleep 0.2
+    before=$(sed -n 's/^pgvecfs_nodes //p' "$MNT/.pgvecfs/metrics")
+    exec 4<&-
+    within 60 few $((before - 1)) # the file, and the directory it was in
+    mount_stop
+    psql -X -q -c "DROP SCHEMA elsewhere CASCADE"
+    for i in $(seq 30); do echo "DROP TABLE late_$i;"; done | psql -X -q
+}
+
 @test "a server that may never have had a table does not make its cache go" {
     psql -X -q -c "CREATE TABLE seen AS SELECT 1 AS id" -c "CREATE TABLE unseen AS SELECT 1 AS id"
     seen=$(psql -X -At -c "SELECT 'seen'::regclass::oid") unseen=$(psql -X -At -c "SELECT 'unseen'::regclass::oid")
