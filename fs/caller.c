@@ -19,13 +19,13 @@ static struct recent {
 } recent[RECENT];
 static pthread_mutex_t recent_lock = PTHREAD_MUTEX_INITIALIZER;
 
-/* The beginning of /proc/THREAD/status, which holds all that is asked for; false: it cannot be read.
- */
-static bool read_status(pid_t thread, char *text, size_t size)
+static bool is_ours; /* the /proc: its numbers are those that requests say */
+static pthread_once_t looked_whose = PTHREAD_ONCE_INIT;
+
+/* The beginning of a file, which holds all that is asked for; false: it cannot be read. */
+static bool read_file(const char *path, char *text, size_t size)
 {
-    char path[40];
-    snprintf(path, sizeof path, "/proc/%d/status", (int)thread);
-    int fd = thread > 0 ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return false;
     ssize_t n = read(fd, text, size - 1);
@@ -40,6 +40,26 @@ static unsigned long long number_of(const char *text, const char *name, int base
 {
     const char *at = strstr(text, name);
     return at != NULL ? strtoull(at + strlen(name), NULL, base) : otherwise;
+}
+
+/* Of a /proc of a namespace around ours the list has a number for that one, too; in one of another
+ * there is no self. */
+static void look_whose(void)
+{
+    static const char name[] = "\nNSpid:\t";
+    char text[4096], ours[16];
+    const char *at = read_file("/proc/self/status", text, sizeof text) ? strstr(text, name) : NULL;
+    snprintf(ours, sizeof ours, "%d\n", (int)getpid());
+    is_ours = at != NULL && strncmp(at + strlen(name), ours, strlen(ours)) == 0;
+}
+
+/* /proc/THREAD/status. False: it cannot be read, or is another's. */
+static bool read_status(pid_t thread, char *text, size_t size)
+{
+    char path[40];
+    snprintf(path, sizeof path, "/proc/%d/status", (int)thread);
+    pthread_once(&looked_whose, look_whose);
+    return is_ours && thread > 0 && read_file(path, text, size);
 }
 
 static pid_t find_process(pid_t thread)

@@ -3,6 +3,10 @@
  * Of a process in a PID namespace that is not below ours the kernel says nothing but the user: all
  * of a user's are one caller.
  *
+ * A /proc that is of another PID namespace than this process (a container's that was given the
+ * host's) says nothing of these numbers: then each thread is a process of its own, and no signals
+ * can be seen. Which it is is looked at once, so not before a fork.
+ *
  * Threads: any.
  */
 #ifndef FS_CALLER_H
