@@ -80,6 +80,26 @@ assert_reason() {
     grep -qF -- "${reason:0:40}" "$MNT/.pgvecfs/log"
 }
 
+@test "a fetch that is broken off is made again after a pause, so that what lasts two seconds is no error" {
+    psql -X -q -v ON_ERROR_STOP=1 <<'SQL'
+CREATE TABLE until (at timestamptz);
+CREATE FUNCTION fail_until(n int) RETURNS int LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    IF clock_timestamp() < (SELECT at FROM public.until) THEN PERFORM pg_terminate_backend(pg_backend_pid()); END IF;
+    RETURN n;
+END $$;
+CREATE VIEW shaken AS SELECT fail_until(n) AS n FROM generate_series(1, 10) n;
+SQL
+    mount_start
+    stat "$T/shaken" >/dev/null
+    psql -X -q -c "INSERT INTO until VALUES (clock_timestamp() + interval '2 s')"
+    timeout 60 cat "$T/shaken/shaken.csv" >"$OUT/got"
+    reference_csv public.shaken >"$OUT/right"
+    assert_same_bytes "$OUT/got" "$OUT/right"
+    grep -q 'shaken.*trying again' "$MNT/.pgvecfs/log"
+    psql -X -q -c "DROP VIEW shaken" -c "DROP FUNCTION fail_until" -c "DROP TABLE until"
+}
+
 @test "a backend that is killed in mid-COPY is replaced: right bytes, or EIO with its reason" {
     mount_start -o lease=0
     BIG_CHANGES=yes
