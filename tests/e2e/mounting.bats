@@ -215,7 +215,7 @@ PYTHON
 # mount(8) clears PATH, and mount.fuse3 looks for pgvecfs in the usual places: so in a mount namespace of its own, where
 # it stands in /usr/local/bin. Runs $1 there.
 in_namespace() {
-    unshare -m --propagation private bash -c '
+    "$ROOT/tests/e2e/own-mounts" "$E2E" bash -c '
         set -e
         mount --bind "$E2E/bin" /usr/local/bin
         works() { [ "$(tail -n 1 "$MNT/public/t/t.csv")" = "1000,v1000" ]; }
@@ -425,7 +425,7 @@ as_normal_user() {
     fi
     mknod "$E2E/user/fuse" c 10 229
     chmod 666 "$E2E/user/fuse"
-    unshare --mount --propagation private bash -euc '
+    "$ROOT/tests/e2e/own-mounts" "$E2E" bash -euc '
         mount --bind "$1/fuse" /dev/fuse
         exec setpriv --reuid=65534 --regid=65534 --clear-groups bash -euc "$2"' - "$E2E/user" "$1"
 }

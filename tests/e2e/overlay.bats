@@ -13,7 +13,7 @@ through_overlay() {
     write_visitor
     export ROOT OUT MNT T E2E OV=$OUT/over
     # What is above must be of a filesystem that can be: not of an overlay, as a container's root is.
-    unshare -m --propagation private bash -euc '
+    "$ROOT/tests/e2e/own-mounts" "$E2E" bash -euc '
         mkdir -p "$OV" "$OUT/above"
         mount -t tmpfs tmpfs "$OUT/above"
         mkdir "$OUT/above/upper" "$OUT/above/work"
