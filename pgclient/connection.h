@@ -19,6 +19,7 @@
 #ifndef PGCLIENT_CONNECTION_H
 #define PGCLIENT_CONNECTION_H
 
+#include "pgclient/lock.h"
 #include "pgclient/server.h"
 
 #include <libpq-fe.h>
@@ -85,11 +86,8 @@ void connection_show(struct connection *connection, struct holding *holding);
 
 /* ---- transactions: REPEATABLE READ, READ ONLY ---- */
 
-/* A lock is waited for no longer than this, by each statement: -EBUSY. So nobody keeps a session,
- * and other locks, for as long as somebody else likes. A smaller limit of the role's own is an
- * error of what users wrote; a larger one, connection_own_limit, is for whoever tries again. */
-enum { LOCK_PATIENCE_MS = 500 };
-#define LOCK_PATIENCE "500"
+/* No statement waits for a lock for longer than LOCK_PATIENCE_MS. A smaller limit of the role's own
+ * is an error of what users wrote; a larger one, connection_own_limit, is for whoever tries again. */
 
 enum transaction_kind {
     TRANSACTION_TABLES, /* what we ask of tables and catalogs: search_path is empty, and no limit of
@@ -97,6 +95,11 @@ enum transaction_kind {
     TRANSACTION_USER    /* what users wrote: search_path and limits as the role, the database or the
                         connection string have them */
 };
+
+/* Transactions that begin from now on wait for a lock so long, not for LOCK_PATIENCE_MS; at least a
+ * millisecond. connection_wait_as_usual takes that back, for the transaction there is, too. */
+void connection_lock_patience(struct connection *connection, int milliseconds);
+MUST_CHECK int connection_wait_as_usual(struct connection *connection, struct error *error);
 
 /* Begins one, in which values print the same everywhere, and runs `more` (nullable), statements
  * that need such a transaction to begin with: one round trip, no snapshot taken before `more`.

@@ -9,11 +9,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Indexes and TOAST tables are opened by whatever reads their tables. What a materialized view was
- * made of is not. */
+/* What reading each of the relations `root` needs. Indexes and TOAST tables are opened by whatever
+ * reads their tables. What a materialized view was made of is not. */
 #define NEEDED                                                                                     \
-    "WITH RECURSIVE needed(oid) AS (SELECT %u::pg_catalog.oid UNION"                               \
-    " SELECT x.oid FROM needed AS n, LATERAL ("                                                    \
+    "WITH RECURSIVE needed(root, oid) AS (SELECT r, r"                                             \
+    " FROM pg_catalog.unnest('{%s}'::pg_catalog.oid[]) AS r UNION"                                 \
+    " SELECT n.root, x.oid FROM needed AS n, LATERAL ("                                            \
     "SELECT i.inhrelid FROM pg_catalog.pg_inherits AS i"                                           \
     " WHERE i.inhparent OPERATOR(pg_catalog.=) n.oid"                                              \
     " UNION ALL SELECT i.indexrelid FROM pg_catalog.pg_index AS i"                                 \
@@ -42,13 +43,16 @@
     " LEFT JOIN pg_catalog.pg_namespace AS n"                                                      \
     " ON n.oid OPERATOR(pg_catalog.=) c.relnamespace"
 
-static const char holder_question[] = NEEDED
-    " SELECT coalesce(l.pid, 0)," PARTY " FROM needed AS x JOIN pg_catalog.pg_locks AS l"
-    " ON l.relation OPERATOR(pg_catalog.=) x.oid" PARTY_JOINS(
-        "l") " WHERE l.locktype OPERATOR(pg_catalog.=) 'relation'"
-             " AND l.mode OPERATOR(pg_catalog.=) 'AccessExclusiveLock' AND c.oid IS NOT NULL"
-             " AND (l.pid IS NULL OR l.pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid())"
-             " ORDER BY l.granted DESC LIMIT 1";
+/* How little it has to look at the planner cannot know: it would have the statement compiled, for a
+ * second. */
+static const char holders_question[] =
+    "SET LOCAL jit = off; " NEEDED ", l AS MATERIALIZED (SELECT * FROM pg_catalog.pg_locks AS l"
+    " WHERE l.locktype OPERATOR(pg_catalog.=) 'relation'"
+    " AND l.mode OPERATOR(pg_catalog.=) 'AccessExclusiveLock'"
+    " AND (l.pid IS NULL OR l.pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid()))"
+    " SELECT DISTINCT ON (x.root) x.root, l.virtualtransaction, coalesce(l.pid, 0)," PARTY
+    " FROM needed AS x JOIN l ON l.relation OPERATOR(pg_catalog.=) x.oid" PARTY_JOINS(
+        "l") " WHERE c.oid IS NOT NULL ORDER BY x.root, l.granted DESC";
 
 /* Catalogs without which no name is found. */
 static const struct {
@@ -145,19 +149,51 @@ static int find_of_catalogs(struct connection *connection, struct lock_party *ou
     return 0;
 }
 
-static int find_of_relation(struct connection *connection, uint32_t relation,
-                            struct lock_party *out, struct error *error)
+static int put_holders_question(struct buffer *sql, const struct lock_held *relations, size_t count)
 {
-    char sql[sizeof holder_question + 16];
+    struct buffer list = {0};
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < count; i++)
+        rc = buffer_printf(&list, i > 0 ? ",%u" : "%u", relations[i].relation);
+    if (rc == 0)
+        rc = buffer_append_byte(&list, '\0');
+    if (rc == 0)
+        rc = buffer_printf(sql, holders_question, (char *)list.data);
+    buffer_clear(&list);
+    return rc == 0 ? buffer_append_byte(sql, '\0') : rc;
+}
+
+static void take_holder(const PGresult *rows, int row, struct lock_held *out)
+{
+    snprintf(out->transaction, sizeof out->transaction, "%s", PQgetvalue(rows, row, 1));
+    take_party(rows, row, 2, &out->holder);
+    name_prepared(&out->holder);
+}
+
+/* The rows come by relation, as the relations do. */
+int lock_find_holders(struct session *session, struct lock_held *relations, size_t count,
+                      int patience_ms, struct error *error)
+{
+    struct connection *connection = session_connection(session);
+    struct buffer sql = {0};
     PGresult *rows = NULL;
-    snprintf(sql, sizeof sql, holder_question, relation);
-    int rc = connection_question(connection, sql, ROWS_OF(3), &rows, error);
+    size_t at = 0;
+    int rc = put_holders_question(&sql, relations, count);
+    connection_patience(connection, patience_ms);
+    rc = rc == 0 ? connection_question(connection, (const char *)sql.data, ROWS_OF(5), &rows, error)
+                 : out_of_memory(error);
+    connection_patience(connection, -1);
+    buffer_clear(&sql);
     if (rc < 0)
         return rc;
-    *out = (struct lock_party){0};
-    if (PQntuples(rows) > 0) {
-        take_party(rows, 0, 0, out);
-        name_prepared(out);
+    for (size_t i = 0; i < count; i++)
+        relations[i] = (struct lock_held){.relation = relations[i].relation};
+    for (int row = 0; row < PQntuples(rows); row++) {
+        unsigned long relation = strtoul(PQgetvalue(rows, row, 0), NULL, 10);
+        while (at < count && relations[at].relation < relation)
+            at++;
+        if (at < count && relations[at].relation == relation)
+            take_holder(rows, row, &relations[at]);
     }
     PQclear(rows);
     return 0;
@@ -166,10 +202,13 @@ static int find_of_relation(struct connection *connection, uint32_t relation,
 int lock_find_holder(struct session *session, uint32_t relation, struct lock_party *out,
                      struct error *error)
 {
-    struct connection *connection = session_connection(session);
-    int rc = find_of_catalogs(connection, out, error);
-    bool found = rc == 0 && out->application[0] + out->pid != 0;
-    return rc < 0 || found ? rc : find_of_relation(connection, relation, out, error);
+    struct lock_held held = {.relation = relation};
+    int rc = find_of_catalogs(session_connection(session), &held.holder, error);
+    if (rc == 0 && held.holder.application[0] + held.holder.pid == 0)
+        rc = lock_find_holders(session, &held, 1, -1, error);
+    if (rc == 0)
+        *out = held.holder;
+    return rc;
 }
 
 static int put_pids(struct buffer *out, const int *pids, size_t count)

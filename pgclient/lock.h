@@ -16,6 +16,11 @@
 struct session;
 struct session_pool;
 
+/* A lock is waited for no longer than this, by each statement: -EBUSY. So nobody keeps a session,
+ * and other locks, for as long as somebody else likes. */
+enum { LOCK_PATIENCE_MS = 500 };
+#define LOCK_PATIENCE "500" /* in SQL */
+
 enum { LOCK_NAME_SIZE = 160 };
 
 struct lock_party {
@@ -29,6 +34,17 @@ struct lock_party {
  * more. -EBUSY: it cannot be told, since a catalog is locked. */
 MUST_CHECK int lock_find_holder(struct session *session, uint32_t relation, struct lock_party *out,
                                 struct error *error);
+
+struct lock_held {
+    uint32_t relation;
+    struct lock_party holder; /* pid 0 and no application: it is nobody */
+    char transaction[32];     /* in which it is locked */
+};
+
+/* The same for many, in ascending order of `relation`, each once: one statement. -ETIMEDOUT: no
+ * answer came within that time (negative: any), and the session is lost. */
+MUST_CHECK int lock_find_holders(struct session *session, struct lock_held *relations, size_t count,
+                                 int patience_ms, struct error *error);
 
 /* For each of the backends `pids`, who waits for a lock that it holds (pid 0: nobody). That one of
  * them waits for another does not count. In a transaction, an error leaves it as it was. */
