@@ -9,23 +9,40 @@
 enum { TIMES = 5 };
 
 struct turns {
-    struct lock_wait wait;
+    struct lock_turn *turn, own;
+    bool parked; /* it goes on without this thread */
     int gave_way;
 };
+
+static void begin(struct turns *turns, const struct answer *answer)
+{
+    *turns = (struct turns){.turn = patience_turn()};
+    if (turns->turn == NULL)
+        turns->turn = &turns->own;
+    turns->turn->wait.relation = &answer->snapshot->relation;
+    turns->turn->wait.what = "question";
+}
+
+/* Somebody else has a lock. Whether this thread waits for it. */
+static bool is_to_wait(struct answer *answer, struct turns *turns, struct session *session, int *rc)
+{
+    struct error reason = {""};
+    *rc = lock_wait_note(answer->mount->place.waits, &turns->turn->wait, session, &reason);
+    turns->parked = *rc == 0 && patience_turn() != NULL;
+    if (turns->parked)
+        *rc = patience_leave(answer->error);
+    else if (*rc < 0)
+        *answer->error = reason;
+    return *rc == 0;
+}
 
 /* Whether there is to be another turn. */
 static bool again(struct answer *answer, struct turns *turns, struct session *session, int *rc)
 {
-    const struct relation *relation = turns->wait.relation;
-    struct lock_waits *waits = answer->mount->place.waits;
+    const struct relation *relation = turns->turn->wait.relation;
     char why[256];
-    if (*rc == -EBUSY) {
-        struct error reason = {""};
-        *rc = lock_wait_note(waits, &turns->wait, session, &reason);
-        if (*rc < 0)
-            *answer->error = reason;
-        return *rc == 0;
-    }
+    if (*rc == -EBUSY)
+        return is_to_wait(answer, turns, session, rc);
     if (*rc >= 0 || *rc == -EINTR || session == NULL ||
         !session_is_wanted(session, why, sizeof why))
         return false;
@@ -40,11 +57,20 @@ static bool again(struct answer *answer, struct turns *turns, struct session *se
     return !enough;
 }
 
+/* Until it is its turn, or, not for a lock, for a moment. */
+static int pause_before(struct lock_line *line, struct lock_turn *turn, bool locked,
+                        const atomic_bool *stop)
+{
+    return locked ? lock_turn_wait(line, turn, stop) : lock_wait_pause(stop);
+}
+
 int answer_on_server(struct answer *answer, answer_work *work, void *context)
 {
-    struct turns turns = {.wait = {.relation = &answer->snapshot->relation, .what = "question"}};
+    struct lock_line *line = answer->mount->place.line;
+    struct turns turns;
     bool more = true;
     int rc = 0;
+    begin(&turns, answer);
     while (more) {
         struct session *session = NULL;
         struct version_key now = {0};
@@ -54,18 +80,23 @@ int answer_on_server(struct answer *answer, answer_work *work, void *context)
                               answer->error);
         if (rc < 0 && rc != -EBUSY)
             break;
-        if (rc == 0)
+        if (rc == 0) {
+            session_lock_patience(session, lock_turn_begin(line, turns.turn));
             rc = answer_begin(answer, session, &now);
+        }
         if (rc == 0)
             rc = work(answer, session, &now, context);
         version_key_clear(&now);
+        lock_turn_end(line, turns.turn, rc == 0);
         more = again(answer, &turns, session, &rc);
+        bool locked = rc == 0;
         session_give(session);
-        if (more && lock_wait_pause(answer->stop) < 0) {
+        if (more && pause_before(line, turns.turn, locked, answer->stop) < 0) {
             rc = error_set(answer->error, -EINTR, "stopped");
             more = false;
         }
     }
-    lock_wait_over(answer->mount->place.waits, &turns.wait);
+    if (!turns.parked)
+        lock_wait_over(line->waits, &turns.turn->wait);
     return rc;
 }

@@ -10,6 +10,14 @@
 
 enum { ATTEMPTS = 3 };
 
+struct tries {
+    bool led;    /* the server has been there */
+    bool enough; /* a lock was waited for too long, or given up too often */
+    bool let_go; /* others wanted our locks; so often: */
+    int gave_way;
+    int failed; /* not counting those that stepped aside */
+};
+
 struct fetch {
     const struct fetch_place *place;
     struct crew *crew;
@@ -27,7 +35,8 @@ struct fetch {
     } left;          /* by an attempt that came to nothing */
     bool of_old;     /* of what is being copied */
     bool same_rows;  /* they are those of the old snapshot; only parts of them were left out */
-    struct lock_wait wait;
+    struct tries tries;
+    struct lock_turn turn;
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t stopping;
     struct feed *feed; /* of the copying under way */
@@ -734,6 +743,20 @@ static int compare_and_copy(struct fetch *fetch, const struct relation *relation
     return rc;
 }
 
+/* Where others have the lock it is waited for as long as the turn allows. */
+static int lock_and_open(struct fetch *fetch, const struct relation *relation, struct error *error)
+{
+    struct lock_line *line = fetch->place->line;
+    if (line == NULL)
+        return crew_open(fetch->crew, relation, error);
+    session_lock_patience(crew_leader(fetch->crew), lock_turn_begin(line, &fetch->turn));
+    int rc = crew_open(fetch->crew, relation, error);
+    lock_turn_end(line, &fetch->turn, rc == 0);
+    if (rc == 0)
+        lock_wait_over(line->waits, &fetch->turn.wait);
+    return rc;
+}
+
 /* Where groups found no room on disk, the read point is held: they are read from it as long as
  * somebody needs the snapshot. */
 static int fetch_under(struct fetch *fetch, const struct relation *relation, struct snapshot *old,
@@ -744,11 +767,9 @@ static int fetch_under(struct fetch *fetch, const struct relation *relation, str
         *out = rc > 0 ? snapshot_ref(old) : NULL;
         return rc < 0 ? rc : 0;
     }
-    rc = crew_open(fetch->crew, relation, error);
+    rc = lock_and_open(fetch, relation, error);
     if (rc < 0)
         return rc;
-    if (fetch->place->waits != NULL)
-        lock_wait_over(fetch->place->waits, &fetch->wait);
     rc = compare_and_copy(fetch, relation, old, out, error);
     if (is_passing(rc))
         leave(fetch);
@@ -807,31 +828,28 @@ static void pause_before(struct fetch *fetch, int milliseconds)
     pthread_mutex_unlock(&fetch->lock);
 }
 
-struct tries {
-    bool led;    /* the server has been there */
-    bool enough; /* a lock was waited for too long, or given up too often */
-    bool let_go; /* others wanted our locks; so often: */
-    int gave_way;
-    int failed; /* not counting those that stepped aside */
-};
-
 /* A connection may be lost, and a standby ends a COPY that stands in the way of its recovery:
- * another one may do better, a moment later. Locks of others are waited for as long as that takes.
- */
-static bool try_again(struct fetch *fetch, struct tries *tries, int rc, const struct error *error)
+ * another one may do better, a moment later. Locks of others are waited for as long as that takes:
+ * -EINPROGRESS. */
+static bool try_again(struct fetch *fetch, int *rc, const struct error *error)
 {
-    const struct relation *relation = fetch->wait.relation;
-    if (!is_passing(rc) || tries->enough || !tries->led)
+    struct tries *tries = &fetch->tries;
+    const struct relation *relation = fetch->turn.wait.relation;
+    if (!is_passing(*rc) || tries->enough || !tries->led)
         return false; /* the server is not there: no use in asking three times */
-    bool aside = rc == -EBUSY || tries->let_go;
-    if (!aside && ++tries->failed >= ATTEMPTS)
+    bool locked = *rc == -EBUSY;
+    if (!locked && !tries->let_go && ++tries->failed >= ATTEMPTS)
         return false;
     spoil_prefills(fetch);
     progress_stage(fetch->copy.progress, STAGE_WAITING, 0);
-    if (!aside)
+    if (locked) {
+        *rc = -EINPROGRESS;
+        return false;
+    }
+    if (!tries->let_go)
         log_say(LOG_SAY_INFO, "%s.%s: %s; trying again", relation->schema, relation->name,
-                error->text[0] != '\0' ? error->text : strerror(-rc));
-    pause_before(fetch, aside ? LOCK_PAUSE_MS : tries->failed * 1000);
+                error->text[0] != '\0' ? error->text : strerror(-*rc));
+    pause_before(fetch, tries->let_go ? LOCK_PAUSE_MS : tries->failed * 1000);
     tries->let_go = false;
     return true;
 }
@@ -840,9 +858,10 @@ static bool try_again(struct fetch *fetch, struct tries *tries, int rc, const st
 static int wait_for_lock(struct fetch *fetch, struct error *error)
 {
     struct error reason = {""};
-    if (fetch->place->waits == NULL)
+    struct lock_line *line = fetch->place->line;
+    if (line == NULL)
         return -EBUSY;
-    int rc = lock_wait_note(fetch->place->waits, &fetch->wait, crew_leader(fetch->crew), &reason);
+    int rc = lock_wait_note(line->waits, &fetch->turn.wait, crew_leader(fetch->crew), &reason);
     if (rc < 0)
         *error = reason;
     return rc;
@@ -850,11 +869,11 @@ static int wait_for_lock(struct fetch *fetch, struct error *error)
 
 /* Somebody else waits for a lock that this attempt had. -EAGAIN; -EBUSY after five times in a row.
  */
-static int note_giving_way(struct fetch *fetch, struct tries *tries, const char *why,
-                           struct error *error)
+static int note_giving_way(struct fetch *fetch, const char *why, struct error *error)
 {
     enum { TIMES = 5 };
-    const struct relation *relation = fetch->wait.relation;
+    struct tries *tries = &fetch->tries;
+    const struct relation *relation = fetch->turn.wait.relation;
     tries->let_go = true;
     tries->enough = ++tries->gave_way >= TIMES;
     fetch->copy.progress->gave_way++;
@@ -868,22 +887,23 @@ static int note_giving_way(struct fetch *fetch, struct tries *tries, const char 
 }
 
 /* *out: the fresh one, or `old` again. */
-static int try(struct fetch *fetch, struct tries *tries, struct snapshot *old,
-               struct snapshot **out, struct error *error)
+static int try(struct fetch *fetch, struct snapshot *old, struct snapshot **out,
+               struct error *error)
 {
-    int rc = crew_lead(fetch->crew, fetch->wait.relation, error);
+    struct tries *tries = &fetch->tries;
+    int rc = crew_lead(fetch->crew, fetch->turn.wait.relation, error);
     if (rc < 0 && rc != -EBUSY)
         return rc;
     tries->led = true;
     if (rc == 0)
-        rc = fetch_under(fetch, fetch->wait.relation, old, out, error);
+        rc = fetch_under(fetch, fetch->turn.wait.relation, old, out, error);
     char why[256];
     int waits = rc == -EBUSY ? wait_for_lock(fetch, error) : 0;
     tries->enough |= waits < 0;
     if (rc == -EBUSY)
         rc = waits < 0 ? waits : rc;
     else if (rc < 0 && rc != -EINTR && crew_is_wanted(fetch->crew, why, sizeof why))
-        rc = note_giving_way(fetch, tries, why, error);
+        rc = note_giving_way(fetch, why, error);
     if (!fetch->held)
         crew_dismiss(fetch->crew);
     return rc;
@@ -908,20 +928,24 @@ static void settle_feeds(struct fetch *fetch, int rc, struct snapshot *fresh,
     feed_unref(feed);
 }
 
+struct lock_turn *fetch_turn(struct fetch *fetch) { return &fetch->turn; }
+
 int fetch_table(struct fetch *fetch, const struct relation *relation, struct snapshot *old,
                 unsigned measure, struct snapshot **out, struct error *error)
 {
     fetch->copy.measure = measure;
     struct snapshot *fresh = NULL;
     struct error reason = {""};
-    struct tries tries = {0};
     int rc;
-    fetch->wait = (struct lock_wait){.relation = relation, .what = "rows"};
+    fetch->turn.wait.relation = relation;
+    fetch->turn.wait.what = "rows";
     do {
-        rc = try(fetch, &tries, old, &fresh, &reason);
-    } while (try_again(fetch, &tries, rc, &reason));
-    if (fetch->place->waits != NULL)
-        lock_wait_over(fetch->place->waits, &fetch->wait);
+        rc = try(fetch, old, &fresh, &reason);
+    } while (try_again(fetch, &rc, &reason));
+    if (rc == -EINPROGRESS)
+        return rc;
+    if (fetch->place->line != NULL)
+        lock_wait_over(fetch->place->waits, &fetch->turn.wait);
     settle_feeds(fetch, rc, fresh, &reason);
     if (rc < 0) {
         if (error != NULL)

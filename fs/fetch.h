@@ -6,14 +6,15 @@
  * snapshot's.
  *
  * Threads: fetch_table is called by one thread and starts its own; fetch_stop from any.
- * Errors: those of pgclient/session.h and fs/store.h; -EINTR after fetch_stop; -EBUSY a lock was
- * not to be had for as long as lock_wait says, or others have wanted ours five times.
+ * Errors: those of pgclient/session.h and fs/store.h; -EINTR after fetch_stop; -EINPROGRESS the
+ * fetch waits for a lock; -EBUSY one was not to be had for as long as lock_wait says, or others have
+ * wanted ours five times.
  */
 #ifndef FS_FETCH_H
 #define FS_FETCH_H
 
 #include "fs/feed.h"
-#include "fs/lock_wait.h"
+#include "fs/lock_line.h"
 #include "fs/prefill.h"
 #include "fs/progress.h"
 #include "fs/snapshot.h"
@@ -33,7 +34,8 @@ struct fetch_place {
     uint64_t group_bytes;     /* a row group is cut once it has this many; 0: a sensible number */
     sem_t *slots;             /* one for each COPY at work, of all relations; NULL: any number */
     struct held *held;        /* read points held by snapshots; NULL: none may be */
-    struct lock_waits *waits; /* NULL: nobody waits for a lock */
+    struct lock_waits *waits; /* NULL: nobody waits for a lock, */
+    struct lock_line *line;   /* and there is no line of those who do */
     struct corpora *corpora;  /* what queries keep at hand (fs/corpora.h); NULL: there are none */
     bool (*in_use)(void *context, uint32_t relation); /* whose row groups must stay; NULL: all */
     void *context;
@@ -58,10 +60,15 @@ void fetch_stop(struct fetch *fetch);
 
 /* The relation as it is now. `old` is what was last known of it, or NULL. *out is a new reference:
  * to `old`, its mark refreshed, if nothing has changed, else to a new snapshot, already saved.
- * `measure` is a mask of the formats whose sizes are worth computing on the way. */
+ * `measure` is a mask of the formats whose sizes are worth computing on the way. -EINPROGRESS:
+ * somebody else has a lock; it is to be called again, with the same arguments, when it is the turn
+ * of fetch_turn, or at once after fetch_stop. */
 MUST_CHECK int fetch_table(struct fetch *fetch, const struct relation *relation,
                            struct snapshot *old, unsigned measure, struct snapshot **out,
                            struct error *error);
+
+/* Of the fetch that waits for a lock. */
+struct lock_turn *fetch_turn(struct fetch *fetch);
 
 /* The feeds of which fetch_table's new snapshot is made: what was read of them it begins with. */
 const struct feed_ids *fetch_made_of(const struct fetch *fetch);

@@ -149,14 +149,30 @@ static int from_held(struct snapshot *snapshot, size_t number, struct rowgroup *
     return rc;
 }
 
-static int from_new_readpoint(const struct fetch_place *place, struct crew *crew,
-                              struct snapshot *snapshot, size_t number, struct rowgroup **out,
-                              struct error *error)
+/* What a lost group has been tried for. */
+struct chase {
+    struct lock_turn turn;
+    int failed;
+};
+
+static int open_in_turn(const struct fetch_place *place, struct crew *crew, struct chase *chase,
+                        struct error *error)
 {
-    int rc = crew_lead(crew, &snapshot->relation, error);
-    if (rc < 0)
-        return rc;
-    rc = crew_open(crew, &snapshot->relation, error);
+    const struct relation *relation = chase->turn.wait.relation;
+    int rc = crew_lead(crew, relation, error);
+    if (rc < 0 || place->line == NULL)
+        return rc < 0 ? rc : crew_open(crew, relation, error);
+    session_lock_patience(crew_leader(crew), lock_turn_begin(place->line, &chase->turn));
+    rc = crew_open(crew, relation, error);
+    lock_turn_end(place->line, &chase->turn, rc == 0);
+    return rc;
+}
+
+static int from_new_readpoint(const struct fetch_place *place, struct crew *crew,
+                              struct chase *chase, struct snapshot *snapshot, size_t number,
+                              struct rowgroup **out, struct error *error)
+{
+    int rc = open_in_turn(place, crew, chase, error);
     if (rc < 0)
         return rc;
     struct readpoint *readpoint = crew_readpoint(crew);
@@ -171,21 +187,15 @@ static int from_new_readpoint(const struct fetch_place *place, struct crew *crew
     return copy_patiently(readpoint, crew_leader(crew), snapshot, number, out, error);
 }
 
-/* What a lost group has been tried for. */
-struct chase {
-    struct lock_wait wait;
-    int failed;
-};
-
 /* A lock that others have is waited for; those who want ours, and conflicts, are given way to. */
 static bool chase_again(const struct fetch_place *place, struct crew *crew, struct chase *chase,
                         int *rc, struct error *error)
 {
     enum { TIMES = 5 };
     char why[256];
-    if (*rc == -EBUSY && place->waits != NULL) {
+    if (*rc == -EBUSY && place->line != NULL) {
         struct error reason = {""};
-        *rc = lock_wait_note(place->waits, &chase->wait, crew_leader(crew), &reason);
+        *rc = lock_wait_note(place->waits, &chase->turn.wait, crew_leader(crew), &reason);
         if (*rc < 0 && error != NULL)
             *error = reason;
         return *rc == 0;
@@ -194,15 +204,22 @@ static bool chase_again(const struct fetch_place *place, struct crew *crew, stru
         return false;
     if (crew_is_wanted(crew, why, sizeof why))
         log_say(LOG_SAY_INFO, "%s.%s: a read lets go of its lock, since %s",
-                chase->wait.relation->schema, chase->wait.relation->name, why);
+                chase->turn.wait.relation->schema, chase->turn.wait.relation->name, why);
     return true;
+}
+
+/* Until it is its turn, or, not for a lock, for a moment. */
+static int pause_before(const struct fetch_place *place, struct chase *chase, bool locked)
+{
+    return locked ? lock_turn_wait(place->line, &chase->turn, patience_stop())
+                  : lock_wait_pause(patience_stop());
 }
 
 /* Where one group is lost, others are: the read point is kept for them. */
 static int from_now(const struct fetch_place *place, struct snapshot *snapshot, size_t number,
                     struct rowgroup **out, struct error *error)
 {
-    struct chase chase = {.wait = {.relation = &snapshot->relation, .what = "read"}};
+    struct chase chase = {.turn = {.wait = {.relation = &snapshot->relation, .what = "read"}}};
     bool again;
     int rc;
     do {
@@ -212,18 +229,19 @@ static int from_now(const struct fetch_place *place, struct snapshot *snapshot, 
             error_set(error, rc, "no memory to read with");
             break;
         }
-        rc = from_new_readpoint(place, crew, snapshot, number, out, error);
+        rc = from_new_readpoint(place, crew, &chase, snapshot, number, out, error);
         if (rc == 0 && place->held != NULL)
             (void)snapshot_hold(snapshot, crew, place->held);
         again = rc < 0 && chase_again(place, crew, &chase, &rc, error);
+        bool locked = rc == 0;
         crew_unref(crew);
-        if (again && lock_wait_pause(patience_stop()) < 0) {
+        if (again && pause_before(place, &chase, locked) < 0) {
             rc = error_set(error, -EINTR, "stopped");
             again = false;
         }
     } while (again);
-    if (place->waits != NULL)
-        lock_wait_over(place->waits, &chase.wait);
+    if (place->line != NULL)
+        lock_wait_over(place->waits, &chase.turn.wait);
     return rc;
 }
 

@@ -115,6 +115,8 @@ static int refresh_rows(struct subject *subject, struct version *old, unsigned m
         fetch_after(subject->fetch, file_time_load(subject));
     int rc = fetch_table(subject->fetch, &subject->table->relation,
                          old != NULL ? old->snapshot : NULL, measure, &fresh, error);
+    if (rc == -EINPROGRESS)
+        return rc;
     mount->count.rows_fetched += subject->progress.rows;
     mount->count.bytes_fetched += subject->progress.bytes;
     mount->count.groups_fetched += subject->progress.groups_copied;
@@ -337,63 +339,135 @@ static void bind_streamed(struct subject *subject, struct version *version)
     }
 }
 
-static void do_refresh(struct subject *subject)
+/* A refresh under way, also while it waits for a lock without a thread. */
+struct refreshing {
+    struct version *old;
+    bool begun;
+    bool loaded; /* the store's record had been looked at before */
+    unsigned measure;
+    struct filling fillings[FORMAT_COUNT];
+    struct schema_turn turn; /* of schema.sql; that of rows is the fetch's */
+};
+
+static struct lock_turn *turn_of(struct subject *subject)
+{
+    return subject->kind == SUBJECT_ROWS ? fetch_turn(subject->fetch)
+                                         : &subject->refresh->turn.lock;
+}
+
+static int begin_refresh(struct subject *subject)
 {
     struct mount *mount = subject->table->mount;
     subject->want_refresh = false;
-    subject->refreshing = true;
     progress_begin(&subject->progress);
     unsigned measure = subject->next_sizes & ((1U << FORMAT_COUNT) - 1);
     if (subject->next_sizes & 1U << FACE_MANIFEST)
         measure |= mount->options->listed_formats;
     subject->next_sizes = 0;
-    struct version *old = subject->current != NULL ? version_ref(subject->current) : NULL,
-                   *fresh = NULL;
-    bool loaded = subject->loaded;
-    struct error error = {""};
-    struct filling fillings[FORMAT_COUNT] = {{0}};
-    int rc = subject->kind == SUBJECT_ROWS
-                 ? fetch_new(&mount->place, &subject->progress, &subject->fetch)
-                 : 0;
-    if (rc == 0 && subject->kind == SUBJECT_ROWS)
-        begin_filling(subject, measure, fillings);
-    pthread_mutex_unlock(&mount->lock);
-    store_touch(mount->store, subject->table->relation.oid);
-    for (int i = 0; i < FORMAT_COUNT; i++)
-        if (fillings[i].prefill != NULL)
-            fetch_prefill(subject->fetch, i, fillings[i].prefill);
-    if (!loaded)
-        old = subject->kind == SUBJECT_ROWS ? load_rows(subject) : schema_file_load(subject);
-    if (rc == 0 && subject->kind == SUBJECT_ROWS)
-        rc = refresh_rows(subject, old, measure, &fresh, &error);
-    else if (rc == 0)
-        rc = schema_file_refresh(subject, old, &fresh, &error);
-    end_filling(fillings, rc == 0 ? fresh->snapshot : NULL);
-    pthread_mutex_lock(&mount->lock);
-    settle_filling(mount, fillings, rc == 0 ? fresh : NULL);
-    bind_streamed(subject, rc == 0 ? fresh : NULL);
+    struct refreshing *refresh = calloc(1, sizeof *refresh);
+    if (refresh == NULL)
+        return -ENOMEM;
+    if (subject->kind == SUBJECT_ROWS &&
+        fetch_new(&mount->place, &subject->progress, &subject->fetch) < 0) {
+        free(refresh);
+        return -ENOMEM;
+    }
+    subject->refresh = refresh;
+    subject->refreshing = true;
+    refresh->old = subject->current != NULL ? version_ref(subject->current) : NULL;
+    refresh->loaded = subject->loaded;
+    refresh->measure = measure;
+    if (subject->kind == SUBJECT_ROWS)
+        begin_filling(subject, measure, refresh->fillings);
+    return 0;
+}
+
+/* Not called with the lock held. -EINPROGRESS: it waits for a lock. */
+static int work_on_refresh(struct subject *subject, struct version **fresh, struct error *error)
+{
+    struct mount *mount = subject->table->mount;
+    struct refreshing *refresh = subject->refresh;
+    bool rows = subject->kind == SUBJECT_ROWS;
+    if (!refresh->begun) {
+        refresh->begun = true;
+        store_touch(mount->store, subject->table->relation.oid);
+        for (int i = 0; i < FORMAT_COUNT; i++)
+            if (refresh->fillings[i].prefill != NULL)
+                fetch_prefill(subject->fetch, i, refresh->fillings[i].prefill);
+        if (!refresh->loaded)
+            refresh->old = rows ? load_rows(subject) : schema_file_load(subject);
+    }
+    return rows ? refresh_rows(subject, refresh->old, refresh->measure, fresh, error)
+                : schema_file_refresh(subject, refresh->old, &refresh->turn, fresh, error);
+}
+
+/* Takes the reference. */
+static void end_refresh(struct subject *subject, int rc, struct version *fresh,
+                        const struct error *error)
+{
+    struct mount *mount = subject->table->mount;
+    struct refreshing *refresh = subject->refresh;
+    settle_filling(mount, refresh->fillings, fresh);
+    bind_streamed(subject, fresh);
     struct fetch *fetch = subject->fetch;
     subject->fetch = NULL;
+    subject->refresh = NULL;
     subject->loaded = true;
     subject->refreshing = false;
     if (rc < 0) {
         /* What was loaded from the cache has not been proved: it is kept to be compared, behind an
          * expired lease. */
-        if (!loaded && subject->current == NULL) {
-            subject->current = old;
-            old = NULL;
+        if (!refresh->loaded && subject->current == NULL) {
+            subject->current = refresh->old;
+            refresh->old = NULL;
         }
-        fail_subject(subject, rc, &error);
+        fail_subject(subject, rc, error);
     } else {
         install(subject, fresh);
         subject->want_refresh =
             false; /* who is not content with this one, having come later, asks again */
     }
-    version_unref(old);
+    version_unref(refresh->old);
+    free(refresh);
     request_retry_subject(mount, subject);
     pthread_mutex_unlock(&mount->lock);
     fetch_free(fetch); /* files of groups that came to nothing go with it */
     pthread_mutex_lock(&mount->lock);
+}
+
+static void run_job(void *argument);
+
+/* It is the turn of a job that waits for a lock. */
+static void resume(void *argument)
+{
+    struct subject *subject = argument;
+    waiters_put(subject->table->mount->waiters, &subject->resuming, run_job, subject);
+}
+
+/* false: it waits for a lock, and another thread will go on with it. */
+static bool do_refresh(struct subject *subject)
+{
+    struct mount *mount = subject->table->mount;
+    struct version *fresh = NULL;
+    struct error error = {""};
+    int rc = subject->refresh == NULL ? begin_refresh(subject) : 0;
+    if (rc < 0) {
+        error_set(&error, rc, "no memory");
+        bind_streamed(subject, NULL);
+        fail_subject(subject, rc, &error);
+        request_retry_subject(mount, subject);
+        return true;
+    }
+    pthread_mutex_unlock(&mount->lock);
+    rc = work_on_refresh(subject, &fresh, &error);
+    if (rc != -EINPROGRESS)
+        end_filling(subject->refresh->fillings, rc == 0 ? fresh->snapshot : NULL);
+    pthread_mutex_lock(&mount->lock);
+    if (rc != -EINPROGRESS)
+        end_refresh(subject, rc, fresh, &error);
+    else if (!subject->stop) /* else it is tried once more, and ends */
+        lock_turn_park(mount->place.line, turn_of(subject), resume, subject);
+    return rc != -EINPROGRESS || subject->stop;
 }
 
 static void settle_face(struct version *version, int face, struct buffer *text, bool hashes)
@@ -467,26 +541,29 @@ static void run_job(void *argument)
     struct subject *subject = argument;
     struct mount *mount = subject->table->mount;
     struct patience patience = {.waits = true, .stop = &subject->stop};
+    bool parked = false;
     patience_begin(&patience);
     pthread_mutex_lock(&mount->lock);
-    while (!mount->ending) {
-        subject->stop = false;
+    while (!parked && (!mount->ending || subject->refresh != NULL)) {
+        if (subject->refresh == NULL)
+            subject->stop = false;
         /* Faces first: whoever waits for one has been given this version, and must not be told
          * twice that it is superseded. */
-        if (wants_face(subject))
+        if (subject->refresh == NULL && wants_face(subject))
             do_face(subject);
-        else if (subject->want_refresh)
-            do_refresh(subject);
+        else if (subject->refresh != NULL || subject->want_refresh)
+            parked = !do_refresh(subject);
         else
             break;
-        if (subject
-                ->stop) { /* stopped for want of waiters: what was wanted is not wanted any more */
+        if (subject->stop && subject->refresh == NULL) {
+            /* For want of waiters: what was wanted is not wanted any more. */
             subject->want_refresh = false;
             subject->want_sizes = subject->want_bytes = subject->next_sizes = 0;
             request_retry_subject(mount, subject);
         }
     }
-    subject->running = false;
+    if (!parked)
+        subject->running = false;
     pthread_mutex_unlock(&mount->lock);
     patience_end(&patience);
 }
@@ -509,4 +586,6 @@ void job_stop(struct subject *subject)
     subject->stop = true;
     if (subject->fetch != NULL)
         fetch_stop(subject->fetch);
+    if (subject->refresh != NULL && subject->table->mount->place.line != NULL)
+        lock_turn_call(subject->table->mount->place.line, turn_of(subject));
 }

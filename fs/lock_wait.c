@@ -30,7 +30,7 @@ static void delist(struct lock_waits *waits, struct lock_wait *wait)
     while (*at != wait)
         at = &(*at)->next;
     *at = wait->next;
-    wait->since = 0;
+    wait->since = wait->until = 0;
     wait->holder = (struct lock_party){0};
 }
 
@@ -41,6 +41,26 @@ static void say(const struct lock_wait *wait)
     log_say(LOG_SAY_INFO, "%s.%s: waiting for a lock%s%s that %s has, or waits for",
             wait->relation->schema, wait->relation->name, wait->holder.relation[0] ? " on " : "",
             wait->holder.relation, name);
+}
+
+void lock_wait_seen(struct lock_waits *waits, struct lock_wait *wait,
+                    const struct lock_party *holder)
+{
+    pthread_mutex_lock(&waits->lock);
+    bool news = holder->pid != wait->holder.pid;
+    wait->holder = *holder;
+    pthread_mutex_unlock(&waits->lock);
+    if (news)
+        say(wait);
+}
+
+/* After which the next attempt is the last one. */
+static void set_end(const struct lock_waits *waits, struct lock_wait *wait, int own_ms)
+{
+    int64_t limit_ms = waits->limit_ms;
+    if (own_ms > 0 && (limit_ms < 0 || own_ms < limit_ms))
+        limit_ms = own_ms;
+    wait->until = limit_ms < 0 ? 0 : wait->since + limit_ms;
 }
 
 int lock_wait_note(struct lock_waits *waits, struct lock_wait *wait, struct session *session,
@@ -57,12 +77,10 @@ int lock_wait_note(struct lock_waits *waits, struct lock_wait *wait, struct sess
     bool first = wait->since == 0;
     if (first)
         enlist(waits, wait);
-    bool news = known && holder.pid != wait->holder.pid;
-    if (known)
-        wait->holder = holder;
     pthread_mutex_unlock(&waits->lock);
-    if (news)
-        say(wait);
+    if (known)
+        lock_wait_seen(waits, wait, &holder);
+    set_end(waits, wait, own_ms);
     int64_t waited = clock_ms() - wait->since;
     bool over = waits->limit_ms >= 0 && waited >= waits->limit_ms;
     if (!over && own_ms > 0 && waited >= own_ms)

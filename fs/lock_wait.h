@@ -22,6 +22,7 @@ struct lock_wait {
     const char *what;                /* as status.json has it; borrowed */
     struct lock_party holder;
     int64_t since; /* clock_ms(); 0: it does not wait */
+    int64_t until; /* when it is not to be waited for any more; 0: there is no such time */
 };
 
 struct lock_waits {
@@ -37,6 +38,10 @@ void lock_waits_init(struct lock_waits *waits, int64_t limit_ms);
  * role's own has, which holds for what users wrote, however often it is tried. */
 MUST_CHECK int lock_wait_note(struct lock_waits *waits, struct lock_wait *wait,
                               struct session *session, struct error *error);
+
+/* Somebody else has looked who has it now. */
+void lock_wait_seen(struct lock_waits *waits, struct lock_wait *wait,
+                    const struct lock_party *holder);
 
 /* The lock was had, or is not wanted any more. */
 void lock_wait_over(struct lock_waits *waits, struct lock_wait *wait);

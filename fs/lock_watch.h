@@ -5,18 +5,21 @@
  * It looks on a session that it need not wait for. Where there is none, fetches look between their
  * ranges, and held read points on their own sessions; one long statement then goes on unwatched.
  *
+ * It looks, once a second, whose locks are free of those that many of us wait for (lock_line.h).
+ *
  * Lifetime: lock_watch_stop, once the pool of sessions is stopped. Threads: its owner's.
  */
 #ifndef FS_LOCK_WATCH_H
 #define FS_LOCK_WATCH_H
 
 #include "fs/held.h"
+#include "fs/lock_line.h"
 
 struct lock_watch;
 
 /* Borrows all. */
 MUST_CHECK int lock_watch_start(struct session_pool *pool, struct held *held,
-                                struct lock_watch **out);
+                                struct lock_line *line, struct lock_watch **out);
 void lock_watch_stop(struct lock_watch *watch); /* NULL is fine */
 
 #endif

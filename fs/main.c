@@ -88,6 +88,7 @@ static int connect_server(struct program *program, struct error *error)
     server_let_read(mount->server, (struct reading){.filter_rows = options->rls_filter,
                                                     .trust_all = options->trust_all});
     lock_waits_init(&mount->lock_waits, options->lock_wait_ms);
+    lock_line_init(&mount->lock_line, &mount->lock_waits, options->connections);
     held_init(&mount->held, options->connections);
     written_init(&mount->written, options->memory);
     session_pool_when_short(mount->pool, make_room, mount);
@@ -131,6 +132,7 @@ static int open_store(struct program *program, struct error *error)
                                         .slots = &mount->slots,
                                         .held = &mount->held,
                                         .waits = &mount->lock_waits,
+                                        .line = &mount->lock_line,
                                         .corpora = corpora,
                                         .in_use = in_use,
                                         .context = mount};
@@ -239,6 +241,7 @@ static void *tick(void *argument)
         usleep(TICK_MS * 1000);
         request_tend(mount);
         session_pool_see_off(mount->pool);
+        lock_line_tend(&mount->lock_line);
         pthread_mutex_lock(&mount->lock);
         if (n % 10 == 0)
             table_tend(mount);
@@ -286,7 +289,7 @@ static int start_each(struct program *program)
     if (rc == 0)
         rc = waiters_new(WAITERS, &mount->waiters);
     if (rc == 0)
-        rc = lock_watch_start(mount->pool, &mount->held, &program->watch);
+        rc = lock_watch_start(mount->pool, &mount->held, &mount->lock_line, &program->watch);
     if (rc == 0)
         rc = workers_new(renderers, &mount->renderers);
     if (rc == 0)

@@ -52,6 +52,7 @@ struct mount {
     struct written written;
     struct held held; /* read points that snapshots hold */
     struct lock_waits lock_waits;
+    struct lock_line lock_line;
     sem_t slots; /* of fetch_place */
     struct prefill_room prefill_room;
     struct catalog_scope scope;

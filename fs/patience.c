@@ -24,6 +24,14 @@ bool patience_waits(void) { return mine == NULL || mine->waits; }
 
 bool patience_refused(void) { return mine != NULL && mine->refused; }
 
+struct lock_turn *patience_turn(void) { return mine != NULL ? mine->turn : NULL; }
+
+int patience_leave(struct error *error)
+{
+    mine->refused = mine->locked = true;
+    return error_set(error, -EAGAIN, "it waits for a lock");
+}
+
 int patience_ask(struct error *error)
 {
     if (patience_stopped())

@@ -16,10 +16,15 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+struct lock_turn;
+
 struct patience {
     bool waits;              /* it may */
     const atomic_bool *stop; /* nobody needs it any more; NULL: there is no such flag */
+    struct lock_turn *turn;  /* in which a lock of somebody else's is waited for without this
+                                thread (lock_line.h); NULL: with it */
     bool refused;            /* it did not, and something was left undone for that */
+    bool locked;             /* for a lock: it is to be done again in the turn's time */
     struct patience *before; /* the thread's own, meanwhile */
 };
 
@@ -35,6 +40,10 @@ const atomic_bool *patience_stop(void);
 bool patience_stopped(void);
 /* Whether it may wait at all, for who hands work on to further threads. */
 bool patience_waits(void);
+/* The turn; NULL: the thread waits itself. */
+struct lock_turn *patience_turn(void);
+/* Somebody else has a lock, and the turn is noted (lock_wait_note): -EAGAIN, and it is refused. */
+MUST_CHECK int patience_leave(struct error *error);
 /* Whether something was left undone; what was found without it is worth nothing. */
 bool patience_refused(void);
 

@@ -373,7 +373,7 @@ static void kill_request(struct mount *mount, struct request *request)
     struct result *result = request->node->result;
     /* Unless somebody else waits for it. */
     if (result != NULL && result->making && result->waiting == NULL && request->node->requests == 1)
-        result->stop = true;
+        result_stop(result);
     if (request->kind == REQUEST_READ)
         ask_interrupted((struct ask *)(uintptr_t)request->file.fh);
     mount->count.interrupted++;

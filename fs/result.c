@@ -167,7 +167,7 @@ void result_stop_session(struct mount *mount, const struct query_session *sessio
 {
     for (struct result *result = mount->results; result != NULL; result = result->next)
         if (result->key.session == session)
-            result->stop = true;
+            result_stop(result);
 }
 
 static bool same_key(const struct result_key *a, const struct result_key *b)
@@ -449,13 +449,33 @@ static void settle(struct result *result, int rc, struct buffer *rows, struct bu
         keep_plan(result, plan);
 }
 
-/* What takes a thread that may wait is given to one. */
+/* It is its turn to try again for a lock. */
+static void resume(void *argument)
+{
+    struct result *result = argument;
+    waiters_put(result->mount->waiters, &result->resuming, result_work_patiently, result);
+}
+
+/* -EINTR: nobody needs it any more. */
+static int park(struct result *result)
+{
+    struct mount *mount = result->mount;
+    pthread_mutex_lock(&mount->lock);
+    int rc = result->stop ? -EINTR : 0;
+    if (rc == 0)
+        lock_turn_park(mount->place.line, &result->turn, resume, result);
+    pthread_mutex_unlock(&mount->lock);
+    return rc;
+}
+
+/* What takes a thread that may wait is given to one; what waits for a lock needs none. */
 static void work(struct result *result, bool waits)
 {
     struct mount *mount = result->mount;
     struct buffer rows = {0}, plan = {0};
     struct error error = {""};
-    struct patience patience = {.waits = waits, .stop = &result->stop};
+    struct patience patience = {
+        .waits = waits, .stop = &result->stop, .turn = waits ? &result->turn : NULL};
     patience_begin(&patience);
     int rc = make(result, &rows, &plan, &error);
     if (holds_rows(result))
@@ -465,10 +485,12 @@ static void work(struct result *result, bool waits)
         buffer_clear(&rows);
         buffer_clear(&plan);
         error.text[0] = '\0';
-        rc = waiters_add(mount->waiters, result_work_patiently, result);
+        rc = patience.locked ? park(result)
+                             : waiters_add(mount->waiters, result_work_patiently, result);
         if (rc == 0)
             return;
     }
+    lock_wait_over(&mount->lock_waits, &result->turn.wait);
     pthread_mutex_lock(&mount->lock);
     if (result->key.kind != RESULT_INDEX)
         mount->count.queries++;
@@ -484,6 +506,12 @@ void result_work(void *result) { work(result, false); }
 
 void result_work_patiently(void *result) { work(result, true); }
 
+void result_stop(struct result *result)
+{
+    result->stop = true;
+    lock_turn_call(result->mount->place.line, &result->turn);
+}
+
 int result_cancel(struct result *result)
 {
     struct error error = {"no memory for a query"};
@@ -495,7 +523,7 @@ int result_cancel(struct result *result)
 void result_stop_all(struct mount *mount)
 {
     for (struct result *result = mount->results; result != NULL; result = result->next)
-        result->stop = true;
+        result_stop(result);
 }
 
 void result_forget_all(struct mount *mount)

@@ -10,6 +10,7 @@
 #ifndef FS_RESULT_H
 #define FS_RESULT_H
 
+#include "fs/lock_line.h"
 #include "fs/question.h"
 #include "fs/table.h"
 
@@ -66,6 +67,8 @@ struct result {
     struct subject *subject; /* while it is made */
     struct version *version;
     atomic_bool stop;
+    struct lock_turn turn; /* in which it waits for a lock, without a thread */
+    struct waiters_task resuming;
 };
 
 MUST_CHECK int result_new(struct mount *mount, const struct result_key *key, struct result **out);
@@ -107,6 +110,8 @@ void result_take_back(struct result *result, caller_id caller); /* the promise *
 void result_begin(struct result *result, struct subject *subject);
 void result_work(void *result);
 void result_work_patiently(void *result);
+/* Nobody waits for it any more. */
+void result_stop(struct result *result);
 /* Instead of result_work, where there is no memory for it: -ENOMEM. */
 MUST_CHECK int result_cancel(struct result *result);
 

@@ -185,39 +185,70 @@ static int wait_for_lock(struct subject *subject, struct lock_wait *wait, struct
 }
 
 /* 0: to be tried again, after a pause; else the answer. */
-static int bear(struct subject *subject, struct lock_wait *wait, int *tries, int rc,
-                struct error *error)
+static int bear(struct subject *subject, struct schema_turn *turn, int rc, struct error *error)
 {
     enum { TRIES = 5 };
-    if (rc == -EBUSY)
-        return wait_for_lock(subject, wait, error);
+    const struct relation *relation = &subject->table->relation;
+    if (rc == -EBUSY) {
+        rc = wait_for_lock(subject, &turn->lock.wait, error);
+        return rc == 0 ? -EINPROGRESS : rc;
+    }
     if (rc != -EAGAIN && rc != -EUSERS)
         return rc;
     subject->progress.gave_way += rc == -EAGAIN;
-    log_say(LOG_SAY_INFO, "%s.%s: %s%s", wait->relation->schema, wait->relation->name, error->text,
-            ++*tries < TRIES ? "; trying again" : "");
-    return *tries < TRIES ? 0 : rc == -EAGAIN ? -EBUSY : rc;
+    log_say(LOG_SAY_INFO, "%s.%s: %s%s", relation->schema, relation->name, error->text,
+            ++turn->tries < TRIES ? "; trying again" : "");
+    return turn->tries < TRIES ? 0 : rc == -EAGAIN ? -EBUSY : rc;
 }
 
 /* Locks are waited for without a session; others' locks and connections go away. */
-static int read_patiently(struct subject *subject, struct buffer *text, struct error *error)
+static int read_patiently(struct subject *subject, struct schema_turn *turn, struct buffer *text,
+                          struct error *error)
 {
     struct mount *mount = subject->table->mount;
-    struct lock_wait wait = {.relation = &subject->table->relation, .what = "schema.sql"};
-    int tries = 0, rc;
+    struct lock_line *line = mount->place.line;
+    int rc;
     do {
-        rc = ddl_read(&mount->ddl, wait.relation, &subject->stop, text, error);
-        if (rc == 0 || (rc = bear(subject, &wait, &tries, rc, error)) < 0)
+        int lock_ms = lock_turn_begin(line, &turn->lock);
+        rc = ddl_read(&mount->ddl, &subject->table->relation, lock_ms, &subject->stop, text, error);
+        lock_turn_end(line, &turn->lock, rc == 0);
+        if (rc == 0 || (rc = bear(subject, turn, rc, error)) < 0)
             break;
         if ((rc = lock_wait_pause(&subject->stop)) < 0)
             error_set(error, rc, "stopped");
     } while (rc == 0);
-    lock_wait_over(&mount->lock_waits, &wait);
     return rc;
 }
 
-int schema_file_refresh(struct subject *subject, struct version *old, struct version **out,
-                        struct error *error)
+/* The version of `text`, which it takes, with the signature. */
+static int make_version(struct subject *subject, struct version *old, struct buffer *text,
+                        char *signature, struct version **out, struct error *error)
+{
+    if (old != NULL &&
+        (same_text(text, &old->text[FACE_DDL]) || ddl_text_replaces(&old->text[FACE_DDL], text))) {
+        free(old->signature);
+        old->signature = signature;
+        buffer_clear(text);
+        save_ddl_or_say(subject, old);
+        *out = version_ref(old);
+        return 0;
+    }
+    int64_t mtime = (int64_t)time(NULL);
+    int64_t before = old != NULL ? old->mtime : file_time_load(subject);
+    if (mtime <= before)
+        mtime = before + 1;
+    uint64_t serial = old != NULL ? old->serial + 1 : (uint64_t)mtime;
+    *out = version_of_ddl(subject->table->mount, text, signature, serial, mtime);
+    if (*out == NULL)
+        return error_set(error, -ENOMEM, "no memory");
+    file_time_save(subject, mtime);
+    save_ddl_or_say(subject, *out);
+    return 0;
+}
+
+/* One attempt, from its beginning: the signature must be older than the text. */
+static int refresh(struct subject *subject, struct version *old, struct schema_turn *turn,
+                   struct version **out, struct error *error)
 {
     struct mount *mount = subject->table->mount;
     char *signature = NULL;
@@ -234,30 +265,21 @@ int schema_file_refresh(struct subject *subject, struct version *old, struct ver
         return 0;
     }
     struct buffer text = {0};
-    rc = read_patiently(subject, &text, error);
-    if (rc < 0) {
-        buffer_clear(&text);
-        free(signature);
-        return rc;
-    }
-    if (old != NULL && (same_text(&text, &old->text[FACE_DDL]) ||
-                        ddl_text_replaces(&old->text[FACE_DDL], &text))) {
-        free(old->signature);
-        old->signature = signature;
-        buffer_clear(&text);
-        save_ddl_or_say(subject, old);
-        *out = version_ref(old);
-        return 0;
-    }
-    int64_t mtime = (int64_t)time(NULL);
-    int64_t before = old != NULL ? old->mtime : file_time_load(subject);
-    if (mtime <= before)
-        mtime = before + 1;
-    *out = version_of_ddl(mount, &text, signature, old != NULL ? old->serial + 1 : (uint64_t)mtime,
-                          mtime);
-    if (*out == NULL)
-        return error_set(error, -ENOMEM, "no memory");
-    file_time_save(subject, mtime);
-    save_ddl_or_say(subject, *out);
-    return 0;
+    rc = read_patiently(subject, turn, &text, error);
+    if (rc == 0)
+        return make_version(subject, old, &text, signature, out, error);
+    buffer_clear(&text);
+    free(signature);
+    return rc;
+}
+
+int schema_file_refresh(struct subject *subject, struct version *old, struct schema_turn *turn,
+                        struct version **out, struct error *error)
+{
+    turn->lock.wait.relation = &subject->table->relation;
+    turn->lock.wait.what = "schema.sql";
+    int rc = refresh(subject, old, turn, out, error);
+    if (rc != -EINPROGRESS)
+        lock_wait_over(&subject->table->mount->lock_waits, &turn->lock.wait);
+    return rc;
 }

@@ -5,6 +5,7 @@
 #ifndef FS_SCHEMA_FILE_H
 #define FS_SCHEMA_FILE_H
 
+#include "fs/lock_line.h"
 #include "fs/table.h"
 
 /* Once the store is open: loads the cache's secret, made once. -EIO: it cannot be made. */
@@ -16,9 +17,17 @@ const char *schema_file_refusal(const struct mount *mount);
 /* The version that an earlier mount has left; NULL: none. */
 struct version *schema_file_load(struct subject *subject);
 
+/* What a refresh has been tried for; {0} at first. */
+struct schema_turn {
+    struct lock_turn lock;
+    int tries;
+};
+
 /* The version of now, as a new reference: `old` (nullable) if the DDL is the same. Errors: as of
- * ddl.h. */
+ * ddl.h; -EINPROGRESS somebody else has a lock: it is to be called again when it is the turn of
+ * `turn->lock`, or at once when the subject's job is stopped. */
 MUST_CHECK int schema_file_refresh(struct subject *subject, struct version *old,
-                                   struct version **out, struct error *error);
+                                   struct schema_turn *turn, struct version **out,
+                                   struct error *error);
 
 #endif

@@ -104,11 +104,13 @@ struct subject {
     bool no_prefill; /* one came to nothing: another might, too, and each costs the waiting request
                         a round */
     atomic_bool stop;
-    struct fetch *fetch;      /* while one runs */
-    struct progress progress; /* of the job */
-    int64_t wanted_at;        /* clock_ms() when a request last waited for it */
-    unsigned refreshes;       /* counts those that went well */
-    unsigned failures;        /* counts the others; of the last one: */
+    struct fetch *fetch;          /* while one runs */
+    struct refreshing *refresh;   /* the same; job.c */
+    struct waiters_task resuming; /* where it waits for a lock */
+    struct progress progress;     /* of the job */
+    int64_t wanted_at;            /* clock_ms() when a request last waited for it */
+    unsigned refreshes;           /* counts those that went well */
+    unsigned failures;            /* counts the others; of the last one: */
     int rc;
     struct error error;
 };

@@ -176,6 +176,7 @@ int connection_open(const struct server *server, struct departing *departing,
     connection->stop = stop;
     connection->also_stop = also;
     connection->reading = server_reading(server);
+    connection->lock_patience_ms = LOCK_PATIENCE_MS;
     if (patience_ms >= 0)
         connection->until = helper_now_ms() + patience_ms;
     int rc = connect_to(connection, server, patience_ms);

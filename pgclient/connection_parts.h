@@ -18,6 +18,7 @@ struct connection {
     int own_lock_limit_ms;    /* the role's lock_timeout; 0: none */
     int own_limit_ms;         /* the smallest of this and its other limits of time; 0: none */
     bool lock_limit_is_own;   /* in this transaction */
+    int lock_patience_ms;     /* of transactions that begin */
     bool own_limits_hold;     /* in the last transaction with settings */
     char state[6];            /* SQLSTATE */
     struct holding *holding;  /* may be NULL */

@@ -103,8 +103,8 @@ int ddl_check_direct(const struct ddl_way *way, const atomic_bool *stop, struct 
 /* ---- what pg_dump has to be asked for ---- */
 
 static int ask_directly(const struct ddl_way *way, const struct cluster *ours,
-                        const struct relation *relation, const atomic_bool *stop, struct dump *dump,
-                        struct error *error)
+                        const struct relation *relation, int lock_ms, const atomic_bool *stop,
+                        struct dump *dump, struct error *error)
 {
     struct connection *connection = NULL;
     struct session *place;
@@ -112,14 +112,16 @@ static int ask_directly(const struct ddl_way *way, const struct cluster *ours,
     if (rc < 0)
         return rc;
     rc = open_direct(way, ours, stop, &connection, error);
-    if (rc == 0)
+    if (rc == 0) {
+        connection_lock_patience(connection, lock_ms);
         rc = dump_ask(connection, relation, dump, error);
+    }
     connection_close(connection);
     session_place_give(place);
     return rc;
 }
 
-static int ask_session(const struct ddl_way *way, const struct relation *relation,
+static int ask_session(const struct ddl_way *way, const struct relation *relation, int lock_ms,
                        const atomic_bool *stop, struct dump *dump, struct error *error)
 {
     struct session *session;
@@ -128,6 +130,7 @@ static int ask_session(const struct ddl_way *way, const struct relation *relatio
         return rc;
     struct connection *connection = session_connection(session);
     connection_also_stop(connection, stop);
+    connection_lock_patience(connection, lock_ms);
     if (connection_is_pooled(connection))
         rc =
             error_set(error, -EOPNOTSUPP,
@@ -288,17 +291,17 @@ static int judge_failure(enum dump_failure failure, int rc)
                                            : rc;
 }
 
-int ddl_read(const struct ddl_way *way, const struct relation *relation, const atomic_bool *stop,
-             struct buffer *out, struct error *error)
+int ddl_read(const struct ddl_way *way, const struct relation *relation, int lock_ms,
+             const atomic_bool *stop, struct buffer *out, struct error *error)
 {
     struct dump dump = {0};
     struct cluster ours = {0};
     struct buffer bytes = {0};
     enum dump_failure failure = DUMP_FAILED;
-    int rc = way->direct == NULL ? ask_session(way, relation, stop, &dump, error)
+    int rc = way->direct == NULL ? ask_session(way, relation, lock_ms, stop, &dump, error)
                                  : read_ours(way, stop, &ours, error);
     if (rc == 0 && way->direct != NULL)
-        rc = ask_directly(way, &ours, relation, stop, &dump, error);
+        rc = ask_directly(way, &ours, relation, lock_ms, stop, &dump, error);
     if (rc == 0)
         rc = run_dump(way, &dump, stop, &bytes, &failure, error);
     rc = judge_failure(failure, rc);

@@ -35,8 +35,9 @@ struct ddl_way {
  * Newly allocated. Read it before ddl_read. */
 MUST_CHECK int ddl_signature(struct session *session, char **out, struct error *error);
 
-/* Appends the DDL. Waits neither long for a lock, nor with a session for another. */
-MUST_CHECK int ddl_read(const struct ddl_way *way, const struct relation *relation,
+/* Appends the DDL. Waits for a lock of the table no longer than `lock_ms`, nor with a session for
+ * another. */
+MUST_CHECK int ddl_read(const struct ddl_way *way, const struct relation *relation, int lock_ms,
                         const atomic_bool *stop, struct buffer *out, struct error *error);
 
 /* Whether `direct` leads to the server that the pool leads to, and not to a pooler; else -EIO. */

@@ -282,6 +282,8 @@ static int describe(struct kept_readpoint *r, struct connection *connection,
     snprintf(again, sizeof again, "%s;%s", PLAN_AS_USUAL, own_settings(r));
     if (rc == 0)
         rc = connection_run(connection, again, error);
+    if (rc == 0)
+        rc = connection_wait_as_usual(connection, error);
     if (rc != 0) {
         sources_clear(&sources);
         columns_clear(&columns);

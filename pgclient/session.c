@@ -208,6 +208,7 @@ static bool clean(struct session *session)
     if (atomic_load(&session->stop))
         return false;
     connection_end(connection);
+    connection_lock_patience(connection, LOCK_PATIENCE_MS);
     return connection_usable(connection) && !connection_in_transaction(connection);
 }
 
@@ -247,6 +248,11 @@ bool session_becomes_users(struct session *session)
     }
     pthread_mutex_unlock(&pool->lock);
     return may;
+}
+
+void session_lock_patience(struct session *session, int milliseconds)
+{
+    connection_lock_patience(session->connection, milliseconds);
 }
 
 void session_also_stop(struct session *session, const atomic_bool *stop)

@@ -82,6 +82,10 @@ bool session_usable(const struct session *session);
  * milliseconds; 0: they say nothing, or it was not of users. `of_locks`: by lock_timeout. */
 int session_own_limit(const struct session *session, bool *of_locks);
 
+/* What begins on it from now on waits for a lock no longer than this, in milliseconds (at least
+ * one), until it is given back; a read point that has its locks waits as usual. */
+void session_lock_patience(struct session *session, int milliseconds);
+
 /* What it does ends when this flag is set, too; NULL: no longer. Borrowed. */
 void session_also_stop(struct session *session, const atomic_bool *stop);
 /* A place without a connection, for a program that makes one: an idle one of the pool's is closed

@@ -77,15 +77,20 @@ static int put_encoding(const struct connection *connection, struct buffer *sql)
 static bool has_own_lock_limit(const struct connection *connection, enum transaction_kind kind)
 {
     return kind == TRANSACTION_USER && connection->own_lock_limit_ms > 0 &&
-           connection->own_lock_limit_ms <= LOCK_PATIENCE_MS;
+           connection->own_lock_limit_ms <= connection->lock_patience_ms;
 }
 
 static int put_lock_limit(const struct connection *connection, enum transaction_kind kind,
                           struct buffer *sql)
 {
-    return buffer_append_text(sql, has_own_lock_limit(connection, kind)
-                                       ? "SET LOCAL lock_timeout TO DEFAULT;"
-                                       : "SET LOCAL lock_timeout = " LOCK_PATIENCE ";");
+    return has_own_lock_limit(connection, kind)
+               ? buffer_append_text(sql, "SET LOCAL lock_timeout TO DEFAULT;")
+               : buffer_printf(sql, "SET LOCAL lock_timeout = %d;", connection->lock_patience_ms);
+}
+
+void connection_lock_patience(struct connection *connection, int milliseconds)
+{
+    connection->lock_patience_ms = milliseconds < 1 ? 1 : milliseconds;
 }
 
 static int put_begin(const struct connection *connection, struct buffer *sql)
@@ -257,6 +262,19 @@ int connection_begin(struct connection *connection, enum transaction_kind kind, 
     if (rc == 0)
         rc = note_locks(connection, error);
     return rc == 0 ? note_beginning(connection, error) : rc;
+}
+
+int connection_wait_as_usual(struct connection *connection, struct error *error)
+{
+    struct buffer sql = {0};
+    bool differs = connection->lock_patience_ms != LOCK_PATIENCE_MS;
+    enum transaction_kind kind = connection->users_words ? TRANSACTION_USER : TRANSACTION_TABLES;
+    connection->lock_patience_ms = LOCK_PATIENCE_MS;
+    if (!differs || !connection_in_transaction(connection))
+        return 0;
+    connection->lock_limit_is_own = has_own_lock_limit(connection, kind);
+    int rc = put_lock_limit(connection, kind, &sql);
+    return run(connection, &sql, rc, ROWS_OF(ANY), NULL, error);
 }
 
 int connection_set_again(struct connection *connection, const char *more, struct error *error)

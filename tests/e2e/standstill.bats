@@ -51,6 +51,141 @@ drop_pages() { "$PYTHON" -c 'import os, sys; fd = os.open(sys.argv[1], os.O_RDON
     mount_says_so
 }
 
+# ---- many tables that somebody has locked --------------------------------------------------------
+
+many_make() { # NUMBER: tables in a schema of their own
+    psql -X -q -v ON_ERROR_STOP=1 <<SQL
+DROP SCHEMA IF EXISTS many CASCADE;
+CREATE SCHEMA many;
+SELECT format('CREATE TABLE many.lk%s AS SELECT %1\$s AS id', i) FROM generate_series(1, $1) i \gexec
+SQL
+}
+
+many_lock() { # NUMBER
+    local i tables=()
+    for ((i = 1; i <= $1; i++)); do tables+=("many.lk$i"); done
+    lock_start "${tables[@]}"
+}
+
+many_read() { # NUMBER FILE: of each so many tables, in the background
+    local i
+    for ((i = 1; i <= $1; i++)); do
+        cat "$MNT/many/lk$i/${2/TABLE/lk$i}" >"$OUT/$i.${2##*.}" 2>"$OUT/$i.error" 3>&- &
+        PIDS+=($!)
+        disown $! # bash says nothing of its end
+    done
+}
+
+many_wait() { # NUMBER: so many wait for a lock, and it is known of whom
+    [ "$(timeout $SOON "$PYTHON" -c "import json, sys
+print(sum(w['waits_for']['application'] == 'locker' for w in json.load(open(sys.argv[1]))['lock_waits']))" "$MNT/.pgvecfs/status.json")" -eq "$1" ]
+}
+
+threads_at_most() { [ "$(sed -n 's/^Threads:[[:space:]]*//p' "/proc/$(cat "$E2E/mnt.pid")/status")" -le "$1" ]; }
+lines_read() { [ "$(cat "$OUT"/* | wc -l)" -eq "$1" ]; }
+has_line() { grep -qx "$1" "$2" 2>/dev/null; } # LINE FILE
+all_read() { [ "$(grep -l "$2" "$OUT"/* | wc -l)" -eq "$1" ]; }
+
+@test "three hundred tables that somebody has locked are waited for without threads and sessions, and read in the end" {
+    many_make 301
+    mount_start
+    many_lock 300
+    many_read 300 TABLE.csv
+    within 60 many_wait 300
+    within 60 threads_at_most 80
+    for i in 1 2 3 4 5 6; do
+        [ "$(count "application_name = 'pgvecfs' AND wait_event_type = 'Lock'")" -le 2 ]
+        [ "$(rows_of words)" -eq 1001 ]
+        psql -X -q -c "UPDATE words SET word = word WHERE id = 1"
+        timeout 20 stat "$T/other/other.csv" >/dev/null
+        timeout 20 ls "$T" "$MNT/many" >/dev/null
+        [ "$(answers items $i)" -eq 4 ]
+        mount_says_so
+    done
+    threads_at_most 80
+    # One that is free again is read, whatever becomes of the others.
+    PGAPPNAME=other psql -X -q -c BEGIN -c 'LOCK TABLE many.lk301' -c 'SELECT pg_sleep(600)' >/dev/null 2>&1 3>&- &
+    PIDS+=($!)
+    within 20 at_least 1 "application_name = 'other' AND wait_event = 'PgSleep'"
+    behind timeout 60 cp "$MNT/many/lk301/lk301.csv" "$E2E/alone"
+    within 20 eval '"$PGVECFS" --status "$MNT" | grep -q "many.lk301.*(other)"'
+    psql -X -q -c "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'other'" >/dev/null
+    within 20 has_line 301 "$E2E/alone"
+    lock_stop
+    within 60 lines_read 600
+}
+
+@test "who wants a lock that is taken again and again gets it, though many others wait for other locks" {
+    many_make 60
+    psql -X -q <<'SQL'
+CREATE OR REPLACE PROCEDURE take_again() LANGUAGE plpgsql AS
+$$ BEGIN LOOP LOCK TABLE other; PERFORM pg_sleep(0.2); COMMIT; END LOOP; END $$;
+SQL
+    mount_start
+    many_lock 60
+    many_read 60 TABLE.csv
+    within 60 many_wait 60
+    PGAPPNAME=locker psql -X -q -c 'CALL take_again()' >/dev/null 2>&1 3>&- &
+    within 20 lock_is_held other
+    [ "$(timeout 60 cat "$T/other/other.csv" | wc -l)" -eq 1001 ]
+}
+
+@test "schema.sql of a hundred tables that somebody has locked" {
+    many_make 100
+    mount_start
+    many_lock 100
+    many_read 100 schema.sql
+    within 60 many_wait 100
+    within 60 threads_at_most 80
+    [ "$(rows_of words)" -eq 1001 ]
+    timeout 30 grep -q 'CREATE TABLE public.words' "$T/words/schema.sql"
+    lock_stop
+    within 120 all_read 100 'CREATE TABLE many'
+}
+
+@test "a hundred and twenty questions of tables that somebody has locked" {
+    psql -X -q -v ON_ERROR_STOP=1 <<'SQL'
+DROP SCHEMA IF EXISTS many CASCADE;
+CREATE SCHEMA many;
+SELECT format('CREATE TABLE many.lk%s (id int PRIMARY KEY, v vector(8)); INSERT INTO many.lk%1$s SELECT id, v FROM items WHERE id <= 5', i)
+    FROM generate_series(1, 60) i \gexec
+SQL
+    mount_start -o lease=600
+    local i
+    for i in {1..60}; do
+        timeout 60 wc -c <"$MNT/many/lk$i/lk$i.csv" >/dev/null
+        mkdir "$MNT/many/lk$i/query/s"
+        echo '[1,1,1,1,1,1,1,1]' >"$MNT/many/lk$i/query/s/vector"
+        echo 'id <= 3' >"$MNT/many/lk$i/query/s/filter"
+    done
+    many_lock 60
+    many_read 60 query/s/results.csv
+    many_read 60 query/s/results.jsonl
+    within 60 many_wait 120
+    within 60 threads_at_most 80
+    [ "$(rows_of words)" -eq 1001 ]
+    [ "$(answers items 1)" -eq 4 ]
+    lock_stop
+    within 60 lines_read 420
+}
+
+@test "lock_wait ends all that wait, and the end of the mount is not held up by them" {
+    many_make 150
+    mount_start -o lock_wait=5
+    many_lock 150
+    many_read 150 TABLE.csv
+    within 90 all_read 150 'Device or resource busy'
+    getfattr --only-values --absolute-names -n user.pgvecfs.error "$MNT/many/lk150" | grep -q 'many.lk150 is locked by pid .* (locker)'
+    mount_stop
+    mount_start
+    many_read 150 TABLE.csv
+    within 60 many_wait 150
+    local pid
+    pid=$(cat "$E2E/mnt.pid")
+    kill -TERM "$pid"
+    wait_gone "$pid" 8
+}
+
 @test "eight slow views, and eight slow filters" {
     mount_start -o connections=32
     for i in 1 2 3 4 5 6 7 8; do behind cat "$T/slow$i/slow$i.csv"; done
