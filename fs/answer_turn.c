@@ -19,6 +19,8 @@ static void begin(struct turns *turns, const struct answer *answer)
     *turns = (struct turns){.turn = patience_turn()};
     if (turns->turn == NULL)
         turns->turn = &turns->own;
+    if (turns->turn->wait.since != 0)
+        return; /* it goes on: others see what it waits for */
     turns->turn->wait.relation = &answer->snapshot->relation;
     turns->turn->wait.what = "question";
 }

@@ -937,8 +937,10 @@ int fetch_table(struct fetch *fetch, const struct relation *relation, struct sna
     struct snapshot *fresh = NULL;
     struct error reason = {""};
     int rc;
-    fetch->turn.wait.relation = relation;
-    fetch->turn.wait.what = "rows";
+    if (fetch->turn.wait.since == 0) {
+        fetch->turn.wait.relation = relation;
+        fetch->turn.wait.what = "rows";
+    }
     do {
         rc = try(fetch, old, &fresh, &reason);
     } while (try_again(fetch, &rc, &reason));

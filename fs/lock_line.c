@@ -2,6 +2,7 @@
 
 #include "fs/mount.h"
 #include "fs/patience.h"
+#include "fs/waiters.h"
 #include "pgclient/session.h"
 
 #include <stdlib.h>
@@ -160,6 +161,7 @@ static void wait_a_tick(struct lock_line *line)
 
 int lock_turn_wait(struct lock_line *line, struct lock_turn *turn, const atomic_bool *stop)
 {
+    waiters_away();
     pthread_mutex_lock(&line->lock);
     turn->go = NULL;
     come_back(line, turn);
@@ -169,6 +171,7 @@ int lock_turn_wait(struct lock_line *line, struct lock_turn *turn, const atomic_
     if (stopped)
         leave(line, turn);
     pthread_mutex_unlock(&line->lock);
+    waiters_back();
     return stopped ? -EINTR : 0;
 }
 

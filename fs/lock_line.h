@@ -16,7 +16,7 @@
  *   to those whose time is over: a last one.
  *
  * Lifetime: a struct lock_turn is {.wait = …} at first, and its owner's; lock_wait_over ends its
- * wait. Threads: any; a turn's owner is one at a time.
+ * wait, during which others see what it is for. Threads: any; a turn's owner is one at a time.
  */
 #ifndef FS_LOCK_LINE_H
 #define FS_LOCK_LINE_H

@@ -276,8 +276,10 @@ static int refresh(struct subject *subject, struct version *old, struct schema_t
 int schema_file_refresh(struct subject *subject, struct version *old, struct schema_turn *turn,
                         struct version **out, struct error *error)
 {
-    turn->lock.wait.relation = &subject->table->relation;
-    turn->lock.wait.what = "schema.sql";
+    if (turn->lock.wait.since == 0) {
+        turn->lock.wait.relation = &subject->table->relation;
+        turn->lock.wait.what = "schema.sql";
+    }
     int rc = refresh(subject, old, turn, out, error);
     if (rc != -EINPROGRESS)
         lock_wait_over(&subject->table->mount->lock_waits, &turn->lock.wait);

@@ -17,10 +17,12 @@ struct waiters {
     pthread_mutex_t lock; /* guards all that follows */
     pthread_cond_t added, ended;
     struct waiters_task *first, **last;
-    int queued, idle, count, most;
+    int queued, idle, count, away, most;
     bool stopped, ending;
     struct thread *gone; /* to be joined */
 };
+
+static _Thread_local struct waiters *mine; /* whose thread this is; NULL: nobody's here */
 
 /* ---- the threads ---- */
 
@@ -63,6 +65,7 @@ static void *work_off(void *argument)
 {
     struct thread *thread = argument;
     struct waiters *waiters = thread->waiters;
+    mine = waiters;
     pthread_mutex_lock(&waiters->lock);
     for (;;) {
         struct waiters_task *task = pop(waiters);
@@ -102,6 +105,31 @@ static void start_thread(struct waiters *waiters)
         waiters->count++;
     else
         free(thread);
+}
+
+static void start_if_needed(struct waiters *waiters)
+{
+    if (waiters->queued > waiters->idle && waiters->count - waiters->away < waiters->most)
+        start_thread(waiters);
+}
+
+void waiters_away(void)
+{
+    if (mine == NULL)
+        return;
+    pthread_mutex_lock(&mine->lock);
+    mine->away++;
+    start_if_needed(mine);
+    pthread_mutex_unlock(&mine->lock);
+}
+
+void waiters_back(void)
+{
+    if (mine == NULL)
+        return;
+    pthread_mutex_lock(&mine->lock);
+    mine->away--;
+    pthread_mutex_unlock(&mine->lock);
 }
 
 /* ---- lifetime ---- */
@@ -173,8 +201,7 @@ static void put(struct waiters *waiters, struct waiters_task *task)
     *waiters->last = task;
     waiters->last = &task->next;
     waiters->queued++;
-    if (waiters->queued > waiters->idle && waiters->count < waiters->most)
-        start_thread(waiters);
+    start_if_needed(waiters);
     pthread_cond_signal(&waiters->added);
     join_gone(waiters);
 }

@@ -1,6 +1,6 @@
 /* Threads for work that may wait: for the server, for a lock, for the disk. However long some wait,
  * the others go on: each task has a thread to itself, made when none is idle, as long as there are
- * fewer than a bound. Idle threads end after a while, but for one, so that what was put is always
+ * fewer than a bound, those not counted that wait for somebody who needs none of them. Idle threads end after a while, but for one, so that what was put is always
  * run.
  *
  * Lifetime: waiters_stop; waiters_join waits for the tasks under way, and runs those still queued
@@ -38,5 +38,10 @@ MUST_CHECK int waiters_add(struct waiters *waiters, void (*work)(void *), void *
  * only a task may. */
 void waiters_put(struct waiters *waiters, struct waiters_task *task, void (*work)(void *),
                  void *argument);
+
+/* The task that calls this waits, perhaps for long, for something that takes no thread, until
+ * waiters_back: its thread does not count meanwhile. On other threads they do nothing. */
+void waiters_away(void);
+void waiters_back(void);
 
 #endif

@@ -81,6 +81,40 @@ static void test_bound(void **state)
     assert_int_equal(gate.ran, 10);
 }
 
+static void wait_away(void *gate)
+{
+    waiters_away();
+    wait_at_gate(gate);
+    waiters_back();
+}
+
+/* Those who wait without needing a thread keep none from the others. */
+static void test_who_is_away_does_not_count(void **state)
+{
+    (void)state;
+    struct gate away = closed, gate = closed;
+    struct waiters *waiters;
+    waiters_away(); /* nothing, here */
+    waiters_back();
+    assert_int_equal(waiters_new(2, &waiters), 0);
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(waiters_add(waiters, wait_away, &away), 0);
+    await(&away, &away.waiting, 20);
+    gate.expected = 2;
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(waiters_add(waiters, wait_at_gate, &gate), 0);
+    await(&gate, &gate.ran, 2);
+    open_gate(&away);
+    await(&away, &away.ran, 20);
+    gate = closed; /* and when they are back they do */
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(waiters_add(waiters, wait_at_gate, &gate), 0);
+    await(&gate, &gate.waiting, 2);
+    open_gate(&gate);
+    waiters_free(waiters);
+    assert_int_equal(gate.ran, 10);
+}
+
 static atomic_int done;
 
 static void count(void *argument) { atomic_fetch_add(&done, *(int *)argument); }
@@ -139,6 +173,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_each_has_a_thread),
         cmocka_unit_test(test_bound),
+        cmocka_unit_test(test_who_is_away_does_not_count),
         cmocka_unit_test(test_stop),
         cmocka_unit_test(test_tasks_put_tasks),
     };
