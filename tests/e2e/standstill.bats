@@ -130,6 +130,19 @@ SQL
     [ "$(timeout 60 cat "$T/other/other.csv" | wc -l)" -eq 1001 ]
 }
 
+@test "with one connection, too" {
+    many_make 60
+    mount_start -o connections=1
+    many_lock 60
+    many_read 60 TABLE.csv
+    within 60 many_wait 60
+    [ "$(rows_of words)" -eq 1001 ]
+    timeout 20 ls "$T" "$MNT/many" >/dev/null
+    [ "$(answers items 1)" -eq 4 ]
+    lock_stop
+    within 60 lines_read 120
+}
+
 @test "schema.sql of a hundred tables that somebody has locked" {
     many_make 100
     mount_start
