@@ -171,6 +171,8 @@ static void answer_clear(struct answer *answer)
     free(answer->found);
     free(answer->counts);
     corpus_unref(answer->corpus);
+    if (answer->large)
+        answer_room_leave(&answer->mount->answer_room);
 }
 
 /* `broken`: a file of the cache was cut short while it was read. */

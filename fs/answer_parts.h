@@ -53,6 +53,7 @@ struct answer {
     int *sources; /* the table's column, or SOURCE_… */
 
     uint64_t taken; /* bytes of values */
+    bool large;     /* it has room in mount->answer_room */
 
     /* Which rows count. */
     uint64_t *filter; /* NULL: all */

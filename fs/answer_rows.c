@@ -216,11 +216,17 @@ struct picked {
     int part; /* of the table, of a column */
 };
 
+/* So many rows are picked at once at most. */
+enum { ROWS_AT_ONCE = 1024 };
+
 struct picking {
     struct answer *answer;
-    const struct corpus_row *rows; /* of all that was found */
-    const struct neighbour *found;
-    const uint32_t *query; /* of each */
+    size_t next_query; /* the next row is its found[next] */
+    uint32_t next;
+    uint32_t count; /* of those that follow */
+    struct corpus_row rows[ROWS_AT_ONCE];
+    struct neighbour found[ROWS_AT_ONCE];
+    uint32_t query[ROWS_AT_ONCE]; /* of each */
     const struct picked *runs;
 };
 
@@ -279,18 +285,23 @@ static struct picked *list_runs(const struct answer *answer)
     return runs;
 }
 
-/* All queries' rows in one list. */
-static uint32_t gather(struct answer *answer, struct corpus_row *rows, struct neighbour *found,
-                       uint32_t *query)
+/* The next rows of all queries', as many as there may be. */
+static void gather(struct picking *picking, uint32_t most)
 {
-    uint32_t count = 0;
-    for (size_t i = 0; i < answer->query_count; i++)
-        for (uint32_t k = 0; k < answer->counts[i]; k++) {
-            found[count] = answer->found[i * answer->room + k];
-            rows[count] = corpus_row(answer->corpus, found[count].row);
-            query[count++] = (uint32_t)i;
+    const struct answer *answer = picking->answer;
+    picking->count = 0;
+    while (picking->count < most && picking->next_query < answer->query_count) {
+        size_t i = picking->next_query;
+        if (picking->next == answer->counts[i]) {
+            picking->next_query++;
+            picking->next = 0;
+            continue;
         }
-    return count;
+        uint32_t n = picking->count++;
+        picking->found[n] = answer->found[i * answer->room + picking->next++];
+        picking->rows[n] = corpus_row(answer->corpus, picking->found[n].row);
+        picking->query[n] = (uint32_t)i;
+    }
 }
 
 static int render(struct answer *answer, const struct rowgroup *group, struct buffer *out)
@@ -302,33 +313,59 @@ static int render(struct answer *answer, const struct rowgroup *group, struct bu
     return rc == -ENOMEM ? no_memory(answer) : rc;
 }
 
-int answer_rows(struct answer *answer, struct buffer *out)
+/* How many rows are next: few that are long, since their values are in memory beside the text. */
+static uint32_t rows_next(const struct answer *answer)
 {
-    uint64_t total = 0;
-    for (size_t i = 0; i < answer->query_count; i++)
-        total += answer->counts[i];
-    struct corpus_row *rows = calloc(total + 1, sizeof *rows);
-    struct neighbour *found = calloc(total + 1, sizeof *found);
-    uint32_t *query = calloc(total + 1, sizeof *query);
-    struct picked *runs = list_runs(answer);
+    enum { FIRST = 64, BYTES = 1 << 20 };
+    if (answer->returned == 0)
+        return FIRST;
+    uint64_t rows = BYTES / (answer->taken / answer->returned + 1);
+    return rows < 1 ? 1 : rows < ROWS_AT_ONCE ? (uint32_t)rows : ROWS_AT_ONCE;
+}
+
+/* Beyond this an answer must have room among the large ones. */
+static int need_room(struct answer *answer, size_t size)
+{
+    enum { SMALL = 256 << 10 };
+    if (answer->large || size + answer->taken <= SMALL)
+        return 0;
+    int rc = answer_room_enter(&answer->mount->answer_room, answer->error);
+    answer->large = rc == 0;
+    return rc;
+}
+
+static int put_rows(struct picking *picking, struct buffer *out)
+{
+    struct answer *answer = picking->answer;
     struct rowgroup *group = NULL;
-    int rc = rows == NULL || found == NULL || query == NULL || runs == NULL ? -ENOMEM : 0;
-    if (rc == 0) {
-        uint32_t count = gather(answer, rows, found, query);
-        struct picking picking = {answer, rows, found, query, runs};
-        rc = rowgroup_pick(schema_parts(answer->schema), count, pick, &picking, &group);
-        answer->returned = count;
-    }
+    int rc = rowgroup_pick(schema_parts(answer->schema), picking->count, pick, picking, &group);
     if (rc == -ENOMEM)
         no_memory(answer);
     if (rc == 0)
         rc = render(answer, group, out);
+    rowgroup_free(group);
+    answer->returned += picking->count;
     if (rc == 0)
         rc = answer_fits(answer, out->size);
-    rowgroup_free(group);
-    free(rows);
-    free(found);
-    free(query);
+    return rc == 0 ? need_room(answer, out->size) : rc;
+}
+
+int answer_rows(struct answer *answer, struct buffer *out)
+{
+    struct picked *runs = list_runs(answer);
+    struct picking *picking = malloc(sizeof *picking);
+    int rc = runs == NULL || picking == NULL ? no_memory(answer) : 0;
+    if (rc == 0) {
+        picking->answer = answer;
+        picking->runs = runs;
+        picking->next_query = picking->next = 0;
+        do {
+            gather(picking, rows_next(answer));
+            if (picking->count > 0 || answer->returned == 0)
+                rc = put_rows(picking, out);
+        } while (rc == 0 && picking->count > 0);
+    }
+    free(picking);
     free(runs);
     return rc;
 }

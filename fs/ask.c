@@ -16,7 +16,9 @@ enum {
     LINE_AT_MOST = 64 << 20,
     WAITING_AT_MOST = 128 << 20, /* questions, in bytes */
     UNREAD_AT_MOST = 16 << 20,   /* answers; then the next question waits until they are read */
-    TRIES = 3                    /* at a table that changes under our hands */
+    SMALL_AT_MOST = 64 << 10,    /* an answer for which there always is room, one a conversation */
+    TRIES = 3,                   /* at a table that changes under our hands */
+    STUCK_MS = 5000              /* nothing is read any more of what there is no room beside */
 };
 
 enum ask_state {
@@ -44,6 +46,12 @@ struct ask {
 
     struct request *waiting; /* reads */
 
+    /* While IDLE: there was no room for so many bytes, the answer to the question put off. While
+     * WORKING they have been kept free for it, and are among the mount's `unread`. */
+    size_t lacks;
+    int64_t lacks_since; /* clock_ms() when somebody began to wait for them; 0: nobody has */
+    bool refused;        /* there will be none */
+
     /* While WAITING, for a refresh since these counts, or for the catalog: */
     struct subject *waits_for; /* NULL: the catalog */
     unsigned refreshes_seen, failures_seen;
@@ -70,13 +78,20 @@ static struct ask *ask_ref(struct ask *ask)
     return ask;
 }
 
+static void note_read(struct mount *mount, uint64_t bytes)
+{
+    mount->unread -= bytes;
+    if (bytes > 0)
+        mount->unread_ms = clock_ms();
+}
+
 static void ask_unref(struct ask *ask)
 {
     if (atomic_fetch_sub(&ask->refs, 1) != 1)
         return;
     if (ask->parsed)
         question_clear(&ask->question);
-    ask->mount->unread -= ask->out.size - ask->read;
+    note_read(ask->mount, ask->out.size - ask->read + (ask->state != IDLE ? ask->lacks : 0));
     written_note(&ask->mount->written, &ask->counted, 0);
     buffer_clear(&ask->in);
     buffer_clear(&ask->out);
@@ -140,11 +155,10 @@ static uint64_t unread_most(const struct mount *mount)
  * memory= it is only for who waits. */
 static bool has_room(const struct ask *ask, size_t size)
 {
-    enum { SMALL = 64 << 10 };
     uint64_t all = ask->mount->unread;
     bool begins = all <= ask->mount->options->memory / 4 || ask->waiting != NULL;
     return all == 0 || (begins && all + size <= unread_most(ask->mount)) ||
-           (ask->out.size == ask->read && size <= SMALL);
+           (ask->out.size == ask->read && size <= SMALL_AT_MOST);
 }
 
 /* Forgets what has been read, once it is more than the rest. */
@@ -248,7 +262,7 @@ int ask_write(struct ask *ask, const char *bytes, size_t size, bool *work)
     int rc = 0;
     *work = false;
     pthread_mutex_lock(&mount->lock);
-    bool idle = ask->state == IDLE && !is_full(ask);
+    bool idle = ask->state == IDLE && ask->lacks == 0 && !is_full(ask);
     if (ask->rc < 0 && ask->stop) {
         rc = error_set(&error, ask->rc, "there was no memory: this conversation is over");
     } else if (idle && ask->taken == ask->in.size && size > 0 && bytes[size - 1] == '\n') {
@@ -365,17 +379,14 @@ static void put_error(struct buffer *out, int rc, const struct error *error)
         out->size = 0;
 }
 
-/* Says why the answer is not kept. */
-static void refuse(struct ask *ask, struct buffer *answer)
+/* Nobody reads what there is. */
+static int no_room(const struct ask *ask, struct error *error)
 {
-    struct error error = {""};
-    int rc = error_set(&error, -ENOBUFS,
-                       "the answers that nobody has read yet would take more than %" PRIu64
-                       " MiB, half of memory=: read or close other conversations, and ask again",
-                       unread_most(ask->mount) >> 20);
-    ask->mount->count.query_failures++;
-    buffer_clear(answer);
-    put_error(answer, rc, &error);
+    return error_set(error, -ENOBUFS,
+                     "with the answers of other conversations, which nobody goes on reading, this "
+                     "one would take more than %" PRIu64
+                     " MiB, half of memory=: read or close them, and ask again",
+                     unread_most(ask->mount) >> 20);
 }
 
 /* The question at hand is answered again once somebody waits for it. */
@@ -383,26 +394,40 @@ static void put_off(struct ask *ask)
 {
     if (ask->lent_size > 0)
         put_off_lent(ask);
+    ask->mount->unread -= ask->lacks;
     ask->state = IDLE;
     begin_anew(ask);
 }
 
-/* Hands it to whoever reads. Takes what is in the buffer. False: there is no room for it, and
- * nobody who waits, so that it is put off. `failed`: it is only the reason. */
-static bool give(struct ask *ask, struct buffer *answer, bool failed)
+/* Whether something has stopped because too much was unread. */
+static bool has_stopped(const struct ask *ask)
 {
-    pthread_mutex_lock(&ask->mount->lock);
-    bool room = failed || has_room(ask, answer->size);
-    if (!room && ask->waiting == NULL && !ask->stop) {
-        put_off(ask);
-        pthread_mutex_unlock(&ask->mount->lock);
-        return false;
-    }
-    if (!room)
-        refuse(ask, answer);
-    bool lost = (failed || !room) && answer->size == 0;
-    ask->question_size = 0;
-    count_anew(ask);
+    return ask->state == IDLE && !ask->stop && (ask->parsed || ask->line_end > ask->taken);
+}
+
+/* The one that has waited longest for room, while it is read; NULL: none. */
+static struct ask *first_in_line(const struct mount *mount)
+{
+    struct ask *first = NULL;
+    for (struct ask *ask = mount->asks; ask != NULL; ask = ask->next)
+        if (ask->lacks > 0 && ask->waiting != NULL && has_stopped(ask) &&
+            (first == NULL || ask->lacks_since < first->lacks_since))
+            first = ask;
+    return first;
+}
+
+/* There is no room for the answer, of so many bytes: it is made again when there is. */
+static void put_off_large(struct ask *ask, size_t size)
+{
+    put_off(ask);
+    ask->lacks = size;
+    ask->lacks_since = ask->waiting != NULL ? clock_ms() : 0;
+}
+
+/* Behind what has not been read yet. Takes what is in the buffer. `lost`: there is nothing, though
+ * there ought to be. */
+static void append_answer(struct ask *ask, struct buffer *answer, bool lost)
+{
     ask->mount->unread += answer->size;
     if (lost) {
         give_up(ask, -ENOMEM);
@@ -416,27 +441,75 @@ static bool give(struct ask *ask, struct buffer *answer, bool failed)
         ask->mount->unread -= answer->size;
         give_up(ask, -ENOMEM);
     }
-    request_retry_ask(ask->mount, ask);
-    pthread_mutex_unlock(&ask->mount->lock);
-    return true;
 }
 
-/* Whether something has stopped because too much was unread. */
-static bool has_stopped(const struct ask *ask)
+/* Hands it to whoever reads. Takes what is in the buffer. False: there is no room for it yet, so
+ * that it is put off. `failed`: it is only the reason. */
+static bool give(struct ask *ask, struct buffer *answer, bool failed)
 {
-    return ask->state == IDLE && !ask->stop && (ask->parsed || ask->line_end > ask->taken);
+    pthread_mutex_lock(&ask->mount->lock);
+    bool first =
+        ask->lacks > 0 || answer->size <= SMALL_AT_MOST || first_in_line(ask->mount) == NULL;
+    ask->mount->unread -= ask->lacks;
+    ask->lacks = 0;
+    bool put = failed || ask->stop || (first && has_room(ask, answer->size));
+    if (put) {
+        ask->question_size = 0;
+        ask->refused = false;
+        count_anew(ask);
+        append_answer(ask, answer, failed && answer->size == 0);
+    } else {
+        put_off_large(ask, answer->size);
+    }
+    request_retry_ask(ask->mount, ask);
+    pthread_mutex_unlock(&ask->mount->lock);
+    return put;
 }
 
 static int go_on(struct ask *ask)
 {
     ask->state = WORKING;
     ask->rc = 0;
+    ask->mount->unread += ask->lacks;
     int rc = workers_add(ask->mount->queriers, run, ask_ref(ask), 0);
     if (rc == 0)
         return 0;
+    ask->mount->unread -= ask->lacks;
     ask->state = IDLE;
     ask_unref(ask);
     return rc;
+}
+
+/* Something has been read, or nothing is any more: who waits for room goes on, one after another. */
+static void serve_line(struct mount *mount)
+{
+    int64_t now = clock_ms();
+    struct ask *ask;
+    while ((ask = first_in_line(mount)) != NULL) {
+        int64_t since = mount->unread_ms > ask->lacks_since ? mount->unread_ms : ask->lacks_since;
+        bool room = has_room(ask, ask->lacks);
+        if (!room && now - since < STUCK_MS)
+            break;
+        ask->refused = !room;
+        if (!room)
+            ask->lacks = 0;
+        if (go_on(ask) < 0)
+            break;
+    }
+}
+
+/* Nothing is there to be read: -EAGAIN it is made, now that somebody waits for it. */
+static int wait_for_answer(struct ask *ask)
+{
+    if (!has_stopped(ask))
+        return ask->state != IDLE && !ask->stop ? -EAGAIN : 0;
+    if (ask->lacks > 0) { /* it has its turn once it is parked */
+        if (ask->lacks_since == 0)
+            ask->lacks_since = clock_ms();
+        return -EAGAIN;
+    }
+    int rc = go_on(ask);
+    return rc < 0 ? rc : -EAGAIN;
 }
 
 int ask_read(struct ask *ask, size_t size, struct buffer *out)
@@ -447,21 +520,18 @@ int ask_read(struct ask *ask, size_t size, struct buffer *out)
         ask->rc = ask->stop ? rc : 0;
         return rc;
     }
-    if (there == 0 && has_stopped(ask)) {
-        int rc = go_on(ask); /* now that somebody waits for it */
-        return rc < 0 ? rc : -EAGAIN;
-    }
     if (there == 0)
-        return ask->state != IDLE && !ask->stop ? -EAGAIN : 0;
+        return wait_for_answer(ask);
     size_t n = size < there ? size : there;
     int rc = buffer_append(out, ask->out.data + ask->read, n);
     if (rc < 0)
         return rc;
     ask->read += n;
-    ask->mount->unread -= n;
+    note_read(ask->mount, n);
     forget_read(ask);
-    if (has_stopped(ask) && !is_full(ask))
+    if (has_stopped(ask) && ask->lacks == 0 && !is_full(ask))
         (void)go_on(ask); /* else the next read does */
+    serve_line(ask->mount);
     return 0;
 }
 
@@ -574,6 +644,7 @@ void ask_retry_all(struct mount *mount)
 
 void ask_tend(struct mount *mount)
 {
+    serve_line(mount);
     for (struct ask *ask = mount->asks; ask != NULL; ask = ask->next)
         if (ask->state == WAITING && ask->waits_for != NULL) {
             ask->waits_for->wanted_at = clock_ms();
@@ -606,6 +677,7 @@ void ask_interrupted(struct ask *ask)
     if (ask->waiting != NULL)
         return;
     ask->halted = true;
+    ask->lacks_since = 0;
     if (ask->state != WAITING)
         return;
     put_off(ask);
@@ -720,7 +792,7 @@ static void work(struct ask *ask, bool patient)
         if (rc == 0 && !patient && question_asks_server(&ask->question))
             rc = hand_over(ask, &error);
         if (rc == 0)
-            rc = answer(ask, patient, &out, &error);
+            rc = ask->refused ? no_room(ask, &error) : answer(ask, patient, &out, &error);
         if (rc == -EAGAIN) /* another thread goes on, and has perhaps begun */
             break;
         if (was_interrupted(ask, rc))

@@ -7,8 +7,9 @@
  * over, the question waits for the refresh, without a thread.
  *
  * While much is unread, in this conversation or in all, questions wait for a read, which goes on
- * with them. An answer that would make it too much is made again once somebody waits for it; if there is
- * no room then either, it is an error.
+ * with them. An answer that would make it too much is made again once somebody waits for it and there is
+ * room: those who wait have it one after another. It is an error only where nobody reads, for
+ * five seconds, any of what there is no room beside.
  *
  * Lifetime: by its open file, and by the thread that answers. Threads: any; guarded by mount->lock,
  * which is not held while a question is answered. ask_write, ask_work and ask_work_later take it.

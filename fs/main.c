@@ -91,6 +91,7 @@ static int connect_server(struct program *program, struct error *error)
     lock_line_init(&mount->lock_line, &mount->lock_waits, options->connections);
     held_init(&mount->held, options->connections);
     written_init(&mount->written, options->memory);
+    answer_room_init(&mount->answer_room);
     session_pool_when_short(mount->pool, make_room, mount);
     mount->scope = (struct catalog_scope){.schemas = options->schemas, .system = options->system};
     rc = listing_start(mount, error);

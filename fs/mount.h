@@ -7,6 +7,7 @@
 #ifndef FS_MOUNT_H
 #define FS_MOUNT_H
 
+#include "fs/answer_room.h"
 #include "fs/body.h"
 #include "fs/opened.h"
 #include "fs/options.h"
@@ -50,6 +51,7 @@ struct mount {
     struct body_cache *bodies;
     struct vector_indexes *indexes;
     struct written written;
+    struct answer_room answer_room;
     struct held held; /* read points that snapshots hold */
     struct lock_waits lock_waits;
     struct lock_line lock_line;
@@ -90,7 +92,8 @@ struct mount {
     uint64_t open_answer_bytes;    /* of those of which a file is open */
     struct ask *asks;              /* that are open */
     int ask_count;
-    uint64_t unread; /* bytes of their answers */
+    uint64_t unread;   /* bytes of their answers, and of those that are about to be made */
+    int64_t unread_ms; /* clock_ms() when they last became fewer */
 
     struct catalog *catalog;
     struct partitions partitions; /* of it, by parent and name */
