@@ -645,15 +645,14 @@ void ask_retry_all(struct mount *mount)
 void ask_tend(struct mount *mount)
 {
     serve_line(mount);
+    ask_retry_all(mount); /* there may have been no thread for it */
     for (struct ask *ask = mount->asks; ask != NULL; ask = ask->next)
         if (ask->state == WAITING && ask->waits_for != NULL) {
             ask->waits_for->wanted_at = clock_ms();
             if (!ask->waits_for->running)
                 subject_want(ask->waits_for, true, -1, NEED_SIZE);
-        } else if (ask->state == WAITING && !mount->catalog_running) {
-            struct news news = news_for(ask);
-            if (!news.come && !news.failed)
-                listing_check(mount); /* what had come is in doubt again */
+        } else if (ask->state == WAITING && !mount->catalog_running && !news_for(ask).come) {
+            listing_check(mount); /* there was none to ask, either */
         }
 }
 
