@@ -274,8 +274,9 @@ static int refuse_json(struct fetch *fetch, struct face *faces)
     return rc;
 }
 
-/* The whole did not come: finds the formats that do alone. Returns the mask of their parts, or the
- * error of all. */
+/* The server has refused the whole (-EIO or -EACCES; what failed for a reason of the moment is
+ * -EREMOTEIO, and of all formats): finds the formats that come alone. Returns the mask of their
+ * parts, or the error of all. */
 static int find_refusals(struct fetch *fetch, struct face *faces, struct error *error)
 {
     unsigned parts = 0, wanted = wanted_parts(fetch);
@@ -948,6 +949,7 @@ int fetch_table(struct fetch *fetch, const struct relation *relation, struct sna
         return rc;
     if (fetch->place->line != NULL)
         lock_wait_over(fetch->place->waits, &fetch->turn.wait);
+    rc = rc == -EREMOTEIO ? -EIO : rc; /* no refusal, but for those who wait it is the same */
     settle_feeds(fetch, rc, fresh, &reason);
     if (rc < 0) {
         if (error != NULL)

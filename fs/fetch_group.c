@@ -95,7 +95,7 @@ static int copy_again(struct readpoint *readpoint, struct session *session,
                         &picker.copy, &said, error);
     if (rc == 0)
         rc = group_copy_finish(&picker.copy, said);
-    if (rc == -EBADMSG)
+    if (rc == -EBADMSG || rc == -EREMOTEIO)
         rc = -EIO; /* of the way here, not of the rows */
     if (rc == -ECANCELED && picker.found != NULL)
         rc = 0;

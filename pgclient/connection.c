@@ -450,6 +450,7 @@ int connection_copy(struct connection *connection, const char *sql, copy_sink *s
                     uint64_t *said, struct error *error)
 {
     PGresult *result = NULL;
+    connection->state[0] = '\0';
     int rc = send(connection, sql, error);
     if (rc == 0)
         rc = next_result(connection, &result, error);

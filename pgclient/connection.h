@@ -57,7 +57,8 @@ const char *connection_hostaddr(const struct connection *connection); /* numeric
 /* Whether a pooler stands in between. */
 bool connection_is_pooled(const struct connection *connection);
 
-/* SQLSTATE of the last statement that the server refused; "": none yet. */
+/* SQLSTATE of the last statement that the server refused; "": none yet, or none since a COPY
+ * began. */
 const char *connection_state(const struct connection *connection);
 
 /* The smallest limit of time that the role has of its own, in milliseconds, where that held in the

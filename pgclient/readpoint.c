@@ -594,6 +594,28 @@ static int build_error(int rc, struct error *error)
     return out_of_memory(error);
 }
 
+/* Not the rows' fault, nor the format's: the server had no time, memory, disk or peace for it. Of
+ * these classes what is worth trying again, and a lock, has a code of its own already. */
+static int blame(const struct connection *connection, int rc)
+{
+    static const char *const of_the_moment[] = {
+        "08",             /* a connection, of a foreign server too */
+        "25P02",          /* the transaction had failed before */
+        "25P03", "25P04", /* limits of time of transactions */
+        "40",             /* conflicts with others */
+        "53",             /* memory, disk, connections, limits of the configuration */
+        "55P03",          /* a lock */
+        "57",             /* cancelled, a limit of time, a shutdown */
+        "58",             /* files */
+        "72",             /* the snapshot is too old */
+    };
+    const char *state = connection_state(connection);
+    for (size_t i = 0; i < sizeof of_the_moment / sizeof *of_the_moment; i++)
+        if (rc == -EIO && strncmp(state, of_the_moment[i], strlen(of_the_moment[i])) == 0)
+            return -EREMOTEIO;
+    return rc;
+}
+
 int readpoint_copy(struct readpoint *readpoint, struct session *session,
                    const struct schema *schema, const struct source *source,
                    const struct ctid_range *range, copy_sink *sink, void *context, uint64_t *said,
@@ -622,6 +644,7 @@ int readpoint_copy(struct readpoint *readpoint, struct session *session,
     if (rc == 0) {
         rc =
             connection_copy(guarded.connection, (const char *)sql.data, sink, context, said, error);
+        rc = blame(guarded.connection, rc);
         int after = unguard(&guarded, rc == 0 ? error : NULL);
         rc = rc == 0 ? after : rc;
     }

@@ -90,8 +90,9 @@ typedef int copy_sink(void *context, const uint8_t *bytes, size_t size);
 /* Runs COPY (SELECT …) TO STDOUT (FORMAT binary) for the schema's parts (schema_number has been
  * called), on the leader or on a joined session, and feeds the sink; `said`: how many rows the
  * server says they are. `range` is NULL for a stream source. An error of the statement leaves the
- * session usable under the same snapshot (a savepoint). Returns the sink's error where it gave one.
- */
+ * session usable under the same snapshot (a savepoint). Returns the sink's error where it gave one;
+ * -EREMOTEIO where the server failed for a reason of that moment (a limit of time, cancelled, short
+ * of memory or of disk), which says nothing about whether what was asked for is to be had. */
 MUST_CHECK int readpoint_copy(struct readpoint *readpoint, struct session *session,
                               const struct schema *schema, const struct source *source,
                               const struct ctid_range *range, copy_sink *sink, void *context,
