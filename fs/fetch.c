@@ -244,7 +244,7 @@ static int refuse(struct face *face, int rc, const struct error *error)
 
 enum { ALL_PARTS = 1 << PART_BINARY | 1 << PART_TEXT | 1 << PART_JSON };
 
-/* What this fetch asks for. JSON that runs somebody's function only where somebody waits for it. */
+/* What this fetch asks for. JSON that runs what users wrote only where somebody waits for it. */
 static unsigned wanted_parts(const struct fetch *fetch)
 {
     const struct readpoint *readpoint = crew_readpoint(fetch->crew);

@@ -114,7 +114,8 @@ MUST_CHECK int connection_begin(struct connection *connection, enum transaction_
 MUST_CHECK int connection_set_again(struct connection *connection, const char *more,
                                     struct error *error);
 
-/* Ends the transaction, if there is one. What it has read is no less true. The connection may be
+/* Ends the transaction, if there is one. Advisory locks that functions have taken in it, which would
+ * outlive it, go. What it has read is no less true. The connection may be
  * unusable afterwards. */
 void connection_end(struct connection *connection);
 

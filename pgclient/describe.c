@@ -363,8 +363,10 @@ void sources_clear(struct sources *sources)
     " ) AS depends, bool_or(EXISTS (SELECT FROM pg_catalog.pg_cast c"                              \
     "  JOIN pg_catalog.pg_proc j ON j.oid = c.castfunc WHERE c.castsource = t.oid"                 \
     "   AND c.casttarget = 'pg_catalog.json'::pg_catalog.regtype"                                  \
-    "   AND NOT " TRUST_OF_SUPERUSER(                                                              \
-        "j.proowner") ")) AS json_apart"                                                           \
+    "   AND (NOT " TRUST_OF_SUPERUSER(                                                             \
+        "j.proowner") " OR NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.deptype = 'e'"   \
+                      " AND d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.objid = "  \
+                      "j.oid)))) AS json_apart"                                                    \
                       " FROM part p JOIN pg_catalog.pg_type t ON t.oid = p.oid"                    \
                       " JOIN pg_catalog.pg_proc f ON f.oid = t.typoutput GROUP BY p.root)"         \
                       " SELECT a.attname, format_type(a.atttypid, a.atttypmod), t.typname, "       \

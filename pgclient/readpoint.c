@@ -471,7 +471,7 @@ struct guarded {
 
 static int guard(const struct guarded *guarded, struct error *error)
 {
-    char sql[192];
+    char sql[256];
     snprintf(sql, sizeof sql, "SAVEPOINT pgvecfs;%s", guarded->before);
     return connection_run(guarded->connection, sql, error);
 }
@@ -624,8 +624,10 @@ int readpoint_copy(struct readpoint *readpoint, struct session *session,
     /* A table's rows come in the order of the heap, as COPY t gives them, never in that of an
      * index. */
     bool view = readpoint->relation.kind == RELATION_VIEW || kept(readpoint)->filtered;
-    char before[128];
-    snprintf(before, sizeof before, "%s", view ? "" : "SET LOCAL enable_indexonlyscan = off;");
+    bool casts = readpoint->json_apart && schema->part_count[PART_JSON] > 0;
+    char before[192];
+    snprintf(before, sizeof before, "%s%s", view ? "" : "SET LOCAL enable_indexonlyscan = off;",
+             casts ? "SET LOCAL statement_timeout TO DEFAULT;" : "");
     struct guarded guarded = {session_connection(session), before};
     bool utf8 = connection_is_utf8(guarded.connection);
     const char *encoding = connection_encoding(guarded.connection);

@@ -155,6 +155,12 @@ static int run(struct connection *connection, struct buffer *sql, int rc, struct
     return rc;
 }
 
+static void forget_others_locks(struct connection *connection)
+{
+    free(connection->others_locks);
+    connection->others_locks = NULL;
+}
+
 /* `sql` (nullable) in the same message, if the server is sure to understand it there. */
 static int begin(struct connection *connection, enum transaction_kind kind, const char *sql,
                  const char *behind, struct shape shape, PGresult **out, struct error *error)
@@ -162,7 +168,9 @@ static int begin(struct connection *connection, enum transaction_kind kind, cons
     struct buffer text = {0};
     bool at_once = sql == NULL || has_encoding(connection);
     int rc = put_beginning(connection, kind, &text);
-    connection->users_words = kind == TRANSACTION_USER;
+    /* For a table, too: casts, policies, what an index or a partition's bound computes. */
+    connection->users_words = true;
+    forget_others_locks(connection); /* it may be another session's now */
     connection->lock_limit_is_own = has_own_lock_limit(connection, kind);
     connection->own_limits_hold = kind == TRANSACTION_USER;
     if (!at_once) {
@@ -176,28 +184,6 @@ static int begin(struct connection *connection, enum transaction_kind kind, cons
     return run(connection, &text, rc, shape, out, error);
 }
 
-/* The backend is asked for where a pooler has made its number up. */
-static int note_beginning(struct connection *connection, struct error *error)
-{
-    struct holding *holding = connection->holding;
-    int pid = PQbackendPID(connection->pg), rc = 0;
-    if (holding == NULL)
-        return 0;
-    if (connection->pooled) {
-        PGresult *row = NULL;
-        rc = connection_rows(connection, "SELECT pg_catalog.pg_backend_pid()", ONE_ROW_OF(1), &row,
-                             error);
-        pid = rc == 0 ? atoi(PQgetvalue(row, 0, 0)) : 0;
-        PQclear(row);
-    }
-    holding->wanted = 0;
-    holding->since = helper_now_ms();
-    holding->backend = pid;
-    if (rc < 0)
-        connection_end(connection);
-    return rc;
-}
-
 /* Advisory locks that a function of a user's takes may outlive the transaction. In a session that a
  * pooler lends to us there may be others' as well: those of before. */
 #define LOCK_NAME "pg_catalog.concat_ws(' ', l.mode, l.classid, l.objid, l.objsubid)"
@@ -205,22 +191,35 @@ static int note_beginning(struct connection *connection, struct error *error)
     " FROM pg_catalog.pg_locks l WHERE l.locktype OPERATOR(pg_catalog.=) 'advisory'"               \
     " AND l.pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid()"
 
-static int note_locks(struct connection *connection, struct error *error)
+/* Which backend it is, whose number a pooler makes up, and what it has locked. */
+static int ask_pooled(struct connection *connection, int *pid, struct error *error)
 {
     PGresult *row = NULL;
-    free(connection->others_locks);
-    connection->others_locks = NULL;
-    if (!connection->users_words || !connection->pooled)
-        return 0;
     int rc = connection_rows(connection,
-                             "SELECT pg_catalog.string_agg(" LOCK_NAME ", ',')" LOCKS_OF_SESSION,
-                             ONE_ROW_OF(1), &row, error);
-    if (rc == 0 && (connection->others_locks = strdup(PQgetvalue(row, 0, 0))) == NULL)
+                             "SELECT pg_catalog.pg_backend_pid(),"
+                             " pg_catalog.string_agg(" LOCK_NAME ", ',')" LOCKS_OF_SESSION,
+                             ONE_ROW_OF(2), &row, error);
+    if (rc == 0)
+        *pid = atoi(PQgetvalue(row, 0, 0));
+    if (rc == 0 && (connection->others_locks = strdup(PQgetvalue(row, 0, 1))) == NULL)
         rc = out_of_memory(error);
     PQclear(row);
     if (rc < 0)
         connection_end(connection);
     return rc;
+}
+
+static int note_beginning(struct connection *connection, struct error *error)
+{
+    struct holding *holding = connection->holding;
+    int pid = PQbackendPID(connection->pg);
+    int rc = connection->pooled ? ask_pooled(connection, &pid, error) : 0;
+    if (rc < 0 || holding == NULL)
+        return rc;
+    holding->wanted = 0;
+    holding->since = helper_now_ms();
+    holding->backend = pid;
+    return 0;
 }
 
 /* Each as often as it was taken: until there is none, which is a warning. */
@@ -259,8 +258,6 @@ int connection_begin(struct connection *connection, enum transaction_kind kind, 
                      struct error *error)
 {
     int rc = begin(connection, kind, more, "", ROWS_OF(ANY), NULL, error);
-    if (rc == 0)
-        rc = note_locks(connection, error);
     return rc == 0 ? note_beginning(connection, error) : rc;
 }
 

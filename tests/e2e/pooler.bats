@@ -20,6 +20,15 @@ CREATE TABLE parts (id int, v text) PARTITION BY RANGE (id);
 CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (0) TO (500);
 CREATE TABLE parts_2 PARTITION OF parts FOR VALUES FROM (500) TO (5000);
 INSERT INTO parts SELECT g, md5(g::text) FROM generate_series(1, 4000) g;
+CREATE TYPE locks AS ENUM ('a', 'b');
+CREATE FUNCTION locks_json(locks) RETURNS json IMMUTABLE LANGUAGE plpgsql AS
+    $$ BEGIN PERFORM pg_advisory_lock(42), pg_advisory_lock_shared(-42, 1); RETURN to_json($1::text); END $$;
+CREATE CAST (locks AS json) WITH FUNCTION locks_json(locks);
+CREATE TABLE casts (id int, l locks);
+INSERT INTO casts SELECT g, 'a' FROM generate_series(1, 100) g;
+CREATE FUNCTION locked(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_advisory_lock(43); RETURN $1; END $$;
+CREATE TABLE plans (id int); INSERT INTO plans VALUES (1);
+CREATE INDEX ON plans ((locked(1)));
 CREATE ROLE reader LOGIN;
 CREATE ROLE more BYPASSRLS; CREATE ROLE less; GRANT more, less TO reader; GRANT USAGE ON SCHEMA public TO more, less;
 CREATE VIEW me AS SELECT current_user AS name, current_setting('lc_time') AS locale;
@@ -110,6 +119,28 @@ everything() {
     ! timeout 60 cat "$s/results.csv" || false
     [ "$(psql -X -At -c "$held")" = 'ExclusiveLock 0 5 1' ]
     rmdir "$s"
+}
+
+@test "advisory locks that a table's casts and its planning take go, and those of others stay" {
+    local held="SELECT string_agg(mode || ' ' || classid || ' ' || objid || ' ' || objsubid, ', ' ORDER BY objid) FROM pg_locks WHERE locktype = 'advisory'"
+    only_others_are_held() { [ "$(psql -X -At -c "$held")" = 'ExclusiveLock 0 5 1' ]; }
+    nothing_is_held() { [ "$(psql -X -At -c "$held")" = '' ]; }
+    pooler_start 1 reader
+    pooled -c "SELECT pg_advisory_lock(5)" >"$BATS_TEST_TMPDIR/out"
+    pooled_mount -o lease=0
+    [ "$(timeout 60 sed -n '$p' "$MNT/public/casts/casts.jsonl")" = '{"id":100,"l":"a"}' ]
+    within 20 only_others_are_held
+    [ "$(timeout 60 cat "$MNT/public/plans/plans.csv")" = $'id\n1' ]
+    within 20 only_others_are_held
+    mount_stop
+    only_others_are_held
+    pooler_stop
+    within 20 nothing_is_held
+    PGUSER=reader mount_start -o lease=0
+    [ "$(timeout 60 sed -n '$p' "$MNT/public/casts/casts.jsonl")" = '{"id":100,"l":"a"}' ]
+    [ "$(timeout 60 cat "$MNT/public/plans/plans.csv")" = $'id\n1' ]
+    within 20 nothing_is_held
+    [ "$(psql -X -At -c "SELECT count(*) > 0 FROM pg_stat_activity WHERE application_name = 'pgvecfs'")" = t ]
 }
 
 @test "two sessions of the server, with workers that join" {

@@ -13,6 +13,11 @@ CREATE TABLE items (id int PRIMARY KEY, v vector(3));
 INSERT INTO items SELECT g, ARRAY[g, g % 7, 1]::float4[]::vector FROM generate_series(1, 100) g;
 CREATE VIEW slow AS SELECT 1 AS a, pg_sleep(120)::text AS b;
 CREATE VIEW quick AS SELECT id FROM t WHERE id < 10;
+CREATE TYPE sleepy AS ENUM ('awake', 'asleep');
+CREATE FUNCTION sleepy_json(sleepy) RETURNS json IMMUTABLE LANGUAGE plpgsql AS
+    $$ BEGIN IF $1 = 'asleep' THEN PERFORM pg_sleep(120); END IF; RETURN to_json($1::text); END $$;
+CREATE CAST (sleepy AS json) WITH FUNCTION sleepy_json(sleepy);
+CREATE TABLE casts (id int, s sleepy); INSERT INTO casts VALUES (1, 'asleep');
 CREATE ROLE reader LOGIN; CREATE ROLE hasty LOGIN;
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader, hasty;
 ALTER ROLE hasty SET statement_timeout = '200ms';
@@ -179,6 +184,15 @@ limits_struck() { grep -c 'ERROR:  canceling statement due to statement timeout'
     [[ $(getfattr --absolute-names --only-values -n user.pgvecfs.error "$MNT/public/slow") == *"statement timeout"* ]]
     # It is not the format that was refused: no other one is tried.
     [ "$(limits_struck)" = $((asked + 1)) ]
+    # Nor is the table's, whose cast is what users wrote.
+    asked=$(limits_struck)
+    run timeout 60 cat "$MNT/public/casts/casts.jsonl"
+    [ "$status" = 1 ]
+    [[ $(getfattr --absolute-names --only-values -n user.pgvecfs.error "$MNT/public/casts") == *"statement timeout"* ]]
+    [ "$(limits_struck)" = $((asked + 1)) ]
+    [ "$(timeout 60 cat "$MNT/public/casts/casts.csv")" = $'id,s\n1,asleep' ]
+    psql -X -q -c "UPDATE casts SET s = 'awake'"
+    [ "$(timeout 60 cat "$MNT/public/casts/casts.jsonl")" = '{"id":1,"s":"awake"}' ]
     s=$MNT/public/items/query/q
     mkdir "$s"
     echo '[1,1,1]' >"$s/vector"
