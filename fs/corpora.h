@@ -6,6 +6,7 @@
 #ifndef FS_CORPORA_H
 #define FS_CORPORA_H
 
+#include "codec/key_compare.h"
 #include "fs/group_rows.h"
 
 struct corpus;
@@ -29,10 +30,11 @@ void corpora_drop(struct corpora *corpora, const struct corpus *corpus);
 
 enum { KEY_COLUMNS_MOST = 32 };
 
-/* Columns by their numbers in the schema. */
+/* Columns by their numbers in the schema, and how the values of each are ordered. */
 struct key_columns {
     int count; /* 0: there is no key */
     int columns[KEY_COLUMNS_MOST];
+    enum key_order orders[KEY_COLUMNS_MOST];
 };
 
 /* Whether the relation's key is known, as of the mark (NULL: none), at which a refresh has found

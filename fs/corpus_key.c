@@ -20,19 +20,22 @@ struct gathering {
 };
 
 /* A column whose values are not at hand makes a key that is of no use. */
-static int take_name(void *context, const char *name)
+static int take_column(void *context, const char *name, const char *type)
 {
     struct gathering *gathering = context;
     const struct schema *schema = gathering->schema;
+    struct key_columns *key = &gathering->key;
+    enum key_order order = key_order_of(type);
     for (int i = 0; i < schema->column_count; i++)
         if (strcmp(schema->columns[i].name, name) == 0 &&
-            key_part(&schema->columns[i]) != PART_NONE &&
+            key_part(&schema->columns[i], order) != PART_NONE &&
             (schema->columns[i].type != NULL || schema->columns[i].part[PART_TEXT] != PART_NONE) &&
-            gathering->key.count < KEY_COLUMNS_MOST) {
-            gathering->key.columns[gathering->key.count++] = i;
+            key->count < KEY_COLUMNS_MOST) {
+            key->columns[key->count] = i;
+            key->orders[key->count++] = order;
             return 0;
         }
-    gathering->key.count = 0;
+    key->count = 0;
     return -ECANCELED;
 }
 
@@ -47,7 +50,7 @@ static int ask_now(void *context, struct session *session, struct error *error)
     struct gathering gathering = {.schema = asking->snapshot->schema};
     session_also_stop(session, patience_stop());
     int rc =
-        search_primary_key(session, asking->snapshot->relation.oid, take_name, &gathering, error);
+        search_primary_key(session, asking->snapshot->relation.oid, take_column, &gathering, error);
     session_also_stop(session, NULL);
     asking->key = gathering.key;
     return rc == -ECANCELED ? 0 : rc;
@@ -294,17 +297,19 @@ int corpus_find_key(struct corpus *corpus, const char *text, uint64_t *row, stru
 
 /* ---- order ---- */
 
-/* 0 also where they cannot be read. */
-static int compare(struct corpus *corpus, const struct column *column, struct corpus_row a,
-                   struct corpus_row b)
+/* By the key's column of this number. 0 also where they cannot be read. */
+static int compare(struct corpus *corpus, const struct key_columns *key, int number,
+                   struct corpus_row a, struct corpus_row b)
 {
+    const struct column *column = &corpus_snapshot(corpus)->schema->columns[key->columns[number]];
+    enum key_order by = key->orders[number];
     const uint8_t *a_bytes, *b_bytes;
     int32_t a_size, b_size;
-    int part = key_part(column);
+    int part = key_part(column, by);
     if (corpus_value(corpus, a, part, &a_bytes, &a_size, NULL) < 0 ||
         corpus_value(corpus, b, part, &b_bytes, &b_size, NULL) < 0 || a_size < 0 || b_size < 0)
         return 0;
-    return key_compare(column, a_bytes, (size_t)a_size, b_bytes, (size_t)b_size);
+    return key_compare(column, by, a_bytes, (size_t)a_size, b_bytes, (size_t)b_size);
 }
 
 bool corpus_before(struct corpus *corpus, const struct key_columns *key, uint64_t a, uint64_t b)
@@ -316,7 +321,7 @@ bool corpus_before(struct corpus *corpus, const struct key_columns *key, uint64_
     corpus_pin(corpus, x.group);
     corpus_pin(corpus, y.group);
     for (int i = 0; order == 0 && i < key->count; i++)
-        order = compare(corpus, &corpus_snapshot(corpus)->schema->columns[key->columns[i]], x, y);
+        order = compare(corpus, key, i, x, y);
     corpus_unpin(corpus, y.group);
     corpus_unpin(corpus, x.group);
     return order != 0 ? order < 0 : a < b;

@@ -707,24 +707,30 @@ int search_nearest(struct session *session, const struct search_nearest *search,
 
 /* ---- keys ---- */
 
+/* Of a domain, or one over one, the type that its values are of. */
 #define PRIMARY_KEY                                                                                \
-    "SELECT a.attname FROM pg_catalog.pg_index i,"                                                 \
+    "SELECT a.attname, (WITH RECURSIVE base AS ("                                                  \
+    "  SELECT t.* FROM pg_catalog.pg_type t WHERE t.oid = a.atttypid"                              \
+    "  UNION ALL SELECT t.* FROM base b JOIN pg_catalog.pg_type t ON t.oid = b.typbasetype"        \
+    "  WHERE b.typtype = 'd') SELECT typname FROM base WHERE typtype <> 'd'"                       \
+    "  AND typnamespace = 'pg_catalog'::pg_catalog.regnamespace)"                                  \
+    " FROM pg_catalog.pg_index i,"                                                                 \
     " unnest(i.indkey::pg_catalog.int2[]) WITH ORDINALITY AS k(number, place)"                     \
     " JOIN pg_catalog.pg_attribute a ON a.attnum = k.number"                                       \
     " WHERE i.indisprimary AND i.indrelid = %u::pg_catalog.oid"                                    \
     "  AND a.attrelid = i.indrelid AND k.place <= i.indnkeyatts"                                   \
     " ORDER BY k.place"
 
-int search_primary_key(struct session *session, uint32_t relation, search_name *name, void *context,
+int search_primary_key(struct session *session, uint32_t relation, search_key *key, void *context,
                        struct error *error)
 {
     char sql[sizeof PRIMARY_KEY + 16];
     snprintf(sql, sizeof sql, PRIMARY_KEY, relation);
     PGresult *rows = NULL;
-    int rc = connection_read(session_connection(session), TRANSACTION_TABLES, sql, ROWS_OF(1),
+    int rc = connection_read(session_connection(session), TRANSACTION_TABLES, sql, ROWS_OF(2),
                              &rows, error);
     for (int i = 0; rc == 0 && i < PQntuples(rows); i++)
-        rc = name(context, PQgetvalue(rows, i, 0));
+        rc = key(context, PQgetvalue(rows, i, 0), PQgetvalue(rows, i, 1));
     PQclear(rows);
     return rc;
 }

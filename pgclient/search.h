@@ -80,10 +80,11 @@ struct search_nearest {
 MUST_CHECK int search_nearest(struct session *session, const struct search_nearest *search,
                               copy_sink *sink, void *context, uint64_t *said, struct error *error);
 
-/* Gets the names of the primary key's columns, in the key's order; none if there is no key. A
- * negative return ends it. */
-typedef int search_name(void *context, const char *name);
-MUST_CHECK int search_primary_key(struct session *session, uint32_t relation, search_name *name,
+/* Gets the columns of the primary key, in the key's order; none if there is no key. `type` is the
+ * typname, of a domain that of its base type, or "" if that is not of pg_catalog. A negative return
+ * ends it. */
+typedef int search_key(void *context, const char *name, const char *type);
+MUST_CHECK int search_primary_key(struct session *session, uint32_t relation, search_key *key,
                                   void *context, struct error *error);
 
 #endif

@@ -182,6 +182,46 @@ same_as_file() {
     [ "$(ask "$NOW/keyed" '"vector":[4.5,0],"k":2,"columns":["b"]')" = "$(printf '{"b":5,"distance":0.5}\n{"b":6,"distance":0.5}')" ]
 }
 
+# ordered TYPE VALUE...: of rows that are equally far the first that are found are those that are first by the server's order.
+ordered() {
+    local type=$1 found wanted
+    shift
+    sql "DROP TABLE IF EXISTS by_type" 2>/dev/null
+    sql "CREATE TABLE by_type (k $type PRIMARY KEY, t text, v vector(2));
+         INSERT INTO by_type SELECT k::$type, k, '[1,1]' FROM unnest(ARRAY[$(printf "\$\$%s\$\$," "$@" | sed 's/,$//')]) k"
+    for count in 2 $#; do
+        wanted=$(sql "SELECT t FROM by_type ORDER BY v <-> '[1,1]', k LIMIT $count")
+        found=$(ask "$NOW/by_type" "\"vector\":[1,1],\"k\":$count,\"columns\":[\"t\"]" | jq -r .t)
+        [ "$found" = "$wanted" ] || { printf '%s:\n%s\nnot:\n%s\n' "$type" "$found" "$wanted" >&2; return 1; }
+    done
+}
+
+@test "rows that are equally far are in the server's order of the primary key, whatever its type" {
+    export PGTZ=UTC
+    sql 'CREATE DOMAIN price AS numeric; CREATE DOMAIN bargain AS price; CREATE DOMAIN pause AS interval; CREATE DOMAIN count AS int'
+    for type in int2 int4 int8 money numeric 'numeric(6,2)' price bargain count; do ordered "$type" 9 100 10 -1 -10 0; done
+    for type in oid xid8; do ordered "$type" 9 100 10 0 4294967295; done
+    for type in float4 float8 numeric; do ordered "$type" NaN 9 10 -1 0 1e-5 100000; done
+    ordered bool t f
+    ordered '"char"' b A a
+    ordered bytea '\xff' '\x00ff' '\x' '\x61' '\x00'
+    ordered uuid ffffffff-0000-0000-0000-000000000000 10000000-0000-0000-0000-000000000000 90000000-0000-0000-0000-000000000000
+    ordered pg_lsn 9/0 10/0 A/0
+    ordered tid '(9,1)' '(10,1)' '(10,10)' '(10,9)'
+    ordered date infinity 2000-01-01 10000-01-01 1999-12-31 '0044-03-15 BC' -infinity
+    ordered time 9:00 24:00 10:00 00:00:00.000001
+    ordered timetz 09:00+00 10:00+02 08:00+00 09:00-12 10:00+01 23:00+15
+    for type in timestamp timestamptz; do ordered $type infinity '10000-01-01 00:00' '2000-01-01 00:00' '1999-12-31 23:00' '0044-03-15 00:00 BC' -infinity; done
+    for type in interval pause; do ordered $type '9 days' '10 days' '1 mon' '29 days 25:00' '-1 year' '25:00' '1 mon -00:01'; done
+    ordered inet 9.0.0.1 10.0.0.1 10.0.0.1/8 10.0.0.2/8 10.0.0.0/24 10.0.0.5/24 ::1 ffff::/16
+    ordered cidr 9.0.0.0/8 10.0.0.0/8 10.0.0.0/24 10.0.0.1/32 ::/0 ff00::/8
+    ordered macaddr 08:00:2b:01:02:03 80:00:00:00:00:00 00:00:00:00:00:09
+    ordered macaddr8 08:00:2b:01:02:03:04:05 80:00:00:00:00:00:00:00
+    ordered 'bit(3)' 100 001 111 000
+    ordered varbit 1 01 '' 10 0 11111111 111111110 0001 0000000000
+    ordered 'text COLLATE "C"' b Z a aa ä
+}
+
 @test "rows that are equally far are in the order of the primary key as it is now, in a session's answer too" {
     sql "CREATE TABLE ties (a int NOT NULL, b int NOT NULL, v vector(2));
          INSERT INTO ties SELECT i, 21 - i, '[1,1]' FROM generate_series(1, 20) i"

@@ -28,7 +28,8 @@ static int set_up_table(int table, int key)
     snapshot = place_snapshot(&place, &rows_tables[table], ROWS, EACH);
     mount = (struct mount){
         .options = &options, .place = place.fetch, .store = place.store, .pool = place.fetch.pool};
-    struct key_columns columns = {key >= 0, {key}}; /* the server's answer about the key */
+    /* The server's answer about the key. */
+    struct key_columns columns = {key >= 0, {key}, {KEY_SIGNED}};
     corpora_keep_key(place.fetch.corpora, snapshot->relation.oid, snapshot->key.mark, &columns);
     answer = plan = (struct buffer){0};
     error = (struct error){""};

@@ -1,7 +1,6 @@
 /* Snapshots' rows at hand, without a server. */
 #include "fs/corpus.h"
 
-#include "codec/key_compare.h"
 #include "fs/patience.h"
 #include "tests/unit/place.h"
 
@@ -45,7 +44,7 @@ static struct corpus *open_corpus(void)
 /* The server's answer about the key. */
 static void set_key(int column)
 {
-    struct key_columns key = {column >= 0 ? 1 : 0, {column}};
+    struct key_columns key = {column >= 0 ? 1 : 0, {column}, {KEY_SIGNED}};
     corpora_keep_key(place.fetch.corpora, snapshot->relation.oid, snapshot->key.mark, &key);
 }
 
@@ -174,7 +173,7 @@ static void test_another_key(void **state)
 {
     (void)state;
     struct snapshot *mixed = place_snapshot(&place, &rows_tables[0], ROWS, EACH);
-    struct key_columns one = {1, {0}}, two = {2, {0, 1}};
+    struct key_columns one = {.count = 1}, two = {2, {0, 1}, {KEY_TEXT}};
     struct corpora *corpora = place.fetch.corpora;
     struct corpus *corpus;
     uint64_t found;
@@ -198,7 +197,7 @@ static void test_keys_in_little_memory(void **state)
     for (uint64_t memory = 1; memory < 1 << 20; memory = memory * 4 + 60) {
         struct corpus *corpus;
         struct fetch_place mine = place.fetch;
-        struct key_columns key = {1, {0}};
+        struct key_columns key = {.count = 1};
         assert_int_equal(corpora_new(memory, &mine.corpora), 0);
         corpora_keep_key(mine.corpora, snapshot->relation.oid, snapshot->key.mark, &key);
         assert_int_equal(corpus_get(&mine, snapshot, &corpus, NULL), 0);
@@ -434,70 +433,6 @@ static void test_little_memory(void **state)
     assert_true(read_with(1, true) < all / 2);
 }
 
-/* ---- the order of keys ---- */
-
-static struct column column_of(const char *extension, const char *type, const char *type_name)
-{
-    static char name[] = "k";
-    return (struct column){.name = name,
-                           .type_name = (char *)(uintptr_t)type_name,
-                           .type = type_find(extension, type),
-                           .part = {0, PART_NONE, PART_NONE}};
-}
-
-/* Values in ascending order, each of `size` bytes; 0: strings. */
-static void assert_ascending(const struct column *column, const void *values, size_t size,
-                             size_t count)
-{
-    const uint8_t *bytes = values;
-    assert_int_equal(key_part(column), 0);
-    for (size_t a = 0; a < count; a++)
-        for (size_t b = 0; b < count; b++) {
-            int order = key_compare(column, bytes + a * size, size, bytes + b * size, size);
-            assert_int_equal((order > 0) - (order < 0), (a > b) - (a < b));
-        }
-}
-
-static void test_order(void **state)
-{
-    (void)state;
-    struct column int4 = column_of(NULL, "int4", "integer");
-    struct column float8 = column_of(NULL, "float8", "double precision");
-    struct column numeric = column_of(NULL, "numeric", "numeric(10,2)");
-    struct column text = column_of(NULL, "text", "text");
-    assert_ascending(&int4,
-                     "\x80\0\0\0"
-                     "\xff\xff\xff\xff"
-                     "\0\0\0\0"
-                     "\0\0\1\0"
-                     "\x7f\xff\xff\xff",
-                     4, 5);
-    assert_ascending(&float8,
-                     "\xff\xf0\0\0\0\0\0\0"
-                     "\xbf\xf0\0\0\0\0\0\0"
-                     "\0\0\0\0\0\0\0\0"
-                     "\x3f\xf0\0\0\0\0\0\0"
-                     "\x7f\xf8\0\0\0\0\0\0",
-                     8, 5);
-    assert_ascending(&numeric,
-                     "\0\0\0\0\xf0\0\0\0\0\0" /* -infinity */
-                     "\0\1\0\1\x40\0\0\0\0\1" /* -10000 */
-                     "\0\1\0\0\x40\0\0\0\0\2" /* -2 */
-                     "\0\1\0\0\x40\0\0\0\0\1"
-                     "\0\0\0\0\0\0\0\0\0\0"
-                     "\0\1\xff\xff\0\0\0\0\0\7" /* 0.0007 */
-                     "\0\1\0\0\0\0\0\0\0\1"
-                     "\0\1\0\0\0\0\0\0\0\2"
-                     "\0\1\0\1\0\0\0\0\0\1"
-                     "\0\0\0\0\xd0\0\0\0\0\0"
-                     "\0\0\0\0\xc0\0\0\0\0\0",
-                     10, 11);
-    assert_true(key_compare(&text, (const uint8_t *)"ab", 2, (const uint8_t *)"abc", 3) < 0);
-    assert_true(key_compare(&text, (const uint8_t *)"b", 1, (const uint8_t *)"abc", 3) > 0);
-    assert_true(key_compare(&text, (const uint8_t *)"\xc3\xa4", 2, (const uint8_t *)"z", 1) > 0);
-    assert_int_equal(key_compare(&text, NULL, 0, NULL, 0), 0);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -515,7 +450,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_damaged_part, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_cut_short, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_little_memory, set_up, tear_down),
-        cmocka_unit_test(test_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

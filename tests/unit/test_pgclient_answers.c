@@ -182,9 +182,9 @@ static int count_row(void *context, uint32_t table, struct ctid place, uint32_t 
     return 0;
 }
 
-static int count_name(void *context, const char *name)
+static int count_column(void *context, const char *name, const char *type)
 {
-    (void)name;
+    (void)name, (void)type;
     ++*(int *)context;
     return 0;
 }
@@ -273,7 +273,7 @@ static int ask_nearest(struct session *session)
 static int ask_key(struct session *session)
 {
     int columns = 0;
-    int rc = search_primary_key(session, test_find(honest, "public", "plain")->oid, count_name,
+    int rc = search_primary_key(session, test_find(honest, "public", "plain")->oid, count_column,
                                 &columns, NULL);
     return rc == 0 && columns != 1 ? -EIO : rc;
 }
