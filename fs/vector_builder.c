@@ -1,5 +1,8 @@
-/* The thread that builds indexes: one at a time, on all processors, behind whoever else wants them.
- * It is started with the first one wanted. */
+/* The threads that make indexes, behind whoever else wants the processors: one builds, one at a
+ * time, on all of them; the other does what takes no longer than to read an index, so that what is
+ * there already never waits for a build. Whatever is wanted passes the opener first: it opens the
+ * file and joins it with the rows, and judges whether the builder has to have it. They are started
+ * with the first one wanted. */
 #include "fs/log.h"
 #include "fs/patience.h"
 #include "fs/vector_indexes.h"
@@ -310,14 +313,15 @@ static void end_build(struct build *build, int rc)
     corpus_unref(build->corpus);
 }
 
-/* The next one that something is wanted of. Called with the lock held. */
-static bool take_wanted(struct vector_indexes *indexes, struct build *out)
+/* The next one that is to be built. Called with the lock held. */
+static bool take_judged(struct vector_indexes *indexes, struct build *out)
 {
     for (struct vector_entry *entry = indexes->entries; entry != NULL; entry = entry->next) {
-        if (entry->wanted == NULL)
+        if (!entry->judged)
             continue;
         *out = (struct build){.indexes = indexes, .entry = entry, .corpus = entry->wanted};
         entry->wanted = NULL;
+        entry->judged = false;
         entry->building = true;
         entry->stop = false;
         entry->done = 0;
@@ -387,48 +391,138 @@ static void open_unread(struct vector_indexes *indexes, struct vector_entry *ent
     vector_entry_leave(indexes, entry);
 }
 
-/* The priority is that of this thread, and of those that it starts. */
-static void *work(void *argument)
+/* ---- what is there already ---- */
+
+/* The next one of which it is not known what it needs. Called with the lock held. */
+static bool take_wanted(struct vector_indexes *indexes, struct build *out)
 {
-    struct vector_indexes *indexes = argument;
+    struct vector_entry *entry = indexes->entries;
+    while (entry != NULL && (entry->wanted == NULL || entry->judged))
+        entry = entry->next;
+    if (entry == NULL)
+        return false;
+    *out = (struct build){.indexes = indexes, .entry = entry, .corpus = corpus_ref(entry->wanted)};
+    entry->opening = true;
+    entry->stop = false;
+    entry->users++;
+    return true;
+}
+
+/* Whether it is for the builder: also what failed, who will find out why. */
+static bool needs_build(struct build *build)
+{
+    struct vector_binding *binding;
+    if (vector_entry_bind(build->indexes, build->entry, build->corpus, true, &binding) < 0)
+        return true;
+    bool good = vector_binding_judge(binding) == VECTOR_GOOD;
+    if (binding != NULL)
+        vector_index_unref(&binding->index);
+    return !good;
+}
+
+/* It may have been let go of meanwhile. */
+static void judge(struct build *build)
+{
+    struct vector_entry *entry = build->entry;
+    struct patience patience = {.waits = true, .stop = &entry->stop};
+    patience_begin(&patience);
+    bool needs = needs_build(build);
+    patience_end(&patience);
+    pthread_mutex_lock(&build->indexes->lock);
+    bool same = entry->wanted == build->corpus;
+    entry->opening = false;
+    entry->judged = same && needs;
+    if (same && !needs) {
+        entry->wanted = NULL;
+        entry->failed = 0;
+        entry->impossible = false;
+    }
+    pthread_cond_broadcast(&build->indexes->changed);
+    pthread_mutex_unlock(&build->indexes->lock);
+    if (same && !needs)
+        corpus_unref(build->corpus); /* which was the entry's */
+    corpus_unref(build->corpus);
+    vector_entry_leave(build->indexes, entry);
+}
+
+/* ---- the threads ---- */
+
+/* One thing, if there is any. Called with the lock held, which is given up meanwhile. */
+static bool open_next(struct vector_indexes *indexes)
+{
     struct build build;
-    struct vector_entry *entry;
     struct vector_graph *graph;
     struct snapshot *snapshot;
+    struct vector_entry *entry = take_unread(indexes, &snapshot);
+    if (entry != NULL) {
+        pthread_mutex_unlock(&indexes->lock);
+        open_unread(indexes, entry, snapshot);
+    } else if (take_wanted(indexes, &build)) {
+        pthread_mutex_unlock(&indexes->lock);
+        judge(&build);
+    } else if ((entry = take_copy(indexes, &graph)) != NULL) {
+        pthread_mutex_unlock(&indexes->lock);
+        copy(indexes, entry, graph);
+    } else {
+        return false;
+    }
+    pthread_mutex_lock(&indexes->lock);
+    return true;
+}
+
+static bool build_next(struct vector_indexes *indexes)
+{
+    struct build build;
+    if (!take_judged(indexes, &build))
+        return false;
+    pthread_mutex_unlock(&indexes->lock);
+    struct patience patience = {.waits = true, .stop = &build.entry->stop};
+    patience_begin(&patience);
+    int rc = run_build(&build);
+    patience_end(&patience); /* the flag is the entry's */
+    end_build(&build, rc);
+    pthread_mutex_lock(&indexes->lock);
+    return true;
+}
+
+/* The priority is that of this thread, and of those that it starts. */
+static void work(struct vector_indexes *indexes, bool (*next)(struct vector_indexes *))
+{
     setpriority(PRIO_PROCESS, 0, NICE);
     pthread_mutex_lock(&indexes->lock);
-    while (!indexes->ending) {
-        if ((entry = take_copy(indexes, &graph)) != NULL) {
-            pthread_mutex_unlock(&indexes->lock);
-            copy(indexes, entry, graph);
-            pthread_mutex_lock(&indexes->lock);
-        } else if ((entry = take_unread(indexes, &snapshot)) != NULL) {
-            pthread_mutex_unlock(&indexes->lock);
-            open_unread(indexes, entry, snapshot);
-            pthread_mutex_lock(&indexes->lock);
-        } else if (take_wanted(indexes, &build)) {
-            pthread_mutex_unlock(&indexes->lock);
-            struct patience patience = {.waits = true, .stop = &build.entry->stop};
-            patience_begin(&patience);
-            int rc = run_build(&build);
-            patience_end(&patience); /* the flag is the entry's */
-            end_build(&build, rc);
-            pthread_mutex_lock(&indexes->lock);
-        } else {
+    while (!indexes->ending)
+        if (!next(indexes))
             pthread_cond_wait(&indexes->changed, &indexes->lock);
-        }
-    }
     pthread_mutex_unlock(&indexes->lock);
+}
+
+static void *open_all(void *indexes)
+{
+    work(indexes, open_next);
     return NULL;
 }
 
-/* Called with the lock held. Whether there is a thread to do something. */
+static void *build_all(void *indexes)
+{
+    work(indexes, build_next);
+    return NULL;
+}
+
+static bool start(struct vector_worker *worker, void *(*run)(void *),
+                  struct vector_indexes *indexes)
+{
+    if (!worker->running && !indexes->ending)
+        worker->running = pthread_create(&worker->thread, NULL, run, indexes) == 0;
+    return worker->running;
+}
+
+/* Called with the lock held. Whether there are threads to do something. */
 static bool wake(struct vector_indexes *indexes)
 {
-    if (!indexes->building && !indexes->ending)
-        indexes->building = pthread_create(&indexes->builder, NULL, work, indexes) == 0;
+    bool there =
+        start(&indexes->opener, open_all, indexes) && start(&indexes->builder, build_all, indexes);
     pthread_cond_broadcast(&indexes->changed);
-    return indexes->building;
+    return there;
 }
 
 void vector_entry_want(struct vector_indexes *indexes, struct vector_entry *entry,

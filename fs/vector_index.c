@@ -189,6 +189,7 @@ static struct leftovers empty_entry(struct vector_entry *entry)
     leftovers.wanted = entry->wanted;
     leftovers.unread = entry->unread;
     entry->wanted = NULL;
+    entry->judged = false;
     entry->unread = NULL;
     return leftovers;
 }
@@ -413,18 +414,29 @@ static int make_bound(struct vector_indexes *indexes, struct vector_entry *entry
     return rc < 0 && gave_up ? rc : 0;
 }
 
+bool vector_entry_has_file(struct vector_indexes *indexes, struct vector_entry *entry,
+                           const struct snapshot *snapshot, uint64_t *size)
+{
+    pthread_mutex_lock(&indexes->lock);
+    bool none = entry->no_file_for == snapshot->lineage;
+    pthread_mutex_unlock(&indexes->lock);
+    *size = none ? 0
+                 : store_index_size(indexes->mount->store, entry->relation,
+                                    vector_graph_id(entry->column, &entry->space));
+    return *size > 0;
+}
+
 /* Whoever makes one holds entry->making meanwhile. */
 bool vector_entry_is_unread(struct vector_indexes *indexes, struct vector_entry *entry,
                             const struct snapshot *snapshot)
 {
+    uint64_t size;
     pthread_mutex_lock(&indexes->lock);
     bool none = entry->graph == NULL, busy = entry->building || entry->opening;
-    bool look = none && !busy && entry->no_file_for != snapshot->lineage;
     pthread_mutex_unlock(&indexes->lock);
-    if (!look)
-        return none && busy;
-    return store_index_size(indexes->mount->store, entry->relation,
-                            vector_graph_id(entry->column, &entry->space)) > indexes->at_once;
+    if (!none || busy)
+        return none;
+    return vector_entry_has_file(indexes, entry, snapshot, &size) && size > indexes->at_once;
 }
 
 /* Whether all of its keys would have to be compared, of many rows. */
@@ -611,11 +623,12 @@ void vector_index_join(struct mount *mount)
     if (indexes == NULL)
         return;
     pthread_mutex_lock(&indexes->lock);
-    bool join = indexes->building;
-    indexes->building = false;
+    struct vector_worker workers[] = {indexes->opener, indexes->builder};
+    indexes->opener.running = indexes->builder.running = false;
     pthread_mutex_unlock(&indexes->lock);
-    if (join)
-        pthread_join(indexes->builder, NULL);
+    for (size_t i = 0; i < sizeof workers / sizeof *workers; i++)
+        if (workers[i].running)
+            pthread_join(workers[i].thread, NULL);
     for (bool more = true; more;) {
         struct leftovers leftovers = {0};
         pthread_mutex_lock(&indexes->lock);

@@ -27,21 +27,28 @@ struct vector_entry {
     uint64_t no_file_for;         /* lineage for which the disk has none; 0: not looked yet */
     int unopened;                 /* why its file cannot be opened for now; 0: it can */
     int64_t unopened_at;          /* clock_ms(): when that was seen */
-    struct corpus *wanted;        /* to be built of; NULL: nothing is */
+    struct corpus *wanted;        /* to be used, or else to be built of; NULL: nothing is */
+    bool judged;                  /* that the wanted one is to be built */
     struct snapshot *unread;      /* the file is to be opened for it; NULL: it is not */
-    bool opening;                 /* and is being */
+    bool opening;                 /* the file is being opened, or its rows are being joined */
     bool copy_wanted;             /* the mapped graph is to be in memory of its own */
     bool building;
     uint64_t total;  /* rows to be inserted */
     int64_t began;   /* clock_ms() */
     int failed;      /* why the last build did; 0: it did not */
-    bool impossible; /* and would again, until the rows are others; the builder writes it */
+    bool impossible; /* and would again, until the rows are others; who is at it writes it */
     struct error error;
     int64_t failed_at;      /* clock_ms() */
     uint64_t failed_serial; /* of the snapshot */
 
     atomic_ulong done;
     atomic_bool stop;
+};
+
+/* A thread, started when something is wanted first. */
+struct vector_worker {
+    bool running;
+    pthread_t thread;
 };
 
 struct vector_indexes {
@@ -55,8 +62,7 @@ struct vector_indexes {
     size_t entry_count;
     bool said_full;
     uint64_t turn;
-    bool building; /* there is a thread */
-    pthread_t builder;
+    struct vector_worker opener, builder;
     atomic_bool ending;
 };
 
@@ -71,6 +77,10 @@ void vector_entry_leave(struct vector_indexes *indexes, struct vector_entry *ent
  * cannot be opened for now. entry->making is held. */
 MUST_CHECK int vector_entry_load(struct vector_indexes *indexes, struct vector_entry *entry,
                                  const struct snapshot *snapshot, struct vector_graph **out);
+
+/* Whether the disk may have a file for these rows, whose bytes are *size. */
+bool vector_entry_has_file(struct vector_indexes *indexes, struct vector_entry *entry,
+                           const struct snapshot *snapshot, uint64_t *size);
 
 /* Whether there is no graph in memory, but a file that takes long to read, or one is being made. */
 bool vector_entry_is_unread(struct vector_indexes *indexes, struct vector_entry *entry,
@@ -92,7 +102,8 @@ void vector_entry_publish(struct vector_indexes *indexes, struct vector_entry *e
 enum vector_verdict { VECTOR_GOOD, VECTOR_UPDATE, VECTOR_BUILD };
 enum vector_verdict vector_binding_judge(const struct vector_binding *binding); /* NULL: build */
 
-/* Has it built of this corpus, or brought up to date. */
+/* Has what there is opened and joined with this corpus, and, if that is not good enough, has it
+ * built of it, or brought up to date. */
 void vector_entry_want(struct vector_indexes *indexes, struct vector_entry *entry,
                        struct corpus *corpus);
 /* Has the file opened, if there is one, and nothing built. */

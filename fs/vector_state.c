@@ -17,13 +17,17 @@ struct state {
 static void read_state(struct vector_indexes *indexes, struct vector_entry *entry,
                        const struct snapshot *snapshot, struct state *out)
 {
+    uint64_t size;
+    bool has_file = vector_entry_has_file(indexes, entry, snapshot, &size);
     pthread_mutex_lock(&indexes->lock);
     *out = (struct state){.fresh = -1};
     if (entry->graph != NULL && vector_basis_fits(&entry->graph->basis, snapshot, entry->column))
         out->graph = vector_graph_ref(entry->graph);
     if (out->graph != NULL && entry->bound != NULL && entry->bound->serial == snapshot->serial)
         out->fresh = entry->bound->index.fresh_count;
-    out->running = entry->building || entry->wanted != NULL;
+    /* Until it is judged, what is wanted is only opened, or joined with its rows. */
+    bool begins = entry->judged || (entry->graph == NULL && !has_file);
+    out->running = entry->building || (entry->wanted != NULL && begins);
     if (entry->building) {
         uint64_t done = entry->done;
         out->progress = entry->total > 0 ? (double)done / (double)entry->total : 0;
@@ -33,7 +37,7 @@ static void read_state(struct vector_indexes *indexes, struct vector_entry *entr
     }
     if (entry->failed < 0)
         out->error = entry->error;
-    bool opening = entry->opening || entry->unread != NULL;
+    bool opening = entry->opening || entry->unread != NULL || entry->wanted != NULL;
     out->name = out->graph != NULL  ? "ready"
                 : out->running      ? "building"
                 : opening           ? "opening"

@@ -106,9 +106,21 @@ int corpus_spans(struct corpus *corpus, int column, const struct span **spans, s
     return 0;
 }
 
+static atomic_bool gate_closed; /* who builds waits at it, */
+static atomic_int at_gate;      /* as so many do */
+
+static void pass_gate(const atomic_bool *stop)
+{
+    at_gate++;
+    while (gate_closed && !*stop)
+        usleep(1000);
+    at_gate--;
+}
+
 int corpus_load(struct corpus *corpus, int column, const atomic_bool *stop,
                 const struct span **spans, size_t *count, struct error *error)
 {
+    pass_gate(stop);
     return *stop               ? -EINTR
            : fixture.no_memory ? -ENOMEM
                                : corpus_spans(corpus, column, spans, count, error);
@@ -789,6 +801,91 @@ static void test_large_file_looked_at(void **state)
     vector_entry_leave(fixture.mount.indexes, entry);
 }
 
+static bool has_state(const struct space *space, const char *name)
+{
+    char part[64], *text = state_text(space);
+    snprintf(part, sizeof part, "\"state\": \"%s\"", name);
+    bool has = strstr(text, part) != NULL;
+    free(text);
+    return has;
+}
+
+static void wait_for_state(const struct space *space, const char *name)
+{
+    for (int i = 0; !has_state(space, name); i++) {
+        if (i > 10000)
+            fail_msg("it is not %s within ten seconds", name);
+        usleep(1000);
+    }
+}
+
+static void want_angles(void)
+{
+    struct corpus *corpus = corpus_of();
+    assert_null(get_of(corpus, &angles, true));
+    corpus_unref(corpus);
+}
+
+/* What is there already waits for no build of another index, whoever asks for it, and says so; nor
+ * is it said to be built. */
+static void test_large_file_beside_build(void **state)
+{
+    (void)state;
+    build();
+    ino_t file = index_file();
+    for (int asked = 0; asked < 2; asked++) {
+        mount_again();
+        fixture.mount.indexes->at_once = 1000;
+        gate_closed = true;
+        want_angles();
+        wait_for_state(&angles, "building");
+        while (at_gate == 0)
+            usleep(1000);
+        struct vector_entry *entry =
+            vector_entry_find(fixture.mount.indexes, PLACE_RELATION, COLUMN, &clustered);
+        pthread_mutex_lock(&entry->making); /* nobody opens it yet */
+        if (asked)
+            assert_null(get(true));
+        assert_state("\"state\": \"opening\"");
+        assert_state("\"progress\": null");
+        pthread_mutex_unlock(&entry->making);
+        vector_entry_leave(fixture.mount.indexes, entry);
+        wait_for_state(&clustered, "ready");
+        struct vector_index *index = NULL;
+        for (int i = 0; index == NULL && i < 10000; i++, usleep(1000))
+            index = get(true); /* which has its rows joined */
+        assert_non_null(index);
+        vector_index_unref(index);
+        assert_right(0);
+        assert_true(has_state(&angles, "building"));
+        assert_int_equal(at_gate, 1);
+        gate_closed = false;
+        wait_until_built();
+        assert_true(has_state(&angles, "ready"));
+        assert_int_equal(index_file(), file);
+        char path[600];
+        index_path(&angles, path);
+        assert_int_equal(unlink(path), 0);
+    }
+}
+
+/* One that has to be built stands in line behind another. */
+static void test_builds_in_line(void **state)
+{
+    (void)state;
+    gate_closed = true;
+    want_angles();
+    while (at_gate == 0)
+        usleep(1000);
+    assert_null(get(true));
+    assert_state("\"state\": \"building\"");
+    assert_state("\"progress\": 0.000");
+    gate_closed = false;
+    wait_until_built();
+    assert_right(0);
+    assert_true(has_state(&angles, "ready"));
+}
+
 /* A damaged one is found out there. */
 static void test_large_file_damaged(void **state)
 {
@@ -1283,6 +1380,8 @@ int main(void)
         TEST(test_damaged_file),
         TEST(test_large_file),
         TEST(test_large_file_looked_at),
+        TEST(test_large_file_beside_build),
+        TEST(test_builds_in_line),
         TEST(test_large_file_damaged),
         TEST(test_cut_while_opened),
         TEST(test_no_file),
