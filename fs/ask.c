@@ -593,7 +593,7 @@ static int need_version(struct ask *ask, struct subject *subject, struct error *
     ask->refreshes_seen = subject->refreshes + subject->refreshing;
     ask->failures_seen = subject->failures;
     ask->state = WAITING;
-    subject_want(subject, true, -1, NEED_SIZE);
+    subject_want_refresh(subject, -1);
     return -EAGAIN;
 }
 
@@ -650,7 +650,7 @@ void ask_tend(struct mount *mount)
         if (ask->state == WAITING && ask->waits_for != NULL) {
             ask->waits_for->wanted_at = clock_ms();
             if (!ask->waits_for->running)
-                subject_want(ask->waits_for, true, -1, NEED_SIZE);
+                subject_want_refresh(ask->waits_for, -1);
         } else if (ask->state == WAITING && !mount->catalog_running && !news_for(ask).come) {
             listing_check(mount); /* there was none to ask, either */
         }

@@ -152,6 +152,15 @@ static int refresh_rows(struct subject *subject, struct version *old, unsigned m
 
 /* ---- faces ---- */
 
+/* Not of a version of the past: the record is the current one's. */
+static void save(const struct subject *subject, const struct version *version, const char *what)
+{
+    struct snapshot *snapshot = version->snapshot;
+    if (version == subject->current && snapshot_save(snapshot) < 0)
+        log_say(LOG_SAY_DEBUG, "the %s of %s.%s find no room in the cache", what,
+                snapshot->relation.schema, snapshot->relation.name);
+}
+
 static int measure_format(struct subject *subject, struct version *version, int format,
                           struct prefill *prefill, struct error *error)
 {
@@ -171,9 +180,8 @@ static int measure_format(struct subject *subject, struct version *version, int 
         log_refused(snapshot, format);
         rc = 0;
     }
-    if (rc == 0 && snapshot_save(snapshot) < 0)
-        log_say(LOG_SAY_DEBUG, "the sizes of %s.%s find no room in the cache",
-                snapshot->relation.schema, snapshot->relation.name);
+    if (rc == 0)
+        save(subject, version, "sizes");
     return rc;
 }
 
@@ -199,9 +207,7 @@ static int hash_views(struct subject *subject, struct version *version, struct e
             return rc;
         subject->progress.done += snapshot_size(snapshot, i);
     }
-    if (snapshot_save(snapshot) < 0)
-        log_say(LOG_SAY_DEBUG, "the hashes of %s.%s find no room in the cache",
-                snapshot->relation.schema, snapshot->relation.name);
+    save(subject, version, "hashes");
     return 0;
 }
 
@@ -226,7 +232,8 @@ static void fail_subject(struct subject *subject, int rc, const struct error *er
     if (rc == -EINTR && !mount->ending)
         return; /* nobody waited; whoever has come since asks again */
     subject->want_refresh = false;
-    subject->want_sizes = subject->want_bytes = subject->next_sizes = 0;
+    subject->next_sizes = 0;
+    subject_unwant_all(subject);
     memset(subject->prefill_nodes, 0, sizeof subject->prefill_nodes);
     subject->failures++;
     subject->rc = user_errno(rc);
@@ -245,6 +252,8 @@ static void fail_subject(struct subject *subject, int rc, const struct error *er
 static void install(struct subject *subject, struct version *fresh)
 {
     if (fresh != subject->current) {
+        if (subject->current != NULL) /* who goes by it all the same asks again */
+            subject_unwant(subject, subject->current);
         version_unref(subject->current);
         subject->current = fresh;
     } else {
@@ -491,12 +500,29 @@ static bool face_satisfied(const struct version *version, int face, bool bytes)
            version->state[face] >= (bytes ? FACE_READABLE : FACE_SIZED);
 }
 
+/* It is not to be had any more of a version of the past: the kernel looks its name up again. */
+static void give_up_face(struct version *version, int face)
+{
+    version->state[face] = FACE_FAILED;
+    version->rc[face] = -ESTALE;
+}
+
+static void face_is_done(struct subject *subject, struct version *version, int face, bool bytes)
+{
+    version->want_sizes &= ~(1U << face);
+    if (bytes)
+        version->want_bytes &= ~(1U << face);
+    if (!(version->want_sizes | version->want_bytes))
+        subject_unwant(subject, version);
+}
+
 static void do_face(struct subject *subject)
 {
     struct mount *mount = subject->table->mount;
-    int face = __builtin_ctz(subject->want_sizes | subject->want_bytes);
-    bool bytes = subject->want_bytes & 1U << face;
-    struct version *version = version_ref(subject->current);
+    struct version *version = version_ref(subject->wanted);
+    bool past = version != subject->current;
+    int face = __builtin_ctz(version->want_sizes | version->want_bytes);
+    bool bytes = version->want_bytes & 1U << face;
     struct error error = {""};
     struct buffer text = {0};
     int rc = 0;
@@ -504,7 +530,8 @@ static void do_face(struct subject *subject)
     bool missing = !lacking && !face_satisfied(version, face, bytes);
     if (missing) {
         struct filling fillings[FORMAT_COUNT] = {{0}};
-        begin_filling(subject, 1U << face, fillings);
+        if (!past) /* the nodes that wait are of the current one, or of the next */
+            begin_filling(subject, 1U << face, fillings);
         pthread_mutex_unlock(&mount->lock);
         rc = face < FORMAT_COUNT
                  ? measure_format(subject, version, face, fillings[face].prefill, &error)
@@ -513,15 +540,16 @@ static void do_face(struct subject *subject)
         pthread_mutex_lock(&mount->lock);
         settle_filling(mount, fillings, version);
     }
-    if (rc < 0) {
+    if (rc < 0 && !(past && rc != -EINTR)) {
         fail_subject(subject, rc, &error);
     } else {
-        if (missing)
+        if (rc < 0)
+            give_up_face(version, face);
+        else if (missing)
             settle_face(version, face, &text, bytes);
-        subject->want_sizes &= ~(1U << face);
-        if (bytes)
-            subject->want_bytes &= ~(1U << face);
-        subject_extend(subject);
+        face_is_done(subject, version, face, bytes);
+        if (!past)
+            subject_extend(subject);
     }
     buffer_clear(&text);
     version_unref(version);
@@ -530,10 +558,9 @@ static void do_face(struct subject *subject)
 
 static bool wants_face(const struct subject *subject)
 {
-    const struct version *version = subject->current;
+    const struct version *version = subject->wanted;
     bool broken = version != NULL && version->snapshot != NULL && version->snapshot->broken;
-    return version != NULL && !(broken && subject->want_refresh) &&
-           (subject->want_sizes | subject->want_bytes);
+    return version != NULL && !(broken && subject->want_refresh);
 }
 
 static void run_job(void *argument)
@@ -558,7 +585,8 @@ static void run_job(void *argument)
         if (subject->stop && subject->refresh == NULL) {
             /* For want of waiters: what was wanted is not wanted any more. */
             subject->want_refresh = false;
-            subject->want_sizes = subject->want_bytes = subject->next_sizes = 0;
+            subject->next_sizes = 0;
+            subject_unwant_all(subject);
             request_retry_subject(mount, subject);
         }
     }

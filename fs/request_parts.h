@@ -35,6 +35,7 @@ struct request {
     unsigned refreshes_seen, failures_seen;
     uint32_t counted;      /* the relation whose counts these are; 0: none */
     unsigned listing_seen; /* listing_now() when it came: what it must know has been committed */
+    bool keeps;            /* it has come while its caller went by the node's version (table.h) */
     bool listing_asked;
     unsigned listing_failures_seen;
     struct size_news news; /* of an open that can be answered */

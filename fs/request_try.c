@@ -180,32 +180,42 @@ static void offer(const struct request *request, struct subject *subject)
     request->node->offered = true;
 }
 
-static int need_refresh(struct request *request, struct subject *subject, enum need need)
+static int need_refresh(struct request *request, struct subject *subject)
 {
     wait_for_refresh(request, subject);
-    subject_want(subject, true, request->node->face, need);
+    subject_want_refresh(subject, request->node->face);
     if (request->node->version != NULL)
         return -EAGAIN;
     offer(request, subject);
     return read_along_fetch(request, subject);
 }
 
-/* `refreshed`: it has waited for a refresh, which is over. */
-static int need_face(struct request *request, struct subject *subject, enum need need,
-                     bool refreshed)
+/* Of a version of the past that somebody goes by. */
+static int need_past_face(struct subject *subject, struct version *version, int face,
+                          enum need need)
 {
-    const struct version *version = request->node->version;
+    if (version_lacks(version, face))
+        return -ESTALE;
+    subject_want_face(subject, version, face, need);
+    return -EAGAIN;
+}
+
+/* `refreshed`: it has waited for a refresh, which is over. `kept`: it is answered for this version,
+ * even if that is of the past. */
+static int need_face(struct request *request, struct subject *subject, bool refreshed, bool kept)
+{
+    struct version *version = request->node->version;
+    enum need need = request->kind == REQUEST_OPEN ? NEED_BYTES : NEED_SIZE;
     int face = request->node->face;
     if (version->state[face] == FACE_FAILED)
         return version->rc[face];
     if (version->state[face] >= (need == NEED_BYTES ? FACE_READABLE : FACE_SIZED))
         return 0;
-    if (version != subject->current)
-        return -ESTALE; /* superseded before anybody measured it: the kernel looks its name up again
-                         */
+    if (version != subject->current) /* ESTALE: the kernel looks its name up again */
+        return kept ? need_past_face(subject, version, face, need) : -ESTALE;
     if (version_lacks(version, face))
-        return refreshed ? -EIO : need_refresh(request, subject, need);
-    subject_want(subject, false, face, need);
+        return refreshed ? -EIO : need_refresh(request, subject);
+    subject_want_face(subject, version, face, need);
     offer(request, subject);
     return read_along_snapshot(request, version);
 }
@@ -266,7 +276,7 @@ int request_try_lookup(struct mount *mount, struct request *request)
         return 0;
     if (holds && node->version != NULL && node->opens > 0) {
         wait_for_refresh(request, subject);
-        subject_want(subject, true, node->face, NEED_SIZE);
+        subject_want_refresh(subject, node->face);
     }
     return -EAGAIN;
 }
@@ -287,6 +297,22 @@ static void take_glance(struct request *request, const struct subject *subject)
     }
 }
 
+/* Whether its caller is to have the node's version even if it is superseded: it stays with it, or
+ * opens what it was promised. However long that takes. */
+static bool keeps_version(struct request *request, const struct subject *subject)
+{
+    const struct version *version = request->node->version;
+    if (version == NULL || (version->snapshot != NULL && version->snapshot->broken))
+        return false;
+    const struct promise *promise =
+        request->kind == REQUEST_OPEN ? subject_promised(subject, request->caller) : NULL;
+    const struct version *stays = subject_stays(subject, request->caller);
+    request->keeps |= (stays != NULL && node_is_of(request->node, stays)) ||
+                      (promise != NULL && promise->version != NULL &&
+                       node_is_of(request->node, promise->version));
+    return request->keeps;
+}
+
 int request_try_file(struct mount *mount, struct request *request)
 {
     struct node *node = request->node;
@@ -300,29 +326,25 @@ int request_try_file(struct mount *mount, struct request *request)
     node_renew(node);
     if (node->filling)
         return -EAGAIN;
-    enum need need = request->kind == REQUEST_OPEN ? NEED_BYTES : NEED_SIZE;
     bool refreshed = request->waited && (int)(subject->refreshes - request->refreshes_seen) > 0;
-    const struct promise *promise = subject_promised(subject, request->caller);
-    bool promised =
-        promise != NULL && promise->version != NULL && node_is_of(node, promise->version);
     bool opens = request->kind == REQUEST_OPEN, by_path = request->by_path;
     /* A node that is open answers for what it is, but to who has been shown it in doubt. */
     bool asked = node->opens == 0 || request->asks;
-    bool stays = node->version != NULL && node->version == subject_stays(subject, request->caller);
-    bool good = refreshed || stays || subject_leased(subject) || (promised && opens);
+    bool keeps = keeps_version(request, subject);
+    bool good = refreshed || keeps || subject_leased(subject);
     if (node->version == NULL) {
         if (!good || subject->current == NULL)
-            return need_refresh(request, subject, need);
+            return need_refresh(request, subject);
         node_bind(node, subject->current);
-    } else if (!node_is_of(node, subject->current) && !stays) {
+    } else if (!node_is_of(node, subject->current) && !keeps) {
         if (asked && (request->waited || (by_path && !opens)))
             return -ESTALE;
-        if (opens && by_path && !promised)
+        if (opens && by_path)
             return -ESTALE;
     } else if (!good && (asked || (opens && by_path))) {
-        return need_refresh(request, subject, need);
+        return need_refresh(request, subject);
     }
-    return need_face(request, subject, need, refreshed);
+    return need_face(request, subject, refreshed, keeps || node->opens > 0);
 }
 
 /* ---- answers to questions ---- */
@@ -383,7 +405,7 @@ static int settle_failure(struct request *request, int rc)
 static int want_rows(struct request *request, struct subject *subject)
 {
     wait_for_refresh(request, subject);
-    subject_want(subject, true, -1, NEED_SIZE);
+    subject_want_refresh(subject, -1);
     return -EAGAIN;
 }
 

@@ -108,6 +108,7 @@ void table_free(struct table *table)
 {
     for (int i = 0; i < SUBJECT_COUNT; i++) {
         version_unref(table->subjects[i].current);
+        subject_unwant_all(&table->subjects[i]);
         promises_clear(&table->subjects[i].promises);
         for (size_t k = 0; k < STAYS; k++)
             version_unref(table->subjects[i].stays[k].version);
@@ -157,7 +158,7 @@ bool subject_leased(const struct subject *subject)
         return false;
     bool measuring = subject->table->mount->options->lease_ms > 0 && subject->running &&
                      !subject->refreshing && !subject->want_refresh &&
-                     (subject->want_sizes | subject->want_bytes);
+                     (subject->current->want_sizes | subject->current->want_bytes);
     return measuring || clock_ms() < subject->lease_until;
 }
 
@@ -236,25 +237,56 @@ void subject_renew(struct subject *subject)
     enum { WORTH_MS = 1000, SHARE = 4 }; /* in the last quarter of a lease */
     int64_t lease = subject->table->mount->options->lease_ms;
     if (lease >= WORTH_MS && !subject->running && subject->lease_until - clock_ms() < lease / SHARE)
-        subject_want(subject, true, -1, NEED_SIZE);
+        subject_want_refresh(subject, -1);
 }
 
-void subject_want(struct subject *subject, bool refresh, int face, enum need need)
+static void want_job(struct subject *subject)
 {
     subject->wanted_at = clock_ms();
-    subject->want_refresh |= refresh;
-    if (face < 0) {
-        need = NEED_SIZE;
-    } else if (refresh) {
-        subject->next_sizes |= 1U << face;
-        need = NEED_SIZE;
-    } else {
-        subject->want_sizes |= 1U << face;
-    }
-    if (need == NEED_BYTES)
-        subject->want_bytes |= 1U << face;
     if (!subject->running)
         job_start(subject);
+}
+
+void subject_want_refresh(struct subject *subject, int face)
+{
+    subject->want_refresh = true;
+    if (face >= 0)
+        subject->next_sizes |= 1U << face;
+    want_job(subject);
+}
+
+/* Whoever came first is served first. */
+void subject_want_face(struct subject *subject, struct version *version, int face, enum need need)
+{
+    if (!(version->want_sizes | version->want_bytes)) {
+        struct version **last = &subject->wanted;
+        while (*last != NULL)
+            last = &(*last)->next_wanted;
+        *last = version_ref(version);
+    }
+    version->want_sizes |= 1U << face;
+    if (need == NEED_BYTES)
+        version->want_bytes |= 1U << face;
+    want_job(subject);
+}
+
+void subject_unwant(struct subject *subject, struct version *version)
+{
+    struct version **at = &subject->wanted;
+    while (*at != NULL && *at != version)
+        at = &(*at)->next_wanted;
+    if (*at == NULL)
+        return;
+    *at = version->next_wanted;
+    version->next_wanted = NULL;
+    version->want_sizes = version->want_bytes = 0;
+    version_unref(version);
+}
+
+void subject_unwant_all(struct subject *subject)
+{
+    while (subject->wanted != NULL)
+        subject_unwant(subject, subject->wanted);
 }
 
 void subject_offer(struct subject *subject, int face, uint64_t nodeid)

@@ -47,11 +47,13 @@ struct version {
     struct mount *mount;
     uint64_t serial;
     int64_t mtime;
-    struct snapshot *snapshot;      /* of rows; of DDL NULL */
-    struct feed_ids made_of;        /* of what was copied for it */
-    char *signature;                /* of DDL: ddl_signature() that it stands for */
-    int opens;                      /* files of it that are open */
-    struct buffer text[FACE_COUNT]; /* of faces that are no format: their bytes, once readable */
+    struct snapshot *snapshot;       /* of rows; of DDL NULL */
+    struct feed_ids made_of;         /* of what was copied for it */
+    char *signature;                 /* of DDL: ddl_signature() that it stands for */
+    int opens;                       /* files of it that are open */
+    unsigned want_sizes, want_bytes; /* masks of faces that the job is to make, */
+    struct version *next_wanted;     /* and the next of its subject with such */
+    struct buffer text[FACE_COUNT];  /* of faces that are no format: their bytes, once readable */
     uint64_t size[FACE_COUNT];
     enum face_state state[FACE_COUNT];
     int rc[FACE_COUNT]; /* why it failed */
@@ -96,9 +98,10 @@ struct subject {
     } bind_later[STREAMS_AT_MOST]; /* nodes of such, and what is read */
 
     bool running, want_refresh;
-    bool refreshing;                 /* the job asks the server now */
-    unsigned want_sizes, want_bytes; /* masks of faces of the current version */
-    unsigned next_sizes;             /* of the one that the wanted refresh will find */
+    bool refreshing;        /* the job asks the server now */
+    struct version *wanted; /* versions of which faces are, as next_wanted: references. The
+                               current one, and others that somebody still goes by */
+    unsigned next_sizes;    /* mask of faces of the one that the wanted refresh will find */
     uint64_t
         prefill_nodes[FORMAT_COUNT]; /* nodes whose page cache may be filled on the way; 0: none */
     bool no_prefill; /* one came to nothing: another might, too, and each costs the waiting request
@@ -166,9 +169,14 @@ void subject_doubt(struct subject *subject);
  * that nobody has to wait for it. */
 void subject_renew(struct subject *subject);
 
-/* Makes the job do this, starting it if it does not run. `face` -1: none, only the rows are wanted.
- */
-void subject_want(struct subject *subject, bool refresh, int face, enum need need);
+/* Each makes the job do it, starting it if it does not run. A refresh, with this face of what it
+ * finds; -1: none, only the rows are wanted. */
+void subject_want_refresh(struct subject *subject, int face);
+/* A face of the current version, or of one that is superseded. */
+void subject_want_face(struct subject *subject, struct version *version, int face, enum need need);
+/* Of this version none are wanted any more; of any. */
+void subject_unwant(struct subject *subject, struct version *version);
+void subject_unwant_all(struct subject *subject);
 
 /* The node waits for the size of this face, and the kernel has no bytes of it: they may be stored
  * while it waits. */

@@ -289,6 +289,166 @@ PYTHON
     wait_gone "$daemon" 20
 }
 
+# told.py TABLE CHANGE FILE...: what a process was told by stat of such a file it finds at its open, although CHANGE has changed it
+# since, and another process has been told so. A file of TABLE is looked at by the other one, too.
+write_told() {
+    cat >"$E2E/told.py" <<'PYTHON'
+import os, subprocess, sys, time
+table, change, files = sys.argv[1], sys.argv[2], sys.argv[3:]
+psql = subprocess.Popen(["psql", "-X", "-q", "-At"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+other = subprocess.Popen([sys.executable, "-c", """
+import os, sys
+for line in sys.stdin:
+    for path in line.split():
+        os.stat(path)
+    print(flush=True)
+"""], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+HOLDS = 0.9 # seconds that a promise holds for sure: what has taken longer is not judged
+
+def same(path):
+    """None: it is not judged."""
+    began = time.monotonic()
+    told = os.stat(path)
+    psql.stdin.write(change + "; SELECT 'done';\n")
+    assert psql.stdout.readline() == "done\n"
+    other.stdin.write("%s %s\n" % (path, table))
+    assert other.stdout.readline() == "\n"
+    file = os.open(path, os.O_RDONLY)
+    if time.monotonic() - began > HOLDS:
+        os.close(file)
+        return None
+    found = os.fstat(file)
+    data = b""
+    while part := os.read(file, 1 << 17):
+        data += part
+    os.close(file)
+    assert len(data) == found.st_size, (path, len(data), found.st_size)
+    return (told.st_ino, told.st_size, told.st_mtime) == (found.st_ino, found.st_size, found.st_mtime)
+
+for path in files:
+    judged = 0
+    for _ in range(60):
+        verdict = same(path)
+        assert verdict is not False, path + " is another one"
+        judged += verdict is True
+        if judged == 3:
+            break
+    assert judged == 3, (path, judged)
+psql.stdin.close()
+other.stdin.close()
+psql.wait()
+other.wait()
+PYTHON
+}
+
+@test "what was told by stat is found at open, whatever file it is and whoever has seen the change (lease=0)" {
+    psql -X -q -v ON_ERROR_STOP=1 <<'SQL'
+CREATE TABLE kinds (id int PRIMARY KEY, v int, e vector(2));
+INSERT INTO kinds SELECT i, 0, format('[%s,0]', i)::vector FROM generate_series(1, 100) i;
+CREATE VIEW seen AS SELECT * FROM kinds;
+CREATE MATERIALIZED VIEW kept AS SELECT * FROM kinds;
+CREATE TABLE parted (id int, v int) PARTITION BY RANGE (id);
+CREATE TABLE part PARTITION OF parted FOR VALUES FROM (0) TO (1000);
+INSERT INTO parted SELECT i, 0 FROM generate_series(1, 100) i;
+SQL
+    mount_start -o lease=0
+    write_told
+    for of in kinds/kinds seen/seen kept/kept parted/parted parted/partitions/part/part; do
+        python3 "$E2E/told.py" "$T/$of.bin" "UPDATE kinds SET v = v + 1; UPDATE parted SET v = v + 1; REFRESH MATERIALIZED VIEW kept" \
+            "$T/$of".{csv,jsonl,bin} "$T/${of%/*}/manifest.json"
+    done
+    mkdir "$T/kinds/query/mine"
+    echo '[3,0]' >"$T/kinds/query/mine/vector"
+    python3 "$E2E/told.py" "$T/kinds/kinds.csv" "UPDATE kinds SET v = v + 1" \
+        "$T"/kinds/query/{README,near/e/l2/3/7.csv,near/e/l2/3/7.jsonl,index/e.l2.json} "$T"/kinds/query/mine/{results.csv,results.jsonl,plan.json}
+    psql -X -q -c 'CREATE SEQUENCE names'
+    python3 "$E2E/told.py" "$T/kinds/kinds.csv" \
+        "DO \$\$ BEGIN EXECUTE format('COMMENT ON TABLE kinds IS %L', repeat('x', nextval('names')::int)); END \$\$" "$T/kinds/schema.sql"
+}
+
+@test "what was told by stat is found at open, however long the open takes (lease=0)" {
+    # Two row groups and more, the rows of a page each: a further one changes no page of the first.
+    psql -X -q -v ON_ERROR_STOP=1 -c "CREATE TABLE slow (id int, pad text)" -c "ALTER TABLE slow ALTER pad SET STORAGE plain" \
+        -c "INSERT INTO slow SELECT i, repeat('x', 6000) FROM generate_series(1, 1500) i"
+    mount_start -o lease=0,jobs=1
+    mkfifo "$OUT/go"
+    stat "$T/slow/slow.csv" >/dev/null
+    timeout 60 python3 - "$T/slow/manifest.json" 3>&- >"$OUT/verdict" <<PYTHON &
+import os, sys
+told = os.stat(sys.argv[1])
+open("$OUT/go", "w").close()
+open("$OUT/go").read()
+file = os.open(sys.argv[1], os.O_RDONLY)
+found = os.fstat(file)
+print("same" if (told.st_ino, told.st_size) == (found.st_ino, found.st_size) else "other")
+PYTHON
+    reader=$!
+    PIDS+=("$reader")
+    read -r <"$OUT/go" || true
+    # What the hashes are made of has to be had from the server again, where the table is locked.
+    rm "$(find "$CACHE" -path "*/$(psql -X -At -c "SELECT 'slow'::regclass::oid")/*.rows" | sort | sed -n 1p)"
+    psql -X -q >/dev/null 2>&1 3>&- <<SQL &
+BEGIN;
+LOCK TABLE slow IN ACCESS EXCLUSIVE MODE;
+INSERT INTO slow VALUES (0, repeat('x', 6000));
+\! touch "$OUT/locked"
+SELECT pg_sleep(3); -- longer than what was told holds for a later open
+COMMIT;
+SQL
+    locker=$!
+    PIDS+=("$locker")
+    within 20 test -e "$OUT/locked"
+    : >"$OUT/go"
+    wait "$locker" "$reader"
+    [ "$(cat "$OUT/verdict")" = same ]
+    [ "$(tail -n 1 "$T/slow/slow.csv" | cut -c 1-3)" = 0,x ]
+}
+
+@test "who goes on reading has its next files of the same version, which nobody had asked for while it was the current one" {
+    mount_start -o lease=4
+    timeout 100 python3 - "$T/tick" "$E2E" <<'PYTHON'
+import json, os, subprocess, sys, time
+table, folder = sys.argv[1:]
+sys.path.insert(0, folder)
+from check import xxhash
+csv = table + "/tick.csv"
+
+def change():
+    """Another process has seen it."""
+    stat = lambda: int(subprocess.run(["stat", "-c", "%i", csv], stdout=subprocess.PIPE, check=True).stdout)
+    before = stat()
+    subprocess.run(["psql", "-X", "-q", "-c", "UPDATE tick SET v = v + 1"], check=True)
+    while stat() == before:
+        time.sleep(0.1)
+
+def judge():
+    """None: it has taken too long."""
+    change()
+    os.stat(csv) # or the open would read along
+    file = os.open(csv, os.O_RDONLY) # the first one of this version
+    change()
+    began = time.monotonic()
+    os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED) # or the kernel would not ask
+    data = {"csv": b""}
+    while part := os.read(file, 1 << 17):
+        data["csv"] += part
+    os.close(file)
+    for name in ("jsonl", "bin"):
+        with open(table + "/tick." + name, "rb") as f:
+            data[name] = f.read()
+    manifest = json.load(open(table + "/manifest.json"))
+    if time.monotonic() - began > 3.5:
+        return None
+    for name, text in data.items():
+        hash = xxhash.XXH3_128bits(text, len(text))
+        assert manifest["views"][name] == {"bytes": len(text), "xxh3_128": "%016x%016x" % (hash.high, hash.low)}, name
+    return True
+
+while not judge():
+    pass
+PYTHON
+}
+
 @test "many readings of one open file are of one state" {
     mount_start -o lease=0
     write_account
