@@ -19,7 +19,8 @@ static void promise_result(const struct request *request)
     const struct subject *subject = node->subject;
     bool leased = subject != NULL && subject->current != NULL && subject_leased(subject) &&
                   node->result != NULL && node->result->serial == subject->current->serial;
-    if (node->result != NULL && (request->waited || node->opens == 0 || leased))
+    bool asked = request->waited || (node->result != NULL && request->awaited == node->result);
+    if (node->result != NULL && (asked || node->opens == 0 || leased))
         result_promise(node->result, request->caller);
 }
 

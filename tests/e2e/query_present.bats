@@ -346,6 +346,64 @@ SQL
     within 10 sh -c "psql -X -q -At -c \"SELECT 'held' FROM pg_locks WHERE relation = '$1'::regclass AND granted AND mode = 'AccessExclusiveLock'\" | grep -q held"
 }
 
+waiting_requests() { sed -n 's/.*"waiting_requests": \([0-9]*\),.*/\1/p' "$E2E/now/.pgvecfs/status.json"; }
+wait_for_requests() { within 20 eval "[ \"\$(waiting_requests)\" = $1 ]"; }
+
+# reader NAME: what it was told by stat it opens when $OUT/go is there; NAME-opens: it opens at once, and goes when $OUT/go is there.
+reader() {
+    timeout 60 python3 - "$1" "$OUT" "$NOW/joined/query/mine/results.csv" >"$OUT/$1" 2>&1 3>&- <<'PYTHON' &
+import os, sys, time
+name, folder, path = sys.argv[1:]
+def go():
+    open(folder + "/ready-" + name, "w").close()
+    while not os.path.exists(folder + "/go"):
+        time.sleep(0.01)
+if name.endswith("-opens"):
+    file = os.open(path, os.O_RDONLY)
+    go()
+else:
+    told = os.stat(path)
+    began = time.monotonic()
+    go()
+    file = os.open(path, os.O_RDONLY)
+    found = os.fstat(file)
+    same = (told.st_ino, told.st_size) == (found.st_ino, found.st_size)
+    print("same" if same else "late" if time.monotonic() - began > 0.9 else "other")
+PYTHON
+    READERS+=($!)
+}
+
+@test "who asks for an answer while another's is being made has what he was told at his open, though others have it open (lease=0)" {
+    OUT=$E2E/out/joined
+    sql "CREATE TABLE gate (a int); CREATE TABLE joined (id int PRIMARY KEY, n int, v vector(2));
+        INSERT INTO joined SELECT i, 0, format('[%s,0]', i)::vector FROM generate_series(1, 20) i"
+    within 20 test -d "$NOW/joined/query"
+    mkdir "$NOW/joined/query/mine"
+    echo '[0,0]' >"$NOW/joined/query/mine/vector"
+    echo 'NOT EXISTS (SELECT FROM gate WHERE a > joined.id)' >"$NOW/joined/query/mine/filter"
+    judged=0
+    for _ in $(seq 20); do
+        rm -rf "$OUT" && mkdir -p "$OUT"
+        READERS=()
+        lock_start gate
+        # Whether they are answered in the order in which they came or in the other one, somebody opens it before a stat is told.
+        n=0
+        for name in 1-opens 2 3 4-opens; do
+            reader $name
+            wait_for_requests $((n += 1))
+        done
+        lock_stop
+        for name in 1-opens 2 3 4-opens; do within 20 test -e "$OUT/ready-$name"; done
+        sql 'UPDATE joined SET n = n + 1'
+        : >"$OUT/go"
+        wait "${READERS[@]}"
+        cat "$OUT"/[1234]*
+        [ "$(cat "$OUT/2" "$OUT/3" | grep -c -v -e same -e late)" = 0 ]
+        if [ "$(cat "$OUT/2" "$OUT/3" | grep -c same)" = 2 ] && [ $((judged += 1)) = 3 ]; then break; fi
+    done
+    [ "$judged" = 3 ]
+}
+
 @test "a table that is written anew while a question waits for its lock is asked again" {
     needs_row_ids
     sql "CREATE TABLE turned (id int PRIMARY KEY, n int, v vector(2));
