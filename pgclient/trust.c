@@ -3,6 +3,41 @@
 #include <errno.h>
 #include <stdio.h>
 
+/* Functions of the server that only tell something, though they are volatile. */
+#define HARMLESS                                                                                   \
+    "'^(random(_normal)?|clock_timestamp|timeofday|gen_random_uuid|uuidv[47]|currval|lastval"      \
+    "|pg_((total_)?relation|table|indexes|database|tablespace)_size"                               \
+    "|pg_partition_(tree|ancestors)|pg_is_in_recovery)$'"
+
+/* Those that are volatile and run what they are given, be it in a text or in a function's body. */
+#define TOLD_TO_RUN "'(_to_xml|^ts_stat$|^ts_rewrite$|_validator$)'"
+
+/* Those that change nothing, are given a text, a name, the number of an object or a value of any
+ * type, and do no more than look that up, write it down or render it. Not among them, although
+ * they say that they compute: pg_input_is_valid and pg_input_error_info (a type's input),
+ * fmgr_sql_validator (constants in a body), pg_get_partition_constraintdef and
+ * satisfies_hash_partition (constants in a partition key), table_to_xml and its like. One that a
+ * later server brings is none of these before somebody has looked at it. json_populate_record is
+ * judged by what it fills. */
+#define TOLD_HARMLESSLY                                                                            \
+    "'^(has_[a-z_]+_privilege|row_security_active|(col|obj|shobj)_description|format(_type)?"      \
+    "|pg_(typeof|basetype|collation_for|column_(size|compression|is_updatable|toast_chunk_id)"     \
+    "|has_role|describe_object|identify_object(_as_address)?|[a-z_]+_is_visible"                   \
+    "|relation_(filenode|filepath|is_publishable|is_updatable)|filenode_relation|partition_root"   \
+    "|(index|indexam|index_column)_has_property|indexam_progress_phasename|stat_get_[a-z_]+"       \
+    "|is_other_temp_schema|options_to_table|sequence_parameters|settings_get_flags"                \
+    "|tablespace_(databases|location)|char_to_encoding|get_(viewdef|ruledef|triggerdef|expr"       \
+    "|indexdef|constraintdef|statisticsobjdef(_columns|_expressions)?|partkeydef|functiondef"      \
+    "|function_(arguments|identity_arguments|result|arg_default|sqlbody)|userbyid|acl"             \
+    "|serial_sequence|replica_identity_index))"                                                    \
+    "|acldefault|makeaclitem|to_reg[a-z]+|current_setting|convert(_from|_to)?|length|concat(_ws)?" \
+    "|quote_(literal|nullable)|timezone|date_(part|trunc|add|subtract)|extract|make_timestamptz"   \
+    "|generate_series|to_(char|date|number|timestamp)|enum_(first|last|range)"                     \
+    "|array_to_(json|string)|array_sort|row_to_json|to_jsonb?|any_value"                           \
+    "|jsonb?_(build_(array|object)|(object_)?agg(_[a-z]+)?|populate_record(set)?)"                 \
+    "|(phraseto_|plainto_|websearch_to_|to_)tsquery|(jsonb?_)?to_tsvector"                         \
+    "|ts_(debug|headline|lexize|parse|token_type)|xml_is_well_formed)$'"
+
 /* $1: the relation, or 0 for all. Everything is asked from the relations downwards, so that one
  * relation costs little in a large catalog.
  *
@@ -77,8 +112,7 @@ static const char question[] =
     "    AND strpos(w.ev_action::text, ':hasForUpdate true') > 0)"
     "   OR p.polcmd = 'w' AND EXISTS ("
     "    SELECT FROM statement WHERE strpos(tree, ':hasForUpdate true') > 0))"
-    " UNION ALL SELECT 0, u.oid, NULL, 0, s.tree"
-    "  FROM statement s JOIN pg_roles u ON u.rolname = session_user),"
+    " UNION ALL SELECT 0, 0, NULL, 0, s.tree FROM statement s),"
 
     /* And the checks of domains that they cast to. What makes a row from JSON or the like casts to
      * whatever its columns are, and so does what comes from a foreign server. */
@@ -91,6 +125,10 @@ static const char question[] =
     " target(relation, type) AS MATERIALIZED (SELECT c.relation, d.refobjid FROM code c"
     "  JOIN pg_depend d ON d.classid = c.class AND d.objid = c.object"
     "   AND d.refclassid = 'pg_type'::regclass"
+    /* What JSON_VALUE and its like return has no dependency before it is cast. */
+    " UNION SELECT c.relation, t.oid FROM code c,"
+    "  LATERAL regexp_matches(c.body, '[{]JSONRETURNING [^}]*[}]? ?:typid (\\d{5,10})', 'g') AS m"
+    "  JOIN pg_type t ON t.oid = m[1]::oid"
     " UNION SELECT 0, t.oid FROM word w JOIN pg_type t ON t.oid = w.oid WHERE w.named"
     " UNION SELECT f.relation, a.atttypid FROM (SELECT f.relation, e.oid FROM fills f"
     "   JOIN reach i ON i.oid = f.relation JOIN reach e ON e.root = i.root"
@@ -125,30 +163,33 @@ static const char question[] =
 
     /* The functions of all that. The catalog knows no dependency on what comes with the server:
      * that is in the expression's own text alone, and is asked of others' expressions alone.
+     * `written`: called with what somebody has written, not by the server as a type or an
+     * estimate needs it.
      *
      * Expressions that are only planned: a function that has a column itself as its first argument
      * is not evaluated there, and if it is not written in SQL, nothing in it is, either. */
-    " named(relation, owner, function) AS MATERIALIZED ("
-    " SELECT b.relation, b.owner, d.refobjid FROM body b JOIN pg_depend d"
+    " named(relation, owner, function, written) AS MATERIALIZED ("
+    " SELECT b.relation, b.owner, d.refobjid, true FROM body b JOIN pg_depend d"
     "  ON d.classid = b.class AND d.objid = b.object AND d.refclassid = 'pg_proc'::regclass"
     "  JOIN pg_proc p ON p.oid = d.refobjid JOIN pg_language l ON l.oid = p.prolang"
     "  WHERE NOT (b.class IN ('pg_class'::regclass, 'pg_statistic_ext'::regclass)"
     "   AND (l.lanname <> 'sql' OR p.prosecdef OR p.proconfig IS NOT NULL)"
     "   AND regexp_replace(b.body, '[{]FUNCEXPR :funcid ' || p.oid || ' [^{}()]*:args [(][{]'"
     "    || '(VAR|RELABELTYPE :arg [{]VAR) ', '', 'g') !~ ('id ' || p.oid || ' '))"
-    " UNION SELECT b.relation, b.owner, p.oid FROM body b, word w JOIN pg_proc p ON p.oid = w.oid"
-    "  WHERE b.relation = 0 AND b.class IS NULL"
-    " UNION SELECT p.relation, p.owner, f FROM operator p JOIN pg_operator o ON o.oid = p.oid,"
-    "  LATERAL unnest(ARRAY[o.oprcode, o.oprrest, o.oprjoin]::oid[]) AS f WHERE f <> 0"
-    " UNION SELECT g.relation, t.typowner, f FROM target g JOIN part p ON p.root = g.type"
+    " UNION SELECT b.relation, b.owner, p.oid, true FROM body b, word w"
+    "  JOIN pg_proc p ON p.oid = w.oid WHERE b.relation = 0 AND b.class IS NULL"
+    " UNION SELECT p.relation, p.owner, f.oid, f.written FROM operator p"
+    "  JOIN pg_operator o ON o.oid = p.oid, LATERAL (VALUES (o.oprcode::oid, true),"
+    "   (o.oprrest::oid, false), (o.oprjoin::oid, false)) AS f(oid, written) WHERE f.oid <> 0"
+    " UNION SELECT g.relation, t.typowner, f, false FROM target g JOIN part p ON p.root = g.type"
     "  JOIN pg_type t ON t.oid = p.oid, LATERAL (SELECT t.typinput::oid AS f"
     "   UNION ALL SELECT t.typoutput UNION ALL SELECT n.rngcanonical FROM pg_range n"
     "   WHERE n.rngtypid = t.oid AND n.rngcanonical::oid <> 0) AS i"
-    " UNION SELECT b.relation, b.owner, m[1]::oid FROM body b,"
+    " UNION SELECT b.relation, b.owner, m[1]::oid, true FROM body b,"
     "  LATERAL regexp_matches(b.body, ':(?:funcid|opfuncid|aggfnoid|winfnoid) (\\d+)', 'g') m"
     "  WHERE b.owner NOT IN (SELECT oid FROM trusted) AND m[1]::oid < 16384),"
     " call AS MATERIALIZED (SELECT * FROM named"
-    "  UNION SELECT n.relation, n.owner, f FROM named n JOIN pg_aggregate a"
+    "  UNION SELECT n.relation, n.owner, f, false FROM named n JOIN pg_aggregate a"
     "   ON a.aggfnoid = n.function, LATERAL unnest(ARRAY[a.aggtransfn, a.aggfinalfn,"
     "   a.aggcombinefn, a.aggserialfn, a.aggdeserialfn, a.aggmtransfn, a.aggminvtransfn,"
     "   a.aggmfinalfn]::oid[]) f),"
@@ -199,30 +240,48 @@ static const char question[] =
     " UNION SELECT w.type, m.way, m.reason FROM made m JOIN whole w ON w.part = m.type),"
 
     /* What must not be called: what is somebody's, and at the will of somebody what he could not
-     * call himself, what does more than compute, and what runs SQL that it is given as text though
-     * it says that it changes nothing. */
-    " forbidden(owner, function, reason) AS MATERIALIZED ("
-    " SELECT c.owner, p.oid, CASE WHEN p.proowner NOT IN (SELECT oid FROM trusted)"
-    "   THEN format('function %s of %I, who is no superuser', p.oid::regprocedure,"
-    "    pg_get_userbyid(p.proowner))"
-    "   ELSE format('function %s at the will of %I, who is no superuser', p.oid::regprocedure,"
-    "    pg_get_userbyid(c.owner)) END"
-    "  FROM (SELECT DISTINCT owner, function FROM call) c JOIN pg_proc p ON p.oid = c.function"
-    "  WHERE p.proowner NOT IN (SELECT oid FROM trusted)"
-    "   OR c.owner NOT IN (SELECT oid FROM trusted)"
-    "   AND (NOT has_function_privilege(c.owner, p.oid, 'EXECUTE')"
-    "    OR p.provolatile = 'v' AND (p.pronamespace <> 'pg_catalog'::regnamespace"
-    "     OR p.proname NOT IN ('random', 'random_normal', 'clock_timestamp', 'timeofday',"
-    "      'gen_random_uuid', 'uuidv4', 'uuidv7', 'currval', 'lastval'))"
-    "    OR p.pronamespace = 'pg_catalog'::regnamespace"
-    "     AND p.proname ~ '^(table|query|cursor|schema|database)_to_xml'"
+     * call himself, what does more than compute, and what may be told to run something: in a text,
+     * by a name or the number of an object. Of the server's own functions those that are told such
+     * a thing are known to be harmless, or not called. What only the server calls, or a type's
+     * input, is not called by hand at all: with the number of a type it runs a domain's check, on
+     * which nothing is seen to depend. A statement (owner 0) may do the rest, at the role's will. */
+    " judged AS MATERIALIZED (SELECT DISTINCT owner, function, written FROM call),"
+    " told AS MATERIALIZED (SELECT p.oid FROM pg_proc p"
+    "  JOIN pg_namespace n ON n.oid = p.pronamespace"
+    "  WHERE p.oid IN (SELECT function FROM judged WHERE written"
+    "    AND owner NOT IN (SELECT oid FROM trusted))"
+    "   AND (EXISTS (SELECT FROM unnest(p.proargtypes) AS i(type)"
+    "     WHERE i.type IN ('cstring'::regtype, 'internal'::regtype))"
+    "    OR p.provolatile = 'v' AND p.oid < 16384 AND p.proname ~ " TOLD_TO_RUN
+    "    OR p.provolatile <> 'v' AND p.oid < 16384 AND n.nspname <> 'information_schema'"
+    "     AND EXISTS (SELECT FROM unnest(p.proargtypes) AS i(type)"
+    "      JOIN pg_type t ON t.oid = i.type WHERE t.typname ~ '^_?(oid|reg.*)$'"
+    "       OR p.provolatile <> 'i'"
+    "        AND (t.typname ~ '^_?(text|name|varchar|refcursor)$' OR t.typtype = 'p'))"
+    "     AND NOT EXISTS (SELECT FROM pg_operator o WHERE o.oprcode = p.oid AND o.oid < 16384)"
+    "     AND NOT EXISTS (SELECT FROM pg_cast k WHERE k.castfunc = p.oid AND k.oid < 16384)"
+    "     AND p.proname !~ " TOLD_HARMLESSLY
     "    OR EXISTS (SELECT FROM pg_depend d JOIN pg_extension x ON x.oid = d.refobjid"
     "     WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'"
     "      AND d.refclassid = 'pg_extension'::regclass"
     "      AND x.extname IN ('dblink', 'tablefunc', 'xml2')))),"
+    " forbidden(owner, function, written, reason) AS MATERIALIZED ("
+    " SELECT c.owner, p.oid, c.written, CASE WHEN p.proowner NOT IN (SELECT oid FROM trusted)"
+    "   THEN format('function %s of %I, who is no superuser', p.oid::regprocedure,"
+    "    pg_get_userbyid(p.proowner))"
+    "   WHEN c.owner = 0 THEN format('function %s, which may run those of who is no superuser',"
+    "    p.oid::regprocedure)"
+    "   ELSE format('function %s at the will of %I, who is no superuser', p.oid::regprocedure,"
+    "    pg_get_userbyid(c.owner)) END"
+    "  FROM judged c JOIN pg_proc p ON p.oid = c.function"
+    "  WHERE p.proowner NOT IN (SELECT oid FROM trusted)"
+    "   OR c.owner NOT IN (SELECT oid FROM trusted)"
+    "   AND (c.written AND p.oid IN (SELECT oid FROM told)"
+    "    OR c.owner <> 0 AND (NOT has_function_privilege(c.owner, p.oid, 'EXECUTE')"
+    "     OR p.provolatile = 'v' AND NOT (p.oid < 16384 AND p.proname ~ " HARMLESS ")))),"
     " bad(relation, reason) AS MATERIALIZED ("
     " SELECT c.relation, f.reason FROM forbidden f JOIN call c"
-    "  ON c.owner = f.owner AND c.function = f.function"
+    "  ON c.owner = f.owner AND c.function = f.function AND c.written = f.written"
     /* Its functions run at its own server, which may be this one, as whom its owner says. */
     " UNION ALL SELECT r.oid, format('foreign server %I for %I, who is no superuser', s.srvname,"
     "   pg_get_userbyid(CASE WHEN r.owner IN (SELECT oid FROM trusted) THEN s.srvowner"

@@ -254,6 +254,130 @@ END
     assert_listed m/loops schema.sql
 }
 
+@test "a view of somebody else's does not call by hand what runs what it is told: a type's input, a text, a number" {
+    local name
+    sql <<'END'
+SET ROLE mallory;
+SET search_path = m, public;
+CREATE TYPE of_told AS (a checked);
+CREATE TYPE told_span AS RANGE (SUBTYPE = checked, MULTIRANGE_TYPE_NAME = told_spans);
+CREATE FUNCTION told() RETURNS of_told LANGUAGE sql AS $$ SELECT '(5)'::m.of_told $$;
+SELECT 'checked'::regtype::oid AS checked, 'of_told'::regtype::oid AS of_told, 'told_span'::regtype::oid AS span,
+    'told_spans'::regtype::oid AS spans, 'told'::regproc::oid AS told, 'by_partition_1'::regclass::oid AS part \gset
+CREATE VIEW told_domain AS SELECT domain_in('5'::cstring, :checked::oid, -1) IS NULL AS x;
+CREATE VIEW told_array AS SELECT array_in('{5}'::cstring, :checked::oid, -1)::text AS x;
+CREATE VIEW told_record AS SELECT record_in('(5)'::cstring, :of_told::oid, -1)::text AS x;
+CREATE VIEW told_range AS SELECT range_in('[5,6)'::cstring, :span::oid, -1)::text AS x;
+CREATE VIEW told_multirange AS SELECT multirange_in('{[5,6)}'::cstring, :spans::oid, -1)::text AS x;
+CREATE VIEW told_deep AS SELECT x || '' AS x FROM told_array;
+CREATE VIEW told_body AS SELECT fmgr_sql_validator(:told::oid)::text AS x;
+CREATE VIEW told_bounds AS SELECT pg_get_partition_constraintdef(:part::oid) AS x;
+CREATE VIEW told_statement AS SELECT ts_stat('SELECT m.proof()::text::tsvector')::text AS x;
+CREATE VIEW told_rewrite AS SELECT ts_rewrite('a'::tsquery, 'SELECT m.proof()::text::tsquery, NULL::tsquery') AS x;
+CREATE VIEW named_columns AS SELECT x.a::int AS x FROM json_to_record('{"a":5}') AS x(a checked);
+CREATE VIEW named_table AS SELECT x.a::int AS x FROM xmltable('/r' PASSING ('<r><a>5</a></r>'::xml) COLUMNS a checked) AS x;
+SELECT format('CREATE VIEW told_valid AS SELECT pg_input_is_valid(%L, %L) AS x', '5', 'm.checked') WHERE current_setting('server_version_num')::int >= 160000 \gexec
+SELECT format('CREATE VIEW told_value AS SELECT JSON_VALUE(%L::jsonb, %L RETURNING m.checked)::int AS x', '5', '$') WHERE current_setting('server_version_num')::int >= 170000 \gexec
+RESET ROLE;
+CREATE VIEW public.told_too AS SELECT * FROM m.told_domain;
+END
+    forget_proof
+    for name in $(sql "SELECT nspname || '/' || relname FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE relname ~ '^told_' AND relkind = 'v'"); do
+        [ "$name" != m/told_value ] || continue
+        assert_not_allowed $name/${name#*/}.csv ' at the will of mallory, who is no superuser'
+        assert_listed $name schema.sql
+    done
+    for name in named_columns named_table $(sql "SELECT relname FROM pg_class WHERE relname = 'told_value'"); do
+        assert_not_allowed m/$name/$name.csv 'function m.quiet(integer) of mallory'
+    done
+    # A superuser's own view is his own affair, and so is a type's input where only the type is named.
+    sql <<'END'
+CREATE VIEW public.tells AS SELECT array_in('{5}'::cstring, 23, -1)::text AS x;
+SET ROLE mallory;
+CREATE DOMAIN m.unchecked AS text;
+CREATE VIEW m.casts_unchecked AS SELECT v::m.unchecked AS x, ARRAY[v]::m.unchecked[] AS y FROM m.plain;
+END
+    [ "$(cat "$MNT/public/tells/tells.csv")" = $'x\n{5}' ]
+    assert_exact m casts_unchecked
+    assert_not_run
+}
+
+@test "of the server's functions no view of somebody else's may call one that takes a cstring, nor one that does more than compute" {
+    local listed
+    sql <<'END'
+CREATE SCHEMA walk AUTHORIZATION mallory;
+SET ROLE mallory;
+SET client_min_messages = error;
+DO $$
+DECLARE
+    f record;
+BEGIN
+    FOR f IN SELECT p.oid, p.proname, p.provolatile, (SELECT string_agg('NULL::' || CASE
+            WHEN t.typname IN ('anyarray', 'anycompatiblearray') THEN 'int[]' WHEN t.typname IN ('anyrange', 'anycompatiblerange') THEN 'int4range'
+            WHEN t.typname ~ '^any.*multirange$' THEN 'int4multirange' WHEN t.typname = 'anyenum' THEN 'm.mood'
+            WHEN t.typname ~ '^any' THEN 'int' ELSE format_type(t.oid, NULL) END, ', ' ORDER BY i.n)
+            FROM unnest(p.proargtypes) WITH ORDINALITY AS i(type, n) JOIN pg_type t ON t.oid = i.type) AS arguments
+        FROM pg_proc p WHERE p.pronamespace = 'pg_catalog'::regnamespace AND p.oid < 16384 AND p.prokind = 'f'
+            AND ('cstring'::regtype = ANY (p.proargtypes) OR p.provolatile = 'v'
+                OR p.proargtypes::oid[] && '{regtype,regproc,regprocedure,regclass}'::regtype[]::oid[]
+                OR p.provolatile = 's' AND p.proargtypes::oid[] && '{oid,text,name,refcursor,anyelement,"\"any\""}'::regtype[]::oid[])
+    LOOP
+        BEGIN
+            EXECUTE format('CREATE VIEW walk.f%s AS SELECT 1 AS x FROM (SELECT pg_catalog.%I(%s)) AS called', f.oid, f.proname, f.arguments);
+        EXCEPTION WHEN OTHERS THEN -- takes or gives what nobody can write
+        END;
+    END LOOP;
+END $$;
+END
+    [ "$(sql "SELECT count(*) > 300 FROM pg_class WHERE relnamespace = 'walk'::regnamespace")" = t ]
+    forget_proof
+    find "$MNT/walk" -name '*.csv' -printf '%f\n' >"$E2E/walked"
+    listed=$(sed 's/^f\(.*\)\.csv$/\1/' "$E2E/walked" | paste -sd,)
+    [ "$(sql "SELECT count(*) FROM pg_proc WHERE oid IN ($listed) AND 'cstring'::regtype = ANY (proargtypes)")" = 0 ]
+    [ "$(sql "SELECT string_agg(DISTINCT proname, ' ' ORDER BY proname) FROM pg_proc WHERE oid IN ($listed) AND provolatile = 'v' AND proname !~ '_size$|^uuid|^random'")" = \
+        'clock_timestamp currval gen_random_uuid lastval pg_is_in_recovery pg_partition_ancestors pg_partition_tree timeofday' ] || {
+        sql "SELECT oid::regprocedure FROM pg_proc WHERE oid IN ($listed) AND provolatile = 'v'" >&2
+        return 1
+    }
+    # What takes the number of an object, a name or a text is one of those that are known.
+    sql "SELECT DISTINCT proname FROM pg_proc WHERE oid IN ($listed) AND provolatile <> 'v'" | LC_ALL=C sort >"$E2E/known"
+    ! grep -E '_to_xml|valid|satisfies|partition_constraint|input|fmgr|json_to_record|_in$|_recv$' "$E2E/known" || false
+    for listed in pg_get_viewdef pg_get_constraintdef to_char to_regclass format_type has_table_privilege to_json concat obj_description; do
+        grep -qx $listed "$E2E/known"
+    done
+    assert_not_run
+    sql "DROP SCHEMA walk CASCADE"
+}
+
+@test "ordinary views of somebody else's are read" {
+    sql <<'END'
+SET ROLE mallory;
+SET search_path = m, public;
+CREATE TABLE by_vector (id int, v vector(2));
+INSERT INTO by_vector VALUES (1, '[1,2]');
+CREATE VIEW ordinary AS SELECT id, to_char(now() - now(), 'HH24') AS c, date_trunc('day', timestamptz '2020-01-01 10:00+00') AS d,
+    'm.plain'::regclass AS r, pg_get_viewdef('m.harmless'::regclass) <> '' AS def, format_type(23, -1) AS f, extract(year FROM timestamptz '2020-05-05') AS y,
+    to_tsvector('english', v) @@ plainto_tsquery('english', 'one') AS t, concat(v, '-', id) AS k, format('%s', id) AS g, coalesce(v, 'x') || 'y' AS j,
+    has_table_privilege('m.plain', 'SELECT') AS h, pg_typeof(id) AS ty, quote_literal(v) AS q, regexp_replace(v, 'o', 'u') AS s, row_to_json(p) AS o,
+    array_to_string(ARRAY[id, 2], ',') AS a, current_setting('server_version_num') AS n, v ~ 'o' AS m, to_date('2020', 'YYYY') AS e, upper(v) AS u,
+    pg_relation_size('m.plain') > 0 AS z, (now() AT TIME ZONE 'UTC') IS NOT NULL AS w, jsonb_build_object('a', id) -> 'a' AS b, md5(v) AS i,
+    CASE WHEN v LIKE 'o%' THEN v::varchar(2) END AS l, convert_from(convert_to(v, 'UTF8'), 'UTF8') AS x, v::name::text AS nm
+    FROM plain p;
+CREATE VIEW ordinary_groups AS SELECT json_agg(id ORDER BY id) AS a, jsonb_object_agg(v, id) AS o, string_agg(v, ',' ORDER BY v) AS s, max(v) AS m, count(*) AS n,
+    percentile_cont(0.5) WITHIN GROUP (ORDER BY id) AS p, array_agg(v ORDER BY id) AS g, mode() WITHIN GROUP (ORDER BY v) AS mo, bool_or(id > 1) AS b FROM plain;
+CREATE VIEW ordinary_series AS SELECT d, row_number() OVER w AS n, lag(d) OVER w AS l FROM generate_series(timestamptz '2020-01-01 00:00+00', '2020-01-03 00:00+00', '1 day') AS d WINDOW w AS (ORDER BY d);
+CREATE VIEW ordinary_parts AS SELECT u.n, u.x, j.key, t.w FROM unnest(ARRAY['b', 'a']) WITH ORDINALITY AS u(x, n), jsonb_each_text('{"k": 1}') AS j, regexp_split_to_table('p q', ' ') AS t(w);
+CREATE VIEW ordinary_catalog AS SELECT c.relname, obj_description(c.oid, 'pg_class') AS d, pg_get_userbyid(c.relowner) AS o, pg_table_is_visible(c.oid) AS v,
+    (SELECT count(*) >= 0 FROM pg_stat_user_tables s WHERE s.relid = c.oid) AS s, (SELECT count(*) >= 0 FROM pg_locks) AS l FROM pg_class c WHERE c.relname = 'plain' AND c.relnamespace = 'm'::regnamespace;
+CREATE VIEW ordinary_vectors AS SELECT id, v <-> '[1,1]' AS d, vector_dims(v) AS n FROM by_vector;
+END
+    for name in ordinary ordinary_groups ordinary_series ordinary_parts ordinary_catalog ordinary_vectors; do
+        ls "$MNT/m/$name" | grep -qx $name.csv || { cat "$MNT/m/$name/$name.csv" || getfattr -d "$MNT/m/$name"; } >&2
+        copy_csv "(SELECT * FROM m.$name)" | cmp - "$MNT/m/$name/$name.csv"
+    done
+    assert_not_run
+}
+
 @test "what runs nobody's functions is exact" {
     assert_exact m plain
     assert_exact m harmless
@@ -486,6 +610,9 @@ END
     assert_no_filter "$s" 'row_to_json(ours) IS NOT NULL' 'of mallory'
     assert_no_filter "$s" "r <@ '[5,50)'::m.wide" 'm.widely(integer,integer) of mallory'
     assert_no_filter "$s" 'id = (SELECT m.adds(id) FROM m.plain)' 'of mallory'
+    assert_no_filter "$s" "array_in('{5}'::cstring, $(sql "SELECT 'm.checked'::regtype::oid"), -1) IS NOT NULL" 'function array_in(cstring,oid,integer), which may run'
+    assert_no_filter "$s" "query_to_xml('SELECT m.proof()', true, true, '') IS NOT NULL" 'function query_to_xml(text,boolean,boolean,text), which may run'
+    [ "$(filtered "$s" "id = 1 AND to_regclass('m.calls') IS NOT NULL AND current_setting('is_superuser') = 'on'")" = 1 ]
     # What he puts beside the server's own.
     sql <<'END'
 GRANT CREATE ON SCHEMA public TO mallory;
