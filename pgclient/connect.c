@@ -3,6 +3,7 @@
 #include "pgclient/departing.h"
 #include "pgclient/helper.h"
 #include "pgclient/lock_holders.h"
+#include "pgclient/search_path.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -105,9 +106,13 @@ static void no_notices(void *context, const char *message) { (void)context, (voi
     "SELECT pg_catalog.pg_backend_pid(), pg_catalog.repeat(' ', 200000),"                          \
     " pg_catalog.min(s.reset_val::pg_catalog.int4) FILTER"                                         \
     "  (WHERE s.name OPERATOR(pg_catalog.=) 'lock_timeout'),"                                      \
-    " pg_catalog.min(s.reset_val::pg_catalog.int4) FROM pg_catalog.pg_settings AS s"               \
+    " pg_catalog.min(s.reset_val::pg_catalog.int4) FILTER"                                         \
+    "  (WHERE s.name OPERATOR(pg_catalog.<>) 'search_path'),"                                      \
+    " pg_catalog.min(s.reset_val) FILTER (WHERE s.name OPERATOR(pg_catalog.=) 'search_path')"      \
+    " FROM pg_catalog.pg_settings AS s"                                                            \
     " WHERE s.name OPERATOR(pg_catalog.=) ANY (ARRAY['lock_timeout', 'statement_timeout',"         \
-    "  'transaction_timeout']::pg_catalog.text[]) AND s.reset_val OPERATOR(pg_catalog.<>) '0';"
+    "  'transaction_timeout', 'search_path']::pg_catalog.text[])"                                  \
+    " AND s.reset_val OPERATOR(pg_catalog.<>) '0';"
 
 /* A role that may not ask has a connection all the same. Behind a pooler the next question is another
  * session's. */
@@ -120,7 +125,27 @@ static int learn_to_ask(struct connection *connection, struct error *error)
     return connection_usable(connection) && rc != -EBUSY ? 0 : rc;
 }
 
-/* Finds out, in the same round trip, the role's own limits, whether the session is the
+/* Behind a pooler temporary tables are others', and a function of a view's would find them first. */
+static int learn_path(struct connection *connection, const char *path, struct error *error)
+{
+    struct buffer sql = {0};
+    int rc = connection->pooled ? buffer_append_text(&sql, "SET LOCAL search_path = ") : 0;
+    if (rc == 0 && connection->pooled)
+        rc = search_path_put(&sql, path);
+    if (rc == 0 && connection->pooled)
+        rc = buffer_append_byte(&sql, '\0');
+    if (rc < 0) {
+        buffer_clear(&sql);
+        return rc == -ENOMEM ? error_set(error, rc, "out of memory")
+                             : error_set(error, -EIO,
+                                         "unexpected answer of the server: "
+                                         "a search_path that is none");
+    }
+    connection->own_path = (char *)sql.data;
+    return 0;
+}
+
+/* Finds out, in the same round trip, the role's own limits and path, whether the session is the
  * server's own or one behind a pooler, whose number of the backend is made up; and whether the
  * server looks after its clients while it works for them, which it cannot do on every platform. */
 static int look_around(struct connection *connection, struct error *error)
@@ -129,17 +154,18 @@ static int look_around(struct connection *connection, struct error *error)
     int rc = 0;
     if (connection_version(connection) >= CHECKS_CLIENTS) {
         rc = connection_rows(connection, BEGIN_READING CHECK_CLIENT WIDE_ANSWER "COMMIT",
-                             ROWS_OF(4), &row, error);
+                             ROWS_OF(5), &row, error);
         connection->checks_client = rc == 0;
         connection_end(connection);
     }
     if (!connection->checks_client && rc != -EBUSY && connection_usable(connection))
-        rc = connection_rows(connection, BEGIN_READING WIDE_ANSWER "COMMIT", ROWS_OF(4), &row,
+        rc = connection_rows(connection, BEGIN_READING WIDE_ANSWER "COMMIT", ROWS_OF(5), &row,
                              error);
     if (rc == 0 && PQntuples(row) == 1) {
         connection->pooled = atoi(PQgetvalue(row, 0, 0)) != PQbackendPID(connection->pg);
         connection->own_lock_limit_ms = atoi(PQgetvalue(row, 0, 2));
         connection->own_limit_ms = atoi(PQgetvalue(row, 0, 3));
+        rc = learn_path(connection, PQgetvalue(row, 0, 4), error);
     }
     PQclear(row);
     connection_end(connection);

@@ -500,6 +500,7 @@ void connection_close(struct connection *connection)
     connection_finish(connection->pg, connection->departing);
     departing_unref(connection->departing);
     free(connection->others_locks);
+    free(connection->own_path);
     free(connection);
 }
 

@@ -65,6 +65,10 @@ const char *connection_state(const struct connection *connection);
  * last transaction with settings (below); 0: none. `of_locks`: it is that for locks. */
 int connection_own_limit(const struct connection *connection, bool *of_locks);
 
+/* SQL: sets the path that what users wrote is understood by, until the transaction ends: as the
+ * role, the database or the connection string have it. */
+const char *connection_own_path(const struct connection *connection);
+
 /* How much has been found out not to be had of this server: a number that cluster.c keeps here. */
 int connection_modesty(const struct connection *connection);
 void connection_be_modest(struct connection *connection, int modesty);
@@ -91,8 +95,8 @@ void connection_show(struct connection *connection, struct holding *holding);
  * is an error of what users wrote; a larger one, connection_own_limit, is for whoever tries again. */
 
 enum transaction_kind {
-    TRANSACTION_TABLES, /* what we ask of tables and catalogs: search_path is empty, and no limit of
-                           time holds */
+    TRANSACTION_TABLES, /* what we ask of tables and catalogs: search_path is SEARCH_PATH_OURS, and
+                           no limit of time holds */
     TRANSACTION_USER    /* what users wrote: search_path and limits as the role, the database or the
                         connection string have them */
 };

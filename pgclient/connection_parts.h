@@ -15,6 +15,7 @@ struct connection {
     int modesty;
     bool users_words;         /* what users wrote may have run in this transaction */
     char *others_locks;       /* advisory ones, that the session had before; NULL: not known */
+    char *own_path;           /* behind a pooler: the statement that sets it; NULL: it needs none */
     int own_lock_limit_ms;    /* the role's lock_timeout; 0: none */
     int own_limit_ms;         /* the smallest of this and its other limits of time; 0: none */
     bool lock_limit_is_own;   /* in this transaction */

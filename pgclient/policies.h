@@ -12,8 +12,8 @@
 
 #include "pgclient/connection.h"
 
-/* Whether a view needs row_security, and could hide nothing from the role with it: asked under an
- * empty search_path. In doubt, not. */
+/* Whether a view needs row_security, and could hide nothing from the role with it: asked under
+ * SEARCH_PATH_OURS. In doubt, not. */
 MUST_CHECK int policies_bind_owners_only(struct connection *connection, uint32_t view, bool *out,
                                          struct error *error);
 

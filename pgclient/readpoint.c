@@ -4,6 +4,7 @@
 #include "pgclient/describe.h"
 #include "pgclient/identifier.h"
 #include "pgclient/policies.h"
+#include "pgclient/search_path.h"
 #include "pgclient/selection.h"
 #include "pgclient/trust.h"
 
@@ -29,8 +30,7 @@ enum { ATTEMPTS = 3 };
 #define PLAN_AS_USUAL "SET LOCAL enable_hashjoin = DEFAULT; SET LOCAL enable_mergejoin = DEFAULT;"
 
 /* What users wrote may need the role's own path, our questions about it need none. */
-#define OUR_PATH ";SET LOCAL search_path = ''"
-#define OWN_PATH "SET LOCAL search_path TO DEFAULT;"
+#define OUR_PATH ";" SEARCH_PATH_OURS
 
 /* Or the planner evaluates what is constant in the checks of tables, too. */
 #define NO_EXCLUSION "SET LOCAL constraint_exclusion = off;"
@@ -63,11 +63,13 @@ static enum transaction_kind kind_of(const struct kept_readpoint *r)
 }
 
 /* What is read of the relation is read under these, in a transaction of its kind. */
-static const char *own_settings(const struct kept_readpoint *r)
+static int put_own_settings(const struct kept_readpoint *r, const struct connection *connection,
+                            struct buffer *sql)
 {
     if (kind_of(r) != TRANSACTION_USER)
-        return "";
-    return r->shows_owners ? OWN_PATH "SET LOCAL row_security = on;" : OWN_PATH;
+        return 0;
+    return buffer_printf(sql, "%s;%s", connection_own_path(connection),
+                         r->shows_owners ? "SET LOCAL row_security = on;" : "");
 }
 
 /* The same for all of its sessions, and for as long as it lasts: each would else follow a reload, or
@@ -207,9 +209,9 @@ static int lock(struct kept_readpoint *r, struct connection *connection, PGresul
         rc = judge(r, connection, error);
     if (rc == 0 && r->public.relation.kind == RELATION_VIEW)
         rc = policies_bind_owners_only(connection, r->public.relation.oid, &r->shows_owners, error);
-    if (rc == 0 &&
-        (buffer_printf(&probe, "%s%s%s", own_settings(r), r->probe, user ? OUR_PATH : "") < 0 ||
-         buffer_append_byte(&probe, '\0') < 0))
+    if (rc == 0 && (put_own_settings(r, connection, &probe) < 0 ||
+                    buffer_printf(&probe, "%s%s", r->probe, user ? OUR_PATH : "") < 0 ||
+                    buffer_append_byte(&probe, '\0') < 0))
         rc = out_of_memory(error);
     if (rc == 0)
         rc = connection_rows(connection, (const char *)probe.data, ROWS_OF(ANY), present, error);
@@ -258,13 +260,27 @@ static int verify_name(struct kept_readpoint *r, struct connection *connection, 
     return rc;
 }
 
+/* For what is read from now on. */
+static int set_own(const struct kept_readpoint *r, struct connection *connection,
+                   struct error *error)
+{
+    struct buffer sql = {0};
+    int rc = buffer_append_text(&sql, PLAN_AS_USUAL);
+    if (rc == 0)
+        rc = put_own_settings(r, connection, &sql);
+    if (rc == 0)
+        rc = buffer_append_byte(&sql, '\0');
+    rc = rc == 0 ? connection_run(connection, (const char *)sql.data, error) : out_of_memory(error);
+    buffer_clear(&sql);
+    return rc;
+}
+
 static int describe(struct kept_readpoint *r, struct connection *connection,
                     const PGresult *present, struct error *error)
 {
     struct readpoint *out = &r->public;
     struct sources sources = {0};
     struct columns columns = {0};
-    char again[sizeof PLAN_AS_USUAL + 128];
     int rc = verify_name(r, connection, error);
     if (rc == 0 && r->may_be_spread)
         rc = describe_spread(connection, &out->relation, error);
@@ -279,9 +295,8 @@ static int describe(struct kept_readpoint *r, struct connection *connection,
                                 : out->json_refused != NULL ? "JSON refused"
                                                             : NULL,
                                 &out->key.signature, error);
-    snprintf(again, sizeof again, "%s;%s", PLAN_AS_USUAL, own_settings(r));
     if (rc == 0)
-        rc = connection_run(connection, again, error);
+        rc = set_own(r, connection, error);
     if (rc == 0)
         rc = connection_wait_as_usual(connection, error);
     if (rc != 0) {
@@ -432,8 +447,10 @@ int readpoint_join(struct readpoint *readpoint, struct session *worker, const at
     struct buffer sql = {0};
     if (readpoint->snapshot == NULL)
         return error_set(error, -EACCES, "the role may not export snapshots");
-    int rc = buffer_printf(&sql, "SET TRANSACTION SNAPSHOT '%s';%s%s", readpoint->snapshot,
-                           r->judged ? NO_EXCLUSION : "", own_settings(r));
+    int rc = buffer_printf(&sql, "SET TRANSACTION SNAPSHOT '%s';%s", readpoint->snapshot,
+                           r->judged ? NO_EXCLUSION : "");
+    if (rc == 0)
+        rc = put_own_settings(r, connection, &sql);
     if (rc == 0)
         rc = put_money(r, &sql);
     if (rc == 0)

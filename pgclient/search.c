@@ -6,6 +6,7 @@
 #include "pgclient/connection.h"
 #include "pgclient/describe.h"
 #include "pgclient/identifier.h"
+#include "pgclient/search_path.h"
 #include "pgclient/selection.h"
 #include "pgclient/trust.h"
 
@@ -70,7 +71,7 @@ static char *write_beginning(const struct relation *relation, const struct begin
                               relation->kind != RELATION_FOREIGN;
     int rc = buffer_append_text(&sql, NO_EXCLUSION);
     if (rc == 0 && beginning->judged)
-        rc = buffer_append_text(&sql, "; SET LOCAL search_path = ''");
+        rc = buffer_append_text(&sql, "; " SEARCH_PATH_OURS);
     if (rc == 0 && lockable)
         rc = buffer_append_text(&sql, relation->kind == RELATION_TABLE ? "; LOCK TABLE ONLY "
                                                                        : "; LOCK TABLE ");
@@ -137,7 +138,7 @@ static int begin(struct connection *connection, const struct relation *relation,
     if (rc == 0 && beginning.judged && later == NULL)
         rc = trust_check(connection, relation->oid, NULL, false, error);
     if (rc == 0 && beginning.judged)
-        rc = connection_run(connection, "SET LOCAL search_path TO DEFAULT", error);
+        rc = connection_run(connection, connection_own_path(connection), error);
     if (rc < 0)
         connection_end(connection);
     else if (later != NULL)
@@ -180,8 +181,14 @@ int search_begin(struct session *session, const struct relation *relation, const
 /* ---- rows ---- */
 
 /* Our own question, not the user's: without his limits, and with our path. */
-#define OURS "SET LOCAL search_path = ''; SET LOCAL statement_timeout = 0"
-#define THEIRS "SET LOCAL search_path TO DEFAULT; SET LOCAL statement_timeout TO DEFAULT"
+#define OURS SEARCH_PATH_OURS "; SET LOCAL statement_timeout = 0"
+
+static int set_theirs(struct connection *connection, struct error *error)
+{
+    int rc = connection_run(connection, connection_own_path(connection), error);
+    return rc == 0 ? connection_run(connection, "SET LOCAL statement_timeout TO DEFAULT", error)
+                   : rc;
+}
 
 /* Whose functions the statement would run, and `json` of the relation's columns. By the names in it
  * and their places in search_path the server may have taken others than who wrote it meant: what
@@ -197,7 +204,7 @@ static int judge_statement(struct connection *connection, const struct relation 
     if (rc == 0)
         rc = trust_check(connection, relation->oid, tree, json, error);
     free(tree);
-    return rc == 0 ? connection_run(connection, THEIRS, error) : rc;
+    return rc == 0 ? set_theirs(connection, error) : rc;
 }
 
 /* To parse a statement locks what it names; the plan that describe_sources looks at, partitions. */
@@ -247,7 +254,7 @@ static int compare(struct session *session, const struct relation *relation,
         rc = compare_heaps(session, &sources, heaps, count, &same, error);
     sources_clear(&sources);
     if (rc == 0)
-        rc = connection_run(connection, THEIRS, error);
+        rc = set_theirs(connection, error);
     if (rc == -ESTALE || rc == -ENOENT || (rc == 0 && !same))
         rc = error_set(error, -ESTALE, "the table has changed in the meantime");
     return rc;
@@ -665,7 +672,7 @@ static int check_types(struct connection *connection, const struct search_neares
     if (!fits(search, columns.schema))
         rc = error_set(error, -ESTALE, "the table's columns have changed in the meantime");
     columns_clear(&columns);
-    return rc == 0 ? connection_run(connection, THEIRS, error) : rc;
+    return rc == 0 ? set_theirs(connection, error) : rc;
 }
 
 int search_nearest(struct session *session, const struct search_nearest *search, copy_sink *sink,

@@ -3,6 +3,7 @@
 
 #include "codec/buffer.h"
 #include "pgclient/helper.h"
+#include "pgclient/search_path.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -40,14 +41,12 @@ static const struct {
 /* The planner's debugging aid has changed its name. */
 enum { RENAMED_PARALLEL_DEBUGGING = 160000, TRANSACTION_TIMEOUT = 170000 };
 
-static const char no_limits[] = "SET LOCAL search_path = '';"
-                                " SET LOCAL idle_in_transaction_session_timeout = 0;";
+static const char no_limits[] = "SET LOCAL idle_in_transaction_session_timeout = 0;";
 
 /* The role's own: a session that a pooler lends may have others, which somebody has left there.
  * transaction_timeout runs already, and is left alone. */
-static const char own_limits[] =
-    "SET LOCAL search_path TO DEFAULT; SET LOCAL statement_timeout TO DEFAULT;"
-    " SET LOCAL idle_in_transaction_session_timeout TO DEFAULT;";
+static const char own_limits[] = "SET LOCAL statement_timeout TO DEFAULT;"
+                                 " SET LOCAL idle_in_transaction_session_timeout TO DEFAULT;";
 
 /* What is not pinned and decides how values print, as the role, the database or the server has it.
  */
@@ -71,6 +70,11 @@ static bool has_encoding(const struct connection *connection)
 static int put_encoding(const struct connection *connection, struct buffer *sql)
 {
     return buffer_printf(sql, "SET LOCAL client_encoding = '%s';", encoding_wanted(connection));
+}
+
+const char *connection_own_path(const struct connection *connection)
+{
+    return connection->own_path != NULL ? connection->own_path : "SET LOCAL search_path TO DEFAULT";
 }
 
 /* Whether the role's own limit is the smaller one. */
@@ -121,6 +125,10 @@ static int put_settings(const struct connection *connection, enum transaction_ki
         rc = buffer_printf(sql, "SET LOCAL %s = off;",
                            version >= RENAMED_PARALLEL_DEBUGGING ? "debug_parallel_query"
                                                                  : "force_parallel_mode");
+    if (rc == 0) /* how it is shown depends on quote_all_identifiers */
+        rc = buffer_printf(sql, "%s;",
+                           kind == TRANSACTION_USER ? connection_own_path(connection)
+                                                    : SEARCH_PATH_OURS);
     return rc == 0 ? put_encoding(connection, sql) : rc;
 }
 
@@ -242,7 +250,7 @@ static int put_end(const struct connection *connection, bool users_words, struct
     else if (rc == 0 && users_words && connection->others_locks != NULL)
         rc = buffer_printf(
             sql,
-            ";" BEGIN_READING "SET LOCAL search_path = '';"
+            ";" BEGIN_READING SEARCH_PATH_OURS ";"
             "WITH RECURSIVE ours AS MATERIALIZED (SELECT l.classid, l.objid, l.objsubid,"
             " l.mode" LOCKS_OF_SESSION " AND " LOCK_NAME " <> ALL (string_to_array('%s', ','))),"
             " released AS (SELECT o.*, " UNLOCK(

@@ -171,6 +171,53 @@ everything() {
     done
 }
 
+@test "temporary tables of another client of the pool are not found, whatever they are called" {
+    local s=$MNT/public/items/query/q
+    psql -X -q -v ON_ERROR_STOP=1 <<'END'
+CREATE SCHEMA own;
+CREATE TABLE own.words (w text); INSERT INTO own.words VALUES ('right');
+CREATE FUNCTION own.words() RETURNS SETOF text STABLE LANGUAGE plpgsql AS 'BEGIN RETURN QUERY SELECT w FROM words; END';
+CREATE VIEW own.vw AS SELECT own.words() AS w;
+CREATE TABLE own.policed (id int); INSERT INTO own.policed VALUES (1), (2);
+ALTER TABLE own.policed ENABLE ROW LEVEL SECURITY;
+CREATE POLICY first ON own.policed USING (id = 1 AND 'right' IN (SELECT own.words()));
+GRANT USAGE ON SCHEMA own TO reader;
+GRANT SELECT ON ALL TABLES IN SCHEMA own TO reader;
+ALTER ROLE reader SET search_path = pg_temp, "$user", OWN, public;
+END
+    # Each catalog and each type of the server's.
+    local shadows="DO \$\$ DECLARE n text; BEGIN
+        FOR n IN SELECT relname FROM pg_class WHERE relnamespace = 'pg_catalog'::regnamespace AND relkind IN ('r', 'v')
+            UNION SELECT typname FROM pg_type WHERE typnamespace = 'pg_catalog'::regnamespace AND typtype = 'b' AND typname !~ '^_'
+        LOOP EXECUTE format('CREATE TEMP TABLE %I (shadow pg_catalog.int4)', n); END LOOP; END \$\$"
+    pooler_start 1 reader
+    pooled -c "CREATE TEMP TABLE words AS SELECT 'somebody else''s' AS w; CREATE TEMP TABLE items AS SELECT 1 AS id, 2 AS price" -c "$shadows"
+    pooled_mount -o lease=0,rls=filter
+    [ "$(cat "$MNT/own/vw/vw.csv")" = $'w\nright' ]
+    [ "$(cat "$MNT/own/vw/vw.jsonl")" = '{"w":"right"}' ]
+    [ "$(cat "$MNT/own/policed/policed.csv")" = $'id\n1' ]
+    same_as_on_the_server t
+    same_as_on_the_server cheap
+    same_as_on_the_server parts
+    mkdir "$s"
+    echo '[5,5,1]' >"$s/vector"
+    echo "price < 3 AND EXISTS (SELECT FROM words WHERE w = 'right') AND (SELECT count(*) FROM items) = 500" >"$s/filter"
+    [ "$(timeout 60 cat "$s/results.csv" | wc -l)" = 11 ]
+    echo server >"$s/mode"
+    [ "$(timeout 60 cat "$s/results.csv" | wc -l)" = 11 ]
+    rmdir "$s"
+    mount_stop
+    pooler_stop
+    # A superuser's mount asks more of the catalogs.
+    pooler_start 1 postgres
+    pooled -c "$shadows"
+    pooled_mount -o lease=0
+    same_as_on_the_server cheap
+    same_as_on_the_server items
+    mount_stop
+    psql -X -q -c 'ALTER ROLE reader RESET search_path' -c 'DROP SCHEMA own CASCADE'
+}
+
 @test "many tables at once over one session of the server" {
     local t pids=()
     pooler_start 1 reader
