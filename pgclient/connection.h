@@ -118,6 +118,10 @@ MUST_CHECK int connection_begin(struct connection *connection, enum transaction_
 MUST_CHECK int connection_set_again(struct connection *connection, const char *more,
                                     struct error *error);
 
+/* In a transaction of TRANSACTION_USER: from now on, until it ends, policies choose rows in silence.
+ * Where they hide none from the role (pgclient/policies.h). */
+MUST_CHECK int connection_let_policies_choose(struct connection *connection, struct error *error);
+
 /* Ends the transaction, if there is one. Advisory locks that functions have taken in it, which would
  * outlive it, go. What it has read is no less true. The connection may be
  * unusable afterwards. */

@@ -14,6 +14,7 @@ struct connection {
     struct reading reading;
     int modesty;
     bool users_words;         /* what users wrote may have run in this transaction */
+    bool policies_choose;     /* row_security is on in this transaction, whatever `reading` says */
     char *others_locks;       /* advisory ones, that the session had before; NULL: not known */
     char *own_path;           /* behind a pooler: the statement that sets it; NULL: it needs none */
     int own_lock_limit_ms;    /* the role's lock_timeout; 0: none */

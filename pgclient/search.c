@@ -6,6 +6,7 @@
 #include "pgclient/connection.h"
 #include "pgclient/describe.h"
 #include "pgclient/identifier.h"
+#include "pgclient/policies.h"
 #include "pgclient/search_path.h"
 #include "pgclient/selection.h"
 #include "pgclient/trust.h"
@@ -57,6 +58,12 @@ static int find_beginning(struct connection *connection, const struct relation *
     return rc;
 }
 
+/* Questions of ours come between the lock and what users wrote. */
+static bool asks_more(const struct relation *relation, const struct beginning *beginning)
+{
+    return beginning->judged || relation->kind == RELATION_VIEW;
+}
+
 /* Else a condition has the planner evaluate what is constant in the checks of partitions. */
 #define NO_EXCLUSION "SET LOCAL constraint_exclusion = off"
 
@@ -70,7 +77,7 @@ static char *write_beginning(const struct relation *relation, const struct begin
                         : beginning->judged && relation->kind != RELATION_MATVIEW &&
                               relation->kind != RELATION_FOREIGN;
     int rc = buffer_append_text(&sql, NO_EXCLUSION);
-    if (rc == 0 && beginning->judged)
+    if (rc == 0 && asks_more(relation, beginning))
         rc = buffer_append_text(&sql, "; " SEARCH_PATH_OURS);
     if (rc == 0 && lockable)
         rc = buffer_append_text(&sql, relation->kind == RELATION_TABLE ? "; LOCK TABLE ONLY "
@@ -114,6 +121,17 @@ static int check_same(struct connection *connection, const struct relation *rela
     return rc;
 }
 
+/* As where its rows are fetched: a view whose owner is subject to policies is read with them. */
+static int settle_policies(struct connection *connection, const struct relation *relation,
+                           struct error *error)
+{
+    bool owners_only = false;
+    if (relation->kind != RELATION_VIEW)
+        return 0;
+    int rc = policies_bind_owners_only(connection, relation->oid, &owners_only, error);
+    return rc == 0 && owners_only ? connection_let_policies_choose(connection, error) : rc;
+}
+
 /* A condition may call functions that change settings: they go back with the transaction. `later`
  * (nullable): what is to be run, and the relation with it, must be judged before it is; else the
  * relation is judged now. */
@@ -137,7 +155,9 @@ static int begin(struct connection *connection, const struct relation *relation,
     rc = check_same(connection, relation, error);
     if (rc == 0 && beginning.judged && later == NULL)
         rc = trust_check(connection, relation->oid, NULL, false, error);
-    if (rc == 0 && beginning.judged)
+    if (rc == 0)
+        rc = settle_policies(connection, relation, error);
+    if (rc == 0 && asks_more(relation, &beginning))
         rc = connection_run(connection, connection_own_path(connection), error);
     if (rc < 0)
         connection_end(connection);

@@ -117,7 +117,8 @@ static int put_settings(const struct connection *connection, enum transaction_ki
         rc = buffer_append_text(sql, CHECK_CLIENT);
     if (rc == 0)
         rc = buffer_printf(sql, "SET LOCAL row_security = %s;",
-                           connection->reading.filter_rows ? "on" : "off");
+                           connection->reading.filter_rows || connection->policies_choose ? "on"
+                                                                                          : "off");
     for (size_t i = 0; i < sizeof pinned / sizeof *pinned && rc == 0; i++)
         if (version >= pinned[i].since)
             rc = buffer_printf(sql, "SET LOCAL %s;", pinned[i].sql);
@@ -175,6 +176,7 @@ static int begin(struct connection *connection, enum transaction_kind kind, cons
 {
     struct buffer text = {0};
     bool at_once = sql == NULL || has_encoding(connection);
+    connection->policies_choose = false;
     int rc = put_beginning(connection, kind, &text);
     /* For a table, too: casts, policies, what an index or a partition's bound computes. */
     connection->users_words = true;
@@ -289,6 +291,12 @@ int connection_set_again(struct connection *connection, const char *more, struct
     if (rc == 0)
         rc = buffer_append_text(&sql, more);
     return run(connection, &sql, rc, ROWS_OF(ANY), NULL, error);
+}
+
+int connection_let_policies_choose(struct connection *connection, struct error *error)
+{
+    connection->policies_choose = true; /* when settings are made again, too */
+    return connection_run(connection, "SET LOCAL row_security = on", error);
 }
 
 int connection_read(struct connection *connection, enum transaction_kind kind, const char *sql,

@@ -80,6 +80,7 @@ CREATE VIEW p.by_call AS SELECT id FROM p.few UNION ALL SELECT id FROM p.few_row
 CREATE VIEW p.by_operator AS SELECT id, id OPERATOR(p.<?>) 1 AS b FROM p.few;
 CREATE VIEW p.by_aggregate AS SELECT p.few_last(id) AS n FROM p.few;
 CREATE VIEW p.by_text AS SELECT id, query_to_xml('SELECT count(*) FROM p.few', true, true, '')::text AS b FROM p.few;
+CREATE VIEW p.vectors AS SELECT id, owner, v FROM p.few;
 CREATE VIEW p.by_nothing AS SELECT id, v <-> '[1,1]' AS d, lower(owner) AS o FROM p.few;
 RESET ROLE;
 CREATE ROLE guest LOGIN;
@@ -133,6 +134,29 @@ assert_would_hide() {
     assert_seen of_viewers
     assert_seen counts
     [ "$(tail -n 1 "$MNT/p/counts/counts.csv")" = 20000 ]
+}
+
+@test "and so it does where the server answers what is asked of it" {
+    local s=$MNT/p/vectors/query/q
+    mkdir "$s"
+    echo '[1,0]' >"$s/vector"
+    cut -d , -f 1-2 "$s/results.csv" >"$E2E/plain"
+    [ "$(wc -l <"$E2E/plain")" = 3 ]
+    echo server >"$s/mode"
+    cut -d , -f 1-2 "$s/results.csv" | diff - "$E2E/plain"
+    echo auto >"$s/mode"
+    echo "owner <> 'nobody'" >"$s/filter"
+    cut -d , -f 1-2 "$s/results.csv" | diff - "$E2E/plain"
+    echo 'id = 2' >"$s/filter"
+    [ "$(cut -d , -f 1 "$s/results.csv")" = $'id\n2' ]
+    # Several queries are of one transaction.
+    printf '[1,0]\n[0,1]\n' >"$s/vector"
+    [ "$(wc -l <"$s/results.csv")" = 3 ]
+    rmdir "$s"
+    # Not where they would hide rows from the role.
+    s=$MNT/p/few/query/q
+    run mkdir "$s"
+    [ "$status" -ne 0 ] || ! cat "$s/results.csv" || false
 }
 
 @test "but not a view that may read a table as the role itself, by a function" {
