@@ -11,7 +11,7 @@ enum { TIMES = 5 };
 struct turns {
     struct lock_turn *turn, own;
     bool parked; /* it goes on without this thread */
-    int gave_way;
+    int gave_way, failed;
 };
 
 static void begin(struct turns *turns, const struct answer *answer)
@@ -38,6 +38,19 @@ static bool is_to_wait(struct answer *answer, struct turns *turns, struct sessio
     return *rc == 0;
 }
 
+/* The server had no room for its locks: the next time those that need many are alone. */
+static bool after_shortage(struct turns *turns, int *rc)
+{
+    enum { ATTEMPTS = 3 };
+    const struct relation *relation = turns->turn->wait.relation;
+    bool more = ++turns->failed < ATTEMPTS;
+    if (!more)
+        *rc = -EIO;
+    log_say(LOG_SAY_INFO, "%s.%s: the server has no room for a question's locks; %s",
+            relation->schema, relation->name, more ? "it is asked again" : "it ends");
+    return more;
+}
+
 /* Whether there is to be another turn. */
 static bool again(struct answer *answer, struct turns *turns, struct session *session, int *rc)
 {
@@ -45,6 +58,8 @@ static bool again(struct answer *answer, struct turns *turns, struct session *se
     char why[256];
     if (*rc == -EBUSY)
         return is_to_wait(answer, turns, session, rc);
+    if (*rc == -EAGAIN && session != NULL && session_lacks_locks(session))
+        return after_shortage(turns, rc);
     if (*rc >= 0 || *rc == -EINTR || session == NULL ||
         !session_is_wanted(session, why, sizeof why))
         return false;

@@ -54,7 +54,8 @@ void held_give_way(struct held *held, bool of_users)
     pthread_mutex_unlock(&held->lock);
     if (oldest == NULL)
         return;
-    log_say(LOG_SAY_INFO, "a read point that was held has ended: others wait for a connection");
+    log_say(LOG_SAY_INFO,
+            "a read point that was held has ended: others wait for a connection, or for locks");
     crew_dismiss(oldest);
     crew_unref(oldest);
 }

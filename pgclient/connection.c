@@ -165,6 +165,11 @@ static int fail_result(struct connection *connection, const PGresult *result, st
         connection->broken = true;
     if (strcmp(state, "55P03") == 0)
         rc = lock_timeout(connection, result);
+    /* Of its memory it says the same, but for the setting that would help. */
+    connection->lacks_locks = strcmp(state, "53200") == 0 && hint != NULL &&
+                              strstr(hint, "max_locks_per_transaction") != NULL;
+    if (connection->lacks_locks)
+        rc = -EAGAIN;
     error_set(error, rc, "%s%s%s%s%s (SQLSTATE %s)", primary, detail ? ". " : "",
               detail ? detail : "", hint ? ". " : "", hint ? hint : "", state);
     if (error != NULL)
@@ -527,6 +532,8 @@ bool connection_in_transaction(const struct connection *connection)
     PGTransactionStatusType status = PQtransactionStatus(connection->pg);
     return status == PQTRANS_INTRANS || status == PQTRANS_INERROR;
 }
+
+bool connection_lacks_locks(const struct connection *connection) { return connection->lacks_locks; }
 
 bool connection_is_pooled(const struct connection *connection) { return connection->pooled; }
 

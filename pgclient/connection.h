@@ -61,6 +61,9 @@ bool connection_is_pooled(const struct connection *connection);
  * began. */
 const char *connection_state(const struct connection *connection);
 
+/* Whether that was for want of room for locks on the server: -EAGAIN. */
+bool connection_lacks_locks(const struct connection *connection);
+
 /* The smallest limit of time that the role has of its own, in milliseconds, where that held in the
  * last transaction with settings (below); 0: none. `of_locks`: it is that for locks. */
 int connection_own_limit(const struct connection *connection, bool *of_locks);

@@ -23,6 +23,7 @@ struct connection {
     int lock_patience_ms;     /* of transactions that begin */
     bool own_limits_hold;     /* in the last transaction with settings */
     char state[6];            /* SQLSTATE */
+    bool lacks_locks;         /* it was that the server had no room for more */
     struct holding *holding;  /* may be NULL */
     bool ends;                /* the transaction is being ended */
     int64_t until;            /* helper_now_ms() when patience ends; 0: never */

@@ -3,6 +3,7 @@
 #include "pgclient/cluster.h"
 #include "pgclient/describe.h"
 #include "pgclient/identifier.h"
+#include "pgclient/lock_room.h"
 #include "pgclient/policies.h"
 #include "pgclient/search_path.h"
 #include "pgclient/selection.h"
@@ -348,6 +349,8 @@ static int attempt(struct kept_readpoint *r, const struct relation *relation, bo
     PGresult *present = NULL;
     *missing = false;
     int rc = look_up(r, connection, relation, error);
+    if (rc == 0)
+        rc = lock_room_take(r->public.leader, &r->public.relation, error);
     if (rc != 0)
         return rc;
     rc = lock(r, connection, &present, error);

@@ -6,6 +6,7 @@
 #include "pgclient/connection.h"
 #include "pgclient/describe.h"
 #include "pgclient/identifier.h"
+#include "pgclient/lock_room.h"
 #include "pgclient/policies.h"
 #include "pgclient/search_path.h"
 #include "pgclient/selection.h"
@@ -13,6 +14,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 static int out_of_memory(struct error *error) { return error_set(error, -ENOMEM, "out of memory"); }
 
@@ -26,8 +28,15 @@ static char *string_of(struct buffer *buffer, int rc)
 }
 
 /* A statement with the user's words in it has failed: the words are to blame, unless it was the
- * connection. */
-static int blame(int rc) { return rc == -EIO || rc == -ENOENT || rc == -EACCES ? -EINVAL : rc; }
+ * connection, or the server that lacks something or is damaged. */
+static int blame(const struct connection *connection, int rc)
+{
+    static const char *const servers[] = {"53", "57P", "58", "F0", "XX"};
+    for (size_t i = 0; rc == -EIO && i < sizeof servers / sizeof *servers; i++)
+        if (strncmp(connection_state(connection), servers[i], strlen(servers[i])) == 0)
+            return rc;
+    return rc == -EIO || rc == -ENOENT || rc == -EACCES ? -EINVAL : rc;
+}
 
 static int put_from(struct buffer *sql, const struct relation *relation)
 {
@@ -135,14 +144,17 @@ static int settle_policies(struct connection *connection, const struct relation 
 /* A condition may call functions that change settings: they go back with the transaction. `later`
  * (nullable): what is to be run, and the relation with it, must be judged before it is; else the
  * relation is judged now. */
-static int begin(struct connection *connection, const struct relation *relation, bool *later,
+static int begin(struct session *session, const struct relation *relation, bool *later,
                  struct error *error)
 {
+    struct connection *connection = session_connection(session);
     struct beginning beginning = {0};
     char *text = NULL;
     if (connection_in_transaction(connection))
         return later == NULL ? 0 : trust_is_asked(connection, later, error);
     int rc = find_beginning(connection, relation, &beginning, error);
+    if (rc == 0)
+        rc = lock_room_take(session, relation, error);
     if (rc == 0 && (text = write_beginning(relation, &beginning)) == NULL)
         rc = out_of_memory(error);
     if (rc == 0)
@@ -190,7 +202,7 @@ int search_begin(struct session *session, const struct relation *relation, const
     connection_also_stop(connection, stop);
     int rc = cluster_read(connection, &before, error);
     if (rc == 0)
-        rc = begin(connection, relation, NULL, error);
+        rc = begin(session, relation, NULL, error);
     if (rc == 0 && (rc = read_now(connection, &before, now, error)) < 0)
         connection_end(connection);
     connection_also_stop(connection, NULL);
@@ -219,7 +231,7 @@ static int judge_statement(struct connection *connection, const struct relation 
     char *tree = NULL;
     int rc = connection_parse_tree(connection, statement, &tree, error);
     if (rc < 0)
-        return blame(rc);
+        return blame(connection, rc);
     rc = connection_run(connection, OURS, error);
     if (rc == 0)
         rc = trust_check(connection, relation->oid, tree, json, error);
@@ -316,7 +328,7 @@ static int parse_condition(struct connection *connection, const struct relation 
     if (text == NULL)
         return out_of_memory(error);
     rc = judged ? judge_statement(connection, relation, text, false, error)
-                : blame(connection_parse(connection, text, error));
+                : blame(connection, connection_parse(connection, text, error));
     free(text);
     if (rc < 0)
         error_prefix(error, "filter");
@@ -383,7 +395,7 @@ int search_rows(struct session *session, const struct relation *relation, const 
         return out_of_memory(error);
     connection_also_stop(connection, stop);
     bool judged;
-    int rc = begin(connection, relation, &judged, error);
+    int rc = begin(session, relation, &judged, error);
     if (rc == 0)
         rc = check_condition(connection, relation, condition, judged, error);
     if (rc == 0) {
@@ -393,7 +405,7 @@ int search_rows(struct session *session, const struct relation *relation, const 
             rc = copy_stream_end(&reader.stream, said, error);
         if (rc == 0)
             rc = check_same(connection, relation, error);
-        else if (!reader.failed && blame(rc) == -EINVAL) {
+        else if (!reader.failed && blame(connection, rc) == -EINVAL) {
             error_prefix(error, "filter");
             rc = -EINVAL;
         }
@@ -704,7 +716,7 @@ int search_nearest(struct session *session, const struct search_nearest *search,
     char *schema = NULL, *sql = NULL;
     connection_also_stop(connection, search->stop);
     bool judged = false, first = search->number == 0 || !connection_in_transaction(connection);
-    int rc = begin(connection, search->relation, first ? &judged : NULL, error);
+    int rc = begin(session, search->relation, first ? &judged : NULL, error);
     if (rc == 0 && search->condition != NULL) /* it may have run before, in this transaction */
         rc = connection_set_again(connection, NO_EXCLUSION, error);
     if (rc == 0)
@@ -717,8 +729,9 @@ int search_nearest(struct session *session, const struct search_nearest *search,
         rc = judge_nearest(connection, search, schema, encoding, error);
     if (rc == 0) {
         sql = nearest_statement(search, schema, encoding);
-        rc = sql == NULL ? out_of_memory(error)
-                         : blame(connection_copy(connection, sql, sink, context, said, error));
+        rc = sql == NULL
+                 ? out_of_memory(error)
+                 : blame(connection, connection_copy(connection, sql, sink, context, said, error));
     }
     if (rc == 0)
         rc = check_same(connection, search->relation, error);

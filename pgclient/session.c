@@ -13,7 +13,7 @@ enum {
     IDLE_MS = 30000,
     SPARE_MS = 3000, /* of idle ones beyond the first */
     PING_MS = 3000,
-    SMALL_MS = 30000, /* for so long after a refusal no more connections are tried */
+    SMALL_MS = 30000, /* for so long after a refusal no more connections, or locks, are tried */
     JUST_MS = 3000    /* a server may not have noticed yet what went less than so long ago */
 };
 
@@ -224,6 +224,8 @@ void session_give(struct session *session)
     pthread_mutex_lock(&pool->lock);
     pool_take_back(pool, session);
     session->holding.wanted = 0;
+    if (session_lacks_locks(session))
+        pool->alone_until = helper_now_ms() + SMALL_MS;
     pool_unlink(pool, session);
     pool_link(pool, session);
     session->idle_since = helper_now_ms();
@@ -418,6 +420,33 @@ bool session_is_wanted(struct session *session, char *why, size_t size)
         pthread_mutex_unlock(&session->pool->lock);
     }
     return wanted;
+}
+
+bool session_reserve_locks(struct session *session, int64_t locks, int64_t most)
+{
+    struct session_pool *pool = session->pool;
+    int64_t now = helper_now_ms();
+    pthread_mutex_lock(&pool->lock);
+    int64_t others = pool->locks - session->locks;
+    bool fits = others == 0 || (now >= pool->alone_until && locks <= most - others);
+    if (fits) {
+        pool->locks = others + locks;
+        session->locks = locks;
+        pool->locks_wanted_at = 0;
+    } else if (pool->locks_wanted_at == 0) {
+        pool->locks_wanted_at = now;
+    }
+    bool make_room =
+        !fits && pool->make_room != NULL && now - pool->locks_wanted_at >= POOL_SHORT_MS;
+    pthread_mutex_unlock(&pool->lock);
+    if (make_room)
+        pool->make_room(pool->context, false);
+    return fits;
+}
+
+bool session_lacks_locks(const struct session *session)
+{
+    return connection_lacks_locks(session->connection);
 }
 
 int session_own_limit(const struct session *session, bool *of_locks)

@@ -37,6 +37,7 @@
 
 #include <stdatomic.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct session;
 struct session_pool;
@@ -146,6 +147,15 @@ void session_pool_want_back(struct session_pool *pool, int backend, const char *
 
 /* Whether somebody waits for a lock of this session's; `why` (nullable) gets who. */
 bool session_is_wanted(struct session *session, char *why, size_t size);
+
+/* For pgclient/ alone (lock_room.h): the session has so many of the server's locks, in place of
+ * those that it had, until it is given back; all sessions together no more than `most`, unless one
+ * has more for itself. false: not now. Where held read points have them, one ends after a second. */
+bool session_reserve_locks(struct session *session, int64_t locks, int64_t most);
+
+/* Whether its transaction has failed, -EAGAIN, because the server had no room for more locks. For half
+ * a minute those who need many are then served one by one. */
+bool session_lacks_locks(const struct session *session);
 
 /* For pgclient/ alone: the session's connection, connection.h. */
 struct connection *session_connection(struct session *session);

@@ -42,6 +42,8 @@ static void lend(struct session_pool *pool, struct session *session, enum sessio
 void pool_take_back(struct session_pool *pool, struct session *session)
 {
     session->lent = false;
+    pool->locks -= session->locks;
+    session->locks = 0;
     pool->lent[session->purpose]--;
     pool->lent_in_all--;
 }

@@ -21,6 +21,7 @@ struct session {
     enum session_purpose purpose;
     bool lent;
     int backend;
+    int64_t locks;                        /* of the server's, reserved; few are not counted */
     char why[256];                        /* it is wanted (pgclient/lock.h) */
     int64_t idle_since, connecting_since; /* ms; the second 0: it is not connecting */
 };
@@ -50,6 +51,9 @@ struct session_pool {
     int64_t join_at;        /* ms: until then nobody joins */
     struct waiter *waiters; /* by ticket */
     uint64_t tickets;
+    int64_t locks;           /* that sessions have reserved */
+    int64_t locks_wanted_at; /* ms: since when some are, and are not to be had; 0: they are not */
+    int64_t alone_until;     /* ms: till then those who need many are served one by one */
     bool stopped;
     _Atomic int64_t looked_at; /* ms: at the locks that others wait for; not guarded */
 };

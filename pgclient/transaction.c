@@ -176,7 +176,7 @@ static int begin(struct connection *connection, enum transaction_kind kind, cons
 {
     struct buffer text = {0};
     bool at_once = sql == NULL || has_encoding(connection);
-    connection->policies_choose = false;
+    connection->policies_choose = connection->lacks_locks = false;
     int rc = put_beginning(connection, kind, &text);
     /* For a table, too: casts, policies, what an index or a partition's bound computes. */
     connection->users_words = true;
@@ -315,7 +315,7 @@ int connection_question(struct connection *connection, const char *sql, struct s
         return connection_rows(connection, sql, shape, out, error);
     struct buffer text = {0};
     int rc = put_begin(connection, &text);
-    connection->lock_limit_is_own = connection->own_limits_hold = false;
+    connection->lock_limit_is_own = connection->own_limits_hold = connection->lacks_locks = false;
     if (rc == 0 && connection_version(connection) < EXACT_TIMES)
         rc = buffer_append_text(&text, "SET LOCAL extra_float_digits = 1;");
     if (rc == 0 && !has_encoding(connection))

@@ -1,0 +1,49 @@
+#include "pgclient/lock_room.h"
+
+#include "pgclient/connection.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* What a view reads, by its definition; partitions, and what inherits. Of functions in a view
+ * nothing is known. */
+#define LOCKS                                                                                      \
+    "WITH RECURSIVE reach(oid, kind) AS ("                                                         \
+    " SELECT c.oid, c.relkind FROM pg_catalog.pg_class c"                                          \
+    "  WHERE c.oid OPERATOR(pg_catalog.=) %u::pg_catalog.oid"                                      \
+    " UNION SELECT c.oid, c.relkind FROM reach r, LATERAL ("                                       \
+    "  SELECT d.refobjid AS oid FROM pg_catalog.pg_rewrite w JOIN pg_catalog.pg_depend d"          \
+    "    ON d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_rewrite'::pg_catalog.regclass"         \
+    "    AND d.objid OPERATOR(pg_catalog.=) w.oid"                                                 \
+    "    AND d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass"       \
+    "   WHERE r.kind OPERATOR(pg_catalog.=) 'v' AND w.ev_class OPERATOR(pg_catalog.=) r.oid"       \
+    "  UNION ALL SELECT h.inhrelid FROM pg_catalog.pg_inherits h"                                  \
+    "   WHERE r.kind OPERATOR(pg_catalog.<>) 'v' AND h.inhparent OPERATOR(pg_catalog.=) r.oid)"    \
+    "  AS e JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) e.oid)"                     \
+    " SELECT pg_catalog.count(*) OPERATOR(pg_catalog.+) (SELECT pg_catalog.count(*)"               \
+    "  FROM reach r JOIN pg_catalog.pg_index i ON i.indrelid OPERATOR(pg_catalog.=) r.oid),"       \
+    " pg_catalog.current_setting('max_locks_per_transaction'),"                                    \
+    " pg_catalog.current_setting('max_connections')::pg_catalog.int8 OPERATOR(pg_catalog.+)"       \
+    "  pg_catalog.current_setting('max_prepared_transactions')::pg_catalog.int8 FROM reach"
+
+int lock_room_take(struct session *session, const struct relation *relation, struct error *error)
+{
+    if (relation->kind != RELATION_PARTITIONED && relation->kind != RELATION_VIEW)
+        return 0;
+    char sql[sizeof LOCKS + 16];
+    snprintf(sql, sizeof sql, LOCKS, relation->oid);
+    PGresult *row = NULL;
+    int rc = connection_question(session_connection(session), sql, ONE_ROW_OF(3), &row, error);
+    if (rc < 0)
+        return rc;
+    int64_t locks = strtoll(PQgetvalue(row, 0, 0), NULL, 10);
+    int64_t each = strtoll(PQgetvalue(row, 0, 1), NULL, 10);
+    int64_t sessions = strtoll(PQgetvalue(row, 0, 2), NULL, 10);
+    PQclear(row);
+    if (locks > each && !session_reserve_locks(session, locks, each * sessions / 2))
+        return error_set(error, -EBUSY,
+                         "other reads of this mount have as many of the server's locks as it may "
+                         "take at once");
+    return 0;
+}

@@ -1,0 +1,92 @@
+#!/usr/bin/env bats
+# The server's table of locks is everybody's: what takes many of them goes one after another.
+load helper
+
+setup_file() {
+    server_start -c max_locks_per_transaction=10 -c max_connections=20
+    psql -X -q -v ON_ERROR_STOP=1 <<'END'
+CREATE TABLE items (id int, price int, v vector(3)) PARTITION BY RANGE (id);
+SELECT format('CREATE TABLE items_%s PARTITION OF items FOR VALUES FROM (%s) TO (%s)', i, 10 * i, 10 * (i + 1)) FROM generate_series(0, 29) i \gexec
+CREATE INDEX ON items (id);
+CREATE INDEX ON items (price);
+INSERT INTO items SELECT g, g % 100, ARRAY[g, g % 7, 1]::float4[]::vector FROM generate_series(0, 299) g;
+CREATE VIEW cheap AS SELECT id, v FROM items WHERE price < 50;
+CREATE TABLE few (id int PRIMARY KEY, v vector(3));
+INSERT INTO few SELECT g, ARRAY[g, 1, 1]::float4[]::vector FROM generate_series(1, 9) g;
+-- It goes on once nobody has lock 7 for himself.
+CREATE FUNCTION gate() RETURNS bool STABLE LANGUAGE plpgsql AS $$ BEGIN
+    WHILE NOT pg_try_advisory_xact_lock_shared(7) LOOP PERFORM pg_sleep(0.05); END LOOP; RETURN true; END $$;
+CREATE FUNCTION fails(state text, words text) RETURNS bool STABLE LANGUAGE plpgsql AS $$ BEGIN
+    RAISE EXCEPTION 'it fails' USING ERRCODE = state, HINT = words; END $$;
+VACUUM ANALYZE;
+END
+    mount_start -o lease=0
+}
+
+teardown_file() { teardown_all; }
+
+# How many sessions of the mount have more locks than those of a few tables.
+large() {
+    psql -X -At -c "SELECT count(*) FROM (SELECT l.pid FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+        WHERE a.application_name = 'pgvecfs' AND l.locktype = 'relation' GROUP BY l.pid HAVING count(*) > 40) s"
+}
+are_large() { [ "$(large)" = "$1" ]; }
+wait_in_line() { [ "$(jq '.lock_waits | length' "$MNT/.pgvecfs/status.json")" = "$1" ]; }
+
+# A session of relation $1, called $2, in mode $3, whose answer waits for the gate.
+ask_behind_the_gate() {
+    local s=$MNT/public/$1/query/$2
+    mkdir "$s"
+    echo '[5,5,1]' >"$s/vector"
+    echo "$3" >"$s/mode"
+    echo 'id < 20 AND (SELECT gate())' >"$s/filter"
+    timeout 100 cat "$s/results.csv" >"$BATS_TEST_TMPDIR/$2" 3>&- &
+    ASKING+=($!)
+}
+
+@test "filters, the server's own search and views of many partitions have their locks one after another" {
+    local pid s
+    cat "$MNT/public/items/items.csv" "$MNT/public/cheap/cheap.csv" "$MNT/public/few/few.csv" >/dev/null
+    coproc GATE { psql -X -q -At; }
+    echo 'SELECT pg_advisory_lock(7);' >&"${GATE[1]}"
+    read -r -u "${GATE[0]}" _
+    ASKING=()
+    ask_behind_the_gate items a auto
+    ask_behind_the_gate items b auto
+    ask_behind_the_gate items c server
+    ask_behind_the_gate cheap d auto
+    within 30 are_large 1
+    within 30 wait_in_line 3
+    are_large 1
+    # What needs few goes ahead.
+    [ "$(timeout 30 wc -l <"$MNT/public/few/few.csv")" = 10 ]
+    psql -X -q -c 'UPDATE few SET v = v WHERE id = 1'
+    [ "$(timeout 30 wc -l <"$MNT/public/few/few.csv")" = 10 ]
+    are_large 1
+    echo 'SELECT pg_advisory_unlock(7);' >&"${GATE[1]}"
+    for pid in "${ASKING[@]}"; do wait "$pid"; done
+    for s in a b c d; do [ "$(wc -l <"$BATS_TEST_TMPDIR/$s")" = 11 ]; done
+    within 10 wait_in_line 0
+    rmdir "$MNT/public/items/query/"[abc] "$MNT/public/cheap/query/d"
+    echo '\q' >&"${GATE[1]}"
+}
+
+@test "what the server lacks is no fault of who has asked" {
+    local s=$MNT/public/few/query/q
+    mkdir "$s"
+    echo '[5,5,1]' >"$s/vector"
+    echo "fails('53100', '')" >"$s/filter"
+    run timeout 60 cat "$s/results.csv"
+    [[ $output == *"Input/output error"* ]]
+    grep -q 'it fails' "$s/error"
+    # A table of locks that is full is tried again, for a while.
+    echo "fails('53200', 'increase max_locks_per_transaction')" >"$s/filter"
+    run timeout 60 cat "$s/results.csv"
+    [[ $output == *"Input/output error"* ]]
+    grep -q 'it fails' "$s/error"
+    [ "$(grep -c 'no room for a question.s locks; it is asked again' "$MNT/.pgvecfs/log")" = 2 ]
+    echo "fails('22012', '')" >"$s/filter"
+    run timeout 60 cat "$s/results.csv"
+    [[ $output == *"Invalid argument"* ]]
+    rmdir "$s"
+}
