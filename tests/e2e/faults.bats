@@ -56,6 +56,7 @@ assert_all_right() { # of the tables named
 
 # A COPY of ours is under way.
 copying() { [ "$(psql -X -At -c "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pgvecfs' AND query LIKE 'COPY%' AND state = 'active'")" -gt 0 ]; }
+copying_or_over() { process_gone "$1" || copying; }
 
 rows_files() { find "$CACHE" -name '*.rows' | sort; }
 
@@ -109,7 +110,7 @@ SQL
         cat "$T/big/big.$format" >"$OUT/got" 2>"$OUT/err" 3>&- &
         pid=$!
         PIDS+=("$pid")
-        within 10 copying || true
+        within 10 copying_or_over "$pid" || true
         psql -X -At -c "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'pgvecfs' AND state = 'active'"
         status=0
         wait "$pid" || status=$?
@@ -144,7 +145,7 @@ SQL
         cat "$T/big/big.csv" >"$OUT/got" 2>"$OUT/err" 3>&- 4>&- &
         pid=$!
         PIDS+=("$pid")
-        within 10 copying || true
+        within 10 copying_or_over "$pid" || true
         "$ROOT/scripts/private-pg" kill "$E2E/pg"
         status=0
         wait "$pid" || status=$?
