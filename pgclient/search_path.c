@@ -41,9 +41,10 @@ static int put_schema(struct buffer *sql, const char **at)
 {
     struct buffer name = {0};
     int rc = **at == '"' ? take_quoted(at, &name) : take_plain(at, &name);
+    bool empty = name.size == 0; /* as '' is shown, which the server does not take */
     if (rc == 0)
         rc = buffer_append_byte(&name, '\0');
-    if (rc == 0 && strcmp((const char *)name.data, "pg_temp") != 0) {
+    if (rc == 0 && !empty && strcmp((const char *)name.data, "pg_temp") != 0) {
         rc = identifier_put(sql, (const char *)name.data);
         if (rc == 0)
             rc = buffer_append_text(sql, ", ");

@@ -13,7 +13,7 @@
 #define SEARCH_PATH_OURS "SET LOCAL search_path = pg_catalog, pg_temp"
 
 /* Appends the schemas of `path`, which is as the server shows the setting, in the same order, each
- * quoted; then those of temporary tables. -EINVAL: no list of names. */
+ * quoted, without empty names; then those of temporary tables. -EINVAL: no list of names. */
 MUST_CHECK int search_path_put(struct buffer *sql, const char *path);
 
 #endif

@@ -215,6 +215,12 @@ END
     same_as_on_the_server cheap
     same_as_on_the_server items
     mount_stop
+    pooler_stop
+    psql -X -q -c "ALTER ROLE reader SET search_path = ''"
+    pooler_start 1 reader
+    pooled_mount -o lease=0
+    same_as_on_the_server cheap
+    mount_stop
     psql -X -q -c 'ALTER ROLE reader RESET search_path' -c 'DROP SCHEMA own CASCADE'
 }
 

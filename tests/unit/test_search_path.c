@@ -19,7 +19,10 @@ static void temporary_tables_come_last(void **state)
         {"  ", "pg_temp"},
         {"\"$user\", public", "\"$user\", \"public\", pg_temp"},
         {"$user,Public\t, \"Public\" ", "\"$user\", \"public\", \"Public\", pg_temp"},
-        {"\"a, \"\"b\", \"\", c-d", "\"a, \"\"b\", \"\", \"c-d\", pg_temp"},
+        {"\"a, \"\"b\", \"\", c-d", "\"a, \"\"b\", \"c-d\", pg_temp"},
+        {"\"\"", "pg_temp"},
+        {"\"\", pg_temp", "pg_temp"},
+        {"a, \"\", b", "\"a\", \"b\", pg_temp"},
         {"pg_temp", "pg_temp"},
         {"PG_TEMP, a, \"pg_temp\", b", "\"a\", \"b\", pg_temp"},
     };
