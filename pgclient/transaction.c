@@ -275,7 +275,8 @@ int connection_wait_as_usual(struct connection *connection, struct error *error)
 {
     struct buffer sql = {0};
     bool differs = connection->lock_patience_ms != LOCK_PATIENCE_MS;
-    enum transaction_kind kind = connection->users_words ? TRANSACTION_USER : TRANSACTION_TABLES;
+    enum transaction_kind kind =
+        connection->own_limits_hold ? TRANSACTION_USER : TRANSACTION_TABLES;
     connection->lock_patience_ms = LOCK_PATIENCE_MS;
     if (!differs || !connection_in_transaction(connection))
         return 0;

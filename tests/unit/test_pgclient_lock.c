@@ -235,6 +235,45 @@ static void locks_are_not_waited_for(void **state)
     test_sql("postgres", "DROP ROLE hasty");
 }
 
+static void assert_lock_timeout(struct session *session, const char *expected)
+{
+    PGresult *row = NULL;
+    struct error error = {""};
+    assert_int_equal(connection_rows(session_connection(session), "SHOW lock_timeout",
+                                     ONE_ROW_OF(1), &row, &error),
+                     0);
+    assert_string_equal(PQgetvalue(row, 0, 0), expected);
+    PQclear(row);
+}
+
+/* Once all is locked the limit is the usual one: ours for tables, the role's for what users wrote.
+ */
+static void patience_comes_back_as_it_was(void **state)
+{
+    (void)state;
+    make_database();
+    test_sql("postgres", "DROP ROLE IF EXISTS hasty");
+    test_sql("postgres", "CREATE ROLE hasty LOGIN SUPERUSER");
+    test_sql("postgres", "ALTER ROLE hasty SET lock_timeout = '20ms'");
+    struct test_pool pool = test_pool("locks", "user=hasty", 1);
+    struct session *session = test_take(&pool);
+    struct catalog *catalog = test_catalog(session);
+    static const char *const names[] = {"a", "w"}, *const limits[] = {LOCK_PATIENCE "ms", "20ms"};
+    for (int i = 0; i < 2; i++) {
+        struct readpoint *readpoint = NULL;
+        struct error error = {""};
+        session_lock_patience(session, 1);
+        assert_int_equal(
+            readpoint_open(session, test_find(catalog, "public", names[i]), &readpoint, &error), 0);
+        assert_lock_timeout(session, limits[i]);
+        readpoint_close(readpoint);
+    }
+    catalog_free(catalog);
+    session_give(session);
+    test_pool_free(&pool);
+    test_sql("postgres", "DROP ROLE hasty");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -242,6 +281,7 @@ int main(void)
         cmocka_unit_test(waiters_are_found),
         cmocka_unit_test(a_read_point_asks_itself),
         cmocka_unit_test(locks_are_not_waited_for),
+        cmocka_unit_test(patience_comes_back_as_it_was),
     };
     test_find_server();
     return cmocka_run_group_tests(tests, NULL, NULL);
