@@ -84,7 +84,8 @@ static void shrink(struct session_pool *pool, int connections)
 }
 
 /* Closes the connection of a session that keeps its place, which is to be had once that connection
- * has gone. It waits for nobody who has a session, or wants one. */
+ * has gone: idle ones, which are closed by and by, are there as well. It waits for nobody who has a
+ * session, or wants one. */
 static int replace_connection(struct session *session, const atomic_bool *stop)
 {
     struct session_pool *pool = session->pool;
@@ -92,8 +93,8 @@ static int replace_connection(struct session *session, const atomic_bool *stop)
     int away;
     set_connection(session, NULL);
     pthread_mutex_lock(&pool->lock);
-    while ((away = departing_count(pool->departing)) > 0 &&
-           pool->lent_in_all + away > pool_room(pool) && !stopped) {
+    while ((away = departing_count(pool->departing)) > 0 && pool->count + away > pool_room(pool) &&
+           !stopped) {
         pool_wait_a_tick(pool);
         stopped = pool->stopped || (stop != NULL && atomic_load(stop));
     }

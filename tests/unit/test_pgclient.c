@@ -497,6 +497,30 @@ static void places_come_free_after_a_fork(void **state)
     test_pool_free(&pool);
 }
 
+/* A place's old connection has to go first, idle ones having theirs. */
+static void a_place_is_not_one_more_beside_idle_ones(void **state)
+{
+    (void)state;
+    struct test_pool pool = test_pool("pgc", "", 2);
+    struct session *sessions[2] = {test_take(&pool), test_take(&pool)}, *place;
+    int backends[2];
+    atomic_bool stop = true;
+    for (int i = 0; i < 2; i++) {
+        backends[i] = connection_backend(session_connection(sessions[i]));
+    }
+    for (int i = 0; i < 2; i++)
+        session_give(sessions[i]);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(kill(backends[i], SIGSTOP), 0);
+    int rc = session_place_take(pool.pool, &stop, &place, NULL);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(kill(backends[i], SIGCONT), 0);
+    assert_int_equal(rc, -EINTR);
+    assert_int_equal(session_place_take(pool.pool, NULL, &place, NULL), 0);
+    session_place_give(place);
+    test_pool_free(&pool);
+}
+
 struct kill_at {
     int backend;
     size_t rows;
@@ -1110,6 +1134,7 @@ int main(void)
         cmocka_unit_test(an_attempt_that_is_given_up_keeps_its_place),
         cmocka_unit_test(a_backend_keeps_its_place_until_it_has_ended),
         cmocka_unit_test(places_come_free_after_a_fork),
+        cmocka_unit_test(a_place_is_not_one_more_beside_idle_ones),
         cmocka_unit_test(death_in_mid_copy_is_an_error),
         cmocka_unit_test(no_memory_for_a_row_is_no_lost_connection),
         cmocka_unit_test(sink_ends_a_copy),
