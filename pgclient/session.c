@@ -311,10 +311,11 @@ static void close_idle(struct session_pool *pool, int64_t first_ms, int64_t othe
 void session_place_refused(struct session *place)
 {
     struct session_pool *pool = place->pool;
-    close_idle(pool, 0, 0);
     pthread_mutex_lock(&pool->lock);
+    /* Before idle ones go, which were in its way. */
     shrink(pool, pool->count + departing_count(pool->departing) - 1);
     pthread_mutex_unlock(&pool->lock);
+    close_idle(pool, 0, 0);
 }
 
 void session_pool_tend(struct session_pool *pool) { close_idle(pool, IDLE_MS, SPARE_MS); }

@@ -521,6 +521,33 @@ static void a_place_is_not_one_more_beside_idle_ones(void **state)
     test_pool_free(&pool);
 }
 
+/* However soon those that are closed then have gone: here they have before. */
+static void the_connections_that_were_there_are_room_for_one_less(void **state)
+{
+    (void)state;
+    enum { LIMIT = 8, THERE = 6 };
+    struct test_pool pool = test_pool("pgc", "", LIMIT);
+    struct session *sessions[LIMIT], *place;
+    for (int i = 0; i < THERE; i++)
+        sessions[i] = test_take(&pool);
+    assert_int_equal(session_place_take(pool.pool, NULL, &place, NULL), 0);
+    for (int i = 1; i < THERE; i++) {
+        int backend = connection_backend(session_connection(sessions[i]));
+        session_give(sessions[i]);
+        assert_int_equal(kill(backend, SIGTERM), 0);
+        for (int tries = 0; tries < 3000 && kill(backend, 0) == 0; tries++)
+            usleep(10000);
+    }
+    session_place_refused(place);
+    session_place_give(place);
+    for (int i = 1; i < THERE; i++)
+        assert_int_equal(session_take(pool.pool, SESSION_SHORT, NULL, &sessions[i], NULL), 0);
+    take_now(&pool, SESSION_SHORT, -EAGAIN);
+    for (int i = 0; i < THERE; i++)
+        session_give(sessions[i]);
+    test_pool_free(&pool);
+}
+
 struct kill_at {
     int backend;
     size_t rows;
@@ -1135,6 +1162,7 @@ int main(void)
         cmocka_unit_test(a_backend_keeps_its_place_until_it_has_ended),
         cmocka_unit_test(places_come_free_after_a_fork),
         cmocka_unit_test(a_place_is_not_one_more_beside_idle_ones),
+        cmocka_unit_test(the_connections_that_were_there_are_room_for_one_less),
         cmocka_unit_test(death_in_mid_copy_is_an_error),
         cmocka_unit_test(no_memory_for_a_row_is_no_lost_connection),
         cmocka_unit_test(sink_ends_a_copy),
