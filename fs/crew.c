@@ -144,6 +144,14 @@ int crew_lead(struct crew *crew, const struct relation *relation, struct error *
 
 bool crew_is_of_users(const struct crew *crew) { return crew->of_users; }
 
+bool crew_has_locks(struct crew *crew)
+{
+    pthread_mutex_lock(&crew->lock);
+    bool has = crew->members[0].session != NULL && session_has_locks(crew->members[0].session);
+    pthread_mutex_unlock(&crew->lock);
+    return has;
+}
+
 struct session *crew_leader(struct crew *crew) { return crew->members[0].session; }
 
 static int open_readpoint(struct crew *crew, const struct relation *relation, struct error *error)

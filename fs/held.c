@@ -44,18 +44,24 @@ void held_remove(struct held *held, struct crew *crew)
     crew_unref(found);
 }
 
-void held_give_way(struct held *held, bool of_users)
+static bool has(struct crew *crew, enum session_lack lack)
+{
+    return lack == LACK_OF_ANY || (lack == LACK_OF_USERS && crew_is_of_users(crew)) ||
+           (lack == LACK_OF_LOCKS && crew_has_locks(crew));
+}
+
+void held_give_way(struct held *held, enum session_lack lack)
 {
     struct crew *oldest = NULL;
     pthread_mutex_lock(&held->lock);
     for (int i = 0; i < held->count && oldest == NULL; i++)
-        if (!of_users || crew_is_of_users(held->crews[i]))
+        if (has(held->crews[i], lack))
             oldest = take_out(held, held->crews[i]);
     pthread_mutex_unlock(&held->lock);
     if (oldest == NULL)
         return;
-    log_say(LOG_SAY_INFO,
-            "a read point that was held has ended: others wait for a connection, or for locks");
+    log_say(LOG_SAY_INFO, "a read point that was held has ended: others wait for %s",
+            lack == LACK_OF_LOCKS ? "the locks that it has" : "a connection");
     crew_dismiss(oldest);
     crew_unref(oldest);
 }

@@ -29,9 +29,9 @@ bool held_add(struct held *held, struct crew *crew);
 /* If it is still there. */
 void held_remove(struct held *held, struct crew *crew);
 
-/* Ends the oldest one; `of_users`: of those that read what users wrote. It may wait for the
- * server, and for who reads from it. */
-void held_give_way(struct held *held, bool of_users);
+/* Ends the oldest one of those that have what is lacked. It may wait for the server, and for who
+ * reads from it. */
+void held_give_way(struct held *held, enum session_lack lack);
 
 /* Ends those whose locks others wait for, on other threads. Where nobody else has looked for a
  * while who waits, one of them does: then it waits for the server. */

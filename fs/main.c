@@ -59,11 +59,11 @@ static int prepare_ddl(struct program *program, struct error *error)
     return mount->direct != NULL ? ddl_check_direct(&mount->ddl, NULL, error) : 0;
 }
 
-/* Somebody waits for a connection, of which one may be kept for rows that nobody asks for. */
-static void make_room(void *context, bool of_users)
+/* Somebody waits for a connection, or for locks, of which one may be kept for rows that nobody asks for. */
+static void make_room(void *context, enum session_lack lack)
 {
     struct mount *mount = context;
-    held_give_way(&mount->held, of_users);
+    held_give_way(&mount->held, lack);
 }
 
 static int connect_server(struct program *program, struct error *error)

@@ -37,7 +37,8 @@ int session_pool_new(const struct server *server, int limit, struct session_pool
 }
 
 void session_pool_when_short(struct session_pool *pool,
-                             void (*make_room)(void *context, bool of_users), void *context)
+                             void (*make_room)(void *context, enum session_lack lack),
+                             void *context)
 {
     pool->make_room = make_room;
     pool->context = context;
@@ -226,7 +227,7 @@ void session_give(struct session *session)
     pool_take_back(pool, session);
     session->holding.wanted = 0;
     if (session_lacks_locks(session))
-        pool->alone_until = helper_now_ms() + SMALL_MS;
+        pool->locks.alone_until = helper_now_ms() + SMALL_MS;
     pool_unlink(pool, session);
     pool_link(pool, session);
     session->idle_since = helper_now_ms();
@@ -427,23 +428,27 @@ bool session_is_wanted(struct session *session, char *why, size_t size)
 bool session_reserve_locks(struct session *session, int64_t locks, int64_t most)
 {
     struct session_pool *pool = session->pool;
-    int64_t now = helper_now_ms();
+    int64_t now = helper_now_ms(), short_for = 0;
     pthread_mutex_lock(&pool->lock);
-    int64_t others = pool->locks - session->locks;
-    bool fits = others == 0 || (now >= pool->alone_until && locks <= most - others);
-    if (fits) {
-        pool->locks = others + locks;
+    bool fits = lock_share_take(&pool->locks, session->locks, locks, most, now, &short_for);
+    if (fits)
         session->locks = locks;
-        pool->locks_wanted_at = 0;
-    } else if (pool->locks_wanted_at == 0) {
-        pool->locks_wanted_at = now;
-    }
-    bool make_room =
-        !fits && pool->make_room != NULL && now - pool->locks_wanted_at >= POOL_SHORT_MS;
+    bool back = !fits && pool->make_room != NULL && short_for >= POOL_SHORT_MS &&
+                now - pool->locks_back_at >= POOL_SHORT_MS;
+    if (back)
+        pool->locks_back_at = now;
     pthread_mutex_unlock(&pool->lock);
-    if (make_room)
-        pool->make_room(pool->context, false);
+    if (back)
+        pool->make_room(pool->context, LACK_OF_LOCKS);
     return fits;
+}
+
+bool session_has_locks(const struct session *session)
+{
+    pthread_mutex_lock(&session->pool->lock);
+    bool has = session->locks > 0;
+    pthread_mutex_unlock(&session->pool->lock);
+    return has;
 }
 
 bool session_lacks_locks(const struct session *session)

@@ -56,11 +56,15 @@ MUST_CHECK int session_pool_new(const struct server *server, int limit, struct s
 void session_pool_free(struct session_pool *pool);
 int session_pool_limit(const struct session_pool *pool);
 
+/* What of others' would be of use to one who waits: any session, one of SESSION_USER, or one that
+ * has locks reserved. */
+enum session_lack { LACK_OF_ANY, LACK_OF_USERS, LACK_OF_LOCKS };
+
 /* Called, without any lock, by those who have waited for a second, and each second again: it may
- * have something given back; `of_users`: only a session of SESSION_USER is of use. Before the first
- * session is taken. */
+ * have something given back. Before the first session is taken. */
 void session_pool_when_short(struct session_pool *pool,
-                             void (*make_room)(void *context, bool of_users), void *context);
+                             void (*make_room)(void *context, enum session_lack lack),
+                             void *context);
 
 /* Lends a session, idle or new, verified to be alive. Waits for one, SESSION_JOIN aside; soon after
  * `stop` (nullable, borrowed for the call) is set it is -EINTR. */
@@ -150,8 +154,12 @@ bool session_is_wanted(struct session *session, char *why, size_t size);
 
 /* For pgclient/ alone (lock_room.h): the session has so many of the server's locks, in place of
  * those that it had, until it is given back; all sessions together no more than `most`, unless one
- * has more for itself. false: not now. Where held read points have them, one ends after a second. */
+ * has more for itself (lock_share.h). false: not now. Where held read points have them, one ends
+ * after a second. */
 bool session_reserve_locks(struct session *session, int64_t locks, int64_t most);
+
+/* Whether it has any so. */
+bool session_has_locks(const struct session *session);
 
 /* Whether its transaction has failed, -EAGAIN, because the server had no room for more locks. For half
  * a minute those who need many are then served one by one. */

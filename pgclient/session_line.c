@@ -42,7 +42,7 @@ static void lend(struct session_pool *pool, struct session *session, enum sessio
 void pool_take_back(struct session_pool *pool, struct session *session)
 {
     session->lent = false;
-    pool->locks -= session->locks;
+    pool->locks.taken -= session->locks;
     session->locks = 0;
     pool->lent[session->purpose]--;
     pool->lent_in_all--;
@@ -196,7 +196,7 @@ static void wait_for_turn(struct session_pool *pool, struct waiter *waiter, cons
             needs_one_back(pool, waiter->purpose, &of_users)) {
             began = helper_now_ms();
             pthread_mutex_unlock(&pool->lock);
-            pool->make_room(pool->context, of_users);
+            pool->make_room(pool->context, of_users ? LACK_OF_USERS : LACK_OF_ANY);
             pthread_mutex_lock(&pool->lock);
         } else {
             pool_wait_a_tick(pool);

@@ -3,6 +3,7 @@
 #define PGCLIENT_SESSION_PARTS_H
 
 #include "pgclient/connection.h"
+#include "pgclient/lock_share.h"
 #include "pgclient/session.h"
 
 #include <pthread.h>
@@ -39,7 +40,7 @@ struct session_pool {
     const struct server *server;
     struct departing *departing;
     int limit;
-    void (*make_room)(void *context, bool of_users);
+    void (*make_room)(void *context, enum session_lack lack);
     void *context;
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t changed;
@@ -51,9 +52,8 @@ struct session_pool {
     int64_t join_at;        /* ms: until then nobody joins */
     struct waiter *waiters; /* by ticket */
     uint64_t tickets;
-    int64_t locks;           /* that sessions have reserved */
-    int64_t locks_wanted_at; /* ms: since when some are, and are not to be had; 0: they are not */
-    int64_t alone_until;     /* ms: till then those who need many are served one by one */
+    struct lock_share locks;
+    int64_t locks_back_at; /* ms: when it was last asked that some be given back */
     bool stopped;
     _Atomic int64_t looked_at; /* ms: at the locks that others wait for; not guarded */
 };
