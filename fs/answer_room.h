@@ -17,14 +17,16 @@ struct answer_room {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     int taken;
-    int64_t left_ms; /* clock_ms() when one was given back */
+    int64_t moved_ms; /* clock_ms() when one was given back, or who has one had got on */
 };
 
 void answer_room_init(struct answer_room *room);
 
 /* Takes one, as far as the thread's patience goes (fs/patience.h). -EBUSY: those that have one do
- * not come to an end. */
+ * not get on. A waiter's thread does not count while it waits (fs/waiters.h). */
 MUST_CHECK int answer_room_enter(struct answer_room *room, struct error *error);
+/* Who has one has got on with its answer. */
+void answer_room_moves(struct answer_room *room);
 void answer_room_leave(struct answer_room *room);
 
 #endif

@@ -347,7 +347,11 @@ static int put_rows(struct picking *picking, struct buffer *out)
     answer->returned += picking->count;
     if (rc == 0)
         rc = answer_fits(answer, out->size);
-    return rc == 0 ? need_room(answer, out->size) : rc;
+    if (rc == 0)
+        rc = need_room(answer, out->size);
+    if (rc == 0 && answer->large)
+        answer_room_moves(&answer->mount->answer_room);
+    return rc;
 }
 
 int answer_rows(struct answer *answer, struct buffer *out)
