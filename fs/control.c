@@ -1,6 +1,7 @@
 #include "fs/control.h"
 
 #include "codec/json_text.h"
+#include "fs/job.h"
 #include "fs/log.h"
 #include "fs/table.h"
 #include "fs/version.h"
@@ -74,17 +75,15 @@ static int put_holder(struct buffer *out, const struct lock_wait *wait)
 }
 
 /* The lock that the job waits for, if it does. */
-static int put_waits_for(struct buffer *out, const struct subject *subject, const char *what)
+static int put_waits_for(struct buffer *out, const struct subject *subject)
 {
     struct lock_waits *waits = &subject->table->mount->lock_waits;
+    const struct lock_wait *wait = job_lock_wait(subject);
     int rc = buffer_append_text(out, ", \"waits_for\": ");
     pthread_mutex_lock(&waits->lock);
-    const struct lock_wait *wait = waits->first;
-    while (wait != NULL &&
-           (wait->relation != &subject->table->relation || strcmp(wait->what, what) != 0))
-        wait = wait->next;
+    bool goes_on = wait != NULL && wait->since != 0;
     if (rc == 0)
-        rc = wait != NULL ? put_holder(out, wait) : buffer_append_text(out, "null");
+        rc = goes_on ? put_holder(out, wait) : buffer_append_text(out, "null");
     pthread_mutex_unlock(&waits->lock);
     return rc;
 }
@@ -127,7 +126,7 @@ static int put_job(const struct subject *subject, bool first, struct buffer *out
     if (rc == 0)
         rc = put_estimate(out, "seconds_left", progress_seconds_left(progress, now));
     if (rc == 0)
-        rc = put_waits_for(out, subject, what);
+        rc = put_waits_for(out, subject);
     if (rc == 0)
         rc = buffer_printf(out, ", \"gave_way\": %u", (unsigned)progress->gave_way);
     return rc < 0 ? rc : buffer_append_byte(out, '}');

@@ -358,10 +358,15 @@ struct refreshing {
     struct schema_turn turn; /* of schema.sql; that of rows is the fetch's */
 };
 
-static struct lock_turn *turn_of(struct subject *subject)
+static struct lock_turn *turn_of(const struct subject *subject)
 {
     return subject->kind == SUBJECT_ROWS ? fetch_turn(subject->fetch)
                                          : &subject->refresh->turn.lock;
+}
+
+const struct lock_wait *job_lock_wait(const struct subject *subject)
+{
+    return subject->refresh != NULL ? &turn_of(subject)->wait : NULL;
 }
 
 static int begin_refresh(struct subject *subject)

@@ -8,4 +8,8 @@
 void job_start(struct subject *subject);
 void job_stop(struct subject *subject);
 
+/* The wait for a lock of its refresh, which goes on while `since` is set (mount->lock_waits.lock);
+ * NULL: there is no refresh. */
+const struct lock_wait *job_lock_wait(const struct subject *subject);
+
 #endif
