@@ -16,9 +16,10 @@ struct stream {
     struct feed *feed;
     struct snapshot *snapshot; /* its own, of the groups that have come so far */
     size_t checked;            /* groups of it that have come from this feed, too */
+    size_t measured;           /* of whose bodies the size is known: all, or all but the last */
     struct feed_place next;
     bool whole;        /* the last group has come */
-    uint64_t *offsets; /* where each group's body begins; one more: where what comes next does */
+    uint64_t *offsets; /* where each measured body begins; one more: where what comes next does */
     struct buffer head, tail;
     struct buffer body; /* of the group read last */
     int rc;             /* it has failed, and what comes next has no known place: for good */
@@ -158,11 +159,25 @@ static int next_group(struct stream *stream, struct group **out, struct error *e
     }
 }
 
+/* The size of the next body. What stops it is nothing that has failed: the next read does it. */
+static int measure(struct stream *stream, struct error *error)
+{
+    size_t number = stream->measured;
+    int rc = render(stream, number, error);
+    if (rc < 0)
+        return rc;
+    stream->offsets[number + 1] = stream->offsets[number] + stream->body.size;
+    stream->measured++;
+    return 0;
+}
+
 /* Takes the next group, and measures it. -EAGAIN: none has come. */
 static int advance(struct stream *stream, struct error *error)
 {
     struct group *group = NULL;
     size_t count = stream->snapshot->group_count;
+    if (stream->measured < count)
+        return measure(stream, error);
     int rc = next_group(stream, &group, error);
     if (rc == 0 && group == NULL)
         stream->whole = true;
@@ -177,11 +192,7 @@ static int advance(struct stream *stream, struct error *error)
         return error_set(error, rc, "no memory to read with");
     }
     stream->checked++;
-    grown[count + 1] = grown[count];
-    rc = render(stream, count, error);
-    if (rc == 0)
-        grown[count + 1] += stream->body.size;
-    return rc;
+    return measure(stream, error);
 }
 
 /* Appends what [offset, end) and a piece that begins at `start` have in common. */
@@ -196,7 +207,7 @@ static int append_common(struct buffer *out, uint64_t start, const struct buffer
 static int read_known(struct stream *stream, uint64_t offset, uint64_t end, struct buffer *out,
                       struct error *error)
 {
-    size_t count = stream->snapshot->group_count;
+    size_t count = stream->measured;
     int rc = append_common(out, 0, &stream->head, offset, end);
     for (size_t i = 0; rc == 0 && i < count; i++) {
         if (stream->offsets[i + 1] <= offset || stream->offsets[i] >= end)
@@ -222,11 +233,14 @@ int stream_read(struct stream *stream, uint64_t offset, uint64_t size,
         usleep(PATIENCE_MS / 10 * 1000);
     }
     while (rc == 0 && stream->rc == 0 && !stream->whole &&
-           stream->offsets[stream->snapshot->group_count] < end) {
-        stream->rc = advance(stream, &stream->error);
-        if (stream->rc == -EAGAIN) {
-            stream->rc = 0;
+           stream->offsets[stream->measured] < end) {
+        struct error reason = {""};
+        rc = advance(stream, &reason);
+        if (rc == -EAGAIN) {
             rc = give_up(context) ? -EINTR : 0;
+        } else if (rc < 0 && !(rc == -EINTR && give_up(context))) {
+            stream->rc = rc;
+            stream->error = reason;
         }
     }
     if (stream->rc < 0) {

@@ -1,5 +1,6 @@
 #include "fs/stream.h"
 
+#include "fs/patience.h"
 #include "tests/unit/place.h"
 
 #include <setjmp.h>
@@ -273,18 +274,46 @@ static void test_lost_group(void **state)
     buffer_clear(&out);
 }
 
+/* A reader is killed while he waits for a group that the store has lost: it is his error, and nobody
+ * else's. */
+static void test_killed_reader(void **state)
+{
+    (void)state;
+    struct feed *feed = whole_feed();
+    struct stream *stream;
+    struct rowgroup *rows;
+    struct buffer whole = {0}, out = {0};
+    const struct group *group = snapshot->groups[1];
+    const atomic_bool stop = true;
+    struct patience killed = {.waits = true, .stop = &stop};
+    place_view(&rows_tables[0], snapshot, ROWS, 0, &whole);
+    assert_int_equal(fetch_stored(place.store, snapshot, group, &rows), 0);
+    store_drop_group(place.store, PLACE_RELATION, group->id);
+    assert_int_equal(stream_new(&place.fetch, feed, 0, &stream), 0);
+    patience_begin(&killed);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(stream_read(stream, 0, 1 << 20, at_once, NULL, &out, NULL), -EINTR);
+    patience_end(&killed);
+    assert_int_equal(out.size, 0);
+    assert_int_equal(store_put_rows(place.store, PLACE_RELATION, group->id, rows, snapshot->schema),
+                     0);
+    read_and_compare(stream, &whole, 0, UINT64_MAX);
+    rowgroup_free(rows);
+    stream_unref(stream);
+    feed_unref(feed);
+    buffer_clear(&whole);
+    buffer_clear(&out);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_order),
-        TEST(test_failure),
-        TEST(test_every_range),
-        TEST(test_waiting),
-        TEST(test_lost_group),
-        TEST(test_another_feed),
-        TEST(test_another_feed_of_other_rows),
+        TEST(test_order),        TEST(test_failure),
+        TEST(test_every_range),  TEST(test_waiting),
+        TEST(test_lost_group),   TEST(test_killed_reader),
+        TEST(test_another_feed), TEST(test_another_feed_of_other_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
