@@ -744,6 +744,12 @@ static int compare_and_copy(struct fetch *fetch, const struct relation *relation
     return rc;
 }
 
+/* Whether copying may lock more than what has been locked: by functions of users' that it runs. */
+static bool may_lock_more(const struct readpoint *readpoint)
+{
+    return !readpoint->schema->with_row_ids || readpoint->json_apart;
+}
+
 /* Where others have the lock it is waited for as long as the turn allows. */
 static int lock_and_open(struct fetch *fetch, const struct relation *relation, struct error *error)
 {
@@ -752,9 +758,12 @@ static int lock_and_open(struct fetch *fetch, const struct relation *relation, s
         return crew_open(fetch->crew, relation, error);
     session_lock_patience(crew_leader(fetch->crew), lock_turn_begin(line, &fetch->turn));
     int rc = crew_open(fetch->crew, relation, error);
-    lock_turn_end(line, &fetch->turn, rc == 0);
-    if (rc == 0)
+    bool all = rc == 0 && !may_lock_more(crew_readpoint(fetch->crew));
+    lock_turn_end(line, &fetch->turn, all);
+    if (all)
         lock_wait_over(line->waits, &fetch->turn.wait);
+    else if (rc == 0)
+        lock_wait_rest(line->waits, &fetch->turn.wait);
     return rc;
 }
 
@@ -772,6 +781,8 @@ static int fetch_under(struct fetch *fetch, const struct relation *relation, str
     if (rc < 0)
         return rc;
     rc = compare_and_copy(fetch, relation, old, out, error);
+    if (rc != -EBUSY && fetch->place->line != NULL)
+        lock_wait_over(fetch->place->waits, &fetch->turn.wait);
     if (is_passing(rc))
         leave(fetch);
     if (rc == 0 && *out != old && fetch->copy.unstored && fetch->place->held != NULL) {

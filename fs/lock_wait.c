@@ -19,7 +19,8 @@ static void enlist(struct lock_waits *waits, struct lock_wait *wait)
     while (*at != NULL)
         at = &(*at)->next;
     wait->next = NULL;
-    wait->since = clock_ms();
+    wait->since = wait->rests != 0 ? wait->rests : clock_ms();
+    wait->rests = 0;
     *at = wait;
 }
 
@@ -31,7 +32,6 @@ static void delist(struct lock_waits *waits, struct lock_wait *wait)
         at = &(*at)->next;
     *at = wait->next;
     wait->since = wait->until = 0;
-    wait->holder = (struct lock_party){0};
 }
 
 static void say(const struct lock_wait *wait)
@@ -97,12 +97,23 @@ int lock_wait_note(struct lock_waits *waits, struct lock_wait *wait, struct sess
         wait->holder.relation[0] != '\0' ? wait->holder.relation : "what is read", name);
 }
 
-void lock_wait_over(struct lock_waits *waits, struct lock_wait *wait)
+void lock_wait_rest(struct lock_waits *waits, struct lock_wait *wait)
 {
     if (wait->since == 0)
         return;
     pthread_mutex_lock(&waits->lock);
+    wait->rests = wait->since;
     delist(waits, wait);
+    pthread_mutex_unlock(&waits->lock);
+}
+
+void lock_wait_over(struct lock_waits *waits, struct lock_wait *wait)
+{
+    pthread_mutex_lock(&waits->lock);
+    if (wait->since != 0)
+        delist(waits, wait);
+    wait->rests = 0;
+    wait->holder = (struct lock_party){0};
     pthread_mutex_unlock(&waits->lock);
 }
 

@@ -23,6 +23,7 @@ struct lock_wait {
     struct lock_party holder;
     int64_t since; /* clock_ms(); 0: it does not wait */
     int64_t until; /* when it is not to be waited for any more; 0: there is no such time */
+    int64_t rests; /* `since` of what goes on if there is another lock to wait for; 0: nothing */
 };
 
 struct lock_waits {
@@ -43,7 +44,11 @@ MUST_CHECK int lock_wait_note(struct lock_waits *waits, struct lock_wait *wait,
 void lock_wait_seen(struct lock_waits *waits, struct lock_wait *wait,
                     const struct lock_party *holder);
 
-/* The lock was had, or is not wanted any more. */
+/* The lock was had, and maybe there are more, which only the attempt's end will tell. Not listed any
+ * more; the next lock_wait_note goes on with the same wait. */
+void lock_wait_rest(struct lock_waits *waits, struct lock_wait *wait);
+
+/* All that is locked was had, or is not wanted any more. */
 void lock_wait_over(struct lock_waits *waits, struct lock_wait *wait);
 
 /* The pause. -EINTR: `stop` (nullable) was set meanwhile. */

@@ -12,6 +12,8 @@ CREATE TABLE other (id int);
 INSERT INTO other VALUES (7);
 CREATE VIEW seen AS SELECT s.id, o.id AS other FROM small s, other o;
 CREATE VIEW seen_through AS SELECT * FROM seen;
+CREATE FUNCTION others() RETURNS SETOF int STABLE LANGUAGE plpgsql AS 'BEGIN RETURN QUERY SELECT id FROM other; END';
+CREATE VIEW seen_late AS SELECT * FROM others() AS id;
 CREATE TABLE parted (id int) PARTITION BY RANGE (id);
 CREATE TABLE parted_1 PARTITION OF parted FOR VALUES FROM (0) TO (10);
 CREATE TABLE parted_2 PARTITION OF parted FOR VALUES FROM (10) TO (20);
@@ -126,6 +128,18 @@ CASES
     [[ $(getfattr --only-values --absolute-names -n user.pgvecfs.error "$T/small") == *"public.small is locked by pid $HOLDER_BACKEND (holder)"* ]]
     holder "COMMIT;"
     [ "$(cat "$T/small/small.csv")" = $'id,t\n1,one\n2,two' ]
+}
+
+@test "lock_wait counts for a lock that only the rows' own functions want, too" {
+    mount_start -o lease=0,lock_wait=2
+    holder "BEGIN; LOCK TABLE other IN ACCESS EXCLUSIVE MODE;"
+    run timeout 60 cat "$T/seen_late/seen_late.csv"
+    echo "$output"
+    [ "$status" -eq 1 ]
+    [[ $output == *"Device or resource busy"* ]]
+    holder "COMMIT;"
+    [ "$(cat "$T/seen_late/seen_late.csv")" = $'id\n7' ]
+    within 5 status_json "sys.exit(0 if not s['lock_waits'] and not s['jobs'] else 1)"
 }
 
 @test "a question, and a read of what the cache has no room for, give up after lock_wait, too" {

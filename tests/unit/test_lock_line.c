@@ -2,6 +2,7 @@
 
 #include "fs/mount.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -230,6 +231,26 @@ static void a_thread_that_waits_can_be_stopped(void **state)
     assert_null(place.line.first);
 }
 
+/* Also where one lock is had again and again, and another is not. */
+static void a_wait_that_rests_goes_on(void **state)
+{
+    (void)state;
+    struct place place;
+    begin(&place, 8, 2000);
+    struct lock_wait *wait = &place.turns[0].wait;
+    assert_int_equal(lock_wait_note(&place.waits, wait, NULL, NULL), 0);
+    now += 1500;
+    lock_wait_rest(&place.waits, wait);
+    assert_null(place.waits.first);
+    now += 1000;
+    assert_int_equal(lock_wait_note(&place.waits, wait, NULL, NULL), -EBUSY);
+    lock_wait_rest(&place.waits, wait);
+    lock_wait_over(&place.waits, wait);
+    assert_int_equal(lock_wait_note(&place.waits, wait, NULL, NULL), 0);
+    lock_wait_over(&place.waits, wait);
+    assert_null(place.waits.first);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -242,6 +263,7 @@ int main(void)
         cmocka_unit_test(all_whose_time_is_over_have_a_last_turn),
         cmocka_unit_test(who_is_called_comes_at_once),
         cmocka_unit_test(a_thread_that_waits_can_be_stopped),
+        cmocka_unit_test(a_wait_that_rests_goes_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
