@@ -521,10 +521,11 @@ static void face_is_done(struct subject *subject, struct version *version, int f
         subject_unwant(subject, version);
 }
 
-static void do_face(struct subject *subject)
+/* The first face that is wanted of the version. */
+static void do_face(struct subject *subject, struct version *wanted)
 {
     struct mount *mount = subject->table->mount;
-    struct version *version = version_ref(subject->wanted);
+    struct version *version = version_ref(wanted);
     bool past = version != subject->current;
     int face = __builtin_ctz(version->want_sizes | version->want_bytes);
     bool bytes = version->want_bytes & 1U << face;
@@ -537,12 +538,14 @@ static void do_face(struct subject *subject)
         struct filling fillings[FORMAT_COUNT] = {{0}};
         if (!past) /* the nodes that wait are of the current one, or of the next */
             begin_filling(subject, 1U << face, fillings);
+        subject->making = version;
         pthread_mutex_unlock(&mount->lock);
         rc = face < FORMAT_COUNT
                  ? measure_format(subject, version, face, fillings[face].prefill, &error)
                  : make_manifest(subject, version, bytes, &text, &error);
         end_filling(fillings, rc == 0 ? version->snapshot : NULL);
         pthread_mutex_lock(&mount->lock);
+        subject->making = NULL;
         settle_filling(mount, fillings, version);
     }
     if (rc < 0 && !(past && rc != -EINTR)) {
@@ -561,11 +564,17 @@ static void do_face(struct subject *subject)
     request_retry_subject(mount, subject);
 }
 
-static bool wants_face(const struct subject *subject)
+/* Of which version a face is to be made next; NULL: a refresh comes first, if one is wanted. Faces of
+ * the current one come before it: whoever waits for one has been given this version, and must not be
+ * told twice that it is superseded. One of the past after it: that may take long, and only those wait
+ * for it who go by that version whatever a refresh finds. `owed`: one has come first. */
+static struct version *next_face(const struct subject *subject, bool owed)
 {
-    const struct version *version = subject->wanted;
+    struct version *version = subject->wanted, *current = subject->current;
+    if (version != NULL && version != current && subject->want_refresh && !owed)
+        version = current != NULL && (current->want_sizes | current->want_bytes) ? current : NULL;
     bool broken = version != NULL && version->snapshot != NULL && version->snapshot->broken;
-    return version != NULL && !(broken && subject->want_refresh);
+    return broken && subject->want_refresh ? NULL : version;
 }
 
 static void run_job(void *argument)
@@ -573,20 +582,22 @@ static void run_job(void *argument)
     struct subject *subject = argument;
     struct mount *mount = subject->table->mount;
     struct patience patience = {.waits = true, .stop = &subject->stop};
-    bool parked = false;
+    bool parked = false, owed = false;
     patience_begin(&patience);
     pthread_mutex_lock(&mount->lock);
     while (!parked && (!mount->ending || subject->refresh != NULL)) {
         if (subject->refresh == NULL)
             subject->stop = false;
-        /* Faces first: whoever waits for one has been given this version, and must not be told
-         * twice that it is superseded. */
-        if (subject->refresh == NULL && wants_face(subject))
-            do_face(subject);
-        else if (subject->refresh != NULL || subject->want_refresh)
+        struct version *wanted = subject->refresh == NULL ? next_face(subject, owed) : NULL;
+        if (wanted != NULL) {
+            owed &= wanted == subject->current;
+            do_face(subject, wanted);
+        } else if (subject->refresh != NULL || subject->want_refresh) {
             parked = !do_refresh(subject);
-        else
+            owed = true;
+        } else {
             break;
+        }
         if (subject->stop && subject->refresh == NULL) {
             /* For want of waiters: what was wanted is not wanted any more. */
             subject->want_refresh = false;

@@ -157,8 +157,7 @@ bool subject_leased(const struct subject *subject)
         (subject->current->snapshot != NULL && subject->current->snapshot->broken))
         return false;
     bool measuring = subject->table->mount->options->lease_ms > 0 && subject->running &&
-                     !subject->refreshing && !subject->want_refresh &&
-                     (subject->current->want_sizes | subject->current->want_bytes);
+                     !subject->refreshing && !subject->want_refresh && subject->wanted != NULL;
     return measuring || clock_ms() < subject->lease_until;
 }
 
@@ -264,6 +263,7 @@ void subject_want_face(struct subject *subject, struct version *version, int fac
             last = &(*last)->next_wanted;
         *last = version_ref(version);
     }
+    version->wanted_at = clock_ms();
     version->want_sizes |= 1U << face;
     if (need == NEED_BYTES)
         version->want_bytes |= 1U << face;
@@ -343,11 +343,19 @@ bool mount_uses_relation(struct mount *mount, uint32_t relation)
     return used;
 }
 
+/* A face of a version of the past is nobody's but theirs who go by that. */
+static bool is_orphaned(const struct subject *subject, int64_t now)
+{
+    const struct version *making = subject->making;
+    bool past = making != NULL && making != subject->current;
+    return subject->running && now - (past ? making->wanted_at : subject->wanted_at) > ORPHAN_MS;
+}
+
 static void tend_subject(struct subject *subject, int64_t now)
 {
     if (subject->streams > 0)
         subject->wanted_at = now;
-    if (subject->running && now - subject->wanted_at > ORPHAN_MS && !subject->stop) {
+    if (is_orphaned(subject, now) && !subject->stop) {
         log_say(LOG_SAY_INFO, "%s.%s: nobody waits any more; the fetch ends",
                 subject->table->relation.schema, subject->table->relation.name);
         job_stop(subject);

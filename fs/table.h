@@ -53,6 +53,7 @@ struct version {
     int opens;                       /* files of it that are open */
     unsigned want_sizes, want_bytes; /* masks of faces that the job is to make, */
     struct version *next_wanted;     /* and the next of its subject with such */
+    int64_t wanted_at;               /* clock_ms() when a request last waited for one */
     struct buffer text[FACE_COUNT];  /* of faces that are no format: their bytes, once readable */
     uint64_t size[FACE_COUNT];
     enum face_state state[FACE_COUNT];
@@ -101,7 +102,9 @@ struct subject {
     bool refreshing;        /* the job asks the server now */
     struct version *wanted; /* versions of which faces are, as next_wanted: references. The
                                current one, and others that somebody still goes by */
-    unsigned next_sizes;    /* mask of faces of the one that the wanted refresh will find */
+    const struct version
+        *making;         /* one of them, of which the job makes a face now; NULL: of none */
+    unsigned next_sizes; /* mask of faces of the one that the wanted refresh will find */
     uint64_t
         prefill_nodes[FORMAT_COUNT]; /* nodes whose page cache may be filled on the way; 0: none */
     bool no_prefill; /* one came to nothing: another might, too, and each costs the waiting request

@@ -404,6 +404,56 @@ SQL
     [ "$(tail -n 1 "$T/slow/slow.csv" | cut -c 1-3)" = 0,x ]
 }
 
+@test "a file of the past that takes long keeps nobody from the current ones, and ends with who wants it" {
+    psql -X -q -v ON_ERROR_STOP=1 -c "CREATE TABLE bygone (id int, pad text)" -c "ALTER TABLE bygone ALTER pad SET STORAGE plain" \
+        -c "INSERT INTO bygone SELECT i, repeat('x', 6000) FROM generate_series(1, 1500) i"
+    mount_start -o lease=2,jobs=1
+    # Reads an open file until another process has seen a change, and goes on with the manifest.
+    python3 - "$T/bygone" "$OUT" 3>&- <<'PYTHON' &
+import os, sys
+table, out = sys.argv[1:]
+os.stat(table + "/bygone.csv")
+file = os.open(table + "/bygone.csv", os.O_RDONLY)
+open(out + "/opened", "w").close()
+while not os.path.exists(out + "/locked"):
+    os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
+    os.pread(file, 1 << 12, 0)
+open(table + "/manifest.json").read()
+PYTHON
+    reader=$!
+    PIDS+=("$reader")
+    within 20 test -e "$OUT/opened"
+    before=$(stat -c %i "$T/bygone/bygone.csv")
+    psql -X -q -c "INSERT INTO bygone VALUES (0, 'new')"
+    within 20 eval '[ "$(stat -c %i "$T/bygone/bygone.csv")" != "$before" ]'
+    # Its rows have to be had from the server again, where the table is locked.
+    find "$CACHE" -path "*/$(psql -X -At -c "SELECT 'bygone'::regclass::oid")/*.rows" -delete
+    psql -X -q >/dev/null 2>&1 3>&- <<SQL &
+SET application_name = 'bygone';
+BEGIN;
+LOCK TABLE bygone IN ACCESS EXCLUSIVE MODE;
+\! touch "$OUT/locked"
+SELECT pg_sleep(300);
+SQL
+    PIDS+=("$!")
+    making() { grep -q '"name": "bygone", "what": "rows", "stage": "measuring"' "$MNT/.pgvecfs/status.json"; }
+    within 20 making
+    for ((i = 0; i < 8; i++)); do # longer than a lease
+        timeout 10 stat "$T/bygone/bygone.csv" >/dev/null
+        sleep 0.5
+    done
+    making
+    kill -KILL "$reader"
+    # Though others go on wanting what has not been made yet.
+    has_ended() {
+        timeout 1 stat "$T/bygone/bygone.jsonl" >/dev/null || true
+        grep -q "public.bygone: nobody waits any more" "$MNT/.pgvecfs/log"
+    }
+    within 40 has_ended
+    psql -X -q -c "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'bygone'" >/dev/null
+    [ "$(timeout 60 tail -n 1 "$T/bygone/bygone.csv")" = 0,new ]
+}
+
 @test "who goes on reading has its next files of the same version, which nobody had asked for while it was the current one" {
     mount_start -o lease=4
     timeout 100 python3 - "$T/tick" "$E2E" <<'PYTHON'
