@@ -142,7 +142,7 @@ void lock_turn_end(struct lock_line *line, struct lock_turn *turn, bool had)
 /* Under the lock. What was free, and could not be had, goes from hand to hand. */
 static void come_back(struct lock_line *line, struct lock_turn *turn)
 {
-    turn->moves |= turn->free || turn->may_stand;
+    turn->moves = !turn->wait.for_room && (turn->moves || turn->free || turn->may_stand);
     turn->free = turn->may_stand = false;
     turn->after = clock_ms() + LOCK_PAUSE_MS;
     join(line, turn);

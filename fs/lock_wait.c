@@ -20,6 +20,8 @@ static void enlist(struct lock_waits *waits, struct lock_wait *wait)
         at = &(*at)->next;
     wait->next = NULL;
     wait->since = wait->rests != 0 ? wait->rests : clock_ms();
+    if (wait->rests == 0)
+        wait->limit_from = wait->noted = wait->since;
     wait->rests = 0;
     *at = wait;
 }
@@ -60,7 +62,27 @@ static void set_end(const struct lock_waits *waits, struct lock_wait *wait, int 
     int64_t limit_ms = waits->limit_ms;
     if (own_ms > 0 && (limit_ms < 0 || own_ms < limit_ms))
         limit_ms = own_ms;
-    wait->until = limit_ms < 0 ? 0 : wait->since + limit_ms;
+    wait->until = limit_ms < 0 ? 0 : wait->limit_from + limit_ms;
+}
+
+static void note_room(struct lock_waits *waits, struct lock_wait *wait)
+{
+    pthread_mutex_lock(&waits->lock);
+    bool news = !wait->for_room;
+    if (wait->since == 0)
+        enlist(waits, wait);
+    wait->for_room = true;
+    wait->holder = (struct lock_party){.application = "other reads of this mount"};
+    int64_t now = clock_ms();
+    wait->limit_from += now - wait->noted;
+    wait->noted = now;
+    wait->until = 0;
+    pthread_mutex_unlock(&waits->lock);
+    if (news)
+        log_say(
+            LOG_SAY_INFO,
+            "%s.%s: waiting for other reads of this mount, which have as many locks as they may",
+            wait->relation->schema, wait->relation->name);
 }
 
 int lock_wait_note(struct lock_waits *waits, struct lock_wait *wait, struct session *session,
@@ -68,6 +90,10 @@ int lock_wait_note(struct lock_waits *waits, struct lock_wait *wait, struct sess
 {
     struct lock_party holder = {0};
     bool of_locks = false;
+    if (session != NULL && session_lacks_room(session)) {
+        note_room(waits, wait);
+        return 0;
+    }
     int own_ms =
         session != NULL ? session_own_limit(session, &of_locks) : 0; /* before it is used */
     bool known = session != NULL &&
@@ -77,11 +103,15 @@ int lock_wait_note(struct lock_waits *waits, struct lock_wait *wait, struct sess
     bool first = wait->since == 0;
     if (first)
         enlist(waits, wait);
+    if (wait->for_room)
+        wait->holder = (struct lock_party){0};
+    wait->for_room = false;
+    wait->noted = clock_ms();
     pthread_mutex_unlock(&waits->lock);
     if (known)
         lock_wait_seen(waits, wait, &holder);
     set_end(waits, wait, own_ms);
-    int64_t waited = clock_ms() - wait->since;
+    int64_t waited = wait->noted - wait->limit_from;
     bool over = waits->limit_ms >= 0 && waited >= waits->limit_ms;
     if (!over && own_ms > 0 && waited >= own_ms)
         return error_set(error, -EIO,
@@ -113,6 +143,7 @@ void lock_wait_over(struct lock_waits *waits, struct lock_wait *wait)
     if (wait->since != 0)
         delist(waits, wait);
     wait->rests = 0;
+    wait->for_room = false;
     wait->holder = (struct lock_party){0};
     pthread_mutex_unlock(&waits->lock);
 }

@@ -21,8 +21,11 @@ struct lock_wait {
     const struct relation *relation; /* that is to be read; borrowed */
     const char *what;                /* as status.json has it; borrowed */
     struct lock_party holder;
-    int64_t since; /* clock_ms(); 0: it does not wait */
-    int64_t until; /* when it is not to be waited for any more; 0: there is no such time */
+    bool for_room;      /* nobody has the lock: our own transactions have as many as they may */
+    int64_t since;      /* clock_ms(); 0: it does not wait */
+    int64_t noted;      /* when the last attempt failed */
+    int64_t limit_from; /* limits count from then: later than `since` by what it waited for room */
+    int64_t until;      /* when it is not to be waited for any more; 0: there is no such time */
     int64_t rests; /* `since` of what goes on if there is another lock to wait for; 0: nothing */
 };
 
@@ -36,7 +39,8 @@ void lock_waits_init(struct lock_waits *waits, int64_t limit_ms);
 
 /* The lock was not to be had: looks on `session` (usable; nullable) who has it, and notes that. 0:
  * try again after a pause. -EBUSY: the limit has passed; the reason names the holder. -EIO: the
- * role's own has, which holds for what users wrote, however often it is tried. */
+ * role's own has, which holds for what users wrote, however often it is tried. Neither limit is for
+ * room among our own (pgclient/lock_room.h), which comes. */
 MUST_CHECK int lock_wait_note(struct lock_waits *waits, struct lock_wait *wait,
                               struct session *session, struct error *error);
 

@@ -433,6 +433,7 @@ bool session_reserve_locks(struct session *session, int64_t locks, int64_t most)
     bool fits = lock_share_take(&pool->locks, session->locks, locks, most, now, &short_for);
     if (fits)
         session->locks = locks;
+    session->lacks_room = !fits;
     bool back = !fits && pool->make_room != NULL && short_for >= POOL_SHORT_MS &&
                 now - pool->locks_back_at >= POOL_SHORT_MS;
     if (back)
@@ -449,6 +450,14 @@ bool session_has_locks(const struct session *session)
     bool has = session->locks > 0;
     pthread_mutex_unlock(&session->pool->lock);
     return has;
+}
+
+bool session_lacks_room(const struct session *session)
+{
+    pthread_mutex_lock(&session->pool->lock);
+    bool lacks = session->lacks_room;
+    pthread_mutex_unlock(&session->pool->lock);
+    return lacks;
 }
 
 bool session_lacks_locks(const struct session *session)

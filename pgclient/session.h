@@ -158,8 +158,9 @@ bool session_is_wanted(struct session *session, char *why, size_t size);
  * after a second. */
 bool session_reserve_locks(struct session *session, int64_t locks, int64_t most);
 
-/* Whether it has any so. */
+/* Whether it has any so; whether it was refused some, and has not been given back since. */
 bool session_has_locks(const struct session *session);
+bool session_lacks_room(const struct session *session);
 
 /* Whether its transaction has failed, -EAGAIN, because the server had no room for more locks. For half
  * a minute those who need many are then served one by one. */

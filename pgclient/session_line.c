@@ -44,6 +44,7 @@ void pool_take_back(struct session_pool *pool, struct session *session)
     session->lent = false;
     pool->locks.taken -= session->locks;
     session->locks = 0;
+    session->lacks_room = false;
     pool->lent[session->purpose]--;
     pool->lent_in_all--;
 }

@@ -22,6 +22,7 @@ struct session {
     enum session_purpose purpose;
     bool lent;
     int backend;
+    bool lacks_room;                      /* for locks of its own: it was refused them */
     int64_t locks;                        /* of the server's, reserved; few are not counted */
     char why[256];                        /* it is wanted (pgclient/lock.h) */
     int64_t idle_since, connecting_since; /* ms; the second 0: it is not connecting */

@@ -20,7 +20,7 @@ CREATE FUNCTION fails(state text, words text) RETURNS bool STABLE LANGUAGE plpgs
     RAISE EXCEPTION 'it fails' USING ERRCODE = state, HINT = words; END $$;
 VACUUM ANALYZE;
 END
-    mount_start -o lease=0
+    mount_start -o lease=0,lock_wait=2
 }
 
 teardown_file() { teardown_all; }
@@ -31,6 +31,10 @@ large() {
         WHERE a.application_name = 'pgvecfs' AND l.locktype = 'relation' GROUP BY l.pid HAVING count(*) > 40) s"
 }
 are_large() { [ "$(large)" = "$1" ]; }
+# Those $1 that wait do so for longer than lock_wait says, and what for is true.
+have_waited_for_each_other() {
+    [ "$(jq '[.lock_waits[].waits_for | select(.seconds > 4 and .application == "other reads of this mount")] | length' "$MNT/.pgvecfs/status.json")" = "$1" ]
+}
 wait_in_line() { [ "$(jq '.lock_waits | length' "$MNT/.pgvecfs/status.json")" = "$1" ]; }
 
 # A session of relation $1, called $2, in mode $3, whose answer waits for the gate.
@@ -57,6 +61,7 @@ ask_behind_the_gate() {
     ask_behind_the_gate cheap d auto
     within 30 are_large 1
     within 30 wait_in_line 3
+    within 30 have_waited_for_each_other 3
     are_large 1
     # What needs few goes ahead.
     [ "$(timeout 30 wc -l <"$MNT/public/few/few.csv")" = 10 ]

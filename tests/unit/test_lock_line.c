@@ -220,6 +220,23 @@ static void who_is_called_comes_at_once(void **state)
     assert_int_equal(next(&place), 0);
 }
 
+/* What is free and could not be had goes from hand to hand, unless it is room that was lacking. */
+static void who_waits_for_room_is_not_before_others(void **state)
+{
+    (void)state;
+    struct place place;
+    begin(&place, 8, -1);
+    struct lock_turn *turn = &place.turns[0];
+    for (int i = 0; i < 2; i++) {
+        (void)try(&place, 0);
+        turn->wait.for_room = i == 0;
+        turn->free = true;
+        park(&place, 0);
+        assert_int_equal(turn->moves, i == 1);
+        lock_turn_call(&place.line, turn);
+    }
+}
+
 static void a_thread_that_waits_can_be_stopped(void **state)
 {
     (void)state;
@@ -262,6 +279,7 @@ int main(void)
         cmocka_unit_test(what_comes_too_late_to_stand_is_owed_its_place),
         cmocka_unit_test(all_whose_time_is_over_have_a_last_turn),
         cmocka_unit_test(who_is_called_comes_at_once),
+        cmocka_unit_test(who_waits_for_room_is_not_before_others),
         cmocka_unit_test(a_thread_that_waits_can_be_stopped),
         cmocka_unit_test(a_wait_that_rests_goes_on),
     };
