@@ -37,35 +37,35 @@ absent() { if grep -q -- "$@"; then return 1; fi; }
 
 record_of() { echo "$CACHE"/*-0/"$(psql -X -At -c "SELECT '$1'::regclass::oid")"/ddl.record; }
 
-# What a cache held before the lines of \restrict were kept.
-strip_record() {
-    python3 - "$1" <<'PYTHON'
+# Changes the text of a record, of file $1, by the Python in $2, which makes a new `body` of the old one.
+change_record() {
+    python3 - "$1" "$2" <<'PYTHON'
 import ctypes, re, sys
 hash64 = ctypes.CDLL("libxxhash.so.0").XXH3_64bits
 hash64.restype, hash64.argtypes = ctypes.c_uint64, [ctypes.c_char_p, ctypes.c_size_t]
 with open(sys.argv[1], "rb") as file:
     record = file.read()
-body, lines = re.subn(rb"(?m)^\\(un)?restrict [0-9a-f]{64}\n\n", b"", record[16:])
-assert lines == 2 and int.from_bytes(record[8:16], "little") == hash64(record[16:], len(record) - 16)
+body = record[16:]
+assert int.from_bytes(record[8:16], "little") == hash64(body, len(body))
+exec(sys.argv[2])
 with open(sys.argv[1], "wb") as file:
     file.write(record[:8] + hash64(body, len(body)).to_bytes(8, "little") + body)
 PYTHON
 }
 
+# What a cache held before the lines of \restrict were kept.
+strip_record() {
+    change_record "$1" '
+body, lines = re.subn(rb"(?m)^\\(un)?restrict [0-9a-f]{64}\n\n", b"", body)
+assert lines == 2'
+}
+
 # What a cache of the future of this very run would hold: another text, proven at a later position.
 forge_record() {
-    python3 - "$1" <<'PYTHON'
-import ctypes, re, sys
-hash64 = ctypes.CDLL("libxxhash.so.0").XXH3_64bits
-hash64.restype, hash64.argtypes = ctypes.c_uint64, [ctypes.c_char_p, ctypes.c_size_t]
-with open(sys.argv[1], "rb") as file:
-    record = file.read()
-body, positions = re.subn(rb"(?<= )([0-9:]+)@([0-9]+)", lambda m: m[1] + b"@" + b"9" * len(m[2]), record[16:])
+    change_record "$1" '
+body, positions = re.subn(rb"(?<= )([0-9:]+)@([0-9]+)", lambda m: m[1] + b"@" + b"9" * len(m[2]), body)
 body, texts = re.subn(rb"a integer NOT NULL", b"b integer NOT NULL", body)
-assert (positions, texts) == (1, 1)
-with open(sys.argv[1], "wb") as file:
-    file.write(record[:8] + hash64(body, len(body)).to_bytes(8, "little") + body)
-PYTHON
+assert (positions, texts) == (1, 1)'
 }
 
 @test "meta-commands that a hostile server puts into the DDL do nothing in psql" {
