@@ -202,8 +202,14 @@ static void put(struct waiters *waiters, struct waiters_task *task)
     waiters->last = &task->next;
     waiters->queued++;
     start_if_needed(waiters);
-    pthread_cond_signal(&waiters->added);
     join_gone(waiters);
+}
+
+/* After the lock has been given up, so that who wakes finds it free. */
+static void unlock_and_wake(struct waiters *waiters)
+{
+    pthread_mutex_unlock(&waiters->lock);
+    pthread_cond_signal(&waiters->added);
 }
 
 int waiters_add(struct waiters *waiters, void (*work)(void *), void *argument)
@@ -213,13 +219,14 @@ int waiters_add(struct waiters *waiters, void (*work)(void *), void *argument)
         return -ENOMEM;
     *task = (struct waiters_task){.work = work, .argument = argument, .owned = true};
     pthread_mutex_lock(&waiters->lock);
-    bool stopped = waiters->stopped;
-    if (!stopped)
+    if (!waiters->stopped) {
         put(waiters, task);
+        unlock_and_wake(waiters);
+        return 0;
+    }
     pthread_mutex_unlock(&waiters->lock);
-    if (stopped)
-        free(task);
-    return stopped ? -ESHUTDOWN : 0;
+    free(task);
+    return -ESHUTDOWN;
 }
 
 void waiters_put(struct waiters *waiters, struct waiters_task *task, void (*work)(void *),
@@ -228,5 +235,5 @@ void waiters_put(struct waiters *waiters, struct waiters_task *task, void (*work
     *task = (struct waiters_task){.work = work, .argument = argument};
     pthread_mutex_lock(&waiters->lock);
     put(waiters, task);
-    pthread_mutex_unlock(&waiters->lock);
+    unlock_and_wake(waiters);
 }
