@@ -45,7 +45,7 @@ SHORT_float8_sample := 100000
 SHORT_half_all :=
 SHORT := $(patsubst tests/exhaustive/%.c,$(BUILD)/tests/short-%,$(filter-out %/datetime_all.c,$(wildcard tests/exhaustive/*.c)))
 
-.PHONY: all test unit e2e exhaustive fuzz asan tsan bench bench-index bench-scan bench-text format lint demo demo-stop install clean help deps tests
+.PHONY: all test unit e2e exhaustive fuzz asan tsan bench bench-index bench-builds bench-scan bench-text format lint demo demo-stop install clean help deps tests
 
 all: $(BUILD)/pgvecfs ## build the program
 
@@ -135,6 +135,9 @@ $(BENCH) $(filter $(BUILD)/tests/%,$(INDEX_BENCH)): $(BUILD)/tests/bench/%: test
 
 bench: $(BUILD)/pgvecfs $(BENCH) ## against its rivals, alternating; writes docs/benchmarks.md (RUNS, ONLY, SCALE, BIG, OUT)
 	@BUILD=$(BUILD) scripts/bench
+
+bench-builds: $(BUILD)/pgvecfs $(BENCH) ## this build against that of another commit: OLD=COMMIT (RUNS, ROWS)
+	@BUILD=$(BUILD) OLD=$(OLD) scripts/bench-builds
 
 # index/ by itself: it needs codec/ and nothing else.
 $(BUILD)/bench-index: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/bench/index*.c)) $(filter $(BUILD)/codec/% $(BUILD)/index/%,$(OBJECTS))
