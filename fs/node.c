@@ -13,10 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum {
-    TEXT_KEPT_MS = 100,
-    TEXT_PROMISED_MS = 1000 /* to whoever has looked it up: it may be about to open it */
-};
+enum { TEXT_KEPT_MS = 100 };
 enum { BLOCK = 512, BLKSIZE = 128 << 10 };
 
 static const char control_name[] = ".pgvecfs", partitions_name[] = "partitions",
@@ -92,6 +89,7 @@ static void node_free(struct node *node)
     asked_unref(node->key.asked);
     query_session_unref(node->session);
     buffer_clear(&node->text);
+    promises_clear(&node->promises);
     free(node->reason);
     free(node->schema);
     free(node->relation);
@@ -157,13 +155,21 @@ struct node *node_find(const struct mount *mount, uint64_t nodeid)
     return node;
 }
 
+/* Of a control file. The kernel forgets it as soon as another process was given another one: it must
+ * be there all the same for who was promised it. */
+static bool is_promised(struct node *node)
+{
+    promises_expire(&node->promises);
+    return node->promises.count > 0;
+}
+
 void node_forget(struct mount *mount, uint64_t nodeid, uint64_t lookups)
 {
     struct node *node = node_find(mount, nodeid);
     if (node == NULL)
         return;
     node->lookups -= lookups < node->lookups ? lookups : node->lookups;
-    if (node->lookups > 0 || node->opens > 0)
+    if (node->lookups > 0 || node->opens > 0 || is_promised(node))
         return;
     struct node *parent = node->parent;
     if (node_is_directory(node)) {
@@ -346,7 +352,7 @@ void node_renew(struct node *node)
     node->version = version_ref(current);
 }
 
-/* The one that this process has looked up without opening it, else the newest. */
+/* The one that was promised to this process, else the newest. */
 static struct node *text_with(struct node *parent, const char *name, caller_id caller)
 {
     int64_t now = clock_ms();
@@ -354,7 +360,7 @@ static struct node *text_with(struct node *parent, const char *name, caller_id c
     for (struct node *file = parent->files; file != NULL; file = file->next_file) {
         if (strcmp(file->name, name) != 0)
             continue;
-        if (file->shown_to == caller && now - file->made_ms < TEXT_PROMISED_MS)
+        if (promise_find(&file->promises, caller) != NULL)
             return file;
         if (newest == NULL && now - file->made_ms < TEXT_KEPT_MS)
             newest = file;
@@ -362,12 +368,24 @@ static struct node *text_with(struct node *parent, const char *name, caller_id c
     return newest;
 }
 
+/* Frees those that were kept for a promise only, and are not any more. */
+static void sweep_texts(struct mount *mount, struct node *parent)
+{
+    struct node *file = parent->files;
+    while (file != NULL) {
+        uint64_t nodeid = file->nodeid;
+        file = file->next_file;
+        node_forget(mount, nodeid, 0);
+    }
+}
+
 static int lookup_text(struct mount *mount, struct node *parent, const char *name, caller_id caller,
                        struct node **out)
 {
+    sweep_texts(mount, parent);
     *out = text_with(parent, name, caller);
     if (*out != NULL) {
-        (*out)->shown_to = caller;
+        promise_repeat(&(*out)->promises, caller, NULL);
         return 0;
     }
     struct buffer text = {0};
@@ -383,7 +401,7 @@ static int lookup_text(struct mount *mount, struct node *parent, const char *nam
     node->made_ms = clock_ms();
     node->made_at = time(NULL);
     node->told = true;
-    node->shown_to = caller;
+    promise_tell(&node->promises, caller, NULL);
     node->ino += node->nodeid; /* each is another file */
     *out = node;
     return 0;

@@ -77,10 +77,11 @@ struct node {
     caller_id read_by; /* who has opened it so last */
     bool exact;        /* of a direct one: the size has been answered to somebody */
 
-    struct buffer text; /* of a control file */
-    int64_t made_ms;    /* clock_ms(), */
-    time_t made_at;     /* and by the calendar */
-    caller_id shown_to; /* who looked it up last and has not opened it since; 0: nobody */
+    struct buffer text;       /* of a control file */
+    int64_t made_ms;          /* clock_ms(), */
+    time_t made_at;           /* and by the calendar */
+    struct promises promises; /* of a control file: to those who have looked it up: they may be
+                                 about to open it */
 
     /* Below query/. */
     int level;                     /* of NODE_NEAR: 0 near/ itself, to 3 */

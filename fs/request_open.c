@@ -151,8 +151,8 @@ static int open_file(struct mount *mount, struct request *request)
     }
     node->opens++;
     node->lookups++; /* stays until it has been replied */
-    if (node->shown_to == request->caller)
-        node->shown_to = 0;
+    if (node->kind == NODE_TEXT)
+        promise_keep(&node->promises, request->caller);
     if (node->kind == NODE_FILE) {
         handle->caller = request->caller;
         handle->next = node->handles;

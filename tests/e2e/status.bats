@@ -267,6 +267,51 @@ PYTHON
     for i in $(seq 30); do cp "$MNT/.pgvecfs/status.json" "$OUT/copy" && python3 -m json.tool "$OUT/copy" >/dev/null; done
 }
 
+@test "what many processes were told of status.json and metrics, each of them reads" {
+    mount_start
+    "$PYTHON" - "$MNT/.pgvecfs" <<'PYTHON'
+import os, subprocess, sys, time
+reader = """
+import os, sys
+path = sys.argv[1]
+print("ready", flush=True)
+for line in sys.stdin: # at each line its next step
+    st = os.stat(path)
+    print(st.st_ino, flush=True)
+    sys.stdin.readline()
+    with open(path, "rb") as f:
+        print(os.fstat(f.fileno()).st_ino, len(f.read()) - st.st_size, flush=True)
+"""
+def all_do(readers, pause):
+    said = []
+    for r in readers:
+        r.stdin.write("go\n")
+        r.stdin.flush()
+        said.append(r.stdout.readline().split())
+        time.sleep(pause)
+    return said
+for file in "status.json", "metrics":
+    readers = [subprocess.Popen([sys.executable, "-c", reader, sys.argv[1] + "/" + file], text=True,
+                                stdin=subprocess.PIPE, stdout=subprocess.PIPE) for i in range(5)]
+    for r in readers:
+        assert r.stdout.readline() == "ready\n"
+    for pause in 0, 0.12: # a text is kept for less than that: all have the same one, or each his own
+        for attempt in range(50):
+            began = time.monotonic()
+            told = all_do(readers, pause)
+            time.sleep(0.15)
+            found = all_do(readers, 0)
+            if time.monotonic() - began < 1: # what was told holds so long
+                break
+        else:
+            raise SystemExit("this machine is too slow")
+        assert found == [[ino, "0"] for ino, in told], (file, pause, told, found)
+    for r in readers:
+        r.stdin.close()
+        assert r.wait() == 0
+PYTHON
+}
+
 @test "status.json is fresh enough for a progress bar" {
     mount_start
     read_slowly slow/slow.csv
