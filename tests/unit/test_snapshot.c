@@ -28,6 +28,7 @@ static int tear_down(void **state)
 static void assert_same_face(const struct face *a, const struct face *b, size_t groups)
 {
     assert_int_equal(a->refused, b->refused);
+    assert_int_equal(a->reason != NULL, b->reason != NULL);
     if (a->reason != NULL)
         assert_string_equal(a->reason, b->reason);
     assert_int_equal(a->measured, b->measured);
@@ -425,6 +426,134 @@ static void test_runs(void **state)
     snapshot_unref(snapshot);
 }
 
+/* ---- several threads ---- */
+
+/* The Makefile links this test with --wrap for what reads and changes a version key. */
+int __real_version_key_copy(const struct version_key *from, struct version_key *out);
+bool __real_version_key_believes(const struct version_key *known, const struct version_key *now);
+int __real_version_key_prove(struct version_key *known, const struct version_key *now);
+char *__real_strdup(const char *text);
+uint64_t __real_hash64(const void *bytes, size_t size);
+void __real_crew_unref(struct crew *crew);
+int __wrap_version_key_copy(const struct version_key *from, struct version_key *out);
+bool __wrap_version_key_believes(const struct version_key *known, const struct version_key *now);
+int __wrap_version_key_prove(struct version_key *known, const struct version_key *now);
+char *__wrap_strdup(const char *text);
+uint64_t __wrap_hash64(const void *bytes, size_t size);
+void __wrap_crew_unref(struct crew *crew);
+
+static struct snapshot *watched;
+static int uses;
+
+/* While the key is in use nobody else gets at it. */
+static void meet_another(const void *used)
+{
+    if (watched == NULL || (used != &watched->key && used != watched->key.mark))
+        return;
+    uses++;
+    assert_int_equal(pthread_mutex_trylock(&watched->lock), EBUSY);
+}
+
+int __wrap_version_key_copy(const struct version_key *from, struct version_key *out)
+{
+    meet_another(from);
+    return __real_version_key_copy(from, out);
+}
+
+bool __wrap_version_key_believes(const struct version_key *known, const struct version_key *now)
+{
+    meet_another(known);
+    return __real_version_key_believes(known, now);
+}
+
+int __wrap_version_key_prove(struct version_key *known, const struct version_key *now)
+{
+    meet_another(known);
+    return __real_version_key_prove(known, now);
+}
+
+char *__wrap_strdup(const char *text)
+{
+    meet_another(text);
+    return __real_strdup(text);
+}
+
+uint64_t __wrap_hash64(const void *bytes, size_t size)
+{
+    meet_another(bytes);
+    return __real_hash64(bytes, size);
+}
+
+/* A job proves the version anew while others begin to read along with it, and ask for its mark. */
+static void test_key_is_used_by_one(void **state)
+{
+    (void)state;
+    struct snapshot *snapshot = place_snapshot(&place, &rows_tables[0], 20, 5), *copy;
+    watched = snapshot;
+    assert_int_equal(snapshot_copy_basis(snapshot, &copy), 0);
+    assert_true(uses >= 1);
+    uses = 0;
+    assert_int_equal(prove(snapshot, "1700000000.5-1", 6000), 0);
+    assert_true(uses >= 2);
+    uses = 0;
+    assert_true(believes(snapshot, "1700000000.5-1", 6000));
+    assert_true(uses >= 1);
+    uses = 0;
+    char *mark = snapshot_mark(snapshot);
+    assert_non_null(mark);
+    assert_true(uses >= 1);
+    uses = 0;
+    assert_true(snapshot_mark_number(snapshot) != 0);
+    assert_true(uses >= 1);
+    watched = NULL;
+    free(mark);
+    snapshot_unref(copy);
+    snapshot_unref(snapshot);
+}
+
+static struct held held;
+static struct snapshot *holder_to_be;
+static struct crew *crew_to_hold;
+
+/* To end a crew takes long: meanwhile another reader has made one for the same snapshot. */
+void __wrap_crew_unref(struct crew *crew)
+{
+    struct snapshot *snapshot = holder_to_be;
+    holder_to_be = NULL;
+    if (snapshot != NULL) {
+        assert_int_equal(pthread_mutex_trylock(&snapshot->lock), 0);
+        pthread_mutex_unlock(&snapshot->lock);
+        assert_true(snapshot_hold(snapshot, crew_to_hold, &held));
+    }
+    __real_crew_unref(crew);
+}
+
+/* However often, none of the places for held read points is lost. */
+static void test_held_while_let_go(void **state)
+{
+    (void)state;
+    struct snapshot *snapshot = place_snapshot(&place, &rows_tables[0], 20, 5);
+    held_init(&held, 10);
+    for (int i = 0; i < 3 * HELD_AT_MOST; i++) {
+        struct crew *crew, *found;
+        assert_int_equal(crew_new(place.fetch.pool, 1, NULL, &crew), 0);
+        assert_int_equal(crew_new(place.fetch.pool, 1, NULL, &crew_to_hold), 0);
+        assert_true(snapshot_hold(snapshot, crew, &held));
+        assert_int_equal(held_count(&held), 1);
+        holder_to_be = snapshot;
+        snapshot_let_go(snapshot);
+        assert_int_equal(held_count(&held), 1);
+        assert_ptr_equal(found = snapshot_held(snapshot), crew_to_hold);
+        crew_unref(found);
+        snapshot_let_go(snapshot);
+        assert_int_equal(held_count(&held), 0);
+        crew_unref(crew);
+        crew_unref(crew_to_hold);
+    }
+    snapshot_unref(snapshot);
+    held_clear(&held);
+}
+
 /* The files go with the last reference, unless a record names them. */
 static void test_files_of_groups(void **state)
 {
@@ -476,6 +605,8 @@ int main(void)
         TEST(test_files_of_groups),
         TEST(test_taking_an_identity),
         TEST(test_runs),
+        TEST(test_key_is_used_by_one),
+        TEST(test_held_while_let_go),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
