@@ -8,8 +8,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include <cmocka.h>
@@ -212,6 +214,48 @@ static void test_sweep(void **state)
     store_sweep(place.store, 99, odd, 5);
     store_sweep(place.store, 4, odd, 0);
     assert_true(store_used(place.store) == 30);
+}
+
+/* ---- how many ids are looked at ---- */
+
+enum { ID_PAGE = 4096, ID_PAGES = 1024 };
+
+static uint8_t *id_pages; /* of which each is made readable when it is first read */
+static volatile sig_atomic_t pages_read;
+
+static void make_readable(int signal, siginfo_t *info, void *context)
+{
+    (void)signal, (void)context;
+    size_t at = (size_t)((uint8_t *)info->si_addr - id_pages);
+    if (at >= (size_t)ID_PAGES * ID_PAGE)
+        abort();
+    mprotect(id_pages + at / ID_PAGE * ID_PAGE, ID_PAGE, PROT_READ);
+    pages_read++;
+}
+
+/* A sweep of many files among many ids looks at few of them for each file. */
+static void test_sweep_of_many(void **state)
+{
+    (void)state;
+    size_t size = (size_t)ID_PAGES * ID_PAGE, count = size / sizeof(uint64_t);
+    id_pages = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_ptr_not_equal(id_pages, MAP_FAILED);
+    uint64_t *ids = (uint64_t *)id_pages;
+    for (size_t i = 0; i < count; i++)
+        ids[i] = 2 * i;
+    for (uint64_t id = 0; id < 8; id++)
+        assert_int_equal(put(3, count / 8 * id + id % 2, 10, 'a'), 0);
+    struct sigaction reading = {.sa_sigaction = make_readable, .sa_flags = SA_SIGINFO}, before;
+    assert_int_equal(mprotect(id_pages, size, PROT_NONE), 0);
+    assert_int_equal(sigaction(SIGSEGV, &reading, &before), 0);
+    pages_read = 0;
+    store_sweep(place.store, 3, ids, count);
+    assert_int_equal(sigaction(SIGSEGV, &before, NULL), 0);
+    assert_true(pages_read > 0 && pages_read <= 8 * 11); /* 2^10 pages: eleven steps for a file */
+    for (uint64_t id = 0; id < 8; id++)
+        assert_int_equal(store_has_group(place.store, 3, count / 8 * id + id % 2),
+                         (count / 8 * id + id % 2) % 2 == 0);
+    munmap(id_pages, size);
 }
 
 static void add_relation(void *context, uint32_t relation) { *(uint64_t *)context += relation; }
@@ -710,6 +754,7 @@ int main(void)
         TEST(test_is_private),
         TEST(test_foreign_files),
         TEST(test_sweep),
+        TEST(test_sweep_of_many),
         TEST(test_drop_relation),
         TEST(test_time_sweep),
         TEST(test_each),
