@@ -1,8 +1,8 @@
 /* Every allocation fails once. The Makefile links this test with --wrap for the functions below, so
  * that the n-th allocation of what is under test can be made to fail, for n = 1, 2, … until all
- * goes well. Each time the answer is -ENOMEM and nothing is lost (which `make asan` checks) or left
- * behind. */
+ * goes well. Each time the answer is -ENOMEM and nothing is lost or left behind. */
 #include "codec/copy_stream.h"
+#include "fs/request.h"
 #include "index/exact.h"
 
 #include "tests/unit/place.h"
@@ -17,7 +17,15 @@
 
 static long countdown; /* 0: nothing fails */
 
+static long blocks; /* allocated, and not freed yet */
+
 static bool fails(void) { return countdown > 0 && --countdown == 0; }
+
+static void *counted(void *block)
+{
+    blocks += block != NULL;
+    return block;
+}
 
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t count, size_t size);
@@ -25,35 +33,48 @@ void *__real_realloc(void *block, size_t size);
 void *__real_reallocarray(void *block, size_t count, size_t size);
 char *__real_strdup(const char *text);
 void *__real_aligned_alloc(size_t alignment, size_t size);
+void __real_free(void *block);
 void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t count, size_t size);
 void *__wrap_realloc(void *block, size_t size);
 void *__wrap_reallocarray(void *block, size_t count, size_t size);
 char *__wrap_strdup(const char *text);
 void *__wrap_aligned_alloc(size_t alignment, size_t size);
+void __wrap_free(void *block);
 
-void *__wrap_malloc(size_t size) { return fails() ? NULL : __real_malloc(size); }
+void *__wrap_malloc(size_t size) { return fails() ? NULL : counted(__real_malloc(size)); }
 
 void *__wrap_calloc(size_t count, size_t size)
 {
-    return fails() ? NULL : __real_calloc(count, size);
+    return fails() ? NULL : counted(__real_calloc(count, size));
 }
 
 void *__wrap_realloc(void *block, size_t size)
 {
-    return fails() ? NULL : __real_realloc(block, size);
+    if (fails())
+        return NULL;
+    return block == NULL ? counted(__real_malloc(size)) : __real_realloc(block, size);
 }
 
 void *__wrap_reallocarray(void *block, size_t count, size_t size)
 {
-    return fails() ? NULL : __real_reallocarray(block, count, size);
+    if (fails())
+        return NULL;
+    return block == NULL ? counted(__real_calloc(count, size))
+                         : __real_reallocarray(block, count, size);
 }
 
-char *__wrap_strdup(const char *text) { return fails() ? NULL : __real_strdup(text); }
+char *__wrap_strdup(const char *text) { return fails() ? NULL : counted(__real_strdup(text)); }
 
 void *__wrap_aligned_alloc(size_t alignment, size_t size)
 {
-    return fails() ? NULL : __real_aligned_alloc(alignment, size);
+    return fails() ? NULL : counted(__real_aligned_alloc(alignment, size));
+}
+
+void __wrap_free(void *block)
+{
+    blocks -= block != NULL;
+    __real_free(block);
 }
 
 /* What the attempts work on, made without failures. */
@@ -74,9 +95,11 @@ static void each_failure(int (*attempt)(struct setting *), struct setting *setti
     for (long n = 1;; n++) {
         assert_true(n < 100000);
         countdown = n;
+        long before = blocks;
         int rc = attempt(setting);
         bool failed = countdown == 0;
         countdown = 0;
+        assert_int_equal(blocks, before);
         if (!failed) {
             assert_int_equal(rc, 0);
             assert_true(n > 1); /* it did allocate */
@@ -366,12 +389,54 @@ static void test_search(void **state)
     }
 }
 
+/* What libfuse is told and asks; the Makefile wraps it, too. */
+int __wrap_fuse_reply_err(fuse_req_t req, int err);
+const struct fuse_ctx *__wrap_fuse_req_ctx(fuse_req_t req);
+
+static int replies, replied;
+
+int __wrap_fuse_reply_err(fuse_req_t req, int err)
+{
+    (void)req;
+    replies++;
+    replied = err;
+    return 0;
+}
+
+const struct fuse_ctx *__wrap_fuse_req_ctx(fuse_req_t req)
+{
+    static const struct fuse_ctx ctx;
+    (void)req;
+    return &ctx;
+}
+
+/* It is answered with EIO, since the mount ends. */
+static int make_session(struct setting *setting)
+{
+    static struct mount mount = {.ending = true};
+    struct node node = {.kind = NODE_QUERY};
+    (void)setting;
+    replies = 0;
+    request_start(&mount, NULL, &node, REQUEST_MKDIR,
+                  &(struct request_detail){.name = "a session"});
+    assert_int_equal(replies, 1);
+    assert_int_equal(node.requests, 0);
+    return replied == EIO ? 0 : -replied;
+}
+
+static void test_request(void **state)
+{
+    (void)state;
+    each_failure(make_session, NULL, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_buffer),   cmocka_unit_test(test_schema),
         cmocka_unit_test(test_rowgroup), cmocka_unit_test(test_formats),
         cmocka_unit_test(test_snapshot), cmocka_unit_test(test_search),
+        cmocka_unit_test(test_request),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
