@@ -1,6 +1,6 @@
 #include "fs/answer_room.h"
 
-#include "fs/mount.h"
+#include "codec/clock.h"
 #include "fs/patience.h"
 #include "fs/waiters.h"
 
@@ -10,7 +10,7 @@ void answer_room_init(struct answer_room *room)
 {
     *room = (struct answer_room){.taken = 0};
     pthread_mutex_init(&room->lock, NULL);
-    patience_cond_init(&room->changed);
+    clock_cond_init(&room->changed);
 }
 
 /* Those that have one may wait for the server, for rows that the cache has lost. */

@@ -1,5 +1,6 @@
 #include "fs/ask.h"
 
+#include "codec/clock.h"
 #include "codec/json_text.h"
 #include "fs/answer.h"
 #include "fs/listing.h"

@@ -1,5 +1,6 @@
 #include "fs/body.h"
 
+#include "codec/clock.h"
 #include "fs/patience.h"
 
 #include <errno.h>
@@ -56,7 +57,7 @@ int body_cache_new(const struct fetch_place *place, struct workers *workers, int
     cache->limit = limit;
     cache->depth = threads > 4 ? threads : 4;
     pthread_mutex_init(&cache->lock, NULL);
-    patience_cond_init(&cache->changed);
+    clock_cond_init(&cache->changed);
     *out = cache;
     return 0;
 }
@@ -199,17 +200,10 @@ static void shed_large(struct body_cache *cache, time_t before)
     }
 }
 
-static time_t now_seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-    return now.tv_sec;
-}
-
 void body_cache_tend(struct body_cache *cache)
 {
     pthread_mutex_lock(&cache->lock);
-    shed_large(cache, now_seconds() - LARGE_SECONDS);
+    shed_large(cache, clock_ms() / 1000 - LARGE_SECONDS);
     pthread_mutex_unlock(&cache->lock);
 }
 
@@ -280,7 +274,7 @@ static struct body *add(struct body_cache *cache, uint64_t group, int format)
 static void use(struct body_cache *cache, struct body *body)
 {
     body->borrowers++;
-    body->used_at = now_seconds();
+    body->used_at = clock_ms() / 1000;
     unlink_use(cache, body);
     link_newest(cache, body);
 }

@@ -1,5 +1,6 @@
 #include "fs/caller.h"
 
+#include "codec/clock.h"
 #include "fs/mount.h"
 
 #include <fcntl.h>

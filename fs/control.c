@@ -1,5 +1,6 @@
 #include "fs/control.h"
 
+#include "codec/clock.h"
 #include "codec/json_text.h"
 #include "fs/job.h"
 #include "fs/log.h"

@@ -1,10 +1,10 @@
 #include "fs/corpora.h"
 
+#include "codec/clock.h"
 #include "fs/corpus.h"
 
 #include <errno.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum { KEPT_MOST = 32, KEYS_MOST = 256, IDLE_SECONDS = 600, IDLE_HOLDING_SECONDS = 10 };
 
@@ -27,13 +27,6 @@ struct corpora {
     struct known_key keys[KEYS_MOST];
     int key_count, next_key;
 };
-
-static int64_t now_seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-    return now.tv_sec;
-}
 
 int corpora_new(uint64_t memory, struct corpora **out)
 {
@@ -74,7 +67,7 @@ struct corpus *corpora_find(struct corpora *corpora, const struct snapshot *snap
     for (int i = 0; i < corpora->count && found == NULL; i++)
         if (corpus_snapshot(corpora->kept[i].corpus) == snapshot) {
             found = corpus_ref(corpora->kept[i].corpus);
-            corpora->kept[i].used_at = now_seconds();
+            corpora->kept[i].used_at = clock_ms() / 1000;
         }
     pthread_mutex_unlock(&corpora->lock);
     return found;
@@ -109,7 +102,7 @@ static bool is_of_relation(const struct kept *kept, const void *context)
 void corpora_keep(struct corpora *corpora, struct corpus *corpus)
 {
     take_out(corpora, is_of_relation, corpus_snapshot(corpus));
-    struct kept kept = {corpus_ref(corpus), now_seconds()};
+    struct kept kept = {corpus_ref(corpus), clock_ms() / 1000};
     struct corpus *last = NULL;
     pthread_mutex_lock(&corpora->lock);
     int place = corpora->count;
@@ -150,7 +143,7 @@ static bool is_idle(const struct kept *kept, const void *context)
 
 void corpora_tend(struct corpora *corpora)
 {
-    int64_t now = now_seconds();
+    int64_t now = clock_ms() / 1000;
     take_out(corpora, is_idle, &now);
 }
 

@@ -1,5 +1,6 @@
 #include "fs/crew.h"
 
+#include "codec/clock.h"
 #include "fs/log.h"
 #include "fs/patience.h"
 #include "pgclient/lock.h"
@@ -8,7 +9,6 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum {
     SESSIONS_AT_MOST = 64,
@@ -47,13 +47,6 @@ struct crew {
     struct member members[SESSIONS_AT_MOST]; /* the leader is the first */
 };
 
-static int64_t now_ms(void)
-{
-    struct timespec at;
-    clock_gettime(CLOCK_MONOTONIC, &at);
-    return (int64_t)at.tv_sec * 1000 + at.tv_nsec / 1000000;
-}
-
 int crew_new(struct session_pool *pool, int sessions, struct waiters *enders, struct crew **out)
 {
     struct crew *crew = calloc(1, sizeof *crew);
@@ -64,7 +57,7 @@ int crew_new(struct session_pool *pool, int sessions, struct waiters *enders, st
     crew->enders = enders;
     crew->most = sessions < SESSIONS_AT_MOST ? sessions : SESSIONS_AT_MOST;
     pthread_mutex_init(&crew->lock, NULL);
-    patience_cond_init(&crew->given);
+    clock_cond_init(&crew->given);
     *out = crew;
     return 0;
 }
@@ -355,7 +348,7 @@ static bool join(struct crew *crew, struct member *member)
         log_say(LOG_SAY_DEBUG, "a further session could not join the read point: %s", error.text);
     pthread_mutex_lock(&crew->lock);
     crew->complete |= taken && rc < 0 && !crew->hurry;
-    crew->join_at = rc < 0 ? now_ms() + AGAIN_MS : 0;
+    crew->join_at = rc < 0 ? clock_ms() + AGAIN_MS : 0;
     member->busy = rc == 0;
     pthread_cond_broadcast(&crew->given);
     return rc == 0;
@@ -364,7 +357,7 @@ static bool join(struct crew *crew, struct member *member)
 static bool may_join(const struct crew *crew)
 {
     return crew->open && !crew->stopped && !crew->hurry && !crew->complete &&
-           now_ms() >= crew->join_at && !is_wanted(crew, NULL, 0);
+           clock_ms() >= crew->join_at && !is_wanted(crew, NULL, 0);
 }
 
 int crew_take(struct crew *crew, struct session **out, struct error *error)
@@ -587,7 +580,7 @@ int crew_run(struct crew *crew, size_t count, crew_work *work, void *context, st
                       .lock = PTHREAD_MUTEX_INITIALIZER};
     pthread_t helpers[SESSIONS_AT_MOST];
     int started = 0;
-    patience_cond_init(&run.over);
+    clock_cond_init(&run.over);
     while (started + 1 < crew->most && (size_t)started + 1 < count &&
            pthread_create(&helpers[started], NULL, help, &run) == 0)
         started++;

@@ -1,5 +1,7 @@
 #include "fs/feed.h"
 
+#include "codec/clock.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <time.h>
@@ -31,16 +33,12 @@ int feed_new(struct snapshot *basis, struct feed **out)
         snapshot_unref(basis);
         return -ENOMEM;
     }
-    pthread_condattr_t monotonic;
     static _Atomic uint64_t last_id;
     feed->refs = 1;
     feed->id = ++last_id;
     feed->basis = basis;
     pthread_mutex_init(&feed->lock, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&feed->came, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    clock_cond_init(&feed->came);
     *out = feed;
     return 0;
 }
@@ -197,11 +195,7 @@ int feed_of_snapshot(struct snapshot *snapshot, struct feed **out)
 int feed_next(struct feed *feed, struct feed_place *place, int patience_ms, struct group **out,
               struct error *error)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += patience_ms % 1000 * 1000000L;
-    until.tv_sec += patience_ms / 1000 + until.tv_nsec / 1000000000L;
-    until.tv_nsec %= 1000000000L;
+    struct timespec until = clock_after_ms(patience_ms);
     pthread_mutex_lock(&feed->lock);
     int rc = look(feed, place, out, error), waited = 0;
     while (rc == -EAGAIN && waited == 0) {

@@ -1,5 +1,6 @@
 #include "fs/fetch.h"
 
+#include "codec/clock.h"
 #include "fs/fetch_changes.h"
 #include "fs/fetch_copy.h"
 #include "fs/log.h"
@@ -60,11 +61,7 @@ int fetch_new(const struct fetch_place *place, struct progress *progress, struct
     progress->rows = progress->bytes = progress->groups_copied = progress->groups_kept = 0;
     progress_stage(progress, STAGE_WAITING, 0);
     pthread_mutex_init(&fetch->lock, NULL);
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&fetch->stopping, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    clock_cond_init(&fetch->stopping);
     *out = fetch;
     return 0;
 }
@@ -827,12 +824,7 @@ static struct snapshot *settle(struct snapshot *fresh, struct snapshot *old)
 /* Some time after an attempt that came to nothing, unless the fetch is stopped. */
 static void pause_before(struct fetch *fetch, int milliseconds)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += milliseconds / 1000;
-    until.tv_nsec += milliseconds % 1000 * 1000000L;
-    until.tv_sec += until.tv_nsec / 1000000000L;
-    until.tv_nsec %= 1000000000L;
+    struct timespec until = clock_after_ms(milliseconds);
     pthread_mutex_lock(&fetch->lock);
     while (!fetch->stopped &&
            pthread_cond_timedwait(&fetch->stopping, &fetch->lock, &until) != ETIMEDOUT)

@@ -1,5 +1,6 @@
 #include "fs/job.h"
 
+#include "codec/clock.h"
 #include "fs/file_time.h"
 #include "fs/listing.h"
 #include "fs/log.h"

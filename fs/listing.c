@@ -1,18 +1,11 @@
 #include "fs/listing.h"
 
+#include "codec/clock.h"
 #include "fs/log.h"
 #include "fs/request.h"
 
 #include <errno.h>
 #include <stdlib.h>
-#include <time.h>
-
-int64_t clock_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static int compare_oids(const void *a, const void *b)
 {

@@ -1,13 +1,13 @@
 #include "fs/lock_line.h"
 
-#include "fs/mount.h"
+#include "codec/clock.h"
 #include "fs/patience.h"
 #include "fs/waiters.h"
 #include "pgclient/session.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum {
     PACE_MS = LOCK_PATIENCE_MS + LOCK_PAUSE_MS, /* of each place */
@@ -21,7 +21,7 @@ void lock_line_init(struct lock_line *line, struct lock_waits *waits, int connec
     *line = (struct lock_line){.waits = waits,
                                .places = connections < FEW_CONNECTIONS ? 1 : STAND_AT_MOST};
     pthread_mutex_init(&line->lock, NULL);
-    patience_cond_init(&line->given);
+    clock_cond_init(&line->given);
 }
 
 /* ---- the line; all under its lock ---- */
@@ -151,12 +151,7 @@ static void come_back(struct lock_line *line, struct lock_turn *turn)
 static void wait_a_tick(struct lock_line *line)
 {
     enum { TICK_MS = 100 };
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += TICK_MS * 1000000L;
-    until.tv_sec += until.tv_nsec / 1000000000L;
-    until.tv_nsec %= 1000000000L;
-    (void)pthread_cond_timedwait(&line->given, &line->lock, &until);
+    (void)clock_wait(&line->given, &line->lock, TICK_MS);
 }
 
 int lock_turn_wait(struct lock_line *line, struct lock_turn *turn, const atomic_bool *stop)

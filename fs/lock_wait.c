@@ -1,9 +1,10 @@
 #include "fs/lock_wait.h"
 
+#include "codec/clock.h"
 #include "fs/log.h"
-#include "fs/mount.h"
 #include "pgclient/session.h"
 
+#include <errno.h>
 #include <unistd.h>
 
 void lock_waits_init(struct lock_waits *waits, int64_t limit_ms)

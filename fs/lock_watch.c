@@ -1,7 +1,7 @@
 #include "fs/lock_watch.h"
 
+#include "codec/clock.h"
 #include "fs/log.h"
-#include "fs/mount.h"
 #include "pgclient/lock.h"
 
 #include <errno.h>

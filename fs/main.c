@@ -1,5 +1,6 @@
 /* pgvecfs: parses the command line, connects, mounts, and runs until it is unmounted. Whatever can
  * fail is tried before the mount is there, and said in one line. */
+#include "codec/clock.h"
 #include "fs/corpora.h"
 #include "fs/deadline.h"
 #include "fs/leftovers.h"

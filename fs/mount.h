@@ -121,9 +121,6 @@ struct mount {
     } count;
 };
 
-/* Milliseconds of a clock that never goes back. */
-int64_t clock_ms(void);
-
 /* The errno that a user is told: what he can act on, and EIO for everything else. What our own
  * rooms say to each other (try again, stale, lost connection) means other things to the kernel. */
 static inline int user_errno(int rc)

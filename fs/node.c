@@ -1,5 +1,6 @@
 #include "fs/node.h"
 
+#include "codec/clock.h"
 #include "fs/control.h"
 #include "fs/listing.h"
 #include "fs/lookup.h"

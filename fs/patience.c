@@ -1,5 +1,7 @@
 #include "fs/patience.h"
 
+#include "codec/clock.h"
+
 #include <errno.h>
 #include <stddef.h>
 #include <time.h>
@@ -42,14 +44,10 @@ int patience_ask(struct error *error)
     return error_set(error, -EAGAIN, "it would have to wait");
 }
 
-static struct timespec tick_from_now(clockid_t clock)
+static bool lock_for_a_tick(pthread_mutex_t *lock)
 {
-    struct timespec at;
-    clock_gettime(clock, &at);
-    at.tv_nsec += TICK_MS * 1000000L;
-    at.tv_sec += at.tv_nsec / 1000000000L;
-    at.tv_nsec %= 1000000000L;
-    return at;
+    struct timespec until = clock_after_ms(TICK_MS);
+    return pthread_mutex_clocklock(lock, CLOCK_MONOTONIC, &until) == 0;
 }
 
 int patience_lock(pthread_mutex_t *lock, struct error *error)
@@ -58,8 +56,7 @@ int patience_lock(pthread_mutex_t *lock, struct error *error)
         int rc = patience_ask(error);
         if (rc < 0)
             return rc;
-        struct timespec until = tick_from_now(CLOCK_REALTIME);
-        if (pthread_mutex_timedlock(lock, &until) == 0)
+        if (lock_for_a_tick(lock))
             break;
     }
     return 0;
@@ -67,18 +64,8 @@ int patience_lock(pthread_mutex_t *lock, struct error *error)
 
 int patience_wait(pthread_cond_t *changed, pthread_mutex_t *lock)
 {
-    struct timespec until = tick_from_now(CLOCK_MONOTONIC);
     if (patience_stopped())
         return -EINTR;
-    pthread_cond_timedwait(changed, lock, &until);
+    (void)clock_wait(changed, lock, TICK_MS);
     return 0;
-}
-
-void patience_cond_init(pthread_cond_t *changed)
-{
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
 }

@@ -51,8 +51,7 @@ bool patience_refused(void);
  */
 MUST_CHECK int patience_lock(pthread_mutex_t *lock, struct error *error);
 
-/* Waits on a condition, of CLOCK_MONOTONIC, for a tick at most. -EINTR: it is stopped. */
+/* Waits on a condition of this clock (codec/clock.h) for a tick at most. -EINTR: it is stopped. */
 MUST_CHECK int patience_wait(pthread_cond_t *changed, pthread_mutex_t *lock);
-void patience_cond_init(pthread_cond_t *changed);
 
 #endif

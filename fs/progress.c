@@ -1,6 +1,6 @@
 #include "fs/progress.h"
 
-#include "fs/mount.h"
+#include "codec/clock.h"
 
 enum { EARLY_MS = 1000 }; /* what is started together comes in together at first */
 

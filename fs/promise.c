@@ -1,5 +1,6 @@
 #include "fs/promise.h"
 
+#include "codec/clock.h"
 #include "fs/table.h"
 
 #include <stdlib.h>

@@ -1,5 +1,6 @@
 #include "fs/read.h"
 
+#include "codec/clock.h"
 #include "fs/log.h"
 #include "fs/patience.h"
 #include "fs/query_session.h"

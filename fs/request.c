@@ -1,3 +1,4 @@
+#include "codec/clock.h"
 #include "fs/request_parts.h"
 
 #include "fs/ask.h"

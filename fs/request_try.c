@@ -1,4 +1,5 @@
 /* What a request for a directory, a file, or an answer of query/ waits for. */
+#include "codec/clock.h"
 #include "fs/listing.h"
 #include "fs/query_session.h"
 #include "fs/request_parts.h"

@@ -1,5 +1,6 @@
 #include "fs/result.h"
 
+#include "codec/clock.h"
 #include "fs/answer.h"
 #include "fs/index_state.h"
 #include "fs/log.h"

@@ -1,6 +1,7 @@
 #include "fs/slot.h"
 
 #include "codec/buffer.h"
+#include "codec/clock.h"
 #include "fs/mountinfo.h"
 
 #include <errno.h>
@@ -11,7 +12,6 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { SLOTS = 64, STATE_SIZE = 8, TEXT_MOST = 2 * PATH_MAX, NAMESPACE_SIZE = 128 };
@@ -30,13 +30,6 @@ struct search {
     bool said;
     struct holder first; /* who has slot 0 */
 };
-
-static int64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* ---- the lock file ---- */
 
@@ -222,7 +215,7 @@ static int lock_slot(struct search *search, const struct slot *slot)
         read_holder(slot->lock, &holder);
         if (slot->number == 0)
             search->first = holder;
-        int64_t waited = now_ms() - search->began_ms;
+        int64_t waited = clock_ms() - search->began_ms;
         if (holder.state == STAYS || waited >= (holder.state == LEAVES ? LEAVING_MS : UNKNOWN_MS))
             return rc;
         if (holder.state == LEAVES && waited >= SAY_MS && !search->said)
@@ -279,7 +272,7 @@ static void explain(const struct search *search, bool own, struct slot *slot)
 
 int slot_take(const char *prefix, const char *mountpoint, struct slot *out, struct error *error)
 {
-    struct search search = {.prefix = prefix, .mountpoint = mountpoint, .began_ms = now_ms()};
+    struct search search = {.prefix = prefix, .mountpoint = mountpoint, .began_ms = clock_ms()};
     struct slot slot = {.dir = -1, .lock = -1};
     int rc = -EWOULDBLOCK;
     bool own = false;

@@ -1,5 +1,6 @@
 #include "fs/table.h"
 
+#include "codec/clock.h"
 #include "fs/ask.h"
 #include "fs/job.h"
 #include "fs/listing.h"

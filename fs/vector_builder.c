@@ -3,6 +3,7 @@
  * there already never waits for a build. Whatever is wanted passes the opener first: it opens the
  * file and joins it with the rows, and judges whether the builder has to have it. They are started
  * with the first one wanted. */
+#include "codec/clock.h"
 #include "fs/log.h"
 #include "fs/patience.h"
 #include "fs/vector_indexes.h"

@@ -7,6 +7,7 @@
  */
 #include "fs/vector_index.h"
 
+#include "codec/clock.h"
 #include "fs/listing.h"
 #include "fs/log.h"
 #include "fs/patience.h"

@@ -1,4 +1,5 @@
 /* How an index stands, as JSON. */
+#include "codec/clock.h"
 #include "codec/json_text.h"
 #include "fs/vector_indexes.h"
 

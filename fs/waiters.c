@@ -1,11 +1,12 @@
 #include "fs/waiters.h"
 
+#include "codec/clock.h"
+
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 
-enum { IDLE_SECONDS = 10 };
+enum { IDLE_MS = 10000 };
 
 struct thread {
     struct thread *next; /* among those that have ended */
@@ -41,11 +42,8 @@ static struct waiters_task *pop(struct waiters *waiters)
 /* Whether the thread may go on: something was added, or the time is not over. */
 static bool wait_for_work(struct waiters *waiters)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += IDLE_SECONDS;
     waiters->idle++;
-    int rc = pthread_cond_timedwait(&waiters->added, &waiters->lock, &until);
+    int rc = clock_wait(&waiters->added, &waiters->lock, IDLE_MS);
     waiters->idle--;
     return rc != ETIMEDOUT || waiters->first != NULL || waiters->count == 1;
 }
@@ -137,17 +135,13 @@ void waiters_back(void)
 int waiters_new(int most, struct waiters **out)
 {
     struct waiters *waiters = calloc(1, sizeof *waiters);
-    pthread_condattr_t monotonic;
     if (waiters == NULL)
         return -ENOMEM;
     waiters->most = most;
     waiters->last = &waiters->first;
     pthread_mutex_init(&waiters->lock, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&waiters->added, &monotonic);
-    pthread_cond_init(&waiters->ended, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    clock_cond_init(&waiters->added);
+    clock_cond_init(&waiters->ended);
     pthread_mutex_lock(&waiters->lock);
     start_thread(waiters);
     bool started = waiters->count > 0;

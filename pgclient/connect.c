@@ -1,4 +1,5 @@
 /* Opening a connection, and finding out what it is to. */
+#include "codec/clock.h"
 #include "pgclient/connection_parts.h"
 #include "pgclient/departing.h"
 #include "pgclient/helper.h"
@@ -204,7 +205,7 @@ int connection_open(const struct server *server, struct departing *departing,
     connection->reading = server_reading(server);
     connection->lock_patience_ms = LOCK_PATIENCE_MS;
     if (patience_ms >= 0)
-        connection->until = helper_now_ms() + patience_ms;
+        connection->until = clock_ms() + patience_ms;
     int rc = connect_to(connection, server, patience_ms);
     if (rc == -EINTR)
         error_set(error, rc, "stopped");

@@ -1,3 +1,4 @@
+#include "codec/clock.h"
 #include "pgclient/connection_parts.h"
 #include "pgclient/departing.h"
 #include "pgclient/helper.h"
@@ -128,14 +129,14 @@ static bool must_let_go(const struct connection *connection)
     int64_t wanted = connection->holding != NULL && !connection->ends
                          ? atomic_load_explicit(&connection->holding->wanted, memory_order_relaxed)
                          : 0;
-    return wanted != 0 && helper_now_ms() - wanted > GRACE_MS;
+    return wanted != 0 && clock_ms() - wanted > GRACE_MS;
 }
 
 /* Stopped, out of patience, or in others' way. */
 static bool stopped(const struct connection *connection)
 {
     return connection_stopped(connection) || must_let_go(connection) ||
-           (connection->until != 0 && helper_now_ms() >= connection->until);
+           (connection->until != 0 && clock_ms() >= connection->until);
 }
 
 static int fail_stopped(struct connection *connection, struct error *error)
@@ -369,7 +370,7 @@ void connection_also_stop(struct connection *connection, const atomic_bool *stop
  * connection that is open is taken to be alive. */
 bool connection_ping(struct connection *connection, int milliseconds)
 {
-    int64_t deadline = helper_now_ms() + milliseconds;
+    int64_t deadline = clock_ms() + milliseconds;
     (void)PQconsumeInput(connection->pg); /* the server's farewell, if it has said one */
     if (connection->pooled)
         return connection_usable(connection);
@@ -377,7 +378,7 @@ bool connection_ping(struct connection *connection, int milliseconds)
         flush(connection, NULL) != 0)
         return false;
     while (PQisBusy(connection->pg) && PQstatus(connection->pg) == CONNECTION_OK)
-        if (helper_now_ms() >= deadline || take_in(connection, POLLIN, NULL) != 0) {
+        if (clock_ms() >= deadline || take_in(connection, POLLIN, NULL) != 0) {
             connection->broken = true;
             return false;
         }
@@ -546,7 +547,7 @@ int64_t connection_waits_since(const struct connection *connection)
 
 void connection_patience(struct connection *connection, int milliseconds)
 {
-    connection->until = milliseconds < 0 ? 0 : helper_now_ms() + milliseconds;
+    connection->until = milliseconds < 0 ? 0 : clock_ms() + milliseconds;
 }
 
 int connection_own_limit(const struct connection *connection, bool *of_locks)

@@ -1,5 +1,6 @@
 #include "pgclient/ddl.h"
 
+#include "codec/clock.h"
 #include "pgclient/cluster.h"
 #include "pgclient/ddl_text.h"
 #include "pgclient/dump.h"
@@ -13,13 +14,6 @@
 
 /* pg_dump's place, the session whose snapshot it has, and one that looks. */
 enum { LOOK_MS = 1000, PLACES_TO_EXPORT = 3, UNSEEN_MOST = 3 };
-
-static int64_t now_ms(void)
-{
-    struct timespec at;
-    clock_gettime(CLOCK_MONOTONIC, &at);
-    return (int64_t)at.tv_sec * 1000 + at.tv_nsec / 1000000;
-}
 
 /* ---- which server ---- */
 
@@ -149,7 +143,7 @@ struct run {
     const struct ddl_way *way;
     const atomic_bool *stop;
     char application[48];     /* by which its backend is found */
-    int64_t look_at;          /* now_ms() of the next look at its locks */
+    int64_t look_at;          /* clock_ms() of the next look at its locks */
     int unseen;               /* looks that came to nothing for want of a session */
     struct session *exporter; /* whose snapshot it has; NULL: none, or no longer */
     bool waited;              /* for a lock, at the last look */
@@ -225,9 +219,9 @@ static int look(void *context)
     struct run *run = context;
     if (run->stop != NULL && atomic_load(run->stop))
         run->ended = error_set(&run->error, -EINTR, "stopped");
-    if (run->ended == 0 && now_ms() >= run->look_at) {
+    if (run->ended == 0 && clock_ms() >= run->look_at) {
         look_at_locks(run);
-        run->look_at = now_ms() + LOOK_MS;
+        run->look_at = clock_ms() + LOOK_MS;
     }
     return run->ended;
 }
@@ -272,7 +266,7 @@ static int run_dump(const struct ddl_way *way, struct dump *dump, const atomic_b
     if (rc < 0)
         return rc;
     run.exporter = export_snapshot(way, stop, dump);
-    run.look_at = now_ms() + LOOK_MS;
+    run.look_at = clock_ms() + LOOK_MS;
     rc = dump_run(dump, way->direct != NULL ? way->direct : way->server, run.application, look,
                   &run, out, failure, error);
     end_snapshot(&run);

@@ -1,5 +1,6 @@
 #include "pgclient/departing.h"
 
+#include "codec/clock.h"
 #include "pgclient/helper.h"
 
 #include <errno.h>
@@ -75,7 +76,7 @@ void departing_end(struct departing *departing)
         return;
     pthread_mutex_lock(&departing->lock);
     departing->begun--;
-    departing->last = helper_now_ms();
+    departing->last = clock_ms();
     pthread_mutex_unlock(&departing->lock);
 }
 
@@ -94,7 +95,7 @@ void departing_watch(struct departing *departing, int fd)
         return;
     }
     (void)shutdown(fd, SHUT_WR);
-    *watched = (struct watched){.fd = fd, .since = helper_now_ms(), .left = BYTES_MOST};
+    *watched = (struct watched){.fd = fd, .since = clock_ms(), .left = BYTES_MOST};
     pthread_mutex_lock(&departing->lock);
     watched->next = departing->watched;
     departing->watched = watched;
@@ -122,7 +123,7 @@ int departing_count(struct departing *departing)
 {
     pthread_mutex_lock(&departing->lock);
     int count = departing->begun;
-    int64_t now = departing->watched != NULL ? helper_now_ms() : 0;
+    int64_t now = departing->watched != NULL ? clock_ms() : 0;
     for (struct watched **at = &departing->watched; *at != NULL;) {
         struct watched *watched = *at;
         if (has_gone(watched, now)) {
@@ -141,7 +142,7 @@ int departing_count(struct departing *departing)
 int64_t departing_last(struct departing *departing)
 {
     pthread_mutex_lock(&departing->lock);
-    int64_t last = departing->watched != NULL ? helper_now_ms() : departing->last;
+    int64_t last = departing->watched != NULL ? clock_ms() : departing->last;
     pthread_mutex_unlock(&departing->lock);
     return last;
 }

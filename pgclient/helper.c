@@ -1,44 +1,17 @@
 #include "pgclient/helper.h"
 
+#include "codec/clock.h"
 #include "pgclient/departing.h"
 
 #include <signal.h>
 #include <stddef.h>
 #include <time.h>
 
-int64_t helper_now_ms(void)
-{
-    struct timespec at;
-    clock_gettime(CLOCK_MONOTONIC, &at);
-    return (int64_t)at.tv_sec * 1000 + at.tv_nsec / 1000000;
-}
-
-static struct timespec tick_from_now(void)
-{
-    struct timespec at;
-    clock_gettime(CLOCK_MONOTONIC, &at);
-    at.tv_nsec += HELPER_TICK_MS * 1000000L;
-    if (at.tv_nsec >= 1000000000L) {
-        at.tv_sec++;
-        at.tv_nsec -= 1000000000L;
-    }
-    return at;
-}
-
-static void cond_init_monotonic(pthread_cond_t *cond)
-{
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(cond, &attributes);
-    pthread_condattr_destroy(&attributes);
-}
-
 void helper_init(struct helper *helper, void (*run)(struct helper *), void (*drop)(struct helper *))
 {
     *helper = (struct helper){.run = run, .drop = drop};
     pthread_mutex_init(&helper->lock, NULL);
-    cond_init_monotonic(&helper->changed);
+    clock_cond_init(&helper->changed);
 }
 
 void helper_free(struct helper *helper)
@@ -91,8 +64,8 @@ int helper_start(struct helper *helper)
 
 bool helpers_ended(int milliseconds)
 {
-    int64_t deadline = helper_now_ms() + milliseconds;
-    while (helpers > 0 && helper_now_ms() < deadline)
+    int64_t deadline = clock_ms() + milliseconds;
+    while (helpers > 0 && clock_ms() < deadline)
         nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
     return helpers == 0;
 }
@@ -102,16 +75,15 @@ static bool is_set(const atomic_bool *flag) { return flag != NULL && atomic_load
 bool helper_wait(struct helper *helper, const atomic_bool *stop, const atomic_bool *also,
                  int milliseconds)
 {
-    int64_t deadline = helper_now_ms() + milliseconds;
+    int64_t deadline = clock_ms() + milliseconds;
     pthread_mutex_lock(&helper->lock);
     while (!helper->done && !helper->given_up) {
-        if (is_set(stop) || is_set(also) || (milliseconds >= 0 && helper_now_ms() >= deadline)) {
+        if (is_set(stop) || is_set(also) || (milliseconds >= 0 && clock_ms() >= deadline)) {
             helper->given_up = true;
             if (helper->departing != NULL)
                 departing_begin(departing_ref(helper->departing));
         } else {
-            struct timespec until = tick_from_now();
-            pthread_cond_timedwait(&helper->changed, &helper->lock, &until);
+            (void)clock_wait(&helper->changed, &helper->lock, HELPER_TICK_MS);
         }
     }
     bool done = helper->done;

@@ -42,7 +42,4 @@ bool helper_wait(struct helper *helper, const atomic_bool *stop, const atomic_bo
 /* Whether all helpers have ended, those that were given up too, within this time. */
 bool helpers_ended(int milliseconds);
 
-/* Of a clock that never goes back. */
-int64_t helper_now_ms(void);
-
 #endif

@@ -1,3 +1,4 @@
+#include "codec/clock.h"
 #include "pgclient/session_parts.h"
 
 #include "pgclient/connection.h"
@@ -20,7 +21,6 @@ enum {
 int session_pool_new(const struct server *server, int limit, struct session_pool **out)
 {
     struct session_pool *pool = calloc(1, sizeof *pool);
-    pthread_condattr_t monotonic;
     if (pool == NULL || (pool->departing = departing_new()) == NULL) {
         free(pool);
         return -ENOMEM;
@@ -28,10 +28,7 @@ int session_pool_new(const struct server *server, int limit, struct session_pool
     pool->server = server;
     pool->limit = pool->most = limit < 1 ? 1 : limit;
     pthread_mutex_init(&pool->lock, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&pool->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    clock_cond_init(&pool->changed);
     *out = pool;
     return 0;
 }
@@ -81,7 +78,7 @@ static void discard(struct session *session)
 static void shrink(struct session_pool *pool, int connections)
 {
     pool->most = connections < 1 ? 1 : connections < pool->limit ? connections : pool->limit;
-    pool->more_at = helper_now_ms() + SMALL_MS;
+    pool->more_at = clock_ms() + SMALL_MS;
 }
 
 /* Closes the connection of a session that keeps its place, which is to be had once that connection
@@ -111,14 +108,14 @@ static int connect_session(struct session *session, bool waits, const atomic_boo
     struct session_pool *pool = session->pool;
     struct connection *connection = NULL;
     pthread_mutex_lock(&pool->lock);
-    session->connecting_since = helper_now_ms();
+    session->connecting_since = clock_ms();
     pthread_mutex_unlock(&pool->lock);
     int rc = connection_open(pool->server, pool->departing, &session->stop, stop,
                              waits ? -1 : POOL_SHORT_MS, &connection, error);
     set_connection(session, connection);
     if (rc == -ETIMEDOUT && session->purpose == SESSION_JOIN) {
         pthread_mutex_lock(&pool->lock);
-        pool->join_at = helper_now_ms() + SMALL_MS;
+        pool->join_at = clock_ms() + SMALL_MS;
         pthread_mutex_unlock(&pool->lock);
         rc = -EAGAIN;
     }
@@ -145,7 +142,7 @@ static bool refused(struct session *session, bool *gone)
     int64_t last = departing_last(pool->departing);
     int away = departing_count(pool->departing);
     bool others = pool->count + away > 1;
-    *gone = !others && last != 0 && helper_now_ms() - last < JUST_MS;
+    *gone = !others && last != 0 && clock_ms() - last < JUST_MS;
     shrink(pool, pool->count + away - 1);
     pthread_mutex_unlock(&pool->lock);
     return others || *gone;
@@ -227,10 +224,10 @@ void session_give(struct session *session)
     pool_take_back(pool, session);
     session->holding.wanted = 0;
     if (session_lacks_locks(session))
-        pool->locks.alone_until = helper_now_ms() + SMALL_MS;
+        pool->locks.alone_until = clock_ms() + SMALL_MS;
     pool_unlink(pool, session);
     pool_link(pool, session);
-    session->idle_since = helper_now_ms();
+    session->idle_since = clock_ms();
     pool_serve(pool);
     pthread_mutex_unlock(&pool->lock);
 }
@@ -285,7 +282,7 @@ void session_place_give(struct session *place)
 static void close_idle(struct session_pool *pool, int64_t first_ms, int64_t others_ms)
 {
     struct session *old = NULL;
-    int64_t patience = first_ms, now = helper_now_ms();
+    int64_t patience = first_ms, now = clock_ms();
     pthread_mutex_lock(&pool->lock);
     for (struct session *session = pool->sessions, *next; session != NULL; session = next) {
         next = session->next;
@@ -376,7 +373,7 @@ int session_pool_backends(struct session_pool *pool, int *pids, int most)
 bool session_pool_unwatched(struct session_pool *pool, int milliseconds)
 {
     enum { LONG_MS = 1000 };
-    int64_t now = helper_now_ms();
+    int64_t now = clock_ms();
     bool any = false;
     if (now - pool->looked_at < milliseconds)
         return false;
@@ -391,7 +388,7 @@ bool session_pool_unwatched(struct session_pool *pool, int milliseconds)
 int session_pool_holders(struct session_pool *pool, int *pids, int most)
 {
     int n = 0;
-    pool->looked_at = helper_now_ms();
+    pool->looked_at = clock_ms();
     pthread_mutex_lock(&pool->lock);
     for (const struct session *session = pool->sessions; session != NULL && n < most;
          session = session->next)
@@ -409,7 +406,7 @@ void session_pool_want_back(struct session_pool *pool, int backend, const char *
     for (struct session *session = pool->sessions; session != NULL; session = session->next)
         if (session->holding.backend == backend && session->holding.wanted == 0) {
             snprintf(session->why, sizeof session->why, "%s", why);
-            session->holding.wanted = helper_now_ms();
+            session->holding.wanted = clock_ms();
         }
     pthread_mutex_unlock(&pool->lock);
 }
@@ -428,7 +425,7 @@ bool session_is_wanted(struct session *session, char *why, size_t size)
 bool session_reserve_locks(struct session *session, int64_t locks, int64_t most)
 {
     struct session_pool *pool = session->pool;
-    int64_t now = helper_now_ms(), short_for = 0;
+    int64_t now = clock_ms(), short_for = 0;
     pthread_mutex_lock(&pool->lock);
     bool fits = lock_share_take(&pool->locks, session->locks, locks, most, now, &short_for);
     if (fits)

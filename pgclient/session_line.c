@@ -1,5 +1,6 @@
 /* The line for sessions: whose turn it is. All but session_pool_wanted and pool_get_turn is called under
  * the pool's lock. */
+#include "codec/clock.h"
 #include "pgclient/session_parts.h"
 
 #include "pgclient/connection.h"
@@ -8,7 +9,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum { SOON_MS = 10 }; /* a tick while connections depart, which takes a moment */
 
@@ -53,7 +53,7 @@ void pool_take_back(struct session_pool *pool, struct session *session)
 
 int pool_room(const struct session_pool *pool)
 {
-    bool more = pool->most < pool->limit && helper_now_ms() >= pool->more_at;
+    bool more = pool->most < pool->limit && clock_ms() >= pool->more_at;
     return pool->most + more;
 }
 
@@ -147,7 +147,7 @@ bool session_pool_wanted(struct session_pool *pool)
          waiter = waiter->next)
         wanted = fits(pool, waiter->purpose, 1);
     /* At a pooler the line is the pooler's. */
-    int64_t before = helper_now_ms() - POOL_SHORT_MS;
+    int64_t before = clock_ms() - POOL_SHORT_MS;
     for (const struct session *session = pool->sessions; session != NULL && !wanted;
          session = session->next) {
         int64_t since = session->connection != NULL ? connection_waits_since(session->connection)
@@ -162,14 +162,8 @@ bool session_pool_wanted(struct session_pool *pool)
 
 void pool_wait_a_tick(struct session_pool *pool)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += (departing_count(pool->departing) > 0 ? SOON_MS : POOL_TICK_MS) * 1000000L;
-    if (until.tv_nsec >= 1000000000L) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000L;
-    }
-    (void)pthread_cond_timedwait(&pool->changed, &pool->lock, &until);
+    (void)clock_wait(&pool->changed, &pool->lock,
+                     departing_count(pool->departing) > 0 ? SOON_MS : POOL_TICK_MS);
 }
 
 /* Whether one that is given back would do. *of_users: only one of SESSION_USER. */
@@ -183,7 +177,7 @@ static bool needs_one_back(const struct session_pool *pool, enum session_purpose
 /* Under the lock, which it gives up. */
 static void wait_for_turn(struct session_pool *pool, struct waiter *waiter, const atomic_bool *stop)
 {
-    int64_t began = helper_now_ms();
+    int64_t began = clock_ms();
     stand_in_line(pool, waiter);
     pool_serve(pool);
     while (waiter->session == NULL && waiter->rc == 0) {
@@ -193,9 +187,9 @@ static void wait_for_turn(struct session_pool *pool, struct waiter *waiter, cons
             break;
         }
         bool of_users;
-        if (helper_now_ms() - began >= POOL_SHORT_MS && pool->make_room != NULL &&
+        if (clock_ms() - began >= POOL_SHORT_MS && pool->make_room != NULL &&
             needs_one_back(pool, waiter->purpose, &of_users)) {
-            began = helper_now_ms();
+            began = clock_ms();
             pthread_mutex_unlock(&pool->lock);
             pool->make_room(pool->context, of_users ? LACK_OF_USERS : LACK_OF_ANY);
             pthread_mutex_lock(&pool->lock);
@@ -219,7 +213,7 @@ int pool_get_turn(struct session_pool *pool, struct waiter *waiter, bool wait,
         waiter->rc = -EINTR;
     else if (wait && !join)
         wait_for_turn(pool, waiter, stop);
-    else if (!join || (pool->waiters == NULL && helper_now_ms() >= pool->join_at))
+    else if (!join || (pool->waiters == NULL && clock_ms() >= pool->join_at))
         waiter->session = claim(pool, waiter->purpose, &waiter->rc);
     if (waiter->session == NULL && waiter->rc == 0)
         waiter->rc = -EAGAIN;

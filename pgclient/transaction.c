@@ -1,4 +1,5 @@
 /* Transactions and the settings that they have. */
+#include "codec/clock.h"
 #include "pgclient/connection_parts.h"
 
 #include "codec/buffer.h"
@@ -150,7 +151,7 @@ static int run(struct connection *connection, struct buffer *sql, int rc, struct
     if (rc == 0)
         rc = buffer_append_byte(sql, '\0');
     if (connection->pooled)
-        connection->asked_at = helper_now_ms();
+        connection->asked_at = clock_ms();
     if (rc != 0)
         out_of_memory(error);
     else if (out == NULL)
@@ -227,7 +228,7 @@ static int note_beginning(struct connection *connection, struct error *error)
     if (rc < 0 || holding == NULL)
         return rc;
     holding->wanted = 0;
-    holding->since = helper_now_ms();
+    holding->since = clock_ms();
     holding->backend = pid;
     return 0;
 }

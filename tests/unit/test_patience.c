@@ -1,5 +1,7 @@
 #include "fs/patience.h"
 
+#include "codec/clock.h"
+
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -74,7 +76,7 @@ static void test_wait(void **state)
     pthread_t thread;
     atomic_bool stop = false;
     struct patience some = {.waits = true, .stop = &stop};
-    patience_cond_init(&changed);
+    clock_cond_init(&changed);
     patience_begin(&some);
     pthread_mutex_lock(&lock);
     pthread_create(&thread, NULL, set, &stop);

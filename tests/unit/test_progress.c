@@ -1,3 +1,4 @@
+#include "codec/clock.h"
 #include "fs/mount.h"
 #include "fs/progress.h"
 #include "fs/refreshes.h"
