@@ -2,6 +2,9 @@
  * (-0.3, pi) in even rows and (1, pi) in odd ones. */
 #include "fs/answer.h"
 #include "fs/corpus.h"
+#include "fs/vector_index.h"
+#include "index/distance.h"
+#include "index/hnsw.h"
 
 #include "tests/unit/place.h"
 
@@ -226,6 +229,121 @@ static void test_cut_short(void **state)
     assert_refused(-ENOTCONN, "");
 }
 
+/* ---- from an index; the Makefile wraps what asks for it ---- */
+
+struct vector_index *__real_vector_index_get(struct mount *mount, struct corpus *corpus, int column,
+                                             const struct space *space, bool begin);
+void __real_vector_index_unref(struct vector_index *index);
+int __real_query_within(const struct query *query, const struct value *values, uint32_t count,
+                        double most, uint32_t *numbers, double *distances, uint32_t *near,
+                        uint32_t *bad);
+struct vector_index *__wrap_vector_index_get(struct mount *mount, struct corpus *corpus, int column,
+                                             const struct space *space, bool begin);
+void __wrap_vector_index_unref(struct vector_index *index);
+bool __wrap_vector_index_intact(const struct vector_index *index);
+int __wrap_vector_index_searcher(struct vector_index *index, struct hnsw_searcher **out);
+void __wrap_vector_index_done(struct vector_index *index, struct hnsw_searcher *searcher);
+int __wrap_query_within(const struct query *query, const struct value *values, uint32_t count,
+                        double most, uint32_t *numbers, double *distances, uint32_t *near,
+                        uint32_t *bad);
+
+static struct vector_index *ready; /* NULL: none is */
+static uint32_t compared, kept;    /* rows, for their distances */
+
+struct vector_index *__wrap_vector_index_get(struct mount *of, struct corpus *corpus, int column,
+                                             const struct space *space, bool begin)
+{
+    return ready != NULL ? ready : __real_vector_index_get(of, corpus, column, space, begin);
+}
+
+void __wrap_vector_index_unref(struct vector_index *index)
+{
+    if (index == NULL || index != ready)
+        __real_vector_index_unref(index);
+}
+
+bool __wrap_vector_index_intact(const struct vector_index *index) { return index == ready; }
+
+int __wrap_vector_index_searcher(struct vector_index *index, struct hnsw_searcher **out)
+{
+    return hnsw_searcher_new(index->hnsw, out);
+}
+
+void __wrap_vector_index_done(struct vector_index *index, struct hnsw_searcher *searcher)
+{
+    (void)index;
+    hnsw_searcher_free(searcher);
+}
+
+int __wrap_query_within(const struct query *query, const struct value *values, uint32_t count,
+                        double most, uint32_t *numbers, double *distances, uint32_t *near,
+                        uint32_t *bad)
+{
+    int rc = __real_query_within(query, values, count, most, numbers, distances, near, bad);
+    compared += count;
+    kept += rc == 0 ? *near : 0;
+    return rc;
+}
+
+/* Of the odd rows, or of the even ones; the others have come since. */
+static struct vector_index index_of(bool odd)
+{
+    static const uint8_t values[2][12] = {
+        {0, 2, 0, 0, 0xbe, 0x99, 0x99, 0x9a, 0x40, 0x49, 0x0f, 0xdb},
+        {0, 2, 0, 0, 0x3f, 0x80, 0, 0, 0x40, 0x49, 0x0f, 0xdb}};
+    static uint8_t bytes[ROWS / 2][12];
+    static uint32_t row_of_slot[ROWS / 2], fresh[ROWS / 2];
+    struct row_key keys[ROWS / 2];
+    for (uint32_t i = 0; i < ROWS / 2; i++) {
+        memcpy(bytes[i], values[odd], sizeof bytes[i]);
+        keys[i] = (struct row_key){i, 1};
+        fresh[i] = 2 * i + !odd;
+    }
+    const struct hnsw_options how = {.space = {ELEMENT_FLOAT32, METRIC_L2, 2},
+                                     .m = 8,
+                                     .ef_construction = 40,
+                                     .seed = 1,
+                                     .threads = 1};
+    struct hnsw *hnsw;
+    assert_int_equal(
+        hnsw_build(&how, &(struct span){bytes[0], ROWS / 2, 12, NULL}, 1, keys, &hnsw, NULL), 0);
+    for (uint32_t slot = 0; slot < hnsw_slots(hnsw); slot++) {
+        struct row_key key;
+        assert_true(hnsw_key(hnsw, slot, &key));
+        row_of_slot[slot] = (uint32_t)(2 * key.place + odd);
+    }
+    return (struct vector_index){.hnsw = hnsw,
+                                 .row_of_slot = row_of_slot,
+                                 .live_count = ROWS / 2,
+                                 .fresh = fresh,
+                                 .fresh_count = ROWS / 2};
+}
+
+/* Rows that the index does not have are found; those that are too far away are not put in order. */
+static void test_fresh_rows(void **state)
+{
+    (void)state;
+    char *exactly;
+    set("vector", "[1,3.1415927]");
+    set("k", "3");
+    assert_int_equal(make(CSV), 0);
+    exactly = place_copy((const char *)answer.data);
+    set("mode", "hnsw");
+    set("ef_search", "20");
+    for (int odd = 0; odd < 2; odd++) {
+        struct vector_index index = index_of(odd);
+        ready = &index;
+        compared = kept = 0;
+        assert_answer(CSV, exactly);
+        assert_non_null(strstr((const char *)plan.data, "\"method\": \"hnsw\""));
+        assert_int_equal(compared, ROWS);
+        assert_int_equal(kept, odd ? ROWS / 2 : ROWS);
+        ready = NULL;
+        hnsw_free((struct hnsw *)index.hnsw);
+    }
+    free(exactly);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -237,6 +355,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_parts, set_up_mixed, tear_down),
         cmocka_unit_test_setup_teardown(test_stopped, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_cut_short, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_fresh_rows, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
