@@ -422,6 +422,40 @@ static void test_filters(void **state)
     vectors_clear(&v);
 }
 
+/* A search of a table of which a row is gone takes hardly more than one of a whole table. */
+static void test_one_is_gone(void **state)
+{
+    (void)state;
+    struct vectors v;
+    vectors_make(&v, clustered, 4000, 5);
+    struct hnsw *hnsw = graph_of(&v);
+    uint64_t *live = calloc(hnsw_slots(hnsw) / 64 + 1, sizeof *live);
+    assert_non_null(live);
+    for (uint32_t slot = 0; slot < hnsw_slots(hnsw); slot++)
+        if (slot != 7)
+            live[slot / 64] |= UINT64_C(1) << slot % 64;
+    for (uint32_t ef = 10; ef <= 160; ef *= 4) {
+        uint64_t visited = 0, of_all = 0;
+        for (uint32_t row = 0; row < 20; row++) {
+            struct query *query = vectors_query(&v, 100 * row);
+            struct answer one = graph_search(hnsw, query, 10, ef, live);
+            struct answer all_of_them = graph_search(hnsw, query, 10, ef, NULL);
+            assert_false(one.effort.scanned);
+            visited += one.effort.visited;
+            of_all += all_of_them.effort.visited;
+            free(one.found);
+            free(all_of_them.found);
+            query_free(query);
+        }
+        if (visited > of_all + of_all / 20)
+            fail_msg("ef %u: %lu vectors looked at, %lu of a whole table", ef,
+                     (unsigned long)visited, (unsigned long)of_all);
+    }
+    free(live);
+    hnsw_free(hnsw);
+    vectors_clear(&v);
+}
+
 static uint32_t apart_from; /* the cluster around this row of apart_rows is not wanted */
 static const struct vectors *apart_rows;
 
@@ -772,6 +806,7 @@ int main(void)
         cmocka_unit_test(test_recall_curve),
         cmocka_unit_test(test_instructions),
         cmocka_unit_test(test_filters),
+        cmocka_unit_test(test_one_is_gone),
         cmocka_unit_test(test_filter_against_the_query),
         cmocka_unit_test(test_effort),
         cmocka_unit_test(test_bad_values),
