@@ -4,6 +4,8 @@
 #include "fs/patience.h"
 #include "fs/waiters.h"
 
+#include <errno.h>
+
 enum { GIVE_UP_MS = 10000 };
 
 void answer_room_init(struct answer_room *room)
