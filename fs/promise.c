@@ -89,15 +89,23 @@ static void put(struct promises *promises, const struct promise *promise)
     place->until = clock_ms() + PROMISE_MS;
 }
 
+/* Of a caller that is many processes: how many opens of this version it has been promised. (Not a
+ * conditional expression: gcc 14 reads the field of a NULL promise for its other half.) */
+static unsigned opens_promised(const struct promise *before, caller_id caller,
+                               const struct version *version)
+{
+    if (caller_is_process(caller) || before == NULL)
+        return 0;
+    if (!before->told || before->version != version)
+        return 0;
+    return before->opens;
+}
+
 void promise_tell(struct promises *promises, caller_id caller, struct version *version)
 {
-    const struct promise *before = find(promises, caller);
-    bool again =
-        before != NULL && before->told && before->version == version && !caller_is_process(caller);
-    put(promises, &(struct promise){.caller = caller,
-                                    .version = version,
-                                    .opens = again ? before->opens + 1 : 1,
-                                    .told = true});
+    unsigned opens = opens_promised(find(promises, caller), caller, version);
+    put(promises,
+        &(struct promise){.caller = caller, .version = version, .opens = opens + 1, .told = true});
 }
 
 void promise_repeat(struct promises *promises, caller_id caller, struct version *version)
