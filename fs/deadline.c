@@ -1,5 +1,6 @@
 #include "fs/deadline.h"
 
+#include "codec/clock.h"
 #include "fs/log.h"
 
 #include <limits.h>
@@ -12,7 +13,6 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { WORDS_MS = 300 }; /* for what is still to be written: nobody may be reading it */
@@ -21,7 +21,7 @@ static struct {
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t changed;
     bool started, unmounted, met;
-    struct timespec at; /* CLOCK_REALTIME, the condition's */
+    struct timespec at; /* CLOCK_MONOTONIC: whoever sets the time does not put it off */
     char mountpoint[PATH_MAX];
 } deadline = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
@@ -42,7 +42,8 @@ static void *watch(void *argument)
     pthread_mutex_lock(&deadline.lock);
     int rc = 0;
     while (!deadline.met && rc == 0)
-        rc = pthread_cond_timedwait(&deadline.changed, &deadline.lock, &deadline.at);
+        rc = pthread_cond_clockwait(&deadline.changed, &deadline.lock, CLOCK_MONOTONIC,
+                                    &deadline.at);
     if (!deadline.met) {
         log_say(LOG_SAY_ERROR, "it takes too long to end in order: it just ends");
         if (!deadline.unmounted)
@@ -62,10 +63,7 @@ void deadline_start(int milliseconds, const char *mountpoint)
     bool first = !deadline.started;
     deadline.started = true;
     if (first) {
-        clock_gettime(CLOCK_REALTIME, &deadline.at);
-        deadline.at.tv_nsec += milliseconds % 1000 * 1000000L;
-        deadline.at.tv_sec += milliseconds / 1000 + deadline.at.tv_nsec / 1000000000L;
-        deadline.at.tv_nsec %= 1000000000L;
+        deadline.at = clock_after_ms(milliseconds);
         snprintf(deadline.mountpoint, sizeof deadline.mountpoint, "%s", mountpoint);
         sigfillset(&all);
         pthread_sigmask(SIG_SETMASK, &all, &before);

@@ -1,5 +1,6 @@
 #include "fs/fetch_copy.h"
 
+#include "codec/clock.h"
 #include "codec/rowgroup_agree.h"
 #include "fs/group_copy.h"
 #include "fs/log.h"
@@ -431,12 +432,8 @@ static int copy_task(struct fetch_copy *copy, size_t number, struct session *ses
 
 static bool take_slot(sem_t *slots)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_nsec += 50000000;
-    until.tv_sec += until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
-    return sem_timedwait(slots, &until) == 0;
+    struct timespec until = clock_after_ms(50);
+    return sem_clockwait(slots, CLOCK_MONOTONIC, &until) == 0;
 }
 
 /* One task of each fetch is always at work: a slow relation must not stop the others. */

@@ -1,5 +1,6 @@
 #include "fs/log.h"
 
+#include "codec/clock.h"
 #include "codec/utf8.h"
 
 #include <errno.h>
@@ -141,37 +142,33 @@ void log_open(int foreground, int debug)
     pthread_mutex_unlock(&the_log.lock);
 }
 
-static struct timespec in(int milliseconds)
+/* Waits for a change, until then. */
+static int wait_until(const struct timespec *until)
 {
-    struct timespec at; /* CLOCK_REALTIME, the condition's */
-    clock_gettime(CLOCK_REALTIME, &at);
-    at.tv_nsec += milliseconds % 1000 * 1000000L;
-    at.tv_sec += milliseconds / 1000 + at.tv_nsec / 1000000000L;
-    at.tv_nsec %= 1000000000L;
-    return at;
+    return pthread_cond_clockwait(&the_log.changed, &the_log.lock, CLOCK_MONOTONIC, until);
 }
 
 void log_flush(int milliseconds)
 {
-    struct timespec until = in(milliseconds);
+    struct timespec until = clock_after_ms(milliseconds);
     int rc = 0;
     pthread_mutex_lock(&the_log.lock);
     while (the_log.writing && (the_log.busy || the_log.written != the_log.next) && rc == 0)
-        rc = pthread_cond_timedwait(&the_log.changed, &the_log.lock, &until);
+        rc = wait_until(&until);
     pthread_mutex_unlock(&the_log.lock);
 }
 
 /* A thread that hangs in a write is left to the end of the process. */
 void log_close(void)
 {
-    struct timespec until = in(1000);
+    struct timespec until = clock_after_ms(1000);
     pthread_mutex_lock(&the_log.lock);
     bool started = the_log.writing;
     int rc = 0;
     the_log.ending = true;
     pthread_cond_broadcast(&the_log.changed);
     while (the_log.writing && rc == 0)
-        rc = pthread_cond_timedwait(&the_log.changed, &the_log.lock, &until);
+        rc = wait_until(&until);
     bool hangs = the_log.writing;
     pthread_mutex_unlock(&the_log.lock);
     if (started && hangs)
