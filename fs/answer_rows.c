@@ -210,6 +210,20 @@ int answer_columns(struct answer *answer)
 
 /* ---- values ---- */
 
+/* With so many bytes more, beside which it must have room among the large ones. */
+static bool lacks_room(const struct answer *answer, size_t size)
+{
+    enum { SMALL = 256 << 10 };
+    return !answer->large && size + answer->taken > SMALL;
+}
+
+static int enter_room(struct answer *answer)
+{
+    int rc = answer_room_enter(&answer->mount->answer_room, answer->error);
+    answer->large = rc == 0;
+    return rc;
+}
+
 /* Which value a run of the answer is. */
 struct picked {
     int source;
@@ -244,11 +258,27 @@ static int put_be64(struct buffer *out, uint64_t value)
     return buffer_append(out, bytes, sizeof bytes);
 }
 
+/* *lacks: it takes room, and is left where it is. */
+static int put_value(struct answer *answer, struct corpus_row row, int part, struct buffer *out,
+                     bool *lacks)
+{
+    const uint8_t *bytes;
+    int32_t size = 0;
+    corpus_pin(answer->corpus, row.group);
+    int rc = corpus_value(answer->corpus, row, part, &bytes, &size, answer->error);
+    *lacks = rc == 0 && size > 0 && lacks_room(answer, (size_t)size);
+    if (rc == 0 && size > 0 && !*lacks)
+        rc = answer_fits(answer, answer->taken += (uint64_t)size);
+    if (rc == 0 && !*lacks)
+        rc = size < 0 ? PICK_NULL : buffer_append(out, bytes, (size_t)size);
+    corpus_unpin(answer->corpus, row.group);
+    return rc;
+}
+
 static int pick(void *context, int run, uint32_t row, struct buffer *out)
 {
     const struct picking *picking = context;
     const struct picked *picked = &picking->runs[run];
-    struct corpus *corpus = picking->answer->corpus;
     if (picked->source == SOURCE_QUERY)
         return put_be32(out, picking->query[row]);
     if (picked->source == SOURCE_DISTANCE) {
@@ -256,17 +286,13 @@ static int pick(void *context, int run, uint32_t row, struct buffer *out)
         memcpy(&bits, &picking->found[row].distance, sizeof bits);
         return put_be64(out, bits);
     }
-    const uint8_t *bytes;
-    int32_t size;
-    corpus_pin(corpus, picking->rows[row].group);
-    int rc = corpus_value(corpus, picking->rows[row], picked->part, &bytes, &size,
-                          picking->answer->error);
-    if (rc == 0 && size > 0)
-        rc = answer_fits(picking->answer, picking->answer->taken += (uint64_t)size);
-    if (rc == 0)
-        rc = size < 0 ? PICK_NULL : buffer_append(out, bytes, (size_t)size);
-    corpus_unpin(corpus, picking->rows[row].group);
-    return rc;
+    bool lacks;
+    int rc = put_value(picking->answer, picking->rows[row], picked->part, out, &lacks);
+    if (rc == 0 && lacks)
+        rc = enter_room(picking->answer);
+    return rc == 0 && lacks
+               ? put_value(picking->answer, picking->rows[row], picked->part, out, &lacks)
+               : rc;
 }
 
 static struct picked *list_runs(const struct answer *answer)
@@ -323,17 +349,6 @@ static uint32_t rows_next(const struct answer *answer)
     return rows < 1 ? 1 : rows < ROWS_AT_ONCE ? (uint32_t)rows : ROWS_AT_ONCE;
 }
 
-/* Beyond this an answer must have room among the large ones. */
-static int need_room(struct answer *answer, size_t size)
-{
-    enum { SMALL = 256 << 10 };
-    if (answer->large || size + answer->taken <= SMALL)
-        return 0;
-    int rc = answer_room_enter(&answer->mount->answer_room, answer->error);
-    answer->large = rc == 0;
-    return rc;
-}
-
 static int put_rows(struct picking *picking, struct buffer *out)
 {
     struct answer *answer = picking->answer;
@@ -347,8 +362,8 @@ static int put_rows(struct picking *picking, struct buffer *out)
     answer->returned += picking->count;
     if (rc == 0)
         rc = answer_fits(answer, out->size);
-    if (rc == 0)
-        rc = need_room(answer, out->size);
+    if (rc == 0 && lacks_room(answer, out->size))
+        rc = enter_room(answer);
     if (rc == 0 && answer->large)
         answer_room_moves(&answer->mount->answer_room);
     return rc;

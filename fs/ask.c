@@ -8,6 +8,7 @@
 #include "fs/patience.h"
 #include "fs/request.h"
 #include "fs/result.h"
+#include "fs/waiters.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -45,7 +46,9 @@ struct ask {
     size_t read; /* of it */
     int rc;      /* no memory: the next read is told, and all of them if it is stopped */
 
-    struct request *waiting; /* reads */
+    struct request *waiting;   /* reads */
+    struct answer_place place; /* from which an answer waits for room, without a thread */
+    struct waiters_task resuming;
 
     /* While IDLE: there was no room for so many bytes, the answer to the question put off. While
      * WORKING they have been kept free for it, and are among the mount's `unread`. */
@@ -99,6 +102,13 @@ static void ask_unref(struct ask *ask)
     free(ask);
 }
 
+/* Stops what is being answered. */
+static void halt(struct ask *ask)
+{
+    ask->halted = true;
+    answer_room_call(&ask->mount->answer_room, &ask->place);
+}
+
 int ask_new(struct mount *mount, struct node *node, struct ask **out)
 {
     if (mount->ask_count >= ASKS_AT_MOST) {
@@ -127,7 +137,8 @@ void ask_close(struct ask *ask)
     *at = ask->next;
     ask->mount->ask_count--;
     ask->node = NULL;
-    ask->stop = ask->halted = true;
+    ask->stop = true;
+    halt(ask);
     if (ask->state == WAITING) /* there is no thread that could */
         ask_unref(ask);
     ask_unref(ask);
@@ -667,8 +678,10 @@ bool ask_waits_for(const struct mount *mount, const struct subject *subject)
 
 void ask_stop_all(struct mount *mount)
 {
-    for (struct ask *ask = mount->asks; ask != NULL; ask = ask->next)
-        ask->stop = ask->halted = true;
+    for (struct ask *ask = mount->asks; ask != NULL; ask = ask->next) {
+        ask->stop = true;
+        halt(ask);
+    }
 }
 
 /* What waits for a refresh has no thread that could put it off. */
@@ -676,7 +689,7 @@ void ask_interrupted(struct ask *ask)
 {
     if (ask->waiting != NULL)
         return;
-    ask->halted = true;
+    halt(ask);
     ask->lacks_since = 0;
     if (ask->state != WAITING)
         return;
@@ -699,14 +712,23 @@ static void leave(struct mount *mount, struct subject *subject, struct version *
 
 static void run_patiently(void *ask) { work(ask, true); }
 
-/* The question goes to a thread that may wait for the server: -EAGAIN. */
-static int hand_over(struct ask *ask, struct error *error)
+static void resume(void *argument)
+{
+    struct ask *ask = argument;
+    waiters_put(ask->mount->waiters, &ask->resuming, run_patiently, ask);
+}
+
+/* The question goes to a thread that may wait for the server, or has its answer once there is room:
+ * -EAGAIN. */
+static int hand_over(struct ask *ask, bool for_room, struct error *error)
 {
     struct mount *mount = ask->mount;
     pthread_mutex_lock(&mount->lock);
     int rc = ask->lent_size > 0 ? keep_lent(ask) : 0;
     count_anew(ask);
-    if (rc == 0)
+    if (rc == 0 && for_room && !ask->halted)
+        answer_room_park(&mount->answer_room, &ask->place, resume, ask);
+    else if (rc == 0)
         rc = waiters_add(mount->waiters, run_patiently, ask);
     pthread_mutex_unlock(&mount->lock);
     return rc < 0 ? error_set(error, rc, "no memory") : -EAGAIN;
@@ -726,20 +748,24 @@ static int answer(struct ask *ask, bool patient, struct buffer *out, struct erro
         if (rc == 0) { /* its row groups must stay meanwhile */
             subject->opens++;
             version->opens++;
+        } else { /* who goes on with it may have begun once the lock is free */
+            answer_room_over(&mount->answer_room, &ask->place);
         }
         pthread_mutex_unlock(&mount->lock);
         if (rc < 0)
             return rc;
-        struct patience patience = {.waits = patient, .stop = &ask->halted};
+        struct patience patience = {.waits = patient, .stop = &ask->halted, .place = &ask->place};
         patience_begin(&patience);
         struct answer_way way = {format, &ask->halted, ask->tries + 1 >= TRIES};
         rc = answer_make(mount, version->snapshot, &ask->question, &way, out, NULL, error);
         patience_end(&patience);
+        if (!patience.parked)
+            answer_room_over(&mount->answer_room, &ask->place);
         pthread_mutex_lock(&mount->lock);
         leave(mount, subject, version, rc, !patience.refused);
         pthread_mutex_unlock(&mount->lock);
         if (patience.refused)
-            return hand_over(ask, error);
+            return hand_over(ask, patience.parked, error);
         rc = rc == -EAGAIN ? -EIO : rc; /* that word is ours */
         ask->refreshed = false;
     } while (rc == -ESTALE && ++ask->tries < TRIES);
@@ -769,8 +795,10 @@ static bool is_wanted(struct ask *ask)
     bool wanted = !ask->halted || ask->stop || ask->waiting != NULL;
     if (!ask->stop)
         ask->halted = false;
-    if (!wanted)
+    if (!wanted) {
+        answer_room_over(&ask->mount->answer_room, &ask->place);
         put_off(ask);
+    }
     pthread_mutex_unlock(&ask->mount->lock);
     return wanted;
 }
@@ -790,7 +818,7 @@ static void work(struct ask *ask, bool patient)
         if (rc == 0 && !is_wanted(ask))
             break;
         if (rc == 0 && !patient && question_asks_server(&ask->question))
-            rc = hand_over(ask, &error);
+            rc = hand_over(ask, false, &error);
         if (rc == 0)
             rc = ask->refused ? no_room(ask, &error) : answer(ask, patient, &out, &error);
         if (rc == -EAGAIN) /* another thread goes on, and has perhaps begun */

@@ -244,6 +244,7 @@ static void *tick(void *argument)
         request_tend(mount);
         session_pool_see_off(mount->pool);
         lock_line_tend(&mount->lock_line);
+        answer_room_tend(&mount->answer_room);
         pthread_mutex_lock(&mount->lock);
         if (n % 10 == 0)
             table_tend(mount);

@@ -35,6 +35,14 @@ int patience_leave(struct error *error)
     return error_set(error, -EAGAIN, "it waits for a lock");
 }
 
+struct answer_place *patience_place(void) { return mine != NULL ? mine->place : NULL; }
+
+int patience_park(struct error *error)
+{
+    mine->refused = mine->parked = true;
+    return error_set(error, -EAGAIN, "it waits for room");
+}
+
 int patience_ask(struct error *error)
 {
     if (patience_stopped())

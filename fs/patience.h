@@ -16,16 +16,20 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+struct answer_place;
 struct lock_turn;
 
 struct patience {
-    bool waits;              /* it may */
-    const atomic_bool *stop; /* nobody needs it any more; NULL: there is no such flag */
-    struct lock_turn *turn;  /* in which a lock of somebody else's is waited for without this
+    bool waits;                 /* it may */
+    const atomic_bool *stop;    /* nobody needs it any more; NULL: there is no such flag */
+    struct lock_turn *turn;     /* in which a lock of somebody else's is waited for without this
                                 thread (lock_line.h); NULL: with it */
-    bool refused;            /* it did not, and something was left undone for that */
-    bool locked;             /* for a lock: it is to be done again in the turn's time */
-    struct patience *before; /* the thread's own, meanwhile */
+    struct answer_place *place; /* from which room for a large answer is waited for without this
+                                thread (answer_room.h); NULL: with it */
+    bool refused;               /* it did not, and something was left undone for that */
+    bool locked;                /* for a lock: it is to be done again in the turn's time */
+    bool parked;                /* for room: it is to be done again when the place is called */
+    struct patience *before;    /* the thread's own, meanwhile */
 };
 
 /* Borrowed until patience_end, which is called by the same thread. */
@@ -44,6 +48,10 @@ bool patience_waits(void);
 struct lock_turn *patience_turn(void);
 /* Somebody else has a lock, and the turn is noted (lock_wait_note): -EAGAIN, and it is refused. */
 MUST_CHECK int patience_leave(struct error *error);
+/* The place; NULL: the thread waits itself. */
+struct answer_place *patience_place(void);
+/* There is no room, and the place is to be parked: -EAGAIN, and it is refused. */
+MUST_CHECK int patience_park(struct error *error);
 /* Whether something was left undone; what was found without it is worth nothing. */
 bool patience_refused(void);
 

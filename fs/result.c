@@ -450,7 +450,7 @@ static void settle(struct result *result, int rc, struct buffer *rows, struct bu
         keep_plan(result, plan);
 }
 
-/* It is its turn to try again for a lock. */
+/* It is its turn to try again, for a lock or for room. */
 static void resume(void *argument)
 {
     struct result *result = argument;
@@ -458,36 +458,43 @@ static void resume(void *argument)
 }
 
 /* -EINTR: nobody needs it any more. */
-static int park(struct result *result)
+static int park(struct result *result, bool for_lock)
 {
     struct mount *mount = result->mount;
     pthread_mutex_lock(&mount->lock);
     int rc = result->stop ? -EINTR : 0;
-    if (rc == 0)
+    if (rc == 0 && for_lock)
         lock_turn_park(mount->place.line, &result->turn, resume, result);
+    else if (rc == 0)
+        answer_room_park(&mount->answer_room, &result->place, resume, result);
     pthread_mutex_unlock(&mount->lock);
     return rc;
 }
 
-/* What takes a thread that may wait is given to one; what waits for a lock needs none. */
+/* What takes a thread that may wait is given to one; what waits for a lock, or room, needs none. */
 static void work(struct result *result, bool waits)
 {
     struct mount *mount = result->mount;
     struct buffer rows = {0}, plan = {0};
     struct error error = {""};
-    struct patience patience = {
-        .waits = waits, .stop = &result->stop, .turn = waits ? &result->turn : NULL};
+    struct patience patience = {.waits = waits,
+                                .stop = &result->stop,
+                                .turn = waits ? &result->turn : NULL,
+                                .place = &result->place};
     patience_begin(&patience);
     int rc = make(result, &rows, &plan, &error);
     if (holds_rows(result))
         result->contents = hash64(rows.data, rows.size);
     patience_end(&patience);
+    if (!patience.parked)
+        answer_room_over(&mount->answer_room, &result->place);
     if (patience.refused) {
         buffer_clear(&rows);
         buffer_clear(&plan);
         error.text[0] = '\0';
-        rc = patience.locked ? park(result)
-                             : waiters_add(mount->waiters, result_work_patiently, result);
+        rc = patience.locked || patience.parked
+                 ? park(result, patience.locked)
+                 : waiters_add(mount->waiters, result_work_patiently, result);
         if (rc == 0)
             return;
     }
@@ -511,6 +518,7 @@ void result_stop(struct result *result)
 {
     result->stop = true;
     lock_turn_call(result->mount->place.line, &result->turn);
+    answer_room_call(&result->mount->answer_room, &result->place);
 }
 
 int result_cancel(struct result *result)

@@ -10,6 +10,7 @@
 #ifndef FS_RESULT_H
 #define FS_RESULT_H
 
+#include "fs/answer_room.h"
 #include "fs/lock_line.h"
 #include "fs/question.h"
 #include "fs/table.h"
@@ -67,7 +68,8 @@ struct result {
     struct subject *subject; /* while it is made */
     struct version *version;
     atomic_bool stop;
-    struct lock_turn turn; /* in which it waits for a lock, without a thread */
+    struct lock_turn turn;     /* in which it waits for a lock, without a thread */
+    struct answer_place place; /* from which it waits for room, the same way */
     struct waiters_task resuming;
 };
 
