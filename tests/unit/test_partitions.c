@@ -1,5 +1,6 @@
 #include "fs/partitions.h"
 
+#include "fs/name.h"
 #include "pgclient/catalog.h"
 
 #include <setjmp.h>
@@ -60,9 +61,31 @@ static void test_names(void **state)
     partitions_clear(&made);
 }
 
+/* The Makefile links this test with --wrap for what it counts. */
+int __real_name_encode(const char *sql, struct buffer *out);
+int __wrap_name_encode(const char *sql, struct buffer *out);
+int __real_strcmp(const char *a, const char *b);
+int __wrap_strcmp(const char *a, const char *b);
+
+static size_t encoded, compared;
+
+int __wrap_name_encode(const char *sql, struct buffer *out)
+{
+    encoded++;
+    return __real_name_encode(sql, out);
+}
+
+int __wrap_strcmp(const char *a, const char *b)
+{
+    compared++;
+    return __real_strcmp(a, b);
+}
+
+/* Each has its name made once, and is found among all in as many steps as it takes to halve them. */
 static void test_many(void **state)
 {
     (void)state;
+    enum { STEPS = 14 }; /* 2^14 are more than there are */
     struct relation *relations = calloc(MANY + 1, sizeof *relations);
     char(*names)[16] = calloc(MANY, sizeof *names);
     relations[0] = (struct relation){
@@ -73,12 +96,20 @@ static void test_many(void **state)
     }
     const struct catalog catalog = {.relations = relations, .relation_count = MANY + 1};
     struct partitions made;
+    encoded = compared = 0;
     assert_int_equal(partitions_make(&catalog, &made), 0);
+    assert_int_equal(encoded, MANY);
+    assert_true(compared >= MANY && compared <= 2 * MANY * STEPS);
     size_t count;
+    compared = 0;
     partitions_of(&made, PARENT, &count);
     assert_int_equal(count, MANY);
+    assert_true(compared <= 2 * STEPS);
+    compared = 0;
     for (uint32_t i = 0; i < MANY; i++)
         assert_int_equal(partitions_find(&made, PARENT, names[i])->oid, 100 + i);
+    assert_true(compared >= MANY && compared <= MANY * (STEPS + 1));
+    assert_int_equal(encoded, MANY);
     partitions_clear(&made);
     free(names);
     free(relations);
