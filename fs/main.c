@@ -3,6 +3,7 @@
 #include "codec/clock.h"
 #include "fs/corpora.h"
 #include "fs/deadline.h"
+#include "fs/inherited.h"
 #include "fs/leftovers.h"
 #include "fs/listing.h"
 #include "fs/lock_watch.h"
@@ -494,7 +495,9 @@ int main(int argc, char **argv)
     struct error error = {""};
     umask(0077);
     prctl(PR_SET_DUMPABLE, 0); /* the memory holds a password */
-    int rc = options_parse(argc, argv, &program.options, &program.fuse_args, &error);
+    int rc = inherited_shed();
+    if (rc == 0)
+        rc = options_parse(argc, argv, &program.options, &program.fuse_args, &error);
     if (rc < 0)
         return say(&error, rc);
     if (program.options.help || program.options.version) {

@@ -167,6 +167,35 @@ PYTHON
     exec 7<&-
 }
 
+# inherits PYTHON-STATEMENT: a mount by a process of which that is so works, cache and all, and ends by SIGTERM.
+inherits() {
+    rm -rf "$CACHE"
+    mkdir -p "$CACHE"
+    "$PYTHON" -c "import os, resource, signal, sys
+$1
+os.closerange(3, 255)
+os.execv(sys.argv[1], sys.argv[1:])" "$PGVECFS" -o cache_dir="$CACHE" "$SERVER user=postgres dbname=test" "$MNT"
+    assert_works "$MNT"
+    [ "$(wc -l <"$MNT/public/wide/wide.csv")" -eq 20001 ]
+    grep -q 'CREATE TABLE' "$MNT/public/t/schema.sql"
+    pid=$(daemon_pid)
+    echo "$1 -> $pid: $(cat "$MNT/.pgvecfs/log")"
+    kill -TERM "$pid"
+    wait_gone "$pid" 10
+    not_mounted "$MNT"
+}
+
+@test "whatever it has from who starts it: closed descriptors, signals ignored or blocked, small files only" {
+    psql -X -q -v ON_ERROR_STOP=1 -c "CREATE TABLE wide AS SELECT i, repeat(md5(i::text), 8) AS v FROM generate_series(1, 20000) i"
+    inherits "for fd in 0, 1, 2: os.close(fd)"
+    # The rows are in the cache, and nothing that was opened has been lost.
+    [ -n "$(find "$CACHE" -name '*.rows' -size +1k)" ]
+    inherits "signal.signal(signal.SIGCHLD, signal.SIG_IGN); signal.signal(signal.SIGTERM, signal.SIG_IGN)"
+    inherits "signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())"
+    inherits "resource.setrlimit(resource.RLIMIT_FSIZE, (65536, 65536))"
+    psql -X -q -v ON_ERROR_STOP=1 -c "DROP TABLE wide"
+}
+
 @test "fusermount3 -u, umount, SIGTERM and SIGINT end the daemon, and leave neither a mount nor sessions" {
     for how in fusermount umount TERM INT; do
         mount_start
