@@ -75,6 +75,7 @@ $(BUILD)/tests/unit/test_prefill: WRAP := -Wl,--wrap=fuse_lowlevel_notify_store
 $(BUILD)/tests/unit/test_lock_line $(BUILD)/tests/unit/test_answer_room: WRAP := -Wl,--wrap=clock_ms
 # They have functions of their own: the first definition is the one that counts.
 $(BUILD)/tests/unit/test_ask: WRAP := -Wl,-z,muldefs,--wrap=realloc
+$(BUILD)/tests/unit/test_held: WRAP := -Wl,-z,muldefs
 $(BUILD)/tests/unit/test_vector_index: WRAP := -Wl,-z,muldefs,--wrap=madvise
 
 $(BUILD)/tests/exhaustive/%: tests/exhaustive/%.c $(BUILD)/libpgvecfs.a

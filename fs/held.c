@@ -62,7 +62,7 @@ void held_give_way(struct held *held, enum session_lack lack)
         return;
     log_say(LOG_SAY_INFO, "a read point that was held has ended: others wait for %s",
             lack == LACK_OF_LOCKS ? "the locks that it has" : "a connection");
-    crew_dismiss(oldest);
+    crew_leave(oldest);
     crew_unref(oldest);
 }
 

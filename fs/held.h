@@ -29,8 +29,8 @@ bool held_add(struct held *held, struct crew *crew);
 /* If it is still there. */
 void held_remove(struct held *held, struct crew *crew);
 
-/* Ends the oldest one of those that have what is lacked. It may wait for the server, and for who
- * reads from it. */
+/* Ends the oldest one of those that have what is lacked, on another thread: whoever calls this may
+ * have a session, or be given one meanwhile, and who reads under that read point may take long. */
 void held_give_way(struct held *held, enum session_lack lack);
 
 /* Ends those whose locks others wait for, on other threads. Where nobody else has looked for a
