@@ -269,6 +269,18 @@ ordered() {
     # The session goes with its table, and has perhaps gone.
     run bash -c 'echo "id % 2 = 0" >"$1/filter" && cat "$1/results.csv"' - "$OUTSIDE/first/query/s"
     [[ $output == *"No such file"* ]]
+    # Nor is it of what cannot be locked.
+    sql 'CREATE VIEW shown AS SELECT * FROM others; GRANT SELECT ON shown TO outsider'
+    ls "$OUTSIDE" >/dev/null
+    mkdir "$OUTSIDE/shown/query/s"
+    echo '[0,0]' >"$OUTSIDE/shown/query/s/vector"
+    echo 'id % 2 = 0' >"$OUTSIDE/shown/query/s/filter"
+    [ "$(sed 1d "$OUTSIDE/shown/query/s/results.csv" | cut -d, -f1 | paste -sd' ' -)" = '2 4 6 8' ]
+    psql -X -q -c 'ALTER VIEW shown RENAME TO hidden'
+    echo 'id % 2 = 1' >"$OUTSIDE/shown/query/s/filter"
+    run cat "$OUTSIDE/shown/query/s/results.csv"
+    [[ $output == *"No such file"* ]]
+    sql 'DROP VIEW hidden'
     # A relation that the condition names and that is not there is.
     mkdir "$OUTSIDE/others/query/s"
     echo '[0,0]' >"$OUTSIDE/others/query/s/vector"
