@@ -3,8 +3,10 @@
 #include "fs/group_copy.h"
 #include "fs/log.h"
 #include "fs/patience.h"
+#include "fs/waiters.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /* -ENOENT: not there; -EBADMSG: not what was put there. */
@@ -140,106 +142,180 @@ static int from_held(struct snapshot *snapshot, size_t number, struct rowgroup *
         rc = copy_patiently(crew_readpoint(crew), session, snapshot, number, out, error);
         crew_give(crew, session);
     }
-    crew_unref(crew);
     if (rc == -EAGAIN || rc == -EBUSY || (rc == -EINTR && !patience_stopped()))
         /* not by this reader's fault */
         rc = -ENOTCONN;
     if (rc == -ENOTCONN)
-        snapshot_let_go(snapshot);
+        snapshot_let_go_of(snapshot, crew);
+    crew_unref(crew);
     return rc;
 }
+
+/* ---- a read point that is opened for lost groups ---- */
 
 /* What a lost group has been tried for. */
 struct chase {
+    const struct fetch_place *place;
+    struct snapshot *snapshot;
+    struct crew *crew; /* of the attempt under way */
     struct lock_turn turn;
     int failed;
+    bool reopens; /* has the snapshot's lock for that */
 };
 
-static int open_in_turn(const struct fetch_place *place, struct crew *crew, struct chase *chase,
-                        struct error *error)
+/* 0: it is this reader who opens one; the lock is his. 1: somebody else has. Negative: somebody else
+ * has failed to meanwhile. */
+static int begin_reopening(struct chase *chase, struct error *error)
 {
-    const struct relation *relation = chase->turn.wait.relation;
-    int rc = crew_lead(crew, relation, error);
-    if (rc < 0 || place->line == NULL)
-        return rc < 0 ? rc : crew_open(crew, relation, error);
-    session_lock_patience(crew_leader(crew), lock_turn_begin(place->line, &chase->turn));
-    rc = crew_open(crew, relation, error);
-    lock_turn_end(place->line, &chase->turn, rc == 0);
+    struct reopening *reopening = &chase->snapshot->reopening;
+    unsigned failures = reopening->failures;
+    waiters_away();
+    int rc = patience_lock(&reopening->lock, error);
+    waiters_back();
+    if (rc < 0)
+        return rc;
+    struct crew *crew = snapshot_held(chase->snapshot);
+    if (crew != NULL && crew_is_open(crew))
+        rc = 1;
+    else if (reopening->failures != failures)
+        rc = error_set(error, reopening->rc, "%s", reopening->reason);
+    crew_unref(crew);
+    chase->reopens = rc == 0;
+    if (rc != 0)
+        pthread_mutex_unlock(&reopening->lock);
     return rc;
 }
 
-static int from_new_readpoint(const struct fetch_place *place, struct crew *crew,
-                              struct chase *chase, struct snapshot *snapshot, size_t number,
-                              struct rowgroup **out, struct error *error)
+/* What ends because nobody needs it any more, or for want of memory, is no failure of the others'. */
+static void end_reopening(struct chase *chase, int rc, const struct error *error)
 {
-    int rc = open_in_turn(place, crew, chase, error);
+    struct reopening *reopening = &chase->snapshot->reopening;
+    if (!chase->reopens)
+        return;
+    if (rc < 0 && rc != -EINTR && rc != -ENOMEM) {
+        reopening->rc = rc;
+        snprintf(reopening->reason, sizeof reopening->reason, "%s", error->text);
+        reopening->failures++;
+    }
+    chase->reopens = false;
+    pthread_mutex_unlock(&reopening->lock);
+}
+
+static int open_in_turn(struct chase *chase, struct error *error)
+{
+    struct lock_line *line = chase->place->line;
+    const struct relation *relation = chase->turn.wait.relation;
+    int rc = crew_lead(chase->crew, relation, error);
+    if (rc < 0 || line == NULL)
+        return rc < 0 ? rc : crew_open(chase->crew, relation, error);
+    session_lock_patience(crew_leader(chase->crew), lock_turn_begin(line, &chase->turn));
+    rc = crew_open(chase->crew, relation, error);
+    lock_turn_end(line, &chase->turn, rc == 0);
+    return rc;
+}
+
+/* *session: the leader's, taken. */
+static int open_readpoint(struct chase *chase, struct session **session, struct error *error)
+{
+    const struct fetch_place *place = chase->place;
+    const struct snapshot *snapshot = chase->snapshot;
+    int rc = open_in_turn(chase, error);
     if (rc < 0)
         return rc;
-    struct readpoint *readpoint = crew_readpoint(crew);
-    rc = mark_check(readpoint->key.mark, place->system_id, place->database, error);
+    const struct version_key *key = &crew_readpoint(chase->crew)->key;
+    rc = mark_check(key->mark, place->system_id, place->database, error);
     if (rc < 0)
         return rc;
-    if (strcmp(readpoint->key.signature, snapshot->key.signature) != 0)
+    if (strcmp(key->signature, snapshot->key.signature) != 0)
         return error_set(error, -ESTALE,
                          "%s.%s has been altered since its rows were read, and the cache has lost "
                          "them; open the file again",
                          snapshot->relation.schema, snapshot->relation.name);
-    return copy_patiently(readpoint, crew_leader(crew), snapshot, number, out, error);
+    rc = crew_take(chase->crew, session, error);
+    return rc == -ENOTCONN ? -EAGAIN : rc; /* others want its lock already */
 }
 
 /* A lock that others have is waited for; those who want ours, and conflicts, are given way to. */
-static bool chase_again(const struct fetch_place *place, struct crew *crew, struct chase *chase,
-                        int *rc, struct error *error)
+static bool chase_again(struct chase *chase, int *rc, struct error *error)
 {
     enum { TIMES = 5 };
     char why[256];
+    const struct fetch_place *place = chase->place;
     if (*rc == -EBUSY && place->line != NULL) {
         struct error reason = {""};
-        *rc = lock_wait_note(place->waits, &chase->turn.wait, crew_leader(crew), &reason);
-        if (*rc < 0 && error != NULL)
+        *rc = lock_wait_note(place->waits, &chase->turn.wait, crew_leader(chase->crew), &reason);
+        if (*rc < 0)
             *error = reason;
         return *rc == 0;
     }
     if (*rc != -EAGAIN || ++chase->failed >= TIMES)
         return false;
-    if (crew_is_wanted(crew, why, sizeof why))
+    if (crew_is_wanted(chase->crew, why, sizeof why))
         log_say(LOG_SAY_INFO, "%s.%s: a read lets go of its lock, since %s",
                 chase->turn.wait.relation->schema, chase->turn.wait.relation->name, why);
     return true;
 }
 
 /* Until it is its turn, or, not for a lock, for a moment. */
-static int pause_before(const struct fetch_place *place, struct chase *chase, bool locked)
+static int pause_before(struct chase *chase, bool locked)
 {
-    return locked ? lock_turn_wait(place->line, &chase->turn, patience_stop())
+    return locked ? lock_turn_wait(chase->place->line, &chase->turn, patience_stop())
                   : lock_wait_pause(patience_stop());
 }
 
-/* Where one group is lost, others are: the read point is kept for them. */
-static int from_now(const struct fetch_place *place, struct snapshot *snapshot, size_t number,
-                    struct rowgroup **out, struct error *error)
+/* If one group is lost, others are: once the read point is open, all read from it. */
+static bool from_now(struct chase *chase, size_t number, struct rowgroup **out, int *rc,
+                     struct error *error)
 {
-    struct chase chase = {.turn = {.wait = {.relation = &snapshot->relation, .what = "read"}}};
-    bool again;
-    int rc;
-    do {
-        struct crew *crew;
-        rc = crew_new(place->pool, place->jobs, place->enders, &crew);
-        if (rc < 0) {
-            error_set(error, rc, "no memory to read with");
-            break;
+    struct snapshot *snapshot = chase->snapshot;
+    const struct fetch_place *place = chase->place;
+    struct session *session = NULL;
+    *rc = crew_new(place->pool, place->jobs, place->enders, &chase->crew);
+    if (*rc < 0) {
+        error_set(error, *rc, "no memory to read with");
+        return false;
+    }
+    *rc = open_readpoint(chase, &session, error);
+    if (*rc == 0) {
+        if (place->held != NULL)
+            (void)snapshot_hold(snapshot, chase->crew, place->held);
+        end_reopening(chase, 0, NULL);
+        *rc = copy_patiently(crew_readpoint(chase->crew), session, snapshot, number, out, error);
+    }
+    bool again = *rc < 0 && chase_again(chase, rc, error);
+    bool locked = *rc == 0;
+    if (session != NULL)
+        crew_give(chase->crew, session);
+    if (session != NULL && (*rc < 0 || again))
+        snapshot_let_go_of(snapshot, chase->crew);
+    crew_unref(chase->crew);
+    if (again && pause_before(chase, locked) < 0) {
+        *rc = error_set(error, -EINTR, "stopped");
+        again = false;
+    }
+    return again;
+}
+
+static int from_server(const struct fetch_place *place, struct snapshot *snapshot, size_t number,
+                       struct rowgroup **out, struct error *error)
+{
+    struct chase chase = {.place = place,
+                          .snapshot = snapshot,
+                          .turn = {.wait = {.relation = &snapshot->relation, .what = "read"}}};
+    bool again = true;
+    int rc = 0;
+    while (again) {
+        if (!chase.reopens) {
+            rc = from_held(snapshot, number, out, error);
+            again = rc == -ENOTCONN;
+            if (again)
+                rc = begin_reopening(&chase, error);
+            again &= rc >= 0;
         }
-        rc = from_new_readpoint(place, crew, &chase, snapshot, number, out, error);
-        if (rc == 0 && place->held != NULL)
-            (void)snapshot_hold(snapshot, crew, place->held);
-        again = rc < 0 && chase_again(place, crew, &chase, &rc, error);
-        bool locked = rc == 0;
-        crew_unref(crew);
-        if (again && pause_before(place, &chase, locked) < 0) {
-            rc = error_set(error, -EINTR, "stopped");
-            again = false;
-        }
-    } while (again);
+        if (chase.reopens)
+            again = from_now(&chase, number, out, &rc, error);
+    }
+    end_reopening(&chase, rc, error);
     if (place->line != NULL)
         lock_wait_over(place->waits, &chase.turn.wait);
     return rc;
@@ -271,9 +347,10 @@ int fetch_group(const struct fetch_place *place, struct snapshot *snapshot, size
         log_say(LOG_SAY_ERROR,
                 "%s.%s: row group %zu in the cache is damaged (%s); fetching it again",
                 snapshot->relation.schema, snapshot->relation.name, number, strerror(-rc));
-    rc = from_held(snapshot, number, out, error);
-    if (rc == -ENOTCONN)
-        rc = from_now(place, snapshot, number, out, error);
+    struct error reason = {""};
+    rc = from_server(place, snapshot, number, out, &reason);
+    if (rc < 0 && error != NULL)
+        *error = reason;
     if (rc == 0) {
         put_back(place->store, snapshot, group, *out, damaged);
         return 0;
@@ -285,7 +362,7 @@ int fetch_group(const struct fetch_place *place, struct snapshot *snapshot, size
         rc = -EIO;
     }
     log_say(LOG_SAY_ERROR, "%s.%s: row group %zu: %s", snapshot->relation.schema,
-            snapshot->relation.name, number, error != NULL ? error->text : strerror(-rc));
+            snapshot->relation.name, number, reason.text[0] != '\0' ? reason.text : strerror(-rc));
     return rc;
 }
 

@@ -71,6 +71,7 @@ int snapshot_new(struct store *store, struct snapshot **out)
     snapshot->refs = 1;
     snapshot->store = store;
     pthread_mutex_init(&snapshot->lock, NULL);
+    pthread_mutex_init(&snapshot->reopening.lock, NULL);
     *out = snapshot;
     return 0;
 }
@@ -207,17 +208,29 @@ void snapshot_hand_over(struct snapshot *from, struct snapshot *to)
     snapshot_let_go(from);
 }
 
-void snapshot_let_go(struct snapshot *snapshot)
+/* `which` NULL: whichever it is. */
+static void let_go(struct snapshot *snapshot, const struct crew *which)
 {
+    struct crew *crew = NULL;
+    struct held *holder = NULL;
     pthread_mutex_lock(&snapshot->lock);
-    struct crew *crew = snapshot->held;
-    struct held *holder = snapshot->holder;
-    snapshot->held = NULL;
-    snapshot->holder = NULL;
+    if (which == NULL || which == snapshot->held) {
+        crew = snapshot->held;
+        holder = snapshot->holder;
+        snapshot->held = NULL;
+        snapshot->holder = NULL;
+    }
     pthread_mutex_unlock(&snapshot->lock);
     if (holder != NULL)
         held_remove(holder, crew);
     crew_unref(crew);
+}
+
+void snapshot_let_go(struct snapshot *snapshot) { let_go(snapshot, NULL); }
+
+void snapshot_let_go_of(struct snapshot *snapshot, const struct crew *crew)
+{
+    let_go(snapshot, crew);
 }
 
 void snapshot_unref(struct snapshot *snapshot)
@@ -237,6 +250,7 @@ void snapshot_unref(struct snapshot *snapshot)
     version_key_clear(&snapshot->key);
     schema_free(snapshot->schema);
     pthread_mutex_destroy(&snapshot->lock);
+    pthread_mutex_destroy(&snapshot->reopening.lock);
     free(snapshot);
 }
 

@@ -66,6 +66,15 @@ struct snapshot_source {
     bool by_ctid;
 };
 
+/* One at a time opens a read point for groups that the store has lost; the others read from it, too,
+ * or fail as he has. */
+struct reopening {
+    pthread_mutex_t lock;
+    atomic_uint failures; /* written under the lock; why the last one was: */
+    int rc;
+    char reason[256];
+};
+
 struct snapshot {
     atomic_uint refs;
     pthread_mutex_t lock; /* guards the measuring of faces, `held`, and of the key mark and runs */
@@ -92,6 +101,7 @@ struct snapshot {
     atomic_bool unsaved; /* there was no room for its record: each refresh tries again */
     struct crew *held;   /* where groups that are not in the store are read from; NULL: none */
     struct held *holder; /* of the whole mount; NULL: the crew is only shared */
+    struct reopening reopening;
 };
 
 static inline bool face_is_known(const struct face *face)
@@ -117,6 +127,8 @@ void snapshot_hand_over(struct snapshot *from, struct snapshot *to);
 
 /* Lets the read point go, if one is held: it ends once nobody reads from it. */
 void snapshot_let_go(struct snapshot *snapshot);
+/* The same, if it is this crew's. */
+void snapshot_let_go_of(struct snapshot *snapshot, const struct crew *crew);
 
 MUST_CHECK int snapshot_new(struct store *store, struct snapshot **out);
 /* What it stands for: copied. */

@@ -76,6 +76,26 @@ ask_behind_the_gate() {
     echo '\q' >&"${GATE[1]}"
 }
 
+exports() { grep -c pg_export_snapshot "$E2E/pg/log"; }
+
+@test "row groups of many partitions that the cache has lost are read again under one read point" {
+    local options before MNT=$E2E/mnt2 CACHE=$E2E/cache2
+    psql -X -q -c "ALTER DATABASE test SET log_statement = 'all'"
+    for options in jobs=4 jobs=4,connections=1; do
+        mount_start -o lease=60,$options
+        cat "$MNT/public/items/items.csv" >/dev/null
+        before=$(exports)
+        find "$CACHE" -name '*.rows' -delete
+        timeout 60 stat "$MNT/public/items/items.jsonl" >/dev/null
+        [ "$(wc -l <"$MNT/public/items/items.jsonl")" = 300 ]
+        [ "$(exports)" = $((before + 1)) ]
+        ! grep -E 'held has ended|waiting for other reads' "$MNT/.pgvecfs/log" || false
+        mount_stop
+        rm -rf "$CACHE"
+    done
+    psql -X -q -c 'ALTER DATABASE test RESET log_statement'
+}
+
 @test "what the server lacks is no fault of who has asked" {
     local s=$MNT/public/few/query/q
     mkdir "$s"
