@@ -32,6 +32,7 @@ struct crew {
     struct waiters_task ending, leaving;
     int most;
     bool of_users; /* what users wrote is read, as far as is known */
+    int lock_patience_ms;
     struct readpoint *readpoint;
     atomic_bool stopped;  /* written under the lock */
     atomic_bool hurry;    /* who is still about to join need not: the work is done */
@@ -140,6 +141,7 @@ int crew_lead(struct crew *crew, const struct relation *relation, struct error *
     crew->join_at = 0;
     pthread_mutex_unlock(&crew->lock);
     crew->of_users |= purpose_of(relation) == SESSION_USER;
+    crew->lock_patience_ms = LOCK_PATIENCE_MS;
     int rc = lead_with(crew, crew->of_users ? SESSION_USER : SESSION_FETCH, error);
     if (rc < 0)
         crew_dismiss(crew);
@@ -158,10 +160,16 @@ bool crew_has_locks(struct crew *crew)
 
 struct session *crew_leader(struct crew *crew) { return crew->members[0].session; }
 
+void crew_lock_patience(struct crew *crew, int milliseconds)
+{
+    crew->lock_patience_ms = milliseconds;
+}
+
 static int open_readpoint(struct crew *crew, const struct relation *relation, struct error *error)
 {
     struct session *leader = crew->members[0].session;
     session_also_stop(leader, patience_stop());
+    session_lock_patience(leader, crew->lock_patience_ms);
     int rc = readpoint_open(leader, relation, &crew->readpoint, error);
     session_also_stop(leader, NULL);
     return rc;

@@ -30,6 +30,9 @@ bool crew_is_of_users(const struct crew *crew);
 /* Whether it has some of the locks that large reads share (pgclient/lock_room.h). */
 bool crew_has_locks(struct crew *crew);
 struct session *crew_leader(struct crew *crew);
+/* How long crew_open waits for locks (session_lock_patience), on whichever session; until crew_lead.
+ */
+void crew_lock_patience(struct crew *crew, int milliseconds);
 
 /* Opens the read point on the leader's session, or on another one, which is waited for, where it
  * turns out that what users wrote is read. After an error there may be no leader. */

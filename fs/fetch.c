@@ -753,7 +753,7 @@ static int lock_and_open(struct fetch *fetch, const struct relation *relation, s
     struct lock_line *line = fetch->place->line;
     if (line == NULL)
         return crew_open(fetch->crew, relation, error);
-    session_lock_patience(crew_leader(fetch->crew), lock_turn_begin(line, &fetch->turn));
+    crew_lock_patience(fetch->crew, lock_turn_begin(line, &fetch->turn));
     int rc = crew_open(fetch->crew, relation, error);
     bool all = rc == 0 && !may_lock_more(crew_readpoint(fetch->crew));
     lock_turn_end(line, &fetch->turn, all);

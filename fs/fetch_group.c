@@ -208,7 +208,7 @@ static int open_in_turn(struct chase *chase, struct error *error)
     int rc = crew_lead(chase->crew, relation, error);
     if (rc < 0 || line == NULL)
         return rc < 0 ? rc : crew_open(chase->crew, relation, error);
-    session_lock_patience(crew_leader(chase->crew), lock_turn_begin(line, &chase->turn));
+    crew_lock_patience(chase->crew, lock_turn_begin(line, &chase->turn));
     rc = crew_open(chase->crew, relation, error);
     lock_turn_end(line, &chase->turn, rc == 0);
     return rc;

@@ -54,7 +54,7 @@ struct lock_line {
 /* Borrows `waits`. `connections`: as many sessions as there are at most. */
 void lock_line_init(struct lock_line *line, struct lock_waits *waits, int connections);
 
-/* A turn begins: for so many milliseconds it may wait for the lock (session_lock_patience). To be
+/* A turn begins: for so many milliseconds it may wait for the lock (session_lock_patience, crew_lock_patience). To be
  * called with the session at hand. */
 int lock_turn_begin(struct lock_line *line, struct lock_turn *turn);
 /* It is over, or nothing more is to be locked; `had`: all is locked. */

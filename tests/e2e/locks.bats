@@ -294,6 +294,42 @@ and w['waits_for']['relation'] == 'pg_catalog.$1' for w in s['lock_waits']) else
     wait_gone "$daemon" 10
 }
 
+@test "who has to wait for another session on the way stands in the server's line no longer than in his turn" {
+    psql -X -q -v ON_ERROR_STOP=1 <<'SQL'
+CREATE ROLE reader LOGIN;
+CREATE TABLE guarded (id int);
+INSERT INTO guarded VALUES (3);
+CREATE POLICY all_rows ON guarded USING (id > 0);
+ALTER TABLE guarded ENABLE ROW LEVEL SECURITY;
+CREATE FUNCTION gate() RETURNS int STABLE LANGUAGE plpgsql AS 'BEGIN
+    WHILE NOT pg_try_advisory_xact_lock_shared(7) LOOP PERFORM pg_sleep(0.05); END LOOP; RETURN 1; END';
+CREATE VIEW gated AS SELECT gate();
+GRANT SELECT ON guarded, gated, small, other, vectors TO reader;
+ALTER ROLE reader SET log_statement = 'all';
+SQL
+    PGUSER=reader mount_start -o lease=0,connections=3,rls=filter
+    holder "SELECT pg_advisory_lock(7); BEGIN; LOCK TABLE small, other, vectors IN ACCESS EXCLUSIVE MODE;"
+    # The only session for what users wrote is taken; of three that wait for locks one stands, so that others come to take what is free.
+    for table in small other vectors gated; do
+        timeout 120 cat "$T/$table/$table.csv" >/dev/null 3>&- &
+        PIDS+=($!)
+    done
+    for table in small other vectors; do within 20 waits_for public.$table; done
+    within 20 at_least 1 "usename = 'reader' AND wait_event = 'PgSleep'"
+    timeout 120 cat "$T/guarded/guarded.csv" >"$OUT/guarded" 3>&- &
+    PIDS+=($!)
+    within 20 grep -q 'SELECT \* FROM ONLY "public"."guarded"' "$E2E/pg/log"
+    within 20 exactly 0 "usename = 'reader' AND query LIKE '%guarded%'"
+    holder "SELECT pg_advisory_unlock(7);"
+    wait "${PIDS[4]}"
+    [ "$(cat "$OUT/guarded")" = $'id\n3' ]
+    grep -q 'TO DEFAULT;SET LOCAL lock_timeout = 1;.*"guarded"' "$E2E/pg/log"
+    ! grep -o 'TO DEFAULT;SET LOCAL lock_timeout = 500;.*"guarded"' "$E2E/pg/log" || false
+    holder "COMMIT;"
+    wait "${PIDS[@]}"
+    psql -X -q -c "DROP VIEW gated" -c "DROP FUNCTION gate" -c "DROP TABLE guarded" -c "DROP OWNED BY reader" -c "DROP ROLE reader"
+}
+
 # ---- others wait for us -----------------------------------------------------------------------
 
 # A table that takes a while: some 25 row groups, of which each range of a fetch brings a few. The

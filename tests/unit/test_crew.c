@@ -31,6 +31,7 @@ bool __wrap_session_usable(const struct session *session);
 bool __wrap_session_pool_wanted(struct session_pool *pool);
 bool __wrap_session_is_wanted(struct session *session, char *why, size_t size);
 void __wrap_session_also_stop(struct session *session, const atomic_bool *stop);
+void __wrap_session_lock_patience(struct session *session, int milliseconds);
 int __wrap_readpoint_open(struct session *session, const struct relation *relation,
                           struct readpoint **out, struct error *error);
 int __wrap_readpoint_join(struct readpoint *of, struct session *session, const atomic_bool *stop,
@@ -68,6 +69,11 @@ bool __wrap_session_is_wanted(struct session *session, char *why, size_t size)
 {
     (void)session, (void)why, (void)size;
     return false;
+}
+
+void __wrap_session_lock_patience(struct session *session, int milliseconds)
+{
+    (void)session, (void)milliseconds;
 }
 
 void __wrap_session_also_stop(struct session *session, const atomic_bool *stop)

@@ -45,6 +45,11 @@ void session_also_stop(struct session *session, const atomic_bool *stop)
     (void)session, (void)stop;
 }
 
+void session_lock_patience(struct session *session, int milliseconds)
+{
+    (void)session, (void)milliseconds;
+}
+
 bool session_has_locks(const struct session *session) { return session == (void *)&sessions[1]; }
 
 int readpoint_open(struct session *leader, const struct relation *relation, struct readpoint **out,
