@@ -5,6 +5,7 @@
 #include "pgclient/ddl_text.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
 #include <time.h>
@@ -72,6 +73,37 @@ static struct version *version_of_ddl(struct mount *mount, struct buffer *text, 
     return version;
 }
 
+/* The signature, which is of the whole database, with the relation whose record it is in: another's
+ * record in its place is not believed. */
+static const char owner_form[] = "of %u: ";
+
+static int put_signature(struct buffer *record, const struct version *version, uint32_t relation)
+{
+    struct buffer text = {0};
+    int rc = buffer_printf(&text, owner_form, (unsigned)relation);
+    if (rc == 0)
+        rc = buffer_append_text(&text, version->signature);
+    if (rc == 0)
+        rc = buffer_append_byte(&text, '\0');
+    if (rc == 0)
+        rc = record_put_string(record, (const char *)text.data);
+    buffer_clear(&text);
+    return rc;
+}
+
+/* Takes the text of the record. NULL: it is another relation's, or there is no memory. What an older
+ * mount has put there says of none: it has no signature, so that the server is asked. */
+static char *own_signature(char *recorded, uint32_t relation)
+{
+    char owner[32];
+    snprintf(owner, sizeof owner, owner_form, (unsigned)relation);
+    bool own = strncmp(recorded, owner, strlen(owner)) == 0;
+    bool others = !own && strncmp(recorded, owner_form, strcspn(owner_form, "%")) == 0;
+    char *signature = others ? NULL : strdup(own ? recorded + strlen(owner) : "");
+    free(recorded);
+    return signature;
+}
+
 /* serial, mtime, signature, text */
 static int save_ddl(struct subject *subject, const struct version *version)
 {
@@ -80,7 +112,7 @@ static int save_ddl(struct subject *subject, const struct version *version)
     if (rc == 0)
         rc = record_put_u64(&record, (uint64_t)version->mtime);
     if (rc == 0)
-        rc = record_put_string(&record, version->signature);
+        rc = put_signature(&record, version, subject->table->relation.oid);
     if (rc == 0)
         rc = buffer_append(&record, version->text[FACE_DDL].data, version->text[FACE_DDL].size);
     if (rc == 0)
@@ -100,7 +132,10 @@ struct version *schema_file_load(struct subject *subject)
         uint64_t serial = record_get_u64_to(&in, RECORD_MICROSECONDS_MOST);
         int64_t mtime = record_get_seconds(&in);
         char *signature = record_get_string(&in);
-        if (!in.bad && buffer_append(&text, in.at, (size_t)(in.end - in.at)) == 0)
+        if (signature != NULL)
+            signature = own_signature(signature, subject->table->relation.oid);
+        if (signature != NULL && !in.bad &&
+            buffer_append(&text, in.at, (size_t)(in.end - in.at)) == 0)
             version = version_of_ddl(mount, &text, signature, serial, mtime);
         else
             free(signature);

@@ -187,6 +187,24 @@ SQL
     done
 }
 
+@test "the record of another table in its place is not believed" {
+    psql -X -q -c 'CREATE TABLE one (a int); CREATE TABLE two (b int)'
+    mount_start -o lease=0
+    grep -q 'TABLE public.one' "$MNT/public/one/schema.sql"
+    grep -q 'TABLE public.two' "$MNT/public/two/schema.sql"
+    mount_stop
+    local one two
+    one=$(record_of one) two=$(record_of two)
+    mv "$one" "$E2E/record"
+    mv "$two" "$one"
+    mv "$E2E/record" "$two"
+    mount_start -o lease=0
+    grep -q 'TABLE public.one' "$MNT/public/one/schema.sql"
+    grep -q 'TABLE public.two' "$MNT/public/two/schema.sql"
+    mount_stop
+    psql -X -q -c 'DROP TABLE one, two'
+}
+
 @test "a server whose WAL has gone back is asked again for its DDL" {
     mount_start
     cat "$T/plain/schema.sql" >"$BATS_TEST_TMPDIR/plain"
