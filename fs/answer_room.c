@@ -129,6 +129,16 @@ static int enter(struct answer_room *room, struct answer_place *place, struct er
     return is_stuck(room, began) ? refuse(room, error) : patience_park(error);
 }
 
+int answer_room_ask(struct answer_room *room, const struct answer_place *place, struct error *error)
+{
+    pthread_mutex_lock(&room->lock);
+    bool stuck =
+        place->since != 0 && room->taken >= ANSWERS_LARGE_AT_ONCE && is_stuck(room, place->since);
+    int rc = stuck ? refuse(room, error) : 0;
+    pthread_mutex_unlock(&room->lock);
+    return rc;
+}
+
 int answer_room_enter(struct answer_room *room, struct error *error)
 {
     struct answer_place *called = NULL;

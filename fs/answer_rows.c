@@ -290,9 +290,11 @@ static int pick(void *context, int run, uint32_t row, struct buffer *out)
     int rc = put_value(picking->answer, picking->rows[row], picked->part, out, &lacks);
     if (rc == 0 && lacks)
         rc = enter_room(picking->answer);
-    return rc == 0 && lacks
-               ? put_value(picking->answer, picking->rows[row], picked->part, out, &lacks)
-               : rc;
+    if (rc == 0 && lacks)
+        rc = put_value(picking->answer, picking->rows[row], picked->part, out, &lacks);
+    if (picking->answer->large) /* a value may have come from the server */
+        answer_room_moves(&picking->answer->mount->answer_room);
+    return rc;
 }
 
 static struct picked *list_runs(const struct answer *answer)

@@ -757,7 +757,9 @@ static int answer(struct ask *ask, bool patient, struct buffer *out, struct erro
         struct patience patience = {.waits = patient, .stop = &ask->halted, .place = &ask->place};
         patience_begin(&patience);
         struct answer_way way = {format, &ask->halted, ask->tries + 1 >= TRIES};
-        rc = answer_make(mount, version->snapshot, &ask->question, &way, out, NULL, error);
+        rc = answer_room_ask(&mount->answer_room, &ask->place, error);
+        if (rc == 0)
+            rc = answer_make(mount, version->snapshot, &ask->question, &way, out, NULL, error);
         patience_end(&patience);
         if (!patience.parked)
             answer_room_over(&mount->answer_room, &ask->place);

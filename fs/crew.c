@@ -78,8 +78,8 @@ static void end_crew(void *argument)
     free(crew);
 }
 
-/* Whether its end waits for the server: a session is to be given back, or the read point closed. */
-static bool has_something(struct crew *crew)
+/* Then its end waits for the server: a session is to be given back, or the read point closed. */
+bool crew_has_something(struct crew *crew)
 {
     pthread_mutex_lock(&crew->lock);
     bool has = crew->readpoint != NULL;
@@ -93,7 +93,7 @@ void crew_unref(struct crew *crew)
 {
     if (crew == NULL || atomic_fetch_sub(&crew->refs, 1) != 1)
         return;
-    if (crew->enders != NULL && has_something(crew))
+    if (crew->enders != NULL && crew_has_something(crew))
         waiters_put(crew->enders, &crew->ending, end_crew, crew);
     else
         end_crew(crew);

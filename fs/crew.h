@@ -27,6 +27,8 @@ void crew_unref(struct crew *crew);
 MUST_CHECK int crew_lead(struct crew *crew, const struct relation *relation, struct error *error);
 /* Whether its session counts among those of what users wrote; once the read point is open. */
 bool crew_is_of_users(const struct crew *crew);
+/* Whether a session is its own, or its read point is open: until it has been dismissed. */
+bool crew_has_something(struct crew *crew);
 /* Whether it has some of the locks that large reads share (pgclient/lock_room.h). */
 bool crew_has_locks(struct crew *crew);
 struct session *crew_leader(struct crew *crew);

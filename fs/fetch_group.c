@@ -186,13 +186,16 @@ static int begin_reopening(struct chase *chase, struct error *error)
     return rc;
 }
 
-/* What ends because nobody needs it any more, or for want of memory, is no failure of the others'. */
+/* What ends because nobody needs it any more, for want of memory, or because a connection is lost, is
+ * no failure of the others': the next one tries. */
+static bool is_own_failure(int rc) { return rc == -EINTR || rc == -ENOMEM || rc == -ENOTCONN; }
+
 static void end_reopening(struct chase *chase, int rc, const struct error *error)
 {
     struct reopening *reopening = &chase->snapshot->reopening;
     if (!chase->reopens)
         return;
-    if (rc < 0 && rc != -EINTR && rc != -ENOMEM) {
+    if (rc < 0 && !is_own_failure(rc)) {
         reopening->rc = rc;
         snprintf(reopening->reason, sizeof reopening->reason, "%s", error->text);
         reopening->failures++;
@@ -286,7 +289,8 @@ static bool from_now(struct chase *chase, size_t number, struct rowgroup **out, 
     bool locked = *rc == 0;
     if (session != NULL)
         crew_give(chase->crew, session);
-    if (session != NULL && (*rc < 0 || again))
+    bool gone = *rc < 0 && (!is_own_failure(*rc) || !crew_is_open(chase->crew));
+    if (session != NULL && (gone || again))
         snapshot_let_go_of(snapshot, chase->crew);
     crew_unref(chase->crew);
     if (again && pause_before(chase, locked) < 0) {

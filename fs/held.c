@@ -9,7 +9,11 @@ void held_init(struct held *held, int connections)
     pthread_mutex_init(&held->lock, NULL);
 }
 
-void held_clear(struct held *held) { pthread_mutex_destroy(&held->lock); }
+void held_clear(struct held *held)
+{
+    crew_unref(held->leaving);
+    pthread_mutex_destroy(&held->lock);
+}
 
 bool held_add(struct held *held, struct crew *crew)
 {
@@ -50,17 +54,31 @@ static bool has(struct crew *crew, enum session_lack lack)
            (lack == LACK_OF_LOCKS && crew_has_locks(crew));
 }
 
-void held_give_way(struct held *held, enum session_lack lack)
+/* Under the lock. NULL: there is none, or one that has what is lacked is on its way. */
+static struct crew *take_oldest(struct held *held, enum session_lack lack)
 {
     struct crew *oldest = NULL;
-    pthread_mutex_lock(&held->lock);
-    for (int i = 0; i < held->count && oldest == NULL; i++)
+    bool comes =
+        held->leaving != NULL && crew_has_something(held->leaving) && has(held->leaving, lack);
+    for (int i = 0; i < held->count && oldest == NULL && !comes; i++)
         if (has(held->crews[i], lack))
             oldest = take_out(held, held->crews[i]);
+    return oldest;
+}
+
+void held_give_way(struct held *held, enum session_lack lack)
+{
+    pthread_mutex_lock(&held->lock);
+    struct crew *oldest = take_oldest(held, lack), *before = NULL;
+    if (oldest != NULL) {
+        before = held->leaving;
+        held->leaving = crew_ref(oldest);
+    }
     pthread_mutex_unlock(&held->lock);
+    crew_unref(before);
     if (oldest == NULL)
         return;
-    log_say(LOG_SAY_INFO, "a read point that was held has ended: others wait for %s",
+    log_say(LOG_SAY_INFO, "a read point that was held ends: others wait for %s",
             lack == LACK_OF_LOCKS ? "the locks that it has" : "a connection");
     crew_leave(oldest);
     crew_unref(oldest);

@@ -482,7 +482,9 @@ static void work(struct result *result, bool waits)
                                 .turn = waits ? &result->turn : NULL,
                                 .place = &result->place};
     patience_begin(&patience);
-    int rc = make(result, &rows, &plan, &error);
+    int rc = answer_room_ask(&mount->answer_room, &result->place, &error);
+    if (rc == 0)
+        rc = make(result, &rows, &plan, &error);
     if (holds_rows(result))
         result->contents = hash64(rows.data, rows.size);
     patience_end(&patience);

@@ -82,7 +82,7 @@ struct reading connection_reading(const struct connection *connection);
 /* What other threads see of a connection's transaction, and tell it. */
 struct holding {
     atomic_int backend;    /* process id of the server's session that it is in; 0: there is none */
-    _Atomic int64_t since; /* helper_now_ms() */
+    _Atomic int64_t since; /* clock_ms() */
     _Atomic int64_t
         wanted; /* when somebody else was seen to wait for a lock of it; 0: nobody was */
 };
@@ -175,7 +175,7 @@ MUST_CHECK int connection_parse(struct connection *connection, const char *sql,
 MUST_CHECK int connection_parse_tree(struct connection *connection, const char *sql, char **out,
                                      struct error *error);
 
-/* Since when (helper_now_ms) it has waited for a pooler to lend it a session of the server; 0: it
+/* Since when (clock_ms) it has waited for a pooler to lend it a session of the server; 0: it
  * does not. Any thread. */
 int64_t connection_waits_since(const struct connection *connection);
 

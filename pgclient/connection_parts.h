@@ -26,7 +26,7 @@ struct connection {
     bool lacks_locks;         /* it was that the server had no room for more */
     struct holding *holding;  /* may be NULL */
     bool ends;                /* the transaction is being ended */
-    int64_t until;            /* helper_now_ms() when patience ends; 0: never */
+    int64_t until;            /* clock_ms() when patience ends; 0: never */
     _Atomic int64_t asked_at; /* since when a pooler is waited for; 0: it is not */
 };
 

@@ -33,7 +33,7 @@ void departing_gone(struct departing *departing);
 /* How many there are. It looks, and waits for nothing. */
 int departing_count(struct departing *departing);
 
-/* helper_now_ms() when the last one went, or is known to be there still, though it may not count any
+/* clock_ms() when the last one went, or is known to be there still, though it may not count any
  * more; 0: none has. */
 int64_t departing_last(struct departing *departing);
 
