@@ -6,7 +6,6 @@
 #include "fs/waiters.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 /* -ENOENT: not there; -EBADMSG: not what was put there. */
@@ -178,7 +177,7 @@ static int begin_reopening(struct chase *chase, struct error *error)
     if (crew != NULL && crew_is_open(crew))
         rc = 1;
     else if (reopening->failures != failures)
-        rc = error_set(error, reopening->rc, "%s", reopening->reason);
+        rc = error_set(error, reopening->rc, "%s", reopening->reason.text);
     crew_unref(crew);
     chase->reopens = rc == 0;
     if (rc != 0)
@@ -197,7 +196,7 @@ static void end_reopening(struct chase *chase, int rc, const struct error *error
         return;
     if (rc < 0 && !is_own_failure(rc)) {
         reopening->rc = rc;
-        snprintf(reopening->reason, sizeof reopening->reason, "%s", error->text);
+        reopening->reason = *error;
         reopening->failures++;
     }
     chase->reopens = false;

@@ -72,7 +72,7 @@ struct reopening {
     pthread_mutex_t lock;
     atomic_uint failures; /* written under the lock; why the last one was: */
     int rc;
-    char reason[256];
+    struct error reason;
 };
 
 struct snapshot {
