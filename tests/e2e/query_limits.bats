@@ -568,7 +568,7 @@ PY
     psql -X -q -v ON_ERROR_STOP=1 -c 'CREATE TABLE tall (id int PRIMARY KEY, text text, v vector(2))' \
         -c "INSERT INTO tall SELECT i, repeat('x', 7000), format('[%s,1]', i)::vector FROM generate_series(1, 1000) i"
     MNT=$E2E/little CACHE=$E2E/cache3 mount_start -o lease=600,memory=32M
-    timeout 120 python3 - "$E2E/little/public/tall/query" "$(cat "$E2E/little.pid")" <<'PY'
+    timeout 600 python3 - "$E2E/little/public/tall/query" "$(cat "$E2E/little.pid")" <<'PY'
 import json, os, sys, threading
 query = sys.argv[1]
 got = {}
