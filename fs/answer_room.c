@@ -64,6 +64,14 @@ static void go(struct answer_place *called)
     }
 }
 
+static void unlock_and_call_next(struct answer_room *room)
+{
+    struct answer_place *called = NULL;
+    call_next(room, &called);
+    pthread_mutex_unlock(&room->lock);
+    go(called);
+}
+
 /* ---- waiting ---- */
 
 /* Those that have one may wait for the server, for rows that the cache has lost. */
@@ -141,14 +149,11 @@ int answer_room_ask(struct answer_room *room, const struct answer_place *place, 
 
 int answer_room_enter(struct answer_room *room, struct error *error)
 {
-    struct answer_place *called = NULL;
     pthread_mutex_lock(&room->lock);
     int rc = enter(room, patience_place(), error);
     if (rc == 0)
         room->taken++;
-    call_next(room, &called);
-    pthread_mutex_unlock(&room->lock);
-    go(called);
+    unlock_and_call_next(room);
     return rc;
 }
 
@@ -161,14 +166,11 @@ void answer_room_moves(struct answer_room *room)
 
 void answer_room_leave(struct answer_room *room)
 {
-    struct answer_place *called = NULL;
     pthread_mutex_lock(&room->lock);
     room->taken--;
     room->moved_ms = clock_ms();
     pthread_cond_signal(&room->changed);
-    call_next(room, &called);
-    pthread_mutex_unlock(&room->lock);
-    go(called);
+    unlock_and_call_next(room);
 }
 
 /* ---- without a thread ---- */
@@ -176,25 +178,19 @@ void answer_room_leave(struct answer_room *room)
 void answer_room_park(struct answer_room *room, struct answer_place *place,
                       void (*resume)(void *context), void *context)
 {
-    struct answer_place *called = NULL;
     pthread_mutex_lock(&room->lock);
     place->go = resume;
     place->context = context;
     join(room, place);
-    call_next(room, &called);
-    pthread_mutex_unlock(&room->lock);
-    go(called);
+    unlock_and_call_next(room);
 }
 
 void answer_room_over(struct answer_room *room, struct answer_place *place)
 {
-    struct answer_place *called = NULL;
     pthread_mutex_lock(&room->lock);
     come_back(room, place);
     place->since = 0;
-    call_next(room, &called);
-    pthread_mutex_unlock(&room->lock);
-    go(called);
+    unlock_and_call_next(room);
 }
 
 void answer_room_call(struct answer_room *room, struct answer_place *place)

@@ -6,7 +6,7 @@
 #ifndef FS_INHERITED_H
 #define FS_INHERITED_H
 
-/* To be called first. -errno: there is no /dev/null. */
+/* To be called first. -errno: /dev/null cannot be opened. */
 int inherited_shed(void);
 
 #endif
