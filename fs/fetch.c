@@ -720,15 +720,17 @@ static int compare_and_copy(struct fetch *fetch, const struct relation *relation
     bool on = rc == 0 && can_go_on(fetch);
     if (!on)
         forget_left(fetch);
+    /* What an attempt has left does not tell whether only parts are added to the rows of `old`. */
+    bool with_old = rc == 0 && (!on || (old != NULL && is_lacking(fetch, old)));
+    if (with_old)
+        rc = compare(fetch, old, &fetch->found, error);
+    fetch->same_rows = with_old && rc == 0 && fetch->found.changed == 0 &&
+                       snapshot_same_children(old, crew_readpoint(fetch->crew)->children);
     struct changes *changes = on ? &fetch->left.changes : &fetch->found;
-    if (on)
+    if (on && rc >= 0)
         rc = changes_find(fetch->crew, changes, fetch->copy.progress, error);
-    else if (rc == 0)
-        rc = compare(fetch, old, changes, error);
     bool told = rc == 0;
     fetch->of_old = on ? fetch->left.of_old : told;
-    fetch->same_rows = told && !on && changes->changed == 0 &&
-                       snapshot_same_children(old, crew_readpoint(fetch->crew)->children);
     if (told && !on && changes_are_seen(changes))
         note_changes(fetch);
     if (fetch->same_rows && !is_lacking(fetch, old)) {

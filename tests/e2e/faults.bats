@@ -101,6 +101,45 @@ SQL
     psql -X -q -c "DROP VIEW shaken" -c "DROP FUNCTION fail_until" -c "DROP TABLE until"
 }
 
+@test "a fetch that only adds the JSON of casts, and is broken off, leaves the file the same" {
+    psql -X -q -v ON_ERROR_STOP=1 <<'SQL'
+CREATE TABLE until AS SELECT clock_timestamp() AS at;
+CREATE TYPE mood AS ENUM ('good', 'bad');
+CREATE FUNCTION mood_json(m mood) RETURNS json LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    IF clock_timestamp() < (SELECT at FROM public.until) THEN PERFORM pg_terminate_backend(pg_backend_pid()); END IF;
+    RETURN to_json(m::text);
+END $$;
+CREATE CAST (mood AS json) WITH FUNCTION mood_json(mood);
+CREATE TABLE moods AS SELECT n, 'good'::mood AS m FROM generate_series(1, 1000) n;
+SQL
+    mount_start -o lease=0
+    cat "$T/moods/moods.csv" "$T/moods/moods.bin" >/dev/null
+    before=$(stat -c '%i %Y %s' "$T/moods/moods.csv" "$T/moods/moods.bin")
+    sleep 1.1 # so that it would get another time
+    psql -X -q -c "UPDATE until SET at = clock_timestamp() + interval '1 s'"
+    timeout 60 cat "$T/moods/moods.jsonl" >"$OUT/got"
+    grep -q 'moods.*trying again' "$MNT/.pgvecfs/log"
+    psql -X -At -c "SELECT row_to_json(moods) FROM moods" >"$OUT/right"
+    assert_same_bytes "$OUT/got" "$OUT/right"
+    [ "$(stat -c '%i %Y %s' "$T/moods/moods.csv" "$T/moods/moods.bin")" = "$before" ]
+    # Rows that change between the attempts are seen.
+    psql -X -q -c "CREATE TABLE changing AS SELECT * FROM moods"
+    cat "$T/changing/changing.csv" >/dev/null
+    before=$(stat -c '%i' "$T/changing/changing.csv")
+    psql -X -q -c "UPDATE until SET at = clock_timestamp() + interval '5 s'"
+    timeout 60 cat "$T/changing/changing.jsonl" >"$OUT/got" 3>&- &
+    pid=$!
+    PIDS+=("$pid")
+    within 20 grep -q 'changing.*trying again' "$MNT/.pgvecfs/log"
+    psql -X -q -c "UPDATE changing SET m = 'bad' WHERE n = 500" -c "UPDATE until SET at = clock_timestamp()"
+    wait "$pid"
+    psql -X -At -c "SELECT row_to_json(changing) FROM changing" >"$OUT/right"
+    assert_same_bytes "$OUT/got" "$OUT/right"
+    [ "$(stat -c '%i' "$T/changing/changing.csv")" != "$before" ]
+    psql -X -q -c "DROP TABLE changing, moods, until" -c "DROP TYPE mood CASCADE"
+}
+
 @test "a backend that is killed in mid-COPY is replaced: right bytes, or EIO with its reason" {
     mount_start -o lease=0
     BIG_CHANGES=yes
