@@ -6,7 +6,7 @@ load helper
 load exact
 
 setup_file() {
-    server_start
+    server_start -c autovacuum=off # it runs mallory's functions itself
     export PROOF=$E2E/proof/who
     mkdir -p "$E2E/proof"
     chmod 777 "$E2E/proof"
