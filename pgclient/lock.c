@@ -89,9 +89,6 @@ static const char name_question[] =
              " AND (w.mode OPERATOR(pg_catalog.=) 'AccessExclusiveLock'"                           \
              " OR h.pid OPERATOR(pg_catalog.=) ANY (pg_catalog.pg_blocking_pids(w.pid)))"
 
-/* A transaction would be shown for ever what activity there was when it first asked. */
-#define LOOK_ANEW "SELECT pg_catalog.pg_stat_clear_snapshot();"
-
 static int out_of_memory(struct error *error) { return error_set(error, -ENOMEM, "out of memory"); }
 
 static void take_party(const PGresult *rows, int row, int column, struct lock_party *out)
@@ -224,18 +221,25 @@ static int put_question(struct buffer *sql, const int *pids, size_t count, bool 
     struct buffer list = {0};
     int rc = put_pids(&list, pids, count);
     if (rc == 0)
-        rc = buffer_printf(sql, "%s" WAITERS, within ? "SAVEPOINT pgvecfs_look;" LOOK_ANEW : "",
-                           (char *)list.data, (char *)list.data);
+        rc = buffer_printf(sql, "%s" WAITERS, within ? LOCK_LOOK_WITHIN : "", (char *)list.data,
+                           (char *)list.data);
     if (rc == 0)
         rc = buffer_append_byte(sql, '\0');
     buffer_clear(&list);
     return rc;
 }
 
-int lock_find_waiters(struct session *session, const int *pids, size_t count,
-                      struct lock_party *out, struct error *error)
+int lock_forget_look(struct connection *connection, struct error *error)
 {
-    struct connection *connection = session_connection(session);
+    return connection_run(connection,
+                          "ROLLBACK TO SAVEPOINT pgvecfs_look;"
+                          " RELEASE SAVEPOINT pgvecfs_look",
+                          error);
+}
+
+int lock_find_waiters_on(struct connection *connection, const int *pids, size_t count,
+                         struct lock_party *out, struct error *error)
+{
     bool within = connection_in_transaction(connection);
     struct buffer sql = {0};
     PGresult *rows = NULL;
@@ -244,10 +248,7 @@ int lock_find_waiters(struct session *session, const int *pids, size_t count,
                  : out_of_memory(error);
     buffer_clear(&sql);
     if (within && connection_usable(connection)) {
-        int after = connection_run(connection,
-                                   "ROLLBACK TO SAVEPOINT pgvecfs_look;"
-                                   " RELEASE SAVEPOINT pgvecfs_look",
-                                   rc == 0 ? error : NULL);
+        int after = lock_forget_look(connection, rc == 0 ? error : NULL);
         rc = rc == 0 ? after : rc;
     }
     if (rc == 0)
@@ -259,6 +260,12 @@ int lock_find_waiters(struct session *session, const int *pids, size_t count,
                 take_party(rows, row, 1, &out[i]);
     PQclear(rows);
     return rc;
+}
+
+int lock_find_waiters(struct session *session, const int *pids, size_t count,
+                      struct lock_party *out, struct error *error)
+{
+    return lock_find_waiters_on(session_connection(session), pids, count, out, error);
 }
 
 int lock_look(struct session_pool *pool, struct session *session, int patience_ms,

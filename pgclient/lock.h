@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct connection;
 struct session;
 struct session_pool;
 
@@ -50,6 +51,15 @@ MUST_CHECK int lock_find_holders(struct session *session, struct lock_held *rela
  * them waits for another does not count. In a transaction, an error leaves it as it was. */
 MUST_CHECK int lock_find_waiters(struct session *session, const int *pids, size_t count,
                                  struct lock_party *out, struct error *error);
+
+/* The same on a connection of whoever's, for pgclient/ alone. */
+MUST_CHECK int lock_find_waiters_on(struct connection *connection, const int *pids, size_t count,
+                                    struct lock_party *out, struct error *error);
+/* SQL, before a statement within a transaction, which would be shown for ever what activity there
+ * was when it first asked; lock_forget_look afterwards, so that nothing stays locked, and an error
+ * leaves the transaction as it was. */
+#define LOCK_LOOK_WITHIN "SAVEPOINT pgvecfs_look; SELECT pg_catalog.pg_stat_clear_snapshot();"
+MUST_CHECK int lock_forget_look(struct connection *connection, struct error *error);
 
 /* Looks on `session` whether others wait for a lock of any session of the pool's, and tells those
  * sessions (session_is_wanted). -ETIMEDOUT: no answer came within that time (negative: any), and

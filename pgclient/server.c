@@ -203,10 +203,23 @@ struct reading server_reading(const struct server *server) { return server->read
 
 int server_copy(const struct server *server, struct server **out)
 {
-    struct server *copy = with_room(server->count);
+    return server_copy_with(server, (const char *const[]){NULL}, NULL, out);
+}
+
+/* libpq takes the last of several parameters of one name. */
+int server_copy_with(const struct server *server, const char *const *keywords,
+                     const char *const *values, struct server **out)
+{
+    size_t more = 0;
+    while (keywords[more] != NULL)
+        more++;
+    struct server *copy = with_room(server->count + more);
     int rc = copy == NULL ? -ENOMEM : 0;
     for (size_t i = 0; i < server->count && rc == 0; i++)
         rc = add(copy, server->keywords[i], server->values[i]);
+    for (size_t i = 0; i < more && rc == 0; i++)
+        if (values[i][0] != '\0')
+            rc = add(copy, keywords[i], values[i]);
     if (rc == 0) {
         copy->has_password = server->has_password;
         copy->reading = server->reading;

@@ -38,6 +38,10 @@ const char *const *server_values(const struct server *server);
 /* A second one, for whoever cannot say how long he needs it. */
 MUST_CHECK int server_copy(const struct server *server, struct server **out);
 
+/* A copy that has these parameters in place of its own: two arrays as above; "": its own stays. */
+MUST_CHECK int server_copy_with(const struct server *server, const char *const *keywords,
+                                const char *const *values, struct server **out);
+
 void server_free(struct server *server);
 
 #endif

@@ -267,6 +267,12 @@ int session_place_take(struct session_pool *pool, const atomic_bool *stop, struc
     return take(pool, SESSION_PLACE, true, stop, out, error);
 }
 
+int session_place_take_now(struct session_pool *pool, const atomic_bool *stop, struct session **out,
+                           struct error *error)
+{
+    return take(pool, SESSION_PLACE, false, stop, out, error);
+}
+
 void session_place_give(struct session *place)
 {
     if (place == NULL)

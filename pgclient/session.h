@@ -97,6 +97,9 @@ void session_also_stop(struct session *session, const atomic_bool *stop);
  * for it if need be. `*out` is good for session_place_give only. */
 MUST_CHECK int session_place_take(struct session_pool *pool, const atomic_bool *stop,
                                   struct session **out, struct error *error);
+/* The same without waiting: -EAGAIN. */
+MUST_CHECK int session_place_take_now(struct session_pool *pool, const atomic_bool *stop,
+                                      struct session **out, struct error *error);
 void session_place_give(struct session *place);
 
 /* The program was refused its connection: others of the pool that are idle are closed, and the pool
