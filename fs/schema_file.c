@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <sys/random.h>
 #include <time.h>
+#include <unistd.h>
 
 static const char ddl_kind[] = "ddl", secret_kind[] = "secret";
 
@@ -237,15 +238,16 @@ static int bear(struct subject *subject, struct schema_turn *turn, int rc, struc
 }
 
 /* Locks are waited for without a session; others' locks and connections go away. */
-static int read_patiently(struct subject *subject, struct schema_turn *turn, struct buffer *text,
-                          struct error *error)
+static int read_patiently(struct subject *subject, struct schema_turn *turn, const char *signature,
+                          struct buffer *text, struct error *error)
 {
     struct mount *mount = subject->table->mount;
     struct lock_line *line = mount->place.line;
     int rc;
     do {
         int lock_ms = lock_turn_begin(line, &turn->lock);
-        rc = ddl_read(&mount->ddl, &subject->table->relation, lock_ms, &subject->stop, text, error);
+        rc = ddl_read(&mount->ddl, &subject->table->relation, signature, lock_ms, &subject->stop,
+                      text, error);
         lock_turn_end(line, &turn->lock, rc == 0);
         if (rc == 0 || (rc = bear(subject, turn, rc, error)) < 0)
             break;
@@ -300,12 +302,27 @@ static int refresh(struct subject *subject, struct version *old, struct schema_t
         return 0;
     }
     struct buffer text = {0};
-    rc = read_patiently(subject, turn, &text, error);
+    rc = read_patiently(subject, turn, signature, &text, error);
     if (rc == 0)
         return make_version(subject, old, &text, signature, out, error);
     buffer_clear(&text);
     free(signature);
     return rc;
+}
+
+/* Several servers behind one address: which is met next is a matter of luck. 0: to be tried again,
+ * with a signature of that one. */
+static int bear_another(struct subject *subject, struct schema_turn *turn, struct error *error)
+{
+    enum { PAUSE_MS = 50, TRIES = 40 };
+    const struct relation *relation = &subject->table->relation;
+    if (++turn->elsewhere >= TRIES)
+        return -EIO;
+    if (turn->elsewhere == 1)
+        log_say(LOG_SAY_INFO, "%s.%s: %s; trying again", relation->schema, relation->name,
+                error->text);
+    usleep(PAUSE_MS * 1000);
+    return atomic_load(&subject->stop) ? error_set(error, -EINTR, "stopped") : 0;
 }
 
 int schema_file_refresh(struct subject *subject, struct version *old, struct schema_turn *turn,
@@ -315,7 +332,10 @@ int schema_file_refresh(struct subject *subject, struct version *old, struct sch
         turn->lock.wait.relation = &subject->table->relation;
         turn->lock.wait.what = "schema.sql";
     }
-    int rc = refresh(subject, old, turn, out, error);
+    int rc;
+    do
+        rc = refresh(subject, old, turn, out, error);
+    while (rc == -EREMCHG && (rc = bear_another(subject, turn, error)) == 0);
     if (rc != -EINPROGRESS)
         lock_wait_over(&subject->table->mount->lock_waits, &turn->lock.wait);
     return rc;

@@ -21,6 +21,7 @@ struct version *schema_file_load(struct subject *subject);
 struct schema_turn {
     struct lock_turn lock;
     int tries;
+    int elsewhere; /* times that another server was met */
 };
 
 /* The version of now, as a new reference: `old` (nullable) if the DDL is the same. Errors: as of

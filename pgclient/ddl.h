@@ -6,9 +6,10 @@
  * but through a connection string that leads to the server itself.
  *
  * Errors: as session.h, of which -EBUSY others hold the table's lock, -EAGAIN pg_dump was ended
- * since somebody waited for a lock that it held, -EUSERS it was refused its connection: these may
- * be gone the next time. -EOPNOTSUPP a pooler stands in between, -ENOENT pg_dump is not installed
- * or the relation has gone, else -EIO with pg_dump's own words.
+ * since somebody waited for a lock that it held, -EUSERS it was refused its connection, -EREMCHG
+ * several servers stand behind one address, and another than before was met: these may be gone the
+ * next time, the last one with a signature read anew. -EOPNOTSUPP a pooler stands in between,
+ * -ENOENT pg_dump is not installed or the relation has gone, else -EIO with pg_dump's own words.
  */
 #ifndef PGCLIENT_DDL_H
 #define PGCLIENT_DDL_H
@@ -35,10 +36,16 @@ struct ddl_way {
  * Newly allocated. Read it before ddl_read. */
 MUST_CHECK int ddl_signature(struct session *session, char **out, struct error *error);
 
-/* Appends the DDL. Waits for a lock of the table no longer than `lock_ms`, nor with a session for
+struct cluster;
+/* Whether the signature is of this database of this run of this server. */
+bool ddl_signature_is_of(const char *signature, const struct cluster *cluster);
+
+/* Appends the DDL, of the server that `signature` (nullable: any that the pool leads to) is of, or
+ * of its primary. Waits for a lock of the table no longer than `lock_ms`, nor with a session for
  * another. */
-MUST_CHECK int ddl_read(const struct ddl_way *way, const struct relation *relation, int lock_ms,
-                        const atomic_bool *stop, struct buffer *out, struct error *error);
+MUST_CHECK int ddl_read(const struct ddl_way *way, const struct relation *relation,
+                        const char *signature, int lock_ms, const atomic_bool *stop,
+                        struct buffer *out, struct error *error);
 
 /* Whether `direct` leads to the server that the pool leads to, and not to a pooler; else -EIO. */
 MUST_CHECK int ddl_check_direct(const struct ddl_way *way, const atomic_bool *stop,

@@ -4,6 +4,8 @@
 #include "pgclient/ddl.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <string.h>
 
 /* Catalogs, and which of their rows belong to no temporary table: `temporary` is the array of those
  * tables' oids. */
@@ -86,6 +88,18 @@ static int write_signature(const struct cluster *cluster, const char *sums, uint
     if (rc == 0 && cluster_run_known(cluster) && position != 0)
         rc = buffer_printf(out, "@%llu", (unsigned long long)position);
     return rc < 0 ? rc : buffer_append_byte(out, '\0');
+}
+
+bool ddl_signature_is_of(const char *signature, const struct cluster *cluster)
+{
+    char begin[48];
+    size_t size = (size_t)snprintf(begin, sizeof begin, "%llu/%u/",
+                                   (unsigned long long)cluster->system_id, cluster->database);
+    if (strncmp(signature, begin, size) != 0)
+        return false;
+    const char *run = strchr(signature + size, '/'); /* the timeline may change within a run */
+    size_t length = strlen(cluster->run);
+    return run != NULL && strncmp(run + 1, cluster->run, length) == 0 && run[1 + length] == '/';
 }
 
 static int ask(struct connection *connection, const struct cluster *cluster, struct buffer *out,

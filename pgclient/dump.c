@@ -154,6 +154,20 @@ static int tell_server(const struct server *server, struct list *environment,
     return rc;
 }
 
+static const char *const address_keywords[DUMP_ADDRESS] = {"host", "hostaddr", "port"};
+
+int dump_server(const struct dump *dump, const struct server *server, const char *application,
+                struct server **out)
+{
+    const char *keywords[DUMP_ADDRESS + 2] = {[DUMP_ADDRESS] = "application_name"};
+    const char *values[DUMP_ADDRESS + 1] = {[DUMP_ADDRESS] = application};
+    for (size_t i = 0; i < DUMP_ADDRESS; i++) {
+        keywords[i] = address_keywords[i];
+        values[i] = dump->address[i];
+    }
+    return server_copy_with(server, keywords, values, out);
+}
+
 /* What a service file says would win over the environment. */
 static int make_environment(const struct dump *dump, const struct server *server,
                             const char *application, struct list *environment,
@@ -168,8 +182,9 @@ static int make_environment(const struct dump *dump, const struct server *server
         rc = tell_server(server, environment, conninfo);
     if (rc == 0)
         rc = put_keyword(conninfo, "application_name", application);
-    if (rc == 0)
-        rc = buffer_append(conninfo, dump->address.data, dump->address.size);
+    for (size_t i = 0; i < DUMP_ADDRESS && rc == 0; i++)
+        if (dump->address[i][0] != '\0')
+            rc = put_keyword(conninfo, address_keywords[i], dump->address[i]);
     return rc == 0 ? buffer_append_byte(conninfo, '\0') : rc;
 }
 
@@ -275,16 +290,15 @@ static int take_extension(const char *name, struct list *extensions)
     return rc;
 }
 
-static int take_address(const struct connection *connection, struct buffer *out)
+static int take_address(const struct connection *connection, struct dump *dump)
 {
-    const char *const keywords[] = {"host", "hostaddr", "port"};
-    const char *const values[] = {connection_address(connection), connection_hostaddr(connection),
-                                  connection_port(connection)};
-    int rc = buffer_append_byte(out, ' ');
-    for (size_t i = 0; i < sizeof values / sizeof *values && rc == 0; i++)
-        if (values[i][0] != '\0')
-            rc = put_keyword(out, keywords[i], values[i]);
-    return rc;
+    const char *const values[DUMP_ADDRESS] = {connection_address(connection),
+                                              connection_hostaddr(connection),
+                                              connection_port(connection)};
+    for (size_t i = 0; i < DUMP_ADDRESS; i++)
+        if ((dump->address[i] = strdup(values[i])) == NULL)
+            return -ENOMEM;
+    return 0;
 }
 
 static int take_answer(const PGresult *rows, struct dump *dump)
@@ -344,7 +358,7 @@ int dump_ask(struct connection *connection, const struct relation *relation, str
         find_program(connection_version(connection) / 10000, out->program);
         rc = take_answer(rows, out);
         if (rc == 0)
-            rc = take_address(connection, &out->address);
+            rc = take_address(connection, out);
         if (rc != 0)
             out_of_memory(error);
     }
@@ -360,7 +374,8 @@ void dump_clear(struct dump *dump)
     free(dump->extensions);
     buffer_clear(&dump->table);
     buffer_clear(&dump->settings);
-    buffer_clear(&dump->address);
+    for (size_t i = 0; i < DUMP_ADDRESS; i++)
+        free(dump->address[i]);
     free(dump->snapshot);
     *dump = (struct dump){0};
 }
@@ -382,6 +397,8 @@ static int fail_dump(struct buffer *words, int status, enum dump_failure *failur
         *failure = DUMP_NOT_CONNECTED;
     else if (strstr(text, "uery was: LOCK TABLE ") != NULL)
         *failure = DUMP_NOT_LOCKED;
+    else if (strstr(text, "uery was: SET TRANSACTION SNAPSHOT ") != NULL)
+        *failure = DUMP_NO_SNAPSHOT;
     if (strlen(text) > WORDS_SIZE) {
         text[WORDS_SIZE] = '\0';
         utf8_trim(text);

@@ -10,6 +10,7 @@
 #include "pgclient/connection.h"
 
 enum { DUMP_LOCK_MS = 1000 }; /* pg_dump waits no longer for the table's lock */
+enum { DUMP_ADDRESS = 3 };
 
 /* What pg_dump has to be asked for. Init to {0}; dump_clear. */
 struct dump {
@@ -18,10 +19,10 @@ struct dump {
     char **extensions;      /* --extension="e", NULL-terminated */
     struct buffer settings; /* for PGOPTIONS: what the database or the role sets otherwise, and
                                pg_dump leaves as it is */
-    struct buffer address;  /* of the server that was asked, as conninfo: of several behind one name
-                              pg_dump is to reach the same */
-    char *snapshot;         /* to be set by the caller, owned: one that the server has exported, and
-                              no other has; NULL: none */
+    char *address[DUMP_ADDRESS]; /* of the server that was asked: of several behind one name pg_dump
+                                    is to reach the same. host, hostaddr, port; "": none */
+    char *snapshot; /* to be set by the caller, owned: one that the server has exported, which
+                       another refuses; NULL: none */
     bool ascii;
 };
 
@@ -36,8 +37,14 @@ void dump_clear(struct dump *dump);
 enum dump_failure {
     DUMP_FAILED,
     DUMP_NOT_CONNECTED, /* it has not got its connection */
-    DUMP_NOT_LOCKED     /* nor the table's lock */
+    DUMP_NOT_LOCKED,    /* nor the table's lock */
+    DUMP_NO_SNAPSHOT    /* its server does not have the snapshot: it is another one */
 };
+
+/* `server` as pg_dump is told it, with the same address, under this application name ("": its own),
+ * so that what stands in between leads both to the same. server_free it. */
+MUST_CHECK int dump_server(const struct dump *dump, const struct server *server,
+                           const char *application, struct server **out);
 
 /* Runs it under this application name, and appends what it prints. What `look` returns, if that is
  * negative; -ENOENT: pg_dump is not installed; -EIO with pg_dump's own words, *failure telling more

@@ -21,6 +21,7 @@ setup() {
 }
 
 teardown() {
+    lock_stop || true
     mount_stop >/dev/null 2>&1 || fusermount3 -uz "$MNT" 2>/dev/null || true
     proxy_stop
     server_env
@@ -355,6 +356,40 @@ SQL
     server_gone pg_two
 }
 
+@test "pg_dump that alone meets another cluster is no schema.sql, whichever number of connections there is" {
+    for server in one two; do
+        server_at pg_$server
+        use pg_$server
+        make_test_database -c "CREATE TABLE t (id int, of_$server text)"
+    done
+    for options in connections=1 connections=2 connections=8 direct; do
+        rm -rf "$CACHE"
+        use pg_one
+        psql -X -q -c "DROP TABLE IF EXISTS more" -c "CREATE TABLE more (of_one int)"
+        proxy_start "to=$(socket_of "$E2E/pg_one")"
+        [ "$options" != direct ] || options=connections=1,$(direct)
+        mount_start -o "lease=0,$options"
+        grep of_one "$T/t/schema.sql"
+        PGHOST=$(cat "$E2E/pg_one/socket") PGPORT=$(cat "$E2E/pg_one/port") psql -X -q -c "ALTER TABLE more ADD COLUMN later int"
+        proxy_says "to=$(socket_of "$E2E/pg_one")" "dump=$(socket_of "$E2E/pg_two")"
+        for table in t more; do
+            run timeout 120 cat "$T/$table/schema.sql"
+            echo "$options $table: $status: $output, $(reason "$T/$table")"
+            [ "$status" -eq 1 ]
+            [[ $output == *"Input/output error"* ]]
+        done
+        proxy_says "to=$(socket_of "$E2E/pg_one")"
+        grep of_one "$T/t/schema.sql"
+        grep later "$T/more/schema.sql"
+        mount_stop
+        proxy_stop
+    done
+    server_gone pg_one
+    server_gone pg_two
+}
+
+direct() { echo "direct=host=$PGHOST port=$PGPORT user=$PGUSER dbname=test"; }
+
 # Replicas $2… of server $1.
 replicas() {
     local server=$1 bin
@@ -450,6 +485,77 @@ SQL
     done
     mount_stop
     for server in left right first; do server_gone pg_$server; done
+}
+
+@test "two standbys that are taken in turn: each schema.sql comes, and is of the server that was asked" {
+    server_at pg_first -c wal_level=replica
+    use pg_first
+    make_test_database
+    for i in $(seq 10); do psql -X -q -c "CREATE TABLE many$i (a int)"; done
+    replicas pg_first pg_left pg_right
+    caught_up pg_left pg_first
+    caught_up pg_right pg_first
+    for options in connections=8 connections=2; do
+        rm -rf "$CACHE"
+        use pg_left
+        proxy_start "to=$(socket_of "$E2E/pg_left")" "to=$(socket_of "$E2E/pg_right")"
+        mount_start -o "lease=0,$options"
+        for i in $(seq 10); do
+            timeout 60 cat "$T/many$i/schema.sql" >"$OUT/got" || { echo "$options many$i: $(reason "$T/many$i")" && return 1; }
+            grep -q "CREATE TABLE public.many$i " "$OUT/got"
+        done
+        # All at once, after some DDL, so that sessions to both are in use.
+        use pg_first
+        psql -X -q -c "CREATE TABLE more_${options#*=} ()"
+        caught_up pg_left pg_first
+        caught_up pg_right pg_first
+        pids=()
+        for i in $(seq 10); do
+            timeout 120 cat "$T/many$i/schema.sql" >"$OUT/got$i" 3>&- &
+            pids+=($!)
+        done
+        for pid in "${pids[@]}"; do wait "$pid"; done
+        for i in $(seq 10); do grep -q "CREATE TABLE public.many$i " "$OUT/got$i"; done
+        grep "another than the one" "$MNT/.pgvecfs/log" | tail -n 3
+        mount_stop
+        proxy_stop
+    done
+    # One connection at a time proves nothing where the next one leads elsewhere.
+    rm -rf "$CACHE"
+    proxy_start "to=$(socket_of "$E2E/pg_left")" "to=$(socket_of "$E2E/pg_right")"
+    mount_start -o connections=1
+    run timeout 120 cat "$T/many1/schema.sql"
+    echo "connections=1: $status, $(reason "$T/many1")"
+    [ "$status" -eq 1 ]
+    mount_stop
+    for server in left right first; do server_gone pg_$server; done
+}
+
+@test "a pg_dump on the primary of the standby that is mounted lets go of what somebody wants there" {
+    server_at pg_upper -c wal_level=replica
+    use pg_upper
+    make_test_database -c 'CREATE TABLE one (a int)' -c 'CREATE TABLE two (a int)' \
+        -c 'CREATE VIEW both_of_them AS SELECT one.a FROM one JOIN two USING (a)'
+    replicas pg_upper pg_lower
+    caught_up pg_lower pg_upper
+    use pg_upper
+    way=$(direct)
+    for connections in 2 8; do
+        rm -rf "$CACHE"
+        use pg_lower
+        mount_start -o "connections=$connections,$way"
+        use pg_upper
+        lock_start two
+        timeout 120 cat "$T/both_of_them/schema.sql" >"$OUT/both" 3>&- &
+        waiter=$!
+        within 20 at_least 1 "application_name LIKE 'pgvecfs pg_dump%' AND wait_event_type = 'Lock'"
+        timeout 20 psql -X -q -c "ALTER TABLE one ADD COLUMN b$connections int"
+        lock_stop
+        wait $waiter
+        grep -q 'CREATE VIEW public.both_of_them' "$OUT/both"
+        mount_stop
+    done
+    for server in lower upper; do server_gone pg_$server; done
 }
 
 @test "an UPDATE that changes nothing, and a table that is written anew, are the same files, and filters go on" {

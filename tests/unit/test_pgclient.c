@@ -1016,7 +1016,7 @@ static char *ddl_of(struct test_pool *pool, const struct relation *relation)
     struct error error = {""};
     atomic_bool stop = false;
     struct ddl_way way = way_of(pool);
-    if (ddl_read(&way, relation, LOCK_PATIENCE_MS, &stop, &out, &error) != 0)
+    if (ddl_read(&way, relation, NULL, LOCK_PATIENCE_MS, &stop, &out, &error) != 0)
         fail_msg("%s", error.text);
     assert_int_equal(buffer_append_byte(&out, 0), 0);
     return (char *)out.data;
@@ -1099,28 +1099,28 @@ static void ddl_fails_in_words_and_stops(void **state)
     struct ddl_way way = way_of(&pool);
     test_sql("pgc_ddl", "CREATE VIEW others AS SELECT a FROM other");
     struct relation gone = {.oid = 1, .schema = "s", .name = "t"};
-    assert_int_equal(ddl_read(&way, &gone, LOCK_PATIENCE_MS, &stop, &out, &error), -ENOENT);
+    assert_int_equal(ddl_read(&way, &gone, NULL, LOCK_PATIENCE_MS, &stop, &out, &error), -ENOENT);
 
     struct session *session = test_take(&pool);
     struct catalog *catalog = test_catalog(session);
     PGconn *holder = PQconnectdb("dbname=pgc_ddl");
     PQclear(PQexec(holder, "BEGIN; LOCK TABLE other"));
-    assert_int_equal(ddl_read(&way, test_find(catalog, "public", "other"), LOCK_PATIENCE_MS, &stop,
-                              &out, &error),
+    assert_int_equal(ddl_read(&way, test_find(catalog, "public", "other"), NULL, LOCK_PATIENCE_MS,
+                              &stop, &out, &error),
                      -EBUSY);
     /* pg_dump itself waits for what a view is made of. */
     pthread_t thread;
     pthread_create(&thread, NULL, set_flag, &stop);
     int64_t start = now_ms();
-    assert_int_equal(ddl_read(&way, test_find(catalog, "public", "others"), LOCK_PATIENCE_MS, &stop,
-                              &out, &error),
+    assert_int_equal(ddl_read(&way, test_find(catalog, "public", "others"), NULL, LOCK_PATIENCE_MS,
+                              &stop, &out, &error),
                      -EINTR);
     assert_true(now_ms() - start < 10000);
     assert_int_equal(out.size, 0);
     pthread_join(thread, NULL);
     atomic_store(&stop, false);
-    assert_int_equal(ddl_read(&way, test_find(catalog, "public", "others"), LOCK_PATIENCE_MS, &stop,
-                              &out, &error),
+    assert_int_equal(ddl_read(&way, test_find(catalog, "public", "others"), NULL, LOCK_PATIENCE_MS,
+                              &stop, &out, &error),
                      -EBUSY);
     PQfinish(holder);
 
@@ -1129,8 +1129,8 @@ static void ddl_fails_in_words_and_stops(void **state)
     struct test_pool poor = test_pool("pgc_ddl", "user=nobody_much", 2);
     struct ddl_way poor_way = way_of(&poor);
     atomic_store(&stop, false);
-    assert_int_equal(ddl_read(&poor_way, test_find(catalog, "public", "other"), LOCK_PATIENCE_MS,
-                              &stop, &out, &error),
+    assert_int_equal(ddl_read(&poor_way, test_find(catalog, "public", "other"), NULL,
+                              LOCK_PATIENCE_MS, &stop, &out, &error),
                      -EACCES);
     assert_non_null(strstr(error.text, "permission denied"));
     test_pool_free(&poor);
