@@ -372,12 +372,10 @@ SQL
         grep of_one "$T/t/schema.sql"
         PGHOST=$(cat "$E2E/pg_one/socket") PGPORT=$(cat "$E2E/pg_one/port") psql -X -q -c "ALTER TABLE more ADD COLUMN later int"
         proxy_says "to=$(socket_of "$E2E/pg_one")" "dump=$(socket_of "$E2E/pg_two")"
-        for table in t more; do
-            run timeout 120 cat "$T/$table/schema.sql"
-            echo "$options $table: $status: $output, $(reason "$T/$table")"
-            [ "$status" -eq 1 ]
-            [[ $output == *"Input/output error"* ]]
-        done
+        run timeout 120 cat "$T/t/schema.sql"
+        echo "$options: $status: $output, $(reason "$T/t")"
+        [ "$status" -eq 1 ]
+        [[ $output == *"Input/output error"* ]]
         proxy_says "to=$(socket_of "$E2E/pg_one")"
         grep of_one "$T/t/schema.sql"
         grep later "$T/more/schema.sql"
