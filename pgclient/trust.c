@@ -63,7 +63,8 @@ static const char question[] =
     "  WHERE n.oid BETWEEN 16384 AND 4294967295 GROUP BY n.oid),"
 
     /* What is read of which other relations: by a view, as a child, by a policy. A materialized
-     * view is read as a table. Most tables bring nothing along. */
+     * view is read as a table. Most tables bring nothing along. Whether a table is read with its
+     * children is not known yet where an extension may keep its rows in them: then it is. */
     " reach(root, oid, kind, inside) AS ("
     " SELECT oid, oid, kind, false FROM seed WHERE kind IN ('v', 'p', 'f') OR oid IN ("
     "   SELECT indrelid FROM pg_index WHERE indexprs IS NOT NULL OR indpred IS NOT NULL"
@@ -78,9 +79,8 @@ static const char question[] =
     "   ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid"
     "   WHERE r.kind = 'v' AND w.ev_class = r.oid AND d.refclassid = 'pg_class'::regclass"
     "  UNION ALL SELECT i.inhrelid FROM pg_inherits i"
-    "   WHERE i.inhparent = r.oid AND (r.inside OR r.kind = 'p' OR EXISTS (SELECT FROM pg_class h"
-    "    JOIN pg_namespace n ON n.oid = h.relnamespace"
-    "    WHERE h.oid = i.inhrelid AND n.nspname = '_timescaledb_internal'))"
+    "   WHERE i.inhparent = r.oid AND (r.inside OR r.kind <> 'r' OR EXISTS ("
+    "    SELECT FROM pg_extension WHERE extname IN ('timescaledb', 'citus')))"
     "  UNION ALL SELECT d.refobjid FROM pg_policy p JOIN pg_depend d"
     "   ON d.classid = 'pg_policy'::regclass AND d.objid = p.oid"
     "   WHERE r.inside AND p.polrelid = r.oid AND d.refclassid = 'pg_class'::regclass"

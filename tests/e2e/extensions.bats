@@ -111,6 +111,44 @@ psql_pinned() {
     rmdir "$session"
 }
 
+@test "a superuser's mount runs no function of somebody's chunk, in whatever schema it is" {
+    local proof=$E2E/proof/who table
+    mkdir -p "$E2E/proof"
+    chmod 777 "$E2E/proof"
+    sql <<END
+CREATE ROLE mallory LOGIN;
+CREATE SCHEMA evil AUTHORIZATION mallory;
+SET ROLE mallory;
+CREATE FUNCTION evil.proof() RETURNS int LANGUAGE plpgsql AS \$\$
+BEGIN
+    IF current_setting('is_superuser') = 'on' THEN COPY (SELECT current_user) TO '$proof'; END IF;
+    RETURN 1;
+END \$\$;
+CREATE FUNCTION evil.quiet(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN evil.proof() + \$1; END';
+CREATE TABLE evil.spread (id int);
+CREATE TABLE evil.shared (id int);
+CREATE TABLE evil.chunk () INHERITS (evil.spread);
+CREATE TABLE evil.shard () INHERITS (evil.shared);
+INSERT INTO evil.chunk VALUES (1);
+INSERT INTO evil.shard VALUES (1);
+CREATE INDEX ON evil.chunk ((evil.quiet(1)));
+CREATE INDEX ON evil.shard ((evil.quiet(1)));
+RESET ROLE;
+INSERT INTO _timescaledb_catalog.hypertable VALUES (3, 'evil', 'spread');
+INSERT INTO pg_catalog.pg_dist_partition VALUES ('evil.shared', 'h');
+END
+    for table in spread shared; do
+        run timeout 60 cat "$MNT/evil/$table/$table.csv"
+        echo "$table: $status: $output"
+        [ ! -e "$proof" ] # $table
+        [ "$status" -eq 1 ]
+        [[ $output == *"Permission denied"* ]]
+        [[ $(getfattr --only-values --absolute-names -n user.pgvecfs.error "$MNT/evil/$table") == *"evil.quiet(integer) of mallory"* ]]
+    done
+    sql "DROP SCHEMA evil CASCADE; DROP OWNED BY mallory; DROP ROLE mallory; DELETE FROM _timescaledb_catalog.hypertable WHERE id = 3"
+    sql "DELETE FROM pg_catalog.pg_dist_partition WHERE logicalrelid::oid NOT IN (SELECT oid FROM pg_class)"
+}
+
 @test "who may not ask the extension's catalog reads a table as COPY does" {
     export MNT=$E2E/reader PGUSER=reader
     CACHE=$E2E/reader.cache mount_start -o lease=0

@@ -202,6 +202,21 @@ END
     assert_not_run
 }
 
+@test "a superuser's foreign table is read with its children, and refused for what they would run" {
+    sql <<END
+CREATE SERVER own FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '$PGHOST', port '$PGPORT', dbname 'test');
+CREATE USER MAPPING FOR postgres SERVER own OPTIONS (user 'postgres', password_required 'false');
+CREATE TABLE public.nobody (id int);
+CREATE FOREIGN TABLE m.far (id int) SERVER own OPTIONS (schema_name 'public', table_name 'nobody');
+CREATE TABLE m.near () INHERITS (m.far);
+END
+    cat "$MNT/m/far/far.csv" >/dev/null
+    sql "ALTER TABLE m.near OWNER TO mallory; SET ROLE mallory; CREATE INDEX ON m.near ((m.quiet(1)))"
+    forget_proof
+    assert_not_allowed m/far/far.csv 'function m.quiet(integer) of mallory'
+    sql "DROP TABLE m.near; DROP SERVER own CASCADE; DROP TABLE public.nobody"
+}
+
 @test "a table is not refused for a function of its columns, which planning does not run" {
     for format in csv bin jsonl; do ls "$MNT/m/by_column" | grep -x by_column.$format; done
     copy_csv m.by_column | cmp - "$MNT/m/by_column/by_column.csv"
