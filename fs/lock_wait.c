@@ -66,7 +66,7 @@ static void set_end(const struct lock_waits *waits, struct lock_wait *wait, int 
     wait->until = limit_ms < 0 ? 0 : wait->limit_from + limit_ms;
 }
 
-static void note_room(struct lock_waits *waits, struct lock_wait *wait)
+void lock_wait_note_room(struct lock_waits *waits, struct lock_wait *wait)
 {
     pthread_mutex_lock(&waits->lock);
     bool news = !wait->for_room;
@@ -92,7 +92,7 @@ int lock_wait_note(struct lock_waits *waits, struct lock_wait *wait, struct sess
     struct lock_party holder = {0};
     bool of_locks = false;
     if (session != NULL && session_lacks_room(session)) {
-        note_room(waits, wait);
+        lock_wait_note_room(waits, wait);
         return 0;
     }
     int own_ms =

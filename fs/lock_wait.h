@@ -44,6 +44,9 @@ void lock_waits_init(struct lock_waits *waits, int64_t limit_ms);
 MUST_CHECK int lock_wait_note(struct lock_waits *waits, struct lock_wait *wait,
                               struct session *session, struct error *error);
 
+/* The same, known to be for want of room among our own. */
+void lock_wait_note_room(struct lock_waits *waits, struct lock_wait *wait);
+
 /* Somebody else has looked who has it now. */
 void lock_wait_seen(struct lock_waits *waits, struct lock_wait *wait,
                     const struct lock_party *holder);

@@ -229,6 +229,10 @@ static int bear(struct subject *subject, struct schema_turn *turn, int rc, struc
         rc = wait_for_lock(subject, &turn->lock.wait, error);
         return rc == 0 ? -EINPROGRESS : rc;
     }
+    if (rc == -ENOLCK) {
+        lock_wait_note_room(&subject->table->mount->lock_waits, &turn->lock.wait);
+        return -EINPROGRESS;
+    }
     if (rc != -EAGAIN && rc != -EUSERS)
         return rc;
     subject->progress.gave_way += rc == -EAGAIN;

@@ -5,6 +5,7 @@
 #include "pgclient/ddl_text.h"
 #include "pgclient/dump.h"
 #include "pgclient/lock.h"
+#include "pgclient/lock_room.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -109,9 +110,27 @@ int ddl_check_direct(const struct ddl_way *way, const atomic_bool *stop, struct 
 
 /* ---- what pg_dump has to be asked for ---- */
 
+static int reserve(struct session *session, const struct lock_room *room, struct error *error)
+{
+    int rc = lock_room_reserve(session, room, error);
+    return rc == -EBUSY ? -ENOLCK : rc;
+}
+
+/* pg_dump's LOCK TABLE, and ours before it, takes a table with all that inherits from it. `session`
+ * has the locks reserved that the connection, its own or another, will take. */
+static int take_room(struct connection *connection, struct session *session,
+                     const struct relation *relation, struct lock_room *room, struct error *error)
+{
+    if (relation->kind != RELATION_TABLE && relation->kind != RELATION_PARTITIONED)
+        return 0;
+    int rc = lock_room_ask(connection, relation, room, error);
+    return rc < 0 ? rc : reserve(session, room, error);
+}
+
 static int ask_directly(const struct ddl_way *way, const struct cluster *ours,
                         const struct relation *relation, int lock_ms, const atomic_bool *stop,
-                        struct dump *dump, struct cluster *theirs, struct error *error)
+                        struct dump *dump, struct lock_room *room, struct cluster *theirs,
+                        struct error *error)
 {
     struct connection *connection = NULL;
     struct session *place;
@@ -121,16 +140,18 @@ static int ask_directly(const struct ddl_way *way, const struct cluster *ours,
     rc = open_direct(way, ours, stop, &connection, theirs, error);
     if (rc == 0) {
         connection_lock_patience(connection, lock_ms);
-        rc = dump_ask(connection, relation, dump, error);
+        rc = take_room(connection, place, relation, room, error);
     }
+    if (rc == 0)
+        rc = dump_ask(connection, relation, dump, error);
     connection_close(connection);
     session_place_give(place);
     return rc;
 }
 
 static int ask_session(const struct ddl_way *way, const struct relation *relation, int lock_ms,
-                       const atomic_bool *stop, struct dump *dump, struct cluster *ours,
-                       struct error *error)
+                       const atomic_bool *stop, struct dump *dump, struct lock_room *room,
+                       struct cluster *ours, struct error *error)
 {
     struct session *session;
     int rc = session_take(way->pool, SESSION_SHORT, stop, &session, error);
@@ -145,6 +166,8 @@ static int ask_session(const struct ddl_way *way, const struct relation *relatio
                       "the connection leads to a pooler, through which pg_dump must not run, since "
                       "it sets its session: name the server itself with -o direct=CONNINFO");
     else if ((rc = cluster_read(connection, ours, error)) == 0)
+        rc = take_room(connection, session, relation, room, error);
+    if (rc == 0)
         rc = dump_ask(connection, relation, dump, error);
     connection_also_stop(connection, NULL);
     session_give(session);
@@ -157,6 +180,7 @@ struct run {
     const struct ddl_way *way;
     const atomic_bool *stop;
     struct dump *dump;
+    struct lock_room room;       /* that its locks take */
     const struct cluster *there; /* the server that pg_dump has to meet */
     char application[48];        /* by which its backend is found */
     int64_t look_at;             /* clock_ms() of the next look at its locks */
@@ -387,7 +411,9 @@ static int run_in_place(struct run *run, struct session *place, struct buffer *o
 {
     const struct ddl_way *way = run->way;
     run->look_at = clock_ms() + LOOK_MS;
-    int rc = dump_run(run->dump, way->direct != NULL ? way->direct : way->server, run->application,
+    int rc = reserve(place, &run->room, error);
+    if (rc == 0)
+        rc = dump_run(run->dump, way->direct != NULL ? way->direct : way->server, run->application,
                       look, run, out, failure, error);
     end_snapshot(run);
     if (rc == -EIO && *failure == DUMP_NOT_CONNECTED)
@@ -452,11 +478,11 @@ int ddl_read(const struct ddl_way *way, const struct relation *relation, const c
     enum dump_failure failure = DUMP_FAILED;
     bool direct = way->direct != NULL;
     int rc = direct ? read_ours(way, stop, &ours, error)
-                    : ask_session(way, relation, lock_ms, stop, &dump, &ours, error);
+                    : ask_session(way, relation, lock_ms, stop, &dump, &run.room, &ours, error);
     if (rc == 0 && signature != NULL && !ddl_signature_is_of(signature, &ours))
         rc = fail_elsewhere(error);
     if (rc == 0 && direct)
-        rc = ask_directly(way, &ours, relation, lock_ms, stop, &dump, &theirs, error);
+        rc = ask_directly(way, &ours, relation, lock_ms, stop, &dump, &run.room, &theirs, error);
     if (rc == 0) {
         rc = run_dump(&run, &bytes, &failure, error);
         rc = judge_failure(failure, rc, error);

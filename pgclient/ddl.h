@@ -5,7 +5,8 @@
  * pg_dump sets its session, which a pooler would then give to others: it never runs through one,
  * but through a connection string that leads to the server itself.
  *
- * Errors: as session.h, of which -EBUSY others hold the table's lock, -EAGAIN pg_dump was ended
+ * Errors: as session.h, of which -EBUSY others hold the table's lock, -ENOLCK
+ * other reads of this mount have as many locks as they may (lock_room.h), -EAGAIN pg_dump was ended
  * since somebody waited for a lock that it held, -EUSERS it was refused its connection, -EREMCHG
  * several servers stand behind one address, and another than before was met: these may be gone the
  * next time, the last one with a signature read anew. -EOPNOTSUPP a pooler stands in between,

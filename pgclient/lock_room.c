@@ -27,23 +27,37 @@
     " pg_catalog.current_setting('max_connections')::pg_catalog.int8 OPERATOR(pg_catalog.+)"       \
     "  pg_catalog.current_setting('max_prepared_transactions')::pg_catalog.int8 FROM reach"
 
-int lock_room_take(struct session *session, const struct relation *relation, struct error *error)
+int lock_room_ask(struct connection *connection, const struct relation *relation,
+                  struct lock_room *out, struct error *error)
 {
-    if (relation->kind != RELATION_PARTITIONED && relation->kind != RELATION_VIEW)
-        return 0;
     char sql[sizeof LOCKS + 16];
     snprintf(sql, sizeof sql, LOCKS, relation->oid);
     PGresult *row = NULL;
-    int rc = connection_question(session_connection(session), sql, ONE_ROW_OF(3), &row, error);
+    int rc = connection_question(connection, sql, ONE_ROW_OF(3), &row, error);
     if (rc < 0)
         return rc;
     int64_t locks = strtoll(PQgetvalue(row, 0, 0), NULL, 10);
     int64_t each = strtoll(PQgetvalue(row, 0, 1), NULL, 10);
     int64_t sessions = strtoll(PQgetvalue(row, 0, 2), NULL, 10);
     PQclear(row);
-    if (locks > each && !session_reserve_locks(session, locks, each * sessions / 2))
+    *out = (struct lock_room){.locks = locks > each ? locks : 0, .most = each * sessions / 2};
+    return 0;
+}
+
+int lock_room_reserve(struct session *session, const struct lock_room *room, struct error *error)
+{
+    if (room->locks > 0 && !session_reserve_locks(session, room->locks, room->most))
         return error_set(error, -EBUSY,
                          "other reads of this mount have as many of the server's locks as it may "
                          "take at once");
     return 0;
+}
+
+int lock_room_take(struct session *session, const struct relation *relation, struct error *error)
+{
+    struct lock_room room;
+    if (relation->kind == RELATION_TABLE || relation->kind == RELATION_MATVIEW)
+        return 0;
+    int rc = lock_room_ask(session_connection(session), relation, &room, error);
+    return rc < 0 ? rc : lock_room_reserve(session, &room, error);
 }

@@ -14,9 +14,21 @@
 #include "pgclient/catalog.h"
 #include "pgclient/session.h"
 
-/* Before a transaction that reads the relation begins. What it takes is free again when the session
- * is given back. -EBUSY: there is no room now. */
+/* Before a transaction that reads the relation begins; one that is a RELATION_TABLE is read without
+ * its children. What it takes is free again when the session is given back. -EBUSY: there is no room
+ * now. */
 MUST_CHECK int lock_room_take(struct session *session, const struct relation *relation,
                               struct error *error);
+
+/* The same in two steps, also for a table with its children: the one who has the session need not be
+ * the one who asks. */
+struct lock_room {
+    int64_t locks; /* 0: so few that they are not counted */
+    int64_t most;  /* of all large transactions together */
+};
+MUST_CHECK int lock_room_ask(struct connection *connection, const struct relation *relation,
+                             struct lock_room *out, struct error *error);
+MUST_CHECK int lock_room_reserve(struct session *session, const struct lock_room *room,
+                                 struct error *error);
 
 #endif

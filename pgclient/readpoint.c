@@ -340,6 +340,15 @@ static void empty(struct kept_readpoint *r)
     *r = (struct kept_readpoint){.public = {.leader = out->leader}};
 }
 
+/* Which table is spread only the transaction tells. */
+static int take_lock_room(const struct kept_readpoint *r, struct error *error)
+{
+    struct relation relation = r->public.relation;
+    if (r->may_be_spread)
+        relation.kind = RELATION_SPREAD;
+    return lock_room_take(r->public.leader, &relation, error);
+}
+
 /* -ESTALE: the relation changed between two steps, or (`missing`) the server misses something,
  * which it names. */
 static int attempt(struct kept_readpoint *r, const struct relation *relation, bool *missing,
@@ -350,7 +359,7 @@ static int attempt(struct kept_readpoint *r, const struct relation *relation, bo
     *missing = false;
     int rc = look_up(r, connection, relation, error);
     if (rc == 0)
-        rc = lock_room_take(r->public.leader, &r->public.relation, error);
+        rc = take_lock_room(r, error);
     if (rc != 0)
         return rc;
     rc = lock(r, connection, &present, error);

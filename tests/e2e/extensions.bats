@@ -5,17 +5,6 @@
 load helper
 load exact
 
-# Writes extension $1 into the catalog, as the owner of table $2.
-pretend_extension() {
-    sql <<END
-SET allow_system_table_mods = on;
-INSERT INTO pg_extension (oid, extname, extowner, extnamespace, extrelocatable, extversion)
-    SELECT (max(e.oid::bigint) + 100)::oid, '$1', 10, 'public'::regnamespace, false, '1' FROM (SELECT oid FROM pg_class UNION SELECT oid FROM pg_extension) e;
-INSERT INTO pg_depend (classid, objid, objsubid, refclassid, refobjid, refobjsubid, deptype)
-    SELECT 'pg_class'::regclass, '$2'::regclass, 0, 'pg_extension'::regclass, oid, 0, 'e' FROM pg_extension WHERE extname = '$1';
-END
-}
-
 setup_file() {
     server_start
     sql <<'END'
