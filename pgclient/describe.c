@@ -38,22 +38,35 @@ static char *string_of(struct buffer *buffer, int *rc)
 
 /* ---- tables whose rows are in others ---- */
 
-/* The catalogs of extensions that can be asked: those that have made them themselves, with the
- * columns that are known, for whoever may read them. TimescaleDB keeps names, Citus oids. */
-static const char spreading_catalogs[] =
-    "SELECT coalesce(bool_or(x.extname = 'timescaledb'), false),"
-    "  coalesce(bool_or(x.extname = 'citus'), false)"
-    " FROM pg_extension x JOIN pg_depend d ON d.refobjid = x.oid AND d.deptype = 'e'"
-    "  AND d.refclassid = 'pg_extension'::regclass AND d.classid = 'pg_class'::regclass"
-    " JOIN pg_class c ON c.oid = d.objid AND c.relkind = 'r'"
-    " JOIN pg_namespace n ON n.oid = c.relnamespace"
-    " WHERE (x.extname = 'timescaledb' AND n.nspname = '_timescaledb_catalog'"
-    "   AND c.relname = 'hypertable' AND 2 = (SELECT count(*) FROM pg_attribute a WHERE"
-    "    a.attrelid = c.oid AND NOT a.attisdropped AND a.attname IN ('schema_name', 'table_name'))"
-    "  OR x.extname = 'citus' AND n.nspname = 'pg_catalog' AND c.relname = 'pg_dist_partition'"
-    "   AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND NOT a.attisdropped"
-    "    AND a.attname = 'logicalrelid'))"
-    "  AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')";
+/* Who can tell of the relation ($1), for each extension that is there: its catalog ('c'), if the
+ * extension has made it itself, with the columns that are known, and the role may read it; a
+ * trigger of the extension's that the relation has, which everybody may see ('t'). All tables of
+ * Citus have theirs. A hypertable of some versions has none: of a table with children nobody tells
+ * then ('n'). TimescaleDB keeps names, Citus oids. */
+static const char spreading_extensions[] =
+    "SELECT x.extname, CASE WHEN c.readable THEN 'c'"
+    "  WHEN EXISTS (SELECT FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid"
+    "   JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid"
+    "    AND d.refclassid = 'pg_extension'::regclass AND d.refobjid = x.oid AND d.deptype = 'e'"
+    "   WHERE t.tgrelid = $1::oid AND p.proname = CASE x.extname"
+    "    WHEN 'citus' THEN 'citus_truncate_trigger' ELSE 'insert_blocker' END) THEN 't'"
+    "  WHEN x.extname = 'timescaledb' AND NOT c.readable"
+    "   AND EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = $1::oid) THEN 'n'"
+    "  ELSE '' END"
+    " FROM pg_extension x LEFT JOIN LATERAL (SELECT"
+    "   has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT') AS readable"
+    "  FROM pg_depend d JOIN pg_class c ON c.oid = d.objid AND c.relkind = 'r'"
+    "  JOIN pg_namespace n ON n.oid = c.relnamespace"
+    "  WHERE d.refobjid = x.oid AND d.deptype = 'e'"
+    "   AND d.refclassid = 'pg_extension'::regclass AND d.classid = 'pg_class'::regclass"
+    "   AND (x.extname = 'timescaledb' AND n.nspname = '_timescaledb_catalog'"
+    "     AND c.relname = 'hypertable' AND 2 = (SELECT count(*) FROM pg_attribute a WHERE"
+    "      a.attrelid = c.oid AND NOT a.attisdropped"
+    "      AND a.attname IN ('schema_name', 'table_name'))"
+    "    OR x.extname = 'citus' AND n.nspname = 'pg_catalog' AND c.relname = 'pg_dist_partition'"
+    "     AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND NOT a.attisdropped"
+    "      AND a.attname = 'logicalrelid'))) AS c ON true"
+    " WHERE x.extname IN ('timescaledb', 'citus')";
 static const char hypertables[] =
     "SELECT EXISTS (SELECT FROM _timescaledb_catalog.hypertable h JOIN pg_class c"
     " ON c.relname = h.table_name::text JOIN pg_namespace n ON n.oid = c.relnamespace"
@@ -61,12 +74,13 @@ static const char hypertables[] =
 static const char distributed_tables[] =
     "SELECT EXISTS (SELECT FROM pg_catalog.pg_dist_partition WHERE logicalrelid::oid = $1::oid)";
 
-static int ask_whether(struct connection *connection, const char *question,
+static int ask_catalog(struct connection *connection, const char *extension,
                        struct relation *relation, struct error *error)
 {
     char oid[16];
     snprintf(oid, sizeof oid, "%u", relation->oid);
     const char *parameter = oid;
+    const char *question = strcmp(extension, "citus") == 0 ? distributed_tables : hypertables;
     PGresult *row = NULL;
     int rc = connection_ask(connection, question, 1, &parameter, ONE_ROW_OF(1), &row, error);
     if (rc == 0 && yes(row, 0, 0))
@@ -77,13 +91,28 @@ static int ask_whether(struct connection *connection, const char *question,
 
 int describe_spread(struct connection *connection, struct relation *relation, struct error *error)
 {
-    PGresult *row = NULL;
-    int rc = connection_rows(connection, spreading_catalogs, ONE_ROW_OF(2), &row, error);
-    if (rc == 0 && yes(row, 0, 0))
-        rc = ask_whether(connection, hypertables, relation, error);
-    if (rc == 0 && yes(row, 0, 1))
-        rc = ask_whether(connection, distributed_tables, relation, error);
-    PQclear(row);
+    char oid[16];
+    snprintf(oid, sizeof oid, "%u", relation->oid);
+    const char *parameter = oid, *silent = NULL;
+    PGresult *rows = NULL;
+    int rc =
+        connection_ask(connection, spreading_extensions, 1, &parameter, ROWS_OF(2), &rows, error);
+    for (int i = 0; rc == 0 && i < PQntuples(rows); i++) {
+        const char *extension = PQgetvalue(rows, i, 0);
+        char who = PQgetvalue(rows, i, 1)[0];
+        if (who == 'c')
+            rc = ask_catalog(connection, extension, relation, error);
+        else if (who == 't')
+            relation->kind = RELATION_SPREAD;
+        else if (who == 'n')
+            silent = extension;
+    }
+    if (rc == 0 && silent != NULL && relation->kind != RELATION_SPREAD)
+        rc = error_set(error, -EACCES,
+                       "whether the rows of \"%s\".\"%s\" are in its children only the catalog of "
+                       "extension %s tells, which the role may not read",
+                       relation->schema, relation->name, silent);
+    PQclear(rows);
     return rc;
 }
 

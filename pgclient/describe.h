@@ -21,7 +21,9 @@ struct sources {
     char *children; /* as in readpoint.h; may be NULL */
 };
 
-/* Makes a table a RELATION_SPREAD if the catalog of an extension says that it is one. */
+/* Makes a table a RELATION_SPREAD if the catalog of an extension says that it is one, or, to a role
+ * that may not read that, a trigger of the extension's does. -EACCES, with the reason: to this role
+ * nothing tells. */
 MUST_CHECK int describe_spread(struct connection *connection, struct relation *relation,
                                struct error *error);
 
