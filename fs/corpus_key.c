@@ -40,32 +40,43 @@ static int take_column(void *context, const char *name, const char *type)
 }
 
 struct asking {
+    const struct fetch_place *place;
     const struct snapshot *snapshot;
     struct key_columns key;
+    struct version_key now; /* which server has told it */
 };
 
 static int ask_now(void *context, struct session *session, struct error *error)
 {
     struct asking *asking = context;
+    const struct fetch_place *place = asking->place;
     struct gathering gathering = {.schema = asking->snapshot->schema};
+    version_key_clear(&asking->now);
     session_also_stop(session, patience_stop());
-    int rc =
-        search_primary_key(session, asking->snapshot->relation.oid, take_column, &gathering, error);
+    int rc = search_primary_key(session, asking->snapshot->relation.oid, &asking->now, take_column,
+                                &gathering, error);
     session_also_stop(session, NULL);
+    if (rc < 0 && rc != -ECANCELED)
+        return rc;
     asking->key = gathering.key;
-    return rc == -ECANCELED ? 0 : rc;
+    return mark_check(asking->now.mark, place->system_id, place->database, error);
 }
 
-static int ask(const struct fetch_place *place, const struct snapshot *snapshot,
-               struct key_columns *out, struct error *error)
+/* `lasts`: for as long as the snapshot has its mark. A copy of the cluster, or a standby of it that
+ * nothing was fetched from, may know another key. */
+static int ask(const struct fetch_place *place, struct snapshot *snapshot, struct key_columns *out,
+               bool *lasts, struct error *error)
 {
-    struct asking asking = {.snapshot = snapshot};
+    struct asking asking = {.place = place, .snapshot = snapshot};
     struct lock_question question = {&snapshot->relation, "question", ask_now, &asking};
     int rc = patience_ask(error);
     if (rc == 0)
         rc = lock_wait_ask(place->waits, place->pool, &question, patience_stop(), error);
-    if (rc == 0)
+    if (rc == 0) {
         *out = asking.key;
+        *lasts = snapshot_believes(snapshot, &asking.now);
+    }
+    version_key_clear(&asking.now);
     return rc;
 }
 
@@ -88,8 +99,9 @@ int corpus_key_columns(struct corpus *corpus, struct key_columns *out, struct er
     if (may_have_key(snapshot) && !corpora_find_key(corpora, relation, mark, &key) &&
         (rc = patience_lock(place.lock, error)) == 0) {
         if (!corpora_find_key(corpora, relation, mark, &key)) {
-            rc = ask(place.place, snapshot, &key, error);
-            if (rc == 0)
+            bool lasts = false;
+            rc = ask(place.place, snapshot, &key, &lasts, error);
+            if (rc == 0 && lasts)
                 corpora_keep_key(corpora, relation, mark, &key);
         }
         pthread_mutex_unlock(place.lock);

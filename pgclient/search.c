@@ -761,14 +761,19 @@ int search_nearest(struct session *session, const struct search_nearest *search,
     "  AND a.attrelid = i.indrelid AND k.place <= i.indnkeyatts"                                   \
     " ORDER BY k.place"
 
-int search_primary_key(struct session *session, uint32_t relation, search_key *key, void *context,
-                       struct error *error)
+int search_primary_key(struct session *session, uint32_t relation, struct version_key *now,
+                       search_key *key, void *context, struct error *error)
 {
+    struct connection *connection = session_connection(session);
     char sql[sizeof PRIMARY_KEY + 16];
     snprintf(sql, sizeof sql, PRIMARY_KEY, relation);
     PGresult *rows = NULL;
-    int rc = connection_read(session_connection(session), TRANSACTION_TABLES, sql, ROWS_OF(2),
-                             &rows, error);
+    int rc = connection_begin(connection, TRANSACTION_TABLES, NULL, error);
+    if (rc == 0)
+        rc = catalog_now(session, now, error);
+    if (rc == 0)
+        rc = connection_rows(connection, sql, ROWS_OF(2), &rows, error);
+    connection_end(connection);
     for (int i = 0; rc == 0 && i < PQntuples(rows); i++)
         rc = key(context, PQgetvalue(rows, i, 0), PQgetvalue(rows, i, 1));
     PQclear(rows);

@@ -82,9 +82,11 @@ MUST_CHECK int search_nearest(struct session *session, const struct search_neare
 
 /* Gets the columns of the primary key, in the key's order; none if there is no key. `type` is the
  * typname, of a domain that of its base type, or "" if that is not of pg_catalog. A negative return
- * ends it. */
+ * ends it. `now`, empty before, gets which run of which server has answered, and its mark; the
+ * caller clears it, also after an error. */
 typedef int search_key(void *context, const char *name, const char *type);
-MUST_CHECK int search_primary_key(struct session *session, uint32_t relation, search_key *key,
-                                  void *context, struct error *error);
+MUST_CHECK int search_primary_key(struct session *session, uint32_t relation,
+                                  struct version_key *now, search_key *key, void *context,
+                                  struct error *error);
 
 #endif

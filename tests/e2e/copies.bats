@@ -386,6 +386,35 @@ SQL
     server_gone pg_two
 }
 
+@test "the key that another cluster behind the same address has is not taken for the table's own" {
+    local server
+    for server in one two; do
+        server_at pg_$server
+        use pg_$server
+        make_test_database -c "CREATE EXTENSION vector" -c "CREATE TABLE w (a int, b int, v vector(2)); INSERT INTO w VALUES (1, 20, '[1,2]'), (2, 1, '[2,2]')" \
+            -c "ALTER TABLE w ADD PRIMARY KEY ($([ $server = one ] && echo a || echo b))"
+    done
+    [ "$(psql -X -At -c "SELECT 'w'::regclass::oid")" = "$(use pg_one && psql -X -At -c "SELECT 'w'::regclass::oid")" ]
+    use pg_one
+    proxy_start "to=$(socket_of "$E2E/pg_one")"
+    mount_start -o lease=60
+    cat "$T/w/w.csv" >/dev/null
+    proxy_says "to=$(socket_of "$E2E/pg_two")" cut
+    sleep 0.3
+    run timeout 60 cat "$T/w/query/near/v/l2/1/1.csv"
+    echo "$status: $output"
+    [ "$status" -eq 1 ]
+    [[ $output == *"Input/output error"* ]]
+    proxy_says "to=$(socket_of "$E2E/pg_one")" cut
+    sleep 0.3
+    # The nearest of the row whose a is 1 is the one whose a is 2.
+    [[ $(sed -n 2p "$T/w/query/near/v/l2/1/1.csv") == 2,* ]]
+    cat "$T/w/query/near/v/l2/2/1.csv" >/dev/null
+    mount_stop
+    server_gone pg_one
+    server_gone pg_two
+}
+
 direct() { echo "direct=host=$PGHOST port=$PGPORT user=$PGUSER dbname=test"; }
 
 # Replicas $2… of server $1.

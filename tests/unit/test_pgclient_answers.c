@@ -273,8 +273,10 @@ static int ask_nearest(struct session *session)
 static int ask_key(struct session *session)
 {
     int columns = 0;
-    int rc = search_primary_key(session, test_find(honest, "public", "plain")->oid, count_column,
-                                &columns, NULL);
+    struct version_key now = {0};
+    int rc = search_primary_key(session, test_find(honest, "public", "plain")->oid, &now,
+                                count_column, &columns, NULL);
+    version_key_clear(&now);
     return rc == 0 && columns != 1 ? -EIO : rc;
 }
 
