@@ -24,7 +24,7 @@ ALL_CFLAGS = -std=c17 -ffp-contract=off -D_GNU_SOURCE -DFUSE_USE_VERSION=314 -I.
 ALL_LIBS = -pthread $(PKG_LIBS) -lm $(LDFLAGS)
 PGCOMMON = -L$(shell $(PG_CONFIG) --pkglibdir 2>/dev/null) -L$(shell $(PG_CONFIG) --libdir 2>/dev/null) -lpgcommon -lpgport
 
-SOURCES := $(wildcard codec/*.c index/*.c pgclient/*.c fs/*.c)
+SOURCES := $(wildcard codec/*.c index/*.c pgclient/*.c fs/*.c fs/*/*.c)
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
 LIB_OBJECTS := $(filter-out $(BUILD)/fs/main.o,$(OBJECTS))
 UNIT := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test_*.c))

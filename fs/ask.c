@@ -2,13 +2,13 @@
 
 #include "codec/clock.h"
 #include "codec/json_text.h"
-#include "fs/answer.h"
+#include "fs/base/log.h"
+#include "fs/base/patience.h"
+#include "fs/base/waiters.h"
 #include "fs/listing.h"
-#include "fs/log.h"
-#include "fs/patience.h"
 #include "fs/request.h"
 #include "fs/result.h"
-#include "fs/waiters.h"
+#include "fs/search/answer.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -106,7 +106,7 @@ static void ask_unref(struct ask *ask)
 static void halt(struct ask *ask)
 {
     ask->halted = true;
-    answer_room_call(&ask->mount->answer_room, &ask->place);
+    answer_room_call(&ask->mount->search.room, &ask->place);
 }
 
 int ask_new(struct mount *mount, struct node *node, struct ask **out)
@@ -727,7 +727,7 @@ static int hand_over(struct ask *ask, bool for_room, struct error *error)
     int rc = ask->lent_size > 0 ? keep_lent(ask) : 0;
     count_anew(ask);
     if (rc == 0 && for_room && !ask->halted)
-        answer_room_park(&mount->answer_room, &ask->place, resume, ask);
+        answer_room_park(&mount->search.room, &ask->place, resume, ask);
     else if (rc == 0)
         rc = waiters_add(mount->waiters, run_patiently, ask);
     pthread_mutex_unlock(&mount->lock);
@@ -749,7 +749,7 @@ static int answer(struct ask *ask, bool patient, struct buffer *out, struct erro
             subject->opens++;
             version->opens++;
         } else { /* who goes on with it may have begun once the lock is free */
-            answer_room_over(&mount->answer_room, &ask->place);
+            answer_room_over(&mount->search.room, &ask->place);
         }
         pthread_mutex_unlock(&mount->lock);
         if (rc < 0)
@@ -757,12 +757,13 @@ static int answer(struct ask *ask, bool patient, struct buffer *out, struct erro
         struct patience patience = {.waits = patient, .stop = &ask->halted, .place = &ask->place};
         patience_begin(&patience);
         struct answer_way way = {format, &ask->halted, ask->tries + 1 >= TRIES};
-        rc = answer_room_ask(&mount->answer_room, &ask->place, error);
+        rc = answer_room_ask(&mount->search.room, &ask->place, error);
         if (rc == 0)
-            rc = answer_make(mount, version->snapshot, &ask->question, &way, out, NULL, error);
+            rc = answer_make(&mount->search, version->snapshot, &ask->question, &way, out, NULL,
+                             error);
         patience_end(&patience);
         if (!patience.parked)
-            answer_room_over(&mount->answer_room, &ask->place);
+            answer_room_over(&mount->search.room, &ask->place);
         pthread_mutex_lock(&mount->lock);
         leave(mount, subject, version, rc, !patience.refused);
         pthread_mutex_unlock(&mount->lock);
@@ -798,7 +799,7 @@ static bool is_wanted(struct ask *ask)
     if (!ask->stop)
         ask->halted = false;
     if (!wanted) {
-        answer_room_over(&ask->mount->answer_room, &ask->place);
+        answer_room_over(&ask->mount->search.room, &ask->place);
         put_off(ask);
     }
     pthread_mutex_unlock(&ask->mount->lock);

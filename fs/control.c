@@ -2,10 +2,10 @@
 
 #include "codec/clock.h"
 #include "codec/json_text.h"
+#include "fs/base/log.h"
+#include "fs/base/version.h"
 #include "fs/job.h"
-#include "fs/log.h"
 #include "fs/table.h"
-#include "fs/version.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -1,7 +1,7 @@
 /* Records of relation 0, which there is none of. */
 #include "fs/file_time.h"
 
-#include "fs/log.h"
+#include "fs/base/log.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,15 +1,15 @@
 #include "fs/job.h"
 
 #include "codec/clock.h"
+#include "fs/base/log.h"
+#include "fs/base/patience.h"
 #include "fs/file_time.h"
 #include "fs/listing.h"
-#include "fs/log.h"
-#include "fs/manifest.h"
 #include "fs/node.h"
-#include "fs/patience.h"
 #include "fs/request.h"
 #include "fs/schema_file.h"
-#include "fs/view.h"
+#include "fs/views/manifest.h"
+#include "fs/views/view.h"
 
 #include <errno.h>
 #include <stdio.h>

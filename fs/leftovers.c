@@ -1,11 +1,10 @@
 #include "fs/leftovers.h"
 
+#include "fs/base/log.h"
 #include "fs/file_time.h"
 #include "fs/listing.h"
-#include "fs/log.h"
 #include "fs/node.h"
 #include "fs/query.h"
-#include "fs/vector_index.h"
 
 #include <errno.h>
 #include <fuse_lowlevel.h>

@@ -1,7 +1,7 @@
 #include "fs/listing.h"
 
 #include "codec/clock.h"
-#include "fs/log.h"
+#include "fs/base/log.h"
 #include "fs/request.h"
 
 #include <errno.h>
@@ -264,6 +264,17 @@ const struct relation *listing_find(const struct mount *mount, const char *schem
 bool listing_has_oid(const struct mount *mount, uint32_t oid)
 {
     return has_oid(mount->oids, mount->oid_count, oid);
+}
+
+size_t listing_keep_gone(struct mount *mount, uint32_t *relations, size_t count)
+{
+    size_t gone = 0;
+    pthread_mutex_lock(&mount->lock);
+    for (size_t i = 0; i < count; i++)
+        if (!listing_has_oid(mount, relations[i]))
+            relations[gone++] = relations[i];
+    pthread_mutex_unlock(&mount->lock);
+    return gone;
 }
 
 bool listing_has_schema(const struct mount *mount, const char *schema)

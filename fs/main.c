@@ -1,20 +1,20 @@
 /* pgvecfs: parses the command line, connects, mounts, and runs until it is unmounted. Whatever can
  * fail is tried before the mount is there, and said in one line. */
 #include "codec/clock.h"
-#include "fs/corpora.h"
-#include "fs/deadline.h"
-#include "fs/inherited.h"
+#include "fs/base/deadline.h"
+#include "fs/base/inherited.h"
+#include "fs/base/log.h"
+#include "fs/base/version.h"
 #include "fs/leftovers.h"
 #include "fs/listing.h"
-#include "fs/lock_watch.h"
-#include "fs/log.h"
 #include "fs/ops.h"
 #include "fs/query.h"
 #include "fs/request.h"
+#include "fs/rows/lock_watch.h"
 #include "fs/schema_file.h"
+#include "fs/search/corpora.h"
+#include "fs/search/vector_index.h"
 #include "fs/status.h"
-#include "fs/vector_index.h"
-#include "fs/version.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -93,7 +93,8 @@ static int connect_server(struct program *program, struct error *error)
     lock_line_init(&mount->lock_line, &mount->lock_waits, options->connections);
     held_init(&mount->held, options->connections);
     written_init(&mount->written, options->memory);
-    answer_room_init(&mount->answer_room);
+    mount->search.memory = options->memory;
+    answer_room_init(&mount->search.room);
     session_pool_when_short(mount->pool, make_room, mount);
     mount->scope = (struct catalog_scope){.schemas = options->schemas, .system = options->system};
     rc = listing_start(mount, error);
@@ -139,6 +140,7 @@ static int open_store(struct program *program, struct error *error)
                                         .corpora = corpora,
                                         .in_use = in_use,
                                         .context = mount};
+    mount->search.place = &mount->place;
     return 0;
 }
 
@@ -213,7 +215,12 @@ static void begin_end(struct mount *mount)
         store_ending(mount->store);
     if (mount->pool != NULL)
         session_pool_stop(mount->pool);
-    vector_index_stop_all(mount);
+    vector_indexes_stop(mount->search.indexes);
+}
+
+static size_t keep_gone(void *context, uint32_t *relations, size_t count)
+{
+    return listing_keep_gone(context, relations, count);
 }
 
 /* Lets go of what has not been used for a while. It may wait for the server and the disk. */
@@ -223,7 +230,7 @@ static void tidy(void *argument)
     session_pool_tend(program->mount.pool);
     corpora_tend(program->mount.place.corpora);
     body_cache_tend(program->mount.bodies);
-    vector_index_tend(&program->mount);
+    vector_indexes_tend(program->mount.search.indexes, keep_gone, &program->mount);
     leftovers_tend(&program->mount);
     program->tidying = false;
 }
@@ -245,7 +252,7 @@ static void *tick(void *argument)
         request_tend(mount);
         session_pool_see_off(mount->pool);
         lock_line_tend(&mount->lock_line);
-        answer_room_tend(&mount->answer_room);
+        answer_room_tend(&mount->search.room);
         pthread_mutex_lock(&mount->lock);
         if (n % 10 == 0)
             table_tend(mount);
@@ -302,7 +309,7 @@ static int start_each(struct program *program)
         rc = body_cache_new(&mount->place, mount->renderers, renderers, mount->waiters,
                             program->options.memory / 2, &mount->bodies);
     if (rc == 0)
-        rc = vector_indexes_new(mount, &mount->indexes);
+        rc = vector_indexes_new(&mount->place, mount->search.memory, &mount->search.indexes);
     if (rc == 0)
         program->raising = pthread_create(&program->raiser, NULL, raise_later, program) == 0;
     if (rc == 0)
@@ -373,7 +380,7 @@ static void join_threads(struct program *program)
     workers_stop(mount->queriers);
     workers_stop(mount->renderers);
     waiters_stop(mount->waiters);
-    vector_index_join(mount);
+    vector_indexes_join(mount->search.indexes);
     workers_join(mount->queriers);
     waiters_join(mount->waiters);
     workers_join(mount->renderers);
@@ -399,7 +406,7 @@ static void free_all(struct program *program)
     workers_free(mount->renderers);
     waiters_free(mount->waiters);
     body_cache_free(mount->bodies);
-    vector_indexes_free(mount->indexes);
+    vector_indexes_free(mount->search.indexes);
     opened_free_all(mount);
     query_free_all(mount);
     node_free_all(mount);

@@ -7,17 +7,17 @@
 #ifndef FS_MOUNT_H
 #define FS_MOUNT_H
 
-#include "fs/answer_room.h"
-#include "fs/body.h"
+#include "fs/base/waiters.h"
+#include "fs/base/workers.h"
+#include "fs/base/written.h"
 #include "fs/opened.h"
 #include "fs/options.h"
 #include "fs/partitions.h"
-#include "fs/prefill.h"
 #include "fs/refreshes.h"
-#include "fs/store.h"
-#include "fs/waiters.h"
-#include "fs/workers.h"
-#include "fs/written.h"
+#include "fs/rows/prefill.h"
+#include "fs/rows/store.h"
+#include "fs/search/search.h"
+#include "fs/views/body.h"
 #include "pgclient/ddl.h"
 
 #include <errno.h>
@@ -31,7 +31,6 @@ struct read;
 struct request;
 struct result;
 struct table;
-struct vector_indexes;
 
 enum { TABLE_BUCKETS = 4096, NODE_BUCKETS = 16384 };
 
@@ -49,9 +48,8 @@ struct mount {
                                   fetches, questions of which the server does a part */
     struct waiters *enders;    /* ends of transactions, which nothing that waits may hold up */
     struct body_cache *bodies;
-    struct vector_indexes *indexes;
     struct written written;
-    struct answer_room answer_room;
+    struct search search;
     struct held held; /* read points that snapshots hold */
     struct lock_waits lock_waits;
     struct lock_line lock_line;

@@ -1,10 +1,10 @@
 #include "fs/node.h"
 
 #include "codec/clock.h"
+#include "fs/base/name.h"
 #include "fs/control.h"
 #include "fs/listing.h"
 #include "fs/lookup.h"
-#include "fs/name.h"
 #include "fs/query.h"
 #include "fs/query_session.h"
 #include "fs/read.h"

@@ -1,11 +1,11 @@
 #include "fs/query.h"
 
 #include "fs/ask.h"
-#include "fs/log.h"
-#include "fs/name.h"
+#include "fs/base/log.h"
+#include "fs/base/name.h"
+#include "fs/base/shared_text.h"
 #include "fs/query_session.h"
 #include "fs/request.h"
-#include "fs/shared_text.h"
 #include "fs/shown.h"
 
 #include <errno.h>

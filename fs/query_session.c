@@ -1,7 +1,7 @@
 #include "fs/query_session.h"
 
+#include "fs/base/shared_text.h"
 #include "fs/node.h"
-#include "fs/shared_text.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,11 +1,11 @@
 #include "fs/read.h"
 
 #include "codec/clock.h"
-#include "fs/log.h"
-#include "fs/patience.h"
+#include "fs/base/log.h"
+#include "fs/base/patience.h"
 #include "fs/query_session.h"
 #include "fs/request.h"
-#include "fs/view.h"
+#include "fs/views/view.h"
 
 #include <errno.h>
 #include <stdlib.h>

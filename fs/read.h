@@ -1,5 +1,5 @@
 /* READ requests: what is rendered already is answered at once, the rest by threads that may render,
- * and reads along with a fetch (fs/stream.h), or of rows that must be fetched again, by threads
+ * and reads along with a fetch (fs/views/stream.h), or of rows that must be fetched again, by threads
  * that may wait. A READ is answered with the whole of what it asked for, up to the end of the file,
  * or with an errno; when its reader is killed at once, whatever its thread waits for.
  *
@@ -9,7 +9,7 @@
 #define FS_READ_H
 
 #include "fs/node.h"
-#include "fs/stream.h"
+#include "fs/views/stream.h"
 
 #include <fuse_lowlevel.h>
 

@@ -1,9 +1,9 @@
 #include "fs/request_parts.h"
 
 #include "fs/ask.h"
+#include "fs/base/log.h"
 #include "fs/job.h"
 #include "fs/kernel_size.h"
-#include "fs/log.h"
 #include "fs/query_session.h"
 #include "fs/shown.h"
 

@@ -1,12 +1,12 @@
 #include "fs/result.h"
 
 #include "codec/clock.h"
-#include "fs/answer.h"
-#include "fs/index_state.h"
-#include "fs/log.h"
-#include "fs/patience.h"
+#include "fs/base/log.h"
+#include "fs/base/patience.h"
 #include "fs/query_session.h"
 #include "fs/request.h"
+#include "fs/search/answer.h"
+#include "fs/search/index_state.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -338,12 +338,12 @@ static int make(struct result *result, struct buffer *rows, struct buffer *plan,
 {
     const struct result_key *key = &result->key;
     if (key->kind == RESULT_INDEX)
-        return index_state_write(result->mount, result->version->snapshot,
+        return index_state_write(&result->mount->search, result->version->snapshot,
                                  key->asked->question.column,
                                  (enum metric)key->asked->question.metric, rows, error);
     struct answer_way way = {key->format, &result->stop, result->last};
-    return answer_make(result->mount, result->version->snapshot, &key->asked->question, &way, rows,
-                       plan, error);
+    return answer_make(&result->mount->search, result->version->snapshot, &key->asked->question,
+                       &way, rows, plan, error);
 }
 
 /* The same bytes are the same file, others a later one: not all that has a part in them changes the
@@ -466,7 +466,7 @@ static int park(struct result *result, bool for_lock)
     if (rc == 0 && for_lock)
         lock_turn_park(mount->place.line, &result->turn, resume, result);
     else if (rc == 0)
-        answer_room_park(&mount->answer_room, &result->place, resume, result);
+        answer_room_park(&mount->search.room, &result->place, resume, result);
     pthread_mutex_unlock(&mount->lock);
     return rc;
 }
@@ -482,14 +482,14 @@ static void work(struct result *result, bool waits)
                                 .turn = waits ? &result->turn : NULL,
                                 .place = &result->place};
     patience_begin(&patience);
-    int rc = answer_room_ask(&mount->answer_room, &result->place, &error);
+    int rc = answer_room_ask(&mount->search.room, &result->place, &error);
     if (rc == 0)
         rc = make(result, &rows, &plan, &error);
     if (holds_rows(result))
         result->contents = hash64(rows.data, rows.size);
     patience_end(&patience);
     if (!patience.parked)
-        answer_room_over(&mount->answer_room, &result->place);
+        answer_room_over(&mount->search.room, &result->place);
     if (patience.refused) {
         buffer_clear(&rows);
         buffer_clear(&plan);
@@ -520,7 +520,7 @@ void result_stop(struct result *result)
 {
     result->stop = true;
     lock_turn_call(result->mount->place.line, &result->turn);
-    answer_room_call(&result->mount->answer_room, &result->place);
+    answer_room_call(&result->mount->search.room, &result->place);
 }
 
 int result_cancel(struct result *result)

@@ -10,9 +10,9 @@
 #ifndef FS_RESULT_H
 #define FS_RESULT_H
 
-#include "fs/answer_room.h"
-#include "fs/lock_line.h"
-#include "fs/question.h"
+#include "fs/rows/lock_line.h"
+#include "fs/search/answer_room.h"
+#include "fs/search/question.h"
 #include "fs/table.h"
 
 #include <time.h>
@@ -108,7 +108,7 @@ void result_take_back(struct result *result, caller_id caller); /* the promise *
 /* Says that it is being made, of the subject's current version. Then result_work must be called, by
  * any thread, without the lock: it makes it, and tries the requests that wait. It takes a
  * reference. What would have to wait for the server goes on with result_work_patiently, which is
- * for threads that may (fs/waiters.h). */
+ * for threads that may (fs/base/waiters.h). */
 void result_begin(struct result *result, struct subject *subject);
 void result_work(void *result);
 void result_work_patiently(void *result);

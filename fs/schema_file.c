@@ -1,7 +1,7 @@
 #include "fs/schema_file.h"
 
+#include "fs/base/log.h"
 #include "fs/file_time.h"
-#include "fs/log.h"
 #include "pgclient/ddl_text.h"
 
 #include <errno.h>

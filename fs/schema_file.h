@@ -5,7 +5,7 @@
 #ifndef FS_SCHEMA_FILE_H
 #define FS_SCHEMA_FILE_H
 
-#include "fs/lock_line.h"
+#include "fs/rows/lock_line.h"
 #include "fs/table.h"
 
 /* Once the store is open: loads the cache's secret, made once. -EIO: it cannot be made. */

@@ -1,6 +1,6 @@
 #include "fs/status_line.h"
 
-#include "fs/name.h"
+#include "fs/base/name.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -2,9 +2,9 @@
 
 #include "codec/clock.h"
 #include "fs/ask.h"
+#include "fs/base/log.h"
 #include "fs/job.h"
 #include "fs/listing.h"
-#include "fs/log.h"
 #include "fs/node.h"
 #include "fs/request.h"
 

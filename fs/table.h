@@ -12,9 +12,9 @@
 #ifndef FS_TABLE_H
 #define FS_TABLE_H
 
-#include "fs/feed.h"
 #include "fs/mount.h"
 #include "fs/promise.h"
+#include "fs/rows/feed.h"
 
 enum { /* faces: first the formats, by place */
        FACE_MANIFEST = FORMAT_COUNT,

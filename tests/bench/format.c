@@ -3,7 +3,7 @@
  * several rounds.
  *
  *   format [WORKLOAD [STEP [SECONDS]]]   only this one; without: all, about half a second a step */
-#include "fs/group_copy.h"
+#include "fs/rows/group_copy.h"
 
 #include "codec/bytes.h"
 #include "codec/format.h"

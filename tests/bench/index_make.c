@@ -80,7 +80,7 @@ static const char *file_name(void)
     return name;
 }
 
-/* Mapped as fs/vector_graph.c does it, to the end of the process. */
+/* Mapped as fs/search/vector_graph.c does it, to the end of the process. */
 struct hnsw *open_saved(const char *path)
 {
     struct error error = {{0}};

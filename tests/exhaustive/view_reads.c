@@ -5,7 +5,7 @@
  *   view_reads          every table and format, up to 25 rows in groups of 1 to 25
  *   view_reads short    up to 7 rows, in groups of 3
  */
-#include "fs/view.h"
+#include "fs/views/view.h"
 
 #include "tests/unit/place.h"
 

@@ -4,8 +4,8 @@
 #ifndef TESTS_PLACE_H
 #define TESTS_PLACE_H
 
-#include "fs/corpora.h"
-#include "fs/view.h"
+#include "fs/search/corpora.h"
+#include "fs/views/view.h"
 #include "tests/unit/rows.h"
 
 #include <errno.h>

@@ -1,8 +1,8 @@
 /* Answers that need no server: exact search over the hand-made tables of rows.h, whose vectors are
  * (-0.3, pi) in even rows and (1, pi) in odd ones. */
-#include "fs/answer.h"
-#include "fs/corpus.h"
-#include "fs/vector_index.h"
+#include "fs/search/answer.h"
+#include "fs/search/corpus.h"
+#include "fs/search/vector_index.h"
 #include "index/distance.h"
 #include "index/hnsw.h"
 
@@ -18,8 +18,7 @@
 enum { MIXED = 0, FIXED = 3, ROWS = 40, EACH = 7, CSV = 0, JSONL = 2 };
 
 static struct place place;
-static const struct options options = {.memory = 64 << 20};
-static struct mount mount;
+static struct search search;
 static struct snapshot *snapshot;
 static struct question question;
 static struct buffer answer, plan;
@@ -29,8 +28,7 @@ static int set_up_table(int table, int key)
 {
     place_open(&place, 100 << 20);
     snapshot = place_snapshot(&place, &rows_tables[table], ROWS, EACH);
-    mount = (struct mount){
-        .options = &options, .place = place.fetch, .store = place.store, .pool = place.fetch.pool};
+    search = (struct search){.place = &place.fetch, .memory = 64 << 20};
     /* The server's answer about the key. */
     struct key_columns columns = {key >= 0, {key}, {KEY_SIGNED}};
     corpora_keep_key(place.fetch.corpora, snapshot->relation.oid, snapshot->key.mark, &columns);
@@ -75,7 +73,7 @@ static void set(const char *field, const char *value)
 static int make(int format)
 {
     answer.size = plan.size = 0;
-    int rc = answer_make(&mount, snapshot, &question, &(struct answer_way){.format = format},
+    int rc = answer_make(&search, snapshot, &question, &(struct answer_way){.format = format},
                          &answer, &plan, &error);
     assert_int_equal(buffer_append_byte(&answer, '\0'), 0);
     assert_int_equal(buffer_append_byte(&plan, '\0'), 0);
@@ -209,7 +207,7 @@ static void test_stopped(void **state)
     (void)state;
     atomic_bool stop = true;
     set("vector", "[1,1]");
-    assert_int_equal(answer_make(&mount, snapshot, &question,
+    assert_int_equal(answer_make(&search, snapshot, &question,
                                  &(struct answer_way){CSV, &stop, false}, &answer, NULL, &error),
                      -EINTR);
     assert_int_equal(answer.size, 0);
@@ -231,14 +229,14 @@ static void test_cut_short(void **state)
 
 /* ---- from an index; the Makefile wraps what asks for it ---- */
 
-struct vector_index *__real_vector_index_get(struct mount *mount, struct corpus *corpus, int column,
-                                             const struct space *space, bool begin);
+struct vector_index *__real_vector_index_get(struct vector_indexes *indexes, struct corpus *corpus,
+                                             int column, const struct space *space, bool begin);
 void __real_vector_index_unref(struct vector_index *index);
 int __real_query_within(const struct query *query, const struct value *values, uint32_t count,
                         double most, uint32_t *numbers, double *distances, uint32_t *near,
                         uint32_t *bad);
-struct vector_index *__wrap_vector_index_get(struct mount *mount, struct corpus *corpus, int column,
-                                             const struct space *space, bool begin);
+struct vector_index *__wrap_vector_index_get(struct vector_indexes *indexes, struct corpus *corpus,
+                                             int column, const struct space *space, bool begin);
 void __wrap_vector_index_unref(struct vector_index *index);
 bool __wrap_vector_index_intact(const struct vector_index *index);
 int __wrap_vector_index_searcher(struct vector_index *index, struct hnsw_searcher **out);
@@ -250,8 +248,8 @@ int __wrap_query_within(const struct query *query, const struct value *values, u
 static struct vector_index *ready; /* NULL: none is */
 static uint32_t compared, kept;    /* rows, for their distances */
 
-struct vector_index *__wrap_vector_index_get(struct mount *of, struct corpus *corpus, int column,
-                                             const struct space *space, bool begin)
+struct vector_index *__wrap_vector_index_get(struct vector_indexes *of, struct corpus *corpus,
+                                             int column, const struct space *space, bool begin)
 {
     return ready != NULL ? ready : __real_vector_index_get(of, corpus, column, space, begin);
 }

@@ -1,8 +1,8 @@
-#include "fs/answer_room.h"
+#include "fs/search/answer_room.h"
 
+#include "fs/base/patience.h"
+#include "fs/base/waiters.h"
 #include "fs/mount.h"
-#include "fs/patience.h"
-#include "fs/waiters.h"
 
 #include <errno.h>
 #include <setjmp.h>

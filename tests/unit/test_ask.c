@@ -2,10 +2,10 @@
  * these functions stand in for those of fs/. */
 #include "fs/ask.h"
 
+#include "fs/base/workers.h"
 #include "fs/listing.h"
 #include "fs/options.h"
 #include "fs/request.h"
-#include "fs/workers.h"
 
 #include <errno.h>
 #include <setjmp.h>

@@ -1,5 +1,5 @@
-#include "fs/body.h"
-#include "fs/patience.h"
+#include "fs/base/patience.h"
+#include "fs/views/body.h"
 
 #include "tests/unit/place.h"
 

@@ -1,7 +1,7 @@
 /* Snapshots' rows at hand, without a server. */
-#include "fs/corpus.h"
+#include "fs/search/corpus.h"
 
-#include "fs/patience.h"
+#include "fs/base/patience.h"
 #include "tests/unit/place.h"
 
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 /* Whom a crew lends which session, where some have broken. The sessions, and what the server does
  * with them, are made here: the Makefile wraps what a crew calls. */
-#include "fs/crew.h"
-#include "fs/patience.h"
+#include "fs/base/patience.h"
+#include "fs/rows/crew.h"
 
 #include <errno.h>
 #include <setjmp.h>

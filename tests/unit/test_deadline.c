@@ -1,6 +1,6 @@
-#include "fs/deadline.h"
+#include "fs/base/deadline.h"
 
-#include "fs/log.h"
+#include "fs/base/log.h"
 
 #include <fcntl.h>
 #include <setjmp.h>

@@ -1,5 +1,5 @@
 /* Held read points that give way, under a pool and a server that are played. */
-#include "fs/held.h"
+#include "fs/rows/held.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

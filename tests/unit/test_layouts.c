@@ -2,9 +2,9 @@
  * same tables: each field of them, the files that they make, and what damage does to them. Run from
  * the root of the checkout.
  */
-#include "fs/manifest.h"
 #include "fs/node.h"
 #include "fs/table.h"
+#include "fs/views/manifest.h"
 #include "tests/unit/place.h"
 
 #include <setjmp.h>

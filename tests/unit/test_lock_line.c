@@ -1,4 +1,4 @@
-#include "fs/lock_line.h"
+#include "fs/rows/lock_line.h"
 
 #include "fs/mount.h"
 

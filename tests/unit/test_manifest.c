@@ -1,4 +1,4 @@
-#include "fs/manifest.h"
+#include "fs/views/manifest.h"
 
 #include "tests/unit/place.h"
 

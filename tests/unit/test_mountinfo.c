@@ -1,4 +1,4 @@
-#include "fs/mountinfo.h"
+#include "fs/base/mountinfo.h"
 
 #include <errno.h>
 #include <setjmp.h>

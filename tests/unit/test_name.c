@@ -1,4 +1,4 @@
-#include "fs/name.h"
+#include "fs/base/name.h"
 
 #include <errno.h>
 #include <setjmp.h>

@@ -1,6 +1,6 @@
 #include "fs/partitions.h"
 
-#include "fs/name.h"
+#include "fs/base/name.h"
 #include "pgclient/catalog.h"
 
 #include <setjmp.h>

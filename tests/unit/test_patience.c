@@ -1,4 +1,4 @@
-#include "fs/patience.h"
+#include "fs/base/patience.h"
 
 #include "codec/clock.h"
 

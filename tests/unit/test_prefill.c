@@ -1,6 +1,6 @@
 /* What is stored in the page cache, and what waits for it. The Makefile links this test with --wrap
  * for the function that stores. */
-#include "fs/prefill.h"
+#include "fs/rows/prefill.h"
 
 #include <errno.h>
 #include <fuse_lowlevel.h>

@@ -1,6 +1,6 @@
 #include "codec/clock.h"
+#include "fs/base/progress.h"
 #include "fs/mount.h"
-#include "fs/progress.h"
 #include "fs/refreshes.h"
 
 #include <setjmp.h>

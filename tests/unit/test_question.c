@@ -1,4 +1,4 @@
-#include "fs/question.h"
+#include "fs/search/question.h"
 
 #include <errno.h>
 #include <setjmp.h>

@@ -1,4 +1,4 @@
-#include "fs/slot.h"
+#include "fs/rows/slot.h"
 
 #include <errno.h>
 #include <fcntl.h>

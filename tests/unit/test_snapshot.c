@@ -1,4 +1,4 @@
-#include "fs/snapshot.h"
+#include "fs/rows/snapshot.h"
 
 #include "tests/unit/place.h"
 

@@ -1,5 +1,5 @@
-#include "fs/file_sizes.h"
-#include "fs/store.h"
+#include "fs/rows/file_sizes.h"
+#include "fs/rows/store.h"
 
 #include "codec/record.h"
 #include "fs/file_time.h"

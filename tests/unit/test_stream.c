@@ -1,6 +1,6 @@
-#include "fs/stream.h"
+#include "fs/views/stream.h"
 
-#include "fs/patience.h"
+#include "fs/base/patience.h"
 #include "tests/unit/place.h"
 
 #include <setjmp.h>

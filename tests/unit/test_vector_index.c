@@ -1,9 +1,9 @@
-/* Indexes over a corpus that is made up here: its functions stand in for those of fs/corpus.c. */
-#include "fs/vector_index.h"
+/* Indexes over a corpus that is made up here: its functions stand in for those of fs/search/corpus.c. */
+#include "fs/search/vector_index.h"
 
-#include "fs/log.h"
-#include "fs/patience.h"
-#include "fs/vector_indexes.h"
+#include "fs/base/log.h"
+#include "fs/base/patience.h"
+#include "fs/search/vector_indexes.h"
 #include "tests/unit/clusters.h"
 #include "tests/unit/place.h"
 
@@ -32,15 +32,13 @@ struct table_group {
 
 static struct fixture {
     struct place place;
-    struct options options;
-    struct mount mount;
-    struct catalog catalog;
-    struct relation relation;
+    struct vector_indexes *indexes;
+    uint64_t memory;
     struct vectors v;
     struct table_group groups[GROUPS_MOST];
     size_t group_count;
     uint64_t next_id, serial, lineage;
-    bool lasting, intact, no_memory;
+    bool lasting, intact, no_memory, dropped;
     const char *column_name;
 } fixture;
 
@@ -68,7 +66,7 @@ static atomic_int dangling;
  * nobody may remove meanwhile. */
 static void look_at_patience(void)
 {
-    struct vector_indexes *indexes = fixture.mount.indexes;
+    struct vector_indexes *indexes = fixture.indexes;
     const atomic_bool *stop = patience_stop();
     bool safe = false;
     if (stop == NULL)
@@ -250,21 +248,26 @@ static void table_begin(struct space space, uint32_t rows)
 
 static void mount_begin(void)
 {
-    fixture.mount.options = &fixture.options;
-    fixture.mount.store = fixture.place.store;
-    fixture.mount.place = fixture.place.fetch;
-    fixture.mount.catalog = &fixture.catalog;
-    fixture.mount.oids = &fixture.relation.oid;
-    fixture.mount.oid_count = fixture.catalog.relation_count;
-    must(vector_indexes_new(&fixture.mount, &fixture.mount.indexes) == 0);
+    must(vector_indexes_new(&fixture.place.fetch, fixture.memory, &fixture.indexes) == 0);
+}
+
+/* The relation is gone, if the test says so, and all that there never were. */
+static size_t keep_gone(void *context, uint32_t *relations, size_t count)
+{
+    (void)context;
+    size_t gone = 0;
+    for (size_t i = 0; i < count; i++)
+        if (fixture.dropped || relations[i] != PLACE_RELATION)
+            relations[gone++] = relations[i];
+    return gone;
 }
 
 static void mount_end(void)
 {
-    vector_index_stop_all(&fixture.mount);
-    vector_index_join(&fixture.mount);
-    vector_indexes_free(fixture.mount.indexes);
-    fixture.mount.indexes = NULL;
+    vector_indexes_stop(fixture.indexes);
+    vector_indexes_join(fixture.indexes);
+    vector_indexes_free(fixture.indexes);
+    fixture.indexes = NULL;
 }
 
 /* The cache is opened again, too. */
@@ -282,15 +285,11 @@ static int set_up(void **state)
     (void)state;
     memset(&fixture, 0, sizeof fixture);
     place_open(&fixture.place, 100 << 20);
-    fixture.options.memory = 256 << 20;
-    fixture.relation.oid = PLACE_RELATION;
-    fixture.catalog.relations = &fixture.relation;
-    fixture.catalog.relation_count = 1;
+    fixture.memory = 256 << 20;
     fixture.serial = 1000;
     fixture.next_id = 1;
     fixture.lasting = fixture.intact = true;
     fixture.column_name = "e";
-    pthread_mutex_init(&fixture.mount.lock, NULL);
     table_begin(clustered, 1000);
     /* Without it the store would not keep indexes of the relation. */
     struct buffer record = {0};
@@ -310,11 +309,11 @@ static int tear_down(void **state)
     return 0;
 }
 
-static struct vector_entry *the_entry(void) { return fixture.mount.indexes->entries; }
+static struct vector_entry *the_entry(void) { return fixture.indexes->entries; }
 
 static bool is_busy(void)
 {
-    struct vector_indexes *indexes = fixture.mount.indexes;
+    struct vector_indexes *indexes = fixture.indexes;
     bool busy = false;
     pthread_mutex_lock(&indexes->lock);
     for (struct vector_entry *entry = indexes->entries; entry != NULL; entry = entry->next)
@@ -334,7 +333,7 @@ static void wait_until_built(void)
 
 static struct vector_index *get_of(struct corpus *corpus, const struct space *space, bool begin)
 {
-    return vector_index_get(&fixture.mount, corpus, COLUMN, space, begin);
+    return vector_index_get(fixture.indexes, corpus, COLUMN, space, begin);
 }
 
 /* Of the table as it is now. */
@@ -357,7 +356,7 @@ static char *state_text(const struct space *space)
     struct corpus *corpus = corpus_of();
     struct buffer out = {0};
     assert_int_equal(
-        vector_index_write_state(&fixture.mount, corpus_snapshot(corpus), COLUMN, space, &out), 0);
+        vector_index_write_state(fixture.indexes, corpus_snapshot(corpus), COLUMN, space, &out), 0);
     assert_int_equal(buffer_append_byte(&out, '\0'), 0);
     corpus_unref(corpus);
     return (char *)out.data;
@@ -746,7 +745,7 @@ static void test_large_file(void **state)
     build();
     ino_t file = index_file();
     mount_again();
-    fixture.mount.indexes->at_once = 1000;
+    fixture.indexes->at_once = 1000;
     assert_null(get(false));
     struct corpus *corpus = corpus_of();
     assert_null(get_of(corpus, &fixture.v.space, false));
@@ -768,9 +767,9 @@ static void test_large_file_looked_at(void **state)
     build();
     ino_t file = index_file();
     mount_again();
-    fixture.mount.indexes->at_once = 1000;
+    fixture.indexes->at_once = 1000;
     struct vector_entry *entry =
-        vector_entry_find(fixture.mount.indexes, PLACE_RELATION, COLUMN, &clustered);
+        vector_entry_find(fixture.indexes, PLACE_RELATION, COLUMN, &clustered);
     files_read_here = keys_asked_here = 0;
     pthread_mutex_lock(&entry->making); /* the builder gets no further */
     assert_state("\"state\": \"opening\"");
@@ -788,17 +787,17 @@ static void test_large_file_looked_at(void **state)
     assert_int_equal(keys_asked_here, 0);
     assert_right(0);
     assert_int_equal(index_file(), file);
-    vector_entry_leave(fixture.mount.indexes, entry);
+    vector_entry_leave(fixture.indexes, entry);
     /* Nor is it waited for at the end. */
     mount_again();
-    fixture.mount.indexes->at_once = 1000;
-    entry = vector_entry_find(fixture.mount.indexes, PLACE_RELATION, COLUMN, &clustered);
+    fixture.indexes->at_once = 1000;
+    entry = vector_entry_find(fixture.indexes, PLACE_RELATION, COLUMN, &clustered);
     pthread_mutex_lock(&entry->making);
     assert_state("\"state\": \"opening\"");
-    vector_index_stop_all(&fixture.mount);
-    vector_index_join(&fixture.mount);
+    vector_indexes_stop(fixture.indexes);
+    vector_indexes_join(fixture.indexes);
     pthread_mutex_unlock(&entry->making);
-    vector_entry_leave(fixture.mount.indexes, entry);
+    vector_entry_leave(fixture.indexes, entry);
 }
 
 static bool has_state(const struct space *space, const char *name)
@@ -835,21 +834,21 @@ static void test_large_file_beside_build(void **state)
     ino_t file = index_file();
     for (int asked = 0; asked < 2; asked++) {
         mount_again();
-        fixture.mount.indexes->at_once = 1000;
+        fixture.indexes->at_once = 1000;
         gate_closed = true;
         want_angles();
         wait_for_state(&angles, "building");
         while (at_gate == 0)
             usleep(1000);
         struct vector_entry *entry =
-            vector_entry_find(fixture.mount.indexes, PLACE_RELATION, COLUMN, &clustered);
+            vector_entry_find(fixture.indexes, PLACE_RELATION, COLUMN, &clustered);
         pthread_mutex_lock(&entry->making); /* nobody opens it yet */
         if (asked)
             assert_null(get(true));
         assert_state("\"state\": \"opening\"");
         assert_state("\"progress\": null");
         pthread_mutex_unlock(&entry->making);
-        vector_entry_leave(fixture.mount.indexes, entry);
+        vector_entry_leave(fixture.indexes, entry);
         wait_for_state(&clustered, "ready");
         struct vector_index *index = NULL;
         for (int i = 0; index == NULL && i < 10000; i++, usleep(1000))
@@ -893,7 +892,7 @@ static void test_large_file_damaged(void **state)
     build();
     mount_again();
     damage(20, 4, 0);
-    fixture.mount.indexes->at_once = 1000;
+    fixture.indexes->at_once = 1000;
     free(state_text(&clustered));
     wait_until_built();
     assert_state("\"state\": \"absent\"");
@@ -902,7 +901,7 @@ static void test_large_file_damaged(void **state)
 
 static atomic_bool cut_when_mapped;
 
-/* fs/vector_graph.c says so of a file that it has mapped, before it reads the first byte. */
+/* fs/search/vector_graph.c says so of a file that it has mapped, before it reads the first byte. */
 int __real_madvise(void *at, size_t size, int advice);
 int __wrap_madvise(void *at, size_t size, int advice);
 int __wrap_madvise(void *at, size_t size, int advice)
@@ -966,7 +965,7 @@ static void no_file_for_now(uint64_t at_once)
     build();
     ino_t file = index_file();
     mount_again();
-    fixture.mount.indexes->at_once = at_once;
+    fixture.indexes->at_once = at_once;
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
     allow_files(3);
     for (int i = 0; i < 3; i++) {
@@ -1169,7 +1168,7 @@ static void test_memory(void **state)
 {
     (void)state;
     mount_end();
-    fixture.options.memory = 4;
+    fixture.memory = 4;
     mount_begin();
     build();
     struct corpus *corpus = corpus_of();
@@ -1233,12 +1232,12 @@ static void test_dropped_relation(void **state)
 {
     (void)state;
     build();
-    vector_index_tend(&fixture.mount);
+    vector_indexes_tend(fixture.indexes, keep_gone, NULL);
     assert_true(index_file() != 0);
-    fixture.mount.oid_count = 0;
-    vector_index_tend(&fixture.mount);
-    assert_null(fixture.mount.indexes->entries);
-    assert_int_equal(fixture.mount.indexes->entry_count, 0);
+    fixture.dropped = true;
+    vector_indexes_tend(fixture.indexes, keep_gone, NULL);
+    assert_null(fixture.indexes->entries);
+    assert_int_equal(fixture.indexes->entry_count, 0);
     assert_true(index_file() != 0); /* it may only not be shown: the file goes with the folder */
 }
 
@@ -1246,7 +1245,7 @@ static void test_dropped_relation(void **state)
 static void test_many_entries(void **state)
 {
     (void)state;
-    struct vector_indexes *indexes = fixture.mount.indexes;
+    struct vector_indexes *indexes = fixture.indexes;
     build();
     const struct vector_entry *built = the_entry();
     struct vector_entry *used = vector_entry_find(indexes, 1 << 20, 0, &clustered);
@@ -1261,7 +1260,7 @@ static void test_many_entries(void **state)
     vector_entry_leave(indexes, used);
     vector_entry_leave(indexes, used);
     /* Those of relations that are not there go. */
-    vector_index_tend(&fixture.mount);
+    vector_indexes_tend(fixture.indexes, keep_gone, NULL);
     assert_int_equal(indexes->entry_count, 1);
     assert_ptr_equal(the_entry(), built);
     assert_non_null(built->graph);
@@ -1281,8 +1280,8 @@ static void test_stopped(void **state)
     mount_begin();
     build();
     assert_right(0);
-    vector_index_stop_all(&fixture.mount);
-    vector_index_join(&fixture.mount);
+    vector_indexes_stop(fixture.indexes);
+    vector_indexes_join(fixture.indexes);
     table_begin(clustered, 500);
     assert_null(get(true)); /* and nothing is begun any more */
     assert_false(is_busy());
@@ -1350,7 +1349,7 @@ static void test_many(void **state)
     for (int i = 0; i < 60000 && crowd.answered < 200; i++) {
         usleep(1000);
         free(state_text(&clustered));
-        vector_index_tend(&fixture.mount);
+        vector_indexes_tend(fixture.indexes, keep_gone, NULL);
     }
     crowd.stop = true;
     for (int i = 0; i < THREADS; i++)

@@ -1,4 +1,4 @@
-#include "fs/view.h"
+#include "fs/views/view.h"
 
 #include "tests/unit/place.h"
 

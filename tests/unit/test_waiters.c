@@ -1,4 +1,4 @@
-#include "fs/waiters.h"
+#include "fs/base/waiters.h"
 
 #include <errno.h>
 #include <pthread.h>

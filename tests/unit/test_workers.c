@@ -1,4 +1,4 @@
-#include "fs/workers.h"
+#include "fs/base/workers.h"
 
 #include <errno.h>
 #include <pthread.h>

@@ -1,0 +1,17 @@
+/* SQL names as file names: `%`, `/`, a leading `.`, control characters (also DEL and U+0080-9F) and
+ * those that turn the direction of writing (U+061C, 200E, 200F, 202A-202E, 2066-2069) are written
+ * %XX, each of their bytes, in upper-case hex; the rest, UTF-8, stays. One name for one name, both
+ * ways: a file name that encodes in any other way names nothing. */
+#ifndef FS_BASE_NAME_H
+#define FS_BASE_NAME_H
+
+#include "codec/buffer.h"
+
+/* Appends the file name. */
+MUST_CHECK int name_encode(const char *sql, struct buffer *out);
+
+/* The SQL name of `size` bytes of a file name, newly allocated. -ENOENT: no SQL name is written
+ * like that. */
+MUST_CHECK int name_decode(const char *file, size_t size, char **out);
+
+#endif

@@ -1,0 +1,966 @@
+#include "fs/rows/fetch.h"
+
+#include "codec/clock.h"
+#include "fs/base/log.h"
+#include "fs/rows/fetch_changes.h"
+#include "fs/rows/fetch_copy.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum { ATTEMPTS = 3 };
+
+struct tries {
+    bool led;    /* the server has been there */
+    bool enough; /* a lock was waited for too long, or given up too often */
+    bool let_go; /* others wanted our locks; so often: */
+    int gave_way;
+    int failed; /* not counting those that stepped aside */
+};
+
+struct fetch {
+    const struct fetch_place *place;
+    struct crew *crew;
+    struct fetch_copy copy;
+    struct prefill *prefills[FORMAT_COUNT];
+    struct changes found, all; /* what the plan borrows; if all is copied, the second */
+    int64_t after;             /* the mtime of what its path showed before */
+    struct feed_ids made_of;
+    struct feed *shelved[FEEDS_IN_A_ROW - 1]; /* of attempts that came to nothing */
+    int shelved_count;
+    struct {
+        struct snapshot *basis; /* without groups; NULL: there is nothing */
+        struct changes changes;
+        bool of_old; /* it was brought up to date from the old snapshot */
+    } left;          /* by an attempt that came to nothing */
+    bool of_old;     /* of what is being copied */
+    bool same_rows;  /* they are those of the old snapshot; only parts of them were left out */
+    struct tries tries;
+    struct lock_turn turn;
+    pthread_mutex_t lock; /* guards what follows */
+    pthread_cond_t stopping;
+    struct feed *feed; /* of the copying under way */
+    bool changes;      /* there are some, for sure */
+    bool stopped;
+    bool held; /* the crew is the snapshot's now: stopping the fetch must not stop it */
+};
+
+int fetch_new(const struct fetch_place *place, struct progress *progress, struct fetch **out)
+{
+    struct fetch *fetch = calloc(1, sizeof *fetch);
+    if (fetch == NULL)
+        return -ENOMEM;
+    if (crew_new(place->pool, place->jobs, place->enders, &fetch->crew) < 0) {
+        free(fetch);
+        return -ENOMEM;
+    }
+    fetch->place = place;
+    fetch->copy = (struct fetch_copy){
+        .place = place, .crew = fetch->crew, .progress = progress, .prefills = fetch->prefills};
+    progress->rows = progress->bytes = progress->groups_copied = progress->groups_kept = 0;
+    progress_stage(progress, STAGE_WAITING, 0);
+    pthread_mutex_init(&fetch->lock, NULL);
+    clock_cond_init(&fetch->stopping);
+    *out = fetch;
+    return 0;
+}
+
+static void forget_left(struct fetch *fetch)
+{
+    snapshot_unref(fetch->left.basis);
+    fetch->left.basis = NULL;
+    changes_clear(&fetch->left.changes);
+}
+
+void fetch_free(struct fetch *fetch)
+{
+    if (fetch == NULL)
+        return;
+    crew_unref(fetch->crew);
+    feed_unref(fetch->feed);
+    for (int i = 0; i < fetch->shelved_count; i++)
+        feed_unref(fetch->shelved[i]);
+    forget_left(fetch);
+    fetch_copy_clear(&fetch->copy);
+    changes_clear(&fetch->found);
+    changes_clear(&fetch->all);
+    pthread_cond_destroy(&fetch->stopping);
+    pthread_mutex_destroy(&fetch->lock);
+    free(fetch);
+}
+
+void fetch_stop(struct fetch *fetch)
+{
+    pthread_mutex_lock(&fetch->lock);
+    fetch->stopped = true;
+    pthread_cond_broadcast(&fetch->stopping);
+    if (!fetch->held)
+        crew_stop(fetch->crew);
+    pthread_mutex_unlock(&fetch->lock);
+}
+
+const struct feed_ids *fetch_made_of(const struct fetch *fetch) { return &fetch->made_of; }
+
+void fetch_after(struct fetch *fetch, int64_t mtime) { fetch->after = mtime; }
+
+void fetch_prefill(struct fetch *fetch, int format, struct prefill *prefill)
+{
+    fetch->prefills[format] = prefill;
+}
+
+/* What has been stored will not be what the file is. */
+static void spoil_prefills(struct fetch *fetch)
+{
+    for (int i = 0; i < FORMAT_COUNT; i++)
+        if (fetch->prefills[i] != NULL) {
+            prefill_spoil(fetch->prefills[i]);
+            fetch->prefills[i] = NULL;
+        }
+}
+
+struct feed *fetch_feed(struct fetch *fetch)
+{
+    pthread_mutex_lock(&fetch->lock);
+    struct feed *feed = fetch->feed != NULL ? feed_ref(fetch->feed) : NULL;
+    pthread_mutex_unlock(&fetch->lock);
+    return feed;
+}
+
+bool fetch_has_changes(struct fetch *fetch)
+{
+    pthread_mutex_lock(&fetch->lock);
+    bool changes = fetch->changes;
+    pthread_mutex_unlock(&fetch->lock);
+    return changes;
+}
+
+static void note_changes(struct fetch *fetch)
+{
+    pthread_mutex_lock(&fetch->lock);
+    fetch->changes = true;
+    pthread_mutex_unlock(&fetch->lock);
+}
+
+static void set_feed(struct fetch *fetch, struct feed *feed)
+{
+    pthread_mutex_lock(&fetch->lock);
+    struct feed *before = fetch->feed;
+    fetch->feed = feed;
+    pthread_mutex_unlock(&fetch->lock);
+    fetch->copy.feed = feed;
+    feed_unref(before);
+}
+
+/* An attempt that fails so is made again. */
+static bool is_passing(int rc) { return rc == -ENOTCONN || rc == -EAGAIN || rc == -EBUSY; }
+
+/* The oldest goes if there are too many: its readers have been handed over. */
+static void shelve(struct fetch *fetch, struct feed *feed)
+{
+    if (fetch->shelved_count == FEEDS_IN_A_ROW - 1) {
+        feed_unref(fetch->shelved[0]);
+        memmove(fetch->shelved, fetch->shelved + 1,
+                (size_t)--fetch->shelved_count * sizeof fetch->shelved[0]);
+    }
+    fetch->shelved[fetch->shelved_count++] = feed_ref(feed);
+}
+
+/* Whoever reads along waits for the next attempt. */
+static void end_feed(struct fetch *fetch, int rc, const struct error *error)
+{
+    struct feed *feed = fetch->feed;
+    if (feed != NULL && is_passing(rc))
+        shelve(fetch, feed);
+    else if (feed != NULL)
+        feed_end(feed, rc, error != NULL ? error->text : "");
+    set_feed(fetch, NULL);
+}
+
+/* Those who read along with the attempt before go on with `feed`. */
+static void take_over(struct fetch *fetch, struct feed *feed)
+{
+    if (fetch->shelved_count > 0)
+        feed_hand_over(fetch->shelved[fetch->shelved_count - 1], feed);
+}
+
+static void end_shelved(struct fetch *fetch, int rc, const struct error *error)
+{
+    if (fetch->shelved_count > 0)
+        feed_end(fetch->shelved[fetch->shelved_count - 1], rc, error != NULL ? error->text : "");
+}
+
+/* All that was read of a feed, and of those that it was handed over to, must be in `feed`. */
+static void note_made_of(struct fetch *fetch, struct feed *feed)
+{
+    fetch->made_of = (struct feed_ids){{feed_id(feed)}};
+    for (int i = fetch->shelved_count; i-- > 0 && feed_goes_on(fetch->shelved[i], feed);)
+        fetch->made_of.ids[i + 1] = feed_id(fetch->shelved[i]);
+}
+
+/* ---- what the server refuses ---- */
+
+/* Copies everything that the read point's schema (numbered) asks for. */
+static int copy_all(struct fetch *fetch, bool discard, struct error *error)
+{
+    fetch->copy.schema = crew_readpoint(fetch->crew)->schema;
+    fetch->copy.discard = discard;
+    int rc = fetch_copy_plan_all(&fetch->copy);
+    return rc < 0 ? error_set(error, rc, "no memory to fetch with")
+                  : fetch_copy_run(&fetch->copy, error);
+}
+
+/* With a binary part for every column, so that the server says in its own words which it has none
+ * for. */
+static void number_for_trial(struct readpoint *readpoint, int format, bool *all)
+{
+    for (int i = 0; i < readpoint->schema->column_count; i++)
+        all[i] = readpoint->with_binary[i] || formats[format]->parts == 1U << PART_BINARY;
+    schema_number(readpoint->schema, all, formats[format]->parts);
+}
+
+/* Asks for one format alone. */
+static int try_format(struct fetch *fetch, int format, struct error *error)
+{
+    struct readpoint *readpoint = crew_readpoint(fetch->crew);
+    bool *all = calloc((size_t)readpoint->schema->column_count + 1, sizeof *all);
+    if (all == NULL)
+        return -ENOMEM;
+    number_for_trial(readpoint, format, all);
+    free(all);
+    return copy_all(fetch, true, error);
+}
+
+static int refuse(struct face *face, int rc, const struct error *error)
+{
+    face->refused = rc;
+    free(face->reason);
+    face->reason = strdup(error->text);
+    return face->reason == NULL ? -ENOMEM : 0;
+}
+
+enum { ALL_PARTS = 1 << PART_BINARY | 1 << PART_TEXT | 1 << PART_JSON };
+
+/* What this fetch asks for. JSON that runs what users wrote only where somebody waits for it. */
+static unsigned wanted_parts(const struct fetch *fetch)
+{
+    const struct readpoint *readpoint = crew_readpoint(fetch->crew);
+    bool json = !readpoint->json_apart;
+    for (int i = 0; i < FORMAT_COUNT; i++)
+        json |= (formats[i]->parts & 1U << PART_JSON) && (fetch->copy.measure & 1U << i);
+    json &= readpoint->json_refused == NULL;
+    return json ? ALL_PARTS : ALL_PARTS & ~(1U << PART_JSON);
+}
+
+static bool is_left_out(int format, unsigned parts)
+{
+    return (formats[format]->parts & ~parts) != 0;
+}
+
+static int refuse_json(struct fetch *fetch, struct face *faces)
+{
+    struct error reason;
+    const char *why = crew_readpoint(fetch->crew)->json_refused;
+    int rc = 0;
+    for (int i = 0; rc == 0 && why != NULL && i < FORMAT_COUNT; i++) {
+        if (!(formats[i]->parts & 1U << PART_JSON))
+            continue;
+        error_set(&reason, -EACCES, "%s", why);
+        rc = refuse(&faces[i], -EACCES, &reason);
+    }
+    return rc;
+}
+
+/* The server has refused the whole (-EIO or -EACCES; what failed for a reason of the moment is
+ * -EREMOTEIO, and of all formats): finds the formats that come alone. Returns the mask of their
+ * parts, or the error of all. */
+static int find_refusals(struct fetch *fetch, struct face *faces, struct error *error)
+{
+    unsigned parts = 0, wanted = wanted_parts(fetch);
+    int given = 0, rc = 0;
+    for (int i = 0; i < FORMAT_COUNT; i++) {
+        struct error reason = {""};
+        if (is_left_out(i, wanted))
+            continue;
+        rc = try_format(fetch, i, &reason);
+        if (rc == 0) {
+            parts |= formats[i]->parts;
+            given++;
+        } else if (rc != -EIO && rc != -EACCES) {
+            if (error != NULL)
+                *error = reason;
+            return rc;
+        } else {
+            if (i == 0 && error != NULL)
+                *error = reason;
+            int memory = refuse(&faces[i], rc, &reason);
+            if (memory < 0)
+                return memory;
+        }
+    }
+    return given > 0 ? (int)parts : faces[0].refused;
+}
+
+/* Formats for which the schema as numbered has not all parts, though they were asked for. */
+static unsigned impossible_formats(const struct schema *schema, const struct face *faces,
+                                   unsigned wanted)
+{
+    unsigned mask = 0;
+    for (int i = 0; i < FORMAT_COUNT; i++)
+        if (faces[i].refused == 0 && !is_left_out(i, wanted) && !formats[i]->possible(schema))
+            mask |= 1U << i;
+    return mask;
+}
+
+/* Asks for each of them: the server says in its own words why not, or gives it after all (an array
+ * of a type without binary output is fine as long as it is NULL), and then its columns are fetched.
+ */
+static int explain_impossible(struct fetch *fetch, unsigned mask, struct face *faces)
+{
+    struct readpoint *readpoint = crew_readpoint(fetch->crew);
+    for (int i = 0; i < FORMAT_COUNT; i++) {
+        if (!(mask & 1U << i))
+            continue;
+        struct error reason = {""};
+        int rc = try_format(fetch, i, &reason);
+        for (int k = 0; rc == 0 && k < readpoint->schema->column_count; k++)
+            readpoint->with_binary[k] = true;
+        if (rc == -EIO || rc == -EACCES)
+            rc = refuse(&faces[i], rc, &reason);
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
+/* ---- the snapshot ---- */
+
+static int64_t now_microseconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+/* All but the groups. */
+static int take_basis(const struct readpoint *readpoint, struct snapshot *snapshot)
+{
+    int rc =
+        snapshot_take_basis(snapshot, &readpoint->relation, &readpoint->key, readpoint->schema);
+    for (size_t i = 0; rc == 0 && i < readpoint->source_count; i++) {
+        const struct source *source = &readpoint->sources[i];
+        const struct snapshot_source known = {source->oid, source->filenode, source->by_ctid};
+        rc = snapshot_add_source(snapshot, &known);
+    }
+    if (rc == 0) {
+        snapshot->children = strdup(readpoint->children != NULL ? readpoint->children : "");
+        rc = snapshot->children == NULL ? -ENOMEM : 0;
+    }
+    return rc;
+}
+
+static int measure_known(struct snapshot *snapshot)
+{
+    for (int f = 0; f < FORMAT_COUNT; f++) {
+        bool known = formats[f]->possible(snapshot->schema) && snapshot->faces[f].refused == 0;
+        for (size_t i = 0; known && i < snapshot->group_count; i++)
+            known = snapshot->groups[i]->sizes[f] != SIZE_UNKNOWN;
+        int rc = known ? snapshot_measured(snapshot, f) : 0;
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
+/* Makes the snapshot of what has been copied. */
+static int assemble(struct fetch *fetch, struct snapshot *snapshot)
+{
+    int rc = take_basis(crew_readpoint(fetch->crew), snapshot);
+    if (rc == 0)
+        rc = fetch_copy_take(&fetch->copy, snapshot);
+    return rc < 0 ? rc : measure_known(snapshot);
+}
+
+/* Later than the one before by a whole second at least, so that tools which compare whole seconds
+ * see it. */
+static void stamp(struct snapshot *snapshot, const struct snapshot *old, int64_t after)
+{
+    snapshot->fetched_at = now_microseconds();
+    snapshot->mtime = snapshot->fetched_at / 1000000;
+    snapshot->serial = (uint64_t)snapshot->fetched_at;
+    if (snapshot->mtime <= after)
+        snapshot->mtime = after + 1;
+    if (old == NULL)
+        return;
+    if (snapshot->mtime <= old->mtime)
+        snapshot->mtime = old->mtime + 1;
+    if (snapshot->serial <= old->serial)
+        snapshot->serial = old->serial + 1;
+}
+
+/* Its rows, with more parts of them. */
+static void stamp_as(struct snapshot *snapshot, const struct snapshot *old)
+{
+    snapshot->fetched_at = old->fetched_at;
+    snapshot->mtime = old->mtime;
+    snapshot->serial = old->serial;
+}
+
+static int begin_feed(struct fetch *fetch, struct error *error)
+{
+    struct snapshot *basis = NULL;
+    struct feed *feed;
+    int rc = snapshot_new(fetch->place->store, &basis);
+    if (rc == 0)
+        rc = take_basis(crew_readpoint(fetch->crew), basis);
+    if (rc == 0)
+        snapshot_share(basis, fetch->crew);
+    if (rc == 0)
+        rc = feed_new(basis, &feed);
+    else
+        snapshot_unref(basis);
+    if (rc < 0)
+        return error_set(error, rc, "no memory to fetch with");
+    set_feed(fetch, feed);
+    return 0;
+}
+
+/* All that has been planned is what the readers along get. */
+static int copy_planned(struct fetch *fetch, struct error *error)
+{
+    struct error reason = {""};
+    fetch->copy.schema = crew_readpoint(fetch->crew)->schema;
+    fetch->copy.discard = false;
+    fetch->made_of = (struct feed_ids){{0}};
+    int rc = begin_feed(fetch, &reason);
+    if (rc == 0)
+        take_over(fetch, fetch->feed);
+    if (rc == 0)
+        rc = fetch_copy_run(&fetch->copy, &reason);
+    if (rc == 0)
+        note_made_of(fetch, fetch->feed);
+    end_feed(fetch, rc, &reason);
+    if (rc < 0 && error != NULL)
+        *error = reason;
+    return rc;
+}
+
+/* Whether the files that the rows of `old` came from are those of the read point. A record that was
+ * made before filenodes were kept has none. */
+static bool same_files(const struct snapshot *old, const struct readpoint *readpoint)
+{
+    bool same = old->source_count == readpoint->source_count;
+    for (size_t i = 0; same && i < old->source_count; i++) {
+        const struct snapshot_source *was = &old->sources[i];
+        const struct source *is = &readpoint->sources[i];
+        same = was->oid == is->oid && was->by_ctid && is->by_ctid &&
+               (was->filenode == is->filenode || was->filenode == 0);
+    }
+    return same;
+}
+
+/* Cut as `old` was, where that is possible: else equal contents would not be seen to be equal. */
+static int plan_all(struct fetch *fetch)
+{
+    const struct snapshot *old = fetch->copy.old;
+    fetch_copy_clear(&fetch->copy);
+    changes_clear(&fetch->all);
+    fetch->copy.schema = crew_readpoint(fetch->crew)->schema;
+    if (old == NULL || !same_files(old, crew_readpoint(fetch->crew)))
+        return fetch_copy_plan_all(&fetch->copy);
+    int rc = changes_of(old, &fetch->all);
+    if (rc < 0)
+        return rc == -EBADMSG ? fetch_copy_plan_all(&fetch->copy) : rc;
+    for (size_t i = 0; i < fetch->all.count; i++)
+        fetch->all.stretches[i].unknown = fetch->all.stretches[i].changed = true;
+    return fetch_copy_plan_changes(&fetch->copy, &fetch->all);
+}
+
+static int plan_and_copy_all(struct fetch *fetch, struct error *error)
+{
+    int rc = plan_all(fetch);
+    return rc < 0 ? error_set(error, rc, "no memory to fetch with") : copy_planned(fetch, error);
+}
+
+static int copy_whole(struct fetch *fetch, struct face *faces, struct error *error)
+{
+    struct readpoint *readpoint = crew_readpoint(fetch->crew);
+    struct schema *schema = readpoint->schema;
+    unsigned wanted = wanted_parts(fetch), parts = wanted;
+    schema_number(schema, readpoint->with_binary, parts);
+    int rc = plan_and_copy_all(fetch, error);
+    bool anew = rc == -EIO;
+    if (anew) {
+        spoil_prefills(fetch);
+        rc = find_refusals(fetch, faces, error);
+        parts = rc > 0 ? (unsigned)rc : 0;
+    }
+    if (rc < 0)
+        return rc;
+    schema_number(schema, readpoint->with_binary, parts);
+    unsigned impossible = impossible_formats(schema, faces, wanted);
+    if (impossible == 0 && !anew)
+        return 0;
+    /* Their columns were left out of what has been copied, and asking moves the parts. */
+    spoil_prefills(fetch);
+    rc = impossible == 0 ? 0 : explain_impossible(fetch, impossible, faces);
+    if (rc < 0)
+        return error_set(error, rc, "cannot find out which formats the server refuses");
+    schema_number(schema, readpoint->with_binary, parts);
+    return plan_and_copy_all(fetch, error);
+}
+
+/* Whether groups of `old` can stand beside new ones: cut by the same schema, nothing refused by the
+ * server. */
+static bool is_kept_schema(const struct snapshot *old, const struct fetch *fetch)
+{
+    struct readpoint *readpoint = crew_readpoint(fetch->crew);
+    unsigned parts = wanted_parts(fetch);
+    for (int i = 0; i < FORMAT_COUNT; i++)
+        if (old->faces[i].refused < 0 && !is_left_out(i, parts))
+            return false;
+    schema_number(readpoint->schema, readpoint->with_binary, parts);
+    return schema_same(old->schema, readpoint->schema);
+}
+
+/* What has not changed is rendered when it is read: there is no use in storing what stands between
+ * it ahead. */
+static int copy_changed(struct fetch *fetch, const struct changes *changes, struct error *error)
+{
+    spoil_prefills(fetch);
+    fetch->copy.schema = crew_readpoint(fetch->crew)->schema;
+    int rc = fetch_copy_plan_changes(&fetch->copy, changes);
+    return rc < 0 ? error_set(error, rc, "no memory to fetch with") : copy_planned(fetch, error);
+}
+
+static int put_heads(struct fetch *fetch)
+{
+    struct buffer head = {0};
+    int rc = 0;
+    for (int i = 0; rc == 0 && i < FORMAT_COUNT; i++) {
+        head.size = 0;
+        if (fetch->prefills[i] != NULL &&
+            (rc = formats[i]->head(crew_readpoint(fetch->crew)->schema, &head)) == 0)
+            prefill_head(fetch->prefills[i], &head);
+    }
+    buffer_clear(&head);
+    return rc;
+}
+
+/* `changes` of `basis`, or NULL: the whole. Within a lineage a row's id names it for ever: it ends
+ * where ids could not be compared, or may stand for other rows than before. */
+static int make_snapshot(struct fetch *fetch, const struct snapshot *old,
+                         const struct snapshot *basis, const struct changes *changes,
+                         struct snapshot **out, struct error *error)
+{
+    struct snapshot *snapshot;
+    int rc = snapshot_new(fetch->place->store, &snapshot);
+    if (rc < 0)
+        return rc;
+    rc = refuse_json(fetch, snapshot->faces);
+    fetch->copy.old = basis;
+    bool whole = changes == NULL || !is_kept_schema(basis, fetch);
+    if (rc == 0 && !whole) {
+        rc = copy_changed(fetch, changes, error);
+        whole = rc == -EIO; /* what is refused is found out with the whole */
+    }
+    if (whole && (rc == 0 || rc == -EIO)) {
+        fetch->copy.old = old;
+        rc = put_heads(fetch);
+        if (rc == 0)
+            rc = copy_whole(fetch, snapshot->faces, error);
+    }
+    if (rc == 0)
+        rc = assemble(fetch, snapshot);
+    if (rc < 0) {
+        snapshot_unref(snapshot);
+        return rc;
+    }
+    if (fetch->same_rows)
+        stamp_as(snapshot, old);
+    else
+        stamp(snapshot, old, fetch->after);
+    bool of_old = fetch->of_old && !fetch->copy.strayed;
+    snapshot->lineage = of_old ? old->lineage : snapshot->serial;
+    if (old != NULL)
+        version_key_inherit(&snapshot->key, &old->key);
+    *out = snapshot;
+    return 0;
+}
+
+/* ---- whether anything has changed ---- */
+
+static bool same_relation(const struct snapshot *old, const struct readpoint *readpoint)
+{
+    const struct version_key *a = &old->key, *b = &readpoint->key;
+    return strcmp(old->relation.name, readpoint->relation.name) == 0 &&
+           strcmp(old->relation.schema, readpoint->relation.schema) == 0 &&
+           a->system_id == b->system_id && a->database == b->database &&
+           a->relation == b->relation && strcmp(a->signature, b->signature) == 0 &&
+           same_files(old, readpoint);
+}
+
+/* A format is waited for whose parts were left out of `old`. */
+static bool is_lacking(const struct fetch *fetch, const struct snapshot *old)
+{
+    for (int i = 0; i < FORMAT_COUNT; i++)
+        if ((fetch->copy.measure & 1U << i) && old->faces[i].refused == 0 &&
+            !formats[i]->possible(old->schema))
+            return true;
+    return false;
+}
+
+/* What of `old` has changed. 1: it cannot be told. */
+static int compare(struct fetch *fetch, const struct snapshot *old, struct changes *out,
+                   struct error *error)
+{
+    const struct readpoint *readpoint = crew_readpoint(fetch->crew);
+    if (old == NULL || old->broken || !old->key.proves || !readpoint->key.proves ||
+        !same_relation(old, readpoint))
+        return 1;
+    int rc = changes_of(old, out);
+    if (rc == -EBADMSG)
+        return 1;
+    if (rc < 0)
+        return error_set(error, rc, "no memory to compare with");
+    changes_doubt(out, server_run_id(&readpoint->key.runs[0]), fetch->copy.believes);
+    return changes_find(fetch->crew, out, fetch->copy.progress, error);
+}
+
+/* ---- going on after an attempt that came to nothing ---- */
+
+/* Of rows that can be compared, what has been copied need not be copied again. */
+static void leave(struct fetch *fetch)
+{
+    const struct readpoint *readpoint = crew_readpoint(fetch->crew);
+    struct snapshot *basis = NULL;
+    struct changes changes;
+    if (readpoint == NULL || !readpoint->key.proves || !readpoint->schema->with_row_ids ||
+        fetch->copy.discard || fetch->copy.task_count == 0 ||
+        snapshot_new(fetch->place->store, &basis) < 0)
+        return;
+    if (take_basis(readpoint, basis) < 0 || fetch_copy_leave(&fetch->copy, &changes) < 0) {
+        snapshot_unref(basis);
+        return;
+    }
+    forget_left(fetch);
+    fetch->left.basis = basis;
+    fetch->left.changes = changes;
+    fetch->left.of_old = fetch->of_old && !fetch->copy.strayed;
+}
+
+static bool can_go_on(const struct fetch *fetch)
+{
+    const struct snapshot *basis = fetch->left.basis;
+    struct readpoint *readpoint = crew_readpoint(fetch->crew);
+    return basis != NULL && readpoint->key.proves && same_relation(basis, readpoint) &&
+           version_key_believes(&basis->key, &readpoint->key) && is_kept_schema(basis, fetch);
+}
+
+/* Where the disk is full, the row groups of `old` go all the same: else a disk that they fill would
+ * have no room for those of `snapshot`, ever. Until its record is saved, a later mount finds that of
+ * `old`, without rows. */
+static void save(struct snapshot *snapshot, struct snapshot *old)
+{
+    int rc = snapshot_save(snapshot);
+    if (rc < 0 && !atomic_exchange(&snapshot->unsaved, true))
+        log_say(LOG_SAY_ERROR,
+                "%s.%s: its record finds no room in the cache %s (%s); if that stays so, it is "
+                "fetched again after the next mount",
+                snapshot->relation.schema, snapshot->relation.name, store_path(snapshot->store),
+                strerror(-rc));
+    if (old != NULL && (rc == 0 || rc == -ENOSPC))
+        snapshot_forsake(old, rc == 0 ? snapshot : NULL);
+}
+
+/* `old` is what is true now. A run that it did not know is to be known after the next mount, too.
+ */
+static int prove(struct snapshot *old, const struct version_key *now)
+{
+    int joined = snapshot_prove(old, now);
+    if (joined > 0)
+        save(old, NULL);
+    return joined < 0 ? joined : 0;
+}
+
+/* 1: nothing visible has changed in the whole cluster since `old` was found to be current. */
+static int nothing_happened(struct fetch *fetch, struct snapshot *old, struct error *error)
+{
+    if (old == NULL || old->broken || !old->key.proves || is_lacking(fetch, old))
+        return 0;
+    char *mark;
+    int rc = catalog_mark(crew_leader(fetch->crew), &mark, error);
+    if (rc < 0)
+        return rc;
+    bool same = mark_holds(old->key.mark, mark);
+    free(mark);
+    return same;
+}
+
+/* The path that led here must still be the relation's. */
+static int check_name(const struct readpoint *readpoint, const struct relation *relation,
+                      struct error *error)
+{
+    const struct relation *now = &readpoint->relation;
+    if (strcmp(now->schema, relation->schema) == 0 && strcmp(now->name, relation->name) == 0)
+        return 0;
+    return error_set(error, -ENOENT, "it is called %s.%s now", now->schema, now->name);
+}
+
+/* The fresh one, or `old` again. */
+static int compare_and_copy(struct fetch *fetch, const struct relation *relation,
+                            struct snapshot *old, struct snapshot **out, struct error *error)
+{
+    const struct readpoint *readpoint = crew_readpoint(fetch->crew);
+    int rc =
+        mark_check(readpoint->key.mark, fetch->place->system_id, fetch->place->database, error);
+    if (rc == 0)
+        rc = check_name(readpoint, relation, error);
+    fetch->copy.believes = old != NULL && version_key_believes(&old->key, &readpoint->key);
+    bool on = rc == 0 && can_go_on(fetch);
+    if (!on)
+        forget_left(fetch);
+    /* What an attempt has left does not tell whether only parts are added to the rows of `old`. */
+    bool with_old = rc == 0 && (!on || (old != NULL && is_lacking(fetch, old)));
+    if (with_old)
+        rc = compare(fetch, old, &fetch->found, error);
+    fetch->same_rows = with_old && rc == 0 && fetch->found.changed == 0 &&
+                       snapshot_same_children(old, crew_readpoint(fetch->crew)->children);
+    struct changes *changes = on ? &fetch->left.changes : &fetch->found;
+    if (on && rc >= 0)
+        rc = changes_find(fetch->crew, changes, fetch->copy.progress, error);
+    bool told = rc == 0;
+    fetch->of_old = on ? fetch->left.of_old : told;
+    if (told && !on && changes_are_seen(changes))
+        note_changes(fetch);
+    if (fetch->same_rows && !is_lacking(fetch, old)) {
+        rc = prove(old, &readpoint->key);
+        *out = rc == 0 ? snapshot_ref(old) : NULL;
+    } else if (rc >= 0) {
+        rc = make_snapshot(fetch, old, on ? fetch->left.basis : old, told ? changes : NULL, out,
+                           error);
+    }
+    return rc;
+}
+
+/* Whether copying may lock more than what has been locked: by functions of users' that it runs. */
+static bool may_lock_more(const struct readpoint *readpoint)
+{
+    return !readpoint->schema->with_row_ids || readpoint->json_apart;
+}
+
+/* Where others have the lock it is waited for as long as the turn allows. */
+static int lock_and_open(struct fetch *fetch, const struct relation *relation, struct error *error)
+{
+    struct lock_line *line = fetch->place->line;
+    if (line == NULL)
+        return crew_open(fetch->crew, relation, error);
+    crew_lock_patience(fetch->crew, lock_turn_begin(line, &fetch->turn));
+    int rc = crew_open(fetch->crew, relation, error);
+    bool all = rc == 0 && !may_lock_more(crew_readpoint(fetch->crew));
+    lock_turn_end(line, &fetch->turn, all);
+    if (all)
+        lock_wait_over(line->waits, &fetch->turn.wait);
+    else if (rc == 0)
+        lock_wait_rest(line->waits, &fetch->turn.wait);
+    return rc;
+}
+
+/* Where groups found no room on disk, the read point is held: they are read from it as long as
+ * somebody needs the snapshot. */
+static int fetch_under(struct fetch *fetch, const struct relation *relation, struct snapshot *old,
+                       struct snapshot **out, struct error *error)
+{
+    int rc = nothing_happened(fetch, old, error);
+    if (rc != 0) {
+        *out = rc > 0 ? snapshot_ref(old) : NULL;
+        return rc < 0 ? rc : 0;
+    }
+    rc = lock_and_open(fetch, relation, error);
+    if (rc < 0)
+        return rc;
+    rc = compare_and_copy(fetch, relation, old, out, error);
+    if (rc != -EBUSY && fetch->place->line != NULL)
+        lock_wait_over(fetch->place->waits, &fetch->turn.wait);
+    if (is_passing(rc))
+        leave(fetch);
+    if (rc == 0 && *out != old && fetch->copy.unstored && fetch->place->held != NULL) {
+        pthread_mutex_lock(&fetch->lock);
+        if (fetch->stopped)
+            rc = error_set(error, -EINTR, "stopped");
+        else
+            fetch->held = snapshot_hold(*out, fetch->crew, fetch->place->held);
+        pthread_mutex_unlock(&fetch->lock);
+        if (rc < 0)
+            snapshot_unref(*out);
+    }
+    fetch_copy_clear(&fetch->copy);
+    changes_clear(&fetch->found);
+    return rc;
+}
+
+/* Equal rows are the same version, however they were found to be equal: for all who look at files
+ * nothing has happened. If only the rows' ids are others, they are what queries must know. */
+static struct snapshot *settle(struct snapshot *fresh, struct snapshot *old)
+{
+    if (fresh == old) {
+        if (old->unsaved)
+            save(old, NULL);
+        return fresh;
+    }
+    bool same = old != NULL && !old->broken && snapshot_same_content(fresh, old);
+    bool same_ids = same && snapshot_same_row_ids(fresh, old) &&
+                    strcmp(fresh->key.signature, old->key.signature) == 0 &&
+                    !snapshot_has_news(fresh, old);
+    if (same && !same_ids && snapshot_take_identity(fresh, old) < 0)
+        log_say(LOG_SAY_DEBUG, "no memory to see that a table is the same");
+    if (!same_ids || prove(old, &fresh->key) < 0) {
+        save(fresh, old);
+        return fresh;
+    }
+    snapshot_hand_over(fresh, old);
+    snapshot_unref(fresh);
+    return snapshot_ref(old);
+}
+
+/* Some time after an attempt that came to nothing, unless the fetch is stopped. */
+static void pause_before(struct fetch *fetch, int milliseconds)
+{
+    struct timespec until = clock_after_ms(milliseconds);
+    pthread_mutex_lock(&fetch->lock);
+    while (!fetch->stopped &&
+           pthread_cond_timedwait(&fetch->stopping, &fetch->lock, &until) != ETIMEDOUT)
+        ;
+    pthread_mutex_unlock(&fetch->lock);
+}
+
+/* A connection may be lost, and a standby ends a COPY that stands in the way of its recovery:
+ * another one may do better, a moment later. Locks of others are waited for as long as that takes:
+ * -EINPROGRESS. */
+static bool try_again(struct fetch *fetch, int *rc, const struct error *error)
+{
+    struct tries *tries = &fetch->tries;
+    const struct relation *relation = fetch->turn.wait.relation;
+    if (!is_passing(*rc) || tries->enough || !tries->led)
+        return false; /* the server is not there: no use in asking three times */
+    bool locked = *rc == -EBUSY;
+    if (!locked && !tries->let_go && ++tries->failed >= ATTEMPTS)
+        return false;
+    spoil_prefills(fetch);
+    progress_stage(fetch->copy.progress, STAGE_WAITING, 0);
+    if (locked) {
+        *rc = -EINPROGRESS;
+        return false;
+    }
+    if (!tries->let_go)
+        log_say(LOG_SAY_INFO, "%s.%s: %s; trying again", relation->schema, relation->name,
+                error->text[0] != '\0' ? error->text : strerror(-*rc));
+    pause_before(fetch, tries->let_go ? LOCK_PAUSE_MS : tries->failed * 1000);
+    tries->let_go = false;
+    return true;
+}
+
+/* Somebody else has a lock: who? Negative: he has had it for too long. */
+static int wait_for_lock(struct fetch *fetch, struct error *error)
+{
+    struct error reason = {""};
+    struct lock_line *line = fetch->place->line;
+    if (line == NULL)
+        return -EBUSY;
+    int rc = lock_wait_note(line->waits, &fetch->turn.wait, crew_leader(fetch->crew), &reason);
+    if (rc < 0)
+        *error = reason;
+    return rc;
+}
+
+/* Somebody else waits for a lock that this attempt had. -EAGAIN; -EBUSY after five times in a row.
+ */
+static int note_giving_way(struct fetch *fetch, const char *why, struct error *error)
+{
+    enum { TIMES = 5 };
+    struct tries *tries = &fetch->tries;
+    const struct relation *relation = fetch->turn.wait.relation;
+    tries->let_go = true;
+    tries->enough = ++tries->gave_way >= TIMES;
+    fetch->copy.progress->gave_way++;
+    log_say(LOG_SAY_INFO, "%s.%s: the fetch lets go of its locks, since %s; %s", relation->schema,
+            relation->name, why, tries->enough ? "it ends" : "it goes on later");
+    return tries->enough ? error_set(error, -EBUSY,
+                                     "%s.%s could not be read to its end, %d times in a row, "
+                                     "because others wanted to lock it: %s",
+                                     relation->schema, relation->name, TIMES, why)
+                         : error_set(error, -EAGAIN, "%s", why);
+}
+
+/* *out: the fresh one, or `old` again. */
+static int try(struct fetch *fetch, struct snapshot *old, struct snapshot **out,
+               struct error *error)
+{
+    struct tries *tries = &fetch->tries;
+    int rc = crew_lead(fetch->crew, fetch->turn.wait.relation, error);
+    if (rc < 0 && rc != -EBUSY)
+        return rc;
+    tries->led = true;
+    if (rc == 0)
+        rc = fetch_under(fetch, fetch->turn.wait.relation, old, out, error);
+    char why[256];
+    int waits = rc == -EBUSY ? wait_for_lock(fetch, error) : 0;
+    tries->enough |= waits < 0;
+    if (rc == -EBUSY)
+        rc = waits < 0 ? waits : rc;
+    else if (rc < 0 && rc != -EINTR && crew_is_wanted(fetch->crew, why, sizeof why))
+        rc = note_giving_way(fetch, why, error);
+    if (!fetch->held)
+        crew_dismiss(fetch->crew);
+    return rc;
+}
+
+/* Those who read along with an attempt that came to nothing have their feed's end, or go on with
+ * what was there before. */
+static void settle_feeds(struct fetch *fetch, int rc, struct snapshot *fresh,
+                         const struct error *error)
+{
+    struct feed *feed;
+    if (fetch->shelved_count == 0 || fetch->made_of.ids[0] != 0)
+        return;
+    if (rc == 0)
+        rc = feed_of_snapshot(fresh, &feed);
+    if (rc < 0) {
+        end_shelved(fetch, rc, error);
+        return;
+    }
+    take_over(fetch, feed);
+    note_made_of(fetch, feed);
+    feed_unref(feed);
+}
+
+struct lock_turn *fetch_turn(struct fetch *fetch) { return &fetch->turn; }
+
+int fetch_table(struct fetch *fetch, const struct relation *relation, struct snapshot *old,
+                unsigned measure, struct snapshot **out, struct error *error)
+{
+    fetch->copy.measure = measure;
+    struct snapshot *fresh = NULL;
+    struct error reason = {""};
+    int rc;
+    if (fetch->turn.wait.since == 0) {
+        fetch->turn.wait.relation = relation;
+        fetch->turn.wait.what = "rows";
+    }
+    do {
+        rc = try(fetch, old, &fresh, &reason);
+    } while (try_again(fetch, &rc, &reason));
+    if (rc == -EINPROGRESS)
+        return rc;
+    if (fetch->place->line != NULL)
+        lock_wait_over(fetch->place->waits, &fetch->turn.wait);
+    rc = rc == -EREMOTEIO ? -EIO : rc; /* no refusal, but for those who wait it is the same */
+    settle_feeds(fetch, rc, fresh, &reason);
+    if (rc < 0) {
+        if (error != NULL)
+            *error = reason;
+        return rc;
+    }
+    *out = settle(fresh, old);
+    return 0;
+}

@@ -1,0 +1,495 @@
+/* One row group at a time: from the store, else from the server again. */
+#include "fs/base/log.h"
+#include "fs/base/patience.h"
+#include "fs/base/waiters.h"
+#include "fs/rows/fetch.h"
+#include "fs/rows/group_copy.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* -ENOENT: not there; -EBADMSG: not what was put there. */
+int fetch_stored(struct store *store, const struct snapshot *snapshot, const struct group *group,
+                 struct rowgroup **out)
+{
+    uint8_t *bytes;
+    size_t size;
+    uint64_t most = rowgroup_file_most(snapshot->schema, group->rows, group->bytes);
+    int rc = store_get_group(store, group->relation, group->id, most, &bytes, &size);
+    if (rc < 0)
+        return rc;
+    rc = rowgroup_decode(bytes, size, snapshot->schema, out);
+    if (rc < 0) {
+        free(bytes);
+        return rc;
+    }
+    if ((*out)->rows == group->rows && hash128_equal((*out)->content, group->content))
+        return 0;
+    rowgroup_free(*out);
+    return -EBADMSG;
+}
+
+/* Picks one group out of a COPY; of a stream, all rows in front of it are passed over. */
+struct picker {
+    struct group_copy copy;
+    uint64_t skip;
+    const struct group *group;
+    struct rowgroup *found;
+};
+
+/* The next piece ends where the group begins, or where the group ends: it is known by its number of
+ * rows. */
+static void aim(struct picker *picker)
+{
+    enum { PIECE_ROWS = 1 << 16, PIECE_BYTES = 4 << 20 };
+    bool skipping = picker->skip > 0;
+    picker->copy.group_bytes = skipping ? PIECE_BYTES : UINT64_MAX;
+    picker->copy.group_rows = !skipping                   ? picker->group->rows
+                              : picker->skip < PIECE_ROWS ? (uint32_t)picker->skip
+                                                          : PIECE_ROWS;
+}
+
+static int pick_group(void *context, struct rowgroup *rows, const struct ctid_range *range)
+{
+    struct picker *picker = context;
+    (void)range;
+    if (picker->found != NULL) { /* more rows than there were */
+        rowgroup_free(rows);
+        return -ESTALE;
+    }
+    if (picker->skip > 0) {
+        picker->skip -= rows->rows;
+        rowgroup_free(rows);
+        aim(picker);
+        return 0;
+    }
+    picker->found = rows;
+    /* Of a stream, what follows belongs to other groups; of a range, nothing may follow. */
+    return picker->copy.schema->with_row_ids ? 0 : -ECANCELED;
+}
+
+static int copy_again(struct readpoint *readpoint, struct session *session,
+                      struct snapshot *snapshot, size_t number, struct rowgroup **out,
+                      struct error *error)
+{
+    const struct group *group = snapshot->groups[number];
+    const struct source *source = NULL;
+    for (size_t i = 0; i < readpoint->source_count; i++)
+        if (readpoint->sources[i].oid == snapshot->sources[group->source].oid &&
+            readpoint->sources[i].by_ctid == snapshot->sources[group->source].by_ctid)
+            source = &readpoint->sources[i];
+    if (source == NULL)
+        return error_set(error, -ESTALE,
+                         "%s.%s has lost a partition since its rows were read; open the file again",
+                         snapshot->relation.schema, snapshot->relation.name);
+    struct picker picker = {.group = group};
+    const struct ctid_range *range = source->by_ctid ? &group->range : NULL;
+    for (size_t i = number;
+         !source->by_ctid && i > 0 && snapshot->groups[i - 1]->source == group->source; i--)
+        picker.skip += snapshot->groups[i - 1]->rows;
+    int rc = group_copy_init(&picker.copy, snapshot->schema, range, pick_group, &picker, error);
+    if (rc < 0)
+        return rc;
+    aim(&picker);
+    uint64_t said = 0;
+    rc = readpoint_copy(readpoint, session, snapshot->schema, source, range, group_copy_feed,
+                        &picker.copy, &said, error);
+    if (rc == 0)
+        rc = group_copy_finish(&picker.copy, said);
+    if (rc == -EBADMSG || rc == -EREMOTEIO)
+        rc = -EIO; /* of the way here, not of the rows */
+    if (rc == -ECANCELED && picker.found != NULL)
+        rc = 0;
+    group_copy_clear(&picker.copy);
+    bool same = rc == 0 && picker.found != NULL && picker.found->rows == group->rows &&
+                hash128_equal(picker.found->content, group->content) &&
+                picker.found->row_id_sum == group->row_id_sum;
+    if (rc == -ESTALE || (rc == 0 && !same))
+        rc = error_set(error, -ESTALE,
+                       "%s.%s has changed since its rows were read, and the cache has lost them; "
+                       "open the file again",
+                       snapshot->relation.schema, snapshot->relation.name);
+    if (rc < 0)
+        rowgroup_free(picker.found);
+    else
+        *out = picker.found;
+    return rc;
+}
+
+/* The same, as long as somebody needs it. */
+static int copy_patiently(struct readpoint *readpoint, struct session *session,
+                          struct snapshot *snapshot, size_t number, struct rowgroup **out,
+                          struct error *error)
+{
+    session_also_stop(session, patience_stop());
+    int rc = copy_again(readpoint, session, snapshot, number, out, error);
+    session_also_stop(session, NULL);
+    return rc;
+}
+
+/* From the read point that the snapshot itself was read from. -ENOTCONN: it has none, or none any
+ * more. */
+static int from_held(struct snapshot *snapshot, size_t number, struct rowgroup **out,
+                     struct error *error)
+{
+    struct session *session;
+    struct crew *crew = snapshot_held(snapshot);
+    if (crew == NULL)
+        return -ENOTCONN;
+    int rc = crew_take(crew, &session, error);
+    if (rc == 0) {
+        rc = copy_patiently(crew_readpoint(crew), session, snapshot, number, out, error);
+        crew_give(crew, session);
+    }
+    if (rc == -EAGAIN || rc == -EBUSY || (rc == -EINTR && !patience_stopped()))
+        /* not by this reader's fault */
+        rc = -ENOTCONN;
+    if (rc == -ENOTCONN)
+        snapshot_let_go_of(snapshot, crew);
+    crew_unref(crew);
+    return rc;
+}
+
+/* ---- a read point that is opened for lost groups ---- */
+
+/* What a lost group has been tried for. */
+struct chase {
+    const struct fetch_place *place;
+    struct snapshot *snapshot;
+    struct crew *crew; /* of the attempt under way */
+    struct lock_turn turn;
+    int failed;
+    bool reopens; /* has the snapshot's lock for that */
+};
+
+/* 0: it is this reader who opens one; the lock is his. 1: somebody else has. Negative: somebody else
+ * has failed to meanwhile. */
+static int begin_reopening(struct chase *chase, struct error *error)
+{
+    struct reopening *reopening = &chase->snapshot->reopening;
+    unsigned failures = reopening->failures;
+    waiters_away();
+    int rc = patience_lock(&reopening->lock, error);
+    waiters_back();
+    if (rc < 0)
+        return rc;
+    struct crew *crew = snapshot_held(chase->snapshot);
+    if (crew != NULL && crew_is_open(crew))
+        rc = 1;
+    else if (reopening->failures != failures)
+        rc = error_set(error, reopening->rc, "%s", reopening->reason.text);
+    crew_unref(crew);
+    chase->reopens = rc == 0;
+    if (rc != 0)
+        pthread_mutex_unlock(&reopening->lock);
+    return rc;
+}
+
+/* What ends because nobody needs it any more, for want of memory, or because a connection is lost, is
+ * no failure of the others': the next one tries. */
+static bool is_own_failure(int rc) { return rc == -EINTR || rc == -ENOMEM || rc == -ENOTCONN; }
+
+static void end_reopening(struct chase *chase, int rc, const struct error *error)
+{
+    struct reopening *reopening = &chase->snapshot->reopening;
+    if (!chase->reopens)
+        return;
+    if (rc < 0 && !is_own_failure(rc)) {
+        reopening->rc = rc;
+        reopening->reason = *error;
+        reopening->failures++;
+    }
+    chase->reopens = false;
+    pthread_mutex_unlock(&reopening->lock);
+}
+
+static int open_in_turn(struct chase *chase, struct error *error)
+{
+    struct lock_line *line = chase->place->line;
+    const struct relation *relation = chase->turn.wait.relation;
+    int rc = crew_lead(chase->crew, relation, error);
+    if (rc < 0 || line == NULL)
+        return rc < 0 ? rc : crew_open(chase->crew, relation, error);
+    crew_lock_patience(chase->crew, lock_turn_begin(line, &chase->turn));
+    rc = crew_open(chase->crew, relation, error);
+    lock_turn_end(line, &chase->turn, rc == 0);
+    return rc;
+}
+
+/* *session: the leader's, taken. */
+static int open_readpoint(struct chase *chase, struct session **session, struct error *error)
+{
+    const struct fetch_place *place = chase->place;
+    const struct snapshot *snapshot = chase->snapshot;
+    int rc = open_in_turn(chase, error);
+    if (rc < 0)
+        return rc;
+    const struct version_key *key = &crew_readpoint(chase->crew)->key;
+    rc = mark_check(key->mark, place->system_id, place->database, error);
+    if (rc < 0)
+        return rc;
+    if (strcmp(key->signature, snapshot->key.signature) != 0)
+        return error_set(error, -ESTALE,
+                         "%s.%s has been altered since its rows were read, and the cache has lost "
+                         "them; open the file again",
+                         snapshot->relation.schema, snapshot->relation.name);
+    rc = crew_take(chase->crew, session, error);
+    return rc == -ENOTCONN ? -EAGAIN : rc; /* others want its lock already */
+}
+
+/* A lock that others have is waited for; those who want ours, and conflicts, are given way to. */
+static bool chase_again(struct chase *chase, int *rc, struct error *error)
+{
+    enum { TIMES = 5 };
+    char why[256];
+    const struct fetch_place *place = chase->place;
+    if (*rc == -EBUSY && place->line != NULL) {
+        struct error reason = {""};
+        *rc = lock_wait_note(place->waits, &chase->turn.wait, crew_leader(chase->crew), &reason);
+        if (*rc < 0)
+            *error = reason;
+        return *rc == 0;
+    }
+    if (*rc != -EAGAIN || ++chase->failed >= TIMES)
+        return false;
+    if (crew_is_wanted(chase->crew, why, sizeof why))
+        log_say(LOG_SAY_INFO, "%s.%s: a read lets go of its lock, since %s",
+                chase->turn.wait.relation->schema, chase->turn.wait.relation->name, why);
+    return true;
+}
+
+/* Until it is its turn, or, not for a lock, for a moment. */
+static int pause_before(struct chase *chase, bool locked)
+{
+    return locked ? lock_turn_wait(chase->place->line, &chase->turn, patience_stop())
+                  : lock_wait_pause(patience_stop());
+}
+
+/* If one group is lost, others are: once the read point is open, all read from it. */
+static bool from_now(struct chase *chase, size_t number, struct rowgroup **out, int *rc,
+                     struct error *error)
+{
+    struct snapshot *snapshot = chase->snapshot;
+    const struct fetch_place *place = chase->place;
+    struct session *session = NULL;
+    *rc = crew_new(place->pool, place->jobs, place->enders, &chase->crew);
+    if (*rc < 0) {
+        error_set(error, *rc, "no memory to read with");
+        return false;
+    }
+    *rc = open_readpoint(chase, &session, error);
+    if (*rc == 0) {
+        if (place->held != NULL)
+            (void)snapshot_hold(snapshot, chase->crew, place->held);
+        end_reopening(chase, 0, NULL);
+        *rc = copy_patiently(crew_readpoint(chase->crew), session, snapshot, number, out, error);
+    }
+    bool again = *rc < 0 && chase_again(chase, rc, error);
+    bool locked = *rc == 0;
+    if (session != NULL)
+        crew_give(chase->crew, session);
+    bool gone = *rc < 0 && (!is_own_failure(*rc) || !crew_is_open(chase->crew));
+    if (session != NULL && (gone || again))
+        snapshot_let_go_of(snapshot, chase->crew);
+    crew_unref(chase->crew);
+    if (again && pause_before(chase, locked) < 0) {
+        *rc = error_set(error, -EINTR, "stopped");
+        again = false;
+    }
+    return again;
+}
+
+static int from_server(const struct fetch_place *place, struct snapshot *snapshot, size_t number,
+                       struct rowgroup **out, struct error *error)
+{
+    struct chase chase = {.place = place,
+                          .snapshot = snapshot,
+                          .turn = {.wait = {.relation = &snapshot->relation, .what = "read"}}};
+    bool again = true;
+    int rc = 0;
+    while (again) {
+        if (!chase.reopens) {
+            rc = from_held(snapshot, number, out, error);
+            again = rc == -ENOTCONN;
+            if (again)
+                rc = begin_reopening(&chase, error);
+            again &= rc >= 0;
+        }
+        if (chase.reopens)
+            again = from_now(&chase, number, out, &rc, error);
+    }
+    end_reopening(&chase, rc, error);
+    if (place->line != NULL)
+        lock_wait_over(place->waits, &chase.turn.wait);
+    return rc;
+}
+
+static void put_back(struct store *store, const struct snapshot *snapshot,
+                     const struct group *group, const struct rowgroup *rows, bool damaged)
+{
+    if (damaged)
+        store_drop_group(store, group->relation, group->id);
+    if (store_used(store) + group->bytes > store_limit(store))
+        return;
+    if (store_put_rows(store, group->relation, group->id, rows, snapshot->schema) < 0)
+        log_say(LOG_SAY_DEBUG, "a row group fetched again finds no room in the cache");
+}
+
+int fetch_group(const struct fetch_place *place, struct snapshot *snapshot, size_t number,
+                struct rowgroup **out, struct error *error)
+{
+    const struct group *group = snapshot->groups[number];
+    int rc = fetch_stored(place->store, snapshot, group, out);
+    if (rc == 0 || rc == -ENOMEM)
+        return rc;
+    bool damaged = rc != -ENOENT;
+    int refused = patience_ask(error);
+    if (refused < 0)
+        return refused;
+    if (damaged)
+        log_say(LOG_SAY_ERROR,
+                "%s.%s: row group %zu in the cache is damaged (%s); fetching it again",
+                snapshot->relation.schema, snapshot->relation.name, number, strerror(-rc));
+    struct error reason = {""};
+    rc = from_server(place, snapshot, number, out, &reason);
+    if (rc < 0 && error != NULL)
+        *error = reason;
+    if (rc == 0) {
+        put_back(place->store, snapshot, group, *out, damaged);
+        return 0;
+    }
+    if (rc == -EINTR)
+        return rc;
+    if (rc == -ESTALE) {
+        snapshot->broken = true;
+        rc = -EIO;
+    }
+    log_say(LOG_SAY_ERROR, "%s.%s: row group %zu: %s", snapshot->relation.schema,
+            snapshot->relation.name, number, reason.text[0] != '\0' ? reason.text : strerror(-rc));
+    return rc;
+}
+
+/* ---- measuring ---- */
+
+int fetch_body_size(const struct schema *schema, const struct rowgroup *rows, int format,
+                    bool rendered, struct buffer *scratch, uint64_t *out)
+{
+    const struct format *f = formats[format];
+    if (f->body_size != NULL && !rendered) {
+        *out = f->body_size(schema, rows);
+        return 0;
+    }
+    scratch->size = 0;
+    int rc = f->body(schema, rows, scratch);
+    if (rc == 0)
+        *out = scratch->size;
+    return rc;
+}
+
+/* Threads that take one group after another. */
+struct measuring {
+    const struct fetch_place *place;
+    struct snapshot *snapshot;
+    int format;
+    const atomic_bool *stop;
+    struct prefill *prefill;
+    struct progress *progress;
+    atomic_size_t next;
+    pthread_mutex_t lock; /* guards rc and error: the first one's */
+    int rc;
+    struct error error;
+};
+
+static int measure_group(struct measuring *measuring, size_t number, struct buffer *scratch,
+                         struct error *error)
+{
+    struct snapshot *snapshot = measuring->snapshot;
+    struct group *group = snapshot->groups[number];
+    const struct format *format = formats[measuring->format];
+    struct rowgroup *rows;
+    uint64_t size;
+    if (group->sizes[measuring->format] != SIZE_UNKNOWN && measuring->prefill == NULL)
+        return 0;
+    int rc = fetch_group(measuring->place, snapshot, number, &rows, error);
+    if (rc < 0)
+        return rc;
+    rc = fetch_body_size(snapshot->schema, rows, measuring->format, measuring->prefill != NULL,
+                         scratch, &size);
+    rowgroup_free(rows);
+    if (rc < 0)
+        return error_set(
+            error, rc, "row group %zu cannot be written as %s: %s", number, format->name,
+            rc == -EBADMSG ? "the server sent a value that is not one of its type" : strerror(-rc));
+    group->sizes[measuring->format] = size;
+    if (measuring->prefill != NULL) {
+        prefill_put(measuring->prefill, number, scratch->data, scratch->size);
+        prefill_run_done(measuring->prefill, number);
+    }
+    return 0;
+}
+
+static void *measure_groups(void *argument)
+{
+    struct measuring *measuring = argument;
+    struct buffer scratch = {0};
+    struct patience patience = {.waits = true, .stop = measuring->stop};
+    int rc = 0;
+    patience_begin(&patience);
+    while (rc == 0) {
+        struct error error = {""};
+        size_t number = atomic_fetch_add(&measuring->next, 1);
+        if (number >= measuring->snapshot->group_count)
+            break;
+        rc = *measuring->stop ? -EINTR : measure_group(measuring, number, &scratch, &error);
+        measuring->progress->done++;
+        if (rc == 0)
+            continue;
+        pthread_mutex_lock(&measuring->lock);
+        if (measuring->rc == 0) {
+            measuring->rc = rc;
+            measuring->error = error;
+        }
+        pthread_mutex_unlock(&measuring->lock);
+        measuring->next = measuring->snapshot->group_count; /* the others end too */
+    }
+    buffer_clear(&scratch);
+    patience_end(&patience);
+    return NULL;
+}
+
+int fetch_measure(const struct fetch_place *place, struct snapshot *snapshot, int format,
+                  const atomic_bool *stop, struct prefill *prefill, struct progress *progress,
+                  struct error *error)
+{
+    enum { THREADS_AT_MOST = 64 };
+    pthread_t threads[THREADS_AT_MOST];
+    struct measuring measuring = {.place = place,
+                                  .snapshot = snapshot,
+                                  .format = format,
+                                  .stop = stop,
+                                  .prefill = prefill,
+                                  .progress = progress,
+                                  .lock = PTHREAD_MUTEX_INITIALIZER};
+    progress_stage(progress, STAGE_MEASURING, snapshot->group_count);
+    if (prefill != NULL) {
+        struct buffer head = {0};
+        int rc = formats[format]->head(snapshot->schema, &head);
+        if (rc == 0)
+            prefill_head(prefill, &head);
+        else
+            prefill_spoil(prefill);
+        buffer_clear(&head);
+    }
+    int started = 1;
+    for (; started < place->jobs && started < THREADS_AT_MOST &&
+           (size_t)started < snapshot->group_count;
+         started++)
+        if (pthread_create(&threads[started], NULL, measure_groups, &measuring) != 0)
+            break;
+    measure_groups(&measuring);
+    for (int i = 1; i < started; i++)
+        pthread_join(threads[i], NULL);
+    if (measuring.rc < 0 && error != NULL)
+        *error = measuring.error;
+    return measuring.rc < 0 ? measuring.rc : snapshot_measured(snapshot, format);
+}

@@ -1,0 +1,191 @@
+/* A table snapshot: the schema, the ordered row groups and the version key of one fetch of a
+ * relation.
+ *
+ * A row group (struct group) is known here by its measures; its rows are in the store, or are
+ * fetched again from where they came from (fs/rows/fetch.h) and then checked against `content`.
+ * Snapshots of one relation may share groups.
+ *
+ * Lifetime: reference-counted. Built by fs/rows/fetch.c, then published: from there on nothing changes
+ * but the sizes, heads and hashes of the formats, each computed once (snapshot_measured,
+ * snapshot_hashed). Threads: any, once published.
+ */
+#ifndef FS_ROWS_SNAPSHOT_H
+#define FS_ROWS_SNAPSHOT_H
+
+#include "codec/format.h"
+#include "fs/rows/held.h"
+#include "fs/rows/store.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#define SIZE_UNKNOWN UINT64_MAX
+
+struct group {
+    atomic_uint refs;
+    atomic_bool kept; /* a record on disk names it: its file outlives the last reference */
+    struct store *store;
+    uint32_t relation;
+    uint64_t id;
+    uint32_t source;         /* number of the snapshot's source that it is from */
+    struct ctid_range range; /* of a ctid source */
+    uint32_t rows;
+    uint64_t bytes; /* of its parts, roughly what it takes in memory */
+    uint64_t row_id_sum;
+    struct hash128 content;
+    /* server_run_id() of runs under which its range was seen to hold these rows under these row
+     * ids, so that a fingerprint tells whether it still does; 0: none. */
+    _Atomic uint64_t proven[RUNS_KEPT];
+    _Atomic uint64_t sizes[FORMAT_COUNT]; /* of its body; SIZE_UNKNOWN */
+};
+
+struct group *group_new(struct store *store, uint32_t relation, const struct rowgroup *rows);
+struct group *group_ref(struct group *group);
+void group_unref(struct group *group);
+bool group_same(const struct group *a, const struct group *b); /* the same rows */
+
+void group_prove(struct group *group, uint64_t run);
+bool group_is_proven(const struct group *group, uint64_t run);
+
+/* One format of the snapshot. */
+struct face {
+    bool unasked; /* loaded from the record of a program that did not have this format: whether it
+                     is refused is not known, unless what follows says so */
+    int refused;  /* the server refuses this format: a negative errno, and why */
+    char *reason;
+    atomic_bool measured; /* what follows is set */
+    struct buffer head, tail;
+    uint64_t *offsets; /* where each group's body begins; one more: where the tail does */
+    atomic_bool hashed;
+    struct hash128 hash;
+};
+
+struct snapshot_source {
+    uint32_t oid;
+    uint32_t filenode; /* 0: none, or unknown */
+    bool by_ctid;
+};
+
+/* One at a time opens a read point for groups that the store has lost; the others read from it, too,
+ * or fail as he has. */
+struct reopening {
+    pthread_mutex_t lock;
+    atomic_uint failures; /* written under the lock; why the last one was: */
+    int rc;
+    struct error reason;
+};
+
+struct snapshot {
+    atomic_uint refs;
+    pthread_mutex_t lock; /* guards the measuring of faces, `held`, and of the key mark and runs */
+    struct store *store;
+    struct version_key key;   /* mark: of the last time it was found unchanged */
+    struct relation relation; /* as it was called then; the names are its own */
+    struct schema *schema;
+    struct snapshot_source *sources;
+    size_t source_count;
+    char *children; /* as in readpoint.h: "": none; NULL: an older program has not asked */
+    struct group **groups;
+    size_t group_count;
+    uint64_t rows;
+    uint64_t row_id_sum;
+    uint64_t serial;    /* grows with each new version of the relation; two with the same contents
+                           may share it */
+    uint64_t lineage;   /* serial of the first version that this one was brought up to date from:
+                           among versions of one lineage (ctid, xmin) names one row, for ever */
+    int64_t mtime;      /* seconds since 1970 */
+    int64_t fetched_at; /* the point in time it stands for, microseconds since 1970 */
+    struct face faces[FORMAT_COUNT];
+    atomic_bool
+        broken; /* a group is lost and cannot be had again: the next fetch makes a new version */
+    atomic_bool unsaved; /* there was no room for its record: each refresh tries again */
+    struct crew *held;   /* where groups that are not in the store are read from; NULL: none */
+    struct held *holder; /* of the whole mount; NULL: the crew is only shared */
+    struct reopening reopening;
+};
+
+static inline bool face_is_known(const struct face *face)
+{
+    return !face->unasked || face->measured || face->refused < 0;
+}
+
+/* Keeps the crew and its read point, unless there is one, or so many are held already that others
+ * would go short of sessions. Whether it did. */
+bool snapshot_hold(struct snapshot *snapshot, struct crew *crew, struct held *holder);
+
+/* Reads from a crew that is somebody else's, and is dismissed when he likes. Before it is
+ * published.
+ */
+void snapshot_share(struct snapshot *snapshot, struct crew *crew);
+
+/* The crew, a new reference; NULL: none. */
+struct crew *snapshot_held(struct snapshot *snapshot);
+
+/* Gives the read point that `from` holds to `to`, which has the same rows, if that misses any of
+ * them and has none itself. */
+void snapshot_hand_over(struct snapshot *from, struct snapshot *to);
+
+/* Lets the read point go, if one is held: it ends once nobody reads from it. */
+void snapshot_let_go(struct snapshot *snapshot);
+/* The same, if it is this crew's. */
+void snapshot_let_go_of(struct snapshot *snapshot, const struct crew *crew);
+
+MUST_CHECK int snapshot_new(struct store *store, struct snapshot **out);
+/* What it stands for: copied. */
+MUST_CHECK int snapshot_take_basis(struct snapshot *snapshot, const struct relation *relation,
+                                   const struct version_key *key, const struct schema *schema);
+MUST_CHECK int snapshot_add_source(struct snapshot *snapshot, const struct snapshot_source *source);
+/* A new one with all that `from` has but its groups; it shares its crew. */
+MUST_CHECK int snapshot_copy_basis(const struct snapshot *from, struct snapshot **out);
+struct snapshot *snapshot_ref(struct snapshot *snapshot);
+void snapshot_unref(struct snapshot *snapshot);
+
+/* Takes the reference. */
+MUST_CHECK int snapshot_add_group(struct snapshot *snapshot, struct group *group);
+/* The ids of all its groups, in ascending order, for the caller to free. */
+MUST_CHECK int snapshot_group_ids(const struct snapshot *snapshot, uint64_t **out);
+
+/* Once every group's size in this format is known: the whole view's. 0 or -ENOMEM. */
+MUST_CHECK int snapshot_measured(struct snapshot *snapshot, int format);
+
+/* Size of a measured view in bytes. */
+uint64_t snapshot_size(const struct snapshot *snapshot, int format);
+
+/* Whether the same tables inherit from it, as far as that is known. */
+bool snapshot_same_children(const struct snapshot *snapshot, const char *children);
+
+/* Whether two are the same files: the same rows in the same order, by contents, called the same and
+ * rendered alike. */
+bool snapshot_same_content(const struct snapshot *a, const struct snapshot *b);
+
+/* Of two with the same content: whether the rows' ids are the same, too. */
+bool snapshot_same_row_ids(const struct snapshot *a, const struct snapshot *b);
+
+/* Whether a format is refused of which `old` does not know whether it is. */
+bool snapshot_has_news(const struct snapshot *fresh, const struct snapshot *old);
+
+/* `fresh`, which has the same content as `old`, is the same version: serial, times, and what is
+ * known of its faces. Before it is published. */
+MUST_CHECK int snapshot_take_identity(struct snapshot *fresh, const struct snapshot *old);
+
+/* Whether its row ids name its rows under the run that `now` is of: each group has been proven
+ * under it, and its position has not gone back. */
+bool snapshot_believes(struct snapshot *snapshot, const struct version_key *now);
+
+/* The mark of the last time that it was found unchanged, a copy of it; NULL: no memory. */
+char *snapshot_mark(struct snapshot *snapshot);
+uint64_t snapshot_mark_number(struct snapshot *snapshot); /* a hash of it; 0: there is none */
+
+/* It was found to be what is true now, row ids included. 1: under a run that it did not know. */
+MUST_CHECK int snapshot_prove(struct snapshot *snapshot, const struct version_key *now);
+
+/* The record in the store; after it, the groups' files stay. */
+MUST_CHECK int snapshot_save(struct snapshot *snapshot);
+/* What a record does not say, because the program that wrote it did not know of it, is unknown. */
+MUST_CHECK int snapshot_load(struct store *store, uint32_t relation, struct snapshot **out);
+
+/* A newer one has been saved: the files of groups that only this one has go when it does. NULL: all
+ * of them go, unless a record comes to name them. */
+void snapshot_forsake(struct snapshot *snapshot, const struct snapshot *newer);
+
+#endif

@@ -1,0 +1,431 @@
+/* A table snapshot as a record of the store, and back:
+ *
+ *   u32 version of this layout, key, times, schema, sources, formats, groups, faces, children
+ *
+ * all as record.h writes numbers and strings. `formats` are the names of those that the program
+ * had: of each group as many sizes follow, in their order, and as many faces. What is not among
+ * them is unknown; what this program does not have is passed over.
+ *
+ * Records of layout 4 are read, too: their formats, which they do not name, are csv, bin and jsonl.
+ * So are those of layout 3, whose rows were proven under one run of the server, whose position they
+ * do not tell. */
+#include "fs/rows/snapshot.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define TRY(call)                                                                                  \
+    do {                                                                                           \
+        int try_rc = (call);                                                                       \
+        if (try_rc < 0)                                                                            \
+            return try_rc;                                                                         \
+    } while (0)
+
+enum { LAYOUT = 5, LAYOUT_OF_THREE_FORMATS = 4, LAYOUT_OF_ONE_RUN = 3 };
+
+enum { ERRNO_MOST = 4095 };
+
+/* A serial is a time, or a little more than the one before (fetch.c: stamp). */
+#define SERIAL_MOST ((uint64_t)RECORD_MICROSECONDS_MOST)
+
+/* The text of a group is not much longer than its rows. So many of them as a record has room for
+ * have a size that a file can have. */
+#define BODY_MOST (UINT64_C(1) << 40)
+_Static_assert(RECORD_BYTES_MOST / 64 * BODY_MOST <= INT64_MAX, "sums of sizes do not overflow");
+
+static const char kind[] = "table";
+
+/* The formats that a record tells of, in its order: their places here, -1: this program does not
+ * have it. */
+enum { FORMATS_MOST = 64 };
+_Static_assert((int)FORMAT_COUNT <= (int)FORMATS_MOST, "a record has room for all formats");
+struct record_formats {
+    int count, places[FORMATS_MOST];
+};
+
+static int put_run(const struct server_run *run, struct buffer *out)
+{
+    TRY(record_put_string(out, run->text));
+    TRY(record_put_u32(out, run->timeline));
+    return record_put_u64(out, run->position);
+}
+
+static int put_head(const struct snapshot *snapshot, struct buffer *out)
+{
+    const struct version_key *key = &snapshot->key;
+    TRY(record_put_u32(out, LAYOUT));
+    TRY(record_put_u64(out, key->system_id));
+    TRY(record_put_u32(out, key->database));
+    TRY(record_put_u32(out, key->relation));
+    TRY(record_put_u32(out, key->output));
+    TRY(record_put_string(out, key->mark));
+    TRY(record_put_string(out, key->signature));
+    TRY(record_put_u8(out, key->proves));
+    TRY(record_put_u8(out, (uint8_t)key->run_count));
+    for (int i = 0; i < key->run_count; i++)
+        TRY(put_run(&key->runs[i], out));
+    TRY(record_put_u8(out, (uint8_t)snapshot->relation.kind));
+    TRY(record_put_string(out, snapshot->relation.schema));
+    TRY(record_put_string(out, snapshot->relation.name));
+    TRY(record_put_u64(out, snapshot->serial));
+    TRY(record_put_u64(out, snapshot->lineage));
+    TRY(record_put_u64(out, (uint64_t)snapshot->mtime));
+    return record_put_u64(out, (uint64_t)snapshot->fetched_at);
+}
+
+/* A bit for each run of the key. */
+static uint8_t proven_under(const struct group *group, const struct version_key *key)
+{
+    uint8_t mask = 0;
+    for (int i = 0; i < key->run_count; i++)
+        if (group_is_proven(group, server_run_id(&key->runs[i])))
+            mask |= (uint8_t)(1U << i);
+    return mask;
+}
+
+static int put_group(const struct group *group, const struct version_key *key, struct buffer *out)
+{
+    TRY(record_put_u64(out, group->id));
+    TRY(record_put_u32(out, group->source));
+    TRY(record_put_u32(out, group->range.first.block));
+    TRY(record_put_u32(out, group->range.first.offset));
+    TRY(record_put_u32(out, group->range.end.block));
+    TRY(record_put_u32(out, group->range.end.offset));
+    TRY(record_put_u32(out, group->rows));
+    TRY(record_put_u64(out, group->bytes));
+    TRY(record_put_u64(out, group->row_id_sum));
+    TRY(record_put_u64(out, group->content.high));
+    TRY(record_put_u64(out, group->content.low));
+    TRY(record_put_u8(out, proven_under(group, key)));
+    return 0;
+}
+
+static int put_sizes(const struct group *group, const struct record_formats *known,
+                     struct buffer *out)
+{
+    for (int i = 0; i < known->count; i++)
+        TRY(record_put_u64(out, group->sizes[known->places[i]]));
+    return 0;
+}
+
+static int put_formats(const struct record_formats *known, struct buffer *out)
+{
+    TRY(record_put_u8(out, (uint8_t)known->count));
+    for (int i = 0; i < known->count; i++)
+        TRY(record_put_string(out, formats[known->places[i]]->name));
+    return 0;
+}
+
+static int put_face(const struct face *face, struct buffer *out)
+{
+    TRY(record_put_u32(out, (uint32_t)-face->refused));
+    TRY(record_put_string(out, face->reason != NULL ? face->reason : ""));
+    TRY(record_put_u8(out, face->measured));
+    TRY(record_put_u8(out, face->hashed));
+    TRY(record_put_u64(out, face->hash.high));
+    return record_put_u64(out, face->hash.low);
+}
+
+static int put_all(const struct snapshot *snapshot, struct buffer *out)
+{
+    TRY(put_head(snapshot, out));
+    TRY(schema_put(snapshot->schema, out));
+    TRY(record_put_u32(out, (uint32_t)snapshot->source_count));
+    for (size_t i = 0; i < snapshot->source_count; i++) {
+        TRY(record_put_u32(out, snapshot->sources[i].oid));
+        TRY(record_put_u32(out, snapshot->sources[i].filenode));
+        TRY(record_put_u8(out, snapshot->sources[i].by_ctid));
+    }
+    struct record_formats known = {0};
+    for (int i = 0; i < FORMAT_COUNT; i++)
+        if (face_is_known(&snapshot->faces[i]))
+            known.places[known.count++] = i;
+    TRY(put_formats(&known, out));
+    TRY(record_put_u64(out, snapshot->group_count));
+    for (size_t i = 0; i < snapshot->group_count; i++) {
+        TRY(put_group(snapshot->groups[i], &snapshot->key, out));
+        TRY(put_sizes(snapshot->groups[i], &known, out));
+    }
+    for (int i = 0; i < known.count; i++)
+        TRY(put_face(&snapshot->faces[known.places[i]], out));
+    return snapshot->children != NULL ? record_put_string(out, snapshot->children) : 0;
+}
+
+int snapshot_save(struct snapshot *snapshot)
+{
+    struct buffer record = {0};
+    int rc = put_all(snapshot, &record);
+    if (rc == 0)
+        rc = store_put_record(snapshot->store, snapshot->key.relation, kind, &record);
+    buffer_clear(&record);
+    for (size_t i = 0; rc == 0 && i < snapshot->group_count; i++)
+        snapshot->groups[i]->kept = true;
+    if (rc == 0)
+        snapshot->unsaved = false;
+    return rc;
+}
+
+static int get_run(struct record_reader *in, struct server_run *run)
+{
+    char *text = record_get_string(in);
+    bool fits = !in->bad && strlen(text) < sizeof run->text;
+    if (fits)
+        memcpy(run->text, text, strlen(text) + 1);
+    free(text);
+    return fits ? 0 : -EBADMSG;
+}
+
+/* Layout 3: u64 system id, u32 timeline, u32 database, u32 relation, mark, signature, run, u8
+ * whether a crash could take it back, u8 whether it proves. */
+static int get_key_of_one_run(struct record_reader *in, struct version_key *key)
+{
+    key->system_id = record_get_u64(in);
+    key->runs[0].timeline = record_get_u32(in);
+    key->database = record_get_u32(in);
+    key->relation = record_get_u32(in);
+    key->output = 1;
+    key->mark = record_get_string(in);
+    key->signature = record_get_string(in);
+    TRY(get_run(in, &key->runs[0]));
+    key->run_count = 1;
+    (void)record_get_u8(in);
+    key->proves = record_get_u8(in) != 0;
+    return in->bad ? -EBADMSG : 0;
+}
+
+static int get_key(struct record_reader *in, struct version_key *key)
+{
+    key->system_id = record_get_u64(in);
+    key->database = record_get_u32(in);
+    key->relation = record_get_u32(in);
+    key->output = record_get_u32(in);
+    key->mark = record_get_string(in);
+    key->signature = record_get_string(in);
+    key->proves = record_get_u8(in) != 0;
+    uint8_t runs = record_get_u8(in);
+    if (in->bad || runs > RUNS_KEPT)
+        return -EBADMSG;
+    for (; key->run_count < runs; key->run_count++) {
+        struct server_run *run = &key->runs[key->run_count];
+        TRY(get_run(in, run));
+        run->timeline = record_get_u32(in);
+        run->position = record_get_u64(in);
+    }
+    return in->bad ? -EBADMSG : 0;
+}
+
+static bool is_kind(uint8_t kind_of_relation)
+{
+    switch ((enum relation_kind)kind_of_relation) {
+    case RELATION_TABLE:
+    case RELATION_PARTITIONED:
+    case RELATION_VIEW:
+    case RELATION_MATVIEW:
+    case RELATION_FOREIGN:
+    case RELATION_SPREAD:
+        return true;
+    }
+    return false;
+}
+
+static int get_head(struct record_reader *in, uint32_t layout, struct snapshot *snapshot)
+{
+    struct version_key *key = &snapshot->key;
+    TRY(layout == LAYOUT_OF_ONE_RUN ? get_key_of_one_run(in, key) : get_key(in, key));
+    snapshot->relation.oid = key->relation;
+    uint8_t kind_of_relation = record_get_u8(in);
+    snapshot->relation.kind = (enum relation_kind)kind_of_relation;
+    snapshot->relation.schema = record_get_string(in);
+    snapshot->relation.name = record_get_string(in);
+    snapshot->serial = record_get_u64_to(in, SERIAL_MOST);
+    snapshot->lineage = record_get_u64_to(in, SERIAL_MOST);
+    snapshot->mtime = record_get_seconds(in);
+    snapshot->fetched_at = record_get_microseconds(in);
+    return in->bad || !is_kind(kind_of_relation) ? -EBADMSG : 0;
+}
+
+static int get_sources(struct record_reader *in, uint32_t layout, struct snapshot *snapshot)
+{
+    uint32_t count = record_get_u32(in);
+    if (in->bad || count > (size_t)(in->end - in->at))
+        return -EBADMSG;
+    snapshot->sources = calloc((size_t)count + 1, sizeof *snapshot->sources);
+    if (snapshot->sources == NULL)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < count && !in->bad; i++) {
+        struct snapshot_source *source = &snapshot->sources[i];
+        source->oid = record_get_u32(in);
+        if (layout > LAYOUT_OF_ONE_RUN)
+            source->filenode = record_get_u32(in);
+        source->by_ctid = record_get_u8(in) != 0;
+        snapshot->source_count++;
+    }
+    return in->bad ? -EBADMSG : 0;
+}
+
+static struct ctid get_ctid(struct record_reader *in)
+{
+    uint32_t block = record_get_u32(in);
+    return (struct ctid){block, (uint16_t)record_get_u32_to(in, UINT16_MAX)};
+}
+
+static uint64_t get_size(struct record_reader *in)
+{
+    uint64_t size = record_get_u64(in);
+    in->bad |= size > BODY_MOST && size != SIZE_UNKNOWN;
+    return size;
+}
+
+/* Each once. */
+static int get_formats(struct record_reader *in, uint32_t layout, struct snapshot *snapshot,
+                       struct record_formats *out)
+{
+    static const char *const three[] = {"csv", "bin", "jsonl"};
+    bool named = layout > LAYOUT_OF_THREE_FORMATS;
+    int count = named ? record_get_u8(in) : 3;
+    if (in->bad || count > FORMATS_MOST)
+        return -EBADMSG;
+    for (int i = 0; i < FORMAT_COUNT; i++)
+        snapshot->faces[i].unasked = true;
+    for (; out->count < count; out->count++) {
+        char *read = named ? record_get_string(in) : NULL;
+        const char *name = named ? read : three[out->count];
+        int place = name != NULL ? format_find(name, strlen(name)) : -1;
+        free(read);
+        if (in->bad || (place >= 0 && !snapshot->faces[place].unasked))
+            return -EBADMSG;
+        if (place >= 0)
+            snapshot->faces[place].unasked = false;
+        out->places[out->count] = place;
+    }
+    return 0;
+}
+
+static void get_sizes(struct record_reader *in, const struct record_formats *known,
+                      struct group *group)
+{
+    for (int i = 0; i < FORMAT_COUNT; i++)
+        group->sizes[i] = SIZE_UNKNOWN;
+    for (int i = 0; i < known->count; i++) {
+        uint64_t size = get_size(in);
+        if (known->places[i] >= 0)
+            group->sizes[known->places[i]] = size;
+    }
+}
+
+static int get_group(struct record_reader *in, uint32_t layout, const struct record_formats *known,
+                     struct snapshot *snapshot)
+{
+    struct group *group = calloc(1, sizeof *group);
+    if (group == NULL)
+        return -ENOMEM;
+    group->refs = 1;
+    group->kept = true;
+    group->store = snapshot->store;
+    group->relation = snapshot->key.relation;
+    group->id = record_get_u64_to(in, STORE_ID_END - 1);
+    group->source = record_get_u32(in);
+    group->range.first = get_ctid(in);
+    group->range.end = get_ctid(in);
+    group->rows = record_get_u32_to(in, ROWGROUP_ROWS_MOST);
+    group->bytes = record_get_u64_to(in, ROWGROUP_BYTES_MOST);
+    group->row_id_sum = record_get_u64(in);
+    group->content.high = record_get_u64(in);
+    group->content.low = record_get_u64(in);
+    uint8_t proven = layout == LAYOUT_OF_ONE_RUN ? 1 : record_get_u8(in);
+    for (int i = 0; i < snapshot->key.run_count; i++)
+        if (proven & 1U << i)
+            group_prove(group, server_run_id(&snapshot->key.runs[i]));
+    get_sizes(in, known, group);
+    int rc = in->bad || group->source >= snapshot->source_count ? -EBADMSG : 0;
+    if (rc == 0)
+        rc = snapshot_add_group(snapshot, group);
+    if (rc < 0)
+        free(group);
+    else
+        store_note_id(snapshot->store, group->id);
+    return rc;
+}
+
+/* Each group has an id, and so a file, of its own. */
+static int check_ids(const struct snapshot *snapshot)
+{
+    uint64_t *ids;
+    int rc = snapshot_group_ids(snapshot, &ids);
+    if (rc < 0)
+        return rc;
+    for (size_t i = 1; i < snapshot->group_count; i++)
+        if (ids[i] == ids[i - 1])
+            rc = -EBADMSG;
+    free(ids);
+    return rc;
+}
+
+/* `format` -1: one that this program does not have. */
+static int get_face(struct record_reader *in, struct snapshot *snapshot, int format)
+{
+    struct face other = {0}, *face = format >= 0 ? &snapshot->faces[format] : &other;
+    face->refused = -(int)record_get_u32_to(in, ERRNO_MOST);
+    face->reason = record_get_string(in);
+    bool measured = record_get_u8(in) != 0;
+    face->hashed = record_get_u8(in) != 0;
+    face->hash.high = record_get_u64(in);
+    face->hash.low = record_get_u64(in);
+    if (face->refused == 0 || format < 0) { /* there is no reason then, but a place for it */
+        free(face->reason);
+        face->reason = NULL;
+    }
+    if (in->bad)
+        return -EBADMSG;
+    if (!measured || format < 0)
+        return 0;
+    if (face->refused < 0 || !formats[format]->possible(snapshot->schema))
+        return -EBADMSG;
+    for (size_t i = 0; i < snapshot->group_count; i++)
+        if (snapshot->groups[i]->sizes[format] == SIZE_UNKNOWN)
+            return -EBADMSG;
+    return snapshot_measured(snapshot, format);
+}
+
+static int get_all(struct record_reader *in, struct snapshot *snapshot)
+{
+    uint32_t layout = record_get_u32(in);
+    struct record_formats known = {0};
+    if (layout > LAYOUT || layout < LAYOUT_OF_ONE_RUN)
+        return -EBADMSG;
+    TRY(get_head(in, layout, snapshot));
+    TRY(schema_get(in, &snapshot->schema));
+    TRY(get_sources(in, layout, snapshot));
+    TRY(get_formats(in, layout, snapshot, &known));
+    uint64_t groups = record_get_u64(in);
+    for (uint64_t i = 0; i < groups; i++)
+        TRY(get_group(in, layout, &known, snapshot));
+    TRY(check_ids(snapshot));
+    for (int i = 0; i < known.count; i++)
+        TRY(get_face(in, snapshot, known.places[i]));
+    if (!in->bad && in->at != in->end)
+        snapshot->children = record_get_string(in);
+    return in->bad || in->at != in->end ? -EBADMSG : 0;
+}
+
+int snapshot_load(struct store *store, uint32_t relation, struct snapshot **out)
+{
+    struct buffer record = {0};
+    struct snapshot *snapshot = NULL;
+    int rc = store_get_record(store, relation, kind, &record);
+    if (rc == 0)
+        rc = snapshot_new(store, &snapshot);
+    if (rc == 0) {
+        struct record_reader in = {.at = record.data, .end = record.data + record.size};
+        rc = get_all(&in, snapshot);
+        if (rc == 0 && snapshot->key.relation != relation)
+            rc = -EBADMSG;
+    }
+    buffer_clear(&record);
+    if (rc < 0) {
+        snapshot_unref(snapshot);
+        return rc;
+    }
+    *out = snapshot;
+    return 0;
+}

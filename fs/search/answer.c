@@ -1,0 +1,224 @@
+#include "fs/search/answer_parts.h"
+
+#include "codec/json_text.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <time.h>
+
+static const char *const method_names[] = {
+    [METHOD_EXACT] = "exact", [METHOD_HNSW] = "hnsw", [METHOD_SERVER] = "server"};
+static const char *const mode_names[] = {
+    [MODE_AUTO] = "auto", [MODE_EXACT] = "exact", [MODE_HNSW] = "hnsw", [MODE_SERVER] = "server"};
+
+/* ---- the plan ---- */
+
+static double now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
+}
+
+static int put_text(struct buffer *out, const char *key, const char *text)
+{
+    int rc = buffer_printf(out, "  \"%s\": ", key);
+    if (rc == 0)
+        rc = json_words(out, text);
+    return rc == 0 ? buffer_append_text(out, ",\n") : rc;
+}
+
+static int put_index(const struct answer *answer, struct buffer *out)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    double age =
+        (double)now.tv_sec + (double)now.tv_nsec / 1e9 - (double)answer->index_fetched_at / 1e6;
+    return buffer_printf(out,
+                         "  \"index\": {\"version\": %" PRIu64 ", \"age_seconds\": %.1f, "
+                         "\"rows_not_in_it\": %" PRIu32 "},\n"
+                         "  \"ef_search\": %" PRIu32 ",\n",
+                         answer->index_serial, age > 0 ? age : 0, answer->fresh, answer->ef);
+}
+
+static int put_search(const struct answer *answer, struct buffer *out)
+{
+    int rc = answer->method == METHOD_HNSW ? put_index(answer, out) : 0;
+    if (rc == 0 && answer->method != METHOD_SERVER)
+        rc = buffer_printf(out,
+                           "  \"rows\": %" PRIu64 ",\n  \"rows_matching\": %" PRIu64
+                           ",\n  \"candidates_visited\": %" PRIu64 ",\n  \"threads\": %d,\n",
+                           answer->snapshot->rows, answer->matched, answer->visited,
+                           answer->threads);
+    if (rc == 0 && answer->recall > 0)
+        rc = buffer_printf(out, "  \"recall_expected\": %.4g,\n", answer->recall);
+    return rc;
+}
+
+/* What is known; of a question that failed early that is not much. */
+static int put_plan(const struct answer *answer, int failed, double ms, struct buffer *out)
+{
+    const struct question *question = answer->question;
+    int rc = buffer_append_text(out, "{\n");
+    if (rc == 0 && failed == 0)
+        rc = put_text(out, "method", method_names[answer->method]);
+    if (rc == 0 && failed == 0 && answer->why != NULL)
+        rc = put_text(out, "because", answer->why);
+    if (rc == 0)
+        rc = put_text(out, "mode", mode_names[question->mode]);
+    if (rc == 0 && answer->column >= 0) {
+        rc = put_text(out, "column", answer_column_name(answer));
+        if (rc == 0)
+            rc = put_text(out, "metric", metric_name(answer->space.metric));
+    }
+    if (rc == 0)
+        rc = buffer_printf(out,
+                           "  \"vectors\": %zu,\n  \"k\": %" PRIu32 ",\n  \"returned\": %" PRIu64
+                           ",\n  \"recall_asked\": %.4g,\n",
+                           answer->query_count, question->k, answer->returned, question->recall);
+    if (rc == 0 && failed == 0)
+        rc = put_search(answer, out);
+    if (rc == 0 && answer->snapshot != NULL)
+        rc = buffer_printf(out, "  \"version\": %" PRIu64 ",\n", answer->snapshot->serial);
+    if (rc == 0 && failed < 0)
+        rc = put_text(out, "error",
+                      answer->error->text[0] != '\0' ? answer->error->text : strerror(-failed));
+    return rc == 0 ? buffer_printf(out, "  \"milliseconds\": %.3f\n}\n", ms) : rc;
+}
+
+/* ---- the answer ---- */
+
+int answer_fits(const struct answer *answer, uint64_t bytes)
+{
+    enum { SHARE = 4, LEAST = 4 << 20 }; /* of memory=; an answer is there twice for a moment */
+    uint64_t most = answer->search->memory / SHARE;
+    most = most < LEAST ? LEAST : most;
+    if (bytes <= most)
+        return 0;
+    return error_set(answer->error, -EINVAL,
+                     "the answer is larger than %" PRIu64
+                     " MiB, a quarter of memory=; ask for fewer "
+                     "rows (k) or columns, or mount with more memory",
+                     most >> 20);
+}
+
+/* Rows without ids cannot be filtered here. */
+static void choose_server(struct answer *answer)
+{
+    const struct question *question = answer->question;
+    const struct snapshot *snapshot = answer->snapshot;
+    bool nameless = question->filter != NULL && !snapshot->schema->with_row_ids;
+    bool view = snapshot->relation.kind == RELATION_VIEW;
+    bool foreign = snapshot->relation.kind == RELATION_FOREIGN;
+    if (question->mode != MODE_SERVER && !nameless)
+        return;
+    answer->method = METHOD_SERVER;
+    if (question->mode != MODE_SERVER)
+        answer->why = view      ? "rows of a view cannot be filtered here"
+                      : foreign ? "rows of a foreign table cannot be filtered here"
+                                : "the table is read as one stream, whose rows cannot be filtered "
+                                  "here";
+}
+
+/* While the table changes all the time, what the condition is about and what is at hand never are
+ * the same: then the server finds the nearest, too. */
+static int answer_locally(struct answer *answer, struct buffer *out)
+{
+    int rc = answer_filter(answer);
+    if (rc == -ESTALE && answer->last) {
+        answer->why = "the table changes faster than it can be read";
+        return answer_server(answer, out);
+    }
+    if (rc == 0)
+        rc = answer_search(answer);
+    return rc == 0 ? answer_rows(answer, out) : rc;
+}
+
+static int answer_once(struct answer *answer, struct buffer *out)
+{
+    int rc = answer_asked(answer);
+    if (rc < 0)
+        return rc;
+    choose_server(answer);
+    rc = answer_queries(answer);
+    if (rc == -ENOSPC && answer->question->mode == MODE_AUTO) {
+        answer->method = METHOD_SERVER;
+        answer->why = "the vectors fit neither into the cache nor into memory";
+        rc = answer_queries(answer);
+    }
+    if (rc == 0)
+        rc = answer_columns(answer);
+    if (rc < 0)
+        return rc;
+    rc = formats[answer->format]->head(answer->schema, out);
+    if (rc < 0)
+        return error_set(answer->error, rc, "no memory for the answer");
+    return answer->method == METHOD_SERVER ? answer_server(answer, out)
+                                           : answer_locally(answer, out);
+}
+
+static void answer_clear(struct answer *answer)
+{
+    for (size_t i = 0; answer->queries != NULL && i < answer->query_count; i++)
+        query_free(answer->queries[i]);
+    free(answer->queries);
+    vector_batch_clear(&answer->batch);
+    buffer_clear(&answer->key_vector);
+    schema_free(answer->schema);
+    free(answer->sources);
+    free(answer->filter);
+    free(answer->found);
+    free(answer->counts);
+    corpus_unref(answer->corpus);
+    if (answer->large)
+        answer_room_leave(&answer->search->room);
+}
+
+/* `broken`: a file of the cache was cut short while it was read. */
+static int attempt(struct answer *answer, struct snapshot *snapshot, struct buffer *out,
+                   bool *broken)
+{
+    int rc = corpus_get(answer->search->place, snapshot, &answer->corpus, answer->error);
+    *broken = false;
+    if (rc < 0)
+        return rc;
+    answer->snapshot = corpus_snapshot(answer->corpus);
+    rc = answer_once(answer, out);
+    *broken = !corpus_intact(answer->corpus) || answer->index_broken;
+    return rc;
+}
+
+int answer_make(struct search *search, struct snapshot *snapshot, const struct question *question,
+                const struct answer_way *way, struct buffer *out, struct buffer *plan,
+                struct error *error)
+{
+    enum { ATTEMPTS = 3 };
+    double start = now_ms();
+    size_t before = out->size;
+    struct error none = {""};
+    struct answer answer = {0};
+    bool broken = true;
+    int rc = 0;
+    for (int i = 0; broken && i < ATTEMPTS; i++) {
+        answer_clear(&answer);
+        out->size = before;
+        answer = (struct answer){.search = search,
+                                 .question = question,
+                                 .format = way->format,
+                                 .stop = way->stop,
+                                 .last = way->last,
+                                 .waits = patience_waits(),
+                                 .error = error != NULL ? error : &none,
+                                 .column = -1};
+        rc = attempt(&answer, snapshot, out, &broken);
+    }
+    if (broken)
+        rc = error_set(answer.error, -EIO, "files of the cache are cut short while they are read");
+    if (rc < 0)
+        out->size = before;
+    if (plan != NULL && put_plan(&answer, rc, now_ms() - start, plan) < 0 && rc == 0)
+        rc = error_set(answer.error, -ENOMEM, "no memory for the answer");
+    answer_clear(&answer);
+    return rc;
+}

@@ -1,0 +1,20 @@
+/* What all searches of a mount share.
+ *
+ * Threads: it is filled before they are started, and not changed; its parts say what guards them.
+ */
+#ifndef FS_SEARCH_SEARCH_H
+#define FS_SEARCH_SEARCH_H
+
+#include "fs/rows/fetch.h"
+#include "fs/search/answer_room.h"
+
+struct vector_indexes;
+
+struct search {
+    const struct fetch_place *place; /* where rows come from */
+    uint64_t memory;                 /* bytes that the mount may take; an answer gets a part of it */
+    struct answer_room room;         /* for large answers */
+    struct vector_indexes *indexes;
+};
+
+#endif

@@ -1,0 +1,656 @@
+/* What is asked of indexes, and when they are used, built and brought up to date.
+ *
+ * Memory: an index is in memory of its own, in huge pages, once it is used, unless it alone takes
+ * more than memory=: then it stays mapped from its file. Those loaded may take a quarter of memory=
+ * together, or be one alone; those used longest ago go, and are mapped again when they are asked
+ * for. What a build needs on top is not counted.
+ */
+#include "fs/search/vector_index.h"
+
+#include "codec/clock.h"
+#include "fs/base/log.h"
+#include "fs/base/patience.h"
+#include "fs/search/vector_indexes.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* When an index is worth its building. */
+enum { ROWS_LEAST = 5000, BYTES_LEAST = 8 << 20, SPARSE_GUESS = 128 };
+/* Fresh and dead rows: more are brought up to date, of a share that would spoil the graph it is
+ * built anew; and so many are more than can be searched beside it. */
+enum { STALE_ROWS = 1000, STALE_PERCENT = 2, CHURN_PERCENT = 30, FRESH_PERCENT = 30 };
+/* A larger file is opened in the background. */
+enum { BYTES_AT_ONCE = 64 << 20 };
+enum { RETRY_MS = 60000, OPEN_AGAIN_MS = 10000, ENTRIES_MOST = 4096 };
+
+/* ---- policy ---- */
+
+bool vector_index_pays(const struct space *space, uint64_t rows)
+{
+    uint64_t dims = space->dims, bytes = 0;
+    switch (space->element) {
+    case ELEMENT_FLOAT16:
+        bytes = 2 * dims;
+        break;
+    case ELEMENT_SPARSE:
+        bytes = 8 * (dims < SPARSE_GUESS ? dims : SPARSE_GUESS);
+        break;
+    case ELEMENT_BIT:
+        bytes = dims / 8;
+        break;
+    default:
+        bytes = 4 * dims;
+    }
+    return rows >= ROWS_LEAST && rows * bytes >= BYTES_LEAST;
+}
+
+static bool is_share(uint64_t part, uint64_t whole, int percent)
+{
+    return part * 100 > whole * (uint64_t)percent;
+}
+
+/* Rows of the corpus that have a vector. */
+static uint64_t vectors_of(const struct vector_binding *binding)
+{
+    return (uint64_t)hnsw_rows(binding->graph->hnsw) - binding->dead + binding->index.fresh_count;
+}
+
+enum vector_verdict vector_binding_judge(const struct vector_binding *binding)
+{
+    if (binding == NULL || !vector_graph_is_intact(binding->graph))
+        return VECTOR_BUILD;
+    uint64_t changed = (uint64_t)binding->index.fresh_count + binding->dead;
+    uint64_t rows = vectors_of(binding);
+    if (changed <= STALE_ROWS || !is_share(changed, rows, STALE_PERCENT))
+        return VECTOR_GOOD;
+    return is_share(hnsw_churn(binding->graph->hnsw) + changed, rows, CHURN_PERCENT)
+               ? VECTOR_BUILD
+               : VECTOR_UPDATE;
+}
+
+static bool is_offered(const struct vector_binding *binding)
+{
+    uint64_t fresh = binding->index.fresh_count;
+    if (!vector_graph_is_intact(binding->graph))
+        return false;
+    return fresh <= STALE_ROWS || !is_share(fresh, vectors_of(binding), FRESH_PERCENT);
+}
+
+/* ---- entries ---- */
+
+static bool same_space(const struct space *a, const struct space *b)
+{
+    return a->element == b->element && a->metric == b->metric && a->dims == b->dims;
+}
+
+static bool is_empty(const struct vector_entry *entry)
+{
+    return entry->users == 0 && !entry->building && entry->wanted == NULL &&
+           entry->unread == NULL && entry->graph == NULL && entry->bound == NULL;
+}
+
+static void remove_entry(struct vector_indexes *indexes, struct vector_entry **at)
+{
+    struct vector_entry *entry = *at;
+    *at = entry->next;
+    indexes->entry_count--;
+    pthread_mutex_destroy(&entry->making);
+    free(entry);
+}
+
+/* Of the entries that have nothing the one that was made first. */
+static bool remove_one(struct vector_indexes *indexes)
+{
+    struct vector_entry **empty = NULL;
+    for (struct vector_entry **at = &indexes->entries; *at != NULL; at = &(*at)->next)
+        if (is_empty(*at))
+            empty = at;
+    if (empty != NULL)
+        remove_entry(indexes, empty);
+    return empty != NULL;
+}
+
+static struct vector_entry *find_or_make(struct vector_indexes *indexes, uint32_t relation,
+                                         int column, const struct space *space)
+{
+    for (struct vector_entry *entry = indexes->entries; entry != NULL; entry = entry->next)
+        if (entry->relation == relation && entry->column == column &&
+            same_space(&entry->space, space))
+            return entry;
+    if (indexes->entry_count >= ENTRIES_MOST && !remove_one(indexes)) {
+        if (!indexes->said_full)
+            log_say(LOG_SAY_ERROR,
+                    "there are %d indexes in use already: no other is opened or built meanwhile",
+                    ENTRIES_MOST);
+        indexes->said_full = true;
+        return NULL;
+    }
+    struct vector_entry *entry = calloc(1, sizeof *entry);
+    if (entry == NULL)
+        return NULL;
+    entry->relation = relation;
+    entry->column = column;
+    entry->space = *space;
+    pthread_mutex_init(&entry->making, NULL);
+    entry->next = indexes->entries;
+    indexes->entries = entry;
+    indexes->entry_count++;
+    return entry;
+}
+
+struct vector_entry *vector_entry_find(struct vector_indexes *indexes, uint32_t relation,
+                                       int column, const struct space *space)
+{
+    pthread_mutex_lock(&indexes->lock);
+    struct vector_entry *entry = find_or_make(indexes, relation, column, space);
+    if (entry != NULL)
+        entry->users++;
+    pthread_mutex_unlock(&indexes->lock);
+    return entry;
+}
+
+void vector_entry_leave(struct vector_indexes *indexes, struct vector_entry *entry)
+{
+    pthread_mutex_lock(&indexes->lock);
+    entry->users--;
+    pthread_mutex_unlock(&indexes->lock);
+}
+
+/* What is to be released once no lock is held. */
+struct leftovers {
+    struct vector_graph *graph;
+    struct vector_binding *bound;
+    struct corpus *wanted;
+    struct snapshot *unread;
+};
+
+static void release(struct leftovers *leftovers)
+{
+    if (leftovers->bound != NULL)
+        vector_index_unref(&leftovers->bound->index);
+    vector_graph_unref(leftovers->graph);
+    if (leftovers->wanted != NULL)
+        corpus_unref(leftovers->wanted);
+    snapshot_unref(leftovers->unread);
+}
+
+static struct leftovers empty_graph(struct vector_entry *entry)
+{
+    struct leftovers leftovers = {.graph = entry->graph, .bound = entry->bound};
+    entry->graph = NULL;
+    entry->bound = NULL;
+    return leftovers;
+}
+
+static struct leftovers empty_entry(struct vector_entry *entry)
+{
+    struct leftovers leftovers = empty_graph(entry);
+    leftovers.wanted = entry->wanted;
+    leftovers.unread = entry->unread;
+    entry->wanted = NULL;
+    entry->judged = false;
+    entry->unread = NULL;
+    return leftovers;
+}
+
+/* Of those in memory the one that goes first: used longest ago, and rather with a file than
+ * without. Not `keep`. */
+static struct vector_entry *find_idle(const struct vector_indexes *indexes,
+                                      const struct vector_entry *keep, uint64_t *sum)
+{
+    struct vector_entry *idle = NULL;
+    *sum = 0;
+    for (struct vector_entry *entry = indexes->entries; entry != NULL; entry = entry->next) {
+        if (entry->graph == NULL)
+            continue;
+        *sum += hnsw_bytes(entry->graph->hnsw);
+        if (entry == keep)
+            continue;
+        if (idle == NULL || entry->graph->saved > idle->graph->saved ||
+            (entry->graph->saved == idle->graph->saved && entry->used < idle->used))
+            idle = entry;
+    }
+    return idle;
+}
+
+static void make_room(struct vector_indexes *indexes, const struct vector_entry *keep)
+{
+    for (;;) {
+        uint64_t sum;
+        struct leftovers leftovers = {0};
+        pthread_mutex_lock(&indexes->lock);
+        struct vector_entry *idle = find_idle(indexes, keep, &sum);
+        if (idle != NULL && sum > indexes->memory)
+            leftovers = empty_graph(idle);
+        pthread_mutex_unlock(&indexes->lock);
+        if (leftovers.graph == NULL)
+            return;
+        release(&leftovers);
+    }
+}
+
+void vector_entry_publish(struct vector_indexes *indexes, struct vector_entry *entry,
+                          struct vector_graph *graph)
+{
+    pthread_mutex_lock(&indexes->lock);
+    struct leftovers leftovers = empty_graph(entry);
+    entry->graph = graph;
+    entry->used = ++indexes->turn;
+    pthread_mutex_unlock(&indexes->lock);
+    release(&leftovers);
+    make_room(indexes, entry);
+}
+
+/* Whether it took the copies' place. */
+static bool replace(struct vector_indexes *indexes, struct vector_entry *entry,
+                    const struct vector_graph *graph, struct vector_graph *copy,
+                    const struct vector_binding *bound, struct vector_binding *moved)
+{
+    struct leftovers leftovers = {0};
+    pthread_mutex_lock(&indexes->lock);
+    bool same = entry->graph == graph && entry->bound == bound;
+    if (same) {
+        leftovers = empty_graph(entry);
+        entry->graph = copy;
+        entry->bound = moved;
+    }
+    pthread_mutex_unlock(&indexes->lock);
+    release(&leftovers);
+    return same;
+}
+
+void vector_entry_replace(struct vector_indexes *indexes, struct vector_entry *entry,
+                          const struct vector_graph *graph, struct vector_graph *copy)
+{
+    bool done = false, there = true;
+    while (!done && there) { /* again, when it was bound anew meanwhile */
+        struct vector_binding *bound = NULL, *moved = NULL;
+        pthread_mutex_lock(&indexes->lock);
+        there = entry->graph == graph;
+        if (there && entry->bound != NULL) {
+            bound = entry->bound;
+            atomic_fetch_add(&bound->index.refs, 1);
+        }
+        pthread_mutex_unlock(&indexes->lock);
+        there = there && (bound == NULL || vector_binding_move(bound, copy, &moved) == 0);
+        done = there && replace(indexes, entry, graph, copy, bound, moved);
+        if (!done && moved != NULL)
+            vector_index_unref(&moved->index);
+        if (bound != NULL)
+            vector_index_unref(&bound->index);
+    }
+    if (!done)
+        vector_graph_unref(copy);
+}
+
+/* ---- what there is ---- */
+
+static bool passes(int rc)
+{
+    return rc == -ENOMEM || rc == -ENOSPC || rc == -EMFILE || rc == -ENFILE || rc == -EAGAIN ||
+           rc == -EINTR;
+}
+
+/* The file, if it is of these rows. A damaged one goes. */
+static int open_file(struct vector_indexes *indexes, struct vector_entry *entry,
+                     const struct snapshot *snapshot, struct vector_graph **out)
+{
+    struct store *store = indexes->place->store;
+    struct error error = {""};
+    const struct column *column = &snapshot->schema->columns[entry->column];
+    int rc = vector_graph_open(store, snapshot, entry->column, &entry->space, &indexes->ending, out,
+                               &error);
+    if (rc == 0) {
+        log_say(LOG_SAY_INFO, "%s.%s.%s: its %s index of %u rows is opened",
+                snapshot->relation.schema, snapshot->relation.name, column->name,
+                metric_name(entry->space.metric), hnsw_rows((*out)->hnsw));
+        return 0;
+    }
+    if (rc != -ENOENT && rc != -ESTALE && rc != -EINTR)
+        log_say(LOG_SAY_ERROR, "%s.%s.%s: its %s index in the cache cannot be used%s (%s)",
+                snapshot->relation.schema, snapshot->relation.name, column->name,
+                metric_name(entry->space.metric), passes(rc) ? " for now" : "",
+                error.text[0] != '\0' ? error.text : strerror(-rc));
+    if (rc == -EBADMSG)
+        store_drop_index(store, entry->relation, vector_graph_id(entry->column, &entry->space));
+    return rc;
+}
+
+/* Notes what came of opening its file. */
+static void note_opened(struct vector_indexes *indexes, struct vector_entry *entry,
+                        const struct snapshot *snapshot, int rc)
+{
+    pthread_mutex_lock(&indexes->lock);
+    if (rc < 0 && !passes(rc))
+        entry->no_file_for = snapshot->lineage;
+    entry->unopened = passes(rc) ? rc : 0;
+    entry->unopened_at = clock_ms();
+    pthread_mutex_unlock(&indexes->lock);
+}
+
+int vector_entry_load(struct vector_indexes *indexes, struct vector_entry *entry,
+                      const struct snapshot *snapshot, struct vector_graph **out)
+{
+    pthread_mutex_lock(&indexes->lock);
+    struct vector_graph *graph = entry->graph;
+    bool is_there = graph != NULL;
+    if (is_there && !vector_basis_fits(&graph->basis, snapshot, entry->column))
+        graph = NULL;
+    /* One of a later lineage stays: this snapshot is of the past. */
+    bool look = graph == NULL && entry->no_file_for != snapshot->lineage &&
+                (!is_there || entry->graph->basis.serial < snapshot->serial);
+    int rc = look && clock_ms() - entry->unopened_at < OPEN_AGAIN_MS ? entry->unopened : 0;
+    if (graph != NULL)
+        vector_graph_ref(graph);
+    pthread_mutex_unlock(&indexes->lock);
+    if (look && rc == 0) {
+        rc = open_file(indexes, entry, snapshot, &graph);
+        note_opened(indexes, entry, snapshot, rc);
+        if (rc == 0)
+            vector_entry_publish(indexes, entry, vector_graph_ref(graph));
+    }
+    if (passes(rc))
+        return rc;
+    *out = graph;
+    return 0;
+}
+
+/* The binding in memory, if it is this one. A new reference. */
+static struct vector_binding *find_bound(struct vector_indexes *indexes, struct vector_entry *entry,
+                                         const struct snapshot *snapshot)
+{
+    pthread_mutex_lock(&indexes->lock);
+    struct vector_binding *bound = entry->bound;
+    if (bound != NULL && bound->serial == snapshot->serial) {
+        atomic_fetch_add(&bound->index.refs, 1);
+        entry->used = ++indexes->turn;
+    } else {
+        bound = NULL;
+    }
+    pthread_mutex_unlock(&indexes->lock);
+    return bound;
+}
+
+/* Keeps it, if it is of the graph that is the entry's still. */
+static void keep_bound(struct vector_indexes *indexes, struct vector_entry *entry,
+                       struct vector_binding *binding)
+{
+    struct leftovers leftovers = {0};
+    pthread_mutex_lock(&indexes->lock);
+    if (entry->graph == binding->graph) {
+        leftovers.bound = entry->bound;
+        entry->bound = binding;
+        atomic_fetch_add(&binding->index.refs, 1);
+        entry->used = ++indexes->turn;
+    }
+    pthread_mutex_unlock(&indexes->lock);
+    release(&leftovers);
+}
+
+/* What cannot be joined is as good as none. */
+static int make_bound(struct vector_indexes *indexes, struct vector_entry *entry,
+                      struct corpus *corpus, struct vector_graph *graph,
+                      struct vector_binding **out)
+{
+    struct vector_binding *before, *binding = NULL;
+    struct error error = {""};
+    pthread_mutex_lock(&indexes->lock);
+    before = entry->bound;
+    if (before != NULL)
+        atomic_fetch_add(&before->index.refs, 1);
+    pthread_mutex_unlock(&indexes->lock);
+    int rc = vector_binding_new(graph, corpus, entry->column, before, &binding, &error);
+    bool gave_up = patience_refused() || patience_stopped();
+    if (rc == 0)
+        keep_bound(indexes, entry, binding);
+    else if (!gave_up)
+        log_say(LOG_SAY_ERROR, "an index of %s cannot be used: %s",
+                corpus_snapshot(corpus)->relation.name,
+                error.text[0] != '\0' ? error.text : strerror(-rc));
+    if (before != NULL)
+        vector_index_unref(&before->index);
+    *out = binding;
+    return rc < 0 && gave_up ? rc : 0;
+}
+
+bool vector_entry_has_file(struct vector_indexes *indexes, struct vector_entry *entry,
+                           const struct snapshot *snapshot, uint64_t *size)
+{
+    pthread_mutex_lock(&indexes->lock);
+    bool none = entry->no_file_for == snapshot->lineage;
+    pthread_mutex_unlock(&indexes->lock);
+    *size = none ? 0
+                 : store_index_size(indexes->place->store, entry->relation,
+                                    vector_graph_id(entry->column, &entry->space));
+    return *size > 0;
+}
+
+/* Whoever makes one holds entry->making meanwhile. */
+bool vector_entry_is_unread(struct vector_indexes *indexes, struct vector_entry *entry,
+                            const struct snapshot *snapshot)
+{
+    uint64_t size;
+    pthread_mutex_lock(&indexes->lock);
+    bool none = entry->graph == NULL, busy = entry->building || entry->opening;
+    pthread_mutex_unlock(&indexes->lock);
+    if (!none || busy)
+        return none;
+    return vector_entry_has_file(indexes, entry, snapshot, &size) && size > indexes->at_once;
+}
+
+/* Whether all of its keys would have to be compared, of many rows. */
+static bool is_unjoined(struct vector_indexes *indexes, const struct vector_entry *entry)
+{
+    pthread_mutex_lock(&indexes->lock);
+    bool unjoined = entry->graph != NULL && entry->bound == NULL &&
+                    hnsw_bytes(entry->graph->hnsw) > indexes->at_once;
+    pthread_mutex_unlock(&indexes->lock);
+    return unjoined;
+}
+
+static bool is_far(struct vector_indexes *indexes, struct vector_entry *entry,
+                   const struct snapshot *snapshot)
+{
+    return vector_entry_is_unread(indexes, entry, snapshot) || is_unjoined(indexes, entry);
+}
+
+int vector_entry_bind(struct vector_indexes *indexes, struct vector_entry *entry,
+                      struct corpus *corpus, bool long_ways, struct vector_binding **out)
+{
+    const struct snapshot *snapshot = corpus_snapshot(corpus);
+    *out = find_bound(indexes, entry, snapshot);
+    if (*out != NULL || (!long_ways && is_far(indexes, entry, snapshot)))
+        return 0;
+    int rc = patience_lock(&entry->making, NULL);
+    if (rc < 0)
+        return rc;
+    *out = find_bound(indexes, entry, snapshot);
+    if (*out == NULL) {
+        struct vector_graph *graph = NULL;
+        rc = vector_entry_load(indexes, entry, snapshot, &graph);
+        if (graph != NULL)
+            rc = make_bound(indexes, entry, corpus, graph, out);
+        if (*out != NULL && graph->mapped && !atomic_exchange(&graph->moving, true) &&
+            hnsw_bytes(graph->hnsw) <= indexes->alone)
+            vector_entry_want_copy(indexes, entry);
+        vector_graph_unref(graph);
+    }
+    pthread_mutex_unlock(&entry->making);
+    return rc;
+}
+
+/* Whether a build of this snapshot is worth trying. Called with the lock held. */
+static bool may_begin(const struct vector_indexes *indexes, const struct vector_entry *entry,
+                      const struct snapshot *snapshot)
+{
+    if (indexes->ending || entry->building || entry->wanted != NULL)
+        return false;
+    if (entry->graph != NULL && entry->graph->basis.serial > snapshot->serial)
+        return false; /* that would be going back */
+    if (entry->failed == 0 || entry->failed_serial != snapshot->serial)
+        return true;
+    return !entry->impossible && clock_ms() - entry->failed_at >= RETRY_MS;
+}
+
+struct vector_index *vector_index_get(struct vector_indexes *indexes, struct corpus *corpus,
+                                      int column, const struct space *space, bool begin)
+{
+    const struct snapshot *snapshot = corpus_snapshot(corpus);
+    if (indexes == NULL)
+        return NULL;
+    struct vector_entry *entry = vector_entry_find(indexes, snapshot->key.relation, column, space);
+    if (entry == NULL)
+        return NULL;
+    struct vector_binding *binding;
+    if (vector_entry_bind(indexes, entry, corpus, false, &binding) < 0) {
+        vector_entry_leave(indexes, entry);
+        return NULL;
+    }
+    if (begin && vector_binding_judge(binding) != VECTOR_GOOD) {
+        pthread_mutex_lock(&indexes->lock);
+        bool may = may_begin(indexes, entry, snapshot);
+        pthread_mutex_unlock(&indexes->lock);
+        if (may)
+            vector_entry_want(indexes, entry, corpus);
+    }
+    vector_entry_leave(indexes, entry);
+    if (binding != NULL && !is_offered(binding)) {
+        vector_index_unref(&binding->index);
+        binding = NULL;
+    }
+    return binding != NULL ? &binding->index : NULL;
+}
+
+/* ---- the mount's ---- */
+
+int vector_indexes_new(const struct fetch_place *place, uint64_t memory,
+                       struct vector_indexes **out)
+{
+    struct vector_indexes *indexes = calloc(1, sizeof *indexes);
+    if (indexes == NULL)
+        return -ENOMEM;
+    indexes->place = place;
+    indexes->memory = memory / 4;
+    indexes->alone = memory;
+    indexes->at_once = BYTES_AT_ONCE;
+    pthread_mutex_init(&indexes->lock, NULL);
+    pthread_cond_init(&indexes->changed, NULL);
+    *out = indexes;
+    return 0;
+}
+
+/* The relations of all entries; NULL: no memory. */
+static uint32_t *relations_of(struct vector_indexes *indexes, size_t *count)
+{
+    size_t n = 0;
+    pthread_mutex_lock(&indexes->lock);
+    uint32_t *relations = malloc((indexes->entry_count + 1) * sizeof *relations);
+    for (struct vector_entry *entry = indexes->entries; relations != NULL && entry != NULL;
+         entry = entry->next)
+        relations[n++] = entry->relation;
+    pthread_mutex_unlock(&indexes->lock);
+    *count = n;
+    return relations;
+}
+
+/* Takes away what one entry of the relation has in memory, and the entry, if it is in no use. False:
+ * they have nothing, all of them. */
+static bool empty_one(struct vector_indexes *indexes, uint32_t relation)
+{
+    struct leftovers leftovers = {0};
+    bool found = false;
+    pthread_mutex_lock(&indexes->lock);
+    for (struct vector_entry **at = &indexes->entries; *at != NULL && !found;) {
+        struct vector_entry *entry = *at;
+        if (entry->relation != relation) {
+            at = &entry->next;
+            continue;
+        }
+        entry->stop = true;
+        entry->failed = 0;
+        bool had = entry->used > 0;
+        entry->used = 0;
+        leftovers = empty_entry(entry);
+        found = had || leftovers.graph != NULL || leftovers.bound != NULL ||
+                leftovers.wanted != NULL || leftovers.unread != NULL;
+        if (is_empty(entry))
+            remove_entry(indexes, at);
+        else
+            at = &entry->next;
+    }
+    pthread_mutex_unlock(&indexes->lock);
+    release(&leftovers);
+    return found;
+}
+
+void vector_indexes_tend(struct vector_indexes *indexes,
+                         size_t (*keep_gone)(void *context, uint32_t *relations, size_t count),
+                         void *context)
+{
+    if (indexes == NULL)
+        return;
+    size_t count;
+    uint32_t *gone = relations_of(indexes, &count);
+    if (count > 0)
+        count = keep_gone(context, gone, count);
+    for (size_t i = 0; i < count; i++)
+        while (empty_one(indexes, gone[i]))
+            ;
+    free(gone);
+}
+
+void vector_indexes_stop(struct vector_indexes *indexes)
+{
+    if (indexes == NULL)
+        return;
+    pthread_mutex_lock(&indexes->lock);
+    indexes->ending = true;
+    for (struct vector_entry *entry = indexes->entries; entry != NULL; entry = entry->next)
+        entry->stop = true;
+    pthread_cond_broadcast(&indexes->changed);
+    pthread_mutex_unlock(&indexes->lock);
+}
+
+void vector_indexes_join(struct vector_indexes *indexes)
+{
+    if (indexes == NULL)
+        return;
+    pthread_mutex_lock(&indexes->lock);
+    struct vector_worker workers[] = {indexes->opener, indexes->builder};
+    indexes->opener.running = indexes->builder.running = false;
+    pthread_mutex_unlock(&indexes->lock);
+    for (size_t i = 0; i < sizeof workers / sizeof *workers; i++)
+        if (workers[i].running)
+            pthread_join(workers[i].thread, NULL);
+    for (bool more = true; more;) {
+        struct leftovers leftovers = {0};
+        pthread_mutex_lock(&indexes->lock);
+        struct vector_entry *entry = indexes->entries;
+        while (entry != NULL && entry->graph == NULL && entry->bound == NULL &&
+               entry->wanted == NULL && entry->unread == NULL)
+            entry = entry->next;
+        more = entry != NULL;
+        if (more)
+            leftovers = empty_entry(entry);
+        pthread_mutex_unlock(&indexes->lock);
+        release(&leftovers);
+    }
+}
+
+void vector_indexes_free(struct vector_indexes *indexes)
+{
+    if (indexes == NULL)
+        return;
+    while (indexes->entries != NULL) {
+        struct vector_entry *entry = indexes->entries;
+        indexes->entries = entry->next;
+        struct leftovers leftovers = empty_graph(entry);
+        release(&leftovers);
+        pthread_mutex_destroy(&entry->making);
+        free(entry);
+    }
+    pthread_cond_destroy(&indexes->changed);
+    pthread_mutex_destroy(&indexes->lock);
+    free(indexes);
+}

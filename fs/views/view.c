@@ -1,0 +1,144 @@
+#include "fs/views/view.h"
+
+#include <errno.h>
+
+/* The part of a piece that begins at `start` in the view and is `size` long which the range meets.
+ */
+struct overlap {
+    uint64_t from; /* in the piece */
+    uint64_t size;
+};
+
+static struct overlap meet(uint64_t start, uint64_t size, uint64_t offset, uint64_t end)
+{
+    uint64_t first = offset > start ? offset - start : 0;
+    uint64_t last = end < start + size ? (end > start ? end - start : 0) : size;
+    return (struct overlap){first, last > first ? last - first : 0};
+}
+
+/* The first group whose body ends behind `offset`; group_count where the tail is meant. */
+static size_t group_at(const struct face *face, size_t count, uint64_t offset)
+{
+    size_t low = 0, high = count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (face->offsets[middle + 1] > offset)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return low;
+}
+
+void view_bytes_clear(struct body_cache *cache, struct view_bytes *bytes)
+{
+    for (int i = 0; i < bytes->count; i++)
+        if (bytes->bodies[i] != NULL)
+            body_release(cache, bytes->bodies[i], bytes->pieces[i].iov_len);
+    buffer_clear(&bytes->gathered);
+    *bytes = (struct view_bytes){0};
+}
+
+/* Copies all pieces into one, to make room. */
+static int gather(struct body_cache *cache, struct view_bytes *bytes)
+{
+    struct buffer all = {0};
+    int rc = buffer_reserve(&all, 2 * bytes->size);
+    for (int i = 0; rc == 0 && i < bytes->count; i++)
+        rc = buffer_append(&all, bytes->pieces[i].iov_base, bytes->pieces[i].iov_len);
+    if (rc < 0) {
+        buffer_clear(&all);
+        return rc;
+    }
+    view_bytes_clear(cache, bytes);
+    *bytes = (struct view_bytes){
+        .pieces = {{all.data, all.size}}, .count = 1, .size = all.size, .gathered = all};
+    return 0;
+}
+
+/* `body` NULL: the bytes last as long as the snapshot. Takes the body. */
+static int add_piece(struct body_cache *cache, struct view_bytes *bytes, const struct buffer *from,
+                     struct overlap part, struct body *body)
+{
+    size_t size = part.size;
+    int rc = size > 0 && bytes->count == VIEW_PIECES ? gather(cache, bytes) : 0;
+    if (rc < 0 || size == 0) {
+        if (body != NULL)
+            body_release(cache, body, 0);
+        return rc;
+    }
+    bytes->pieces[bytes->count] = (struct iovec){from->data + part.from, size};
+    bytes->bodies[bytes->count++] = body;
+    bytes->size += size;
+    return 0;
+}
+
+static int add_body(struct body_cache *cache, struct snapshot *snapshot, int format, size_t group,
+                    struct overlap part, bool patient, struct view_bytes *out, struct error *error)
+{
+    struct body *body;
+    int rc = patient ? body_get(cache, snapshot, format, group, &body, error)
+                     : body_try(cache, snapshot, format, group, &body);
+    return rc < 0 ? rc : add_piece(cache, out, body_bytes(body), part, body);
+}
+
+int view_read(struct body_cache *cache, struct snapshot *snapshot, int format, uint64_t offset,
+              uint64_t size, bool patient, struct view_bytes *out, struct error *error)
+{
+    const struct face *face = &snapshot->faces[format];
+    uint64_t whole = snapshot_size(snapshot, format);
+    uint64_t end = offset >= whole ? offset : size > whole - offset ? whole : offset + size;
+    struct overlap part = meet(0, face->head.size, offset, end);
+    int rc = add_piece(cache, out, &face->head, part, NULL);
+    size_t count = snapshot->group_count, i = group_at(face, count, offset);
+    for (; rc == 0 && i < count && face->offsets[i] < end; i++) {
+        part = meet(face->offsets[i], face->offsets[i + 1] - face->offsets[i], offset, end);
+        body_ahead(cache, snapshot, format, i + 1);
+        if (part.size > 0)
+            rc = add_body(cache, snapshot, format, i, part, patient, out, error);
+    }
+    part = meet(face->offsets[count], face->tail.size, offset, end);
+    return rc < 0 ? rc : add_piece(cache, out, &face->tail, part, NULL);
+}
+
+static int hash_groups(struct body_cache *cache, struct snapshot *snapshot, int format,
+                       const atomic_bool *stop, struct hash_stream *hash, struct error *error)
+{
+    for (size_t i = 0; i < snapshot->group_count; i++) {
+        struct body *body;
+        if (*stop)
+            return -EINTR;
+        body_ahead(cache, snapshot, format, i + 1);
+        int rc = body_get(cache, snapshot, format, i, &body, error);
+        if (rc < 0)
+            return rc;
+        hash_stream_add(hash, body_bytes(body)->data, body_bytes(body)->size);
+        body_release(cache, body, body_bytes(body)->size);
+    }
+    return 0;
+}
+
+int view_hash(struct body_cache *cache, struct snapshot *snapshot, int format,
+              const atomic_bool *stop, struct hash128 *out, struct error *error)
+{
+    struct face *face = &snapshot->faces[format];
+    if (!face->hashed) {
+        struct hash_stream *hash = hash_stream_new();
+        if (hash == NULL)
+            return -ENOMEM;
+        hash_stream_add(hash, face->head.data, face->head.size);
+        int rc = hash_groups(cache, snapshot, format, stop, hash, error);
+        hash_stream_add(hash, face->tail.data, face->tail.size);
+        if (rc == 0) {
+            pthread_mutex_lock(&snapshot->lock);
+            face->hash = hash_stream_value(hash);
+            face->hashed = true;
+            pthread_mutex_unlock(&snapshot->lock);
+        }
+        hash_stream_free(hash);
+        if (rc < 0)
+            return rc;
+    }
+    *out = face->hash;
+    return 0;
+}
