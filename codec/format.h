@@ -3,7 +3,7 @@
  * A file is head + the body of each row group, in order + tail. A body depends on the schema and
  * its own group only, never on where it stands, so bodies are made in any order, by many threads. A
  * new format is a file that defines one of these, and a line in format.c. Its number is the first
- * one that is free; 3 and 4 are taken by files that are no format (fs/table.h).
+ * one that is free; 3 and 4 are taken by files that are no format (fs/tables/table.h).
  *
  * Threads: pure functions.
  * Errors: -EBADMSG a value that is not one of its type, -ENOMEM.

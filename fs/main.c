@@ -5,16 +5,18 @@
 #include "fs/base/inherited.h"
 #include "fs/base/log.h"
 #include "fs/base/version.h"
-#include "fs/leftovers.h"
-#include "fs/listing.h"
 #include "fs/ops.h"
-#include "fs/query.h"
+#include "fs/options.h"
 #include "fs/request.h"
 #include "fs/rows/lock_watch.h"
-#include "fs/schema_file.h"
 #include "fs/search/corpora.h"
 #include "fs/search/vector_index.h"
 #include "fs/status.h"
+#include "fs/tables/listing.h"
+#include "fs/tables/schema_file.h"
+#include "fs/tree/leftovers.h"
+#include "fs/tree/query.h"
+#include "fs/tree/users.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -38,6 +40,7 @@ struct program {
     struct options options;
     struct fuse_args fuse_args;
     struct mount mount;
+    struct tree tree;
     struct fuse_session *session;
     struct lock_watch *watch;
     pthread_t ticker, raiser;
@@ -148,8 +151,11 @@ static int prepare(struct program *program, struct error *error)
 {
     struct mount *mount = &program->mount;
     mount->options = &program->options;
+    mount->tree = &program->tree;
+    mount->users = &tree_users;
+    program->tree.session_ended = request_retry_session;
     mount->started_ms = clock_ms();
-    mount->groups_matter = ((program->options.umask >> 3) ^ program->options.umask) & 07;
+    mount->tree->groups_matter = ((program->options.umask >> 3) ^ program->options.umask) & 07;
     pthread_mutex_init(&mount->lock, NULL);
     int rc = connect_server(program, error);
     if (rc == 0)
@@ -254,8 +260,10 @@ static void *tick(void *argument)
         lock_line_tend(&mount->lock_line);
         answer_room_tend(&mount->search.room);
         pthread_mutex_lock(&mount->lock);
-        if (n % 10 == 0)
+        if (n % 10 == 0) {
             table_tend(mount);
+            request_retry_all(mount); /* a job that could not be started tells nobody */
+        }
         pthread_mutex_unlock(&mount->lock);
         if (n % 50 == 0)
             begin_tidying(program);

@@ -1,12 +1,12 @@
 #include "fs/ops.h"
 
 #include "codec/utf8.h"
-#include "fs/ask.h"
-#include "fs/lookup.h"
-#include "fs/permit.h"
-#include "fs/query.h"
-#include "fs/query_session.h"
 #include "fs/request.h"
+#include "fs/tree/ask.h"
+#include "fs/tree/lookup.h"
+#include "fs/tree/permit.h"
+#include "fs/tree/query.h"
+#include "fs/tree/query_session.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -3,8 +3,8 @@
 #include "codec/clock.h"
 #include "fs/base/log.h"
 #include "fs/base/patience.h"
-#include "fs/query_session.h"
 #include "fs/request.h"
+#include "fs/tree/query_session.h"
 #include "fs/views/view.h"
 
 #include <errno.h>
@@ -20,7 +20,7 @@ struct read {
     pid_t thread;
     uint64_t offset, size;
     /* Of one that may have to wait; guarded by mount->lock, but for the flags: */
-    struct read *next, **at; /* of mount->reads */
+    struct read *next, **at; /* of mount->tree->reads */
     bool answered;
     _Atomic int64_t interrupted; /* clock_ms(); 0: it was not */
     atomic_bool stop;
@@ -63,11 +63,11 @@ static bool begin_waiting(struct read *read)
     pthread_mutex_lock(&mount->lock);
     bool ends = mount->ending;
     if (!ends) {
-        read->next = mount->reads;
-        read->at = &mount->reads;
+        read->next = mount->tree->reads;
+        read->at = &mount->tree->reads;
         if (read->next != NULL)
             read->next->at = &read->next;
-        mount->reads = read;
+        mount->tree->reads = read;
     }
     pthread_mutex_unlock(&mount->lock);
     if (ends)
@@ -102,7 +102,7 @@ static void answer_early(struct read *read, int error)
 void read_tend(struct mount *mount, bool (*visit)(void *context, pid_t thread, int64_t interrupted),
                void *context)
 {
-    for (struct read *read = mount->reads; read != NULL; read = read->next)
+    for (struct read *read = mount->tree->reads; read != NULL; read = read->next)
         if (!read->answered && read->interrupted != 0 &&
             visit(context, read->thread, read->interrupted)) {
             mount->count.interrupted++;
@@ -112,7 +112,7 @@ void read_tend(struct mount *mount, bool (*visit)(void *context, pid_t thread, i
 
 void read_fail_all(struct mount *mount)
 {
-    for (struct read *read = mount->reads; read != NULL; read = read->next)
+    for (struct read *read = mount->tree->reads; read != NULL; read = read->next)
         if (!read->answered)
             answer_early(read, EIO);
 }

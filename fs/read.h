@@ -8,21 +8,9 @@
 #ifndef FS_READ_H
 #define FS_READ_H
 
-#include "fs/node.h"
-#include "fs/views/stream.h"
+#include "fs/tree/handle.h"
 
 #include <fuse_lowlevel.h>
-
-/* An open file: what fuse_file_info.fh of a NODE_FILE points to. */
-struct handle {
-    struct opened opened;
-    struct handle *next, **at; /* of its node */
-    bool extends;              /* what is done with it extends the lease, for who has opened it: */
-    caller_id caller;
-    struct stream *stream; /* it was opened before its size was known; NULL: it was not */
-    bool same;             /* the stream is of its node's version for sure */
-    bool read;             /* something was read from the stream */
-};
 
 /* Of the READs that wait, the readers that were interrupted, and when (clock_ms()); those that
  * `visit` is true of are answered with EINTR. mount->lock is held. */

@@ -1,14 +1,15 @@
 #include "codec/clock.h"
 #include "fs/request_parts.h"
 
-#include "fs/ask.h"
-#include "fs/job.h"
-#include "fs/listing.h"
-#include "fs/query.h"
-#include "fs/query_session.h"
-#include "fs/shown.h"
+#include "fs/tables/job.h"
+#include "fs/tables/listing.h"
+#include "fs/tree/ask.h"
+#include "fs/tree/query.h"
+#include "fs/tree/query_session.h"
+#include "fs/tree/shown.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 
 /* ---- answers ---- */
@@ -36,8 +37,8 @@ static void answer_attributes(struct mount *mount, struct request *request)
     bool fstat = subject != NULL && node_is_opened_by(node, request->caller); /* it may be one */
     if (subject != NULL && ((request->waited && !fstat) || holds))
         promise_tell(&node->subject->promises, request->caller, node->version);
-    else if (subject != NULL && (node->opens == 0 ||
-                                 (!fstat && subject_shown(subject, request->caller, node) != NULL)))
+    else if (subject != NULL &&
+             (node->opens == 0 || (!fstat && node_shown(node, request->caller) != NULL)))
         promise_repeat(&node->subject->promises, request->caller, node->version);
     if (node->kind == NODE_ANSWER)
         promise_result(request);
@@ -200,54 +201,60 @@ static void on_interrupt(fuse_req_t req, void *data)
     request->interrupted = clock_ms();
 }
 
-static struct request **what_it_waits_for(struct mount *mount, const struct request *request)
+static struct wait *what_it_waits_for(const struct request *request)
 {
     const struct node *node = request->node;
     if (request->kind == REQUEST_READ)
         return ask_waiting((struct ask *)(uintptr_t)request->file.fh);
     if (node->result != NULL && node->result->making)
         return &node->result->waiting;
-    return node->subject != NULL ? &node->subject->waiting : &mount->waiting;
+    return node->subject != NULL ? &node->subject->waiting : &request->mount->waiting;
 }
 
-static void hang_here(struct request **here, struct request *request)
+static struct request *request_of(struct waiting *waiting)
 {
-    request->next_here = *here;
-    request->at_here = here;
-    if (request->next_here != NULL)
-        request->next_here->at_here = &request->next_here;
-    *here = request;
+    return (struct request *)((char *)waiting - offsetof(struct request, waiting));
 }
 
-static void hang(struct mount *mount, struct request *request)
+static void add_parked(struct request *request)
 {
-    hang_here(what_it_waits_for(mount, request), request);
-    request->next = mount->parked;
-    request->at = &mount->parked;
+    struct tree *tree = request->mount->tree;
+    request->next = tree->parked;
+    request->at = &tree->parked;
     if (request->next != NULL)
         request->next->at = &request->next;
-    mount->parked = request;
-}
-
-static void take_off_here(struct request *request)
-{
-    *request->at_here = request->next_here;
-    if (request->next_here != NULL)
-        request->next_here->at_here = request->at_here;
+    tree->parked = request;
+    tree->parked_count++;
 }
 
 static void take_off(struct request *request)
 {
-    take_off_here(request);
+    wait_take_off(&request->waiting);
+    if (request->at == NULL)
+        return;
     *request->at = request->next;
     if (request->next != NULL)
         request->next->at = request->at;
+    request->at = NULL;
+    request->mount->tree->parked_count--;
+}
+
+/* The lock may be given up meanwhile, and nobody else must find it then. */
+static struct wait *try_again(struct waiting *waiting)
+{
+    struct request *request = request_of(waiting);
+    take_off(request);
+    if (try(request->mount, request))
+        return NULL;
+    add_parked(request);
+    return what_it_waits_for(request);
 }
 
 static void park(struct mount *mount, struct request *request)
 {
     struct result *work = request->work;
-    hang(mount, request);
+    add_parked(request);
+    wait_hang(what_it_waits_for(request), &request->waiting);
     request->hooked = request->parked = true;
     fuse_req_interrupt_func(request->req, on_interrupt, request);
     if (work == NULL)
@@ -269,6 +276,8 @@ void request_start(struct mount *mount, fuse_req_t req, struct node *node, enum 
         fuse_reply_err(req, ENOMEM);
         return;
     }
+    request->mount = mount;
+    request->waiting.try = try_again;
     request->req = req;
     request->node = node;
     request->kind = kind;
@@ -292,76 +301,36 @@ void request_start(struct mount *mount, fuse_req_t req, struct node *node, enum 
         park(mount, request);
 }
 
-static void make_due(struct mount *mount, struct request *request)
-{
-    take_off_here(request);
-    hang_here(&mount->due, request);
-}
-
-/* Each of them once: what must go on waiting hangs on another list. The lock may be given up
- * meanwhile, and others may try the rest. */
-static void try_due(struct mount *mount)
-{
-    while (mount->due != NULL) {
-        struct request *request = mount->due;
-        take_off(request);
-        if (!try(mount, request))
-            hang(mount, request);
-    }
-}
-
-static void retry(struct mount *mount, struct request **here)
-{
-    while (*here != NULL)
-        make_due(mount, *here);
-    try_due(mount);
-}
-
-void request_retry_subject(struct mount *mount, struct subject *subject)
-{
-    ask_retry_all(mount);
-    retry(mount, subject != NULL ? &subject->waiting : &mount->waiting);
-}
-
 void request_retry_node(struct mount *mount, const struct node *node)
 {
-    struct request *next, *here = node->subject != NULL ? node->subject->waiting : mount->waiting;
-    for (struct request *request = node->requests > 0 ? here : NULL; request != NULL;
-         request = next) {
-        next = request->next_here;
-        if (request->node == node)
-            make_due(mount, request);
-    }
-    try_due(mount);
+    struct wait *here = node->subject != NULL ? &node->subject->waiting : &mount->waiting;
+    if (node->requests == 0)
+        return;
+    for (struct request *request = mount->tree->parked; request != NULL; request = request->next)
+        if (request->node == node && what_it_waits_for(request) == here)
+            wait_make_due(&mount->waits, &request->waiting);
+    wait_try_due(&mount->waits);
 }
-
-void request_retry_result(struct mount *mount, struct result *result)
-{
-    retry(mount, &result->waiting);
-}
-
-void request_retry_ask(struct mount *mount, struct ask *ask) { retry(mount, ask_waiting(ask)); }
 
 void request_retry_session(struct mount *mount, const struct query_session *session)
 {
-    for (struct request *request = mount->parked; request != NULL; request = request->next)
+    for (struct request *request = mount->tree->parked; request != NULL; request = request->next)
         if (request->node->session == session)
-            make_due(mount, request);
-    try_due(mount);
+            wait_make_due(&mount->waits, &request->waiting);
+    wait_try_due(&mount->waits);
 }
 
 void request_retry_all(struct mount *mount)
 {
-    ask_retry_all(mount);
-    for (struct request *request = mount->parked; request != NULL; request = request->next)
-        make_due(mount, request);
-    try_due(mount);
+    for (struct request *request = mount->tree->parked; request != NULL; request = request->next)
+        wait_make_due(&mount->waits, &request->waiting);
+    wait_try_due(&mount->waits);
 }
 
 void request_fail_all(struct mount *mount, int rc)
 {
-    while (mount->parked != NULL) {
-        struct request *request = mount->parked;
+    while (mount->tree->parked != NULL) {
+        struct request *request = mount->tree->parked;
         take_off(request);
         answer(mount, request, rc);
     }
@@ -374,7 +343,8 @@ static void kill_request(struct mount *mount, struct request *request)
 {
     struct result *result = request->node->result;
     /* Unless somebody else waits for it. */
-    if (result != NULL && result->making && result->waiting == NULL && request->node->requests == 1)
+    if (result != NULL && result->making && result->waiting.first == NULL &&
+        request->node->requests == 1)
         result_stop(result);
     if (request->kind == REQUEST_READ)
         ask_interrupted((struct ask *)(uintptr_t)request->file.fh);
@@ -431,7 +401,7 @@ static bool is_to_end(void *context, pid_t thread, int64_t interrupted)
 static void tend_parked(struct mount *mount, struct interrupted *all)
 {
     struct request *next;
-    for (struct request *request = mount->parked; request != NULL; request = next) {
+    for (struct request *request = mount->tree->parked; request != NULL; request = next) {
         struct subject *subject = request->node->subject;
         next = request->next;
         if (request->interrupted != 0 && is_to_end(all, request->thread, request->interrupted)) {
@@ -444,16 +414,17 @@ static void tend_parked(struct mount *mount, struct interrupted *all)
         subject->wanted_at = clock_ms();
         if (request->node->kind == NODE_FILE &&
             (request_may_read_along(request) || request_looks_no_longer(request)))
-            make_due(mount, request);
+            wait_make_due(&mount->waits, &request->waiting);
     }
-    try_due(mount);
+    wait_try_due(&mount->waits);
 }
 
 void request_tend(struct mount *mount)
 {
     struct interrupted all = {.now = clock_ms()};
     pthread_mutex_lock(&mount->lock);
-    for (const struct request *request = mount->parked; request != NULL; request = request->next)
+    for (const struct request *request = mount->tree->parked; request != NULL;
+         request = request->next)
         if (request->interrupted != 0)
             add_interrupted(&all, request->thread, request->interrupted);
     read_tend(mount, add_interrupted, &all);

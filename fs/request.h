@@ -14,8 +14,8 @@
 #ifndef FS_REQUEST_H
 #define FS_REQUEST_H
 
-#include "fs/query_session.h"
 #include "fs/read.h"
+#include "fs/tree/query_session.h"
 
 enum request_kind {
     REQUEST_LOOKUP, /* of what the node is, by its name; for no more than a second */
@@ -43,11 +43,7 @@ void request_start(struct mount *mount, fuse_req_t req, struct node *node, enum 
 /* RELEASE. */
 void request_close(struct mount *mount, struct node *node, const struct fuse_file_info *file);
 
-/* What it waits for has changed: those that hang on it are tried again, and no others. NULL as
- * subject: the catalog, and whatever has no list of its own. */
-void request_retry_subject(struct mount *mount, struct subject *subject);
-void request_retry_result(struct mount *mount, struct result *result);
-void request_retry_ask(struct mount *mount, struct ask *ask);
+/* Those of this session's files: it has ended. */
 void request_retry_session(struct mount *mount, const struct query_session *session);
 
 /* Those of this node that an open of it has kept waiting (node.h: telling). */

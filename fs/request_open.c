@@ -1,11 +1,11 @@
 #include "fs/request_parts.h"
 
-#include "fs/ask.h"
 #include "fs/base/log.h"
-#include "fs/job.h"
 #include "fs/kernel_size.h"
-#include "fs/query_session.h"
-#include "fs/shown.h"
+#include "fs/tables/job.h"
+#include "fs/tree/ask.h"
+#include "fs/tree/query_session.h"
+#include "fs/tree/shown.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,10 +14,10 @@
 
 static bool is_waited_for(const struct mount *mount, const struct subject *subject)
 {
-    for (const struct request *at = mount->parked; at != NULL; at = at->next)
+    for (const struct request *at = mount->tree->parked; at != NULL; at = at->next)
         if (at->node->subject == subject)
             return true;
-    return ask_waits_for(mount, subject);
+    return subject->waiting.first != NULL; /* a conversation */
 }
 
 /* Of a file of which no size is known: the kernel must not cache by it. Which version it is of, the
@@ -37,7 +37,7 @@ static void open_stream(struct request *request, struct handle *handle)
         node->version->opens++;
     node->streams++;
     subject->streams++;
-    subject->table->mount->streams++;
+    subject->table->mount->tree->streams++;
 }
 
 static void free_handle(void *whole)
@@ -69,7 +69,7 @@ void request_close(struct mount *mount, struct node *node, const struct fuse_fil
                 node->streamed = false;
             }
             subject->streams--;
-            mount->streams--;
+            mount->tree->streams--;
             /* Nobody needs the rest. */
             if (subject->running && subject->streams == 0 && !is_waited_for(mount, subject))
                 job_stop(subject);

@@ -4,8 +4,8 @@
 #ifndef FS_REQUEST_PARTS_H
 #define FS_REQUEST_PARTS_H
 
-#include "fs/lookup.h"
 #include "fs/request.h"
+#include "fs/tree/lookup.h"
 
 /* What the kernel is told of a file's size (kernel_size.h). */
 struct size_news {
@@ -15,8 +15,9 @@ struct size_news {
 };
 
 struct request {
-    struct request *next, **at;           /* among all that are parked */
-    struct request *next_here, **at_here; /* among those that wait for the same thing */
+    struct waiting waiting;     /* its list is that of what it waits for */
+    struct request *next, **at; /* among all that are parked; at NULL: it is not */
+    struct mount *mount;
     fuse_req_t req;
     struct node *node;
     enum request_kind kind;

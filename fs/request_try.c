@@ -1,9 +1,9 @@
 /* What a request for a directory, a file, or an answer of query/ waits for. */
 #include "codec/clock.h"
-#include "fs/listing.h"
-#include "fs/query_session.h"
 #include "fs/request_parts.h"
-#include "fs/shown.h"
+#include "fs/tables/listing.h"
+#include "fs/tree/query_session.h"
+#include "fs/tree/shown.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -129,7 +129,7 @@ bool request_may_read_along(const struct request *request)
 {
     return request->kind == REQUEST_OPEN && request->node->face < FORMAT_COUNT &&
            clock_ms() - request->arrived >= STREAM_AFTER_MS &&
-           request->node->subject->table->mount->streams < STREAMS_AT_MOST;
+           request->node->subject->table->mount->tree->streams < STREAMS_AT_MOST;
 }
 
 /* Takes the feed. What cannot be opened so goes on waiting. */
@@ -283,9 +283,9 @@ int request_try_lookup(struct mount *mount, struct request *request)
 }
 
 /* What it knows from the look-up before it. */
-static void take_glance(struct request *request, const struct subject *subject)
+static void take_glance(struct request *request)
 {
-    const struct promise *shown = subject_shown(subject, request->caller, request->node);
+    const struct promise *shown = node_shown(request->node, request->caller);
     if (request->by_path || shown == NULL)
         return;
     request->by_path = true;
@@ -323,7 +323,7 @@ int request_try_file(struct mount *mount, struct request *request)
     struct subject *subject = node->subject;
     if (node->spoiled)
         return is_of_reader(request) ? -EIO : -ESTALE;
-    take_glance(request, subject);
+    take_glance(request);
     node_renew(node);
     if (node->filling)
         return -EAGAIN;

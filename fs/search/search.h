@@ -12,8 +12,8 @@ struct vector_indexes;
 
 struct search {
     const struct fetch_place *place; /* where rows come from */
-    uint64_t memory;                 /* bytes that the mount may take; an answer gets a part of it */
-    struct answer_room room;         /* for large answers */
+    uint64_t memory;         /* bytes that the mount may take; an answer gets a part of it */
+    struct answer_room room; /* for large answers */
     struct vector_indexes *indexes;
 };
 

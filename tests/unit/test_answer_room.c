@@ -2,7 +2,7 @@
 
 #include "fs/base/patience.h"
 #include "fs/base/waiters.h"
-#include "fs/mount.h"
+#include "fs/tables/mount.h"
 
 #include <errno.h>
 #include <setjmp.h>

@@ -1,11 +1,11 @@
 /* Conversations where memory or threads are short. The tables are none, the threads are made up here:
  * these functions stand in for those of fs/. */
-#include "fs/ask.h"
+#include "fs/tree/ask.h"
 
 #include "fs/base/workers.h"
-#include "fs/listing.h"
 #include "fs/options.h"
 #include "fs/request.h"
+#include "fs/tables/listing.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -19,6 +19,7 @@
 static struct fixture {
     struct options options;
     struct mount mount;
+    struct tree tree;
     struct node node;
     struct ask *ask;
     void (*work)(void *); /* of a thread that is to run */
@@ -38,7 +39,6 @@ int workers_add(struct workers *workers, void (*work)(void *), void *argument, i
     return 0;
 }
 
-void request_retry_ask(struct mount *mount, struct ask *ask) { (void)mount, (void)ask; }
 void node_keep_reason(struct node *node, const char *reason) { (void)node, (void)reason; }
 struct node *node_table(struct node *node) { return node; }
 
@@ -95,7 +95,7 @@ static void catalog_comes(void)
 {
     fixture.mount.catalog_answered = ++fixture.mount.catalog_asks;
     pthread_mutex_lock(&fixture.mount.lock);
-    ask_retry_all(&fixture.mount);
+    wait_call(&fixture.mount.waits, &fixture.mount.waiting);
     pthread_mutex_unlock(&fixture.mount.lock);
 }
 
@@ -119,6 +119,7 @@ static int set_up(void **state)
     fixture = (struct fixture){.options.memory = 256 << 20};
     pthread_mutex_init(&fixture.mount.lock, NULL);
     fixture.mount.options = &fixture.options;
+    fixture.mount.tree = &fixture.tree;
     written_init(&fixture.mount.written, 256 << 20);
     return ask_new(&fixture.mount, &fixture.node, &fixture.ask);
 }
@@ -130,7 +131,7 @@ static int tear_down(void **state)
     pthread_mutex_lock(&fixture.mount.lock);
     ask_close(fixture.ask);
     pthread_mutex_unlock(&fixture.mount.lock);
-    return fixture.mount.unread != 0 || fixture.mount.ask_count != 0;
+    return fixture.tree.unread != 0 || fixture.tree.ask_count != 0;
 }
 
 static void test_answered(void **state)

@@ -1,4 +1,4 @@
-#include "fs/caller.h"
+#include "fs/tables/caller.h"
 
 #include <pthread.h>
 #include <sched.h>

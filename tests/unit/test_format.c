@@ -505,7 +505,7 @@ static void test_numbers(void **state)
     assert_int_equal(format_bin.number, 1);
     assert_int_equal(format_jsonl.number, 2);
     for (int i = 0; i < FORMAT_COUNT; i++) {
-        assert_true(formats[i]->number != 3 && formats[i]->number != 4); /* of fs/table.h */
+        assert_true(formats[i]->number != 3 && formats[i]->number != 4); /* of fs/tables/table.h */
         for (int k = 0; k < i; k++)
             assert_int_not_equal(formats[i]->number, formats[k]->number);
     }

@@ -2,8 +2,8 @@
  * same tables: each field of them, the files that they make, and what damage does to them. Run from
  * the root of the checkout.
  */
-#include "fs/node.h"
-#include "fs/table.h"
+#include "fs/tables/table.h"
+#include "fs/tree/node.h"
 #include "fs/views/manifest.h"
 #include "tests/unit/place.h"
 

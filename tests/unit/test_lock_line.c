@@ -1,6 +1,6 @@
 #include "fs/rows/lock_line.h"
 
-#include "fs/mount.h"
+#include "fs/tables/mount.h"
 
 #include <errno.h>
 #include <setjmp.h>

@@ -1,4 +1,4 @@
-#include "fs/partitions.h"
+#include "fs/tables/partitions.h"
 
 #include "fs/base/name.h"
 #include "pgclient/catalog.h"

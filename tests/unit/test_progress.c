@@ -1,7 +1,7 @@
 #include "codec/clock.h"
 #include "fs/base/progress.h"
-#include "fs/mount.h"
-#include "fs/refreshes.h"
+#include "fs/tables/mount.h"
+#include "fs/tables/refreshes.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

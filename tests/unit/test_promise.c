@@ -5,8 +5,8 @@
 
 #include <cmocka.h>
 
-#include "fs/promise.h"
-#include "fs/table.h"
+#include "fs/tables/promise.h"
+#include "fs/tables/table.h"
 
 #include <pthread.h>
 #include <signal.h>

@@ -2,7 +2,7 @@
 #include "fs/rows/store.h"
 
 #include "codec/record.h"
-#include "fs/file_time.h"
+#include "fs/tables/file_time.h"
 #include "tests/unit/place.h"
 
 #include <errno.h>

@@ -1,0 +1,32 @@
+/* What the mount was told by its command line (fs/options.h); it does not change. */
+#ifndef FS_BASE_OPTIONS_H
+#define FS_BASE_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct options {
+    char *conninfo;              /* a copy; the one in argv has been wiped */
+    char *mountpoint;            /* absolute */
+    char *cache_dir;             /* absolute */
+    uint64_t cache_size, memory; /* bytes */
+    int jobs;
+    int connections;      /* to the server at once, pg_dump's included */
+    int64_t lock_wait_ms; /* how long a lock is waited for; negative: without limit */
+    char *direct;         /* how pg_dump reaches the server beside a pooler; NULL: as we do */
+    bool rls_filter;      /* policies may hide rows from the mount's role */
+    bool trust_all;       /* a superuser's mount may run functions of other owners */
+    int64_t lease_ms;
+    bool allow_other;
+    uint32_t uid, gid;       /* that everything belongs to, but what others have made */
+    unsigned umask;          /* bits that no mode has */
+    unsigned listed_formats; /* mask of format numbers */
+    bool list_partitions, list_control;
+    char **schemas; /* NULL-terminated, or NULL: all */
+    bool system, rw;
+    bool foreground, debug, single;
+    bool help, version;
+    bool status; /* the mount point is one in use; nothing but it is set then */
+};
+
+#endif

@@ -1,0 +1,613 @@
+#include "fs/tables/job.h"
+
+#include "codec/clock.h"
+#include "fs/base/log.h"
+#include "fs/base/patience.h"
+#include "fs/tables/file_time.h"
+#include "fs/tables/listing.h"
+#include "fs/tables/schema_file.h"
+#include "fs/views/manifest.h"
+#include "fs/views/view.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+/* ---- versions ---- */
+
+static void settle_format(struct version *version, int format)
+{
+    const struct face *face = &version->snapshot->faces[format];
+    if (face->refused < 0) {
+        version->state[format] = FACE_FAILED;
+        version->rc[format] = face->refused;
+        free(version->reason[format]);
+        version->reason[format] = face->reason != NULL ? strdup(face->reason) : NULL;
+    } else if (face->measured) {
+        version->size[format] = snapshot_size(version->snapshot, format);
+        version->state[format] = FACE_READABLE;
+    }
+}
+
+/* Takes the reference to the snapshot. */
+static struct version *version_of_rows(struct mount *mount, struct snapshot *snapshot)
+{
+    struct version *version = calloc(1, sizeof *version);
+    if (version == NULL) {
+        snapshot_unref(snapshot);
+        return NULL;
+    }
+    version->refs = 1;
+    version->mount = mount;
+    version->snapshot = snapshot;
+    version->serial = snapshot->serial;
+    version->mtime = snapshot->mtime;
+    for (int i = 0; i < FORMAT_COUNT; i++)
+        settle_format(version, i);
+    return version;
+}
+
+/* ---- rows ---- */
+
+/* Groups that no record names. */
+static void sweep(struct store *store, uint32_t relation, const struct snapshot *snapshot)
+{
+    static const uint64_t none;
+    uint64_t *ids = NULL;
+    if (snapshot != NULL && snapshot_group_ids(snapshot, &ids) < 0)
+        return; /* the next mount comes by again */
+    store_sweep(store, relation, snapshot != NULL ? ids : &none,
+                snapshot != NULL ? snapshot->group_count : 0);
+    free(ids);
+}
+
+/* What an earlier mount has left of this relation. */
+static struct version *load_rows(struct subject *subject)
+{
+    struct mount *mount = subject->table->mount;
+    struct snapshot *snapshot = NULL;
+    int rc = snapshot_load(mount->store, subject->table->relation.oid, &snapshot);
+    if (rc < 0 && rc != -ENOENT)
+        log_say(LOG_SAY_ERROR,
+                "%s.%s: its record in the cache cannot be used (%s); it is fetched again",
+                subject->table->relation.schema, subject->table->relation.name, strerror(-rc));
+    sweep(mount->store, subject->table->relation.oid, snapshot);
+    return snapshot != NULL ? version_of_rows(mount, snapshot) : NULL;
+}
+
+static void log_refused(const struct snapshot *snapshot, int format)
+{
+    const char *reason = snapshot->faces[format].reason;
+    log_say(LOG_SAY_ERROR, "%s.%s: no %s: %s", snapshot->relation.schema, snapshot->relation.name,
+            formats[format]->name,
+            reason != NULL ? reason : strerror(-snapshot->faces[format].refused));
+}
+
+/* What was over once the marks were found to be equal is no news. */
+static void note_refresh(struct subject *subject, enum refresh_result result)
+{
+    struct mount *mount = subject->table->mount;
+    const struct progress *progress = &subject->progress;
+    if (result == REFRESH_UNCHANGED && progress->stage == STAGE_WAITING)
+        return;
+    pthread_mutex_lock(&mount->lock);
+    const struct refresh refresh = {.schema = (char *)subject->table->relation.schema,
+                                    .name = (char *)subject->table->relation.name,
+                                    .at = time(NULL),
+                                    .ms = clock_ms() - progress->began,
+                                    .result = result,
+                                    .rows = progress->rows,
+                                    .bytes = progress->bytes,
+                                    .groups_copied = progress->groups_copied,
+                                    .groups_kept = progress->groups_kept};
+    refreshes_add(&mount->refreshes, &refresh);
+    pthread_mutex_unlock(&mount->lock);
+}
+
+static int refresh_rows(struct subject *subject, struct version *old, unsigned measure,
+                        struct version **out, struct error *error)
+{
+    struct mount *mount = subject->table->mount;
+    struct snapshot *fresh;
+    if (old == NULL)
+        fetch_after(subject->fetch, file_time_load(subject));
+    int rc = fetch_table(subject->fetch, &subject->table->relation,
+                         old != NULL ? old->snapshot : NULL, measure, &fresh, error);
+    if (rc == -EINPROGRESS)
+        return rc;
+    mount->count.rows_fetched += subject->progress.rows;
+    mount->count.bytes_fetched += subject->progress.bytes;
+    mount->count.groups_fetched += subject->progress.groups_copied;
+    mount->count.groups_kept += subject->progress.groups_kept;
+    if (rc < 0) {
+        note_refresh(subject, rc == -EINTR ? REFRESH_STOPPED : REFRESH_FAILED);
+        return rc;
+    }
+    bool same = old != NULL && fresh->serial == old->snapshot->serial;
+    note_refresh(subject, old == NULL ? REFRESH_NEW : same ? REFRESH_UNCHANGED : REFRESH_CHANGED);
+    if (same)
+        mount->count.unchanged++;
+    else
+        mount->count.fetches++;
+    if (same && fresh == old->snapshot) {
+        snapshot_unref(fresh);
+        *out = version_ref(old);
+        return 0;
+    }
+    const struct feed_ids *made_of = fetch_made_of(subject->fetch);
+    file_time_save(subject, fresh->mtime);
+    for (int i = 0; i < FORMAT_COUNT; i++)
+        if (fresh->faces[i].refused < 0)
+            log_refused(fresh, i);
+    if (fresh->children != NULL && fresh->children[0] != '\0')
+        log_say(LOG_SAY_INFO, "%s.%s: tables that inherit from it have rows of their own: %s",
+                fresh->relation.schema, fresh->relation.name, fresh->children);
+    *out = version_of_rows(mount, fresh);
+    if (*out != NULL)
+        (*out)->made_of = *made_of;
+    return *out == NULL ? error_set(error, -ENOMEM, "no memory") : 0;
+}
+
+/* ---- faces ---- */
+
+/* Not of a version of the past: the record is the current one's. */
+static void save(const struct subject *subject, const struct version *version, const char *what)
+{
+    struct snapshot *snapshot = version->snapshot;
+    if (version == subject->current && snapshot_save(snapshot) < 0)
+        log_say(LOG_SAY_DEBUG, "the %s of %s.%s find no room in the cache", what,
+                snapshot->relation.schema, snapshot->relation.name);
+}
+
+static int measure_format(struct subject *subject, struct version *version, int format,
+                          struct prefill *prefill, struct error *error)
+{
+    struct snapshot *snapshot = version->snapshot;
+    if (snapshot->faces[format].refused < 0 || snapshot->faces[format].measured)
+        return 0;
+    if (!formats[format]->possible(snapshot->schema))
+        return error_set(error, -EIO, "%s was left out of what has been fetched",
+                         formats[format]->name);
+    int rc = fetch_measure(&subject->table->mount->place, snapshot, format, &subject->stop, prefill,
+                           &subject->progress, error);
+    if (rc == -EBADMSG) { /* it will not get better */
+        pthread_mutex_lock(&snapshot->lock);
+        snapshot->faces[format].refused = -EIO;
+        snapshot->faces[format].reason = strdup(error->text);
+        pthread_mutex_unlock(&snapshot->lock);
+        log_refused(snapshot, format);
+        rc = 0;
+    }
+    if (rc == 0)
+        save(subject, version, "sizes");
+    return rc;
+}
+
+static int hash_views(struct subject *subject, struct version *version, struct error *error)
+{
+    struct mount *mount = subject->table->mount;
+    struct snapshot *snapshot = version->snapshot;
+    unsigned wanted = 0;
+    uint64_t bytes = 0;
+    for (int i = 0; i < FORMAT_COUNT; i++)
+        if (mount->options->listed_formats & 1U << i && snapshot->faces[i].refused == 0 &&
+            !snapshot->faces[i].hashed) {
+            wanted |= 1U << i;
+            bytes += snapshot_size(snapshot, i);
+        }
+    progress_stage(&subject->progress, STAGE_MEASURING, bytes);
+    for (int i = 0; i < FORMAT_COUNT; i++) {
+        struct hash128 hash;
+        if (!(wanted & 1U << i))
+            continue;
+        int rc = view_hash(mount->bodies, snapshot, i, &subject->stop, &hash, error);
+        if (rc < 0)
+            return rc;
+        subject->progress.done += snapshot_size(snapshot, i);
+    }
+    save(subject, version, "hashes");
+    return 0;
+}
+
+static int make_manifest(struct subject *subject, struct version *version, bool hashes,
+                         struct buffer *out, struct error *error)
+{
+    unsigned listed = subject->table->mount->options->listed_formats;
+    int rc = 0;
+    for (int i = 0; rc == 0 && i < FORMAT_COUNT; i++)
+        if (listed & 1U << i)
+            rc = measure_format(subject, version, i, NULL, error);
+    if (rc == 0 && hashes)
+        rc = hash_views(subject, version, error);
+    return rc < 0 ? rc : manifest_write(version->snapshot, listed, hashes, out);
+}
+
+/* ---- the loop; all below is called with the lock held, and gives it up while it works ---- */
+
+static void fail_subject(struct subject *subject, int rc, const struct error *error)
+{
+    struct mount *mount = subject->table->mount;
+    if (rc == -EINTR && !mount->ending)
+        return; /* nobody waited; whoever has come since asks again */
+    subject->want_refresh = false;
+    subject->next_sizes = 0;
+    subject_unwant_all(subject);
+    memset(subject->prefill_nodes, 0, sizeof subject->prefill_nodes);
+    subject->failures++;
+    subject->rc = user_errno(rc);
+    subject->error = *error;
+    mount->count.failures++;
+    if (rc == -ENOENT) {
+        version_unref(subject->current);
+        subject->current = NULL;
+        listing_doubt(mount);
+    }
+    log_say(LOG_SAY_ERROR, "%s.%s: %s", subject->table->relation.schema,
+            subject->table->relation.name, error->text[0] != '\0' ? error->text : strerror(-rc));
+}
+
+/* Takes the reference. */
+static void install(struct subject *subject, struct version *fresh)
+{
+    if (fresh != subject->current) {
+        if (subject->current != NULL) /* who goes by it all the same asks again */
+            subject_unwant(subject, subject->current);
+        version_unref(subject->current);
+        subject->current = fresh;
+    } else {
+        version_unref(fresh);
+    }
+    subject->opened = 0;
+    subject->refreshes++;
+    subject->error.text[0] = '\0';
+    subject_extend(subject);
+}
+
+/* A node whose page cache is filled while its size is computed. */
+struct filling {
+    uint64_t nodeid;
+    struct prefill *prefill;
+    enum prefill_result result;
+};
+
+/* For each face wanted that some node waits for without having any bytes. */
+static void begin_filling(struct subject *subject, unsigned faces,
+                          struct filling fillings[FORMAT_COUNT])
+{
+    struct mount *mount = subject->table->mount;
+    for (int i = 0; i < FORMAT_COUNT; i++) {
+        uint64_t nodeid = subject->prefill_nodes[i];
+        fillings[i] = (struct filling){0};
+        if (nodeid == 0 || !(faces & 1U << i) || subject->no_prefill)
+            continue;
+        subject->prefill_nodes[i] = 0;
+        if (!mount->users->begin_filling(subject, i, nodeid))
+            continue;
+        if (prefill_new(mount->session, nodeid, &mount->prefill_room, &fillings[i].prefill) == 0)
+            fillings[i].nodeid = nodeid;
+        else
+            mount->users->filled(mount, nodeid, PREFILL_NOTHING, NULL);
+    }
+}
+
+/* Not called with the lock held: storing the tail may take time. */
+static void end_filling(struct filling fillings[FORMAT_COUNT], const struct snapshot *snapshot)
+{
+    for (int i = 0; i < FORMAT_COUNT; i++) {
+        const struct face *face = snapshot != NULL ? &snapshot->faces[i] : NULL;
+        bool whole = face != NULL && face->measured && face->refused == 0;
+        fillings[i].result = prefill_end(fillings[i].prefill, whole ? &face->tail : NULL,
+                                         whole ? snapshot_size(snapshot, i) : 0);
+    }
+}
+
+/* What the nodes are from now on; `version` NULL: nothing came of it. */
+static void settle_filling(struct mount *mount, struct filling fillings[FORMAT_COUNT],
+                           struct version *version)
+{
+    for (int i = 0; i < FORMAT_COUNT; i++)
+        if (fillings[i].prefill != NULL)
+            mount->users->filled(mount, fillings[i].nodeid, fillings[i].result, version);
+}
+
+/* Nodes that were read along are of this version, if it is what they have been read from. */
+static void bind_streamed(struct subject *subject, struct version *version)
+{
+    const struct feed_ids none = {{0}};
+    const struct feed_ids *made_of =
+        version != NULL && subject->fetch != NULL ? fetch_made_of(subject->fetch) : &none;
+    for (int i = 0; i < STREAMS_AT_MOST; i++) {
+        uint64_t nodeid = subject->bind_later[i].nodeid;
+        subject->bind_later[i].nodeid = 0;
+        if (nodeid != 0)
+            subject->table->mount->users->streamed(
+                subject, nodeid, feed_ids_have(made_of, subject->bind_later[i].feed), version);
+    }
+}
+
+/* A refresh under way, also while it waits for a lock without a thread. */
+struct refreshing {
+    struct version *old;
+    bool begun;
+    bool loaded; /* the store's record had been looked at before */
+    unsigned measure;
+    struct filling fillings[FORMAT_COUNT];
+    struct schema_turn turn; /* of schema.sql; that of rows is the fetch's */
+};
+
+static struct lock_turn *turn_of(const struct subject *subject)
+{
+    return subject->kind == SUBJECT_ROWS ? fetch_turn(subject->fetch)
+                                         : &subject->refresh->turn.lock;
+}
+
+const struct lock_wait *job_lock_wait(const struct subject *subject)
+{
+    return subject->refresh != NULL ? &turn_of(subject)->wait : NULL;
+}
+
+static int begin_refresh(struct subject *subject)
+{
+    struct mount *mount = subject->table->mount;
+    subject->want_refresh = false;
+    progress_begin(&subject->progress);
+    unsigned measure = subject->next_sizes & ((1U << FORMAT_COUNT) - 1);
+    if (subject->next_sizes & 1U << FACE_MANIFEST)
+        measure |= mount->options->listed_formats;
+    subject->next_sizes = 0;
+    struct refreshing *refresh = calloc(1, sizeof *refresh);
+    if (refresh == NULL)
+        return -ENOMEM;
+    if (subject->kind == SUBJECT_ROWS &&
+        fetch_new(&mount->place, &subject->progress, &subject->fetch) < 0) {
+        free(refresh);
+        return -ENOMEM;
+    }
+    subject->refresh = refresh;
+    subject->refreshing = true;
+    refresh->old = subject->current != NULL ? version_ref(subject->current) : NULL;
+    refresh->loaded = subject->loaded;
+    refresh->measure = measure;
+    if (subject->kind == SUBJECT_ROWS)
+        begin_filling(subject, measure, refresh->fillings);
+    return 0;
+}
+
+/* Not called with the lock held. -EINPROGRESS: it waits for a lock. */
+static int work_on_refresh(struct subject *subject, struct version **fresh, struct error *error)
+{
+    struct mount *mount = subject->table->mount;
+    struct refreshing *refresh = subject->refresh;
+    bool rows = subject->kind == SUBJECT_ROWS;
+    if (!refresh->begun) {
+        refresh->begun = true;
+        store_touch(mount->store, subject->table->relation.oid);
+        for (int i = 0; i < FORMAT_COUNT; i++)
+            if (refresh->fillings[i].prefill != NULL)
+                fetch_prefill(subject->fetch, i, refresh->fillings[i].prefill);
+        if (!refresh->loaded)
+            refresh->old = rows ? load_rows(subject) : schema_file_load(subject);
+    }
+    return rows ? refresh_rows(subject, refresh->old, refresh->measure, fresh, error)
+                : schema_file_refresh(subject, refresh->old, &refresh->turn, fresh, error);
+}
+
+/* Takes the reference. */
+static void end_refresh(struct subject *subject, int rc, struct version *fresh,
+                        const struct error *error)
+{
+    struct mount *mount = subject->table->mount;
+    struct refreshing *refresh = subject->refresh;
+    settle_filling(mount, refresh->fillings, fresh);
+    bind_streamed(subject, fresh);
+    struct fetch *fetch = subject->fetch;
+    subject->fetch = NULL;
+    subject->refresh = NULL;
+    subject->loaded = true;
+    subject->refreshing = false;
+    if (rc < 0) {
+        /* What was loaded from the cache has not been proved: it is kept to be compared, behind an
+         * expired lease. */
+        if (!refresh->loaded && subject->current == NULL) {
+            subject->current = refresh->old;
+            refresh->old = NULL;
+        }
+        fail_subject(subject, rc, error);
+    } else {
+        install(subject, fresh);
+        subject->want_refresh =
+            false; /* who is not content with this one, having come later, asks again */
+    }
+    version_unref(refresh->old);
+    free(refresh);
+    wait_call(&mount->waits, &subject->waiting);
+    pthread_mutex_unlock(&mount->lock);
+    fetch_free(fetch); /* files of groups that came to nothing go with it */
+    pthread_mutex_lock(&mount->lock);
+}
+
+static void run_job(void *argument);
+
+/* It is the turn of a job that waits for a lock. */
+static void resume(void *argument)
+{
+    struct subject *subject = argument;
+    waiters_put(subject->table->mount->waiters, &subject->resuming, run_job, subject);
+}
+
+/* false: it waits for a lock, and another thread will go on with it. */
+static bool do_refresh(struct subject *subject)
+{
+    struct mount *mount = subject->table->mount;
+    struct version *fresh = NULL;
+    struct error error = {""};
+    int rc = subject->refresh == NULL ? begin_refresh(subject) : 0;
+    if (rc < 0) {
+        error_set(&error, rc, "no memory");
+        bind_streamed(subject, NULL);
+        fail_subject(subject, rc, &error);
+        wait_call(&mount->waits, &subject->waiting);
+        return true;
+    }
+    pthread_mutex_unlock(&mount->lock);
+    rc = work_on_refresh(subject, &fresh, &error);
+    if (rc != -EINPROGRESS)
+        end_filling(subject->refresh->fillings, rc == 0 ? fresh->snapshot : NULL);
+    pthread_mutex_lock(&mount->lock);
+    if (rc != -EINPROGRESS)
+        end_refresh(subject, rc, fresh, &error);
+    else if (!subject->stop) /* else it is tried once more, and ends */
+        lock_turn_park(mount->place.line, turn_of(subject), resume, subject);
+    return rc != -EINPROGRESS || subject->stop;
+}
+
+static void settle_face(struct version *version, int face, struct buffer *text, bool hashes)
+{
+    if (face < FORMAT_COUNT) {
+        settle_format(version, face);
+    } else if (face == FACE_MANIFEST) {
+        for (int i = 0; i < FORMAT_COUNT; i++)
+            settle_format(version, i);
+        version->size[face] = text->size;
+        version->state[face] = hashes ? FACE_READABLE : FACE_SIZED;
+        buffer_clear(&version->text[face]);
+        version->text[face] = *text;
+        *text = (struct buffer){0};
+    }
+}
+
+static bool face_satisfied(const struct version *version, int face, bool bytes)
+{
+    return version->state[face] == FACE_FAILED ||
+           version->state[face] >= (bytes ? FACE_READABLE : FACE_SIZED);
+}
+
+/* It is not to be had any more of a version of the past: the kernel looks its name up again. */
+static void give_up_face(struct version *version, int face)
+{
+    version->state[face] = FACE_FAILED;
+    version->rc[face] = -ESTALE;
+}
+
+static void face_is_done(struct subject *subject, struct version *version, int face, bool bytes)
+{
+    version->want_sizes &= ~(1U << face);
+    if (bytes)
+        version->want_bytes &= ~(1U << face);
+    if (!(version->want_sizes | version->want_bytes))
+        subject_unwant(subject, version);
+}
+
+/* The first face that is wanted of the version. */
+static void do_face(struct subject *subject, struct version *wanted)
+{
+    struct mount *mount = subject->table->mount;
+    struct version *version = version_ref(wanted);
+    bool past = version != subject->current;
+    int face = __builtin_ctz(version->want_sizes | version->want_bytes);
+    bool bytes = version->want_bytes & 1U << face;
+    struct error error = {""};
+    struct buffer text = {0};
+    int rc = 0;
+    bool lacking = version_lacks(version, face); /* whoever waits for it asks for a refresh */
+    bool missing = !lacking && !face_satisfied(version, face, bytes);
+    if (missing) {
+        struct filling fillings[FORMAT_COUNT] = {{0}};
+        if (!past) /* the nodes that wait are of the current one, or of the next */
+            begin_filling(subject, 1U << face, fillings);
+        subject->making = version;
+        pthread_mutex_unlock(&mount->lock);
+        rc = face < FORMAT_COUNT
+                 ? measure_format(subject, version, face, fillings[face].prefill, &error)
+                 : make_manifest(subject, version, bytes, &text, &error);
+        end_filling(fillings, rc == 0 ? version->snapshot : NULL);
+        pthread_mutex_lock(&mount->lock);
+        subject->making = NULL;
+        settle_filling(mount, fillings, version);
+    }
+    if (rc < 0 && !(past && rc != -EINTR)) {
+        fail_subject(subject, rc, &error);
+    } else {
+        if (rc < 0)
+            give_up_face(version, face);
+        else if (missing)
+            settle_face(version, face, &text, bytes);
+        face_is_done(subject, version, face, bytes);
+        if (!past)
+            subject_extend(subject);
+    }
+    buffer_clear(&text);
+    version_unref(version);
+    wait_call(&mount->waits, &subject->waiting);
+}
+
+/* Of which version a face is to be made next; NULL: a refresh comes first, if one is wanted. Faces of
+ * the current one come before it: whoever waits for one has been given this version, and must not be
+ * told twice that it is superseded. One of the past after it: that may take long, and only those wait
+ * for it who go by that version whatever a refresh finds. `owed`: one has come first. */
+static struct version *next_face(const struct subject *subject, bool owed)
+{
+    struct version *version = subject->wanted, *current = subject->current;
+    if (version != NULL && version != current && subject->want_refresh && !owed)
+        version = current != NULL && (current->want_sizes | current->want_bytes) ? current : NULL;
+    bool broken = version != NULL && version->snapshot != NULL && version->snapshot->broken;
+    return broken && subject->want_refresh ? NULL : version;
+}
+
+static void run_job(void *argument)
+{
+    struct subject *subject = argument;
+    struct mount *mount = subject->table->mount;
+    struct patience patience = {.waits = true, .stop = &subject->stop};
+    bool parked = false, owed = false;
+    patience_begin(&patience);
+    pthread_mutex_lock(&mount->lock);
+    while (!parked && (!mount->ending || subject->refresh != NULL)) {
+        if (subject->refresh == NULL)
+            subject->stop = false;
+        struct version *wanted = subject->refresh == NULL ? next_face(subject, owed) : NULL;
+        if (wanted != NULL) {
+            owed &= wanted == subject->current;
+            do_face(subject, wanted);
+        } else if (subject->refresh != NULL || subject->want_refresh) {
+            parked = !do_refresh(subject);
+            owed = true;
+        } else {
+            break;
+        }
+        if (subject->stop && subject->refresh == NULL) {
+            /* For want of waiters: what was wanted is not wanted any more. */
+            subject->want_refresh = false;
+            subject->next_sizes = 0;
+            subject_unwant_all(subject);
+            wait_call(&mount->waits, &subject->waiting);
+        }
+    }
+    if (!parked)
+        subject->running = false;
+    pthread_mutex_unlock(&mount->lock);
+    patience_end(&patience);
+}
+
+void job_start(struct subject *subject)
+{
+    struct mount *mount = subject->table->mount;
+    subject->running = true;
+    subject->stop = false;
+    progress_begin(&subject->progress);
+    if (waiters_add(mount->waiters, run_job, subject) < 0) {
+        struct error error = {"no memory for a job"};
+        subject->running = false;
+        fail_subject(subject, -ENOMEM, &error);
+    }
+}
+
+void job_stop(struct subject *subject)
+{
+    subject->stop = true;
+    if (subject->fetch != NULL)
+        fetch_stop(subject->fetch);
+    if (subject->refresh != NULL && subject->table->mount->place.line != NULL)
+        lock_turn_call(subject->table->mount->place.line, turn_of(subject));
+}

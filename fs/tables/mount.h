@@ -1,0 +1,111 @@
+/* One mount: what tables and all above them share, and the lock that guards it.
+ *
+ * The state of paths, tables, jobs and parked requests is guarded by the one `lock`. It is held for
+ * looking things up and for linking, never while talking to the server, the disk or the kernel's
+ * page cache; rendering and fetching work on immutable snapshots outside of it.
+ */
+#ifndef FS_TABLES_MOUNT_H
+#define FS_TABLES_MOUNT_H
+
+#include "fs/base/options.h"
+#include "fs/base/wait.h"
+#include "fs/base/waiters.h"
+#include "fs/base/workers.h"
+#include "fs/base/written.h"
+#include "fs/rows/prefill.h"
+#include "fs/rows/store.h"
+#include "fs/search/search.h"
+#include "fs/tables/partitions.h"
+#include "fs/tables/refreshes.h"
+#include "fs/views/body.h"
+#include "pgclient/ddl.h"
+
+#include <errno.h>
+
+struct fuse_session;
+struct catalog;
+struct table;
+struct table_users;
+struct tree;
+
+enum { TABLE_BUCKETS = 4096 };
+
+struct mount {
+    const struct options *options;
+    struct fuse_session *session;
+    struct server *server, *direct; /* the second, of pg_dump, may be NULL */
+    struct session_pool *pool;
+    struct store *store;
+    struct fetch_place place;
+    struct workers *renderers; /* rendering for reads */
+    struct workers *queriers;  /* similarity search that libfuse's threads do not do themselves */
+    atomic_int answering;      /* threads of libfuse that do */
+    struct waiters *waiters;   /* what may wait: jobs of tables, the catalog, reading along with
+                                  fetches, questions of which the server does a part */
+    struct waiters *enders;    /* ends of transactions, which nothing that waits may hold up */
+    struct body_cache *bodies;
+    struct written written;
+    struct search search;
+    struct held held; /* read points that snapshots hold */
+    struct lock_waits lock_waits;
+    struct lock_line lock_line;
+    sem_t slots; /* of fetch_place */
+    struct prefill_room prefill_room;
+    struct catalog_scope scope;
+    uint64_t system_id; /* of the cluster mounted; with another one the mount refuses to go on */
+    uint32_t database;
+    struct ddl_way ddl;
+    int64_t born; /* seconds; the time of every directory */
+    int64_t started_ms;
+
+    struct tree *tree;               /* fs/tree/tree.h */
+    const struct table_users *users; /* what tables tell to it (table.h) */
+
+    pthread_mutex_t lock; /* guards all that follows, and what node.h, table.h and request.h say */
+    struct table *tables[TABLE_BUCKETS]; /* by oid */
+    size_t table_count;
+    struct waits waits;
+    struct wait waiting; /* for the catalog, or for nothing that has a list of its own */
+    struct refreshes refreshes;
+    atomic_bool ending;
+
+    struct catalog *catalog;
+    struct partitions partitions; /* of it, by parent and name */
+    uint32_t *oids;               /* of its relations, sorted; oid_count of them */
+    size_t oid_count;
+    bool catalog_lost; /* relations or names that an older one had, or the cache may have
+                          (leftovers.h) */
+    bool leftovers;    /* tables or files of what is gone are still used */
+    bool clearing;     /* a thread does away with leftovers */
+    char *catalog_mark;
+    int64_t catalog_checked; /* clock_ms() when the server was asked whether it still holds */
+    unsigned catalog_asks, catalog_answered; /* numbers of checks: the last that has begun, and the
+                                                one whose answer is at hand (listing.h) */
+    bool catalog_running, catalog_wanted;
+    char *ddl_mark, *ddl_signature; /* of the last time that anything had happened */
+    unsigned catalog_failures;      /* counts; the last one's reason: */
+    int catalog_rc;
+    struct error catalog_error;
+
+    struct {
+        _Atomic uint64_t fetches, unchanged, failures, rows_fetched, bytes_fetched;
+        _Atomic uint64_t groups_fetched, groups_kept;
+        _Atomic uint64_t reads, bytes_read, tries, interrupted, catalog_reads;
+        _Atomic uint64_t queries, query_failures;
+    } count;
+};
+
+/* The errno that a user is told: what he can act on, and EIO for everything else. What our own
+ * rooms say to each other (try again, stale, lost connection) means other things to the kernel. */
+static inline int user_errno(int rc)
+{
+    return rc == -EACCES || rc == -ENOENT || rc == -ENOMEM || rc == -ENOSPC || rc == -EBUSY ||
+                   rc == -EOPNOTSUPP
+               ? rc
+               : -EIO;
+}
+
+/* Which table's row groups must not be evicted now. */
+bool mount_uses_relation(struct mount *mount, uint32_t relation);
+
+#endif

@@ -1,0 +1,209 @@
+/* What is known of one relation: two subjects, its rows and its DDL, each with its current version,
+ * its lease and its job.
+ *
+ * A subject is refreshed by a job (one at a time): it asks the server whether the version still
+ * holds, makes a new one if not, and measures the faces that requests wait for. A face is one file
+ * of it: a format of the rows, the manifest, schema.sql.
+ *
+ * Versions are reference-counted and immutable, but for faces, each measured once.
+ *
+ * Threads: everything here is guarded by mount->lock, except what a version points to.
+ */
+#ifndef FS_TABLES_TABLE_H
+#define FS_TABLES_TABLE_H
+
+#include "fs/rows/feed.h"
+#include "fs/tables/mount.h"
+#include "fs/tables/promise.h"
+
+enum { /* faces: first the formats, by place */
+       FACE_MANIFEST = FORMAT_COUNT,
+       FACE_DDL,
+       FACE_COUNT
+};
+/* What stands for the faces that are no format in inode numbers, as format->number does for the
+ * others: the same for ever, however many formats there are. */
+enum { NUMBER_OF_MANIFEST = 3, NUMBER_OF_DDL = 4 };
+
+static inline uint64_t face_number(int face)
+{
+    return face < FORMAT_COUNT     ? formats[face]->number
+           : face == FACE_MANIFEST ? NUMBER_OF_MANIFEST
+                                   : NUMBER_OF_DDL;
+}
+
+enum { SUBJECT_ROWS, SUBJECT_DDL, SUBJECT_COUNT };
+
+enum { STREAMS_AT_MOST = 8 }; /* of a mount */
+
+/* What a request needs of a face. */
+enum need { NEED_SIZE, NEED_BYTES };
+
+enum face_state { FACE_UNKNOWN, FACE_SIZED, FACE_READABLE, FACE_FAILED };
+
+struct version {
+    atomic_uint refs;
+    struct waiters_task ending;
+    struct mount *mount;
+    uint64_t serial;
+    int64_t mtime;
+    struct snapshot *snapshot;       /* of rows; of DDL NULL */
+    struct feed_ids made_of;         /* of what was copied for it */
+    char *signature;                 /* of DDL: ddl_signature() that it stands for */
+    int opens;                       /* files of it that are open */
+    unsigned want_sizes, want_bytes; /* masks of faces that the job is to make, */
+    struct version *next_wanted;     /* and the next of its subject with such */
+    int64_t wanted_at;               /* clock_ms() when a request last waited for one */
+    struct buffer text[FACE_COUNT];  /* of faces that are no format: their bytes, once readable */
+    uint64_t size[FACE_COUNT];
+    enum face_state state[FACE_COUNT];
+    int rc[FACE_COUNT]; /* why it failed */
+    char *reason[FACE_COUNT];
+};
+
+/* Whether what this face is made of was left out when the version was fetched: a refresh that is
+ * asked for it gets it. */
+bool version_lacks(const struct version *version, int face);
+
+static inline bool version_has_size(const struct version *version, int face)
+{
+    return version->state[face] == FACE_SIZED || version->state[face] == FACE_READABLE;
+}
+
+struct version *version_ref(struct version *version);
+void version_unref(struct version *version);
+
+/* A process that reads a file of this version slowly goes on with it for its next files, whatever
+ * others have found meanwhile: cp and tar copy one state of a table. Others do not wait for it. */
+struct stay {
+    caller_id caller; /* a process; 0: the place is free */
+    int64_t until;
+    struct version *version;
+};
+
+struct subject {
+    struct table *table;
+    int kind;
+    struct version *current;
+    bool loaded;         /* the store's record has been looked at */
+    int64_t lease_until; /* clock_ms() */
+    unsigned opened;     /* mask of faces that have extended this lease */
+    struct promises promises;
+    struct stay stays[16];
+    struct wait waiting; /* for its job */
+    int nodes;           /* that are of it */
+    int opens;   /* files of any version that are open, and questions that are being answered */
+    int streams; /* those that were opened before their size was known */
+    struct {
+        uint64_t nodeid, feed;
+    } bind_later[STREAMS_AT_MOST]; /* nodes of such, and what is read */
+
+    bool running, want_refresh;
+    bool refreshing;        /* the job asks the server now */
+    struct version *wanted; /* versions of which faces are, as next_wanted: references. The
+                               current one, and others that somebody still goes by */
+    const struct version
+        *making;         /* one of them, of which the job makes a face now; NULL: of none */
+    unsigned next_sizes; /* mask of faces of the one that the wanted refresh will find */
+    uint64_t
+        prefill_nodes[FORMAT_COUNT]; /* nodes whose page cache may be filled on the way; 0: none */
+    bool no_prefill; /* one came to nothing: another might, too, and each costs the waiting request
+                        a round */
+    atomic_bool stop;
+    struct fetch *fetch;          /* while one runs */
+    struct refreshing *refresh;   /* the same; job.c */
+    struct waiters_task resuming; /* where it waits for a lock */
+    struct progress progress;     /* of the job */
+    int64_t wanted_at;            /* clock_ms() when a request last waited for it */
+    unsigned refreshes;           /* counts those that went well */
+    unsigned failures;            /* counts the others; of the last one: */
+    int rc;
+    struct error error;
+};
+
+struct table {
+    struct table *next; /* in its bucket */
+    struct mount *mount;
+    struct relation relation; /* owns its names */
+    struct subject subjects[SUBJECT_COUNT];
+};
+
+/* The table of a relation, made if need be; NULL: no memory. A renamed relation's table takes the
+ * new name. */
+struct table *table_get(struct mount *mount, const struct relation *relation);
+void table_free(struct table *table);
+
+/* Frees those whose relation is not in the catalog any more, if nothing is of them; whether there
+ * were such. *remain: there are others. */
+bool table_free_gone(struct mount *mount, bool *remain);
+
+static inline struct subject *table_subject(struct table *table, int face)
+{
+    return &table->subjects[face == FACE_DDL ? SUBJECT_DDL : SUBJECT_ROWS];
+}
+
+/* Whether the current version may be handed out without asking the server. */
+bool subject_leased(const struct subject *subject);
+
+/* What stat has promised to the caller; NULL: nothing, or of what cannot be read any more. */
+const struct promise *subject_promised(const struct subject *subject, caller_id caller);
+
+/* A file of the current version is opened. Whether it is the first time in this lease, which begins
+ * anew then. */
+bool subject_open(struct subject *subject, int face);
+void subject_extend(struct subject *subject); /* it begins anew */
+
+/* What was opened so is read, or closed: for the process the version holds for a lease from now. Not
+ * for a caller that is many. */
+void subject_stay(struct subject *subject, caller_id caller, struct version *version);
+/* The version that the process goes on with; NULL: none. */
+struct version *subject_stays(const struct subject *subject, caller_id caller);
+
+/* The current version must not be handed out without asking: the server has said otherwise. */
+void subject_doubt(struct subject *subject);
+
+/* The current version is in use, and the end of its lease is near: asks the server already now, so
+ * that nobody has to wait for it. */
+void subject_renew(struct subject *subject);
+
+/* Each makes the job do it, starting it if it does not run. A refresh, with this face of what it
+ * finds; -1: none, only the rows are wanted. */
+void subject_want_refresh(struct subject *subject, int face);
+/* A face of the current version, or of one that is superseded. */
+void subject_want_face(struct subject *subject, struct version *version, int face, enum need need);
+/* Of this version none are wanted any more; of any. */
+void subject_unwant(struct subject *subject, struct version *version);
+void subject_unwant_all(struct subject *subject);
+
+/* The node waits for the size of this face, and the kernel has no bytes of it: they may be stored
+ * while it waits. */
+void subject_offer(struct subject *subject, int face, uint64_t nodeid);
+
+/* The node is read while its version is being fetched: it will be of that version if that is made
+ * of this feed, else of none. */
+void subject_bind_later(struct subject *subject, uint64_t nodeid, uint64_t feed);
+/* Nobody reads it any more. */
+void subject_bind_never(struct subject *subject, uint64_t nodeid);
+
+/* What tables ask of the nodes that show them, and tell them; of a node they know the number alone.
+ * Called with mount->lock held. */
+struct table_users {
+    bool (*is_open)(struct mount *mount, uint64_t nodeid);
+    /* Whether the job may fill the node's page cache with this face of what it finds. Until `filled`
+     * the node is nothing that is shown. */
+    bool (*begin_filling)(struct subject *subject, int face, uint64_t nodeid);
+    /* What came of it; `version` NULL: nothing. */
+    void (*filled)(struct mount *mount, uint64_t nodeid, enum prefill_result result,
+                   struct version *version);
+    /* The node was read along with a fetch, which has ended with this version, or with none (NULL);
+     * `same`: that is made of what was read. */
+    void (*streamed)(struct subject *subject, uint64_t nodeid, bool same, struct version *version);
+};
+
+/* Ends jobs that nobody waits for, and read points that nobody needs. Called now and then. */
+void table_tend(struct mount *mount);
+
+/* Ends all jobs; they come back soon. */
+void table_stop_all(struct mount *mount);
+
+#endif

@@ -1,0 +1,13 @@
+/* The files in .pgvecfs/: status.json, metrics, version, log. Each look-up makes their text anew,
+ * if the last is older than a progress bar may be (fs/tree/node.c). */
+#ifndef FS_TREE_CONTROL_H
+#define FS_TREE_CONTROL_H
+
+#include "fs/tables/mount.h"
+
+extern const char *const control_names[]; /* NULL-terminated */
+
+/* Appends the text of one; -ENOENT: there is none of that name. Called with the lock held. */
+MUST_CHECK int control_write(struct mount *mount, const char *name, struct buffer *out);
+
+#endif

@@ -1,0 +1,36 @@
+/* Looking up the name of a table's file: which node it leads to.
+ *
+ * While the version is sure (leased, or promised) that is its node, or a new one. Else it is the node
+ * of the current version, if nobody has it open: its stat or open will ask the server. A node that is
+ * open answers at once for what it is, since nothing tells fstat from stat, so that it can be given
+ * to nobody who has not asked; and another one in its place is no help to who goes by the first,
+ * as overlayfs does, if the table turns out not to have changed. So such a look-up waits for the
+ * server (request.h), but not for long: the kernel may hold the directory's lock.
+ *
+ * Threads: guarded by mount->lock.
+ */
+#ifndef FS_TREE_LOOKUP_H
+#define FS_TREE_LOOKUP_H
+
+#include "fs/tree/node.h"
+
+struct lookup {
+    struct node *parent; /* the directory */
+    const char *name;
+    caller_id caller;
+    bool waited; /* for a refresh, since this count of them: */
+    unsigned refreshes_seen;
+    bool changed; /* it is not over, but has found that the current version is of the past */
+};
+
+/* Which face of a table's directory this file name is; -1: none. */
+int lookup_face(const struct node *parent, const char *name);
+
+/* The node that the name would lead to, if only the server could say whether it does: the look-up
+ * should wait. NULL: it need not. */
+struct node *lookup_doubt(struct mount *mount, const struct lookup *lookup);
+
+/* Where `name` is a face, whatever is known by now: node_lookup. */
+MUST_CHECK int lookup_file(struct mount *mount, const struct lookup *lookup, struct node **out);
+
+#endif

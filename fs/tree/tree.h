@@ -1,0 +1,53 @@
+/* All nodes of a mount, what is open of them, and what waits: mount->tree.
+ *
+ * Threads: guarded by mount->lock, but for what is atomic.
+ */
+#ifndef FS_TREE_TREE_H
+#define FS_TREE_TREE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct ask;
+struct mount;
+struct node;
+struct opened;
+struct query_session;
+struct read;
+struct request;
+struct result;
+
+enum { NODE_BUCKETS = 16384 };
+
+struct tree {
+    struct node *root;
+    struct node *nodes[NODE_BUCKETS];       /* by nodeid */
+    struct node *directories[NODE_BUCKETS]; /* by ino, which stands for the path */
+    size_t node_count;
+    uint64_t next_nodeid;
+    struct request *parked; /* all that wait, */
+    size_t parked_count;    /* how many they are */
+    struct read *reads;     /* that wait */
+    struct opened *opened;
+    int streams;               /* files open that were opened before their size was known */
+    atomic_bool groups_matter; /* some mode lets a group do more, or less, than others (permit.h) */
+
+    struct query_session *query_sessions;
+    int query_session_count;
+    /* Tries again what waits for answers in it. */
+    void (*session_ended)(struct mount *mount, const struct query_session *session);
+    uint64_t asked_number;  /* of the last question of a session */
+    struct result *results; /* that are kept, or open, the last used first */
+    int result_count;
+    uint64_t result_bytes, result_number;
+    _Atomic uint64_t answer_bytes; /* of all results, kept or not */
+    uint64_t open_answer_bytes;    /* of those of which a file is open */
+    struct ask *asks;              /* that are open */
+    int ask_count;
+    uint64_t unread;   /* bytes of their answers, and of those that are about to be made */
+    int64_t unread_ms; /* clock_ms() when they last became fewer */
+};
+
+#endif
