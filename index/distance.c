@@ -157,6 +157,17 @@ int query_new(const struct space *space, const uint8_t *value, size_t size, stru
     return 0;
 }
 
+size_t query_bytes(const struct space *space, size_t size)
+{
+    enum { LINE = 64 }; /* that each part is rounded up to, or what malloc adds */
+    size_t bytes = sizeof(struct query) + 2 * size + 4 * LINE;
+    if (space->element == ELEMENT_FLOAT32 || space->element == ELEMENT_FLOAT16)
+        bytes += ((size_t)space->dims + LINE) * sizeof(float);
+    else if (space->element == ELEMENT_SPARSE)
+        bytes += sparse_words(space->dims) * sizeof(*(struct query){.n = 0}.words);
+    return bytes;
+}
+
 void query_free(struct query *query)
 {
     if (query == NULL)

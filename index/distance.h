@@ -23,6 +23,8 @@ struct query;
 MUST_CHECK int query_new(const struct space *space, const uint8_t *value, size_t size,
                          struct query **out, struct error *error);
 void query_free(struct query *query);
+/* The bytes that it takes for a value of so many. */
+size_t query_bytes(const struct space *space, size_t size);
 
 const struct space *query_space(const struct query *query);
 /* The value that it was made from; borrowed. */

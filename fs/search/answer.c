@@ -141,11 +141,11 @@ static int answer_once(struct answer *answer, struct buffer *out)
     if (rc < 0)
         return rc;
     choose_server(answer);
-    rc = answer_queries(answer);
+    rc = answer_vectors(answer);
     if (rc == -ENOSPC && answer->question->mode == MODE_AUTO) {
         answer->method = METHOD_SERVER;
         answer->why = "the vectors fit neither into the cache nor into memory";
-        rc = answer_queries(answer);
+        rc = answer_vectors(answer);
     }
     if (rc == 0)
         rc = answer_columns(answer);

@@ -173,31 +173,15 @@ const uint8_t *answer_vector(const struct answer *answer, size_t number, size_t 
     return answer->key_vector.data;
 }
 
-static int make_queries(struct answer *answer)
+int answer_vectors(struct answer *answer)
 {
-    answer->queries = calloc(answer->query_count, sizeof(struct query *));
-    int rc =
-        answer->queries == NULL ? error_set(answer->error, -ENOMEM, "no memory for a query") : 0;
-    for (size_t i = 0; rc == 0 && i < answer->query_count; i++) {
-        size_t size;
-        const uint8_t *value = answer_vector(answer, i, &size);
-        rc = query_new(&answer->space, value, size, &answer->queries[i], answer->error);
-        if (rc < 0 && answer->batched)
-            error_prefix(answer->error, "vector %zu", i + 1);
-    }
-    return rc;
-}
-
-int answer_queries(struct answer *answer)
-{
-    bool server = answer->method == METHOD_SERVER;
     int rc = 0;
-    if (!server)
+    if (answer->method != METHOD_SERVER)
         rc = corpus_load(answer->corpus, answer->column, answer->stop, &answer->spans,
                          &answer->span_count, answer->error);
     if (rc == 0)
         rc = answer->by_key ? take_row(answer) : parse(answer);
-    return rc < 0 || server ? rc : make_queries(answer);
+    return rc;
 }
 
 /* ---- vectors of other dimensions ---- */

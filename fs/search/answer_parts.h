@@ -100,8 +100,8 @@ typedef int answer_work(struct answer *answer, struct session *session,
                         const struct version_key *now, void *context);
 MUST_CHECK int answer_on_server(struct answer *answer, answer_work *work, void *context);
 
-/* Loads the column, then the vectors as queries. */
-MUST_CHECK int answer_queries(struct answer *answer);
+/* Loads the column, then the vectors. */
+MUST_CHECK int answer_vectors(struct answer *answer);
 
 /* Next to a row there are rows with vectors of as many dimensions: the others are left out. */
 MUST_CHECK int answer_alike(struct answer *answer);
@@ -114,6 +114,9 @@ MUST_CHECK int answer_fits(const struct answer *answer, uint64_t bytes);
 
 /* A query's value, as COPY BINARY has it. */
 const uint8_t *answer_vector(const struct answer *answer, size_t number, size_t *size);
+
+/* Takes its place among the large ones (answer_room.h), unless it has it. */
+MUST_CHECK int answer_enter_room(struct answer *answer);
 
 const char *answer_column_name(const struct answer *answer);
 

@@ -78,7 +78,7 @@ static void unlock_and_call_next(struct answer_room *room)
 static bool is_stuck(const struct answer_room *room, int64_t began)
 {
     int64_t since = room->moved_ms > began ? room->moved_ms : began;
-    return clock_ms() - since > GIVE_UP_MS;
+    return room->computing == 0 && clock_ms() - since > GIVE_UP_MS;
 }
 
 static int refuse(const struct answer_room *room, struct error *error)
@@ -160,6 +160,21 @@ int answer_room_enter(struct answer_room *room, struct error *error)
 void answer_room_moves(struct answer_room *room)
 {
     pthread_mutex_lock(&room->lock);
+    room->moved_ms = clock_ms();
+    pthread_mutex_unlock(&room->lock);
+}
+
+void answer_room_begin_computing(struct answer_room *room)
+{
+    pthread_mutex_lock(&room->lock);
+    room->computing++;
+    pthread_mutex_unlock(&room->lock);
+}
+
+void answer_room_end_computing(struct answer_room *room)
+{
+    pthread_mutex_lock(&room->lock);
+    room->computing--;
     room->moved_ms = clock_ms();
     pthread_mutex_unlock(&room->lock);
 }

@@ -31,7 +31,7 @@ struct answer_place {
 struct answer_room {
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    int taken, waiting, called;
+    int taken, waiting, called, computing;
     int64_t moved_ms; /* clock_ms() when one was given back, or who has one had got on */
     struct answer_place *first;
 };
@@ -48,6 +48,9 @@ MUST_CHECK int answer_room_ask(struct answer_room *room, const struct answer_pla
 MUST_CHECK int answer_room_enter(struct answer_room *room, struct error *error);
 /* Who has one has got on with its answer. */
 void answer_room_moves(struct answer_room *room);
+/* Who has one computes: it gets on, however long that takes. */
+void answer_room_begin_computing(struct answer_room *room);
+void answer_room_end_computing(struct answer_room *room);
 void answer_room_leave(struct answer_room *room);
 
 /* Stands in line: `go` is called once, by any thread, with any locks: all it may do is to hand the

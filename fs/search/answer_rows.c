@@ -217,8 +217,10 @@ static bool lacks_room(const struct answer *answer, size_t size)
     return !answer->large && size + answer->taken > SMALL;
 }
 
-static int enter_room(struct answer *answer)
+int answer_enter_room(struct answer *answer)
 {
+    if (answer->large)
+        return 0;
     int rc = answer_room_enter(&answer->search->room, answer->error);
     answer->large = rc == 0;
     return rc;
@@ -289,7 +291,7 @@ static int pick(void *context, int run, uint32_t row, struct buffer *out)
     bool lacks;
     int rc = put_value(picking->answer, picking->rows[row], picked->part, out, &lacks);
     if (rc == 0 && lacks)
-        rc = enter_room(picking->answer);
+        rc = answer_enter_room(picking->answer);
     if (rc == 0 && lacks)
         rc = put_value(picking->answer, picking->rows[row], picked->part, out, &lacks);
     if (picking->answer->large) /* a value may have come from the server */
@@ -365,7 +367,7 @@ static int put_rows(struct picking *picking, struct buffer *out)
     if (rc == 0)
         rc = answer_fits(answer, out->size);
     if (rc == 0 && lacks_room(answer, out->size))
-        rc = enter_room(answer);
+        rc = answer_enter_room(answer);
     if (rc == 0 && answer->large)
         answer_room_moves(&answer->search->room);
     return rc;

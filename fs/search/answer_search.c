@@ -2,6 +2,7 @@
 #include "fs/search/answer_parts.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -391,6 +392,35 @@ static void leave_out(struct answer *answer)
     }
 }
 
+/* ---- room ---- */
+
+static uint64_t bytes_of_queries(const struct answer *answer)
+{
+    uint64_t bytes = answer->query_count * sizeof(struct query *);
+    for (size_t i = 0; i < answer->query_count; i++) {
+        size_t size;
+        answer_vector(answer, i, &size);
+        bytes += query_bytes(&answer->space, size);
+    }
+    return bytes;
+}
+
+/* A search takes what its queries do, and what each thread finds. */
+static int check_bytes(struct answer *answer, uint64_t rows)
+{
+    enum { SHARE = 4, LEAST = 8 << 20, LARGE = 8 << 20 };
+    uint64_t most = answer->search->memory / SHARE, queries = bytes_of_queries(answer);
+    most = most < LEAST ? LEAST : most;
+    if (queries > most)
+        return error_set(answer->error, -EINVAL,
+                         "%zu vectors at once take %" PRIu64
+                         " MiB when they are compared, more than %" PRIu64
+                         " MiB, a quarter of memory=: ask with fewer, or mount with more memory",
+                         answer->query_count, queries >> 20, most >> 20);
+    uint64_t found = rows * sizeof(struct neighbour) * (1 + (uint64_t)threads_for(answer));
+    return queries + found > LARGE ? answer_enter_room(answer) : 0;
+}
+
 static int make_room(struct answer *answer)
 {
     enum { ROWS_MOST = 1 << 20 };
@@ -403,29 +433,58 @@ static int make_room(struct answer *answer)
         return error_set(answer->error, -EINVAL,
                          "%zu vectors with %u rows each are too many: an answer has %d at most",
                          answer->query_count, answer->question->k, ROWS_MOST);
+    int rc = check_bytes(answer, room * answer->query_count);
+    if (rc < 0)
+        return rc;
     answer->room = (uint32_t)room;
     answer->found = calloc(room * answer->query_count, sizeof *answer->found);
     answer->counts = calloc(answer->query_count, sizeof *answer->counts);
     return answer->found == NULL || answer->counts == NULL ? no_memory(answer) : 0;
 }
 
+static int make_queries(struct answer *answer)
+{
+    answer->queries = calloc(answer->query_count, sizeof(struct query *));
+    int rc =
+        answer->queries == NULL ? error_set(answer->error, -ENOMEM, "no memory for a query") : 0;
+    for (size_t i = 0; rc == 0 && i < answer->query_count; i++) {
+        size_t size;
+        const uint8_t *value = answer_vector(answer, i, &size);
+        if (answer->stop != NULL && *answer->stop)
+            return error_set(answer->error, -EINTR, "stopped");
+        rc = query_new(&answer->space, value, size, &answer->queries[i], answer->error);
+        if (rc < 0 && answer->batched)
+            error_prefix(answer->error, "vector %zu", i + 1);
+    }
+    return rc;
+}
+
+static int search(struct answer *answer)
+{
+    struct vector_index *index = choose(answer);
+    int rc = patience_refused() ? -EAGAIN
+             : index != NULL    ? search_index(answer, index)
+                                : search_exactly(answer);
+    vector_index_unref(index);
+    return rc == 0 && answer->refused ? patience_ask(answer->error) : rc;
+}
+
 int answer_search(struct answer *answer)
 {
     int rc = answer_alike(answer);
-    if (rc == 0)
-        rc = make_room(answer);
     if (rc == 0) /* asked for before threads compare by it */
         rc = corpus_key_columns(answer->corpus, &answer->key, answer->error);
+    if (rc == 0)
+        rc = make_room(answer);
+    if (rc == 0)
+        rc = make_queries(answer);
     if (rc < 0)
         return rc;
-    struct vector_index *index = choose(answer);
-    if (patience_refused())
-        rc = -EAGAIN;
-    else
-        rc = index != NULL ? search_index(answer, index) : search_exactly(answer);
-    vector_index_unref(index);
-    if (rc == 0 && answer->refused)
-        rc = patience_ask(answer->error);
+    if (answer->large)
+        answer_room_begin_computing(&answer->search->room);
+    rc = search(answer);
+    if (answer->large)
+        answer_room_end_computing(&answer->search->room);
     if (rc == 0)
         leave_out(answer);
     return rc;

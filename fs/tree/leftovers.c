@@ -121,6 +121,29 @@ static bool note_files(const struct mount *mount, struct names *names)
     return some;
 }
 
+/* ---- names below near/: anybody can name what he likes there, and the kernel keeps what it has heard ---- */
+
+enum { NEAR_KEPT = 4096 };
+
+static bool has_many_near(const struct mount *mount) { return mount->tree->near_count > NEAR_KEPT; }
+
+/* Leaves: what they were in goes the next time. */
+static bool is_idle_near(const struct node *node)
+{
+    bool answer = node->kind == NODE_ANSWER && node->session == NULL;
+    bool directory = node->kind == NODE_NEAR && node->level > 0;
+    return (answer || directory) && node->lookups > 0 && node->opens == 0 && node->requests == 0 &&
+           node->below == 0 && node->files == NULL;
+}
+
+static void note_near(const struct mount *mount, struct names *names)
+{
+    for (int i = 0; i < NODE_BUCKETS; i++)
+        for (struct node *node = mount->tree->nodes[i]; node != NULL; node = node->next_id)
+            if (is_idle_near(node))
+                add_name(names, node);
+}
+
 /* Whoever holds the lock of a directory meanwhile waits for an answer that needs no lock of ours. */
 static void tell_kernel(struct mount *mount, struct names *names)
 {
@@ -250,6 +273,8 @@ static void clear_up(void *argument)
     if (lost)
         free_directories(mount, &names);
     bool left = note_files(mount, lost ? NULL : &names);
+    if (has_many_near(mount))
+        note_near(mount, &names);
     bool freed = table_free_gone(mount, &mount->leftovers);
     mount->leftovers |= left;
     pthread_mutex_unlock(&mount->lock);
@@ -265,7 +290,8 @@ void leftovers_tend(struct mount *mount)
 {
     pthread_mutex_lock(&mount->lock);
     bool wanted =
-        !mount->clearing && (mount->catalog_lost || mount->leftovers || has_gone_sessions(mount));
+        !mount->clearing && (mount->catalog_lost || mount->leftovers || has_gone_sessions(mount) ||
+                             has_many_near(mount));
     mount->clearing |= wanted;
     pthread_mutex_unlock(&mount->lock);
     if (!wanted || waiters_add(mount->waiters, clear_up, mount) == 0)

@@ -5,6 +5,9 @@
  * It goes once a catalog has come in which they are missing, what is still open excepted; that goes
  * with a later one.
  *
+ * So do names below near/ that nobody uses, if there are thousands: the kernel keeps them as long as it
+ * has memory.
+ *
  * A session goes with its query/: also if the table was renamed, or has no vectors any more.
  *
  * In the cache a folder goes only if the server says that there is no relation of that number: one

@@ -70,6 +70,7 @@ struct node *node_new(struct mount *mount, struct node *parent, enum node_kind k
     node->next_id = *bucket;
     *bucket = node;
     mount->tree->node_count++;
+    mount->tree->near_count += kind == NODE_NEAR || kind == NODE_ANSWER;
     return node;
 }
 
@@ -123,6 +124,7 @@ static void unlink_id(struct mount *mount, struct node *node)
         at = &(*at)->next_id;
     *at = node->next_id;
     mount->tree->node_count--;
+    mount->tree->near_count -= node->kind == NODE_NEAR || node->kind == NODE_ANSWER;
 }
 
 int node_start(struct mount *mount)

@@ -26,6 +26,7 @@ struct tree {
     struct node *nodes[NODE_BUCKETS];       /* by nodeid */
     struct node *directories[NODE_BUCKETS]; /* by ino, which stands for the path */
     size_t node_count;
+    size_t near_count; /* of them those below near/, and answers */
     uint64_t next_nodeid;
     struct request *parked; /* all that wait, */
     size_t parked_count;    /* how many they are */

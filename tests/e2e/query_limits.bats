@@ -620,6 +620,62 @@ PY
     [[ $PGVECFS == *san* ]] || [ "$most" -lt 200000 ]
 }
 
+@test "vectors that are asked with at once, and what is found, are bounded by memory=" {
+    sql "CREATE TABLE sparse (id int PRIMARY KEY, v sparsevec); INSERT INTO sparse VALUES (1, '{1:1}/4000000');
+         CREATE TABLE many (id int PRIMARY KEY, v vector(2)); INSERT INTO many SELECT i, format('[%s,1]', i)::vector FROM generate_series(1, 100000) i"
+    MNT=$E2E/tight CACHE=$E2E/cache4 mount_start -o lease=600,memory=32M
+    S=$E2E/tight/public/sparse/query/s
+    mkdir "$S"
+    echo 1 >"$S/k"
+    yes '{1:1}/4000000' | head -n 10000 >"$S/vector"
+    run timeout 60 cat "$S/results.csv"
+    [[ $output == *"Invalid argument"* ]]
+    [[ $(cat "$S/error") == *"10000 vectors at once"*fewer* ]]
+    yes '{1:1}/4000000' | head -n 5 >"$S/vector"
+    [ "$(wc -l <"$S/results.csv")" = 6 ]
+    # Few bytes of text, many rows; more conversations than may have room at once.
+    timeout 600 python3 - "$E2E/tight/public/many/query" <<'PY'
+import json, os, sys, threading
+query = sys.argv[1]
+counts = []
+
+def ask():
+    f = os.open(query + "/ask", os.O_RDWR)
+    os.write(f, json.dumps({"vector": [[i, 1] for i in range(10)], "k": 80000, "columns": ["id"], "mode": "exact"}).encode() + b"\n")
+    count = 0
+    last = b""
+    while part := os.read(f, 1 << 20):
+        count += part.count(b"\n")
+        last = part
+    os.close(f)
+    counts.append((count, last[-200:]))
+
+threads = [threading.Thread(target=ask) for _ in range(8)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+# Each is refused, for it is larger than a quarter of memory=; none for want of room.
+assert len(counts) == 8 and all(b"larger than 8 MiB" in last for _, last in counts), counts
+PY
+    most=$(sed -n 's/^VmHWM:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$(cat "$E2E/tight.pid")/status")
+    echo "at most $most kB"
+    MNT=$E2E/tight mount_stop
+    sql "DROP TABLE sparse, many"
+    [[ $PGVECFS == *san* ]] || [ "$most" -lt 250000 ]
+}
+
+@test "names below near/ that nobody uses any more take no memory" {
+    python3 - "$T/items/query/near" <<'PY'
+import os, sys
+for i in range(20000):
+    os.stat("%s/no-such-column-%d" % (sys.argv[1], i))
+PY
+    for key in {1..300}; do cat "$T/items/query/near/v/l2/$key/1.csv"; done >/dev/null
+    within 30 eval '[ "$(counted nodes)" -lt 5000 ]'
+    [ "$(wc -l <"$T/items/query/near/v/l2/300/1.csv")" = 301 ]
+}
+
 @test "a mount has 256 conversations at most" {
     python3 - "$T/items/query/ask" <<'PY'
 import errno, os, sys
