@@ -169,7 +169,7 @@ bench-scan: $(BUILD)/tests/bench/scan ## the exact search beside plain reads of 
 	@$<
 
 format: ## clang-format over all C files
-	clang-format -i $(wildcard $(addsuffix /*.[ch],codec pgclient fs index tests/unit tests/exhaustive tests/fuzz tests/bench tests/tools))
+	clang-format -i $(wildcard $(addsuffix /*.[ch],codec pgclient fs fs/* index tests/unit tests/exhaustive tests/fuzz tests/bench tests/tools))
 
 install: $(BUILD)/pgvecfs ## to PREFIX (/usr/local) below DESTDIR
 	install -d $(DESTDIR)$(PREFIX)/bin

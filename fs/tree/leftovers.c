@@ -289,9 +289,8 @@ static void clear_up(void *argument)
 void leftovers_tend(struct mount *mount)
 {
     pthread_mutex_lock(&mount->lock);
-    bool wanted =
-        !mount->clearing && (mount->catalog_lost || mount->leftovers || has_gone_sessions(mount) ||
-                             has_many_near(mount));
+    bool wanted = !mount->clearing && (mount->catalog_lost || mount->leftovers ||
+                                       has_gone_sessions(mount) || has_many_near(mount));
     mount->clearing |= wanted;
     pthread_mutex_unlock(&mount->lock);
     if (!wanted || waiters_add(mount->waiters, clear_up, mount) == 0)

@@ -70,7 +70,8 @@ enum { CREWS = 2 };
 static void hold(struct held *held, struct waiters *enders, struct crew *crews[CREWS])
 {
     static const struct relation relation = {.kind = RELATION_TABLE};
-    taken = given = 0;
+    taken = 0;
+    given = 0;
     held_init(held, 8);
     for (int i = 0; i < CREWS; i++) {
         assert_int_equal(crew_new(NULL, 1, enders, &crews[i]), 0);
