@@ -15,8 +15,9 @@
 #include "fs/tables/listing.h"
 #include "fs/tables/schema_file.h"
 #include "fs/tree/leftovers.h"
-#include "fs/tree/query.h"
-#include "fs/tree/users.h"
+#include "fs/tree/query_dir.h"
+#include "fs/tree/root_dir.h"
+#include "fs/tree/table_users.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -153,14 +154,13 @@ static int prepare(struct program *program, struct error *error)
     mount->options = &program->options;
     mount->tree = &program->tree;
     mount->users = &tree_users;
-    program->tree.session_ended = request_retry_session;
     mount->started_ms = clock_ms();
     mount->tree->groups_matter = ((program->options.umask >> 3) ^ program->options.umask) & 07;
     pthread_mutex_init(&mount->lock, NULL);
     int rc = connect_server(program, error);
     if (rc == 0)
         rc = open_store(program, error);
-    if (rc == 0 && (rc = node_start(mount)) < 0)
+    if (rc == 0 && (rc = node_start(mount, &root_dir)) < 0)
         error_set(error, rc, "no memory");
     return rc;
 }
@@ -212,7 +212,7 @@ static void begin_end(struct mount *mount)
 {
     pthread_mutex_lock(&mount->lock);
     mount->ending = true;
-    query_stop_all(mount);
+    query_dir_stop_all(mount);
     request_fail_all(mount, -EIO);
     read_fail_all(mount);
     table_stop_all(mount);
@@ -416,7 +416,7 @@ static void free_all(struct program *program)
     body_cache_free(mount->bodies);
     vector_indexes_free(mount->search.indexes);
     opened_free_all(mount);
-    query_free_all(mount);
+    query_dir_free_all(mount);
     node_free_all(mount);
     for (int i = 0; i < TABLE_BUCKETS; i++)
         while (mount->tables[i] != NULL) {

@@ -2,11 +2,7 @@
 
 #include "codec/utf8.h"
 #include "fs/request.h"
-#include "fs/tree/ask.h"
-#include "fs/tree/lookup.h"
-#include "fs/tree/permit.h"
-#include "fs/tree/query.h"
-#include "fs/tree/query_session.h"
+#include "fs/tree/entries.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -54,10 +50,10 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
     struct node *directory = node_find(mount, parent), *node = NULL;
     struct lookup lookup = {.parent = directory, .name = name, .caller = sender};
     int rc = directory == NULL ? -ESTALE : permit(mount, &caller, directory, X_OK);
-    struct node *doubt = rc == 0 ? lookup_doubt(mount, &lookup) : NULL;
+    struct node *doubt =
+        rc == 0 && directory->class->doubt != NULL ? directory->class->doubt(mount, &lookup) : NULL;
     if (doubt != NULL) {
-        request_start(mount, req, doubt, REQUEST_LOOKUP,
-                      &(struct request_detail){.caller = sender});
+        request_start(mount, req, doubt, CALL_LOOKUP, &(struct request_detail){.caller = sender});
         pthread_mutex_unlock(&mount->lock);
         return;
     }
@@ -66,7 +62,7 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
     if (rc == 0) {
         entry.ino = node->nodeid;
         node_attributes(mount, node, &entry.attr);
-        if (node->kind == NODE_CONTROL || node->kind == NODE_NEAR)
+        if (node->class->flags & CLASS_LASTS)
             entry.entry_timeout = entry.attr_timeout = 3600;
     }
     pthread_mutex_unlock(&mount->lock);
@@ -101,7 +97,7 @@ static void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_dat
 /* ---- what may wait ---- */
 
 /* `mask`: what the mode must allow. */
-static void start(fuse_req_t req, fuse_ino_t ino, enum request_kind kind,
+static void start(fuse_req_t req, fuse_ino_t ino, enum call_kind kind,
                   const struct fuse_file_info *file, int mask)
 {
     struct mount *mount = mount_of(req);
@@ -112,7 +108,7 @@ static void start(fuse_req_t req, fuse_ino_t ino, enum request_kind kind,
     struct node *node = node_find(mount, ino);
     int rc = node == NULL ? -ESTALE : mask != 0 ? permit(mount, &caller, node, mask) : 0;
     /* What is known of a file's directory is known at once. */
-    if (rc == 0 && kind == REQUEST_ACCESS && !node_is_directory(node))
+    if (rc == 0 && kind == CALL_ACCESS && !node_is_directory(node))
         node = node->parent;
     if (rc == 0)
         request_start(mount, req, node, kind, &detail);
@@ -124,41 +120,38 @@ static void start(fuse_req_t req, fuse_ino_t ino, enum request_kind kind,
 static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *file)
 {
     (void)file;
-    start(req, ino, REQUEST_GETATTR, NULL, 0);
+    start(req, ino, CALL_GETATTR, NULL, 0);
 }
 
 static void op_access(fuse_req_t req, fuse_ino_t ino, int mask)
 {
-    start(req, ino, REQUEST_ACCESS, NULL, mask & (R_OK | W_OK | X_OK));
+    start(req, ino, CALL_ACCESS, NULL, mask & (R_OK | W_OK | X_OK));
 }
 
-/* The kind of a node; NODE_ROOT: there is none, or it is the root. *error: of a value's file,
- * whether it is `error`, which nobody writes. */
-static enum node_kind kind_of(struct mount *mount, fuse_ino_t ino, bool *error)
+/* The class flags of a node, and whether it is a directory; 0: there is none. */
+static unsigned flags_of(struct mount *mount, fuse_ino_t ino, bool *directory)
 {
     pthread_mutex_lock(&mount->lock);
     const struct node *node = node_find(mount, ino);
-    enum node_kind kind = node != NULL ? node->kind : NODE_ROOT;
-    if (error != NULL)
-        *error = kind == NODE_VALUE && node->field == FIELD_ERROR;
+    unsigned flags = node != NULL ? node->class->flags : 0;
+    *directory = node != NULL && node_is_directory(node);
     pthread_mutex_unlock(&mount->lock);
-    return kind;
+    return flags;
 }
 
 static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *file)
 {
     int access = file->flags & O_ACCMODE;
-    bool writes = access != O_RDONLY || (file->flags & O_TRUNC), error = false;
-    enum node_kind kind = writes ? kind_of(mount_of(req), ino, &error) : NODE_ROOT;
-    if (writes && (error || (kind != NODE_VALUE && kind != NODE_ASK)))
+    bool writes = access != O_RDONLY || (file->flags & O_TRUNC), directory;
+    if (writes && !(flags_of(mount_of(req), ino, &directory) & CLASS_WRITTEN))
         fuse_reply_err(req, EROFS);
     else
-        start(req, ino, REQUEST_OPEN, file, (access != O_WRONLY ? R_OK : 0) | (writes ? W_OK : 0));
+        start(req, ino, CALL_OPEN, file, (access != O_WRONLY ? R_OK : 0) | (writes ? W_OK : 0));
 }
 
 static void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *file)
 {
-    start(req, ino, REQUEST_OPENDIR, file, R_OK);
+    start(req, ino, CALL_OPENDIR, file, R_OK);
 }
 
 /* ---- directories ---- */
@@ -166,7 +159,7 @@ static void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 static void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
                        struct fuse_file_info *file)
 {
-    const struct listing *listing = (const struct listing *)(uintptr_t)file->fh;
+    const struct entries *entries = (const struct entries *)(uintptr_t)file->fh;
     char *page = malloc(size);
     size_t used = 0;
     (void)ino;
@@ -174,8 +167,8 @@ static void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset
         fuse_reply_err(req, ENOMEM);
         return;
     }
-    for (size_t i = (size_t)offset; i < listing->count; i++) {
-        const struct entry *entry = &listing->entries[i];
+    for (size_t i = (size_t)offset; i < entries->count; i++) {
+        const struct entry *entry = &entries->list[i];
         struct stat st = {.st_ino = entry->ino, .st_mode = entry->directory ? S_IFDIR : S_IFREG};
         size_t n = fuse_add_direntry(req, page + used, size - used, entry->name, &st, (off_t)i + 1);
         if (n > size - used)
@@ -191,75 +184,68 @@ static void op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info 
     struct mount *mount = mount_of(req);
     (void)ino;
     pthread_mutex_lock(&mount->lock);
-    listing_free((struct listing *)(uintptr_t)file->fh);
+    entries_free((struct entries *)(uintptr_t)file->fh);
     pthread_mutex_unlock(&mount->lock);
     fuse_reply_err(req, 0);
 }
 
 /* ---- open files ---- */
 
+static struct handle *handle_of(const struct fuse_file_info *file)
+{
+    return (struct handle *)(uintptr_t)file->fh;
+}
+
 static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
                     struct fuse_file_info *file)
 {
-    read_start(mount_of(req), req, ino, size, offset, file);
+    (void)ino;
+    read_start(mount_of(req), req, size, offset, file);
 }
 
 static void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *file)
 {
     struct mount *mount = mount_of(req);
-    if (kind_of(mount, ino, NULL) == NODE_VALUE)
-        draft_free((struct draft *)(uintptr_t)file->fh);
+    struct handle *handle = handle_of(file);
+    (void)ino;
+    if (handle->class->finish != NULL)
+        handle->class->finish(handle);
     pthread_mutex_lock(&mount->lock);
-    struct node *node = node_find(mount, ino);
-    if (node != NULL)
-        request_close(mount, node, file);
+    handle_close(mount, handle);
     pthread_mutex_unlock(&mount->lock);
     fuse_reply_err(req, 0);
 }
 
-/* ---- writing: below query/ only ---- */
+/* ---- writing ---- */
 
-static void write_ask(fuse_req_t req, struct ask *ask, const char *bytes, size_t size)
+static void op_write(fuse_req_t req, fuse_ino_t ino, const char *bytes, size_t size, off_t offset,
+                     struct fuse_file_info *file)
 {
     struct mount *mount = mount_of(req);
-    bool work;
-    int rc = ask_write(ask, bytes, size, &work);
-    bool here = work && result_enter(mount);
-    if (work && !here)
-        rc = ask_work_later(ask);
-    /* The writer goes on, to its read, while the question is answered. */
+    struct handle *handle = handle_of(file);
+    struct after after = {0};
+    (void)ino;
+    int rc = handle->class->write != NULL
+                 ? handle->class->write(handle, bytes, size, (uint64_t)offset, &after)
+                 : -EBADF;
+    bool here = after.run != NULL && after_may_run(mount);
+    if (after.run != NULL && !here)
+        rc = after.later(after.argument);
     if (rc < 0)
         fuse_reply_err(req, -rc);
     else
         fuse_reply_write(req, size);
     if (here) {
-        ask_work(ask);
-        result_leave(mount);
+        after.run(after.argument);
+        after_done(mount);
     }
-}
-
-static void op_write(fuse_req_t req, fuse_ino_t ino, const char *bytes, size_t size, off_t offset,
-                     struct fuse_file_info *file)
-{
-    enum node_kind kind = kind_of(mount_of(req), ino, NULL);
-    if (kind == NODE_ASK) {
-        write_ask(req, (struct ask *)(uintptr_t)file->fh, bytes, size);
-        return;
-    }
-    int rc = kind == NODE_VALUE
-                 ? draft_write((struct draft *)(uintptr_t)file->fh, (uint64_t)offset, bytes, size)
-                 : -EBADF;
-    if (rc < 0)
-        fuse_reply_err(req, -rc);
-    else
-        fuse_reply_write(req, size);
 }
 
 static void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *file)
 {
-    bool value = kind_of(mount_of(req), ino, NULL) == NODE_VALUE;
-    int rc = value ? draft_flush((struct draft *)(uintptr_t)file->fh) : 0;
-    fuse_reply_err(req, -rc);
+    struct handle *handle = handle_of(file);
+    (void)ino;
+    fuse_reply_err(req, handle->class->flush != NULL ? -handle->class->flush(handle) : 0);
 }
 
 static void op_fsync(fuse_req_t req, fuse_ino_t ino, int data_only, struct fuse_file_info *file)
@@ -268,33 +254,36 @@ static void op_fsync(fuse_req_t req, fuse_ino_t ino, int data_only, struct fuse_
     op_flush(req, ino, file);
 }
 
-/* truncate(2) without an open file. */
-static int resize_value(struct mount *mount, fuse_ino_t ino, uint64_t size)
-{
-    struct draft *draft = NULL;
-    int rc = -ESTALE;
-    pthread_mutex_lock(&mount->lock);
-    struct node *node = node_find(mount, ino);
-    if (node != NULL && node->kind == NODE_VALUE)
-        rc = draft_new(node, O_WRONLY, &draft);
-    pthread_mutex_unlock(&mount->lock);
-    if (rc == 0)
-        rc = draft_resize(draft, size);
-    if (rc == 0)
-        rc = draft_flush(draft);
-    if (draft != NULL)
-        draft_free(draft);
-    return rc;
-}
-
-static int may_write(fuse_req_t req, fuse_ino_t ino)
+/* For truncate(2), of a file that is not open. *out NULL: its size stays what it is. */
+static int begin_edit(fuse_req_t req, fuse_ino_t ino, bool resizes, struct handle **out)
 {
     struct mount *mount = mount_of(req);
     struct caller caller;
+    *out = NULL;
     caller_of(mount, req, &caller);
     pthread_mutex_lock(&mount->lock);
-    const struct node *node = node_find(mount, ino);
+    struct node *node = node_find(mount, ino);
     int rc = node != NULL ? permit(mount, &caller, node, W_OK) : -ESTALE;
+    if (rc == 0 && resizes && node->class->edit != NULL)
+        rc = node->class->edit(mount, node, out);
+    pthread_mutex_unlock(&mount->lock);
+    return rc;
+}
+
+static int resize_file(fuse_req_t req, fuse_ino_t ino, bool resizes, uint64_t size)
+{
+    struct mount *mount = mount_of(req);
+    struct handle *handle;
+    int rc = begin_edit(req, ino, resizes, &handle);
+    if (rc < 0 || handle == NULL)
+        return rc;
+    rc = handle->class->resize(handle, size);
+    if (rc == 0)
+        rc = handle->class->flush(handle);
+    if (handle->class->finish != NULL)
+        handle->class->finish(handle);
+    pthread_mutex_lock(&mount->lock);
+    handle->class->close(mount, handle);
     pthread_mutex_unlock(&mount->lock);
     return rc;
 }
@@ -305,21 +294,17 @@ static int set_attributes(fuse_req_t req, fuse_ino_t ino, const struct stat *att
 {
     const int harmless = FUSE_SET_ATTR_ATIME | FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_CTIME |
                          FUSE_SET_ATTR_ATIME_NOW | FUSE_SET_ATTR_MTIME_NOW;
-    bool error;
-    enum node_kind kind = kind_of(mount_of(req), ino, &error);
-    if (kind == NODE_SESSION || kind == NODE_QUERY)
-        return -EPERM;
-    if (error || (kind != NODE_VALUE && kind != NODE_ASK))
+    bool directory, resizes = to_set & FUSE_SET_ATTR_SIZE;
+    if (!(flags_of(mount_of(req), ino, &directory) & CLASS_WRITTEN))
         return -EROFS;
-    if (to_set & ~(harmless | FUSE_SET_ATTR_SIZE))
+    if (directory || (to_set & ~(harmless | FUSE_SET_ATTR_SIZE)))
         return -EPERM;
-    int rc = file == NULL ? may_write(req, ino) : 0;
-    if (rc < 0)
-        return rc;
-    if (!(to_set & FUSE_SET_ATTR_SIZE) || kind == NODE_ASK)
-        return 0;
-    return file != NULL ? draft_resize((struct draft *)(uintptr_t)file->fh, (uint64_t)attr->st_size)
-                        : resize_value(mount_of(req), ino, (uint64_t)attr->st_size);
+    if (file == NULL)
+        return resize_file(req, ino, resizes, (uint64_t)attr->st_size);
+    struct handle *handle = handle_of(file);
+    return resizes && handle->class->resize != NULL
+               ? handle->class->resize(handle, (uint64_t)attr->st_size)
+               : 0;
 }
 
 static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
@@ -329,14 +314,14 @@ static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to
     if (rc < 0)
         fuse_reply_err(req, -rc);
     else
-        start(req, ino, REQUEST_GETATTR, NULL, 0);
+        start(req, ino, CALL_GETATTR, NULL, 0);
 }
 
-/* What is told to who would make, remove or rename something in a directory. */
+/* What a program is told that would make, remove or rename something in a directory. */
 static int refusal(fuse_req_t req, fuse_ino_t parent)
 {
-    enum node_kind kind = kind_of(mount_of(req), parent, NULL);
-    return kind == NODE_QUERY || kind == NODE_SESSION ? EPERM : EROFS;
+    bool directory;
+    return flags_of(mount_of(req), parent, &directory) & CLASS_WRITTEN ? EPERM : EROFS;
 }
 
 static void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
@@ -347,14 +332,14 @@ static void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t
     const struct owner owner = {caller.uid, caller.gid, mode & 0777};
     pthread_mutex_lock(&mount->lock);
     struct node *node = node_find(mount, parent);
-    bool query = node != NULL && node->kind == NODE_QUERY;
-    int rc = query ? permit(mount, &caller, node, W_OK | X_OK) : 0;
-    if (query && rc == 0)
-        request_start(mount, req, node, REQUEST_MKDIR,
+    bool makes = node != NULL && node->class->make != NULL;
+    int rc = makes ? permit(mount, &caller, node, W_OK | X_OK) : 0;
+    if (makes && rc == 0)
+        request_start(mount, req, node, CALL_MKDIR,
                       &(struct request_detail){.name = name, .owner = owner});
     pthread_mutex_unlock(&mount->lock);
-    if (!query || rc < 0)
-        fuse_reply_err(req, query ? -rc : refusal(req, parent));
+    if (!makes || rc < 0)
+        fuse_reply_err(req, makes ? -rc : refusal(req, parent));
 }
 
 static void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
@@ -364,14 +349,9 @@ static void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
     struct caller caller;
     caller_of(mount, req, &caller);
     pthread_mutex_lock(&mount->lock);
-    struct node *node = node_find(mount, parent), *session;
-    if (node != NULL && node->kind == NODE_QUERY) {
-        rc = query_find_session(mount, node, name, &session);
-        if (rc == 0)
-            rc = permit_end(mount, &caller, session);
-        if (rc == 0)
-            query_end_session(mount, session);
-    }
+    struct node *node = node_find(mount, parent);
+    if (node != NULL && node->class->remove != NULL)
+        rc = node->class->remove(mount, node, name, &caller);
     pthread_mutex_unlock(&mount->lock);
     fuse_reply_err(req, -rc);
 }
@@ -379,72 +359,18 @@ static void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 static void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
     struct mount *mount = mount_of(req);
-    struct query_session *session = NULL;
-    int field, rc = -refusal(req, parent);
+    int rc = -refusal(req, parent);
     struct caller caller;
     caller_of(mount, req, &caller);
     pthread_mutex_lock(&mount->lock);
     struct node *node = node_find(mount, parent);
-    if (node != NULL && node->kind == NODE_SESSION) {
-        rc = permit(mount, &caller, node, W_OK | X_OK);
-        if (rc == 0)
-            rc = query_unlink_value(node, name, &session, &field);
-    }
-    pthread_mutex_unlock(&mount->lock);
-    if (rc == 0)
-        rc = query_session_reset(session, field);
-    pthread_mutex_lock(&mount->lock);
-    query_session_unref(session);
+    if (node != NULL && node->class->unlink != NULL)
+        rc = node->class->unlink(mount, node, name, &caller);
     pthread_mutex_unlock(&mount->lock);
     fuse_reply_err(req, -rc);
 }
 
 /* ---- why something failed ---- */
-
-/* The kernel forgets a file that failed, so that its reason is kept with query/. */
-static const char *reason_of_answer(struct node *node)
-{
-    const struct node *query = node_query(node);
-    if (query->reason != NULL && (node == query || query->reason_path == node->key.path))
-        return query->reason;
-    return node->subject != NULL ? node->subject->error.text : "";
-}
-
-static const char *reason_of(const struct mount *mount, struct node *node)
-{
-    if (node->kind == NODE_QUERY || node->kind == NODE_ANSWER)
-        return reason_of_answer(node);
-    if (node->kind != NODE_FILE || node->subject == NULL)
-        return mount->catalog_error.text;
-    const struct version *version = node->version != NULL ? node->version : node->subject->current;
-    if (version != NULL && version->state[node->face] == FACE_FAILED &&
-        version->reason[node->face] != NULL)
-        return version->reason[node->face];
-    return node->subject->error.text;
-}
-
-/* A line for each file that failed: tools that ask a file's attributes first, as getfattr does,
- * cannot ask the file itself. */
-static void reasons_of_table(struct mount *mount, const struct node *node, char *text, size_t size)
-{
-    const struct relation *relation = node_relation(mount, node);
-    struct table *table = relation != NULL ? table_get(mount, relation) : NULL;
-    size_t n = 0;
-    text[0] = '\0';
-    for (int kind = 0; table != NULL && kind < SUBJECT_COUNT; kind++) {
-        const struct subject *subject = &table->subjects[kind];
-        const struct version *version = subject->current;
-        if (subject->error.text[0] != '\0' && n < size)
-            n += (size_t)snprintf(text + n, size - n, "%s\n", subject->error.text);
-        for (int face = 0; version != NULL && face < FORMAT_COUNT; face++)
-            if (version->state[face] == FACE_FAILED && version->reason[face] != NULL && n < size)
-                n += (size_t)snprintf(text + n, size - n, "%s.%s: %s\n", node->name,
-                                      formats[face]->name, version->reason[face]);
-    }
-    const struct node *query = node_named(mount, node, "query");
-    if (query != NULL && query->reason != NULL && n < size)
-        snprintf(text + n, size - n, "query: %s\n", query->reason);
-}
 
 /* Copies it, so that nothing is replied under the lock. */
 static int find_reason(fuse_req_t req, fuse_ino_t ino, char *text, size_t size)
@@ -455,10 +381,10 @@ static int find_reason(fuse_req_t req, fuse_ino_t ino, char *text, size_t size)
     pthread_mutex_lock(&mount->lock);
     struct node *node = node_find(mount, ino);
     int rc = node == NULL ? -ESTALE : permit(mount, &caller, node, R_OK);
-    if (rc == 0 && node != NULL && node->kind == NODE_TABLE)
-        reasons_of_table(mount, node, text, size);
+    if (rc == 0 && node->class->reason != NULL)
+        node->class->reason(mount, node, text, size);
     else if (rc == 0)
-        snprintf(text, size, "%s", reason_of(mount, node));
+        snprintf(text, size, "%s", mount->catalog_error.text);
     pthread_mutex_unlock(&mount->lock);
     if (rc == 0)
         utf8_trim(text);

@@ -4,7 +4,7 @@
 #include "fs/base/log.h"
 #include "fs/base/patience.h"
 #include "fs/request.h"
-#include "fs/tree/query_session.h"
+#include "fs/views/stream.h"
 #include "fs/views/view.h"
 
 #include <errno.h>
@@ -255,36 +255,28 @@ static void read_stream(const struct read *now)
 
 /* ---- of a text ---- */
 
-static size_t slice_size(const struct buffer *text, size_t size, off_t offset)
+static void reply_text(const struct read *read, const struct read_source *source)
 {
-    size_t left = (size_t)offset < text->size ? text->size - (size_t)offset : 0;
-    return size < left ? size : left;
+    const struct buffer *text = source->text;
+    size_t left = read->offset < text->size ? text->size - (size_t)read->offset : 0;
+    size_t n = read->size < left ? read->size : left;
+    count(read, n);
+    fuse_reply_buf(read->req, n > 0 ? (const char *)text->data + read->offset : NULL, n);
+    pthread_mutex_lock(&read->mount->lock);
+    source->let_go(read->mount, source->owner);
+    pthread_mutex_unlock(&read->mount->lock);
 }
 
-static int copy_slice(const struct buffer *text, size_t size, off_t offset, struct buffer *out)
+static void reply_copy(fuse_req_t req, struct buffer *bytes, int rc)
 {
-    size_t n = slice_size(text, size, offset);
-    return n > 0 ? buffer_append(out, text->data + offset, n) : 0;
-}
-
-static void reply_slice(fuse_req_t req, const struct buffer *text, size_t size, off_t offset)
-{
-    size_t n = slice_size(text, size, offset);
-    fuse_reply_buf(req, n > 0 ? (const char *)text->data + offset : NULL, n);
-}
-
-/* ---- below query/ ---- */
-
-static void read_value(fuse_req_t req, struct draft *draft, size_t size, off_t offset)
-{
-    struct buffer bytes = {0};
-    int rc = draft_read(draft, (uint64_t)offset, size, &bytes);
     if (rc < 0)
         fuse_reply_err(req, -rc);
     else
-        fuse_reply_buf(req, bytes.size > 0 ? (const char *)bytes.data : NULL, bytes.size);
-    buffer_clear(&bytes);
+        fuse_reply_buf(req, bytes->size > 0 ? (const char *)bytes->data : NULL, bytes->size);
+    buffer_clear(bytes);
 }
+
+/* ---- all ---- */
 
 /* Whether it comes from the page cache (splice, sendfile, a mapping, read-ahead) for a file that is
  * read past it. The kernel then goes by a size that is only known to be too large, or by pages of
@@ -292,103 +284,52 @@ static void read_value(fuse_req_t req, struct draft *draft, size_t size, off_t o
  * read(2) sends has a lock owner. */
 static bool is_misled(const struct node *node, uint64_t offset, const struct fuse_file_info *file)
 {
-    if (file->lock_owner != 0)
-        return false;
-    if (node->kind == NODE_ASK || node->kind == NODE_VALUE)
-        return true;
-    /* Once its size has been answered, the kernel has that, or learns it from the answer that ends
-     * there; not from one that is empty. */
-    return node->direct && !(node->exact && offset < node->version->size[node->face]);
+    return file->lock_owner == 0 && node->class->misleads != NULL &&
+           node->class->misleads(node, offset);
 }
 
-/* What the bytes of a file are from. mount->lock is held. */
-static void choose_source(struct read *read, struct node *node, struct handle *handle)
+/* mount->lock is held. 1: the READ has become a request. */
+static int find_source(struct read *read, struct handle *handle, const struct fuse_file_info *file,
+                       struct read_source *source)
 {
-    const struct version *version = node->version;
-    read->subject = node->subject;
-    read->face = node->face;
-    bool known = version != NULL && version->state[node->face] == FACE_READABLE;
-    bool same = handle->stream == NULL || handle->same || !handle->read ||
-                (version != NULL && feed_ids_have(&version->made_of, stream_feed(handle->stream)));
-    if (handle->stream != NULL && !(known && same)) {
-        handle->read = true;
-        node->streamed = true;
-        read->stream = stream_ref(handle->stream);
-        return;
+    const struct handle_class *class = handle->class;
+    if (is_misled(handle->node, read->offset, file))
+        return -EINVAL;
+    if (class->answer != NULL) {
+        request_start(read->mount, read->req, handle->node, CALL_READ,
+                      &(struct request_detail){.handle = handle, .size = read->size});
+        return 1;
     }
-    if (handle->extends)
-        subject_stay(node->subject, handle->caller, node->version);
-    read->version = version_ref(node->version);
+    return class->read != NULL ? class->read(handle, read->offset, read->size, source) : 0;
 }
 
-/* The node may be closed before a reply returns that the kernel has taken already. */
-static void reply_answer(struct mount *mount, fuse_req_t req, struct result *result, size_t size,
-                         off_t offset)
-{
-    mount->count.reads++;
-    reply_slice(req, &result->bytes, size, offset);
-    pthread_mutex_lock(&mount->lock);
-    result_unref(result);
-    pthread_mutex_unlock(&mount->lock);
-}
-
-/* Of a control file; `text` is a copy, for the same reason. */
-static void reply_text(fuse_req_t req, struct buffer *text, int rc)
-{
-    if (rc < 0)
-        fuse_reply_err(req, -rc);
-    else
-        fuse_reply_buf(req, text->size > 0 ? (const char *)text->data : NULL, text->size);
-    buffer_clear(text);
-}
-
-void read_start(struct mount *mount, fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
+void read_start(struct mount *mount, fuse_req_t req, size_t size, off_t offset,
                 const struct fuse_file_info *file)
 {
+    struct handle *handle = (struct handle *)(uintptr_t)file->fh;
+    struct read_source source = {0};
     struct read read = {.req = req,
                         .mount = mount,
                         .thread = fuse_req_ctx(req)->pid,
                         .offset = (uint64_t)offset,
                         .size = size};
-    struct result *result = NULL;
-    struct buffer text = {0};
-    int rc = 0;
     pthread_mutex_lock(&mount->lock);
-    struct node *node = node_find(mount, ino);
-    enum node_kind kind = node != NULL ? node->kind : NODE_ROOT;
-    bool misled = node != NULL && is_misled(node, read.offset, file);
-    if (kind == NODE_ASK && !misled)
-        request_start(mount, req, node, REQUEST_READ,
-                      &(struct request_detail){.file = file, .size = size});
-    if (kind == NODE_FILE && !misled)
-        choose_source(&read, node, (struct handle *)(uintptr_t)file->fh);
-    else if (kind == NODE_ANSWER)
-        result = result_ref(node->result);
-    bool shows_text = node != NULL && !misled && kind != NODE_ASK && kind != NODE_VALUE &&
-                      result == NULL && read.stream == NULL && read.version == NULL;
-    if (shows_text)
-        rc = copy_slice(&node->text, size, offset, &text);
+    int rc = find_source(&read, handle, file, &source);
     pthread_mutex_unlock(&mount->lock);
-    if (node == NULL) {
-        fuse_reply_err(req, ESTALE);
-    } else if (misled) {
-        fuse_reply_err(req, EINVAL);
-    } else if (kind == NODE_VALUE) {
-        read_value(req, (struct draft *)(uintptr_t)file->fh, size, offset);
-    } else if (result != NULL) {
-        reply_answer(mount, req, result, size, offset);
-    } else if (kind == NODE_ASK) {
+    read.subject = source.subject;
+    read.face = source.face;
+    read.stream = source.stream;
+    read.version = source.version;
+    if (rc == 1)
         return;
-    } else if (read.stream != NULL) {
+    if (rc == 0 && handle->class->copy != NULL)
+        rc = handle->class->copy(handle, read.offset, size, &source.bytes);
+    if (rc < 0 || handle->class->copy != NULL || source.copied)
+        reply_copy(req, &source.bytes, rc);
+    else if (source.stream != NULL)
         read_stream(&read);
-    } else if (shows_text) {
-        reply_text(req, &text, rc);
-    } else if (read.face < FORMAT_COUNT) {
+    else if (source.version != NULL)
         read_version(&read);
-    } else {
-        reply_slice(req, &read.version->text[read.face], size, offset);
-        pthread_mutex_lock(&mount->lock);
-        version_unref(read.version);
-        pthread_mutex_unlock(&mount->lock);
-    }
+    else
+        reply_text(&read, &source);
 }

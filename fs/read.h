@@ -21,7 +21,7 @@ void read_tend(struct mount *mount, bool (*visit)(void *context, pid_t thread, i
 void read_fail_all(struct mount *mount);
 
 /* Takes `req`. */
-void read_start(struct mount *mount, fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
+void read_start(struct mount *mount, fuse_req_t req, size_t size, off_t offset,
                 const struct fuse_file_info *file);
 
 #endif

@@ -1,69 +1,41 @@
-#include "codec/clock.h"
 #include "fs/request_parts.h"
 
-#include "fs/tables/job.h"
+#include "codec/clock.h"
 #include "fs/tables/listing.h"
 #include "fs/tree/ask.h"
-#include "fs/tree/query.h"
-#include "fs/tree/query_session.h"
-#include "fs/tree/shown.h"
+#include "fs/tree/entries.h"
 
 #include <errno.h>
-#include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* ---- answers ---- */
 
-/* Not for fstat, see below. */
-static void promise_result(const struct request *request)
-{
-    const struct node *node = request->node;
-    const struct subject *subject = node->subject;
-    bool leased = subject != NULL && subject->current != NULL && subject_leased(subject) &&
-                  node->result != NULL && node->result->serial == subject->current->serial;
-    bool asked = request->waited || (node->result != NULL && request->awaited == node->result);
-    if (node->result != NULL && (asked || node->opens == 0 || leased))
-        result_promise(node->result, request->caller);
-}
-
-static void answer_attributes(struct mount *mount, struct request *request)
+static void answer_attributes(struct mount *mount, const struct request *request)
 {
     struct stat st;
-    struct node *node = request->node;
+    const struct node *node = request->call.node;
     node_attributes(mount, node, &st);
-    /* Not for fstat: a process that polls would never see a new version. */
-    const struct subject *subject = node->kind == NODE_FILE ? node->subject : NULL;
-    bool holds = subject != NULL && node->version == subject->current && subject_leased(subject);
-    bool fstat = subject != NULL && node_is_opened_by(node, request->caller); /* it may be one */
-    if (subject != NULL && ((request->waited && !fstat) || holds))
-        promise_tell(&node->subject->promises, request->caller, node->version);
-    else if (subject != NULL &&
-             (node->opens == 0 || (!fstat && node_shown(node, request->caller) != NULL)))
-        promise_repeat(&node->subject->promises, request->caller, node->version);
-    if (node->kind == NODE_ANSWER)
-        promise_result(request);
-    node->exact = node->direct && !node->telling;
-    double timeout = node_is_directory(node) ? 1.0 : 0.0;
-    fuse_reply_attr(request->req, &st, timeout);
+    fuse_reply_attr(request->req, &st, node_is_directory(node) ? 1.0 : 0.0);
 }
 
 static void answer_opendir(struct mount *mount, struct request *request)
 {
-    struct listing *listing;
-    int rc = node_list(mount, request->node, &listing);
+    struct entries *entries;
+    int rc = entries_of(mount, request->call.node, &entries);
     if (rc < 0) {
         fuse_reply_err(request->req, -rc);
         return;
     }
-    request->file.fh = (uintptr_t)listing;
+    request->file.fh = (uintptr_t)entries;
     if (fuse_reply_open(request->req, &request->file) == -ENOENT)
-        listing_free(listing);
+        entries_free(entries);
 }
 
-static void answer_mkdir(struct mount *mount, const struct request *request)
+/* `rc`: of the look-up that has given the node, which is counted as looked up. */
+static void answer_entry(struct mount *mount, const struct request *request,
+                         const struct node *node, int rc)
 {
-    struct node *node;
-    int rc = query_make_session(mount, request->node, request->name, &request->owner, &node);
     if (rc < 0) {
         fuse_reply_err(request->req, -rc);
         return;
@@ -74,35 +46,25 @@ static void answer_mkdir(struct mount *mount, const struct request *request)
         node_forget(mount, node->nodeid, 1);
 }
 
-struct lookup request_lookup(const struct request *request)
+static void answer_mkdir(struct mount *mount, const struct request *request)
 {
-    return (struct lookup){.parent = request->node->parent,
-                           .name = request->node->name,
-                           .caller = request->caller,
-                           .waited = request->waited,
-                           .refreshes_seen = request->refreshes_seen,
-                           .changed = request->changed};
+    const struct call *call = &request->call;
+    struct node *made = NULL;
+    int rc = call->node->class->make(mount, call->node, call->name, &call->owner, &made);
+    answer_entry(mount, request, made, rc);
 }
 
 static void answer_lookup(struct mount *mount, const struct request *request)
 {
-    struct lookup lookup = request_lookup(request);
-    struct fuse_entry_param entry = {.generation = 0};
-    struct node *node;
-    int rc = node_lookup(mount, &lookup, &node);
-    if (rc < 0) {
-        fuse_reply_err(request->req, -rc);
-        return;
-    }
-    entry.ino = node->nodeid;
-    node_attributes(mount, node, &entry.attr);
-    if (fuse_reply_entry(request->req, &entry) == -ENOENT)
-        node_forget(mount, node->nodeid, 1);
+    struct lookup lookup = call_lookup(&request->call);
+    struct node *found = NULL;
+    int rc = node_lookup(mount, &lookup, &found);
+    answer_entry(mount, request, found, rc);
 }
 
 static void answer_read(struct mount *mount, const struct request *request)
 {
-    const struct buffer *bytes = &request->bytes;
+    const struct buffer *bytes = &request->call.bytes;
     mount->count.reads++;
     mount->count.bytes_read += bytes->size;
     fuse_reply_buf(request->req, bytes->size > 0 ? (const char *)bytes->data : NULL, bytes->size);
@@ -110,84 +72,77 @@ static void answer_read(struct mount *mount, const struct request *request)
 
 void request_free(struct request *request)
 {
-    buffer_clear(&request->bytes);
-    free(request->name);
+    buffer_clear(&request->call.bytes);
+    free(request->call.name);
     free(request);
 }
 
-/* The kernel looks the name up again, but only once: then this process must get a node that is
- * bound to whatever version there is. */
-static void note_stale(const struct request *request)
+static void answer_well(struct mount *mount, struct request *request)
 {
-    struct node *node = request->node;
-    if (node->result != NULL)
-        result_take_back(node->result, request->caller);
-    if ((node->kind == NODE_FILE || node->kind == NODE_ANSWER) && node->subject != NULL)
-        promise_tell(&node->subject->promises, request->caller, NULL);
+    switch (request->call.kind) {
+    case CALL_LOOKUP:
+        answer_lookup(mount, request);
+        break;
+    case CALL_GETATTR:
+        answer_attributes(mount, request);
+        break;
+    case CALL_OPENDIR:
+        answer_opendir(mount, request);
+        break;
+    case CALL_MKDIR:
+        answer_mkdir(mount, request);
+        break;
+    case CALL_READ:
+        answer_read(mount, request);
+        break;
+    default:
+        fuse_reply_err(request->req, 0);
+    }
 }
 
-static void note_answered(struct request *request)
-{
-    struct node *node = request->node;
-    const struct promise *promise = node->kind == NODE_ANSWER && node->subject != NULL
-                                        ? subject_promised(node->subject, request->caller)
-                                        : NULL;
-    if (promise != NULL && promise->version == NULL)
-        promise_keep(&node->subject->promises, request->caller);
-}
-
-/* Takes the request. The lock may be given up meanwhile, where its own thread opens a file. */
+/* Takes the request. The lock may be given up meanwhile, if its own thread opens a file. */
 static void answer(struct mount *mount, struct request *request, int rc)
 {
+    struct call *call = &request->call;
+    struct node *node = call->node;
     if (request->hooked)
         fuse_req_interrupt_func(request->req, NULL, NULL); /* waits out a callback under way */
-    if (rc == -ESTALE)
-        note_stale(request);
-    else
-        note_answered(request);
-    request->node->requests--;
-    if (rc == 0 && request->kind == REQUEST_OPEN) {
+    if (node->class->settled != NULL)
+        node->class->settled(call, rc);
+    node->calls--;
+    if (rc == 0 && call->kind == CALL_OPEN) {
         request_open(mount, request);
         return;
     }
     if (rc < 0)
         fuse_reply_err(request->req, -rc);
-    else if (request->kind == REQUEST_LOOKUP)
-        answer_lookup(mount, request);
-    else if (request->kind == REQUEST_GETATTR)
-        answer_attributes(mount, request);
-    else if (request->kind == REQUEST_OPENDIR)
-        answer_opendir(mount, request);
-    else if (request->kind == REQUEST_ACCESS)
-        fuse_reply_err(request->req, 0);
-    else if (request->kind == REQUEST_MKDIR)
-        answer_mkdir(mount, request);
     else
-        answer_read(mount, request);
-    shown_rest(request->node);
-    if (request->kind == REQUEST_LOOKUP)
-        node_forget(mount, request->node->nodeid, 1);
+        answer_well(mount, request);
+    if (node->class->rest != NULL)
+        node->class->rest(node);
+    if (call->kind == CALL_LOOKUP)
+        node_forget(mount, node->nodeid, 1);
     request_free(request);
+}
+
+/* ---- tries ---- */
+
+static int find_out(struct mount *mount, struct call *call)
+{
+    const struct node_class *class = call->node->class;
+    if (call->kind == CALL_OPEN && call->node->telling)
+        return -EAGAIN;
+    if (call->kind == CALL_READ)
+        return call->handle->class->answer(call);
+    return class->ready != NULL ? class->ready(mount, call) : 0;
 }
 
 /* Whether it was answered. */
 static bool try(struct mount *mount, struct request *request)
 {
-    enum node_kind kind = request->node->kind;
-    int rc = 0;
     mount->count.tries++;
-    if (request->kind == REQUEST_OPEN && request->node->telling)
-        return false;
-    if (request->kind == REQUEST_LOOKUP)
-        rc = request_try_lookup(mount, request);
-    else if (node_is_directory(request->node))
-        rc = request_try_directory(mount, request);
-    else if (kind == NODE_FILE)
-        rc = request_try_file(mount, request);
-    else if (kind == NODE_ANSWER)
-        rc = request_try_answer(mount, request);
-    else if (request->kind == REQUEST_READ)
-        rc = ask_read((struct ask *)(uintptr_t)request->file.fh, request->size, &request->bytes);
+    request->call.on = NULL;
+    int rc = find_out(mount, &request->call);
     if (rc == -EAGAIN)
         return false;
     answer(mount, request, rc);
@@ -201,71 +156,46 @@ static void on_interrupt(fuse_req_t req, void *data)
     request->interrupted = clock_ms();
 }
 
-static struct wait *what_it_waits_for(const struct request *request)
+/* A request begins with its call, and that with what hangs on lists. */
+static struct request *request_of(struct waiting *waiting) { return (struct request *)waiting; }
+
+static struct request *next_parked(const struct request *request)
 {
-    const struct node *node = request->node;
-    if (request->kind == REQUEST_READ)
-        return ask_waiting((struct ask *)(uintptr_t)request->file.fh);
-    if (node->result != NULL && node->result->making)
-        return &node->result->waiting;
-    return node->subject != NULL ? &node->subject->waiting : &request->mount->waiting;
+    return (struct request *)request->call.next;
 }
 
-static struct request *request_of(struct waiting *waiting)
+static struct request *first_parked(const struct mount *mount)
 {
-    return (struct request *)((char *)waiting - offsetof(struct request, waiting));
-}
-
-static void add_parked(struct request *request)
-{
-    struct tree *tree = request->mount->tree;
-    request->next = tree->parked;
-    request->at = &tree->parked;
-    if (request->next != NULL)
-        request->next->at = &request->next;
-    tree->parked = request;
-    tree->parked_count++;
-}
-
-static void take_off(struct request *request)
-{
-    wait_take_off(&request->waiting);
-    if (request->at == NULL)
-        return;
-    *request->at = request->next;
-    if (request->next != NULL)
-        request->next->at = request->at;
-    request->at = NULL;
-    request->mount->tree->parked_count--;
+    return (struct request *)mount->tree->parked;
 }
 
 /* The lock may be given up meanwhile, and nobody else must find it then. */
 static struct wait *try_again(struct waiting *waiting)
 {
     struct request *request = request_of(waiting);
-    take_off(request);
-    if (try(request->mount, request))
+    call_unlist(&request->call);
+    if (try(request->call.mount, request))
         return NULL;
-    add_parked(request);
-    return what_it_waits_for(request);
+    call_list(&request->call);
+    return call_waits_on(&request->call);
 }
 
 static void park(struct mount *mount, struct request *request)
 {
-    struct result *work = request->work;
-    add_parked(request);
-    wait_hang(what_it_waits_for(request), &request->waiting);
-    request->hooked = request->parked = true;
+    const struct after after = request->call.after;
+    call_list(&request->call);
+    wait_hang(call_waits_on(&request->call), &request->call.waiting);
+    request->hooked = request->call.parked = true;
     fuse_req_interrupt_func(request->req, on_interrupt, request);
-    if (work == NULL)
+    if (after.run == NULL)
         return;
     pthread_mutex_unlock(&mount->lock);
-    result_work(work); /* it answers the request, too */
-    result_leave(mount);
+    after.run(after.argument); /* it answers the request, too */
+    after_done(mount);
     pthread_mutex_lock(&mount->lock);
 }
 
-void request_start(struct mount *mount, fuse_req_t req, struct node *node, enum request_kind kind,
+void request_start(struct mount *mount, fuse_req_t req, struct node *node, enum call_kind kind,
                    const struct request_detail *detail)
 {
     struct request *request = calloc(1, sizeof *request);
@@ -276,22 +206,24 @@ void request_start(struct mount *mount, fuse_req_t req, struct node *node, enum 
         fuse_reply_err(req, ENOMEM);
         return;
     }
-    request->mount = mount;
-    request->waiting.try = try_again;
+    request->call = (struct call){.waiting.try = try_again,
+                                  .mount = mount,
+                                  .node = node,
+                                  .kind = kind,
+                                  .caller = detail->caller,
+                                  .arrived = clock_ms(),
+                                  .flags = detail->file != NULL ? detail->file->flags : 0,
+                                  .handle = detail->handle,
+                                  .size = detail->size,
+                                  .name = name,
+                                  .owner = detail->owner,
+                                  .listing_seen = listing_now(mount)};
     request->req = req;
-    request->node = node;
-    request->kind = kind;
-    request->name = name;
-    request->owner = detail->owner;
-    request->size = detail->size;
     if (detail->file != NULL)
         request->file = *detail->file;
     request->thread = fuse_req_ctx(req)->pid;
-    request->caller = detail->caller;
-    request->arrived = clock_ms();
-    request->listing_seen = listing_now(mount);
-    node->requests++;
-    if (kind == REQUEST_LOOKUP)
+    node->calls++;
+    if (kind == CALL_LOOKUP)
         node->lookups++; /* stays until it has been answered: the kernel may forget it meanwhile */
     if (mount->ending) {
         answer(mount, request, -EIO);
@@ -301,53 +233,31 @@ void request_start(struct mount *mount, fuse_req_t req, struct node *node, enum 
         park(mount, request);
 }
 
-void request_retry_node(struct mount *mount, const struct node *node)
-{
-    struct wait *here = node->subject != NULL ? &node->subject->waiting : &mount->waiting;
-    if (node->requests == 0)
-        return;
-    for (struct request *request = mount->tree->parked; request != NULL; request = request->next)
-        if (request->node == node && what_it_waits_for(request) == here)
-            wait_make_due(&mount->waits, &request->waiting);
-    wait_try_due(&mount->waits);
-}
-
-void request_retry_session(struct mount *mount, const struct query_session *session)
-{
-    for (struct request *request = mount->tree->parked; request != NULL; request = request->next)
-        if (request->node->session == session)
-            wait_make_due(&mount->waits, &request->waiting);
-    wait_try_due(&mount->waits);
-}
-
 void request_retry_all(struct mount *mount)
 {
-    for (struct request *request = mount->tree->parked; request != NULL; request = request->next)
-        wait_make_due(&mount->waits, &request->waiting);
+    for (struct call *call = mount->tree->parked; call != NULL; call = call->next)
+        wait_make_due(&mount->waits, &call->waiting);
     wait_try_due(&mount->waits);
 }
 
 void request_fail_all(struct mount *mount, int rc)
 {
-    while (mount->tree->parked != NULL) {
-        struct request *request = mount->tree->parked;
-        take_off(request);
+    while (first_parked(mount) != NULL) {
+        struct request *request = first_parked(mount);
+        call_unlist(&request->call);
         answer(mount, request, rc);
     }
 }
 
 /* ---- interrupts ---- */
 
-/* Nobody needs an answer whose last waiter is gone. */
 static void kill_request(struct mount *mount, struct request *request)
 {
-    struct result *result = request->node->result;
-    /* Unless somebody else waits for it. */
-    if (result != NULL && result->making && result->waiting.first == NULL &&
-        request->node->requests == 1)
-        result_stop(result);
-    if (request->kind == REQUEST_READ)
-        ask_interrupted((struct ask *)(uintptr_t)request->file.fh);
+    struct call *call = &request->call;
+    void (*interrupted)(struct call *) =
+        call->kind == CALL_READ ? call->handle->class->interrupted : call->node->class->interrupted;
+    if (interrupted != NULL)
+        interrupted(call);
     mount->count.interrupted++;
     answer(mount, request, -EINTR);
 }
@@ -401,20 +311,19 @@ static bool is_to_end(void *context, pid_t thread, int64_t interrupted)
 static void tend_parked(struct mount *mount, struct interrupted *all)
 {
     struct request *next;
-    for (struct request *request = mount->tree->parked; request != NULL; request = next) {
-        struct subject *subject = request->node->subject;
-        next = request->next;
+    for (struct request *request = first_parked(mount); request != NULL; request = next) {
+        struct call *call = &request->call;
+        const struct node_class *class = call->node->class;
+        next = next_parked(request);
         if (request->interrupted != 0 && is_to_end(all, request->thread, request->interrupted)) {
-            take_off(request);
+            call_unlist(call);
             kill_request(mount, request);
             continue;
         }
-        if (subject == NULL)
-            continue;
-        subject->wanted_at = clock_ms();
-        if (request->node->kind == NODE_FILE &&
-            (request_may_read_along(request) || request_looks_no_longer(request)))
-            wait_make_due(&mount->waits, &request->waiting);
+        if (call->node->subject != NULL)
+            call->node->subject->wanted_at = clock_ms();
+        if (class->overdue != NULL && class->overdue(call))
+            wait_make_due(&mount->waits, &call->waiting);
     }
     wait_try_due(&mount->waits);
 }
@@ -423,8 +332,8 @@ void request_tend(struct mount *mount)
 {
     struct interrupted all = {.now = clock_ms()};
     pthread_mutex_lock(&mount->lock);
-    for (const struct request *request = mount->tree->parked; request != NULL;
-         request = request->next)
+    for (const struct request *request = first_parked(mount); request != NULL;
+         request = next_parked(request))
         if (request->interrupted != 0)
             add_interrupted(&all, request->thread, request->interrupted);
     read_tend(mount, add_interrupted, &all);

@@ -293,7 +293,7 @@ int ask_write(struct ask *ask, const char *bytes, size_t size, bool *work)
         ask_ref(ask);
     }
     if (rc < 0)
-        node_keep_reason(ask->node, error.text);
+        node_keep_reason(ask->node, 0, error.text);
     pthread_mutex_unlock(&mount->lock);
     return rc;
 }
@@ -554,10 +554,7 @@ int ask_read(struct ask *ask, size_t size, struct buffer *out)
 
 static struct subject *subject_of(const struct ask *ask)
 {
-    const struct relation *relation =
-        ask->node != NULL ? node_relation(ask->mount, node_table(ask->node)) : NULL;
-    struct table *table = relation != NULL ? table_get(ask->mount, relation) : NULL;
-    return table != NULL ? &table->subjects[SUBJECT_ROWS] : NULL;
+    return ask->node != NULL ? node_rows(ask->mount, ask->node) : NULL;
 }
 
 /* What a conversation waits for has come, or failed. */

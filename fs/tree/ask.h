@@ -3,7 +3,7 @@
  * one conversation.
  *
  * The thread that brings a question answers it, after it has let the writer go on; a read that
- * comes meanwhile is parked (request.c) and answered by that thread. Where the version's lease is
+ * comes meanwhile is parked (call.h) and answered by that thread. Where the version's lease is
  * over, the question waits for the refresh, without a thread.
  *
  * While much is unread, in this conversation or in all, questions wait for a read, which goes on
@@ -18,9 +18,6 @@
 #define FS_TREE_ASK_H
 
 #include "fs/tree/node.h"
-
-/* What stat says, as it does of files in /sys: not 0, or splice would not ask for an answer. */
-enum { ASK_SIZE = 4096 };
 
 struct ask;
 

@@ -4,7 +4,7 @@
 #include "fs/tables/file_time.h"
 #include "fs/tables/listing.h"
 #include "fs/tree/node.h"
-#include "fs/tree/query.h"
+#include "fs/tree/session_dir.h"
 
 #include <errno.h>
 #include <fuse_lowlevel.h>
@@ -42,7 +42,7 @@ static void add_name(struct names *names, const struct node *node)
 
 static bool is_gone(const struct mount *mount, const struct query_session *session)
 {
-    return !query_exists(mount, session->directory);
+    return !node_exists(mount, session->directory);
 }
 
 static bool has_gone_sessions(const struct mount *mount)
@@ -64,7 +64,7 @@ static void end_gone_sessions(struct mount *mount, struct names *names)
             continue;
         if (session->directory->lookups > 0)
             add_name(names, session->directory);
-        query_end_session(mount, session->directory);
+        session_dir_end(mount, session->directory);
     }
 }
 
@@ -76,7 +76,7 @@ static struct node *find_empty(struct mount *mount, int bucket, struct names *na
 {
     for (struct node *node = mount->tree->directories[bucket]; node != NULL;
          node = node->next_path) {
-        if (node->kind == NODE_SESSION || node_exists(mount, node))
+        if (node->class == &session_dir || node_exists(mount, node))
             continue;
         if (node->lookups == 0 && node->below == 0 && node->files == NULL)
             return node;
@@ -121,26 +121,27 @@ static bool note_files(const struct mount *mount, struct names *names)
     return some;
 }
 
-/* ---- names below near/: anybody can name what he likes there, and the kernel keeps what it has heard ---- */
+/* ---- what anybody can name as many of as he likes, below near/: the kernel keeps what it has heard ---- */
 
-enum { NEAR_KEPT = 4096 };
+enum { UNBOUNDED_KEPT = 4096 };
 
-static bool has_many_near(const struct mount *mount) { return mount->tree->near_count > NEAR_KEPT; }
-
-/* Leaves: what they were in goes the next time. */
-static bool is_idle_near(const struct node *node)
+static bool has_too_many(const struct mount *mount)
 {
-    bool answer = node->kind == NODE_ANSWER && node->session == NULL;
-    bool directory = node->kind == NODE_NEAR && node->level > 0;
-    return (answer || directory) && node->lookups > 0 && node->opens == 0 && node->requests == 0 &&
-           node->below == 0 && node->files == NULL;
+    return mount->tree->unbounded_count > UNBOUNDED_KEPT;
 }
 
-static void note_near(const struct mount *mount, struct names *names)
+/* Leaves: what they were in goes the next time. */
+static bool is_idle(const struct node *node)
+{
+    return (node->class->flags & CLASS_UNBOUNDED) && node->lookups > 0 && node->opens == 0 &&
+           node->calls == 0 && node->below == 0 && node->files == NULL;
+}
+
+static void note_idle(const struct mount *mount, struct names *names)
 {
     for (int i = 0; i < NODE_BUCKETS; i++)
         for (struct node *node = mount->tree->nodes[i]; node != NULL; node = node->next_id)
-            if (is_idle_near(node))
+            if (is_idle(node))
                 add_name(names, node);
 }
 
@@ -273,8 +274,8 @@ static void clear_up(void *argument)
     if (lost)
         free_directories(mount, &names);
     bool left = note_files(mount, lost ? NULL : &names);
-    if (has_many_near(mount))
-        note_near(mount, &names);
+    if (has_too_many(mount))
+        note_idle(mount, &names);
     bool freed = table_free_gone(mount, &mount->leftovers);
     mount->leftovers |= left;
     pthread_mutex_unlock(&mount->lock);
@@ -290,7 +291,7 @@ void leftovers_tend(struct mount *mount)
 {
     pthread_mutex_lock(&mount->lock);
     bool wanted = !mount->clearing && (mount->catalog_lost || mount->leftovers ||
-                                       has_gone_sessions(mount) || has_many_near(mount));
+                                       has_gone_sessions(mount) || has_too_many(mount));
     mount->clearing |= wanted;
     pthread_mutex_unlock(&mount->lock);
     if (!wanted || waiters_add(mount->waiters, clear_up, mount) == 0)

@@ -1,7 +1,5 @@
 #include "fs/tree/permit.h"
 
-#include "fs/tree/query_session.h"
-
 #include <errno.h>
 #include <unistd.h>
 
@@ -26,19 +24,14 @@ static bool is_member(const struct caller *caller, gid_t group)
     return caller->gid == group;
 }
 
-static bool is_writable(const struct node *node)
-{
-    return node->kind == NODE_VALUE || node->kind == NODE_ASK || node->kind == NODE_SESSION ||
-           node->kind == NODE_QUERY;
-}
-
 int permit(const struct mount *mount, const struct caller *caller, const struct node *node,
            int mask)
 {
-    if ((mask & W_OK) && !is_writable(node))
+    unsigned flags = node->class->flags;
+    if ((mask & W_OK) && !(flags & (CLASS_WRITTEN | CLASS_REMOVED_ONLY)))
         return -EROFS;
     /* Not EROFS: rm asks before it removes what may not be written, but gives up at that. */
-    if ((mask & W_OK) && node->kind == NODE_VALUE && node->field == FIELD_ERROR)
+    if ((mask & W_OK) && (flags & CLASS_REMOVED_ONLY))
         return -EACCES;
     if (caller->uid == 0)
         return (mask & X_OK) && !node_is_directory(node) ? -EACCES : 0;
@@ -50,14 +43,14 @@ int permit(const struct mount *mount, const struct caller *caller, const struct 
     return (unsigned)mask & ~bits & (R_OK | W_OK | X_OK) ? -EACCES : 0;
 }
 
-int permit_end(const struct mount *mount, const struct caller *caller, const struct node *session)
+int permit_removal(const struct mount *mount, const struct caller *caller,
+                   const struct node *directory)
 {
-    const struct node *query = session->parent;
-    struct stat of_query, of_session;
-    int rc = permit(mount, caller, query, W_OK | X_OK);
-    node_attributes(mount, query, &of_query);
-    node_attributes(mount, session, &of_session);
-    bool others = (of_query.st_mode & S_ISVTX) && caller->uid != 0 &&
-                  caller->uid != of_query.st_uid && caller->uid != of_session.st_uid;
+    struct stat of_parent, own;
+    int rc = permit(mount, caller, directory->parent, W_OK | X_OK);
+    node_attributes(mount, directory->parent, &of_parent);
+    node_attributes(mount, directory, &own);
+    bool others = (of_parent.st_mode & S_ISVTX) && caller->uid != 0 &&
+                  caller->uid != of_parent.st_uid && caller->uid != own.st_uid;
     return rc == 0 && others ? -EPERM : rc;
 }

@@ -22,14 +22,21 @@ struct caller {
     gid_t groups[256];
 };
 
+/* The user who has made something, and what its mode allows whom. */
+struct owner {
+    uid_t uid;
+    gid_t gid;
+    mode_t mode; /* of a directory: 0777 at most */
+};
+
 void caller_of(struct mount *mount, fuse_req_t req, struct caller *out);
 
 /* `mask`: of R_OK, W_OK, X_OK. 0, -EACCES, or -EROFS: nobody may ever write it. */
 MUST_CHECK int permit(const struct mount *mount, const struct caller *caller,
                       const struct node *node, int mask);
 
-/* Whether the caller may end the session, in a query/ where he may make one. */
-MUST_CHECK int permit_end(const struct mount *mount, const struct caller *caller,
-                          const struct node *session);
+/* Whether the caller may remove a directory that he, or another, has made in its parent. */
+MUST_CHECK int permit_removal(const struct mount *mount, const struct caller *caller,
+                              const struct node *directory);
 
 #endif

@@ -5,7 +5,6 @@
 #include "fs/base/patience.h"
 #include "fs/search/answer.h"
 #include "fs/search/index_state.h"
-#include "fs/tree/query_session.h"
 #include "fs/tree/tree.h"
 
 #include <errno.h>
@@ -58,8 +57,8 @@ int result_new(struct mount *mount, const struct result_key *key, struct result 
     result->number = ++mount->tree->result_number;
     result->key = *key;
     asked_ref(key->asked);
-    if (key->session != NULL)
-        query_session_ref(key->session);
+    if (key->asker != NULL)
+        asker_ref(key->asker);
     *out = result;
     return 0;
 }
@@ -75,7 +74,7 @@ void result_unref(struct result *result)
     if (result == NULL || atomic_fetch_sub(&result->refs, 1) != 1)
         return;
     asked_unref(result->key.asked);
-    query_session_unref(result->key.session);
+    asker_unref(result->key.asker);
     result->mount->tree->answer_bytes -= result->bytes.size;
     buffer_clear(&result->bytes);
     free(result->reason);
@@ -88,9 +87,8 @@ void result_unref(struct result *result)
 /* Whether somebody may still find it: a session that asks something else, or has ended, does not. */
 static bool is_asked(const struct result *result)
 {
-    const struct query_session *session = result->key.session;
-    return session == NULL ||
-           (session->directory != NULL && session->asked->number == result->key.asked->number);
+    const struct asker *asker = result->key.asker;
+    return asker == NULL || asker->class->asks(asker, result->key.asked->number);
 }
 
 /* Those that are open have room of their own. */
@@ -155,25 +153,25 @@ void result_keep(struct result *result)
     make_room(result->mount);
 }
 
-void result_forget_session(struct mount *mount, const struct query_session *session)
+void result_forget_asker(struct mount *mount, const struct asker *asker)
 {
     for (struct result *result = mount->tree->results, *next; result != NULL; result = next) {
         next = result->next;
-        if (result->key.session == session && !result->making)
+        if (result->key.asker == asker && !result->making)
             drop(result);
     }
 }
 
-void result_stop_session(struct mount *mount, const struct query_session *session)
+void result_stop_asker(struct mount *mount, const struct asker *asker)
 {
     for (struct result *result = mount->tree->results; result != NULL; result = result->next)
-        if (result->key.session == session)
+        if (result->key.asker == asker)
             result_stop(result);
 }
 
 static bool same_key(const struct result_key *a, const struct result_key *b)
 {
-    return a->path == b->path && a->kind == b->kind && a->session == b->session &&
+    return a->path == b->path && a->kind == b->kind && a->asker == b->asker &&
            a->asked->number == b->asked->number;
 }
 
@@ -304,20 +302,6 @@ void result_close(struct result *result)
 
 /* ---- making one ---- */
 
-bool result_enter(struct mount *mount)
-{
-    /* Half of libfuse's threads: the others must read on, interrupts above all. */
-    enum { AT_ONCE = 8 };
-    if (mount->options->single)
-        return false;
-    if (atomic_fetch_add(&mount->answering, 1) < AT_ONCE)
-        return true;
-    result_leave(mount);
-    return false;
-}
-
-void result_leave(struct mount *mount) { atomic_fetch_sub(&mount->answering, 1); }
-
 void result_begin(struct result *result, struct subject *subject)
 {
     result_ref(result);
@@ -414,7 +398,7 @@ static void finish(struct result *result, int rc, struct buffer *bytes, const st
         drop(result);
 }
 
-/* The plan of an answer, as the session's plan.json shows it. Takes the bytes. */
+/* The plan of an answer, which its asker shows beside it. Takes the bytes. */
 static void keep_plan(const struct result *rows, struct buffer *bytes)
 {
     struct result_key key = rows->key;
@@ -422,7 +406,7 @@ static void keep_plan(const struct result *rows, struct buffer *bytes)
     if (!is_asked(rows))
         return;
     key.kind = RESULT_PLAN;
-    key.path = query_session_plan_path(key.session);
+    key.path = key.asker->class->plan_path(key.asker);
     if (result_new(rows->mount, &key, &plan) < 0)
         return;
     take_bytes(plan, bytes);
@@ -431,22 +415,22 @@ static void keep_plan(const struct result *rows, struct buffer *bytes)
     plan->made_ms = rows->made_ms;
     plan->made_at = rows->made_at;
     result_keep(plan);
-    query_session_show_plan(key.session, plan);
+    key.asker->class->show_plan(key.asker, plan);
     result_unref(plan);
 }
 
 static void settle(struct result *result, int rc, struct buffer *rows, struct buffer *plan,
                    const struct error *error)
 {
-    struct query_session *session = result->key.session;
+    struct asker *asker = result->key.asker;
     bool over = rc != -ESTALE && rc != -EINTR;
     bool shows_plan = result->key.kind == RESULT_PLAN && plan->size > 0 && over;
-    if (session != NULL && over)
-        query_session_answered(session, rc, error);
+    if (asker != NULL && over)
+        asker->class->answered(asker, rc, error);
     finish(result, shows_plan ? 0 : rc, shows_plan ? plan : rows, error);
-    if (session != NULL && shows_plan)
-        query_session_show_plan(session, result);
-    else if (session != NULL && plan->size > 0 && over)
+    if (asker != NULL && shows_plan)
+        asker->class->show_plan(asker, result);
+    else if (asker != NULL && plan->size > 0 && over)
         keep_plan(result, plan);
 }
 

@@ -1,7 +1,7 @@
 /* Answers as files: what the results.*, plan.json and near/…/KEY.csv of query/ hold. A result is
  * the answer to one question for one version of the table; its bytes never change once it is made.
  *
- * It is made once, by whoever needs it first (request.c parks those who wait), and kept a while
+ * It is made once, by whoever needs it first (those who wait are parked), and kept a while
  * after nobody needs it: a stat and the open behind it are one query.
  *
  * Lifetime: reference-counted. Threads: guarded by mount->lock, but for result_work, and for the
@@ -28,6 +28,35 @@ MUST_CHECK int asked_new(struct question *question, uint64_t number, struct aske
 struct asked *asked_ref(struct asked *asked);
 void asked_unref(struct asked *asked);
 
+struct result;
+
+/* What a user keeps to ask again and again: a session (query_session.h). It embeds this as its first member.
+ *
+ * Lifetime: reference-counted, by results among others. Threads: guarded by mount->lock. */
+struct asker {
+    const struct asker_class *class;
+    atomic_uint refs;
+};
+struct asker_class {
+    void (*free)(struct asker *asker); /* the last reference has gone */
+    /* Whether it still asks its question of this number: if not nobody finds its answers any more. */
+    bool (*asks)(const struct asker *asker, uint64_t number);
+    void (*answered)(struct asker *asker, int rc, const struct error *error);
+    /* The file that shows the plan of its last answer, and that plan; it takes a reference. */
+    uint64_t (*plan_path)(const struct asker *asker);
+    void (*show_plan)(struct asker *asker, struct result *plan);
+};
+static inline struct asker *asker_ref(struct asker *asker)
+{
+    atomic_fetch_add(&asker->refs, 1);
+    return asker;
+}
+static inline void asker_unref(struct asker *asker) /* NULL is fine */
+{
+    if (asker != NULL && atomic_fetch_sub(&asker->refs, 1) == 1)
+        asker->class->free(asker);
+}
+
 enum result_kind {
     RESULT_ROWS,
     RESULT_PLAN,
@@ -39,8 +68,8 @@ struct result_key {
     enum result_kind kind;
     int format; /* of rows */
     uint64_t path;
-    struct asked *asked;           /* borrowed; the result has a reference of its own */
-    struct query_session *session; /* the same; NULL: of none */
+    struct asked *asked; /* borrowed; the result has a reference of its own */
+    struct asker *asker; /* the same; NULL: a path asks, not a session */
 };
 
 struct result {
@@ -84,11 +113,11 @@ void result_keep(struct result *result);
  * a part in (a filter may ask for the time, or for other tables) is so for as long as a lease; rows
  * are until a refresh finds anything changed in the cluster: which columns are the key may have. */
 bool result_holds(const struct result *result, const struct version *version);
-/* The session asks something else, or has ended: nobody finds its answers any more. What is in the
+/* The asker asks something else, or has ended: nobody finds its answers any more. What is in the
  * making goes on, for those who wait for it, and goes when it is done; */
-void result_forget_session(struct mount *mount, const struct query_session *session);
+void result_forget_asker(struct mount *mount, const struct asker *asker);
 /* or is stopped. */
-void result_stop_session(struct mount *mount, const struct query_session *session);
+void result_stop_asker(struct mount *mount, const struct asker *asker);
 
 /* One that is kept, good or in the making, of this version; NULL: none. Borrowed. */
 struct result *result_find(struct mount *mount, const struct result_key *key,
@@ -116,10 +145,6 @@ void result_work_patiently(void *result);
 void result_stop(struct result *result);
 /* Instead of result_work, where there is no memory for it: -ENOMEM. */
 MUST_CHECK int result_cancel(struct result *result);
-
-/* Whether one more thread of libfuse may work on a query itself; then it must say result_leave. */
-bool result_enter(struct mount *mount);
-void result_leave(struct mount *mount);
 
 /* Ends the making of all; forgets all that are kept. The mount ends. */
 void result_stop_all(struct mount *mount);

@@ -11,12 +11,12 @@
 #include <stdint.h>
 
 struct ask;
+struct call;
 struct mount;
 struct node;
 struct opened;
 struct query_session;
 struct read;
-struct request;
 struct result;
 
 enum { NODE_BUCKETS = 16384 };
@@ -26,19 +26,17 @@ struct tree {
     struct node *nodes[NODE_BUCKETS];       /* by nodeid */
     struct node *directories[NODE_BUCKETS]; /* by ino, which stands for the path */
     size_t node_count;
-    size_t near_count; /* of them those below near/, and answers */
+    size_t unbounded_count; /* of them those that anybody can name (class.h) */
     uint64_t next_nodeid;
-    struct request *parked; /* all that wait, */
-    size_t parked_count;    /* how many they are */
-    struct read *reads;     /* that wait */
+    struct call *parked; /* all that wait, */
+    size_t parked_count; /* how many they are */
+    struct read *reads;  /* that wait */
     struct opened *opened;
     int streams;               /* files open that were opened before their size was known */
     atomic_bool groups_matter; /* some mode lets a group do more, or less, than others (permit.h) */
 
     struct query_session *query_sessions;
     int query_session_count;
-    /* Tries again what waits for answers in it. */
-    void (*session_ended)(struct mount *mount, const struct query_session *session);
     uint64_t asked_number;  /* of the last question of a session */
     struct result *results; /* that are kept, or open, the last used first */
     int result_count;

@@ -39,10 +39,12 @@ int workers_add(struct workers *workers, void (*work)(void *), void *argument, i
     return 0;
 }
 
-void node_keep_reason(struct node *node, const char *reason) { (void)node, (void)reason; }
-struct node *node_table(struct node *node) { return node; }
+void node_keep_reason(struct node *node, uint64_t path, const char *reason)
+{
+    (void)node, (void)path, (void)reason;
+}
 
-const struct relation *node_relation(const struct mount *mount, const struct node *node)
+struct subject *node_rows(struct mount *mount, struct node *node)
 {
     (void)mount, (void)node;
     return NULL;

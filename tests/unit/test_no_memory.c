@@ -3,6 +3,7 @@
  * goes well. Each time the answer is -ENOMEM and nothing is lost or left behind. */
 #include "codec/copy_stream.h"
 #include "fs/request.h"
+#include "fs/tree/query_dir.h"
 #include "index/exact.h"
 
 #include "tests/unit/place.h"
@@ -414,13 +415,13 @@ const struct fuse_ctx *__wrap_fuse_req_ctx(fuse_req_t req)
 static int make_session(struct setting *setting)
 {
     static struct mount mount = {.ending = true};
-    struct node node = {.kind = NODE_QUERY};
+    struct node node = {.class = &query_dir};
     (void)setting;
     replies = 0;
-    request_start(&mount, NULL, &node, REQUEST_MKDIR,
+    request_start(&mount, NULL, &node, CALL_MKDIR,
                   &(struct request_detail){.name = "a session"});
     assert_int_equal(replies, 1);
-    assert_int_equal(node.requests, 0);
+    assert_int_equal(node.calls, 0);
     return replied == EIO ? 0 : -replied;
 }
 

@@ -1,21 +1,20 @@
-#include "fs/tree/lookup.h"
+#include "fs/tree/table_lookup.h"
 
-#include "fs/tables/table.h"
+#include "fs/tree/table_file.h"
 
 #include <errno.h>
+#include <string.h>
 
-int lookup_face(const struct node *parent, const char *name)
+int table_lookup_face(const struct node *table, const char *name)
 {
-    size_t n = strlen(parent->name);
-    if (parent->kind != NODE_TABLE)
-        return -1;
+    size_t n = strlen(table->name);
     if (strcmp(name, "schema.sql") == 0)
         return FACE_DDL;
     if (strcmp(name, "manifest.json") == 0)
         return FACE_MANIFEST;
     /* Below partitions/ a foreign schema stands in the directory's name only: the file is called as
      * the directory. */
-    if (strncmp(name, parent->name, n) != 0 || name[n] != '.')
+    if (strncmp(name, table->name, n) != 0 || name[n] != '.')
         return -1;
     return format_find(name + n + 1, strlen(name + n + 1));
 }
@@ -24,61 +23,72 @@ static struct subject *subject_of(struct mount *mount, const struct lookup *look
 {
     const struct relation *relation = node_relation(mount, lookup->parent);
     struct table *table = relation != NULL ? table_get(mount, relation) : NULL;
-    return table != NULL ? table_subject(table, lookup_face(lookup->parent, lookup->name)) : NULL;
+    return table != NULL ? table_subject(table, table_lookup_face(lookup->parent, lookup->name))
+                         : NULL;
 }
 
-static bool is_sized(const struct node *file)
+static bool is_sized(const struct table_file *file)
 {
     return file->version != NULL && version_has_size(file->version, file->face);
 }
 
 /* Its page cache is being filled, or may be soon: who is told its size of now takes from the kernel
  * what it has been given so far. */
-static bool is_filling(const struct node *file)
+static bool is_filling(const struct table_file *file)
 {
-    bool fetching = file->subject != NULL && file->subject->running;
+    bool fetching = file->node.subject != NULL && file->node.subject->running;
     return file->filling || (file->offered && !is_sized(file) && fetching);
 }
 
 /* Whether who looks up the name must get another node. One that was read along is an ordinary one as
  * soon as its size can be said, or nobody has it open any more: no byte of it is in the page
  * cache. */
-static bool is_taken(const struct node *file)
+static bool is_taken(const struct table_file *file)
 {
-    bool reads_along = file->direct && file->opens > 0 && !is_sized(file);
+    bool reads_along = file->direct && file->node.opens > 0 && !is_sized(file);
     return file->spoiled || reads_along || is_filling(file) || (file->own && file->version == NULL);
+}
+
+/* The next file of a table at or behind this one in its directory; NULL: none. */
+static struct table_file *next_file(struct node *node)
+{
+    while (node != NULL && node->class != &table_file_class)
+        node = node->next_file;
+    return node != NULL ? table_file(node) : NULL;
 }
 
 /* Of those of a version, or of a subject and pending, the oldest, which stands at the end: who goes
  * by one has that one for as long as the version lasts. */
-static struct node *file_with(const struct node *parent, int face, const struct version *version,
-                              const struct subject *subject)
+static struct table_file *file_with(const struct node *parent, int face,
+                                    const struct version *version, const struct subject *subject)
 {
-    struct node *oldest = NULL;
-    for (struct node *file = parent->files; file != NULL; file = file->next_file) {
-        bool other =
-            version == NULL && subject != NULL && file->subject != NULL && file->subject != subject;
-        if (file->face == face && node_is_of(file, version) && !other && !is_taken(file))
+    struct table_file *oldest = NULL;
+    for (struct table_file *file = next_file(parent->files); file != NULL;
+         file = next_file(file->node.next_file)) {
+        const struct subject *own = file->node.subject;
+        bool other = version == NULL && subject != NULL && own != NULL && own != subject;
+        if (file->face == face && table_file_is_of(file, version) && !other && !is_taken(file))
             oldest = file;
     }
     return oldest;
 }
 
 /* One whose size a fetch that is under way will tell; `version` NULL: as far as is known. */
-static struct node *file_in_the_making(const struct node *parent, int face,
-                                       const struct subject *subject)
+static struct table_file *file_in_the_making(const struct node *parent, int face,
+                                             const struct subject *subject)
 {
-    struct node *oldest = NULL;
-    for (struct node *file = parent->files; file != NULL; file = file->next_file)
-        if (file->face == face && file->subject == subject && is_filling(file) && !file->spoiled &&
-            !file->own && !file->direct &&
+    struct table_file *oldest = NULL;
+    for (struct table_file *file = next_file(parent->files); file != NULL;
+         file = next_file(file->node.next_file))
+        if (file->face == face && file->node.subject == subject && is_filling(file) &&
+            !file->spoiled && !file->own && !file->direct &&
             (file->version == NULL || file->version == subject->current))
             oldest = file;
     return oldest;
 }
 
 /* One of which nobody was told anything can be of any version. */
-static bool can_be_bound(const struct node *file, const struct version *version)
+static bool can_be_bound(const struct table_file *file, const struct version *version)
 {
     return file->version == NULL && !file->filling && version_has_size(version, file->face);
 }
@@ -102,53 +112,48 @@ static bool wants_its_own(const struct subject *subject, const struct lookup *lo
     return promise != NULL && promise->version == NULL;
 }
 
-struct node *lookup_doubt(struct mount *mount, const struct lookup *lookup)
+struct node *table_lookup_doubt(struct mount *mount, const struct lookup *lookup)
 {
     const struct node *parent = lookup->parent;
-    int face = lookup_face(parent, lookup->name);
+    int face = table_lookup_face(parent, lookup->name);
     const struct subject *subject = face >= 0 ? subject_of(mount, lookup) : NULL;
     if (subject == NULL || wants_its_own(subject, lookup))
         return NULL;
     struct version *sure = sure_version(subject, lookup);
     struct version *version = sure != NULL ? sure : subject->current;
-    struct node *file = version != NULL ? file_with(parent, face, version, subject) : NULL;
+    struct table_file *file = version != NULL ? file_with(parent, face, version, subject) : NULL;
     if (file != NULL)
-        return sure == NULL && file->opens > 0 ? file : NULL;
+        return sure == NULL && file->node.opens > 0 ? &file->node : NULL;
     file = file_in_the_making(parent, face, subject);
     bool ready =
         file != NULL && sure != NULL && sure == subject->current && can_be_bound(file, sure);
-    return ready ? NULL : file;
+    return ready || file == NULL ? NULL : &file->node;
 }
 
 static int file_new(struct mount *mount, const struct lookup *lookup, struct subject *subject,
-                    struct node **out)
+                    struct table_file **out)
 {
-    struct node *node = node_new(mount, lookup->parent, NODE_FILE, lookup->name);
-    if (node == NULL)
-        return -ENOMEM;
-    node->face = lookup_face(lookup->parent, lookup->name);
-    node_set_subject(node, subject);
-    *out = node;
-    return 0;
+    int face = table_lookup_face(lookup->parent, lookup->name);
+    return table_file_new(mount, lookup->parent, lookup->name, face, subject, out);
 }
 
 /* The name leads to it for good: who goes by one that is pending keeps that. */
-static struct node *pending_for(const struct lookup *lookup, const struct subject *subject,
-                                const struct version *version)
+static struct table_file *pending_for(const struct lookup *lookup, const struct subject *subject,
+                                      const struct version *version)
 {
-    int face = lookup_face(lookup->parent, lookup->name);
+    int face = table_lookup_face(lookup->parent, lookup->name);
     if (version != subject->current)
         return NULL;
-    struct node *file = file_in_the_making(lookup->parent, face, subject);
+    struct table_file *file = file_in_the_making(lookup->parent, face, subject);
     if (file == NULL || !can_be_bound(file, version))
         file = file_with(lookup->parent, face, NULL, subject);
-    return file != NULL && file->subject == subject && !file->filling ? file : NULL;
+    return file != NULL && file->node.subject == subject && !file->filling ? file : NULL;
 }
 
 static int file_of(struct mount *mount, const struct lookup *lookup, struct subject *subject,
-                   struct version *version, struct node **out)
+                   struct version *version, struct table_file **out)
 {
-    int face = lookup_face(lookup->parent, lookup->name), rc = 0;
+    int face = table_lookup_face(lookup->parent, lookup->name), rc = 0;
     *out = file_with(lookup->parent, face, version, subject);
     if (*out != NULL)
         return 0;
@@ -156,27 +161,27 @@ static int file_of(struct mount *mount, const struct lookup *lookup, struct subj
     if (*out == NULL) {
         rc = file_new(mount, lookup, subject, out);
         if (rc == 0)
-            (*out)->told = version_has_size(version, face); /* all that is ever said of it */
+            (*out)->node.told = version_has_size(version, face); /* all that is ever said of it */
     }
     if (rc == 0)
-        node_bind(*out, version);
+        table_file_bind(*out, version);
     return rc;
 }
 
 /* Whether the version holds is asked later, by stat or open. A file that somebody has open must go
  * on answering for what it is: where it can be mistaken, or is likely to be of the past, a fresh node
  * has to ask. */
-static bool may_ask_later(const struct node *file, const struct lookup *lookup)
+static bool may_ask_later(const struct table_file *file, const struct lookup *lookup)
 {
-    return file->opens == 0 ||
+    return file->node.opens == 0 ||
            (lookup->waited && !lookup->changed && caller_is_process(lookup->caller) &&
-            !node_is_opened_by(file, lookup->caller));
+            !table_file_is_opened_by(file, lookup->caller));
 }
 
 static int file_to_ask(struct mount *mount, const struct lookup *lookup, struct subject *subject,
-                       struct node **out)
+                       struct table_file **out)
 {
-    int face = lookup_face(lookup->parent, lookup->name);
+    int face = table_lookup_face(lookup->parent, lookup->name);
     struct version *current = subject != NULL ? subject->current : NULL;
     *out = current != NULL ? file_with(lookup->parent, face, current, subject) : NULL;
     if (*out != NULL && may_ask_later(*out, lookup))
@@ -185,24 +190,32 @@ static int file_to_ask(struct mount *mount, const struct lookup *lookup, struct 
     return *out != NULL ? 0 : file_new(mount, lookup, subject, out);
 }
 
-int lookup_file(struct mount *mount, const struct lookup *lookup, struct node **out)
+/* What the caller has been shown by it, if the file's subject is known. */
+static void show(const struct table_file *file, const struct lookup *lookup, bool sure)
+{
+    const struct glance glance = {.nodeid = file->node.nodeid,
+                                  .asks = !sure && caller_is_process(lookup->caller),
+                                  .waited = lookup->waited,
+                                  .refreshes_seen = lookup->refreshes_seen};
+    if (file->node.subject != NULL)
+        promise_show(&file->node.subject->promises, lookup->caller, file->version, &glance);
+}
+
+int table_lookup(struct mount *mount, const struct lookup *lookup, struct node **out)
 {
     struct subject *subject = subject_of(mount, lookup);
     bool own = subject != NULL && wants_its_own(subject, lookup);
     struct version *sure = subject != NULL && !own ? sure_version(subject, lookup) : NULL;
-    int rc = own            ? file_new(mount, lookup, subject, out)
-             : sure != NULL ? file_of(mount, lookup, subject, sure, out)
-                            : file_to_ask(mount, lookup, subject, out);
+    struct table_file *file;
+    int rc = own            ? file_new(mount, lookup, subject, &file)
+             : sure != NULL ? file_of(mount, lookup, subject, sure, &file)
+                            : file_to_ask(mount, lookup, subject, &file);
     if (rc < 0)
         return rc;
-    (*out)->own |= own;
-    (*out)->direct = false;
-    node_renew(*out);
-    const struct glance glance = {.nodeid = (*out)->nodeid,
-                                  .asks = sure == NULL && caller_is_process(lookup->caller),
-                                  .waited = lookup->waited,
-                                  .refreshes_seen = lookup->refreshes_seen};
-    if ((*out)->subject != NULL)
-        promise_show(&(*out)->subject->promises, lookup->caller, (*out)->version, &glance);
+    file->own |= own;
+    file->direct = false;
+    table_file_renew(file);
+    show(file, lookup, sure != NULL);
+    *out = &file->node;
     return 0;
 }

@@ -1,6 +1,6 @@
 /* What nodes answer to the jobs of their tables (fs/tables/table.h). */
-#ifndef FS_TREE_USERS_H
-#define FS_TREE_USERS_H
+#ifndef FS_TREE_TABLE_USERS_H
+#define FS_TREE_TABLE_USERS_H
 
 #include "fs/tables/table.h"
 

@@ -9,28 +9,18 @@
  *
  * Threads: guarded by mount->lock.
  */
-#ifndef FS_TREE_LOOKUP_H
-#define FS_TREE_LOOKUP_H
+#ifndef FS_TREE_TABLE_LOOKUP_H
+#define FS_TREE_TABLE_LOOKUP_H
 
 #include "fs/tree/node.h"
 
-struct lookup {
-    struct node *parent; /* the directory */
-    const char *name;
-    caller_id caller;
-    bool waited; /* for a refresh, since this count of them: */
-    unsigned refreshes_seen;
-    bool changed; /* it is not over, but has found that the current version is of the past */
-};
-
 /* Which face of a table's directory this file name is; -1: none. */
-int lookup_face(const struct node *parent, const char *name);
+int table_lookup_face(const struct node *table, const char *name);
 
-/* The node that the name would lead to, if only the server could say whether it does: the look-up
- * should wait. NULL: it need not. */
-struct node *lookup_doubt(struct mount *mount, const struct lookup *lookup);
+/* As node_class.doubt. */
+struct node *table_lookup_doubt(struct mount *mount, const struct lookup *lookup);
 
-/* Where `name` is a face, whatever is known by now: node_lookup. */
-MUST_CHECK int lookup_file(struct mount *mount, const struct lookup *lookup, struct node **out);
+/* If the name is a face, whatever is known by now: as node_class.lookup. */
+MUST_CHECK int table_lookup(struct mount *mount, const struct lookup *lookup, struct node **out);
 
 #endif

@@ -1,0 +1,78 @@
+#include "fs/tree/entries.h"
+
+#include "codec/buffer.h"
+#include "fs/base/name.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+int entries_add_ino(struct entries *entries, const char *name, uint64_t ino, bool is_directory)
+{
+    size_t n = entries->count;
+    if ((n & (n - 1)) == 0) { /* it is full at each power of two */
+        struct entry *grown = realloc(entries->list, (n == 0 ? 1 : 2 * n) * sizeof *grown);
+        if (grown == NULL)
+            return -ENOMEM;
+        entries->list = grown;
+    }
+    char *copy = strdup(name);
+    if (copy == NULL)
+        return -ENOMEM;
+    entries->list[entries->count++] = (struct entry){copy, ino, is_directory};
+    return 0;
+}
+
+int entries_add(struct entries *entries, const struct node *directory, const char *name,
+                bool is_directory)
+{
+    return entries_add_ino(entries, name, node_path(directory, name), is_directory);
+}
+
+int entries_add_sql(struct entries *entries, const struct node *directory, const char *sql)
+{
+    struct buffer name = {0};
+    int rc = name_encode(sql, &name);
+    if (rc == 0)
+        rc = buffer_append_byte(&name, '\0');
+    if (rc == 0)
+        rc = entries_add(entries, directory, (char *)name.data, true);
+    buffer_clear(&name);
+    return rc;
+}
+
+static void free_entries(void *whole)
+{
+    struct entries *entries = whole;
+    opened_unlist(&entries->opened);
+    for (size_t i = 0; i < entries->count; i++)
+        free(entries->list[i].name);
+    free(entries->list);
+    free(entries);
+}
+
+void entries_free(struct entries *entries)
+{
+    if (entries != NULL)
+        free_entries(entries);
+}
+
+int entries_of(struct mount *mount, struct node *directory, struct entries **out)
+{
+    struct entries *entries = calloc(1, sizeof *entries);
+    if (entries == NULL)
+        return -ENOMEM;
+    const struct node *above = directory->parent != NULL ? directory->parent : directory;
+    int rc = entries_add_ino(entries, ".", directory->ino, true);
+    if (rc == 0)
+        rc = entries_add_ino(entries, "..", above->ino, true);
+    if (rc == 0 && directory->class->list != NULL)
+        rc = directory->class->list(mount, directory, entries);
+    if (rc < 0) {
+        entries_free(entries);
+        return rc;
+    }
+    opened_list(mount, &entries->opened, free_entries, entries);
+    *out = entries;
+    return 0;
+}

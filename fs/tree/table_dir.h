@@ -1,0 +1,19 @@
+/* TABLE/ in a schema, or below partitions/: its files (table_file.h), and the directories that are named in table_dir.c.
+ *
+ *   TABLE.FORMAT        rows, in each format
+ *   manifest.json schema.sql
+ *   partitions/         of a partitioned table (table_partitions.c)
+ *   query/              of a table with vectors (query_dir.h)
+ */
+#ifndef FS_TREE_TABLE_DIR_H
+#define FS_TREE_TABLE_DIR_H
+
+#include "fs/tree/class.h"
+
+/* The second below partitions/, whose names are not the tables' own. */
+extern const struct node_class table_dir, table_partition_dir;
+
+/* partitions/: the partitions of a partitioned table, also those of its partitions if they are partitioned. */
+extern const struct node_class table_partitions_dir;
+
+#endif

@@ -1,0 +1,443 @@
+#include "fs/tree/value_file.h"
+
+#include "fs/base/shared_text.h"
+#include "fs/tree/call.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { VECTOR_AT_MOST = 64 << 20 };
+
+struct value_node {
+    struct node node;
+    struct query_session *session; /* a reference */
+    int field;
+    struct draft *drafts; /* of the files of it that are open */
+    bool removed;         /* it was unlinked: its name is another's */
+};
+
+static struct value_node *of(const struct node *node) { return (struct value_node *)node; }
+
+/* ---- drafts ---- */
+
+struct draft {
+    struct handle handle;
+    struct draft *next,
+        **at; /* among those of its node; guarded by mount->lock. at NULL: it is for truncate(2) */
+    struct query_session *session;
+    int field;
+    bool append, reads;
+    _Atomic uint64_t size; /* of what it shows */
+    pthread_mutex_t lock;  /* guards all that follows; taken before mount->lock */
+    char *opened;          /* the shared text that it shows until it is written to; then NULL */
+    struct buffer bytes;   /* what it shows else */
+    uint64_t counted;      /* of them, of the mount's `written` */
+    bool written;          /* and not set since */
+    bool truncated;        /* by open; nothing has been written yet */
+    int refused;           /* what was written has not been taken, and what follows on it is not */
+};
+
+static struct draft *draft_of(struct handle *handle) { return (struct draft *)handle; }
+
+static void drop(void *handle)
+{
+    struct draft *draft = handle;
+    if (draft->at != NULL) {
+        *draft->at = draft->next;
+        if (draft->next != NULL)
+            draft->next->at = draft->at;
+    }
+    shared_text_unref(draft->opened);
+    written_note(&draft->session->mount->written, &draft->counted, 0);
+    query_session_unref(draft->session);
+    buffer_clear(&draft->bytes);
+    pthread_mutex_destroy(&draft->lock);
+    handle_free(&draft->handle);
+}
+
+static const struct handle_class draft_class;
+
+static int draft_new(struct mount *mount, struct node *node, int flags, struct draft **out)
+{
+    struct query_session *session = of(node)->session;
+    int field = of(node)->field;
+    struct handle *handle;
+    int rc = handle_new(mount, node, &draft_class, sizeof(struct draft), drop, &handle);
+    if (rc < 0)
+        return rc;
+    struct draft *draft = draft_of(handle);
+    handle->flags = HANDLE_DIRECT | HANDLE_FORGETS | HANDLE_FLUSHES;
+    draft->session = query_session_ref(session);
+    pthread_mutex_init(&draft->lock, NULL);
+    draft->field = field;
+    draft->append = flags & O_APPEND;
+    draft->truncated = flags & O_TRUNC;
+    draft->reads = (flags & O_ACCMODE) != O_WRONLY;
+    if (!draft->truncated)
+        draft->opened = shared_text_ref(question_text(&session->asked->question, field));
+    if (!draft->truncated && draft->opened == NULL)
+        rc = query_session_show(session, field, &draft->bytes);
+    if (rc < 0) {
+        drop(draft);
+        return rc;
+    }
+    draft->size =
+        draft->opened != NULL ? query_session_text_size(draft->opened, field) : draft->bytes.size;
+    *out = draft;
+    return 0;
+}
+
+/* The largest of all open files of the node. Whatever becomes of the value meanwhile, the kernel
+ * must not take any of them for shorter than it is. */
+static uint64_t largest_of(const struct value_node *value)
+{
+    uint64_t largest = 0;
+    for (const struct draft *draft = value->drafts; draft != NULL; draft = draft->next)
+        if (draft->size > largest)
+            largest = draft->size;
+    return largest;
+}
+
+/* Whether one of them may be read, and has something to read. */
+static bool is_read(const struct value_node *value)
+{
+    for (const struct draft *draft = value->drafts; draft != NULL; draft = draft->next)
+        if (draft->reads && draft->size > 0)
+            return true;
+    return false;
+}
+
+/* A shell opens a file and closes a copy of it before it runs the command that writes: an empty
+ * draft is the value only once the file is closed for good. */
+static void finish(struct handle *handle)
+{
+    struct draft *draft = draft_of(handle);
+    if (draft->truncated &&
+        query_session_set(draft->session, draft->field, &(struct buffer){0}) < 0)
+        draft->truncated = false; /* nobody is left to be told; `error` says it */
+}
+
+static void close_draft(struct mount *mount, struct handle *handle)
+{
+    (void)mount;
+    drop(handle);
+}
+
+static int most_of(const struct draft *draft)
+{
+    return strcmp(query_session_field_name(draft->field), "vector") == 0 ? VECTOR_AT_MOST
+                                                                         : QUESTION_TEXT_MOST;
+}
+
+/* Says it in the session's `error`. */
+static int tell(struct draft *draft, int rc, const struct error *error)
+{
+    struct mount *mount = draft->session->mount;
+    pthread_mutex_lock(&mount->lock);
+    query_session_answered(draft->session, rc, error);
+    pthread_mutex_unlock(&mount->lock);
+    return rc;
+}
+
+/* Whether there is room for so many bytes of it. */
+static int count(struct draft *draft, uint64_t bytes)
+{
+    struct error error;
+    int rc = written_change(&draft->session->mount->written, &draft->counted, bytes, &error);
+    return rc < 0 ? tell(draft, rc, &error) : 0;
+}
+
+static void empty(struct draft *draft)
+{
+    buffer_clear(&draft->bytes);
+    written_note(&draft->session->mount->written, &draft->counted, 0);
+}
+
+/* From here on it has bytes of its own. */
+static int load(struct draft *draft)
+{
+    const char *text = draft->opened;
+    if (text == NULL)
+        return 0;
+    int rc = count(draft, query_session_text_size(text, draft->field));
+    if (rc == 0)
+        rc = buffer_append(&draft->bytes, text, shared_text_size(text));
+    if (rc == 0 && question_is_line(draft->field))
+        rc = buffer_append_byte(&draft->bytes, '\n');
+    if (rc < 0) {
+        empty(draft);
+        return rc;
+    }
+    shared_text_unref(draft->opened);
+    draft->opened = NULL;
+    return 0;
+}
+
+static void unlock(struct draft *draft)
+{
+    if (draft->opened == NULL)
+        draft->size = draft->bytes.size;
+    pthread_mutex_unlock(&draft->lock);
+}
+
+static int append_slice(struct buffer *out, const void *bytes, size_t all, uint64_t offset,
+                        size_t size)
+{
+    size_t from = offset < all ? (size_t)offset : all, n = size < all - from ? size : all - from;
+    return n > 0 ? buffer_append(out, (const char *)bytes + from, n) : 0;
+}
+
+static int read_draft(struct handle *handle, uint64_t offset, size_t size, struct buffer *out)
+{
+    struct draft *draft = draft_of(handle);
+    pthread_mutex_lock(&draft->lock);
+    const char *text = draft->opened;
+    size_t before = out->size, all = shared_text_size(text);
+    int rc = text != NULL ? append_slice(out, text, all, offset, size)
+                          : append_slice(out, draft->bytes.data, draft->bytes.size, offset, size);
+    size_t taken = out->size - before;
+    if (rc == 0 && text != NULL && question_is_line(draft->field) && offset + taken == all &&
+        taken < size)
+        rc = buffer_append_byte(out, '\n');
+    unlock(draft);
+    return rc;
+}
+
+/* What does not fit is not taken in part, either: the rest of it, which a program goes on to write
+ * when it was told of a part, is refused as well. */
+static int refuse(struct draft *draft, int rc)
+{
+    struct error error;
+    draft->written = draft->truncated = false;
+    draft->refused = rc;
+    empty(draft);
+    if (rc != -EFBIG)
+        return rc;
+    error_set(&error, rc, "%s is longer than %d MiB", query_session_field_name(draft->field),
+              most_of(draft) >> 20);
+    return tell(draft, rc, &error);
+}
+
+static int resize(struct draft *draft, uint64_t size)
+{
+    int rc = load(draft);
+    if (rc == 0 && size > (uint64_t)most_of(draft))
+        return refuse(draft, -EFBIG);
+    if (rc == 0 && size > draft->bytes.size && count(draft, size) < 0)
+        return refuse(draft, -ENOBUFS);
+    if (rc < 0 || size <= draft->bytes.size) {
+        if (rc == 0)
+            draft->bytes.size = (size_t)size;
+        return rc;
+    }
+    if (buffer_reserve(&draft->bytes, (size_t)size - draft->bytes.size) < 0)
+        return refuse(draft, -ENOMEM);
+    memset(draft->bytes.data + draft->bytes.size, 0, (size_t)size - draft->bytes.size);
+    draft->bytes.size = (size_t)size;
+    return 0;
+}
+
+/* A refused draft is dropped. */
+static int commit(struct draft *draft)
+{
+    int rc = query_session_set(draft->session, draft->field, &draft->bytes);
+    draft->written = false;
+    if (rc < 0)
+        empty(draft);
+    return rc;
+}
+
+/* Whether a line has come to its end. Of float32, a byte may look as if it had. */
+static bool ends_line(const struct draft *draft)
+{
+    const struct buffer *bytes = &draft->bytes;
+    if (bytes->size == 0 || bytes->data[bytes->size - 1] != '\n')
+        return false;
+    for (size_t i = 0; i < bytes->size; i++)
+        if (bytes->data[i] < '\t')
+            return false;
+    return true;
+}
+
+/* Where the bytes go. Of a value of one line, a further line takes the place of the one before; of
+ * the others, it comes behind it. */
+static uint64_t place_of(struct draft *draft, uint64_t offset)
+{
+    struct buffer *bytes = &draft->bytes;
+    bool one_line = strcmp(query_session_field_name(draft->field), "vector") != 0 &&
+                    strcmp(query_session_field_name(draft->field), "filter") != 0;
+    if (draft->append && offset < bytes->size)
+        offset = bytes->size;
+    if (one_line && offset >= bytes->size && bytes->size > 0 &&
+        bytes->data[bytes->size - 1] == '\n')
+        bytes->size = 0;
+    return offset < bytes->size ? offset : bytes->size;
+}
+
+static int write_draft(struct handle *handle, const char *bytes, size_t size, uint64_t offset,
+                       struct after *after)
+{
+    struct draft *draft = draft_of(handle);
+    (void)after;
+    pthread_mutex_lock(&draft->lock);
+    int rc = load(draft);
+    if (rc == 0 && offset == 0 && !draft->append)
+        draft->refused = 0;
+    if (rc == 0)
+        rc = draft->refused;
+    if (rc == 0)
+        offset = place_of(draft, offset);
+    if (rc == 0 && offset + size > draft->bytes.size)
+        rc = resize(draft, offset + size);
+    if (rc == 0) {
+        memcpy(draft->bytes.data + offset, bytes, size);
+        draft->truncated = false;
+        draft->written = true;
+        if (ends_line(draft))
+            rc = commit(draft);
+        /* Of what has been taken before it, nothing is left: what follows is no value of its own.
+         */
+        if (rc < 0 && (offset > 0 || rc != -EINVAL))
+            draft->refused = rc;
+    }
+    unlock(draft);
+    return rc;
+}
+
+static int resize_draft(struct handle *handle, uint64_t size)
+{
+    struct draft *draft = draft_of(handle);
+    pthread_mutex_lock(&draft->lock);
+    int rc = resize(draft, size);
+    if (rc == 0) {
+        draft->refused = 0;
+        draft->truncated = false;
+        draft->written = true;
+    }
+    unlock(draft);
+    return rc;
+}
+
+static int flush_draft(struct handle *handle)
+{
+    struct draft *draft = draft_of(handle);
+    pthread_mutex_lock(&draft->lock);
+    int rc = draft->written ? commit(draft) : 0;
+    unlock(draft);
+    return rc;
+}
+
+static const struct handle_class draft_class = {.copy = read_draft,
+                                                .write = write_draft,
+                                                .flush = flush_draft,
+                                                .resize = resize_draft,
+                                                .finish = finish,
+                                                .close = close_draft};
+
+/* ---- the file ---- */
+
+static void clear(struct node *node) { query_session_unref(of(node)->session); }
+
+static void attributes(const struct mount *mount, const struct node *node, struct stat *st)
+{
+    const struct value_node *value = of(node);
+    const struct owner *owner = &value->session->owner;
+    (void)mount;
+    st->st_size = (off_t)(value->drafts != NULL ? largest_of(value)
+                                                : query_session_size(value->session, value->field));
+    st->st_atime = st->st_mtime = st->st_ctime = value->session->changed_at;
+    st->st_uid = owner->uid;
+    st->st_gid = owner->gid;
+    st->st_mode &= S_IFMT | owner->mode;
+}
+
+/* The kernel takes a file that is opened and cut for empty, whatever else is open of it. Only a caller that
+ * has looked up the name before the other opened it can come here: looked up again it is another node. */
+static int open_value(struct mount *mount, struct call *call, struct handle **out)
+{
+    struct value_node *value = of(call->node);
+    struct draft *draft;
+    if ((call->flags & O_TRUNC) && is_read(value))
+        return -ESTALE;
+    int rc = draft_new(mount, call->node, call->flags, &draft);
+    if (rc < 0)
+        return rc;
+    draft->next = value->drafts;
+    draft->at = &value->drafts;
+    if (draft->next != NULL)
+        draft->next->at = &draft->next;
+    value->drafts = draft;
+    *out = &draft->handle;
+    return 0;
+}
+
+static int edit(struct mount *mount, struct node *node, struct handle **out)
+{
+    struct draft *draft;
+    int rc = draft_new(mount, node, O_WRONLY, &draft);
+    if (rc == 0)
+        *out = &draft->handle;
+    return rc;
+}
+
+/* Of which an older size may be known. */
+static bool size_news(const struct node *node, const struct handle *handle, struct size_news *out)
+{
+    const struct draft *draft = (const struct draft *)handle;
+    (void)node;
+    *out = (struct size_news){.size = draft->reads ? draft->size : 0, .raise = true};
+    return out->size > 0;
+}
+
+static bool misleads(const struct node *node, uint64_t offset)
+{
+    (void)node, (void)offset;
+    return true;
+}
+
+#define VALUE_CLASS                                                                                \
+    .size = sizeof(struct value_node), .clear = clear, .attributes = attributes,                   \
+    .open = open_value, .size_news = size_news, .misleads = misleads
+
+static const struct node_class value_class = {VALUE_CLASS, .mode = S_IFREG | 0666,
+                                              .flags = CLASS_WRITTEN, .edit = edit};
+static const struct node_class error_class = {VALUE_CLASS, .mode = S_IFREG | 0444,
+                                              .flags = CLASS_REMOVED_ONLY};
+
+static const struct node_class *class_of(int field)
+{
+    return field == FIELD_ERROR ? &error_class : &value_class;
+}
+
+/* A value may become shorter while it is open: those who have it open keep its node, and the size that
+ * goes with what they read. */
+static bool is_taken(const struct node *file) { return of(file)->removed || file->opens > 0; }
+
+int value_file_look_up(struct mount *mount, struct node *directory, int field,
+                       struct query_session *session, struct node **out)
+{
+    struct node *file = directory->files;
+    while (file != NULL &&
+           (file->class != class_of(field) || of(file)->field != field || is_taken(file)))
+        file = file->next_file;
+    int rc = file != NULL ? 0
+                          : node_new(mount, directory, class_of(field),
+                                     query_session_field_name(field), &file);
+    if (rc < 0)
+        return rc;
+    if (of(file)->session == NULL) {
+        of(file)->field = field;
+        of(file)->session = query_session_ref(session);
+    }
+    *out = file;
+    return 0;
+}
+
+void value_file_unlink(struct node *directory, int field)
+{
+    for (struct node *file = directory->files; file != NULL; file = file->next_file)
+        if (file->class == class_of(field) && of(file)->field == field)
+            of(file)->removed = true;
+}
