@@ -7,11 +7,13 @@
 #include "fs/base/version.h"
 #include "fs/ops.h"
 #include "fs/options.h"
+#include "fs/read.h"
 #include "fs/request.h"
 #include "fs/rows/lock_watch.h"
 #include "fs/search/corpora.h"
 #include "fs/search/vector_index.h"
 #include "fs/status.h"
+#include "fs/tables/job_wanted.h"
 #include "fs/tables/listing.h"
 #include "fs/tables/schema_file.h"
 #include "fs/tree/leftovers.h"
@@ -215,7 +217,7 @@ static void begin_end(struct mount *mount)
     query_dir_stop_all(mount);
     request_fail_all(mount, -EIO);
     read_fail_all(mount);
-    table_stop_all(mount);
+    job_stop_all(mount);
     pthread_mutex_unlock(&mount->lock);
     if (mount->store != NULL)
         store_ending(mount->store);
@@ -261,7 +263,7 @@ static void *tick(void *argument)
         answer_room_tend(&mount->search.room);
         pthread_mutex_lock(&mount->lock);
         if (n % 10 == 0) {
-            table_tend(mount);
+            job_tend_all(mount);
             request_retry_all(mount); /* a job that could not be started tells nobody */
         }
         pthread_mutex_unlock(&mount->lock);

@@ -1,6 +1,7 @@
 #include "fs/ops.h"
 
 #include "codec/utf8.h"
+#include "fs/read.h"
 #include "fs/request.h"
 #include "fs/tree/entries.h"
 
@@ -199,8 +200,21 @@ static struct handle *handle_of(const struct fuse_file_info *file)
 static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
                     struct fuse_file_info *file)
 {
+    struct mount *mount = mount_of(req);
+    struct handle *handle = handle_of(file);
     (void)ino;
-    read_start(mount_of(req), req, size, offset, file);
+    if (read_is_misled(mount, handle, offset, file)) {
+        fuse_reply_err(req, EINVAL);
+        return;
+    }
+    if (handle->class->answer == NULL) {
+        read_start(mount, req, handle, size, offset);
+        return;
+    }
+    pthread_mutex_lock(&mount->lock);
+    request_start(mount, req, handle->node, CALL_READ,
+                  &(struct request_detail){.handle = handle, .size = size});
+    pthread_mutex_unlock(&mount->lock);
 }
 
 static void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *file)

@@ -3,7 +3,6 @@
 #include "codec/clock.h"
 #include "fs/base/log.h"
 #include "fs/base/patience.h"
-#include "fs/request.h"
 #include "fs/views/stream.h"
 #include "fs/views/view.h"
 
@@ -278,35 +277,22 @@ static void reply_copy(fuse_req_t req, struct buffer *bytes, int rc)
 
 /* ---- all ---- */
 
-/* Whether it comes from the page cache (splice, sendfile, a mapping, read-ahead) for a file that is
- * read past it. The kernel then goes by a size that is only known to be too large, or by pages of
- * an older value, so that it gets no bytes: programs that splice go on with read(2) at EINVAL. What
- * read(2) sends has a lock owner. */
-static bool is_misled(const struct node *node, uint64_t offset, const struct fuse_file_info *file)
+bool read_is_misled(struct mount *mount, const struct handle *handle, off_t offset,
+                    const struct fuse_file_info *file)
 {
-    return file->lock_owner == 0 && node->class->misleads != NULL &&
-           node->class->misleads(node, offset);
+    const struct node *node = handle->node;
+    if (file->lock_owner != 0 || node->class->misleads == NULL)
+        return false;
+    pthread_mutex_lock(&mount->lock);
+    bool misled = node->class->misleads(node, (uint64_t)offset);
+    pthread_mutex_unlock(&mount->lock);
+    return misled;
 }
 
-/* mount->lock is held. 1: the READ has become a request. */
-static int find_source(struct read *read, struct handle *handle, const struct fuse_file_info *file,
-                       struct read_source *source)
+void read_start(struct mount *mount, fuse_req_t req, struct handle *handle, size_t size,
+                off_t offset)
 {
     const struct handle_class *class = handle->class;
-    if (is_misled(handle->node, read->offset, file))
-        return -EINVAL;
-    if (class->answer != NULL) {
-        request_start(read->mount, read->req, handle->node, CALL_READ,
-                      &(struct request_detail){.handle = handle, .size = read->size});
-        return 1;
-    }
-    return class->read != NULL ? class->read(handle, read->offset, read->size, source) : 0;
-}
-
-void read_start(struct mount *mount, fuse_req_t req, size_t size, off_t offset,
-                const struct fuse_file_info *file)
-{
-    struct handle *handle = (struct handle *)(uintptr_t)file->fh;
     struct read_source source = {0};
     struct read read = {.req = req,
                         .mount = mount,
@@ -314,17 +300,15 @@ void read_start(struct mount *mount, fuse_req_t req, size_t size, off_t offset,
                         .offset = (uint64_t)offset,
                         .size = size};
     pthread_mutex_lock(&mount->lock);
-    int rc = find_source(&read, handle, file, &source);
+    int rc = class->read != NULL ? class->read(handle, read.offset, size, &source) : 0;
     pthread_mutex_unlock(&mount->lock);
     read.subject = source.subject;
     read.face = source.face;
     read.stream = source.stream;
     read.version = source.version;
-    if (rc == 1)
-        return;
-    if (rc == 0 && handle->class->copy != NULL)
-        rc = handle->class->copy(handle, read.offset, size, &source.bytes);
-    if (rc < 0 || handle->class->copy != NULL || source.copied)
+    if (class->read == NULL)
+        rc = class->copy(handle, read.offset, size, &source.bytes);
+    if (rc < 0 || class->read == NULL || source.copied)
         reply_copy(req, &source.bytes, rc);
     else if (source.stream != NULL)
         read_stream(&read);

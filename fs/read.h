@@ -20,8 +20,14 @@ void read_tend(struct mount *mount, bool (*visit)(void *context, pid_t thread, i
 /* Answers all that wait; the mount ends. mount->lock is held. */
 void read_fail_all(struct mount *mount);
 
-/* Takes `req`. */
-void read_start(struct mount *mount, fuse_req_t req, size_t size, off_t offset,
-                const struct fuse_file_info *file);
+/* Whether a READ comes from the page cache (splice, sendfile, a mapping, read-ahead) for a file that is read past it. The kernel then
+ * goes by a size that is only known to be too large, or by pages of an older value, so that it must get no bytes: programs that
+ * splice go on with read(2) at EINVAL. What read(2) sends has a lock owner. */
+bool read_is_misled(struct mount *mount, const struct handle *handle, off_t offset,
+                    const struct fuse_file_info *file);
+
+/* Of a file whose bytes are there, or are rendered: of a handle without `answer`. Takes `req`. */
+void read_start(struct mount *mount, fuse_req_t req, struct handle *handle, size_t size,
+                off_t offset);
 
 #endif

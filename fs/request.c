@@ -1,6 +1,7 @@
 #include "fs/request_parts.h"
 
 #include "codec/clock.h"
+#include "fs/read.h"
 #include "fs/tables/listing.h"
 #include "fs/tree/ask.h"
 #include "fs/tree/entries.h"

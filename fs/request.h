@@ -13,7 +13,6 @@
 #ifndef FS_REQUEST_H
 #define FS_REQUEST_H
 
-#include "fs/read.h"
 #include "fs/tree/call.h"
 
 /* What a request says besides. */

@@ -1,7 +1,6 @@
 #include "fs/tables/promise.h"
 
 #include "codec/clock.h"
-#include "fs/tables/table.h"
 
 #include <stdlib.h>
 #include <string.h>

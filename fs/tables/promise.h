@@ -10,12 +10,11 @@
 #define FS_TABLES_PROMISE_H
 
 #include "fs/tables/caller.h"
+#include "fs/tables/version.h"
 
 #include <stddef.h>
 
 enum { PROMISES_AT_MOST = 1024 /* in a list; then the oldest is broken */ };
-
-struct version;
 
 /* What a look-up has shown. */
 struct glance {

@@ -2,59 +2,13 @@
 
 #include "codec/clock.h"
 #include "fs/base/log.h"
-#include "fs/tables/job.h"
 #include "fs/tables/listing.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-enum {
-    STAYS = sizeof((struct subject *)NULL)->stays / sizeof(struct stay),
-    ORPHAN_MS = 10000 /* a job goes on so long without anybody waiting */
-};
-
-bool version_lacks(const struct version *version, int face)
-{
-    const struct snapshot *snapshot = version->snapshot;
-    unsigned made_of = face < FORMAT_COUNT     ? 1U << face
-                       : face == FACE_MANIFEST ? version->mount->options->listed_formats
-                                               : 0;
-    for (int i = 0; i < FORMAT_COUNT && snapshot != NULL; i++)
-        if ((made_of & 1U << i) && snapshot->faces[i].refused == 0 &&
-            !formats[i]->possible(snapshot->schema))
-            return true;
-    return false;
-}
-
-struct version *version_ref(struct version *version)
-{
-    atomic_fetch_add(&version->refs, 1);
-    return version;
-}
-
-static void free_version(void *argument)
-{
-    struct version *version = argument;
-    snapshot_unref(version->snapshot);
-    free(version->signature);
-    for (int i = 0; i < FACE_COUNT; i++) {
-        buffer_clear(&version->text[i]);
-        free(version->reason[i]);
-    }
-    free(version);
-}
-
-/* The last reference deletes files: not under the mount's lock. */
-void version_unref(struct version *version)
-{
-    if (version == NULL || atomic_fetch_sub(&version->refs, 1) != 1)
-        return;
-    if (version->mount->enders != NULL)
-        waiters_put(version->mount->enders, &version->ending, free_version, version);
-    else
-        free_version(version);
-}
+enum { STAYS = sizeof((struct subject *)NULL)->stays / sizeof(struct stay) };
 
 static int set_names(struct table *table, const struct relation *relation)
 {
@@ -219,45 +173,6 @@ struct version *subject_stays(const struct subject *subject, caller_id caller)
 
 void subject_doubt(struct subject *subject) { subject->lease_until = 0; }
 
-void subject_renew(struct subject *subject)
-{
-    enum { WORTH_MS = 1000, SHARE = 4 }; /* in the last quarter of a lease */
-    int64_t lease = subject->table->mount->options->lease_ms;
-    if (lease >= WORTH_MS && !subject->running && subject->lease_until - clock_ms() < lease / SHARE)
-        subject_want_refresh(subject, -1);
-}
-
-static void want_job(struct subject *subject)
-{
-    subject->wanted_at = clock_ms();
-    if (!subject->running)
-        job_start(subject);
-}
-
-void subject_want_refresh(struct subject *subject, int face)
-{
-    subject->want_refresh = true;
-    if (face >= 0)
-        subject->next_sizes |= 1U << face;
-    want_job(subject);
-}
-
-/* Whoever came first is served first. */
-void subject_want_face(struct subject *subject, struct version *version, int face, enum need need)
-{
-    if (!(version->want_sizes | version->want_bytes)) {
-        struct version **last = &subject->wanted;
-        while (*last != NULL)
-            last = &(*last)->next_wanted;
-        *last = version_ref(version);
-    }
-    version->wanted_at = clock_ms();
-    version->want_sizes |= 1U << face;
-    if (need == NEED_BYTES)
-        version->want_bytes |= 1U << face;
-    want_job(subject);
-}
-
 void subject_unwant(struct subject *subject, struct version *version)
 {
     struct version **at = &subject->wanted;
@@ -332,23 +247,8 @@ bool mount_uses_relation(struct mount *mount, uint32_t relation)
     return used;
 }
 
-/* A face of a version of the past is nobody's but theirs who go by that. */
-static bool is_orphaned(const struct subject *subject, int64_t now)
+void subject_tend(struct subject *subject, int64_t now)
 {
-    const struct version *making = subject->making;
-    bool past = making != NULL && making != subject->current;
-    return subject->running && now - (past ? making->wanted_at : subject->wanted_at) > ORPHAN_MS;
-}
-
-static void tend_subject(struct subject *subject, int64_t now)
-{
-    if (subject->streams > 0)
-        subject->wanted_at = now;
-    if (is_orphaned(subject, now) && !subject->stop) {
-        log_say(LOG_SAY_INFO, "%s.%s: nobody waits any more; the fetch ends",
-                subject->table->relation.schema, subject->table->relation.name);
-        job_stop(subject);
-    }
     promises_expire(&subject->promises);
     for (size_t i = 0; i < STAYS; i++)
         if (subject->stays[i].version != NULL && now >= subject->stays[i].until)
@@ -363,7 +263,7 @@ static void tend_subject(struct subject *subject, int64_t now)
         snapshot_let_go(version->snapshot);
 }
 
-static void each_subject(struct mount *mount, void (*visit)(struct subject *, int64_t))
+void table_each_subject(struct mount *mount, void (*visit)(struct subject *subject, int64_t now))
 {
     int64_t now = clock_ms();
     for (int i = 0; i < TABLE_BUCKETS; i++)
@@ -371,14 +271,3 @@ static void each_subject(struct mount *mount, void (*visit)(struct subject *, in
             for (int k = 0; k < SUBJECT_COUNT; k++)
                 visit(&table->subjects[k], now);
 }
-
-void table_tend(struct mount *mount) { each_subject(mount, tend_subject); }
-
-static void stop_subject(struct subject *subject, int64_t now)
-{
-    (void)now;
-    if (subject->running)
-        job_stop(subject);
-}
-
-void table_stop_all(struct mount *mount) { each_subject(mount, stop_subject); }

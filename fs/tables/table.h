@@ -1,77 +1,19 @@
 /* What is known of one relation: two subjects, its rows and its DDL, each with its current version,
  * its lease and its job.
  *
- * A subject is refreshed by a job (one at a time): it asks the server whether the version still
- * holds, makes a new one if not, and measures the faces that requests wait for. A face is one file
- * of it: a format of the rows, the manifest, schema.sql.
- *
- * Versions are reference-counted and immutable, but for faces, each measured once.
+ * A subject is refreshed by a job (one at a time, job.h): it asks the server whether the version still
+ * holds, makes a new one if not, and measures the faces that requests wait for.
  *
  * Threads: everything here is guarded by mount->lock, except what a version points to.
  */
 #ifndef FS_TABLES_TABLE_H
 #define FS_TABLES_TABLE_H
 
-#include "fs/rows/feed.h"
-#include "fs/tables/mount.h"
 #include "fs/tables/promise.h"
-
-enum { /* faces: first the formats, by place */
-       FACE_MANIFEST = FORMAT_COUNT,
-       FACE_DDL,
-       FACE_COUNT
-};
-/* What stands for the faces that are no format in inode numbers, as format->number does for the
- * others: the same for ever, however many formats there are. */
-enum { NUMBER_OF_MANIFEST = 3, NUMBER_OF_DDL = 4 };
-
-static inline uint64_t face_number(int face)
-{
-    return face < FORMAT_COUNT     ? formats[face]->number
-           : face == FACE_MANIFEST ? NUMBER_OF_MANIFEST
-                                   : NUMBER_OF_DDL;
-}
 
 enum { SUBJECT_ROWS, SUBJECT_DDL, SUBJECT_COUNT };
 
 enum { STREAMS_AT_MOST = 8 }; /* of a mount */
-
-/* What a request needs of a face. */
-enum need { NEED_SIZE, NEED_BYTES };
-
-enum face_state { FACE_UNKNOWN, FACE_SIZED, FACE_READABLE, FACE_FAILED };
-
-struct version {
-    atomic_uint refs;
-    struct waiters_task ending;
-    struct mount *mount;
-    uint64_t serial;
-    int64_t mtime;
-    struct snapshot *snapshot;       /* of rows; of DDL NULL */
-    struct feed_ids made_of;         /* of what was copied for it */
-    char *signature;                 /* of DDL: ddl_signature() that it stands for */
-    int opens;                       /* files of it that are open */
-    unsigned want_sizes, want_bytes; /* masks of faces that the job is to make, */
-    struct version *next_wanted;     /* and the next of its subject with such */
-    int64_t wanted_at;               /* clock_ms() when a request last waited for one */
-    struct buffer text[FACE_COUNT];  /* of faces that are no format: their bytes, once readable */
-    uint64_t size[FACE_COUNT];
-    enum face_state state[FACE_COUNT];
-    int rc[FACE_COUNT]; /* why it failed */
-    char *reason[FACE_COUNT];
-};
-
-/* Whether what this face is made of was left out when the version was fetched: a refresh that is
- * asked for it gets it. */
-bool version_lacks(const struct version *version, int face);
-
-static inline bool version_has_size(const struct version *version, int face)
-{
-    return version->state[face] == FACE_SIZED || version->state[face] == FACE_READABLE;
-}
-
-struct version *version_ref(struct version *version);
-void version_unref(struct version *version);
 
 /* A process that reads a file of this version slowly goes on with it for its next files, whatever
  * others have found meanwhile: cp and tar copy one state of a table. Others do not wait for it. */
@@ -137,6 +79,8 @@ void table_free(struct table *table);
  * were such. *remain: there are others. */
 bool table_free_gone(struct mount *mount, bool *remain);
 
+void table_each_subject(struct mount *mount, void (*visit)(struct subject *subject, int64_t now));
+
 static inline struct subject *table_subject(struct table *table, int face)
 {
     return &table->subjects[face == FACE_DDL ? SUBJECT_DDL : SUBJECT_ROWS];
@@ -162,15 +106,9 @@ struct version *subject_stays(const struct subject *subject, caller_id caller);
 /* The current version must not be handed out without asking: the server has said otherwise. */
 void subject_doubt(struct subject *subject);
 
-/* The current version is in use, and the end of its lease is near: asks the server already now, so
- * that nobody has to wait for it. */
-void subject_renew(struct subject *subject);
+/* What is over is forgotten: promises, versions that processes went on with, the read point of a version that nobody uses. */
+void subject_tend(struct subject *subject, int64_t now);
 
-/* Each makes the job do it, starting it if it does not run. A refresh, with this face of what it
- * finds; -1: none, only the rows are wanted. */
-void subject_want_refresh(struct subject *subject, int face);
-/* A face of the current version, or of one that is superseded. */
-void subject_want_face(struct subject *subject, struct version *version, int face, enum need need);
 /* Of this version none are wanted any more; of any. */
 void subject_unwant(struct subject *subject, struct version *version);
 void subject_unwant_all(struct subject *subject);
@@ -199,11 +137,5 @@ struct table_users {
      * `same`: that is made of what was read. */
     void (*streamed)(struct subject *subject, uint64_t nodeid, bool same, struct version *version);
 };
-
-/* Ends jobs that nobody waits for, and read points that nobody needs. Called now and then. */
-void table_tend(struct mount *mount);
-
-/* Ends all jobs; they come back soon. */
-void table_stop_all(struct mount *mount);
 
 #endif

@@ -1,6 +1,7 @@
 #include "fs/tree/answer_file.h"
 
 #include "codec/hash.h"
+#include "fs/tables/job_wanted.h"
 #include "fs/tree/call.h"
 #include "pgclient/catalog.h"
 
@@ -263,7 +264,7 @@ static int settle_failure(struct call *call, int rc)
 static int want_rows(struct call *call)
 {
     call_await_refresh(call);
-    subject_want_refresh(call->node->subject, -1);
+    job_want_refresh(call->node->subject, -1);
     return -EAGAIN;
 }
 
@@ -333,7 +334,7 @@ static int ready(struct mount *mount, struct call *call)
     struct subject *subject = answer->node.subject;
     if (!(call_is_refreshed(call) || subject_leased(subject)) || subject->current == NULL)
         return want_rows(call);
-    subject_renew(subject);
+    job_renew(subject);
     if (result != NULL)
         return result_holds(result, subject->current) ? 0 : -ESTALE;
     return bind_result(mount, call);

@@ -6,6 +6,7 @@
 #include "fs/base/patience.h"
 #include "fs/base/waiters.h"
 #include "fs/search/answer.h"
+#include "fs/tables/job_wanted.h"
 #include "fs/tables/listing.h"
 #include "fs/tree/result.h"
 
@@ -649,7 +650,7 @@ static int need_version(struct ask *ask, struct subject *subject, struct error *
     if (subject == NULL)
         return error_set(error, -ENOENT, "the table is not there any more");
     if ((ask->refreshed || subject_leased(subject)) && subject->current != NULL) {
-        subject_renew(subject);
+        job_renew(subject);
         return 0;
     }
     if (ask->lent_size > 0 && keep_lent(ask) < 0)
@@ -660,7 +661,7 @@ static int need_version(struct ask *ask, struct subject *subject, struct error *
     ask->refreshes_seen = subject->refreshes + subject->refreshing;
     ask->failures_seen = subject->failures;
     begin_waiting(ask);
-    subject_want_refresh(subject, -1);
+    job_want_refresh(subject, -1);
     return -EAGAIN;
 }
 
@@ -675,7 +676,7 @@ void ask_tend(struct mount *mount)
         if (ask->state == WAITING && ask->waits_for != NULL) {
             ask->waits_for->wanted_at = clock_ms();
             if (!ask->waits_for->running)
-                subject_want_refresh(ask->waits_for, -1);
+                job_want_refresh(ask->waits_for, -1);
         } else if (ask->state == WAITING && !mount->catalog_running && !news_for(ask).come) {
             listing_check(mount); /* there was none to ask, either */
         }

@@ -1,5 +1,5 @@
 /* The files in .pgvecfs/: status.json, metrics, version, log. Each look-up makes their text anew,
- * if the last is older than a progress bar may be (fs/tree/node.c). */
+ * if the last is older than a progress bar may be (control_dir.c). */
 #ifndef FS_TREE_CONTROL_H
 #define FS_TREE_CONTROL_H
 

@@ -1,5 +1,6 @@
 /* What a call for a table's file waits for: a version that is sure, its size, its bytes. */
 #include "codec/clock.h"
+#include "fs/tables/job_wanted.h"
 #include "fs/tree/table_file.h"
 #include "fs/tree/table_lookup.h"
 #include "fs/views/stream.h"
@@ -84,7 +85,7 @@ static int need_refresh(struct call *call)
 {
     const struct table_file *file = file_of(call);
     call_await_refresh(call);
-    subject_want_refresh(file->node.subject, file->face);
+    job_want_refresh(file->node.subject, file->face);
     if (file->version != NULL)
         return -EAGAIN;
     offer(call);
@@ -96,7 +97,7 @@ static int need_past_face(struct table_file *file, enum need need)
 {
     if (version_lacks(file->version, file->face))
         return -ESTALE;
-    subject_want_face(file->node.subject, file->version, file->face, need);
+    job_want_face(file->node.subject, file->version, file->face, need);
     return -EAGAIN;
 }
 
@@ -117,7 +118,7 @@ static int need_face(struct call *call, bool refreshed, bool kept)
         return kept ? need_past_face(file, need) : -ESTALE;
     if (version_lacks(version, file->face))
         return refreshed ? -EIO : need_refresh(call);
-    subject_want_face(subject, version, file->face, need);
+    job_want_face(subject, version, file->face, need);
     offer(call);
     return read_along_snapshot(call, version);
 }
@@ -147,7 +148,7 @@ static int try_lookup(struct mount *mount, struct call *call)
         return 0;
     if (holds && file->version != NULL && file->node.opens > 0) {
         call_await_refresh(call);
-        subject_want_refresh(subject, file->face);
+        job_want_refresh(subject, file->face);
     }
     return -EAGAIN;
 }
