@@ -51,7 +51,8 @@ struct call {
     unsigned listing_seen; /* listing_now() when it came: what it must know has been committed */
     bool listing_asked;
     unsigned listing_failures_seen;
-    bool keeps;    /* it has come while its caller went by the node's version (table.h) */
+    bool
+        keeps; /* it has come while its caller went by the node's version (table.h), or was given that instead of ESTALE */
     uint32_t gone; /* the relation that its name stood for last, and does not any more; 0: none */
     struct stream *stream; /* of an OPEN that need not wait for the size */
     const void *awaited;   /* what it waits for, or has: good, whatever version it is of */

@@ -1,5 +1,6 @@
 #include "fs/tree/table_lookup.h"
 
+#include "fs/tables/lease.h"
 #include "fs/tree/table_file.h"
 
 #include <errno.h>
@@ -93,41 +94,56 @@ static bool can_be_bound(const struct table_file *file, const struct version *ve
     return file->version == NULL && !file->filling && version_has_size(version, file->face);
 }
 
-/* The version that the caller is shown without asking; NULL: only the server can tell. */
-static struct version *sure_version(const struct subject *subject, const struct lookup *lookup)
+/* Which version the caller is shown without asking, and why; *version NULL: only the server can tell,
+ * or it gets a node of its own. */
+static enum lease_title title_of(const struct subject *subject, const struct lookup *lookup,
+                                 struct version **version)
 {
     const struct promise *promise = subject_promised(subject, lookup->caller);
-    struct version *stays = subject_stays(subject, lookup->caller);
     bool refreshed = lookup->waited && (int)(subject->refreshes - lookup->refreshes_seen) > 0;
-    return promise != NULL                        ? promise->version
-           : stays != NULL                        ? stays
-           : refreshed || subject_leased(subject) ? subject->current
-                                                  : NULL;
+    *version = promise != NULL ? promise->version : subject_stays(subject, lookup->caller);
+    if (promise != NULL)
+        return *version != NULL ? LEASE_PROMISED : LEASE_OWN;
+    if (*version != NULL)
+        return LEASE_STAYS;
+    if (refreshed || subject_leased(subject))
+        *version = subject->current;
+    return *version != NULL ? LEASE_HOLDS : LEASE_UNSURE;
 }
 
-/* It was told ESTALE. */
-static bool wants_its_own(const struct subject *subject, const struct lookup *lookup)
+/* What the look-up would lead to: *sure is the version of its title, *file the node that there is. */
+static struct lease_look look_of(const struct subject *subject, const struct lookup *lookup,
+                                 struct version **sure, struct table_file **file)
 {
-    const struct promise *promise = subject_promised(subject, lookup->caller);
-    return promise != NULL && promise->version == NULL;
+    int face = table_lookup_face(lookup->parent, lookup->name);
+    struct lease_look look = {.title = title_of(subject, lookup, sure),
+                              .waited = lookup->waited,
+                              .changed = lookup->changed,
+                              .many = !caller_is_process(lookup->caller)};
+    struct version *version = *sure != NULL ? *sure : subject->current;
+    *file = version != NULL ? file_with(lookup->parent, face, version, subject) : NULL;
+    if (*file != NULL) {
+        look.found = (*file)->node.opens > 0 ? LEASE_FOUND_OPEN : LEASE_FOUND_CLOSED;
+        look.opened = table_file_is_opened_by(*file, lookup->caller);
+        return look;
+    }
+    *file = file_in_the_making(lookup->parent, face, subject);
+    bool ready = *sure != NULL && *sure == subject->current;
+    if (*file != NULL)
+        look.found = ready && can_be_bound(*file, *sure) ? LEASE_FOUND_READY : LEASE_FOUND_MAKING;
+    return look;
 }
 
 struct node *table_lookup_doubt(struct mount *mount, const struct lookup *lookup)
 {
-    const struct node *parent = lookup->parent;
-    int face = table_lookup_face(parent, lookup->name);
+    int face = table_lookup_face(lookup->parent, lookup->name);
     const struct subject *subject = face >= 0 ? subject_of(mount, lookup) : NULL;
-    if (subject == NULL || wants_its_own(subject, lookup))
+    struct version *sure;
+    struct table_file *file;
+    if (subject == NULL)
         return NULL;
-    struct version *sure = sure_version(subject, lookup);
-    struct version *version = sure != NULL ? sure : subject->current;
-    struct table_file *file = version != NULL ? file_with(parent, face, version, subject) : NULL;
-    if (file != NULL)
-        return sure == NULL && file->node.opens > 0 ? &file->node : NULL;
-    file = file_in_the_making(parent, face, subject);
-    bool ready =
-        file != NULL && sure != NULL && sure == subject->current && can_be_bound(file, sure);
-    return ready || file == NULL ? NULL : &file->node;
+    const struct lease_look look = look_of(subject, lookup, &sure, &file);
+    return lease_look(&look) == LEASE_SIGHT_WAIT ? &file->node : NULL;
 }
 
 static int file_new(struct mount *mount, const struct lookup *lookup, struct subject *subject,
@@ -168,24 +184,10 @@ static int file_of(struct mount *mount, const struct lookup *lookup, struct subj
     return rc;
 }
 
-/* Whether the version holds is asked later, by stat or open. A file that somebody has open must go
- * on answering for what it is: where it can be mistaken, or is likely to be of the past, a fresh node
- * has to ask. */
-static bool may_ask_later(const struct table_file *file, const struct lookup *lookup)
-{
-    return file->node.opens == 0 ||
-           (lookup->waited && !lookup->changed && caller_is_process(lookup->caller) &&
-            !table_file_is_opened_by(file, lookup->caller));
-}
-
 static int file_to_ask(struct mount *mount, const struct lookup *lookup, struct subject *subject,
                        struct table_file **out)
 {
     int face = table_lookup_face(lookup->parent, lookup->name);
-    struct version *current = subject != NULL ? subject->current : NULL;
-    *out = current != NULL ? file_with(lookup->parent, face, current, subject) : NULL;
-    if (*out != NULL && may_ask_later(*out, lookup))
-        return 0;
     *out = file_with(lookup->parent, face, NULL, subject);
     return *out != NULL ? 0 : file_new(mount, lookup, subject, out);
 }
@@ -204,15 +206,20 @@ static void show(const struct table_file *file, const struct lookup *lookup, boo
 int table_lookup(struct mount *mount, const struct lookup *lookup, struct node **out)
 {
     struct subject *subject = subject_of(mount, lookup);
-    bool own = subject != NULL && wants_its_own(subject, lookup);
-    struct version *sure = subject != NULL && !own ? sure_version(subject, lookup) : NULL;
-    struct table_file *file;
-    int rc = own            ? file_new(mount, lookup, subject, &file)
-             : sure != NULL ? file_of(mount, lookup, subject, sure, &file)
-                            : file_to_ask(mount, lookup, subject, &file);
+    struct lease_look look = {.title = LEASE_UNSURE};
+    struct version *sure = NULL;
+    struct table_file *file = NULL;
+    if (subject != NULL)
+        look = look_of(subject, lookup, &sure, &file);
+    look.over = true;
+    enum lease_sight sight = lease_look(&look);
+    int rc = sight == LEASE_SIGHT_LATER  ? 0
+             : sight == LEASE_SIGHT_OWN  ? file_new(mount, lookup, subject, &file)
+             : sight == LEASE_SIGHT_SHOW ? file_of(mount, lookup, subject, sure, &file)
+                                         : file_to_ask(mount, lookup, subject, &file);
     if (rc < 0)
         return rc;
-    file->own |= own;
+    file->own |= sight == LEASE_SIGHT_OWN;
     file->direct = false;
     table_file_renew(file);
     show(file, lookup, sure != NULL);

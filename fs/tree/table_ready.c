@@ -1,6 +1,7 @@
 /* What a call for a table's file waits for: a version that is sure, its size, its bytes. */
 #include "codec/clock.h"
 #include "fs/tables/job_wanted.h"
+#include "fs/tables/lease.h"
 #include "fs/tree/table_file.h"
 #include "fs/tree/table_lookup.h"
 #include "fs/views/stream.h"
@@ -48,79 +49,66 @@ static int read_along(struct call *call, struct feed *feed)
     return rc < 0 ? -EAGAIN : 0;
 }
 
-/* With the refresh under way, if its answer is good enough for this call. */
-static int read_along_fetch(struct call *call, struct subject *subject)
+/* Whether there is something to read along with: the refresh under way, if its answer is good enough
+ * for this call, or the rows of the version. */
+static bool has_rows(const struct call *call)
 {
-    bool fresh = (int)(subject->refreshes + 1 - call->refreshes_seen) > 0;
-    if (!may_read_along(call) || !subject->refreshing || subject->fetch == NULL ||
-        subject->kind != SUBJECT_ROWS || !(fresh || call->mount->options->lease_ms > 0))
-        return -EAGAIN;
-    struct feed *feed = fetch_feed(subject->fetch);
+    const struct version *version = file_of(call)->version;
+    const struct subject *subject = call->node->subject;
+    bool fresh = call->waited && (int)(subject->refreshes + 1 - call->refreshes_seen) > 0;
+    if (version != NULL)
+        return version->snapshot != NULL;
+    return subject->refreshing && subject->fetch != NULL && subject->kind == SUBJECT_ROWS &&
+           (fresh || call->mount->options->lease_ms > 0);
+}
+
+static int read_along_fetch(struct call *call)
+{
+    struct feed *feed = fetch_feed(call->node->subject->fetch);
     return feed == NULL ? -EAGAIN : read_along(call, feed);
 }
 
-static int read_along_snapshot(struct call *call, const struct version *version)
+static int read_along_rows(struct call *call)
 {
     struct feed *feed;
-    if (!may_read_along(call) || version->snapshot == NULL ||
-        feed_of_snapshot(version->snapshot, &feed) < 0)
-        return -EAGAIN;
-    return read_along(call, feed);
+    int rc = feed_of_snapshot(file_of(call)->version->snapshot, &feed);
+    return rc < 0 ? -EAGAIN : read_along(call, feed);
 }
 
 /* ---- a version, and its face ---- */
 
 /* Only for a stat: if it is opened it may be read along, past the page cache. The kernel has bytes of
- * the node from then on, and nobody else gets it before it has all of them, or none come. */
+ * the node from then on, and nobody else gets it before it has all of them, or none come. Not for a caller that
+ * was told ESTALE: if nothing came of it, it would be told so again. */
 static void offer(const struct call *call)
 {
     struct table_file *file = file_of(call);
-    if (call->kind != CALL_GETATTR || file->direct)
+    if (call->kind != CALL_GETATTR || file->direct || file->own)
         return;
     subject_offer(file->node.subject, file->face, file->node.nodeid);
     file->offered = true;
 }
 
+/* -EAGAIN. */
 static int need_refresh(struct call *call)
 {
     const struct table_file *file = file_of(call);
     call_await_refresh(call);
     job_want_refresh(file->node.subject, file->face);
-    if (file->version != NULL)
-        return -EAGAIN;
-    offer(call);
-    return read_along_fetch(call, file->node.subject);
-}
-
-/* Of a superseded version that somebody still goes by. */
-static int need_past_face(struct table_file *file, enum need need)
-{
-    if (version_lacks(file->version, file->face))
-        return -ESTALE;
-    job_want_face(file->node.subject, file->version, file->face, need);
+    if (file->version == NULL)
+        offer(call);
     return -EAGAIN;
 }
 
-/* `refreshed`: it has waited for a refresh, which is over. `kept`: it is answered for this version,
- * even if that is superseded. */
-static int need_face(struct call *call, bool refreshed, bool kept)
+/* -EAGAIN. */
+static int need_face(struct call *call)
 {
     struct table_file *file = file_of(call);
-    struct subject *subject = file->node.subject;
-    struct version *version = file->version;
     enum need need = call->kind == CALL_OPEN ? NEED_BYTES : NEED_SIZE;
-    enum face_state state = version->state[file->face];
-    if (state == FACE_FAILED)
-        return version->rc[file->face];
-    if (state >= (need == NEED_BYTES ? FACE_READABLE : FACE_SIZED))
-        return 0;
-    if (version != subject->current) /* ESTALE: the kernel looks its name up again */
-        return kept ? need_past_face(file, need) : -ESTALE;
-    if (version_lacks(version, file->face))
-        return refreshed ? -EIO : need_refresh(call);
-    job_want_face(subject, version, file->face, need);
-    offer(call);
-    return read_along_snapshot(call, version);
+    job_want_face(file->node.subject, file->version, file->face, need);
+    if (file->version == file->node.subject->current)
+        offer(call);
+    return -EAGAIN;
 }
 
 /* ---- a look-up that is in doubt ---- */
@@ -189,6 +177,77 @@ static bool keeps_version(struct call *call)
     return call->keeps;
 }
 
+static enum lease_face face_of(const struct table_file *file, const struct version *version)
+{
+    static const enum lease_face faces[] = {[FACE_UNKNOWN] = LEASE_FACE_UNKNOWN,
+                                            [FACE_SIZED] = LEASE_FACE_SIZED,
+                                            [FACE_READABLE] = LEASE_FACE_READABLE,
+                                            [FACE_FAILED] = LEASE_FACE_FAILED};
+    if (version == NULL)
+        return LEASE_FACE_UNKNOWN;
+    enum face_state state = version->state[file->face];
+    return state == FACE_UNKNOWN && version_lacks(version, file->face) ? LEASE_FACE_LACKS
+                                                                       : faces[state];
+}
+
+static struct lease_state lease_of(struct call *call)
+{
+    const struct table_file *file = file_of(call);
+    const struct subject *subject = call->node->subject;
+    const struct version *current = subject->current, *shows = file->version;
+    return (struct lease_state){.shows = shows == NULL                     ? LEASE_SHOWS_NOTHING
+                                         : shows == current                ? LEASE_SHOWS_CURRENT
+                                         : table_file_is_of(file, current) ? LEASE_SHOWS_SAME
+                                                                           : LEASE_SHOWS_PAST,
+                                .hold = keeps_version(call)       ? LEASE_KEPT
+                                        : subject_leased(subject) ? LEASE_LEASED
+                                                                  : LEASE_EXPIRED,
+                                .asked = current != NULL && call_is_refreshed(call)
+                                             ? LEASE_REFRESHED
+                                         : call->waited ? LEASE_ASKED
+                                                        : LEASE_NOT_ASKED,
+                                .named = call->asks      ? LEASE_IN_DOUBT
+                                         : call->by_path ? LEASE_BY_NAME
+                                                         : LEASE_BY_NODE,
+                                .cache = file->spoiled   ? LEASE_SPOILED
+                                         : file->filling ? LEASE_FILLING
+                                                         : LEASE_CLEAN,
+                                .face = face_of(file, shows != NULL ? shows : current),
+                                .opens = call->kind == CALL_OPEN,
+                                .is_open = file->node.opens > 0,
+                                .reads = is_of_reader(call),
+                                .along = may_read_along(call) && has_rows(call)};
+}
+
+static int act_on(enum lease_verdict verdict, struct call *call)
+{
+    const struct table_file *file = file_of(call);
+    switch (verdict) {
+    case LEASE_ANSWER:
+        return 0;
+    case LEASE_STALE:
+        return -ESTALE;
+    case LEASE_FAIL:
+        return file->version->rc[file->face];
+    case LEASE_REFRESH:
+        return need_refresh(call);
+    case LEASE_MEASURE:
+        return need_face(call);
+    case LEASE_READ_FETCH:
+        (void)need_refresh(call);
+        return read_along_fetch(call);
+    case LEASE_READ_ROWS:
+        (void)need_face(call);
+        return read_along_rows(call);
+    case LEASE_WAIT:
+        return -EAGAIN;
+    case LEASE_GIVE_UP:
+    case LEASE_BIND:
+        break;
+    }
+    return -EIO;
+}
+
 int table_ready(struct mount *mount, struct call *call)
 {
     struct table_file *file = file_of(call);
@@ -197,32 +256,17 @@ int table_ready(struct mount *mount, struct call *call)
     int rc = need_subject(mount, call);
     if (rc < 0)
         return rc;
-    struct subject *subject = file->node.subject;
-    if (file->spoiled)
-        return is_of_reader(call) ? -EIO : -ESTALE;
-    take_glance(call);
-    table_file_renew(file);
-    if (file->filling)
-        return -EAGAIN;
-    bool refreshed = call_is_refreshed(call);
-    bool opens = call->kind == CALL_OPEN, by_path = call->by_path;
-    /* A node that is open answers for what it is, but to those who have been shown it in doubt. */
-    bool asked = file->node.opens == 0 || call->asks;
-    bool keeps = keeps_version(call);
-    bool good = refreshed || keeps || subject_leased(subject);
-    if (file->version == NULL) {
-        if (!good || subject->current == NULL)
-            return need_refresh(call);
-        table_file_bind(file, subject->current);
-    } else if (!table_file_is_of(file, subject->current) && !keeps) {
-        if (asked && (call->waited || (by_path && !opens)))
-            return -ESTALE;
-        if (opens && by_path)
-            return -ESTALE;
-    } else if (!good && (asked || (opens && by_path))) {
-        return need_refresh(call);
+    if (!file->spoiled) {
+        take_glance(call);
+        table_file_renew(file);
     }
-    return need_face(call, refreshed, keeps || file->node.opens > 0);
+    struct lease_state state = lease_of(call);
+    if (lease_decide(&state) == LEASE_BIND) {
+        table_file_bind(file, file->node.subject->current);
+        call->keeps |= file->own;
+        state = lease_of(call);
+    }
+    return act_on(lease_decide(&state), call);
 }
 
 bool table_ready_overdue(const struct call *call)
