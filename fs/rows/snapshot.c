@@ -114,21 +114,24 @@ int snapshot_add_source(struct snapshot *snapshot, const struct snapshot_source 
 
 int snapshot_copy_basis(const struct snapshot *from, struct snapshot **out)
 {
-    int rc = snapshot_new(from->store, out);
+    struct snapshot *copy;
+    int rc = snapshot_new(from->store, &copy);
     if (rc < 0)
         return rc;
     pthread_mutex_t *lock = &((struct snapshot *)from)->lock;
     pthread_mutex_lock(lock);
-    rc = snapshot_take_basis(*out, &from->relation, &from->key, from->schema);
+    rc = snapshot_take_basis(copy, &from->relation, &from->key, from->schema);
     pthread_mutex_unlock(lock);
     for (size_t i = 0; rc == 0 && i < from->source_count; i++)
-        rc = snapshot_add_source(*out, &from->sources[i]);
+        rc = snapshot_add_source(copy, &from->sources[i]);
     struct crew *crew = snapshot_held((struct snapshot *)from);
     if (rc == 0 && crew != NULL)
-        snapshot_share(*out, crew);
+        snapshot_share(copy, crew);
     crew_unref(crew);
     if (rc < 0)
-        snapshot_unref(*out);
+        snapshot_unref(copy);
+    else
+        *out = copy;
     return rc;
 }
 
