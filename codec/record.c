@@ -22,12 +22,16 @@ int record_put_u64(struct buffer *out, uint64_t value)
 
 int record_put_string(struct buffer *out, const char *text)
 {
-    size_t n = strlen(text);
-    int rc = buffer_reserve(out, n + 4); /* so that a failure leaves no half of it */
+    return record_put_bytes(out, text, strlen(text));
+}
+
+int record_put_bytes(struct buffer *out, const void *bytes, size_t size)
+{
+    int rc = buffer_reserve(out, size + 4); /* so that a failure leaves no half of it */
     if (rc == 0)
-        rc = record_put_u32(out, (uint32_t)n);
+        rc = record_put_u32(out, (uint32_t)size);
     if (rc == 0)
-        rc = buffer_append(out, text, n);
+        rc = buffer_append(out, bytes, size);
     return rc;
 }
 
@@ -85,13 +89,21 @@ int64_t record_get_microseconds(struct record_reader *in)
     return (int64_t)record_get_u64_to(in, RECORD_MICROSECONDS_MOST);
 }
 
-char *record_get_string(struct record_reader *in)
+const uint8_t *record_get_bytes(struct record_reader *in, size_t *size)
 {
     uint32_t n = record_get_u32(in);
     const uint8_t *at = take(in, n);
+    *size = at != NULL ? n : 0;
+    return at;
+}
+
+char *record_get_string(struct record_reader *in)
+{
+    size_t n;
+    const uint8_t *at = record_get_bytes(in, &n);
     if (at == NULL)
         return NULL;
-    char *text = memchr(at, 0, n) == NULL ? malloc((size_t)n + 1) : NULL;
+    char *text = memchr(at, 0, n) == NULL ? malloc(n + 1) : NULL;
     if (text == NULL) {
         in->bad = true;
         return NULL;

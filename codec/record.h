@@ -16,6 +16,8 @@ MUST_CHECK int record_put_u8(struct buffer *out, uint8_t value);
 MUST_CHECK int record_put_u32(struct buffer *out, uint32_t value);
 MUST_CHECK int record_put_u64(struct buffer *out, uint64_t value);
 MUST_CHECK int record_put_string(struct buffer *out, const char *text); /* u32 length, bytes */
+/* The same of any bytes. */
+MUST_CHECK int record_put_bytes(struct buffer *out, const void *bytes, size_t size);
 
 struct record_reader {
     const uint8_t *at, *end;
@@ -40,5 +42,8 @@ int64_t record_get_microseconds(struct record_reader *in);
 /* A newly allocated, terminated copy; NULL (and bad) if the record ends, holds a NUL byte in it, or
  * memory is short. */
 char *record_get_string(struct record_reader *in);
+
+/* Where they lie in the record; NULL (and *size 0): bad. */
+const uint8_t *record_get_bytes(struct record_reader *in, size_t *size);
 
 #endif

@@ -81,6 +81,31 @@ void schema_number(struct schema *schema, const bool *with_binary, unsigned want
     }
 }
 
+int schema_choose(const struct schema *schema, const int *numbers, int count, struct schema **out)
+{
+    struct schema *chosen;
+    int rc = schema_new(schema->with_row_ids, &chosen);
+    if (rc < 0)
+        return rc;
+    for (int i = 0; rc == 0 && i < count; i++) {
+        if (numbers[i] < 0 || numbers[i] >= schema->column_count) {
+            rc = -EINVAL;
+            break;
+        }
+        const struct column *from = &schema->columns[numbers[i]];
+        rc = schema_add(chosen, from->name, from->type_name, from->type, from->in_copy);
+        if (rc == 0)
+            memcpy(chosen->columns[i].part, from->part, sizeof from->part);
+    }
+    if (rc < 0) {
+        schema_free(chosen);
+        return rc;
+    }
+    memcpy(chosen->part_count, schema->part_count, sizeof chosen->part_count);
+    *out = chosen;
+    return 0;
+}
+
 int schema_parts(const struct schema *schema)
 {
     int parts = 0;

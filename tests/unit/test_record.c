@@ -11,6 +11,8 @@
 static const char *const texts[] = {
     "", "a", "ü\n%", "longer than a few bytes, so that the buffer has to grow for it"};
 
+static const uint8_t some_bytes[] = {'a', 0, 'b'};
+
 static struct buffer example(void)
 {
     struct buffer record = {0};
@@ -19,6 +21,8 @@ static struct buffer example(void)
     assert_int_equal(record_put_u64(&record, UINT64_C(0x0102030405060708)), 0);
     for (size_t i = 0; i < 4; i++)
         assert_int_equal(record_put_string(&record, texts[i]), 0);
+    assert_int_equal(record_put_bytes(&record, some_bytes, sizeof some_bytes), 0);
+    assert_int_equal(record_put_bytes(&record, NULL, 0), 0);
     return record;
 }
 
@@ -43,6 +47,12 @@ static void read_all(struct record_reader *in, bool whole)
             assert_string_equal(text, texts[i]);
         free(text);
     }
+    size_t size, none;
+    const uint8_t *read = record_get_bytes(in, &size), *nothing = record_get_bytes(in, &none);
+    assert_true(!whole ||
+                (size == sizeof some_bytes && memcmp(read, some_bytes, size) == 0 && none == 0));
+    assert_int_equal(nothing == NULL, in->bad);
+    assert_true(in->bad || read != NULL);
 }
 
 static void test_round_trip(void **state)
