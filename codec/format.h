@@ -1,8 +1,14 @@
 /* A format: how rows become the bytes of a file.
  *
  * A file is head + the body of each row group, in order + tail. A body depends on the schema and
- * its own group only, never on where it stands, so bodies are made in any order, by many threads. A
- * new format is a file that defines one of these, and a line in format.c. Its number is the first
+ * its own group only, never on where it stands, so bodies are made in any order, by many threads.
+ * What the tail has to say of a body is in the body's note: a few bytes (sizes within it, how many
+ * NULLs a column has) that come with it, and are kept with its size.
+ *
+ * The schema is that of the file's columns, which may be some of a relation's, in another order;
+ * the row group is the relation's. So a column's values are found by its parts' numbers alone.
+ *
+ * A new format is a file that defines one of these, and a line in format.c. Its number is the first
  * one that is free; 3 and 4 are taken by files that are no format (fs/tables/table.h).
  *
  * Threads: pure functions.
@@ -13,21 +19,45 @@
 
 #include "codec/rowgroup.h"
 
+#define ROWS_UNKNOWN UINT64_MAX
+
+/* A file, as its head and its tail are told of it. */
+struct format_view {
+    const struct schema *schema;
+    uint64_t rows; /* ROWS_UNKNOWN: it is written while they come */
+    size_t groups;
+};
+
+struct note {
+    const uint8_t *bytes;
+    size_t size;
+};
+
 struct format {
-    const char *name;    /* the file's extension, without the dot; what cache records know it by */
-    uint8_t number;      /* what stands for it in inode numbers: never changed, never used again */
-    const char *command; /* what the server would say, for messages: "COPY … (FORMAT csv)" */
+    const char *name; /* the file's extension, without the dot; what cache records know it by */
+    uint8_t number;   /* what stands for it in inode numbers: never changed, never used again */
     unsigned parts; /* the part kinds it needs, as 1 << part_kind, of columns that are not rendered
                        here */
     uint8_t last;   /* the last byte of a whole file, unless that is empty */
+    bool notes;     /* its bodies come with notes */
 
     /* Whether the schema holds all parts that this format needs. */
     bool (*possible)(const struct schema *schema);
-    int (*head)(const struct schema *schema, struct buffer *out);
-    int (*body)(const struct schema *schema, const struct rowgroup *group, struct buffer *out);
-    int (*tail)(const struct schema *schema, struct buffer *out);
 
-    /* The size of the body in bytes, where that is known without making it; else NULL. */
+    /* NULL: there is none. */
+    int (*head)(const struct format_view *view, struct buffer *out);
+
+    /* Appends to `out`, and the note, which nobody asks for where it is NULL, to `note`. */
+    int (*body)(const struct schema *schema, const struct rowgroup *group, struct buffer *note,
+                struct buffer *out);
+
+    /* `notes`: of each group; NULL if it has none. `offsets`: where each group's body begins; one
+     * more: where the tail does. NULL: there is no tail. */
+    int (*tail)(const struct format_view *view, const struct note *notes, const uint64_t *offsets,
+                struct buffer *out);
+
+    /* The size of the body in bytes, if that is known without making it, and it has no note; else
+     * NULL. */
     uint64_t (*body_size)(const struct schema *schema, const struct rowgroup *group);
 };
 
@@ -38,6 +68,19 @@ extern const struct format *const formats[FORMAT_COUNT];
 
 /* The place of the format with this name of `size` bytes, -1: none. */
 int format_find(const char *name, size_t size);
+
+MUST_CHECK static inline int format_head(const struct format *format,
+                                         const struct format_view *view, struct buffer *out)
+{
+    return format->head != NULL ? format->head(view, out) : 0;
+}
+
+MUST_CHECK static inline int format_tail(const struct format *format,
+                                         const struct format_view *view, const struct note *notes,
+                                         const uint64_t *offsets, struct buffer *out)
+{
+    return format->tail != NULL ? format->tail(view, notes, offsets, out) : 0;
+}
 
 extern const struct format format_csv, format_bin, format_jsonl;
 

@@ -13,17 +13,18 @@ static bool bin_possible(const struct schema *schema)
     return true;
 }
 
-static int bin_head(const struct schema *schema, struct buffer *out)
+static int bin_head(const struct format_view *view, struct buffer *out)
 {
     static const uint8_t header[19] = "PGCOPY\n\377\r\n";
-    (void)schema;
+    (void)view;
     return buffer_append(out, header, sizeof header);
 }
 
-static int bin_tail(const struct schema *schema, struct buffer *out)
+static int bin_tail(const struct format_view *view, const struct note *notes,
+                    const uint64_t *offsets, struct buffer *out)
 {
     static const uint8_t trailer[2] = {0xFF, 0xFF};
-    (void)schema;
+    (void)view, (void)notes, (void)offsets;
     return buffer_append(out, trailer, sizeof trailer);
 }
 
@@ -44,8 +45,10 @@ static uint64_t bin_body_size(const struct schema *schema, const struct rowgroup
     return size;
 }
 
-static int bin_body(const struct schema *schema, const struct rowgroup *group, struct buffer *out)
+static int bin_body(const struct schema *schema, const struct rowgroup *group, struct buffer *note,
+                    struct buffer *out)
 {
+    (void)note;
     int rc = buffer_reserve(out, bin_body_size(schema, group));
     int columns = copied_columns(schema), n = 0;
     struct run_cursor *cursors = calloc((size_t)columns + 1, sizeof *cursors);
@@ -79,7 +82,6 @@ static int bin_body(const struct schema *schema, const struct rowgroup *group, s
 
 const struct format format_bin = {.name = "bin",
                                   .number = 1,
-                                  .command = "COPY … TO STDOUT (FORMAT binary)",
                                   .parts = 1 << PART_BINARY,
                                   .last = 0xFF,
                                   .possible = bin_possible,

@@ -116,8 +116,10 @@ static int put_rows(struct writer *writers, int columns, uint32_t rows, struct b
     return rc;
 }
 
-static int csv_body(const struct schema *schema, const struct rowgroup *group, struct buffer *out)
+static int csv_body(const struct schema *schema, const struct rowgroup *group, struct buffer *note,
+                    struct buffer *out)
 {
+    (void)note;
     struct writer *writers = calloc((size_t)schema->column_count + 1, sizeof *writers);
     if (writers == NULL)
         return -ENOMEM;
@@ -157,8 +159,9 @@ static int put_name(struct buffer *out, const char *name, bool lone)
     return rc;
 }
 
-static int csv_head(const struct schema *schema, struct buffer *out)
+static int csv_head(const struct format_view *view, struct buffer *out)
 {
+    const struct schema *schema = view->schema;
     int columns = 0, written = 0, rc = 0;
     for (int i = 0; i < schema->column_count; i++)
         columns += schema->columns[i].in_copy;
@@ -173,19 +176,10 @@ static int csv_head(const struct schema *schema, struct buffer *out)
     return rc < 0 ? rc : buffer_append_byte(out, '\n');
 }
 
-static int csv_tail(const struct schema *schema, struct buffer *out)
-{
-    (void)schema;
-    (void)out;
-    return 0;
-}
-
 const struct format format_csv = {.name = "csv",
                                   .number = 0,
-                                  .command = "COPY … TO STDOUT (FORMAT csv, HEADER)",
                                   .parts = 1 << PART_TEXT,
                                   .last = '\n',
                                   .possible = csv_possible,
                                   .head = csv_head,
-                                  .body = csv_body,
-                                  .tail = csv_tail};
+                                  .body = csv_body};

@@ -113,8 +113,10 @@ static int put_rows(struct writer *writers, int columns, uint32_t rows, struct b
     return rc;
 }
 
-static int jsonl_body(const struct schema *schema, const struct rowgroup *group, struct buffer *out)
+static int jsonl_body(const struct schema *schema, const struct rowgroup *group,
+                      struct buffer *note, struct buffer *out)
 {
+    (void)note;
     int columns = schema->column_count, with_lanes = 0;
     struct writer *writers = calloc((size_t)columns + 1, sizeof *writers);
     if (writers == NULL)
@@ -142,19 +144,9 @@ static int jsonl_body(const struct schema *schema, const struct rowgroup *group,
     return rc;
 }
 
-static int jsonl_nothing(const struct schema *schema, struct buffer *out)
-{
-    (void)schema;
-    (void)out;
-    return 0;
-}
-
 const struct format format_jsonl = {.name = "jsonl",
                                     .number = 2,
-                                    .command = "row_to_json",
                                     .parts = 1 << PART_JSON,
                                     .last = '\n',
                                     .possible = jsonl_possible,
-                                    .head = jsonl_nothing,
-                                    .body = jsonl_body,
-                                    .tail = jsonl_nothing};
+                                    .body = jsonl_body};

@@ -121,8 +121,8 @@ void read_fail_all(struct mount *mount)
 static int get_bytes(const struct read *read, bool render, struct view_bytes *bytes,
                      struct error *error)
 {
-    return view_read(read->mount->bodies, read->version->snapshot, read->face, read->offset,
-                     read->size, render, bytes, error);
+    const struct view view = view_whole(read->version->snapshot, formats[read->face]);
+    return view_read(read->mount->bodies, &view, read->offset, read->size, render, bytes, error);
 }
 
 static void reply_bytes(const struct read *read, const struct view_bytes *bytes)

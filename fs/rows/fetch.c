@@ -231,12 +231,24 @@ static int try_format(struct fetch *fetch, int format, struct error *error)
     return copy_all(fetch, true, error);
 }
 
-static int refuse(struct face *face, int rc, const struct error *error)
+/* Formats that need the same parts are given, or refused, together: the first of them is asked for,
+ * and the others get what that got. */
+static int ask_format(struct fetch *fetch, const struct snapshot *snapshot, int format,
+                      struct error *error)
 {
-    face->refused = rc;
-    free(face->reason);
-    face->reason = strdup(error->text);
-    return face->reason == NULL ? -ENOMEM : 0;
+    int first = 0;
+    while (formats[first]->parts != formats[format]->parts)
+        first++;
+    const struct face *known = snapshot_face(snapshot, formats[first]);
+    if (first == format)
+        return try_format(fetch, format, error);
+    return known->refused < 0 ? error_set(error, known->refused, "%s", known->reason) : 0;
+}
+
+static int refuse(struct snapshot *snapshot, int format, int rc, const struct error *error)
+{
+    const struct view view = view_whole(snapshot, formats[format]);
+    return view_refuse(&view, rc, error->text);
 }
 
 enum { ALL_PARTS = 1 << PART_BINARY | 1 << PART_TEXT | 1 << PART_JSON };
@@ -257,7 +269,7 @@ static bool is_left_out(int format, unsigned parts)
     return (formats[format]->parts & ~parts) != 0;
 }
 
-static int refuse_json(struct fetch *fetch, struct face *faces)
+static int refuse_json(struct fetch *fetch, struct snapshot *snapshot)
 {
     struct error reason;
     const char *why = crew_readpoint(fetch->crew)->json_refused;
@@ -266,7 +278,7 @@ static int refuse_json(struct fetch *fetch, struct face *faces)
         if (!(formats[i]->parts & 1U << PART_JSON))
             continue;
         error_set(&reason, -EACCES, "%s", why);
-        rc = refuse(&faces[i], -EACCES, &reason);
+        rc = refuse(snapshot, i, -EACCES, &reason);
     }
     return rc;
 }
@@ -274,7 +286,7 @@ static int refuse_json(struct fetch *fetch, struct face *faces)
 /* The server has refused the whole (-EIO or -EACCES; what failed for a reason of the moment is
  * -EREMOTEIO, and of all formats): finds the formats that come alone. Returns the mask of their
  * parts, or the error of all. */
-static int find_refusals(struct fetch *fetch, struct face *faces, struct error *error)
+static int find_refusals(struct fetch *fetch, struct snapshot *snapshot, struct error *error)
 {
     unsigned parts = 0, wanted = wanted_parts(fetch);
     int given = 0, rc = 0;
@@ -282,7 +294,7 @@ static int find_refusals(struct fetch *fetch, struct face *faces, struct error *
         struct error reason = {""};
         if (is_left_out(i, wanted))
             continue;
-        rc = try_format(fetch, i, &reason);
+        rc = ask_format(fetch, snapshot, i, &reason);
         if (rc == 0) {
             parts |= formats[i]->parts;
             given++;
@@ -293,21 +305,22 @@ static int find_refusals(struct fetch *fetch, struct face *faces, struct error *
         } else {
             if (i == 0 && error != NULL)
                 *error = reason;
-            int memory = refuse(&faces[i], rc, &reason);
+            int memory = refuse(snapshot, i, rc, &reason);
             if (memory < 0)
                 return memory;
         }
     }
-    return given > 0 ? (int)parts : faces[0].refused;
+    return given > 0 ? (int)parts : snapshot_face(snapshot, formats[0])->refused;
 }
 
 /* Formats for which the schema as numbered has not all parts, though they were asked for. */
-static unsigned impossible_formats(const struct schema *schema, const struct face *faces,
+static unsigned impossible_formats(const struct schema *schema, const struct snapshot *snapshot,
                                    unsigned wanted)
 {
     unsigned mask = 0;
     for (int i = 0; i < FORMAT_COUNT; i++)
-        if (faces[i].refused == 0 && !is_left_out(i, wanted) && !formats[i]->possible(schema))
+        if (snapshot_face(snapshot, formats[i])->refused == 0 && !is_left_out(i, wanted) &&
+            !formats[i]->possible(schema))
             mask |= 1U << i;
     return mask;
 }
@@ -315,18 +328,18 @@ static unsigned impossible_formats(const struct schema *schema, const struct fac
 /* Asks for each of them: the server says in its own words why not, or gives it after all (an array
  * of a type without binary output is fine as long as it is NULL), and then its columns are fetched.
  */
-static int explain_impossible(struct fetch *fetch, unsigned mask, struct face *faces)
+static int explain_impossible(struct fetch *fetch, unsigned mask, struct snapshot *snapshot)
 {
     struct readpoint *readpoint = crew_readpoint(fetch->crew);
     for (int i = 0; i < FORMAT_COUNT; i++) {
         if (!(mask & 1U << i))
             continue;
         struct error reason = {""};
-        int rc = try_format(fetch, i, &reason);
+        int rc = ask_format(fetch, snapshot, i, &reason);
         for (int k = 0; rc == 0 && k < readpoint->schema->column_count; k++)
             readpoint->with_binary[k] = true;
         if (rc == -EIO || rc == -EACCES)
-            rc = refuse(&faces[i], rc, &reason);
+            rc = refuse(snapshot, i, rc, &reason);
         if (rc < 0)
             return rc;
     }
@@ -362,10 +375,11 @@ static int take_basis(const struct readpoint *readpoint, struct snapshot *snapsh
 static int measure_known(struct snapshot *snapshot)
 {
     for (int f = 0; f < FORMAT_COUNT; f++) {
-        bool known = formats[f]->possible(snapshot->schema) && snapshot->faces[f].refused == 0;
+        const struct view view = view_whole(snapshot, formats[f]);
+        bool known = formats[f]->possible(snapshot->schema) && view_face(&view)->refused == 0;
         for (size_t i = 0; known && i < snapshot->group_count; i++)
-            known = snapshot->groups[i]->sizes[f] != SIZE_UNKNOWN;
-        int rc = known ? snapshot_measured(snapshot, f) : 0;
+            known = group_size(snapshot->groups[i], &view.rendition) != SIZE_UNKNOWN;
+        int rc = known ? view_measured(&view) : 0;
         if (rc < 0)
             return rc;
     }
@@ -482,7 +496,7 @@ static int plan_and_copy_all(struct fetch *fetch, struct error *error)
     return rc < 0 ? error_set(error, rc, "no memory to fetch with") : copy_planned(fetch, error);
 }
 
-static int copy_whole(struct fetch *fetch, struct face *faces, struct error *error)
+static int copy_whole(struct fetch *fetch, struct snapshot *snapshot, struct error *error)
 {
     struct readpoint *readpoint = crew_readpoint(fetch->crew);
     struct schema *schema = readpoint->schema;
@@ -492,18 +506,18 @@ static int copy_whole(struct fetch *fetch, struct face *faces, struct error *err
     bool anew = rc == -EIO;
     if (anew) {
         spoil_prefills(fetch);
-        rc = find_refusals(fetch, faces, error);
+        rc = find_refusals(fetch, snapshot, error);
         parts = rc > 0 ? (unsigned)rc : 0;
     }
     if (rc < 0)
         return rc;
     schema_number(schema, readpoint->with_binary, parts);
-    unsigned impossible = impossible_formats(schema, faces, wanted);
+    unsigned impossible = impossible_formats(schema, snapshot, wanted);
     if (impossible == 0 && !anew)
         return 0;
     /* Their columns were left out of what has been copied, and asking moves the parts. */
     spoil_prefills(fetch);
-    rc = impossible == 0 ? 0 : explain_impossible(fetch, impossible, faces);
+    rc = impossible == 0 ? 0 : explain_impossible(fetch, impossible, snapshot);
     if (rc < 0)
         return error_set(error, rc, "cannot find out which formats the server refuses");
     schema_number(schema, readpoint->with_binary, parts);
@@ -517,7 +531,7 @@ static bool is_kept_schema(const struct snapshot *old, const struct fetch *fetch
     struct readpoint *readpoint = crew_readpoint(fetch->crew);
     unsigned parts = wanted_parts(fetch);
     for (int i = 0; i < FORMAT_COUNT; i++)
-        if (old->faces[i].refused < 0 && !is_left_out(i, parts))
+        if (snapshot_face(old, formats[i])->refused < 0 && !is_left_out(i, parts))
             return false;
     schema_number(readpoint->schema, readpoint->with_binary, parts);
     return schema_same(old->schema, readpoint->schema);
@@ -536,11 +550,12 @@ static int copy_changed(struct fetch *fetch, const struct changes *changes, stru
 static int put_heads(struct fetch *fetch)
 {
     struct buffer head = {0};
+    const struct format_view told = {.schema = crew_readpoint(fetch->crew)->schema,
+                                     .rows = ROWS_UNKNOWN};
     int rc = 0;
     for (int i = 0; rc == 0 && i < FORMAT_COUNT; i++) {
         head.size = 0;
-        if (fetch->prefills[i] != NULL &&
-            (rc = formats[i]->head(crew_readpoint(fetch->crew)->schema, &head)) == 0)
+        if (fetch->prefills[i] != NULL && (rc = format_head(formats[i], &told, &head)) == 0)
             prefill_head(fetch->prefills[i], &head);
     }
     buffer_clear(&head);
@@ -557,7 +572,9 @@ static int make_snapshot(struct fetch *fetch, const struct snapshot *old,
     int rc = snapshot_new(fetch->place->store, &snapshot);
     if (rc < 0)
         return rc;
-    rc = refuse_json(fetch, snapshot->faces);
+    rc = snapshot_ask_all(snapshot);
+    if (rc == 0)
+        rc = refuse_json(fetch, snapshot);
     fetch->copy.old = basis;
     bool whole = changes == NULL || !is_kept_schema(basis, fetch);
     if (rc == 0 && !whole) {
@@ -568,7 +585,7 @@ static int make_snapshot(struct fetch *fetch, const struct snapshot *old,
         fetch->copy.old = old;
         rc = put_heads(fetch);
         if (rc == 0)
-            rc = copy_whole(fetch, snapshot->faces, error);
+            rc = copy_whole(fetch, snapshot, error);
     }
     if (rc == 0)
         rc = assemble(fetch, snapshot);
@@ -604,7 +621,7 @@ static bool same_relation(const struct snapshot *old, const struct readpoint *re
 static bool is_lacking(const struct fetch *fetch, const struct snapshot *old)
 {
     for (int i = 0; i < FORMAT_COUNT; i++)
-        if ((fetch->copy.measure & 1U << i) && old->faces[i].refused == 0 &&
+        if ((fetch->copy.measure & 1U << i) && snapshot_face(old, formats[i])->refused == 0 &&
             !formats[i]->possible(old->schema))
             return true;
     return false;

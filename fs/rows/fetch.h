@@ -17,7 +17,7 @@
 #include "fs/rows/feed.h"
 #include "fs/rows/lock_line.h"
 #include "fs/rows/prefill.h"
-#include "fs/rows/snapshot.h"
+#include "fs/rows/snapshot_view.h"
 
 #include <semaphore.h>
 
@@ -91,15 +91,22 @@ MUST_CHECK int fetch_group(const struct fetch_place *place, struct snapshot *sna
 MUST_CHECK int fetch_stored(struct store *store, const struct snapshot *snapshot,
                             const struct group *group, struct rowgroup **out);
 
-/* Computes the sizes of one format: renders what has no size yet, on place->jobs threads. With
- * `prefill` (may be NULL) all is rendered, and stored. */
-MUST_CHECK int fetch_measure(const struct fetch_place *place, struct snapshot *snapshot, int format,
+/* Measures a view: renders what has no size yet, on place->jobs threads. With `prefill` (may be
+ * NULL) all is rendered, and stored. */
+MUST_CHECK int fetch_measure(const struct fetch_place *place, const struct view *view,
                              const atomic_bool *stop, struct prefill *prefill,
                              struct progress *progress, struct error *error);
 
-/* Size of a group's body. It is rendered into `scratch` where it must be, or where `rendered` asks
- * for it. */
-MUST_CHECK int fetch_body_size(const struct schema *schema, const struct rowgroup *rows, int format,
-                               bool rendered, struct buffer *scratch, uint64_t *out);
+/* A group's body, as far as it was made, for one after another. Init to {0}; fetch_body_clear. */
+struct fetch_body {
+    struct buffer bytes, note;
+};
+
+/* Measures a group's body in a rendition whose columns have this schema. It is made if it must be, or
+ * if `bytes` asks for it. */
+MUST_CHECK int fetch_body_measure(struct fetch_body *body, const struct rendition *rendition,
+                                  const struct schema *schema, const struct rowgroup *rows,
+                                  bool bytes, struct group *group);
+void fetch_body_clear(struct fetch_body *body);
 
 #endif

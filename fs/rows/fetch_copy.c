@@ -232,7 +232,7 @@ struct task_copy {
     size_t number;
     struct task *task;
     struct group_copy groups;
-    struct buffer scratch;
+    struct fetch_body body;
     uint64_t pages; /* passed over so far */
 };
 
@@ -241,18 +241,17 @@ static void measure_group(struct task_copy *t, const struct rowgroup *rows, stru
 {
     struct fetch_copy *copy = t->copy;
     for (int i = 0; i < FORMAT_COUNT; i++) {
-        uint64_t size;
+        const struct rendition rendition = {.format = formats[i]};
         bool wanted = formats[i]->body_size != NULL || (copy->measure & 1U << i);
         if (!wanted || !formats[i]->possible(copy->schema))
             continue;
         struct prefill *prefill = copy->prefills[i];
-        if (prefill == NULL && group->sizes[i] != SIZE_UNKNOWN)
+        if (prefill == NULL && group_size(group, &rendition) != SIZE_UNKNOWN)
             continue;
-        int rc = fetch_body_size(copy->schema, rows, i, prefill != NULL, &t->scratch, &size);
-        if (rc == 0)
-            group->sizes[i] = size;
+        int rc =
+            fetch_body_measure(&t->body, &rendition, copy->schema, rows, prefill != NULL, group);
         if (prefill != NULL && rc == 0)
-            prefill_put(prefill, t->number, t->scratch.data, t->scratch.size);
+            prefill_put(prefill, t->number, t->body.bytes.data, t->body.bytes.size);
         else if (prefill != NULL)
             prefill_spoil(prefill);
     }
@@ -425,7 +424,7 @@ static int copy_task(struct fetch_copy *copy, size_t number, struct session *ses
         copy->failed = true;
     t.task->done = rc == 0;
     group_copy_clear(&t.groups);
-    buffer_clear(&t.scratch);
+    fetch_body_clear(&t.body);
     free(cuts);
     return rc;
 }

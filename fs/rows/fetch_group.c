@@ -371,26 +371,32 @@ int fetch_group(const struct fetch_place *place, struct snapshot *snapshot, size
 
 /* ---- measuring ---- */
 
-int fetch_body_size(const struct schema *schema, const struct rowgroup *rows, int format,
-                    bool rendered, struct buffer *scratch, uint64_t *out)
+void fetch_body_clear(struct fetch_body *body)
 {
-    const struct format *f = formats[format];
-    if (f->body_size != NULL && !rendered) {
-        *out = f->body_size(schema, rows);
-        return 0;
-    }
-    scratch->size = 0;
-    int rc = f->body(schema, rows, scratch);
-    if (rc == 0)
-        *out = scratch->size;
-    return rc;
+    buffer_clear(&body->bytes);
+    buffer_clear(&body->note);
+}
+
+int fetch_body_measure(struct fetch_body *body, const struct rendition *rendition,
+                       const struct schema *schema, const struct rowgroup *rows, bool bytes,
+                       struct group *group)
+{
+    const struct format *format = rendition->format;
+    if (format->body_size != NULL && !bytes)
+        return measures_add(&group->measures, rendition, format->body_size(schema, rows), NULL);
+    body->bytes.size = body->note.size = 0;
+    int rc = format->body(schema, rows, &body->note, &body->bytes);
+    if (rc < 0)
+        return rc;
+    return measures_add(&group->measures, rendition, body->bytes.size,
+                        &(struct note){body->note.data, body->note.size});
 }
 
 /* Threads that take one group after another. */
 struct measuring {
     const struct fetch_place *place;
-    struct snapshot *snapshot;
-    int format;
+    const struct view *view;
+    const struct schema *schema;
     const atomic_bool *stop;
     struct prefill *prefill;
     struct progress *progress;
@@ -400,30 +406,29 @@ struct measuring {
     struct error error;
 };
 
-static int measure_group(struct measuring *measuring, size_t number, struct buffer *scratch,
+static int measure_group(struct measuring *measuring, size_t number, struct fetch_body *body,
                          struct error *error)
 {
-    struct snapshot *snapshot = measuring->snapshot;
-    struct group *group = snapshot->groups[number];
-    const struct format *format = formats[measuring->format];
+    const struct view *view = measuring->view;
+    struct group *group = view->snapshot->groups[number];
+    struct prefill *prefill = measuring->prefill;
     struct rowgroup *rows;
-    uint64_t size;
-    if (group->sizes[measuring->format] != SIZE_UNKNOWN && measuring->prefill == NULL)
+    if (group_size(group, &view->rendition) != SIZE_UNKNOWN && prefill == NULL)
         return 0;
-    int rc = fetch_group(measuring->place, snapshot, number, &rows, error);
+    int rc = fetch_group(measuring->place, view->snapshot, number, &rows, error);
     if (rc < 0)
         return rc;
-    rc = fetch_body_size(snapshot->schema, rows, measuring->format, measuring->prefill != NULL,
-                         scratch, &size);
+    rc =
+        fetch_body_measure(body, &view->rendition, measuring->schema, rows, prefill != NULL, group);
     rowgroup_free(rows);
     if (rc < 0)
-        return error_set(
-            error, rc, "row group %zu cannot be written as %s: %s", number, format->name,
-            rc == -EBADMSG ? "the server sent a value that is not one of its type" : strerror(-rc));
-    group->sizes[measuring->format] = size;
-    if (measuring->prefill != NULL) {
-        prefill_put(measuring->prefill, number, scratch->data, scratch->size);
-        prefill_run_done(measuring->prefill, number);
+        return error_set(error, rc, "row group %zu cannot be written as %s: %s", number,
+                         view->rendition.format->name,
+                         rc == -EBADMSG ? "the server sent a value that is not one of its type"
+                                        : strerror(-rc));
+    if (prefill != NULL) {
+        prefill_put(prefill, number - view->first, body->bytes.data, body->bytes.size);
+        prefill_run_done(prefill, number - view->first);
     }
     return 0;
 }
@@ -431,16 +436,17 @@ static int measure_group(struct measuring *measuring, size_t number, struct buff
 static void *measure_groups(void *argument)
 {
     struct measuring *measuring = argument;
-    struct buffer scratch = {0};
+    struct fetch_body body = {0};
     struct patience patience = {.waits = true, .stop = measuring->stop};
+    size_t end = view_end(measuring->view);
     int rc = 0;
     patience_begin(&patience);
     while (rc == 0) {
         struct error error = {""};
         size_t number = atomic_fetch_add(&measuring->next, 1);
-        if (number >= measuring->snapshot->group_count)
+        if (number >= end)
             break;
-        rc = *measuring->stop ? -EINTR : measure_group(measuring, number, &scratch, &error);
+        rc = *measuring->stop ? -EINTR : measure_group(measuring, number, &body, &error);
         measuring->progress->done++;
         if (rc == 0)
             continue;
@@ -450,39 +456,50 @@ static void *measure_groups(void *argument)
             measuring->error = error;
         }
         pthread_mutex_unlock(&measuring->lock);
-        measuring->next = measuring->snapshot->group_count; /* the others end too */
+        measuring->next = end; /* the others end too */
     }
-    buffer_clear(&scratch);
+    fetch_body_clear(&body);
     patience_end(&patience);
     return NULL;
 }
 
-int fetch_measure(const struct fetch_place *place, struct snapshot *snapshot, int format,
-                  const atomic_bool *stop, struct prefill *prefill, struct progress *progress,
-                  struct error *error)
+static void prefill_begin(struct prefill *prefill, const struct view *view,
+                          const struct schema *schema)
+{
+    struct buffer head = {0};
+    const struct format_view told = view_told(view, schema);
+    int rc = format_head(view->rendition.format, &told, &head);
+    if (rc == 0)
+        prefill_head(prefill, &head);
+    else
+        prefill_spoil(prefill);
+    buffer_clear(&head);
+}
+
+int fetch_measure(const struct fetch_place *place, const struct view *view, const atomic_bool *stop,
+                  struct prefill *prefill, struct progress *progress, struct error *error)
 {
     enum { THREADS_AT_MOST = 64 };
     pthread_t threads[THREADS_AT_MOST];
     struct measuring measuring = {.place = place,
-                                  .snapshot = snapshot,
-                                  .format = format,
+                                  .view = view,
                                   .stop = stop,
                                   .prefill = prefill,
                                   .progress = progress,
+                                  .next = view->first,
                                   .lock = PTHREAD_MUTEX_INITIALIZER};
-    progress_stage(progress, STAGE_MEASURING, snapshot->group_count);
-    if (prefill != NULL) {
-        struct buffer head = {0};
-        int rc = formats[format]->head(snapshot->schema, &head);
-        if (rc == 0)
-            prefill_head(prefill, &head);
-        else
-            prefill_spoil(prefill);
-        buffer_clear(&head);
-    }
+    size_t groups = view_end(view) - view->first;
+    struct face *face;
+    int rc = view_make_face(view, &face);
+    if (rc < 0)
+        return error_set(error, rc, "%s",
+                         rc == -EINVAL ? "there is no such column" : "no memory to measure with");
+    measuring.schema = view_schema(view);
+    progress_stage(progress, STAGE_MEASURING, groups);
+    if (prefill != NULL)
+        prefill_begin(prefill, view, measuring.schema);
     int started = 1;
-    for (; started < place->jobs && started < THREADS_AT_MOST &&
-           (size_t)started < snapshot->group_count;
+    for (; started < place->jobs && started < THREADS_AT_MOST && (size_t)started < groups;
          started++)
         if (pthread_create(&threads[started], NULL, measure_groups, &measuring) != 0)
             break;
@@ -491,5 +508,5 @@ int fetch_measure(const struct fetch_place *place, struct snapshot *snapshot, in
         pthread_join(threads[i], NULL);
     if (measuring.rc < 0 && error != NULL)
         *error = measuring.error;
-    return measuring.rc < 0 ? measuring.rc : snapshot_measured(snapshot, format);
+    return measuring.rc < 0 ? measuring.rc : view_measured(view);
 }

@@ -1,4 +1,4 @@
-#include "fs/rows/snapshot.h"
+#include "fs/rows/snapshot_view.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -17,8 +17,6 @@ struct group *group_new(struct store *store, uint32_t relation, const struct row
     group->row_id_sum = rows->row_id_sum;
     for (int i = 0; i < rows->run_count; i++)
         group->bytes += rows->runs[i].size;
-    for (int i = 0; i < FORMAT_COUNT; i++)
-        group->sizes[i] = SIZE_UNKNOWN;
     return group;
 }
 
@@ -34,6 +32,7 @@ void group_unref(struct group *group)
         return;
     if (!group->kept)
         store_drop_group(group->store, group->relation, group->id);
+    measures_clear(&group->measures);
     free(group);
 }
 
@@ -141,14 +140,6 @@ struct snapshot *snapshot_ref(struct snapshot *snapshot)
     return snapshot;
 }
 
-static void face_clear(struct face *face)
-{
-    free(face->reason);
-    buffer_clear(&face->head);
-    buffer_clear(&face->tail);
-    free(face->offsets);
-}
-
 bool snapshot_hold(struct snapshot *snapshot, struct crew *crew, struct held *holder)
 {
     pthread_mutex_lock(&snapshot->lock);
@@ -246,8 +237,7 @@ void snapshot_unref(struct snapshot *snapshot)
     free(snapshot->groups);
     free(snapshot->sources);
     free(snapshot->children);
-    for (int i = 0; i < FORMAT_COUNT; i++)
-        face_clear(&snapshot->faces[i]);
+    faces_free(snapshot->faces);
     free((char *)snapshot->relation.schema);
     free((char *)snapshot->relation.name);
     version_key_clear(&snapshot->key);
@@ -290,60 +280,21 @@ int snapshot_group_ids(const struct snapshot *snapshot, uint64_t **out)
     return 0;
 }
 
-static int measure(struct snapshot *snapshot, int number)
-{
-    struct face *face = &snapshot->faces[number];
-    size_t count = snapshot->group_count;
-    uint64_t *offsets = malloc((count + 1) * sizeof *offsets);
-    if (offsets == NULL)
-        return -ENOMEM;
-    face->head.size = face->tail.size = 0;
-    int rc = formats[number]->head(snapshot->schema, &face->head);
-    if (rc == 0)
-        rc = formats[number]->tail(snapshot->schema, &face->tail);
-    if (rc < 0) {
-        free(offsets);
-        return rc;
-    }
-    offsets[0] = face->head.size;
-    for (size_t i = 0; i < count; i++)
-        offsets[i + 1] = offsets[i] + snapshot->groups[i]->sizes[number];
-    face->offsets = offsets;
-    return 0;
-}
-
-int snapshot_measured(struct snapshot *snapshot, int format)
-{
-    pthread_mutex_lock(&snapshot->lock);
-    int rc = 0;
-    if (!snapshot->faces[format].measured) {
-        rc = measure(snapshot, format);
-        if (rc == 0)
-            snapshot->faces[format].measured = true;
-    }
-    pthread_mutex_unlock(&snapshot->lock);
-    return rc;
-}
-
-uint64_t snapshot_size(const struct snapshot *snapshot, int format)
-{
-    const struct face *face = &snapshot->faces[format];
-    return face->offsets[snapshot->group_count] + face->tail.size;
-}
-
 static bool same_refusals(const struct snapshot *a, const struct snapshot *b)
 {
-    for (int i = 0; i < FORMAT_COUNT; i++)
-        if (face_is_known(&a->faces[i]) && face_is_known(&b->faces[i]) &&
-            (a->faces[i].refused == 0) != (b->faces[i].refused == 0))
+    for (int i = 0; i < FORMAT_COUNT; i++) {
+        const struct face *x = snapshot_face(a, formats[i]), *y = snapshot_face(b, formats[i]);
+        if (face_is_known(x) && face_is_known(y) && (x->refused == 0) != (y->refused == 0))
             return false;
+    }
     return true;
 }
 
 bool snapshot_has_news(const struct snapshot *fresh, const struct snapshot *old)
 {
     for (int i = 0; i < FORMAT_COUNT; i++)
-        if (fresh->faces[i].refused < 0 && !face_is_known(&old->faces[i]))
+        if (snapshot_face(fresh, formats[i])->refused < 0 &&
+            !face_is_known(snapshot_face(old, formats[i])))
             return true;
     return false;
 }
@@ -380,17 +331,7 @@ int snapshot_take_identity(struct snapshot *fresh, const struct snapshot *old)
     fresh->serial = old->serial;
     fresh->mtime = old->mtime;
     fresh->fetched_at = old->fetched_at;
-    for (int f = 0; f < FORMAT_COUNT; f++) {
-        for (size_t i = 0; i < fresh->group_count; i++)
-            if (fresh->groups[i]->sizes[f] == SIZE_UNKNOWN)
-                fresh->groups[i]->sizes[f] = old->groups[i]->sizes[f];
-        int rc = old->faces[f].measured ? snapshot_measured(fresh, f) : 0;
-        if (rc < 0)
-            return rc;
-        fresh->faces[f].hash = old->faces[f].hash;
-        fresh->faces[f].hashed = old->faces[f].hashed;
-    }
-    return 0;
+    return snapshot_take_faces(fresh, old);
 }
 
 bool snapshot_believes(struct snapshot *snapshot, const struct version_key *now)

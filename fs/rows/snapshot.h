@@ -6,14 +6,13 @@
  * Snapshots of one relation may share groups.
  *
  * Lifetime: reference-counted. Built by fs/rows/fetch.c, then published: from there on nothing changes
- * but the sizes, heads and hashes of the formats, each computed once (snapshot_measured,
- * snapshot_hashed). Threads: any, once published.
+ * but what is known of its views, each once (fs/rows/snapshot_view.h). Threads: any, once published.
  */
 #ifndef FS_ROWS_SNAPSHOT_H
 #define FS_ROWS_SNAPSHOT_H
 
-#include "codec/format.h"
 #include "fs/rows/held.h"
+#include "fs/rows/measures.h"
 #include "fs/rows/store.h"
 
 #include <pthread.h>
@@ -36,7 +35,7 @@ struct group {
     /* server_run_id() of runs under which its range was seen to hold these rows under these row
      * ids, so that a fingerprint tells whether it still does; 0: none. */
     _Atomic uint64_t proven[RUNS_KEPT];
-    _Atomic uint64_t sizes[FORMAT_COUNT]; /* of its body; SIZE_UNKNOWN */
+    struct measures measures; /* of its bodies */
 };
 
 struct group *group_new(struct store *store, uint32_t relation, const struct rowgroup *rows);
@@ -47,18 +46,12 @@ bool group_same(const struct group *a, const struct group *b); /* the same rows 
 void group_prove(struct group *group, uint64_t run);
 bool group_is_proven(const struct group *group, uint64_t run);
 
-/* One format of the snapshot. */
-struct face {
-    bool unasked; /* loaded from the record of a program that did not have this format: whether it
-                     is refused is not known, unless what follows says so */
-    int refused;  /* the server refuses this format: a negative errno, and why */
-    char *reason;
-    atomic_bool measured; /* what follows is set */
-    struct buffer head, tail;
-    uint64_t *offsets; /* where each group's body begins; one more: where the tail does */
-    atomic_bool hashed;
-    struct hash128 hash;
-};
+/* Of its body; SIZE_UNKNOWN: it has not been measured. */
+static inline uint64_t group_size(const struct group *group, const struct rendition *rendition)
+{
+    const struct measure *measure = measures_find(&group->measures, rendition);
+    return measure != NULL ? measure->size : SIZE_UNKNOWN;
+}
 
 struct snapshot_source {
     uint32_t oid;
@@ -77,7 +70,7 @@ struct reopening {
 
 struct snapshot {
     atomic_uint refs;
-    pthread_mutex_t lock; /* guards the measuring of faces, `held`, and of the key mark and runs */
+    pthread_mutex_t lock; /* guards the measuring of views, `held`, and of the key mark and runs */
     struct store *store;
     struct version_key key;   /* mark: of the last time it was found unchanged */
     struct relation relation; /* as it was called then; the names are its own */
@@ -95,7 +88,7 @@ struct snapshot {
                            among versions of one lineage (ctid, xmin) names one row, for ever */
     int64_t mtime;      /* seconds since 1970 */
     int64_t fetched_at; /* the point in time it stands for, microseconds since 1970 */
-    struct face faces[FORMAT_COUNT];
+    _Atomic(struct face *) faces; /* of its views: a list, to which is added under the lock */
     atomic_bool
         broken; /* a group is lost and cannot be had again: the next fetch makes a new version */
     atomic_bool unsaved; /* there was no room for its record: each refresh tries again */
@@ -103,11 +96,6 @@ struct snapshot {
     struct held *holder; /* of the whole mount; NULL: the crew is only shared */
     struct reopening reopening;
 };
-
-static inline bool face_is_known(const struct face *face)
-{
-    return !face->unasked || face->measured || face->refused < 0;
-}
 
 /* Keeps the crew and its read point, unless there is one, or so many are held already that others
  * would go short of sessions. Whether it did. */
@@ -145,12 +133,6 @@ MUST_CHECK int snapshot_add_group(struct snapshot *snapshot, struct group *group
 /* The ids of all its groups, in ascending order, for the caller to free. */
 MUST_CHECK int snapshot_group_ids(const struct snapshot *snapshot, uint64_t **out);
 
-/* Once every group's size in this format is known: the whole view's. 0 or -ENOMEM. */
-MUST_CHECK int snapshot_measured(struct snapshot *snapshot, int format);
-
-/* Size of a measured view in bytes. */
-uint64_t snapshot_size(const struct snapshot *snapshot, int format);
-
 /* Whether the same tables inherit from it, as far as that is known. */
 bool snapshot_same_children(const struct snapshot *snapshot, const char *children);
 
@@ -165,7 +147,7 @@ bool snapshot_same_row_ids(const struct snapshot *a, const struct snapshot *b);
 bool snapshot_has_news(const struct snapshot *fresh, const struct snapshot *old);
 
 /* `fresh`, which has the same content as `old`, is the same version: serial, times, and what is
- * known of its faces. Before it is published. */
+ * known of its views. Before it is published. */
 MUST_CHECK int snapshot_take_identity(struct snapshot *fresh, const struct snapshot *old);
 
 /* Whether its row ids name its rows under the run that `now` is of: each group has been proven

@@ -3,13 +3,15 @@
  *   u32 version of this layout, key, times, schema, sources, formats, groups, faces, children
  *
  * all as record.h writes numbers and strings. `formats` are the names of those that the program
- * had: of each group as many sizes follow, in their order, and as many faces. What is not among
- * them is unknown; what this program does not have is passed over.
+ * had, and whether it made notes of their bodies: of each group as many sizes follow, in their
+ * order, with the notes, and as many faces. What is not among them is unknown; what this program
+ * does not have is passed over. Files of some columns or some groups are not among them: there may
+ * be any number, and each is measured again when it is asked for.
  *
- * Records of layout 4 are read, too: their formats, which they do not name, are csv, bin and jsonl.
- * So are those of layout 3, whose rows were proven under one run of the server, whose position they
+ * Records of layout 5 are read, too: they have no notes. So are those of layout 4: their formats,
+ * which they do not name, are csv, bin and jsonl. So are those of layout 3, whose rows were proven under one run of the server, whose position they
  * do not tell. */
-#include "fs/rows/snapshot.h"
+#include "fs/rows/snapshot_view.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -21,7 +23,7 @@
             return try_rc;                                                                         \
     } while (0)
 
-enum { LAYOUT = 5, LAYOUT_OF_THREE_FORMATS = 4, LAYOUT_OF_ONE_RUN = 3 };
+enum { LAYOUT = 6, LAYOUT_WITHOUT_NOTES = 5, LAYOUT_OF_THREE_FORMATS = 4, LAYOUT_OF_ONE_RUN = 3 };
 
 enum { ERRNO_MOST = 4095 };
 
@@ -35,12 +37,14 @@ _Static_assert(RECORD_BYTES_MOST / 64 * BODY_MOST <= INT64_MAX, "sums of sizes d
 
 static const char kind[] = "table";
 
-/* The formats that a record tells of, in its order: their places here, -1: this program does not
- * have it. */
+/* The formats that a record tells of, in its order; NULL: this program does not have it, or takes
+ * notes if the other did not, or does not if that did. */
 enum { FORMATS_MOST = 64 };
 _Static_assert((int)FORMAT_COUNT <= (int)FORMATS_MOST, "a record has room for all formats");
 struct record_formats {
-    int count, places[FORMATS_MOST];
+    int count;
+    const struct format *all[FORMATS_MOST];
+    bool notes[FORMATS_MOST];
 };
 
 static int put_run(const struct server_run *run, struct buffer *out)
@@ -103,16 +107,24 @@ static int put_group(const struct group *group, const struct version_key *key, s
 static int put_sizes(const struct group *group, const struct record_formats *known,
                      struct buffer *out)
 {
-    for (int i = 0; i < known->count; i++)
-        TRY(record_put_u64(out, group->sizes[known->places[i]]));
+    for (int i = 0; i < known->count; i++) {
+        const struct rendition rendition = {.format = known->all[i]};
+        const struct measure *measure = measures_find(&group->measures, &rendition);
+        TRY(record_put_u64(out, measure != NULL ? measure->size : SIZE_UNKNOWN));
+        if (known->notes[i])
+            TRY(measure != NULL ? record_put_bytes(out, measure->note, measure->note_size)
+                                : record_put_bytes(out, NULL, 0));
+    }
     return 0;
 }
 
 static int put_formats(const struct record_formats *known, struct buffer *out)
 {
     TRY(record_put_u8(out, (uint8_t)known->count));
-    for (int i = 0; i < known->count; i++)
-        TRY(record_put_string(out, formats[known->places[i]]->name));
+    for (int i = 0; i < known->count; i++) {
+        TRY(record_put_string(out, known->all[i]->name));
+        TRY(record_put_u8(out, known->notes[i]));
+    }
     return 0;
 }
 
@@ -138,8 +150,10 @@ static int put_all(const struct snapshot *snapshot, struct buffer *out)
     }
     struct record_formats known = {0};
     for (int i = 0; i < FORMAT_COUNT; i++)
-        if (face_is_known(&snapshot->faces[i]))
-            known.places[known.count++] = i;
+        if (face_is_known(snapshot_face(snapshot, formats[i]))) {
+            known.notes[known.count] = formats[i]->notes;
+            known.all[known.count++] = formats[i];
+        }
     TRY(put_formats(&known, out));
     TRY(record_put_u64(out, snapshot->group_count));
     for (size_t i = 0; i < snapshot->group_count; i++) {
@@ -147,7 +161,7 @@ static int put_all(const struct snapshot *snapshot, struct buffer *out)
         TRY(put_sizes(snapshot->groups[i], &known, out));
     }
     for (int i = 0; i < known.count; i++)
-        TRY(put_face(&snapshot->faces[known.places[i]], out));
+        TRY(put_face(snapshot_face(snapshot, known.all[i]), out));
     return snapshot->children != NULL ? record_put_string(out, snapshot->children) : 0;
 }
 
@@ -276,41 +290,56 @@ static uint64_t get_size(struct record_reader *in)
     return size;
 }
 
+static const struct format *get_format(struct record_reader *in, uint32_t layout, int number,
+                                       bool *notes)
+{
+    static const char *const three[] = {"csv", "bin", "jsonl"};
+    bool named = layout > LAYOUT_OF_THREE_FORMATS;
+    char *read = named ? record_get_string(in) : NULL;
+    const char *name = named ? read : three[number];
+    int place = name != NULL ? format_find(name, strlen(name)) : -1;
+    free(read);
+    *notes = layout > LAYOUT_WITHOUT_NOTES && record_get_u8(in) != 0;
+    return place >= 0 && formats[place]->notes == *notes ? formats[place] : NULL;
+}
+
 /* Each once. */
 static int get_formats(struct record_reader *in, uint32_t layout, struct snapshot *snapshot,
                        struct record_formats *out)
 {
-    static const char *const three[] = {"csv", "bin", "jsonl"};
-    bool named = layout > LAYOUT_OF_THREE_FORMATS;
-    int count = named ? record_get_u8(in) : 3;
+    int count = layout > LAYOUT_OF_THREE_FORMATS ? record_get_u8(in) : 3;
     if (in->bad || count > FORMATS_MOST)
         return -EBADMSG;
-    for (int i = 0; i < FORMAT_COUNT; i++)
-        snapshot->faces[i].unasked = true;
-    for (; out->count < count; out->count++) {
-        char *read = named ? record_get_string(in) : NULL;
-        const char *name = named ? read : three[out->count];
-        int place = name != NULL ? format_find(name, strlen(name)) : -1;
-        free(read);
-        if (in->bad || (place >= 0 && !snapshot->faces[place].unasked))
+    for (int i = 0; i < count; i++) {
+        const struct format *format = get_format(in, layout, i, &out->notes[i]);
+        if (in->bad || (format != NULL && snapshot_face(snapshot, format)->asked))
             return -EBADMSG;
-        if (place >= 0)
-            snapshot->faces[place].unasked = false;
-        out->places[out->count] = place;
+        const struct view view = view_whole(snapshot, format);
+        struct face *face;
+        if (format != NULL) {
+            TRY(view_make_face(&view, &face));
+            face->asked = true;
+        }
+        out->all[out->count++] = format;
     }
     return 0;
 }
 
-static void get_sizes(struct record_reader *in, const struct record_formats *known,
-                      struct group *group)
+static int get_sizes(struct record_reader *in, const struct record_formats *known,
+                     struct group *group)
 {
-    for (int i = 0; i < FORMAT_COUNT; i++)
-        group->sizes[i] = SIZE_UNKNOWN;
     for (int i = 0; i < known->count; i++) {
+        const struct rendition rendition = {.format = known->all[i]};
+        struct note note = {NULL, 0};
         uint64_t size = get_size(in);
-        if (known->places[i] >= 0)
-            group->sizes[known->places[i]] = size;
+        if (known->notes[i])
+            note.bytes = record_get_bytes(in, &note.size);
+        if (in->bad)
+            return -EBADMSG;
+        if (rendition.format != NULL && size != SIZE_UNKNOWN)
+            TRY(measures_add(&group->measures, &rendition, size, &note));
     }
+    return 0;
 }
 
 static int get_group(struct record_reader *in, uint32_t layout, const struct record_formats *known,
@@ -336,14 +365,17 @@ static int get_group(struct record_reader *in, uint32_t layout, const struct rec
     for (int i = 0; i < snapshot->key.run_count; i++)
         if (proven & 1U << i)
             group_prove(group, server_run_id(&snapshot->key.runs[i]));
-    get_sizes(in, known, group);
-    int rc = in->bad || group->source >= snapshot->source_count ? -EBADMSG : 0;
+    int rc = get_sizes(in, known, group);
+    if (rc == 0 && (in->bad || group->source >= snapshot->source_count))
+        rc = -EBADMSG;
     if (rc == 0)
         rc = snapshot_add_group(snapshot, group);
-    if (rc < 0)
-        free(group);
-    else
+    if (rc == 0) {
         store_note_id(snapshot->store, group->id);
+        return 0;
+    }
+    measures_clear(&group->measures);
+    free(group);
     return rc;
 }
 
@@ -361,30 +393,44 @@ static int check_ids(const struct snapshot *snapshot)
     return rc;
 }
 
-/* `format` -1: one that this program does not have. */
-static int get_face(struct record_reader *in, struct snapshot *snapshot, int format)
+/* What it has been refused for, if it has: there is a place for it in any case. */
+static int get_refusal(struct record_reader *in, struct face *face)
 {
-    struct face other = {0}, *face = format >= 0 ? &snapshot->faces[format] : &other;
-    face->refused = -(int)record_get_u32_to(in, ERRNO_MOST);
-    face->reason = record_get_string(in);
-    bool measured = record_get_u8(in) != 0;
-    face->hashed = record_get_u8(in) != 0;
-    face->hash.high = record_get_u64(in);
-    face->hash.low = record_get_u64(in);
-    if (face->refused == 0 || format < 0) { /* there is no reason then, but a place for it */
-        free(face->reason);
-        face->reason = NULL;
+    int refused = -(int)record_get_u32_to(in, ERRNO_MOST);
+    char *reason = record_get_string(in);
+    if (in->bad || face == NULL || refused == 0) {
+        free(reason);
+        return in->bad ? -EBADMSG : 0;
     }
-    if (in->bad)
-        return -EBADMSG;
-    if (!measured || format < 0)
+    face->refused = refused;
+    face->reason = reason;
+    return 0;
+}
+
+/* `format` NULL: one that this program does not have. */
+static int get_face(struct record_reader *in, struct snapshot *snapshot,
+                    const struct format *format)
+{
+    const struct view view = view_whole(snapshot, format);
+    struct face *face = NULL;
+    if (format != NULL)
+        TRY(view_make_face(&view, &face));
+    TRY(get_refusal(in, face));
+    bool measured = record_get_u8(in) != 0, hashed = record_get_u8(in) != 0;
+    struct hash128 hash = {.high = record_get_u64(in)};
+    hash.low = record_get_u64(in);
+    if (in->bad || face == NULL)
+        return in->bad ? -EBADMSG : 0;
+    face->hash = hash;
+    face->hashed = hashed;
+    if (!measured)
         return 0;
-    if (face->refused < 0 || !formats[format]->possible(snapshot->schema))
+    if (face->refused < 0 || !format->possible(snapshot->schema))
         return -EBADMSG;
     for (size_t i = 0; i < snapshot->group_count; i++)
-        if (snapshot->groups[i]->sizes[format] == SIZE_UNKNOWN)
+        if (group_size(snapshot->groups[i], &view.rendition) == SIZE_UNKNOWN)
             return -EBADMSG;
-    return snapshot_measured(snapshot, format);
+    return view_measured(&view);
 }
 
 static int get_all(struct record_reader *in, struct snapshot *snapshot)
@@ -402,7 +448,7 @@ static int get_all(struct record_reader *in, struct snapshot *snapshot)
         TRY(get_group(in, layout, &known, snapshot));
     TRY(check_ids(snapshot));
     for (int i = 0; i < known.count; i++)
-        TRY(get_face(in, snapshot, known.places[i]));
+        TRY(get_face(in, snapshot, known.all[i]));
     if (!in->bad && in->at != in->end)
         snapshot->children = record_get_string(in);
     return in->bad || in->at != in->end ? -EBADMSG : 0;

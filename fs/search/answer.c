@@ -151,7 +151,8 @@ static int answer_once(struct answer *answer, struct buffer *out)
         rc = answer_columns(answer);
     if (rc < 0)
         return rc;
-    rc = formats[answer->format]->head(answer->schema, out);
+    rc = format_head(formats[answer->format],
+                     &(struct format_view){.schema = answer->schema, .rows = ROWS_UNKNOWN}, out);
     if (rc < 0)
         return error_set(answer->error, rc, "no memory for the answer");
     return answer->method == METHOD_SERVER ? answer_server(answer, out)

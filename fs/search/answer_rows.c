@@ -337,7 +337,7 @@ static void gather(struct picking *picking, uint32_t most)
 static int render(struct answer *answer, const struct rowgroup *group, struct buffer *out)
 {
     const struct format *format = formats[answer->format];
-    int rc = format->body(answer->schema, group, out);
+    int rc = format->body(answer->schema, group, NULL, out);
     if (rc == -EBADMSG)
         rc = error_set(answer->error, -EIO, "a value cannot be written as %s", format->name);
     return rc == -ENOMEM ? no_memory(answer) : rc;

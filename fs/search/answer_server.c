@@ -67,7 +67,7 @@ static int take_all(struct answer *answer, struct session *session, struct searc
     }
     if (rc == 0) {
         answer->returned += group->rows;
-        rc = formats[answer->format]->body(answer->schema, group, out);
+        rc = formats[answer->format]->body(answer->schema, group, NULL, out);
         if (rc == -ENOMEM)
             no_memory(answer);
         else if (rc == -EBADMSG)

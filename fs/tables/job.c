@@ -18,14 +18,14 @@
 
 static void settle_format(struct version *version, int format)
 {
-    const struct face *face = &version->snapshot->faces[format];
+    const struct face *face = snapshot_face(version->snapshot, formats[format]);
     if (face->refused < 0) {
         version->state[format] = FACE_FAILED;
         version->rc[format] = face->refused;
         free(version->reason[format]);
         version->reason[format] = face->reason != NULL ? strdup(face->reason) : NULL;
     } else if (face->measured) {
-        version->size[format] = snapshot_size(version->snapshot, format);
+        version->size[format] = face->size;
         version->state[format] = FACE_READABLE;
     }
 }
@@ -78,10 +78,9 @@ static struct version *load_rows(struct subject *subject)
 
 static void log_refused(const struct snapshot *snapshot, int format)
 {
-    const char *reason = snapshot->faces[format].reason;
+    const struct face *face = snapshot_face(snapshot, formats[format]);
     log_say(LOG_SAY_ERROR, "%s.%s: no %s: %s", snapshot->relation.schema, snapshot->relation.name,
-            formats[format]->name,
-            reason != NULL ? reason : strerror(-snapshot->faces[format].refused));
+            formats[format]->name, face->reason != NULL ? face->reason : strerror(-face->refused));
 }
 
 /* What was over once the marks were found to be equal is no news. */
@@ -138,7 +137,7 @@ static int refresh_rows(struct subject *subject, struct version *old, unsigned m
     const struct feed_ids *made_of = fetch_made_of(subject->fetch);
     file_time_save(subject, fresh->mtime);
     for (int i = 0; i < FORMAT_COUNT; i++)
-        if (fresh->faces[i].refused < 0)
+        if (snapshot_face(fresh, formats[i])->refused < 0)
             log_refused(fresh, i);
     if (fresh->children != NULL && fresh->children[0] != '\0')
         log_say(LOG_SAY_INFO, "%s.%s: tables that inherit from it have rows of their own: %s",
@@ -164,20 +163,18 @@ static int measure_format(struct subject *subject, struct version *version, int 
                           struct prefill *prefill, struct error *error)
 {
     struct snapshot *snapshot = version->snapshot;
-    if (snapshot->faces[format].refused < 0 || snapshot->faces[format].measured)
+    const struct view view = view_whole(snapshot, formats[format]);
+    if (view_face(&view)->refused < 0 || view_face(&view)->measured)
         return 0;
     if (!formats[format]->possible(snapshot->schema))
         return error_set(error, -EIO, "%s was left out of what has been fetched",
                          formats[format]->name);
-    int rc = fetch_measure(&subject->table->mount->place, snapshot, format, &subject->stop, prefill,
+    int rc = fetch_measure(&subject->table->mount->place, &view, &subject->stop, prefill,
                            &subject->progress, error);
     if (rc == -EBADMSG) { /* it will not get better */
-        pthread_mutex_lock(&snapshot->lock);
-        snapshot->faces[format].refused = -EIO;
-        snapshot->faces[format].reason = strdup(error->text);
-        pthread_mutex_unlock(&snapshot->lock);
-        log_refused(snapshot, format);
-        rc = 0;
+        rc = view_refuse(&view, -EIO, error->text);
+        if (rc == 0)
+            log_refused(snapshot, format);
     }
     if (rc == 0)
         save(subject, version, "sizes");
@@ -190,21 +187,23 @@ static int hash_views(struct subject *subject, struct version *version, struct e
     struct snapshot *snapshot = version->snapshot;
     unsigned wanted = 0;
     uint64_t bytes = 0;
-    for (int i = 0; i < FORMAT_COUNT; i++)
-        if (mount->options->listed_formats & 1U << i && snapshot->faces[i].refused == 0 &&
-            !snapshot->faces[i].hashed) {
+    for (int i = 0; i < FORMAT_COUNT; i++) {
+        const struct face *face = snapshot_face(snapshot, formats[i]);
+        if (mount->options->listed_formats & 1U << i && face->refused == 0 && !face->hashed) {
             wanted |= 1U << i;
-            bytes += snapshot_size(snapshot, i);
+            bytes += face->size;
         }
+    }
     progress_stage(&subject->progress, STAGE_MEASURING, bytes);
     for (int i = 0; i < FORMAT_COUNT; i++) {
+        const struct view view = view_whole(snapshot, formats[i]);
         struct hash128 hash;
         if (!(wanted & 1U << i))
             continue;
-        int rc = view_hash(mount->bodies, snapshot, i, &subject->stop, &hash, error);
+        int rc = view_hash(mount->bodies, &view, &subject->stop, &hash, error);
         if (rc < 0)
             return rc;
-        subject->progress.done += snapshot_size(snapshot, i);
+        subject->progress.done += view_face(&view)->size;
     }
     save(subject, version, "hashes");
     return 0;
@@ -295,10 +294,10 @@ static void begin_filling(struct subject *subject, unsigned faces,
 static void end_filling(struct filling fillings[FORMAT_COUNT], const struct snapshot *snapshot)
 {
     for (int i = 0; i < FORMAT_COUNT; i++) {
-        const struct face *face = snapshot != NULL ? &snapshot->faces[i] : NULL;
+        const struct face *face = snapshot != NULL ? snapshot_face(snapshot, formats[i]) : NULL;
         bool whole = face != NULL && face->measured && face->refused == 0;
-        fillings[i].result = prefill_end(fillings[i].prefill, whole ? &face->tail : NULL,
-                                         whole ? snapshot_size(snapshot, i) : 0);
+        fillings[i].result =
+            prefill_end(fillings[i].prefill, whole ? &face->tail : NULL, whole ? face->size : 0);
     }
 }
 

@@ -1,5 +1,7 @@
 #include "fs/tables/version.h"
 
+#include "fs/rows/snapshot_view.h"
+
 #include <stdlib.h>
 
 bool version_lacks(const struct version *version, int face)
@@ -9,7 +11,7 @@ bool version_lacks(const struct version *version, int face)
                        : face == FACE_MANIFEST ? version->mount->options->listed_formats
                                                : 0;
     for (int i = 0; i < FORMAT_COUNT && snapshot != NULL; i++)
-        if ((made_of & 1U << i) && snapshot->faces[i].refused == 0 &&
+        if ((made_of & 1U << i) && snapshot_face(snapshot, formats[i])->refused == 0 &&
             !formats[i]->possible(snapshot->schema))
             return true;
     return false;

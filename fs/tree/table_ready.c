@@ -44,7 +44,8 @@ static bool may_read_along(const struct call *call)
 /* Takes the feed. What cannot be opened so goes on waiting. */
 static int read_along(struct call *call, struct feed *feed)
 {
-    int rc = stream_new(&call->mount->place, feed, file_of(call)->face, &call->stream);
+    const struct rendition rendition = {.format = formats[file_of(call)->face]};
+    int rc = stream_new(&call->mount->place, feed, &rendition, &call->stream);
     feed_unref(feed);
     return rc < 0 ? -EAGAIN : 0;
 }

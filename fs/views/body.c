@@ -15,9 +15,9 @@ enum {
 };
 
 struct body {
-    uint64_t group; /* id: unique, so that a body is found whatever snapshot asks */
-    int format;
-    int rc; /* 0 once rendered, -EINPROGRESS while it is, else why not */
+    uint64_t group;             /* id: unique, so that a body is found whatever snapshot asks */
+    struct rendition rendition; /* with a reference to its columns */
+    int rc;                     /* 0 once rendered, -EINPROGRESS while it is, else why not */
     struct error error;
     struct buffer bytes;
     uint64_t served;    /* bytes of it that readers have got */
@@ -62,10 +62,12 @@ int body_cache_new(const struct fetch_place *place, struct workers *workers, int
     return 0;
 }
 
-static struct body **find(struct body_cache *cache, uint64_t group, int format)
+static struct body **find(struct body_cache *cache, uint64_t group,
+                          const struct rendition *rendition)
 {
-    struct body **at = &cache->buckets[(group * FORMAT_COUNT + (uint64_t)format) % BUCKETS];
-    while (*at != NULL && ((*at)->group != group || (*at)->format != format))
+    uint64_t number = group * FORMAT_COUNT + rendition_hash(rendition);
+    struct body **at = &cache->buckets[number % BUCKETS];
+    while (*at != NULL && ((*at)->group != group || !rendition_same(&(*at)->rendition, rendition)))
         at = &(*at)->next_in_bucket;
     return at;
 }
@@ -92,7 +94,7 @@ static bool is_large(const struct body_cache *cache, const struct body *body)
 static void hide(struct body_cache *cache, struct body *body)
 {
     if (!body->hidden)
-        *find(cache, body->group, body->format) = body->next_in_bucket;
+        *find(cache, body->group, &body->rendition) = body->next_in_bucket;
     body->hidden = true;
 }
 
@@ -113,6 +115,7 @@ static void drop(struct body_cache *cache, struct body *body)
     unlink_use(cache, body);
     set_bytes(cache, body, (struct buffer){0});
     buffer_clear(&bytes);
+    columns_unref(body->rendition.columns);
     free(body);
 }
 
@@ -218,34 +221,34 @@ void body_cache_free(struct body_cache *cache)
     free(cache);
 }
 
-static int render(struct body_cache *cache, struct snapshot *snapshot, int format, size_t number,
+static int render(struct body_cache *cache, const struct view *view, size_t number,
                   struct buffer *bytes, struct error *error)
 {
     struct rowgroup *rows;
-    struct group *group = snapshot->groups[number];
-    int rc = fetch_group(cache->place, snapshot, number, &rows, error);
+    const struct format *format = view->rendition.format;
+    int rc = fetch_group(cache->place, view->snapshot, number, &rows, error);
     if (rc < 0)
         return rc;
-    uint64_t size = group->sizes[format];
+    uint64_t size = group_size(view->snapshot->groups[number], &view->rendition);
     rc = size == SIZE_UNKNOWN ? 0 : buffer_reserve(bytes, size);
     if (rc == 0)
-        rc = formats[format]->body(snapshot->schema, rows, bytes);
+        rc = format->body(view_schema(view), rows, NULL, bytes);
     rowgroup_free(rows);
     if (rc == 0 && size != SIZE_UNKNOWN && bytes->size != size)
         rc = error_set(error, -EIO, "row group %zu came out as %zu bytes of %s instead of %llu",
-                       number, bytes->size, formats[format]->name, (unsigned long long)size);
+                       number, bytes->size, format->name, (unsigned long long)size);
     return rc;
 }
 
 /* Called with the lock held; gives it up while it renders. */
-static void render_into(struct body_cache *cache, struct snapshot *snapshot, size_t number,
+static void render_into(struct body_cache *cache, const struct view *view, size_t number,
                         struct body *body)
 {
-    uint64_t size = snapshot->groups[number]->sizes[body->format];
+    uint64_t size = group_size(view->snapshot->groups[number], &view->rendition);
     struct buffer bytes = recycle(cache, size == SIZE_UNKNOWN ? 0 : size);
     pthread_mutex_unlock(&cache->lock);
     struct error error = {""};
-    int rc = render(cache, snapshot, body->format, number, &bytes, &error);
+    int rc = render(cache, view, number, &bytes, &error);
     if (rc < 0)
         buffer_clear(&bytes);
     pthread_mutex_lock(&cache->lock);
@@ -258,15 +261,15 @@ static void render_into(struct body_cache *cache, struct snapshot *snapshot, siz
     pthread_cond_broadcast(&cache->changed);
 }
 
-static struct body *add(struct body_cache *cache, uint64_t group, int format)
+static struct body *add(struct body_cache *cache, uint64_t group, const struct rendition *rendition)
 {
     struct body *body = calloc(1, sizeof *body);
     if (body == NULL)
         return NULL;
     body->group = group;
-    body->format = format;
+    body->rendition = (struct rendition){rendition->format, columns_ref(rendition->columns)};
     body->rc = -EINPROGRESS;
-    *find(cache, group, format) = body;
+    *find(cache, group, rendition) = body;
     link_newest(cache, body);
     return body;
 }
@@ -304,20 +307,20 @@ static int await(struct body_cache *cache, struct body *body, struct error *erro
 }
 
 /* -ECANCELED: who made it could not, or was stopped, which need not be true of others. */
-static int get_once(struct body_cache *cache, struct snapshot *snapshot, int format, size_t number,
+static int get_once(struct body_cache *cache, const struct view *view, size_t number,
                     struct body **out, struct error *error)
 {
-    uint64_t group = snapshot->groups[number]->id;
-    struct body *body = *find(cache, group, format);
+    uint64_t group = view->snapshot->groups[number]->id;
+    struct body *body = *find(cache, group, &view->rendition);
     bool mine = body == NULL;
     if (mine)
-        body = add(cache, group, format);
+        body = add(cache, group, &view->rendition);
     if (body == NULL)
         return error_set(error, -ENOMEM, "no memory to render with");
     use(cache, body);
     if (mine) {
         body->waits = patience_waits();
-        render_into(cache, snapshot, number, body);
+        render_into(cache, view, number, body);
     }
     int rc = await(cache, body, error);
     bool anothers = !mine && (body->rc == -EAGAIN || body->rc == -EINTR);
@@ -330,23 +333,22 @@ static int get_once(struct body_cache *cache, struct snapshot *snapshot, int for
     return 0;
 }
 
-int body_get(struct body_cache *cache, struct snapshot *snapshot, int format, size_t number,
-             struct body **out, struct error *error)
+int body_get(struct body_cache *cache, const struct view *view, size_t number, struct body **out,
+             struct error *error)
 {
     int rc = -ECANCELED;
     pthread_mutex_lock(&cache->lock);
     while (rc == -ECANCELED)
-        rc = get_once(cache, snapshot, format, number, out, error);
+        rc = get_once(cache, view, number, out, error);
     pthread_mutex_unlock(&cache->lock);
     return rc;
 }
 
-int body_try(struct body_cache *cache, struct snapshot *snapshot, int format, size_t number,
-             struct body **out)
+int body_try(struct body_cache *cache, const struct view *view, size_t number, struct body **out)
 {
     int rc = -EAGAIN;
     pthread_mutex_lock(&cache->lock);
-    struct body *body = *find(cache, snapshot->groups[number]->id, format);
+    struct body *body = *find(cache, view->snapshot->groups[number]->id, &view->rendition);
     if (body != NULL && body->rc == 0) {
         use(cache, body);
         *out = body;
@@ -360,8 +362,7 @@ int body_try(struct body_cache *cache, struct snapshot *snapshot, int format, si
 
 struct ahead {
     struct body_cache *cache;
-    struct snapshot *snapshot;
-    int format;
+    struct view view; /* kept */
     size_t group;
 };
 
@@ -370,14 +371,14 @@ static void end_ahead(struct ahead *ahead)
     pthread_mutex_lock(&ahead->cache->lock);
     ahead->cache->ahead--;
     pthread_mutex_unlock(&ahead->cache->lock);
-    snapshot_unref(ahead->snapshot);
+    view_unref(&ahead->view);
     free(ahead);
 }
 
 static void render_ahead(struct ahead *ahead)
 {
     struct body *body;
-    if (body_get(ahead->cache, ahead->snapshot, ahead->format, ahead->group, &body, NULL) == 0)
+    if (body_get(ahead->cache, &ahead->view, ahead->group, &body, NULL) == 0)
         body_release(ahead->cache, body, 0);
 }
 
@@ -420,26 +421,26 @@ static void work_ahead(void *argument)
         end_ahead(ahead);
 }
 
-static void begin_ahead(struct body_cache *cache, struct snapshot *snapshot, int format,
-                        size_t number)
+static void begin_ahead(struct body_cache *cache, const struct view *view, size_t number)
 {
-    const struct group *group = snapshot->groups[number];
-    uint64_t size = group->sizes[format];
+    const struct group *group = view->snapshot->groups[number];
+    uint64_t size = group_size(group, &view->rendition);
     if (size == SIZE_UNKNOWN)
         size = group->bytes;
     pthread_mutex_lock(&cache->lock);
     bool wanted = cache->ahead < 2 * cache->depth && size <= cache->limit / 2 &&
-                  counted(cache) < cache->limit / 4 * 3 && *find(cache, group->id, format) == NULL;
+                  counted(cache) < cache->limit / 4 * 3 &&
+                  *find(cache, group->id, &view->rendition) == NULL;
     cache->ahead += wanted;
     pthread_mutex_unlock(&cache->lock);
     if (!wanted)
         return;
     struct ahead *ahead = malloc(sizeof *ahead);
     if (ahead != NULL) {
-        *ahead = (struct ahead){cache, snapshot_ref(snapshot), format, number};
+        *ahead = (struct ahead){cache, view_ref(view), number};
         if (workers_add(cache->workers, work_ahead, ahead, 0) == 0)
             return;
-        snapshot_unref(snapshot);
+        view_unref(view);
         free(ahead);
     }
     pthread_mutex_lock(&cache->lock);
@@ -447,10 +448,11 @@ static void begin_ahead(struct body_cache *cache, struct snapshot *snapshot, int
     pthread_mutex_unlock(&cache->lock);
 }
 
-void body_ahead(struct body_cache *cache, struct snapshot *snapshot, int format, size_t number)
+void body_ahead(struct body_cache *cache, const struct view *view, size_t number)
 {
-    for (size_t i = number; i < number + (size_t)cache->depth && i < snapshot->group_count; i++)
-        begin_ahead(cache, snapshot, format, i);
+    size_t end = view_end(view);
+    for (size_t i = number; i < number + (size_t)cache->depth && i < end; i++)
+        begin_ahead(cache, view, i);
 }
 
 const struct buffer *body_bytes(const struct body *body) { return &body->bytes; }

@@ -1,4 +1,4 @@
-/* Rendered bodies: a row group as the bytes of one format, kept in memory up to a limit, the least
+/* Rendered bodies: a row group as the bytes of one rendition, kept in memory up to a limit, the least
  * recently used going first. One that is larger than half the limit is kept beyond it, until it has
  * been read to its end, or nobody reads it for ten seconds, or two others as large are read.
  *
@@ -22,17 +22,18 @@ MUST_CHECK int body_cache_new(const struct fetch_place *place, struct workers *w
                               struct waiters *waiters, uint64_t limit, struct body_cache **out);
 void body_cache_free(struct body_cache *cache);
 
-/* The body; rendered now if need be, as far as the thread's patience goes (fs/base/patience.h). */
-MUST_CHECK int body_get(struct body_cache *cache, struct snapshot *snapshot, int format,
-                        size_t group, struct body **out, struct error *error);
+/* The body of a group of the view, by its number in the snapshot; rendered now if need be, as far as
+ * the thread's patience goes (fs/base/patience.h). A view of some columns has a face. */
+MUST_CHECK int body_get(struct body_cache *cache, const struct view *view, size_t group,
+                        struct body **out, struct error *error);
 
 /* The same only if it is there already; else -EAGAIN. */
-MUST_CHECK int body_try(struct body_cache *cache, struct snapshot *snapshot, int format,
-                        size_t group, struct body **out);
+MUST_CHECK int body_try(struct body_cache *cache, const struct view *view, size_t group,
+                        struct body **out);
 
 /* Begins to render this group and some more behind it, for somebody who reads on: enough for all
  * threads to have work, as far as there is room. */
-void body_ahead(struct body_cache *cache, struct snapshot *snapshot, int format, size_t group);
+void body_ahead(struct body_cache *cache, const struct view *view, size_t group);
 
 const struct buffer *body_bytes(const struct body *body);
 /* `served`: bytes of it that a reader has got. A body whose every byte was read once goes first. */

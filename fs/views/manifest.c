@@ -53,7 +53,7 @@ static int put_columns(const struct schema *schema, struct buffer *out)
 static int put_view(const struct snapshot *snapshot, int format, bool hashes, bool first,
                     struct buffer *out)
 {
-    const struct face *face = &snapshot->faces[format];
+    const struct face *face = snapshot_face(snapshot, formats[format]);
     char digits[33] = "00000000000000000000000000000000";
     int rc = buffer_printf(out, "%s    \"%s\": {", first ? "\n" : ",\n", formats[format]->name);
     if (rc < 0)
@@ -66,8 +66,7 @@ static int put_view(const struct snapshot *snapshot, int format, bool hashes, bo
     }
     if (hashes)
         hash128_text(face->hash, digits);
-    return buffer_printf(out, "\"bytes\": %" PRIu64 ", \"xxh3_128\": \"%s\"}",
-                         snapshot_size(snapshot, format), digits);
+    return buffer_printf(out, "\"bytes\": %" PRIu64 ", \"xxh3_128\": \"%s\"}", face->size, digits);
 }
 
 int manifest_write(const struct snapshot *snapshot, unsigned listed, bool hashes,

@@ -4,7 +4,7 @@
 #ifndef FS_VIEWS_MANIFEST_H
 #define FS_VIEWS_MANIFEST_H
 
-#include "fs/rows/snapshot.h"
+#include "fs/rows/snapshot_view.h"
 
 /* Appends the text. The listed formats (mask) have been measured, or are refused; with `hashes`
  * false, zeros stand for them. */

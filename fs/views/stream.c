@@ -10,9 +10,9 @@ struct stream {
     atomic_uint refs;
     struct waiters_task ending;
     const struct fetch_place *place;
-    int format;
-    uint64_t feed_id;     /* of the first feed */
-    pthread_mutex_t lock; /* guards what follows */
+    struct rendition rendition; /* with a reference to its columns */
+    uint64_t feed_id;           /* of the first feed */
+    pthread_mutex_t lock;       /* guards what follows */
     struct feed *feed;
     struct snapshot *snapshot; /* its own, of the groups that have come so far */
     size_t checked;            /* groups of it that have come from this feed, too */
@@ -21,23 +21,32 @@ struct stream {
     bool whole;        /* the last group has come */
     uint64_t *offsets; /* where each measured body begins; one more: where what comes next does */
     struct buffer head, tail;
-    struct buffer body; /* of the group read last */
-    int rc;             /* it has failed, and what comes next has no known place: for good */
+    struct fetch_body body; /* of the group read last */
+    int rc;                 /* it has failed, and what comes next has no known place: for good */
     struct error error;
     size_t body_group;
 };
 
+/* All that has come, and will. */
+static struct view all_of(const struct stream *stream)
+{
+    return (struct view){stream->snapshot, stream->rendition, 0, VIEW_TO_END};
+}
+
 static int begin(struct stream *stream)
 {
-    const struct format *format = formats[stream->format];
-    const struct snapshot *basis = feed_basis(stream->feed);
-    int rc = snapshot_copy_basis(basis, &stream->snapshot);
-    if (rc == 0 && !format->possible(stream->snapshot->schema))
+    const struct format *format = stream->rendition.format;
+    struct face *face;
+    int rc = snapshot_copy_basis(feed_basis(stream->feed), &stream->snapshot);
+    struct view view = all_of(stream);
+    if (rc == 0)
+        rc = view_make_face(&view, &face);
+    const struct format_view told = {.schema = rc == 0 ? view_schema(&view) : NULL,
+                                     .rows = ROWS_UNKNOWN};
+    if (rc == 0 && !format->possible(told.schema))
         rc = -EIO;
     if (rc == 0)
-        rc = format->head(stream->snapshot->schema, &stream->head);
-    if (rc == 0)
-        rc = format->tail(stream->snapshot->schema, &stream->tail);
+        rc = format_head(format, &told, &stream->head);
     stream->offsets = malloc(sizeof *stream->offsets);
     if (rc < 0 || stream->offsets == NULL)
         return rc < 0 ? rc : -ENOMEM;
@@ -45,7 +54,8 @@ static int begin(struct stream *stream)
     return 0;
 }
 
-int stream_new(const struct fetch_place *place, struct feed *feed, int format, struct stream **out)
+int stream_new(const struct fetch_place *place, struct feed *feed,
+               const struct rendition *rendition, struct stream **out)
 {
     struct stream *stream = calloc(1, sizeof *stream);
     if (stream == NULL)
@@ -54,7 +64,7 @@ int stream_new(const struct fetch_place *place, struct feed *feed, int format, s
     stream->place = place;
     stream->feed = feed_ref(feed);
     stream->feed_id = feed_id(feed);
-    stream->format = format;
+    stream->rendition = (struct rendition){rendition->format, columns_ref(rendition->columns)};
     pthread_mutex_init(&stream->lock, NULL);
     int rc = begin(stream);
     if (rc < 0)
@@ -80,7 +90,8 @@ static void free_stream(void *argument)
     free(stream->offsets);
     buffer_clear(&stream->head);
     buffer_clear(&stream->tail);
-    buffer_clear(&stream->body);
+    fetch_body_clear(&stream->body);
+    columns_unref(stream->rendition.columns);
     pthread_mutex_destroy(&stream->lock);
     free(stream);
 }
@@ -99,23 +110,23 @@ void stream_unref(struct stream *stream)
 /* The group's body into stream->body. */
 static int render(struct stream *stream, size_t number, struct error *error)
 {
-    const struct snapshot *snapshot = stream->snapshot;
-    const struct format *format = formats[stream->format];
+    const struct view view = all_of(stream);
     struct rowgroup *rows;
-    if (number == stream->body_group && stream->body.size > 0)
+    if (number == stream->body_group && stream->body.bytes.size > 0)
         return 0;
     int rc = fetch_group(stream->place, stream->snapshot, number, &rows, error);
     if (rc < 0)
         return rc;
-    stream->body.size = 0;
     stream->body_group = number;
-    rc = format->body(snapshot->schema, rows, &stream->body);
+    rc = fetch_body_measure(&stream->body, &view.rendition, view_schema(&view), rows, true,
+                            stream->snapshot->groups[number]);
     rowgroup_free(rows);
     if (rc < 0) {
-        stream->body.size = 0;
-        return error_set(
-            error, rc, "row group %zu cannot be written as %s: %s", number, format->name,
-            rc == -EBADMSG ? "the server sent a value that is not one of its type" : strerror(-rc));
+        stream->body.bytes.size = 0;
+        return error_set(error, rc, "row group %zu cannot be written as %s: %s", number,
+                         view.rendition.format->name,
+                         rc == -EBADMSG ? "the server sent a value that is not one of its type"
+                                        : strerror(-rc));
     }
     return 0;
 }
@@ -166,8 +177,19 @@ static int measure(struct stream *stream, struct error *error)
     int rc = render(stream, number, error);
     if (rc < 0)
         return rc;
-    stream->offsets[number + 1] = stream->offsets[number] + stream->body.size;
+    stream->offsets[number + 1] = stream->offsets[number] + stream->body.bytes.size;
     stream->measured++;
+    return 0;
+}
+
+/* The last group has come. */
+static int end(struct stream *stream, struct error *error)
+{
+    const struct view view = all_of(stream);
+    int rc = view_tail(&view, view_schema(&view), stream->offsets, &stream->tail);
+    if (rc < 0)
+        return error_set(error, rc, "the end of the file cannot be written");
+    stream->whole = true;
     return 0;
 }
 
@@ -180,8 +202,8 @@ static int advance(struct stream *stream, struct error *error)
         return measure(stream, error);
     int rc = next_group(stream, &group, error);
     if (rc == 0 && group == NULL)
-        stream->whole = true;
-    if (rc < 0 || group == NULL)
+        return end(stream, error);
+    if (rc < 0)
         return rc;
     uint64_t *grown = realloc(stream->offsets, (count + 2) * sizeof *grown);
     if (grown != NULL)
@@ -214,7 +236,7 @@ static int read_known(struct stream *stream, uint64_t offset, uint64_t end, stru
             continue;
         rc = render(stream, i, error);
         if (rc == 0)
-            rc = append_common(out, stream->offsets[i], &stream->body, offset, end);
+            rc = append_common(out, stream->offsets[i], &stream->body.bytes, offset, end);
     }
     return rc < 0 || !stream->whole
                ? rc

@@ -17,8 +17,9 @@
 
 struct stream;
 
-MUST_CHECK int stream_new(const struct fetch_place *place, struct feed *feed, int format,
-                          struct stream **out);
+/* Borrows the rendition's columns for the call. -EIO: it has not all that the format needs. */
+MUST_CHECK int stream_new(const struct fetch_place *place, struct feed *feed,
+                          const struct rendition *rendition, struct stream **out);
 /* feed_id() of what it was made for. */
 uint64_t stream_feed(const struct stream *stream);
 struct stream *stream_ref(struct stream *stream);

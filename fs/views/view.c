@@ -16,7 +16,7 @@ static struct overlap meet(uint64_t start, uint64_t size, uint64_t offset, uint6
     return (struct overlap){first, last > first ? last - first : 0};
 }
 
-/* The first group whose body ends behind `offset`; group_count where the tail is meant. */
+/* The first of so many groups whose body ends behind `offset`; `count` where the tail is meant. */
 static size_t group_at(const struct face *face, size_t count, uint64_t offset)
 {
     size_t low = 0, high = count;
@@ -73,43 +73,44 @@ static int add_piece(struct body_cache *cache, struct view_bytes *bytes, const s
     return 0;
 }
 
-static int add_body(struct body_cache *cache, struct snapshot *snapshot, int format, size_t group,
+static int add_body(struct body_cache *cache, const struct view *view, size_t group,
                     struct overlap part, bool patient, struct view_bytes *out, struct error *error)
 {
     struct body *body;
-    int rc = patient ? body_get(cache, snapshot, format, group, &body, error)
-                     : body_try(cache, snapshot, format, group, &body);
+    int rc =
+        patient ? body_get(cache, view, group, &body, error) : body_try(cache, view, group, &body);
     return rc < 0 ? rc : add_piece(cache, out, body_bytes(body), part, body);
 }
 
-int view_read(struct body_cache *cache, struct snapshot *snapshot, int format, uint64_t offset,
-              uint64_t size, bool patient, struct view_bytes *out, struct error *error)
+int view_read(struct body_cache *cache, const struct view *view, uint64_t offset, uint64_t size,
+              bool patient, struct view_bytes *out, struct error *error)
 {
-    const struct face *face = &snapshot->faces[format];
-    uint64_t whole = snapshot_size(snapshot, format);
-    uint64_t end = offset >= whole ? offset : size > whole - offset ? whole : offset + size;
+    const struct face *face = view_face(view);
+    uint64_t end = offset >= face->size         ? offset
+                   : size > face->size - offset ? face->size
+                                                : offset + size;
     struct overlap part = meet(0, face->head.size, offset, end);
     int rc = add_piece(cache, out, &face->head, part, NULL);
-    size_t count = snapshot->group_count, i = group_at(face, count, offset);
+    size_t count = view_end(view) - view->first, i = group_at(face, count, offset);
     for (; rc == 0 && i < count && face->offsets[i] < end; i++) {
         part = meet(face->offsets[i], face->offsets[i + 1] - face->offsets[i], offset, end);
-        body_ahead(cache, snapshot, format, i + 1);
+        body_ahead(cache, view, view->first + i + 1);
         if (part.size > 0)
-            rc = add_body(cache, snapshot, format, i, part, patient, out, error);
+            rc = add_body(cache, view, view->first + i, part, patient, out, error);
     }
     part = meet(face->offsets[count], face->tail.size, offset, end);
     return rc < 0 ? rc : add_piece(cache, out, &face->tail, part, NULL);
 }
 
-static int hash_groups(struct body_cache *cache, struct snapshot *snapshot, int format,
-                       const atomic_bool *stop, struct hash_stream *hash, struct error *error)
+static int hash_groups(struct body_cache *cache, const struct view *view, const atomic_bool *stop,
+                       struct hash_stream *hash, struct error *error)
 {
-    for (size_t i = 0; i < snapshot->group_count; i++) {
+    for (size_t i = view->first; i < view_end(view); i++) {
         struct body *body;
         if (*stop)
             return -EINTR;
-        body_ahead(cache, snapshot, format, i + 1);
-        int rc = body_get(cache, snapshot, format, i, &body, error);
+        body_ahead(cache, view, i + 1);
+        int rc = body_get(cache, view, i, &body, error);
         if (rc < 0)
             return rc;
         hash_stream_add(hash, body_bytes(body)->data, body_bytes(body)->size);
@@ -118,27 +119,33 @@ static int hash_groups(struct body_cache *cache, struct snapshot *snapshot, int 
     return 0;
 }
 
-int view_hash(struct body_cache *cache, struct snapshot *snapshot, int format,
-              const atomic_bool *stop, struct hash128 *out, struct error *error)
+static int hash_all(struct body_cache *cache, const struct view *view, const struct face *face,
+                    const atomic_bool *stop, struct hash128 *out, struct error *error)
 {
-    struct face *face = &snapshot->faces[format];
+    struct hash_stream *hash = hash_stream_new();
+    if (hash == NULL)
+        return -ENOMEM;
+    hash_stream_add(hash, face->head.data, face->head.size);
+    int rc = hash_groups(cache, view, stop, hash, error);
+    hash_stream_add(hash, face->tail.data, face->tail.size);
+    if (rc == 0)
+        *out = hash_stream_value(hash);
+    hash_stream_free(hash);
+    return rc;
+}
+
+int view_hash(struct body_cache *cache, const struct view *view, const atomic_bool *stop,
+              struct hash128 *out, struct error *error)
+{
+    const struct face *face = view_face(view);
+    struct hash128 hash = face->hash;
     if (!face->hashed) {
-        struct hash_stream *hash = hash_stream_new();
-        if (hash == NULL)
-            return -ENOMEM;
-        hash_stream_add(hash, face->head.data, face->head.size);
-        int rc = hash_groups(cache, snapshot, format, stop, hash, error);
-        hash_stream_add(hash, face->tail.data, face->tail.size);
-        if (rc == 0) {
-            pthread_mutex_lock(&snapshot->lock);
-            face->hash = hash_stream_value(hash);
-            face->hashed = true;
-            pthread_mutex_unlock(&snapshot->lock);
-        }
-        hash_stream_free(hash);
+        int rc = hash_all(cache, view, face, stop, &hash, error);
+        if (rc == 0)
+            rc = view_hashed(view, hash);
         if (rc < 0)
             return rc;
     }
-    *out = face->hash;
+    *out = hash;
     return 0;
 }

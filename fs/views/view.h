@@ -1,5 +1,5 @@
-/* A view: format × table snapshot, a byte sequence of exact size. Reading is prefix sums, then the
- * bodies of the row groups that the range meets. */
+/* Reading a view (fs/rows/snapshot_view.h): prefix sums, then the bodies of the row groups that the
+ * range meets. */
 #ifndef FS_VIEWS_VIEW_H
 #define FS_VIEWS_VIEW_H
 
@@ -17,15 +17,14 @@ struct view_bytes {
 };
 
 /* The bytes [offset, offset + size), cut at the end of the view, into `out`, which is empty (zero).
- * The format has been measured. `patient`: false: -EAGAIN where that would mean to render. To be
+ * It has been measured. `patient`: false: -EAGAIN where that would mean to render. To be
  * cleared in any case. */
-MUST_CHECK int view_read(struct body_cache *cache, struct snapshot *snapshot, int format,
-                         uint64_t offset, uint64_t size, bool patient, struct view_bytes *out,
-                         struct error *error);
+MUST_CHECK int view_read(struct body_cache *cache, const struct view *view, uint64_t offset,
+                         uint64_t size, bool patient, struct view_bytes *out, struct error *error);
 void view_bytes_clear(struct body_cache *cache, struct view_bytes *bytes);
 
-/* XXH3-128 of the whole view, computed once and kept in the snapshot. */
-MUST_CHECK int view_hash(struct body_cache *cache, struct snapshot *snapshot, int format,
-                         const atomic_bool *stop, struct hash128 *out, struct error *error);
+/* XXH3-128 of the whole view, which has been measured, computed once and kept in its face. */
+MUST_CHECK int view_hash(struct body_cache *cache, const struct view *view, const atomic_bool *stop,
+                         struct hash128 *out, struct error *error);
 
 #endif

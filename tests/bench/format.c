@@ -250,7 +250,7 @@ static void write_bodies(struct bench *bench, const struct format *format)
     bench->out = 0;
     for (int i = 0; i < bench->group_count; i++) {
         bench->scratch.size = 0;
-        must(format->body(bench->schema, bench->groups[i], &bench->scratch) == 0);
+        must(format->body(bench->schema, bench->groups[i], NULL, &bench->scratch) == 0);
         bench->out += bench->scratch.size;
     }
 }

@@ -13,8 +13,7 @@ static unsigned long long reads;
 
 struct reader {
     struct body_cache *cache;
-    struct snapshot *snapshot;
-    int format;
+    struct view view;
     const struct buffer *whole;
 };
 
@@ -24,8 +23,7 @@ static bool check_read(struct reader *reader, uint64_t offset, uint64_t size, bo
     uint64_t there = offset < reader->whole->size ? reader->whole->size - offset : 0;
     uint64_t expected = size < there ? size : there;
     must(buffer_append_text(&out, "##") == 0);
-    int rc = place_read(reader->cache, reader->snapshot, reader->format, offset, size, patient,
-                        &out, NULL);
+    int rc = place_read(reader->cache, &reader->view, offset, size, patient, &out, NULL);
     bool same =
         rc == 0 && out.size == 2 + expected && memcmp(out.data, "##", 2) == 0 &&
         (expected == 0 || memcmp(out.data + 2, reader->whole->data + offset, expected) == 0);
@@ -41,9 +39,9 @@ static bool check_view(struct reader *reader)
         for (uint64_t size = 0; size <= n + 3 - offset; size++)
             if (!check_read(reader, offset, size, true) ||
                 !check_read(reader, offset, size, false)) {
-                fprintf(stderr, "%s: %llu bytes at %llu of %llu\n", formats[reader->format]->name,
-                        (unsigned long long)size, (unsigned long long)offset,
-                        (unsigned long long)n);
+                fprintf(stderr, "%s: %llu bytes at %llu of %llu\n",
+                        reader->view.rendition.format->name, (unsigned long long)size,
+                        (unsigned long long)offset, (unsigned long long)n);
                 return false;
             }
     static const uint64_t far[] = {UINT32_MAX, INT64_MAX, UINT64_MAX - 1, UINT64_MAX};
@@ -69,7 +67,7 @@ static bool check_table(struct place *place, const struct rows_table *table, uin
         if (!formats[f]->possible(snapshot->schema))
             continue;
         place_view(table, snapshot, rows, f, &whole);
-        struct reader reader = {cache, snapshot, f, &whole};
+        struct reader reader = {cache, view_whole(snapshot, formats[f]), &whole};
         good = check_view(&reader);
         buffer_clear(&whole);
     }

@@ -75,7 +75,7 @@ static void check_group(const struct schema *schema, struct rowgroup *group)
     for (int f = 0; f < FORMAT_COUNT; f++) {
         struct buffer out = {0};
         if (formats[f]->possible(schema)) {
-            int rc = formats[f]->body(schema, back, &out);
+            int rc = formats[f]->body(schema, back, NULL, &out);
             must(rc == 0 || rc == -EBADMSG);
             must(rc < 0 || formats[f]->body_size == NULL ||
                  formats[f]->body_size(schema, back) == out.size);

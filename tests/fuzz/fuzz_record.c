@@ -92,9 +92,9 @@ static void check_snapshot(const uint8_t *data, size_t size)
     for (size_t i = 0; i < snapshot->group_count; i++)
         must(store_new_id(place.store) > snapshot->groups[i]->id);
     for (int f = 0; f < FORMAT_COUNT; f++) {
-        must(snapshot->faces[f].unasked || snapshot->faces[f].refused < 0 ||
-             formats[f]->possible(snapshot->schema));
-        must(!snapshot->faces[f].measured || snapshot_size(snapshot, f) <= INT64_MAX);
+        const struct face *face = snapshot_face(snapshot, formats[f]);
+        must(!face->asked || face->refused < 0 || formats[f]->possible(snapshot->schema));
+        must(!face->measured || face->size <= INT64_MAX);
     }
     must(snapshot_save(snapshot) == 0);
     struct snapshot *second;

@@ -67,7 +67,7 @@ static void check_group(const struct schema *schema, const struct rowgroup *grou
         must(rowgroup_row_id(group, row).block <= UINT32_MAX);
     for (int f = 0; f < FORMAT_COUNT; f++) {
         struct buffer out = {0};
-        int rc = formats[f]->possible(schema) ? formats[f]->body(schema, group, &out) : 0;
+        int rc = formats[f]->possible(schema) ? formats[f]->body(schema, group, NULL, &out) : 0;
         must(rc == 0 || rc == -EBADMSG || rc == -ENOMEM);
         buffer_clear(&out);
     }

@@ -57,13 +57,35 @@ static inline void place_measure(struct snapshot *snapshot, const struct rowgrou
                                  struct group *group)
 {
     for (int f = 0; f < FORMAT_COUNT; f++) {
-        struct buffer body = {0};
+        struct fetch_body body = {0};
+        const struct rendition rendition = {.format = formats[f]};
         if (!formats[f]->possible(snapshot->schema))
             continue;
-        must(formats[f]->body(snapshot->schema, rows, &body) == 0);
-        group->sizes[f] = body.size;
-        buffer_clear(&body);
+        must(fetch_body_measure(&body, &rendition, snapshot->schema, rows, true, group) == 0);
+        fetch_body_clear(&body);
     }
+}
+
+/* A pointer to the view of a whole file. */
+#define PLACE_WHOLE(of, format_place)                                                              \
+    (&(struct view){.snapshot = (of), .rendition = {formats[format_place]}, .end = VIEW_TO_END})
+
+/* The face of a whole file, and a group's size in it, to be changed. */
+static inline struct face *place_face(struct snapshot *snapshot, int format)
+{
+    const struct view view = view_whole(snapshot, formats[format]);
+    struct face *face;
+    must(view_make_face(&view, &face) == 0);
+    return face;
+}
+
+static inline uint64_t *place_size(struct group *group, int format)
+{
+    const struct rendition rendition = {.format = formats[format]};
+    struct measure *measure =
+        (struct measure *)(uintptr_t)measures_find(&group->measures, &rendition);
+    must(measure != NULL);
+    return &measure->size;
 }
 
 static inline char *place_copy(const char *text)
@@ -125,13 +147,14 @@ static inline struct snapshot *place_snapshot(struct place *place, const struct 
         must(snapshot_add_group(snapshot, known) == 0);
         rowgroup_free(group);
     }
-    for (int f = 0; f < FORMAT_COUNT; f++)
-        if (formats[f]->possible(snapshot->schema)) {
-            must(snapshot_measured(snapshot, f) == 0);
-        } else {
-            snapshot->faces[f].refused = -EIO;
-            snapshot->faces[f].reason = place_copy("no binary output function");
-        }
+    must(snapshot_ask_all(snapshot) == 0);
+    for (int f = 0; f < FORMAT_COUNT; f++) {
+        const struct view view = view_whole(snapshot, formats[f]);
+        if (formats[f]->possible(snapshot->schema))
+            must(view_measured(&view) == 0);
+        else
+            must(view_refuse(&view, -EIO, "no binary output function") == 0);
+    }
     return snapshot;
 }
 
@@ -140,19 +163,19 @@ static inline void place_view(const struct rows_table *table, const struct snaps
                               uint32_t rows, int format, struct buffer *out)
 {
     struct rowgroup *group = rows_group(table, snapshot->schema, 0, rows);
-    must(formats[format]->head(snapshot->schema, out) == 0);
-    must(formats[format]->body(snapshot->schema, group, out) == 0);
-    must(formats[format]->tail(snapshot->schema, out) == 0);
+    const struct format_view told = {.schema = snapshot->schema, .rows = rows, .groups = 1};
+    must(format_head(formats[format], &told, out) == 0);
+    must(formats[format]->body(snapshot->schema, group, NULL, out) == 0);
+    must(format_tail(formats[format], &told, NULL, NULL, out) == 0);
     rowgroup_free(group);
 }
 
 /* view_read into one buffer, appended. */
-static inline int place_read(struct body_cache *cache, struct snapshot *snapshot, int format,
-                             uint64_t offset, uint64_t size, bool patient, struct buffer *out,
-                             struct error *error)
+static inline int place_read(struct body_cache *cache, const struct view *view, uint64_t offset,
+                             uint64_t size, bool patient, struct buffer *out, struct error *error)
 {
     struct view_bytes bytes = {0};
-    int rc = view_read(cache, snapshot, format, offset, size, patient, &bytes, error);
+    int rc = view_read(cache, view, offset, size, patient, &bytes, error);
     size_t sum = 0;
     for (int i = 0; rc == 0 && i < bytes.count; i++) {
         must(buffer_append(out, bytes.pieces[i].iov_base, bytes.pieces[i].iov_len) == 0);

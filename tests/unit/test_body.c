@@ -58,7 +58,7 @@ static struct buffer expected_body(int format, size_t group)
     struct buffer out = {0};
     struct rowgroup *rows =
         rows_group(&rows_tables[0], snapshot->schema, 5 * (uint32_t)group, 5 * (uint32_t)group + 5);
-    must(formats[format]->body(snapshot->schema, rows, &out) == 0);
+    must(formats[format]->body(snapshot->schema, rows, NULL, &out) == 0);
     rowgroup_free(rows);
     return out;
 }
@@ -80,13 +80,13 @@ static void test_get(void **state)
         for (size_t group = 0; group < snapshot->group_count; group++)
             for (int f = 0; f < FORMAT_COUNT; f++) {
                 struct body *body, *again;
-                assert_int_equal(body_try(cache, snapshot, f, group, &body),
+                assert_int_equal(body_try(cache, PLACE_WHOLE(snapshot, f), group, &body),
                                  pass == 0 ? -EAGAIN : 0);
                 if (pass == 1)
                     body_release(cache, body, 0);
-                assert_int_equal(body_get(cache, snapshot, f, group, &body, NULL), 0);
+                assert_int_equal(body_get(cache, PLACE_WHOLE(snapshot, f), group, &body, NULL), 0);
                 assert_true(is_right(body, f, group));
-                assert_int_equal(body_try(cache, snapshot, f, group, &again), 0);
+                assert_int_equal(body_try(cache, PLACE_WHOLE(snapshot, f), group, &again), 0);
                 assert_ptr_equal(body, again);
                 body_release(cache, again, 0);
                 body_release(cache, body, 0);
@@ -99,12 +99,12 @@ static void test_limit(void **state)
 {
     (void)state;
     struct body *held;
-    assert_int_equal(body_get(cache, snapshot, 0, 0, &held, NULL), 0);
+    assert_int_equal(body_get(cache, PLACE_WHOLE(snapshot, 0), 0, &held, NULL), 0);
     uint64_t borrowed = body_bytes(held)->capacity;
     for (size_t group = 0; group < snapshot->group_count; group++)
         for (int f = 0; f < FORMAT_COUNT; f++) {
             struct body *body;
-            assert_int_equal(body_get(cache, snapshot, f, group, &body, NULL), 0);
+            assert_int_equal(body_get(cache, PLACE_WHOLE(snapshot, f), group, &body, NULL), 0);
             body_release(cache, body, 0);
             assert_true(body_cache_used(cache) <= 1000 + borrowed);
             assert_true(is_right(held, 0, 0));
@@ -120,17 +120,17 @@ static void test_order_of_leaving(void **state)
     struct body *body;
     size_t fit = 0;
     for (; fit < snapshot->group_count; fit++) { /* fill it until the first has gone */
-        assert_int_equal(body_get(cache, snapshot, 1, fit, &body, NULL), 0);
+        assert_int_equal(body_get(cache, PLACE_WHOLE(snapshot, 1), fit, &body, NULL), 0);
         body_release(cache, body, 0);
-        if (body_try(cache, snapshot, 1, 0, &body) < 0)
+        if (body_try(cache, PLACE_WHOLE(snapshot, 1), 0, &body) < 0)
             break;
         body_release(cache, body, 0); /* which makes it the most recently used again */
     }
     assert_true(fit > 1);
     if (fit == snapshot->group_count) { /* never: it was always the last one used */
-        assert_int_equal(body_try(cache, snapshot, 1, 0, &body), 0);
+        assert_int_equal(body_try(cache, PLACE_WHOLE(snapshot, 1), 0, &body), 0);
         body_release(cache, body, 0);
-        assert_int_equal(body_try(cache, snapshot, 1, 1, &body), -EAGAIN);
+        assert_int_equal(body_try(cache, PLACE_WHOLE(snapshot, 1), 1, &body), -EAGAIN);
     }
 }
 
@@ -139,15 +139,14 @@ static void test_failure_is_tried_again(void **state)
     (void)state;
     struct body *body = NULL;
     struct error error = {""};
-    uint64_t size = snapshot->groups[3]->sizes[0];
-    snapshot->groups[3]->sizes[0] = size + 1;
-    assert_int_equal(body_get(cache, snapshot, 0, 3, &body, &error), -EIO);
+    ++*place_size(snapshot->groups[3], 0);
+    assert_int_equal(body_get(cache, PLACE_WHOLE(snapshot, 0), 3, &body, &error), -EIO);
     assert_null(body);
     assert_true(error.text[0] != '\0');
     assert_true(body_cache_used(cache) == 0);
-    assert_int_equal(body_try(cache, snapshot, 0, 3, &body), -EAGAIN);
-    snapshot->groups[3]->sizes[0] = size;
-    assert_int_equal(body_get(cache, snapshot, 0, 3, &body, &error), 0);
+    assert_int_equal(body_try(cache, PLACE_WHOLE(snapshot, 0), 3, &body), -EAGAIN);
+    --*place_size(snapshot->groups[3], 0);
+    assert_int_equal(body_get(cache, PLACE_WHOLE(snapshot, 0), 3, &body, &error), 0);
     assert_true(is_right(body, 0, 3));
     body_release(cache, body, 0);
 }
@@ -156,11 +155,11 @@ static void test_ahead(void **state)
 {
     (void)state;
     for (size_t group = 0; group < snapshot->group_count; group++)
-        body_ahead(cache, snapshot, 0, group);
+        body_ahead(cache, PLACE_WHOLE(snapshot, 0), group);
     workers_free(workers); /* they are run to their end */
     workers = NULL;
     struct body *body;
-    assert_int_equal(body_try(cache, snapshot, 0, 0, &body), 0);
+    assert_int_equal(body_try(cache, PLACE_WHOLE(snapshot, 0), 0, &body), 0);
     assert_true(is_right(body, 0, 0));
     body_release(cache, body, 0);
     assert_int_equal(snapshot->refs, 1);
@@ -169,7 +168,7 @@ static void test_ahead(void **state)
 static void read_some(size_t group, uint64_t bytes)
 {
     struct body *body;
-    assert_int_equal(body_get(cache, snapshot, 0, group, &body, NULL), 0);
+    assert_int_equal(body_get(cache, PLACE_WHOLE(snapshot, 0), group, &body, NULL), 0);
     assert_true(is_right(body, 0, group));
     body_release(cache, body, bytes);
 }
@@ -182,7 +181,7 @@ static void test_large(void **state)
     for (int i = 0; i < 5; i++) {
         read_some(0, 1);
         read_some(1, 1);
-        body_ahead(cache, snapshot, 0, 2);
+        body_ahead(cache, PLACE_WHOLE(snapshot, 0), 2);
     }
     assert_int_equal(body_cache_rendered(cache), 2);
     read_some(2, 1); /* the third is one too many */
@@ -206,14 +205,14 @@ static void test_lost(void **state)
     store_drop_group(place.store, snapshot->groups[0]->relation, snapshot->groups[0]->id);
     struct patience none = {.waits = false};
     patience_begin(&none);
-    assert_int_equal(body_get(cache, snapshot, 0, 0, &body, &error), -EAGAIN);
+    assert_int_equal(body_get(cache, PLACE_WHOLE(snapshot, 0), 0, &body, &error), -EAGAIN);
     assert_true(none.refused);
     none.refused = false;
-    assert_int_equal(body_get(cache, snapshot, 0, 1, &body, &error), 0);
+    assert_int_equal(body_get(cache, PLACE_WHOLE(snapshot, 0), 1, &body, &error), 0);
     assert_false(none.refused);
     body_release(cache, body, 0);
     patience_end(&none);
-    assert_int_equal(body_get(cache, snapshot, 0, 0, &body, &error), -ENOTCONN);
+    assert_int_equal(body_get(cache, PLACE_WHOLE(snapshot, 0), 0, &body, &error), -ENOTCONN);
     assert_true(body_cache_used(cache) > 0);
 }
 
@@ -228,8 +227,8 @@ static void *ask(void *argument)
         int format = (int)((seed >> 20) % FORMAT_COUNT);
         struct body *body;
         if (seed >> 28 == 0)
-            body_ahead(cache, snapshot, format, group);
-        if (body_get(cache, snapshot, format, group, &body, NULL) < 0) {
+            body_ahead(cache, PLACE_WHOLE(snapshot, format), group);
+        if (body_get(cache, PLACE_WHOLE(snapshot, format), group, &body, NULL) < 0) {
             wrong++;
             continue;
         }

@@ -48,9 +48,10 @@ static struct buffer render(const struct format *format, const struct schema *sc
 {
     struct buffer out = {0};
     assert_true(format->possible(schema));
-    assert_int_equal(format->head(schema, &out), 0);
-    assert_int_equal(format->body(schema, group, &out), 0);
-    assert_int_equal(format->tail(schema, &out), 0);
+    const struct format_view told = {.schema = schema, .rows = group->rows, .groups = 1};
+    assert_int_equal(format_head(format, &told, &out), 0);
+    assert_int_equal(format->body(schema, group, NULL, &out), 0);
+    assert_int_equal(format_tail(format, &told, NULL, NULL, &out), 0);
     if (out.size > 0)
         assert_int_equal(out.data[out.size - 1], format->last);
     return out;
@@ -203,7 +204,7 @@ static void append_body(const struct rows_table *table, const struct schema *sch
 {
     struct rowgroup *group = rows_group(table, schema, first, end);
     size_t before = out->size;
-    assert_int_equal(format->body(schema, group, out), 0);
+    assert_int_equal(format->body(schema, group, NULL, out), 0);
     if (format->body_size != NULL)
         assert_int_equal(format->body_size(schema, group), out->size - before);
     rowgroup_free(group);
@@ -273,10 +274,10 @@ static void test_values_that_are_none(void **state)
     assert_int_equal(rowgroup_builder_add(builder, (const uint8_t *)"\0\0\0\3abc", 7, NULL), 0);
     assert_int_equal(rowgroup_builder_finish(builder, &group), 0);
     struct buffer out = {0};
-    assert_int_equal(format_csv.body(schema, group, &out), -EBADMSG);
-    assert_int_equal(format_jsonl.body(schema, group, &out), -EBADMSG);
+    assert_int_equal(format_csv.body(schema, group, NULL, &out), -EBADMSG);
+    assert_int_equal(format_jsonl.body(schema, group, NULL, &out), -EBADMSG);
     out.size = 0;
-    assert_int_equal(format_bin.body(schema, group, &out), 0); /* as it came */
+    assert_int_equal(format_bin.body(schema, group, NULL, &out), 0); /* as it came */
     assert_int_equal(out.size, 9);
     buffer_clear(&out);
     rowgroup_builder_free(builder);
@@ -398,12 +399,12 @@ static void assert_body(const struct format *format, const struct schema *schema
                         const struct rowgroup *group, const struct buffer *expected)
 {
     struct buffer grown = {0}, exact = {0};
-    assert_int_equal(format->body(schema, group, &grown), 0);
+    assert_int_equal(format->body(schema, group, NULL, &grown), 0);
     assert_int_equal(grown.size, expected->size);
     assert_memory_equal(grown.data, expected->data, grown.size);
     assert_int_equal(buffer_reserve(&exact, expected->size), 0);
     size_t capacity = exact.capacity;
-    assert_int_equal(format->body(schema, group, &exact), 0);
+    assert_int_equal(format->body(schema, group, NULL, &exact), 0);
     assert_int_equal(exact.capacity, capacity);
     assert_int_equal(exact.size, expected->size);
     assert_memory_equal(exact.data, expected->data, exact.size);
@@ -488,8 +489,8 @@ static void test_each_type_refuses(void **state)
         must(rowgroup_builder_new(schema, &builder) == 0);
         must(rowgroup_builder_add(builder, (const uint8_t *)"\0\0\0\3a\0b", 7, NULL) == 0);
         must(rowgroup_builder_finish(builder, &group) == 0);
-        assert_int_equal(format_csv.body(schema, group, &out), takes_all ? 0 : -EBADMSG);
-        assert_int_equal(format_jsonl.body(schema, group, &out), takes_all ? 0 : -EBADMSG);
+        assert_int_equal(format_csv.body(schema, group, NULL, &out), takes_all ? 0 : -EBADMSG);
+        assert_int_equal(format_jsonl.body(schema, group, NULL, &out), takes_all ? 0 : -EBADMSG);
         buffer_clear(&out);
         rowgroup_free(group);
         rowgroup_builder_free(builder);

@@ -273,7 +273,7 @@ static void check_body(const struct format *format, const struct schema *schema,
     for (enum isa level = ISA_SCALAR; level <= ISA_AVX512; level++) {
         struct buffer out = {0};
         isa_force(level);
-        assert_int_equal(format->body(schema, group, &out), 0);
+        assert_int_equal(format->body(schema, group, NULL, &out), 0);
         assert_int_equal(out.size, expected->size);
         assert_true(out.size == 0 || memcmp(out.data, expected->data, out.size) == 0);
         buffer_clear(&out);

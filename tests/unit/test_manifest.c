@@ -104,7 +104,7 @@ static void test_is_json_of_one_length(void **state)
             struct snapshot *snapshot = place_snapshot(&place, &rows_tables[i], 10, 4);
             struct buffer without = {0}, with = {0};
             for (int f = 0; f < FORMAT_COUNT; f++)
-                snapshot->faces[f].hash = (struct hash128){UINT64_MAX >> f, (uint64_t)f};
+                place_face(snapshot, f)->hash = (struct hash128){UINT64_MAX >> f, (uint64_t)f};
             assert_int_equal(manifest_write(snapshot, listed, false, &without), 0);
             assert_int_equal(manifest_write(snapshot, listed, true, &with), 0);
             assert_int_equal(without.size, with.size);
@@ -122,9 +122,9 @@ static void test_text(void **state)
     static const struct rows_table table = {"t \"x\"\n", false, 2, {ROWS_SERVER, ROWS_GENERATED}};
     struct snapshot *snapshot = place_snapshot(&place, &table, 3, 2);
     struct buffer text = {0};
-    snapshot->faces[0].hash = (struct hash128){1, 0xabc};
-    snapshot->faces[2].refused = -EIO;
-    snapshot->faces[2].reason = place_copy("no \"JSON\"");
+    place_face(snapshot, 0)->hash = (struct hash128){1, 0xabc};
+    place_face(snapshot, 2)->refused = -EIO;
+    place_face(snapshot, 2)->reason = place_copy("no \"JSON\"");
     assert_int_equal(manifest_write(snapshot, 1 << 0 | 1 << 2, true, &text), 0);
     char expected[600];
     int n = snprintf(
@@ -137,7 +137,7 @@ static void test_text(void **state)
         "\"00000000000000010000000000000abc\"},\n"
         "    \"jsonl\": {\"error\": \"no \\\"JSON\\\"\"}\n  },\n"
         "  \"version\": \"42\",\n  \"point_in_time\": \"2023-11-14T22:13:20.123456Z\"\n}\n",
-        (unsigned long long)snapshot_size(snapshot, 0));
+        (unsigned long long)snapshot_face(snapshot, formats[0])->size);
     assert_int_equal(text.size, n);
     assert_memory_equal(text.data, expected, (size_t)n);
     buffer_clear(&text);

@@ -219,13 +219,14 @@ static int write_format(struct setting *setting)
 {
     struct buffer out = {0};
     const struct format *format = formats[setting->format];
+    const struct format_view told = {.schema = setting->schema};
     int rc = format->possible(setting->schema) ? 0 : buffer_append_byte(&out, 0);
     if (rc == 0)
-        rc = format->head(setting->schema, &out);
+        rc = format_head(format, &told, &out);
     if (rc == 0 && format->possible(setting->schema))
-        rc = format->body(setting->schema, setting->group, &out);
+        rc = format->body(setting->schema, setting->group, NULL, &out);
     if (rc == 0)
-        rc = format->tail(setting->schema, &out);
+        rc = format_tail(format, &told, NULL, NULL, &out);
     buffer_clear(&out);
     return rc;
 }

@@ -41,10 +41,10 @@ static void check_table(const struct rows_table *table, int format)
     struct buffer got = {0}, expected = {0};
     assert_int_equal(rowgroup_pick(schema_parts(schema), COUNT, choose, &choice, &picked), 0);
     assert_int_equal(picked->rows, COUNT);
-    assert_int_equal(formats[format]->body(schema, picked, &got), 0);
+    assert_int_equal(formats[format]->body(schema, picked, NULL, &got), 0);
     for (int i = 0; i < COUNT; i++) {
         struct rowgroup *one = rows_group(table, schema, rows[i], rows[i] + 1);
-        assert_int_equal(formats[format]->body(schema, one, &expected), 0);
+        assert_int_equal(formats[format]->body(schema, one, NULL, &expected), 0);
         rowgroup_free(one);
     }
     assert_int_equal(got.size, expected.size);

@@ -51,8 +51,10 @@ static void assert_same_group(const struct group *a, const struct group *b)
     assert_true(hash128_equal(a->content, b->content));
     for (int i = 0; i < RUNS_KEPT; i++)
         assert_true(a->proven[i] == b->proven[i]);
-    for (int i = 0; i < FORMAT_COUNT; i++)
-        assert_true(a->sizes[i] == b->sizes[i]);
+    for (int i = 0; i < FORMAT_COUNT; i++) {
+        const struct rendition rendition = {.format = formats[i]};
+        assert_true(group_size(a, &rendition) == group_size(b, &rendition));
+    }
     assert_true(a->kept && b->kept);
 }
 
@@ -84,7 +86,8 @@ static void assert_same(const struct snapshot *a, const struct snapshot *b)
     for (size_t i = 0; i < a->group_count; i++)
         assert_same_group(a->groups[i], b->groups[i]);
     for (int i = 0; i < FORMAT_COUNT; i++)
-        assert_same_face(&a->faces[i], &b->faces[i], a->group_count);
+        assert_same_face(snapshot_face(a, formats[i]), snapshot_face(b, formats[i]),
+                         a->group_count);
 }
 
 static void test_record_round_trip(void **state)
@@ -93,8 +96,8 @@ static void test_record_round_trip(void **state)
     for (size_t i = 0; i < ROWS_TABLES; i++)
         for (uint32_t rows = 0; rows < 40; rows += 13) {
             struct snapshot *snapshot = place_snapshot(&place, &rows_tables[i], rows, 5), *back;
-            snapshot->faces[0].hash = (struct hash128){1, 2};
-            snapshot->faces[0].hashed = true;
+            place_face(snapshot, 0)->hash = (struct hash128){1, 2};
+            place_face(snapshot, 0)->hashed = true;
             assert_int_equal(snapshot_save(snapshot), 0);
             assert_int_equal(snapshot_load(place.store, PLACE_RELATION, &back), 0);
             assert_same(snapshot, back);
@@ -159,8 +162,10 @@ static void test_damaged_records(void **state)
             if (rc < 0)
                 continue;
             for (int f = 0; f < FORMAT_COUNT; f++) {
-                assert_true(back->faces[f].refused < 0 || formats[f]->possible(back->schema));
-                assert_true(!back->faces[f].measured || snapshot_size(back, f) > 0);
+                const struct face *face = snapshot_face(back, formats[f]);
+                assert_true(!face->asked || face->refused < 0 ||
+                            formats[f]->possible(back->schema));
+                assert_true(!face->measured || face->size > 0);
             }
             snapshot_unref(back);
         }
@@ -179,8 +184,8 @@ static void have_the_last_id(struct snapshot *s) { s->groups[1]->id = UINT64_MAX
 static void have_an_id_twice(struct snapshot *s) { s->groups[1]->id = s->groups[0]->id; }
 static void have_many_rows(struct snapshot *s) { s->groups[1]->rows = ROWGROUP_ROWS_MOST + 1; }
 static void have_many_bytes(struct snapshot *s) { s->groups[1]->bytes = UINT64_MAX; }
-static void have_a_vast_body(struct snapshot *s) { s->groups[1]->sizes[0] = UINT64_MAX - 1; }
-static void be_refused_oddly(struct snapshot *s) { s->faces[2].refused = -4096; }
+static void have_a_vast_body(struct snapshot *s) { *place_size(s->groups[1], 0) = UINT64_MAX - 1; }
+static void be_refused_oddly(struct snapshot *s) { place_face(s, 2)->refused = -4096; }
 
 static void test_numbers_out_of_bounds(void **state)
 {
@@ -193,7 +198,7 @@ static void test_numbers_out_of_bounds(void **state)
         struct snapshot *snapshot = place_snapshot(&place, &rows_tables[0], 10, 5), *back = NULL;
         uint64_t id = snapshot->groups[1]->id;
         for (int f = 0; f < FORMAT_COUNT; f++) /* sizes count, measured or not */
-            snapshot->faces[f].measured = false;
+            place_face(snapshot, f)->measured = false;
         changes[i](snapshot);
         assert_int_equal(snapshot_save(snapshot), 0);
         int rc = snapshot_load(place.store, PLACE_RELATION, &back);
@@ -240,7 +245,7 @@ static void test_other_formats(void **state)
     for (size_t i = 0; i < ROWS_TABLES; i++)
         for (int f = 0; f < FORMAT_COUNT; f++) {
             struct snapshot *snapshot = place_snapshot(&place, &rows_tables[i], 20, 5), *back;
-            struct face nothing = {.unasked = true};
+            const struct face nothing = {0};
             assert_int_equal(snapshot_save(snapshot), 0);
             rename_format(f);
             for (int again = 0; again < 2; again++) { /* what is not known is not written */
@@ -248,22 +253,26 @@ static void test_other_formats(void **state)
                 assert_true(back->serial == snapshot->serial && back->mtime == snapshot->mtime);
                 assert_true(snapshot_same_content(snapshot, back));
                 for (int other = 0; other < FORMAT_COUNT; other++) {
-                    assert_int_equal(face_is_known(&back->faces[other]), other != f);
-                    assert_same_face(other != f ? &snapshot->faces[other] : &nothing,
-                                     &back->faces[other], back->group_count);
+                    const struct face *face = snapshot_face(back, formats[other]);
+                    const struct rendition rendition = {.format = formats[other]};
+                    assert_int_equal(face_is_known(face), other != f);
+                    assert_same_face(other != f ? snapshot_face(snapshot, formats[other])
+                                                : &nothing,
+                                     face, back->group_count);
                     for (size_t g = 0; g < back->group_count; g++)
-                        assert_true(
-                            back->groups[g]->sizes[other] ==
-                            (other != f ? snapshot->groups[g]->sizes[other] : SIZE_UNKNOWN));
+                        assert_true(group_size(back->groups[g], &rendition) ==
+                                    (other != f ? group_size(snapshot->groups[g], &rendition)
+                                                : SIZE_UNKNOWN));
                 }
                 assert_int_equal(snapshot_save(back), 0);
                 if (again == 0)
                     snapshot_unref(back);
             }
             /* A fetch tells what was not known. */
-            assert_int_equal(snapshot_has_news(snapshot, back), snapshot->faces[f].refused < 0);
+            const struct face *face = snapshot_face(snapshot, formats[f]);
+            assert_int_equal(snapshot_has_news(snapshot, back), face->refused < 0);
             assert_int_equal(snapshot_take_identity(back, snapshot), 0);
-            assert_int_equal(face_is_known(&back->faces[f]), snapshot->faces[f].measured);
+            assert_int_equal(face_is_known(snapshot_face(back, formats[f])), face->measured);
             snapshot_unref(back);
             snapshot_unref(snapshot);
         }
@@ -280,7 +289,7 @@ static void test_sizes(void **state)
                 if (!formats[f]->possible(snapshot->schema))
                     continue;
                 place_view(&rows_tables[i], snapshot, rows, f, &whole);
-                assert_true(snapshot_size(snapshot, f) == whole.size);
+                assert_true(snapshot_face(snapshot, formats[f])->size == whole.size);
                 buffer_clear(&whole);
             }
             snapshot_unref(snapshot);
@@ -328,9 +337,9 @@ static void test_same_content(void **state)
     assert_false(snapshot_same_content(a, same));
     snapshot_unref(same);
     same = place_snapshot(&place, &rows_tables[0], 20, 5);
-    same->faces[1].refused = -EIO;
+    place_face(same, 1)->refused = -EIO;
     assert_false(snapshot_same_content(a, same));
-    same->faces[1].refused = 0;
+    place_face(same, 1)->refused = 0;
     struct group *first = same->groups[0]; /* the same groups in another order */
     same->groups[0] = same->groups[1];
     same->groups[1] = first;
@@ -351,23 +360,26 @@ static void test_taking_an_identity(void **state)
     fresh->groups[1]->row_id_sum++;
     assert_true(snapshot_same_content(old, fresh));
     assert_false(snapshot_same_row_ids(old, fresh));
-    old->faces[0].hash = (struct hash128){1, 2};
-    old->faces[0].hashed = true;
+    place_face(old, 0)->hash = (struct hash128){1, 2};
+    place_face(old, 0)->hashed = true;
     fresh->serial = 99, fresh->lineage = 98, fresh->mtime++, fresh->fetched_at++;
     for (int f = 0; f < FORMAT_COUNT; f++) {
-        fresh->faces[f].measured = false;
-        free(fresh->faces[f].offsets);
-        fresh->faces[f].offsets = NULL;
-        fresh->groups[2]->sizes[f] = SIZE_UNKNOWN;
+        place_face(fresh, f)->measured = false;
+        free(place_face(fresh, f)->offsets);
+        place_face(fresh, f)->offsets = NULL;
     }
+    measures_clear(&fresh->groups[2]->measures);
     assert_int_equal(snapshot_take_identity(fresh, old), 0);
     assert_true(fresh->serial == old->serial && fresh->mtime == old->mtime &&
                 fresh->fetched_at == old->fetched_at && fresh->lineage == 98);
     for (int f = 0; f < FORMAT_COUNT; f++) {
-        assert_int_equal(fresh->faces[f].measured, old->faces[f].measured);
-        assert_true(!old->faces[f].measured || snapshot_size(fresh, f) == snapshot_size(old, f));
+        const struct face *was = snapshot_face(old, formats[f]);
+        const struct face *is = snapshot_face(fresh, formats[f]);
+        assert_int_equal(is->measured, was->measured);
+        assert_true(!was->measured || is->size == was->size);
+        assert_int_equal(is->hashed, f == 0);
+        assert_true(!is->hashed || hash128_equal(is->hash, was->hash));
     }
-    assert_true(fresh->faces[0].hashed && hash128_equal(fresh->faces[0].hash, old->faces[0].hash));
     snapshot_unref(old);
     snapshot_unref(fresh);
 }

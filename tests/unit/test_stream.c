@@ -139,7 +139,9 @@ static void test_every_range(void **state)
         for (uint64_t step = 1; step < whole.size + 2; step += step / 2 + 1) {
             struct feed *feed = whole_feed();
             struct stream *stream;
-            assert_int_equal(stream_new(&place.fetch, feed, f, &stream), 0);
+            assert_int_equal(
+                stream_new(&place.fetch, feed, &(struct rendition){.format = formats[f]}, &stream),
+                0);
             for (uint64_t at = 0; at <= whole.size + 3; at += step)
                 read_and_compare(stream, &whole, at, step);
             read_and_compare(stream, &whole, whole.size / 2, UINT64_MAX);
@@ -152,6 +154,39 @@ static void test_every_range(void **state)
     }
 }
 
+/* Some columns, in another order; what has been rendered is measured. */
+static void test_some_columns(void **state)
+{
+    (void)state;
+    static const int numbers[] = {3, 0};
+    struct columns *columns;
+    struct schema *chosen;
+    assert_int_equal(columns_new(numbers, 2, &columns), 0);
+    must(schema_choose(snapshot->schema, numbers, 2, &chosen) == 0);
+    struct rowgroup *rows = rows_group(&rows_tables[0], snapshot->schema, 0, ROWS);
+    for (int f = 0; f < FORMAT_COUNT; f++) {
+        const struct rendition rendition = {formats[f], columns};
+        const struct format_view told = {chosen, ROWS, 1};
+        struct buffer whole = {0};
+        struct feed *feed = whole_feed();
+        struct stream *stream;
+        must(format_head(formats[f], &told, &whole) == 0);
+        must(formats[f]->body(chosen, rows, NULL, &whole) == 0);
+        must(format_tail(formats[f], &told, NULL, NULL, &whole) == 0);
+        assert_int_equal(stream_new(&place.fetch, feed, &rendition, &stream), 0);
+        for (uint64_t at = 0; at <= whole.size + 3; at += 11)
+            read_and_compare(stream, &whole, at, 11);
+        for (size_t i = 0; i < snapshot->group_count; i++)
+            assert_true(group_size(snapshot->groups[i], &rendition) < whole.size);
+        stream_unref(stream);
+        feed_unref(feed);
+        buffer_clear(&whole);
+    }
+    rowgroup_free(rows);
+    schema_free(chosen);
+    columns_unref(columns);
+}
+
 /* The head is there before any row; the rest is waited for, or given up. */
 static void test_waiting(void **state)
 {
@@ -161,11 +196,12 @@ static void test_waiting(void **state)
     struct buffer whole = {0}, out = {0};
     struct error error = {""};
     place_view(&rows_tables[0], snapshot, ROWS, 0, &whole);
-    assert_int_equal(stream_new(&place.fetch, feed, 0, &stream), 0);
+    assert_int_equal(
+        stream_new(&place.fetch, feed, &(struct rendition){.format = formats[0]}, &stream), 0);
     read_and_compare(stream, &whole, 0, 3);
     assert_int_equal(stream_read(stream, 0, 4096, at_once, NULL, &out, &error), -EINTR);
     assert_int_equal(feed_put(feed, 0, snapshot->groups[0]), 0);
-    read_and_compare(stream, &whole, 0, snapshot->faces[0].offsets[1]);
+    read_and_compare(stream, &whole, 0, snapshot_face(snapshot, formats[0])->offsets[1]);
     assert_int_equal(stream_read(stream, 0, 1 << 20, at_once, NULL, &out, &error), -EINTR);
     feed_end(feed, -ENOTCONN, "gone");
     assert_int_equal(stream_read(stream, 0, 1 << 20, never, NULL, &out, &error), -ENOTCONN);
@@ -187,7 +223,8 @@ static void test_another_feed(void **state)
     struct stream *stream;
     struct buffer whole = {0}, out = {0};
     place_view(&rows_tables[0], snapshot, ROWS, 0, &whole);
-    assert_int_equal(stream_new(&place.fetch, feed, 0, &stream), 0);
+    assert_int_equal(
+        stream_new(&place.fetch, feed, &(struct rendition){.format = formats[0]}, &stream), 0);
     uint64_t id = feed_id(feed);
     for (size_t had = 1; had < 4; had++) {
         struct feed *next = new_feed();
@@ -195,7 +232,7 @@ static void test_another_feed(void **state)
             assert_int_equal(feed_put(feed, had > 1 ? i : 0, snapshot->groups[i]), 0);
         for (size_t i = 0; i + 1 < had; i++)
             feed_run_done(feed, i);
-        read_and_compare(stream, &whole, 0, snapshot->faces[0].offsets[had]);
+        read_and_compare(stream, &whole, 0, snapshot_face(snapshot, formats[0])->offsets[had]);
         assert_null(feed_successor(feed));
         assert_false(feed_goes_on(feed, next)); /* not yet */
         feed_hand_over(feed, next);
@@ -205,7 +242,7 @@ static void test_another_feed(void **state)
             feed_run_done(next, i);
         assert_true(feed_goes_on(feed, next));
         assert_int_equal(stream_read(stream, 0, 1 << 20, at_once, NULL, &out, NULL), -EINTR);
-        read_and_compare(stream, &whole, 0, snapshot->faces[0].offsets[had]);
+        read_and_compare(stream, &whole, 0, snapshot_face(snapshot, formats[0])->offsets[had]);
         feed_unref(feed);
         feed = new_feed();
         feed_hand_over(next, feed);
@@ -232,10 +269,11 @@ static void test_another_feed_of_other_rows(void **state)
         struct stream *stream;
         struct buffer whole = {0}, out = {0};
         place_view(&rows_tables[0], snapshot, ROWS, 0, &whole);
-        assert_int_equal(stream_new(&place.fetch, feed, 0, &stream), 0);
+        assert_int_equal(
+            stream_new(&place.fetch, feed, &(struct rendition){.format = formats[0]}, &stream), 0);
         assert_int_equal(feed_put(feed, 0, snapshot->groups[0]), 0);
         assert_int_equal(feed_put(feed, 0, snapshot->groups[1]), 0);
-        read_and_compare(stream, &whole, 0, snapshot->faces[0].offsets[2]);
+        read_and_compare(stream, &whole, 0, snapshot_face(snapshot, formats[0])->offsets[2]);
         feed_hand_over(feed, next);
         assert_int_equal(feed_put(next, 0, snapshot->groups[0]), 0);
         if (!fewer)
@@ -265,7 +303,8 @@ static void test_lost_group(void **state)
     struct buffer out = {0};
     struct error error = {""};
     store_drop_group(place.store, PLACE_RELATION, snapshot->groups[1]->id);
-    assert_int_equal(stream_new(&place.fetch, feed, 1, &stream), 0);
+    assert_int_equal(
+        stream_new(&place.fetch, feed, &(struct rendition){.format = formats[1]}, &stream), 0);
     assert_true(stream_read(stream, 0, 1 << 20, never, NULL, &out, &error) < 0);
     assert_true(error.text[0] != '\0');
     assert_int_equal(out.size, 0);
@@ -289,7 +328,8 @@ static void test_killed_reader(void **state)
     place_view(&rows_tables[0], snapshot, ROWS, 0, &whole);
     assert_int_equal(fetch_stored(place.store, snapshot, group, &rows), 0);
     store_drop_group(place.store, PLACE_RELATION, group->id);
-    assert_int_equal(stream_new(&place.fetch, feed, 0, &stream), 0);
+    assert_int_equal(
+        stream_new(&place.fetch, feed, &(struct rendition){.format = formats[0]}, &stream), 0);
     patience_begin(&killed);
     for (int i = 0; i < 2; i++)
         assert_int_equal(stream_read(stream, 0, 1 << 20, at_once, NULL, &out, NULL), -EINTR);
@@ -314,6 +354,7 @@ int main(void)
         TEST(test_every_range),  TEST(test_waiting),
         TEST(test_lost_group),   TEST(test_killed_reader),
         TEST(test_another_feed), TEST(test_another_feed_of_other_rows),
+        TEST(test_some_columns),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

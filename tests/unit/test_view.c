@@ -44,9 +44,9 @@ static void test_hash(void **state)
         struct buffer whole = {0};
         struct hash128 hash;
         place_view(&rows_tables[0], snapshot, 30, f, &whole);
-        assert_int_equal(view_hash(cache, snapshot, f, &stop, &hash, NULL), 0);
+        assert_int_equal(view_hash(cache, PLACE_WHOLE(snapshot, f), &stop, &hash, NULL), 0);
         assert_true(hash128_equal(hash, hash128(whole.data, whole.size)));
-        assert_true(snapshot->faces[f].hashed);
+        assert_true(snapshot_face(snapshot, formats[f])->hashed);
         buffer_clear(&whole);
     }
 }
@@ -56,8 +56,8 @@ static void test_hash_is_stopped(void **state)
     (void)state;
     atomic_bool stop = true;
     struct hash128 hash;
-    assert_int_equal(view_hash(cache, snapshot, 0, &stop, &hash, NULL), -EINTR);
-    assert_false(snapshot->faces[0].hashed);
+    assert_int_equal(view_hash(cache, PLACE_WHOLE(snapshot, 0), &stop, &hash, NULL), -EINTR);
+    assert_false(snapshot_face(snapshot, formats[0])->hashed);
 }
 
 /* A lost or damaged group is an error in words, not bytes of something else. */
@@ -78,11 +78,13 @@ static void test_lost_groups(void **state)
     for (int damaged = 1; damaged >= 0; damaged--) {
         struct buffer out = {0};
         struct error error = {""};
-        uint64_t start = snapshot->faces[0].offsets[1];
-        assert_true(place_read(cache, snapshot, 0, 0, UINT64_MAX, true, &out, &error) < 0);
+        uint64_t start = snapshot_face(snapshot, formats[0])->offsets[1];
+        assert_true(place_read(cache, PLACE_WHOLE(snapshot, 0), 0, UINT64_MAX, true, &out, &error) <
+                    0);
         assert_true(error.text[0] != '\0');
         out.size = 0;
-        assert_int_equal(place_read(cache, snapshot, 0, 0, start, true, &out, &error), 0);
+        assert_int_equal(place_read(cache, PLACE_WHOLE(snapshot, 0), 0, start, true, &out, &error),
+                         0);
         assert_int_equal(out.size, start);
         buffer_clear(&out);
         store_drop_group(place.store, PLACE_RELATION, second);
@@ -95,10 +97,133 @@ static void test_wrong_size(void **state)
     (void)state;
     struct buffer out = {0};
     struct error error = {""};
-    snapshot->groups[2]->sizes[1]++;
-    assert_int_equal(place_read(cache, snapshot, 1, 0, UINT64_MAX, true, &out, &error), -EIO);
+    ++*place_size(snapshot->groups[2], 1);
+    assert_int_equal(place_read(cache, PLACE_WHOLE(snapshot, 1), 0, UINT64_MAX, true, &out, &error),
+                     -EIO);
     assert_true(error.text[0] != '\0');
     buffer_clear(&out);
+}
+
+/* Measured as it is when somebody asks for it, and read; as it must be, without the store. */
+static void check_some(struct columns *columns, const int *numbers, int format, size_t first,
+                       size_t end)
+{
+    const struct view view = {snapshot, {formats[format], columns}, first, end};
+    const atomic_bool stop = false;
+    struct progress progress = {0};
+    struct buffer got = {0}, expected = {0};
+    struct hash128 hash;
+    struct schema *chosen;
+    must(schema_choose(snapshot->schema, numbers, columns->count, &chosen) == 0);
+    uint32_t until = end == VIEW_TO_END ? 30 : (uint32_t)end * 7;
+    struct rowgroup *rows =
+        rows_group(&rows_tables[0], snapshot->schema, (uint32_t)first * 7, until);
+    const struct format_view told = {chosen, rows->rows, 1};
+    assert_int_equal(format_head(formats[format], &told, &expected), 0);
+    assert_int_equal(formats[format]->body(chosen, rows, NULL, &expected), 0);
+    assert_int_equal(format_tail(formats[format], &told, NULL, NULL, &expected), 0);
+    assert_int_equal(fetch_measure(&place.fetch, &view, &stop, NULL, &progress, NULL), 0);
+    assert_int_equal(view_face(&view)->size, expected.size);
+    assert_int_equal(place_read(cache, &view, 0, UINT64_MAX, true, &got, NULL), 0);
+    assert_int_equal(got.size, expected.size);
+    assert_memory_equal(got.data, expected.data, got.size);
+    assert_int_equal(view_hash(cache, &view, &stop, &hash, NULL), 0);
+    assert_true(hash128_equal(hash, hash128(expected.data, expected.size)));
+    assert_true(view_face(&view)->hashed);
+    buffer_clear(&got);
+    buffer_clear(&expected);
+    rowgroup_free(rows);
+    schema_free(chosen);
+}
+
+/* In one cache, beside each other and whole files: some columns, some groups. */
+static void test_some_columns_and_groups(void **state)
+{
+    (void)state;
+    static const int choices[][3] = {{0, 1, 2}, {2, 0, 1}, {1, 2, 0}, {3, 0, 1}};
+    static const struct {
+        size_t first, end;
+    } ranges[] = {{0, VIEW_TO_END}, {0, 2}, {1, 3}, {2, VIEW_TO_END}, {1, 1}};
+    for (int pass = 0; pass < 2; pass++)
+        for (int f = 0; f < FORMAT_COUNT; f++)
+            for (size_t c = 0; c < 4; c++)
+                for (size_t r = 0; r < 5; r++) {
+                    struct columns *columns; /* another, of the same numbers, each time */
+                    assert_int_equal(columns_new(choices[c], 3, &columns), 0);
+                    check_some(columns, choices[c], f, ranges[r].first, ranges[r].end);
+                    columns_unref(columns);
+                }
+    test_hash(state);
+}
+
+static void test_identity(void **state)
+{
+    (void)state;
+    static const int numbers[] = {0, 1};
+    struct columns *columns, *again;
+    assert_int_equal(columns_new(numbers, 2, &columns), 0);
+    assert_int_equal(columns_new(numbers, 2, &again), 0);
+    const struct view all[] = {{snapshot, {formats[0], NULL}, 0, VIEW_TO_END},
+                               {snapshot, {formats[1], NULL}, 0, VIEW_TO_END},
+                               {snapshot, {formats[0], columns}, 0, VIEW_TO_END},
+                               {snapshot, {formats[0], NULL}, 0, 2},
+                               {snapshot, {formats[0], NULL}, 1, VIEW_TO_END},
+                               {snapshot, {formats[0], columns}, 1, VIEW_TO_END}};
+    for (size_t i = 0; i < 6; i++)
+        for (size_t k = 0; k < i; k++)
+            assert_true(view_id(&all[i]) != view_id(&all[k]));
+    struct view same = all[2];
+    same.rendition.columns = again;
+    assert_true(view_id(&same) == view_id(&all[2]));
+    uint64_t before = view_id(&same);
+    snapshot->serial++; /* as another version would have it */
+    assert_true(view_id(&same) != before);
+    struct view kept = view_ref(&all[2]);
+    assert_int_equal(snapshot->refs, 2);
+    columns_unref(columns);
+    assert_int_equal(kept.rendition.columns->numbers[1], 1);
+    view_unref(&kept);
+    assert_int_equal(snapshot->refs, 1);
+    columns_unref(again);
+}
+
+static void test_no_such_column(void **state)
+{
+    (void)state;
+    static const int number = 5;
+    const atomic_bool stop = false;
+    struct progress progress = {0};
+    struct columns *columns;
+    struct error error = {""};
+    assert_int_equal(columns_new(&number, 1, &columns), 0);
+    const struct view view = {snapshot, {formats[0], columns}, 0, VIEW_TO_END};
+    assert_int_equal(fetch_measure(&place.fetch, &view, &stop, NULL, &progress, &error), -EINVAL);
+    assert_string_equal(error.text, "there is no such column");
+    assert_false(face_is_known(view_face(&view)));
+    columns_unref(columns);
+}
+
+/* Another version of the same rows knows what is known of all views. */
+static void test_taken_over(void **state)
+{
+    (void)state;
+    static const int number = 1;
+    const struct hash128 hash = {3, 4};
+    struct columns *columns;
+    assert_int_equal(columns_new(&number, 1, &columns), 0);
+    struct view view = {snapshot, {formats[0], columns}, 1, 3};
+    const atomic_bool stop = false;
+    struct progress progress = {0};
+    struct snapshot *fresh = place_snapshot(&place, &rows_tables[0], 30, 7);
+    assert_int_equal(fetch_measure(&place.fetch, &view, &stop, NULL, &progress, NULL), 0);
+    assert_int_equal(view_hashed(&view, hash), 0);
+    assert_int_equal(snapshot_take_identity(fresh, snapshot), 0);
+    uint64_t size = view_face(&view)->size;
+    view.snapshot = fresh;
+    assert_true(view_face(&view)->measured && view_face(&view)->size == size);
+    assert_true(view_face(&view)->hashed && hash128_equal(view_face(&view)->hash, hash));
+    columns_unref(columns);
+    snapshot_unref(fresh);
 }
 
 int main(void)
@@ -109,6 +234,10 @@ int main(void)
         TEST(test_hash_is_stopped),
         TEST(test_lost_groups),
         TEST(test_wrong_size),
+        TEST(test_some_columns_and_groups),
+        TEST(test_identity),
+        TEST(test_no_such_column),
+        TEST(test_taken_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
