@@ -4,12 +4,15 @@
 
 enum { PIECE = 4096 }; /* of a text that may grow, for which room is asked at once */
 
-static inline byte_block special(byte_block block)
+static inline byte_block special(byte_block block, uint8_t delimiter)
 {
     byte_block breaks = block_or(block_equal(block, '\n'), block_equal(block, '\r'));
-    byte_block marks = block_or(block_equal(block, ','), block_equal(block, '"'));
+    byte_block marks = block_or(block_equal(block, delimiter), block_equal(block, '"'));
     return block_or(block_or(breaks, marks), block_equal(block, 0));
 }
+
+static inline byte_block special_of_csv(byte_block block) { return special(block, ','); }
+static inline byte_block special_of_tsv(byte_block block) { return special(block, '\t'); }
 
 static inline byte_block quote_or_nul(byte_block block)
 {
@@ -53,18 +56,31 @@ static uint8_t *write_quoted(struct pen *pen, uint8_t *at, const uint8_t *text, 
     return at;
 }
 
-uint8_t *csv_text(struct pen *pen, uint8_t *at, const uint8_t *text, size_t size)
+__attribute__((always_inline)) static inline uint8_t *write_separated(struct pen *pen, uint8_t *at,
+                                                                      const uint8_t *text,
+                                                                      size_t size,
+                                                                      block_search *search)
 {
     _Static_assert(VALUE_ROOM >= BLOCK_SIZE, "a short text needs no room asked for");
     if (size < BLOCK_SIZE) {
         byte_block block = block_load_part(text, size);
-        byte_mask found = block_mask(special(block)) & block_mask_part(size);
+        byte_mask found = block_mask(search(block)) & block_mask_part(size);
         bool end_mark = pen->lone && size == 2 && memcmp(text, "\\.", 2) == 0;
         if (found != 0 || size == 0 || end_mark)
             return write_quoted(pen, at, text, size);
         block_store(at, block);
         return at + size;
     }
-    bool quote = block_find(text, size, special) < size;
+    bool quote = block_find(text, size, search) < size;
     return quote ? write_quoted(pen, at, text, size) : pen_bytes(pen, at, text, size);
+}
+
+uint8_t *csv_text(struct pen *pen, uint8_t *at, const uint8_t *text, size_t size)
+{
+    return write_separated(pen, at, text, size, special_of_csv);
+}
+
+uint8_t *tsv_text(struct pen *pen, uint8_t *at, const uint8_t *text, size_t size)
+{
+    return write_separated(pen, at, text, size, special_of_tsv);
 }

@@ -1,6 +1,7 @@
 #include "codec/format.h"
 
-const struct format *const formats[FORMAT_COUNT] = {&format_csv, &format_bin, &format_jsonl};
+const struct format *const formats[FORMAT_COUNT] = {&format_csv, &format_bin, &format_jsonl,
+                                                    &format_tsv};
 
 int format_find(const char *name, size_t size)
 {

@@ -61,7 +61,7 @@ struct format {
     uint64_t (*body_size)(const struct schema *schema, const struct rowgroup *group);
 };
 
-enum { FORMAT_COUNT = 3 };
+enum { FORMAT_COUNT = 4 };
 
 /* All formats. Their place here is what this program calls them by; nothing outlives it. */
 extern const struct format *const formats[FORMAT_COUNT];
@@ -82,6 +82,6 @@ MUST_CHECK static inline int format_tail(const struct format *format,
     return format->tail != NULL ? format->tail(view, notes, offsets, out) : 0;
 }
 
-extern const struct format format_csv, format_bin, format_jsonl;
+extern const struct format format_csv, format_bin, format_jsonl, format_tsv;
 
 #endif

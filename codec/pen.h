@@ -15,10 +15,14 @@
 
 #include <stdbool.h>
 
+struct pen;
+typedef uint8_t *quote_text(struct pen *pen, uint8_t *at, const uint8_t *text, size_t size);
+
 struct pen {
     struct buffer *out;
     size_t spare;       /* > 0; pen_room leaves that much beyond what it is asked for */
     bool lone;          /* the value is alone in its row */
+    quote_text *quoted; /* how the file quotes a text; NULL: it has none */
     int rc;             /* why `at` became NULL; 0: bytes that are no value */
     struct buffer side; /* what may not fit */
     uint8_t *start;     /* where `at` began */

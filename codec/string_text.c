@@ -1,7 +1,6 @@
 #include "codec/string_text.h"
 
 #include "codec/byte_block.h"
-#include "codec/csv_text.h"
 #include "codec/json_text.h"
 
 #include <errno.h>
@@ -38,7 +37,7 @@ int json_render_json(const uint8_t *wire, size_t size, struct buffer *out)
 
 uint8_t *json_write_csv(struct pen *pen, uint8_t *at, const uint8_t *wire, size_t size)
 {
-    return size == 0 ? NULL : csv_text(pen, at, wire, size);
+    return size == 0 ? NULL : pen->quoted(pen, at, wire, size);
 }
 
 uint8_t *json_write_json(struct pen *pen, uint8_t *at, const uint8_t *wire, size_t size)

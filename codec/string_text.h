@@ -13,7 +13,7 @@ render_value jsonb_render, jsonb_render_json;
 render_value bytea_render, bytea_render_json;
 render_value uuid_render, uuid_render_json;
 
-write_value text_write_json; /* in CSV they are csv_text's */
+write_value text_write_json; /* in CSV they are the pen's */
 write_value json_write_csv, json_write_json;
 write_value jsonb_write_csv, jsonb_write_json;
 write_value bytea_write, bytea_write_json;

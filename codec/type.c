@@ -1,6 +1,5 @@
 #include "codec/type.h"
 
-#include "codec/csv_text.h"
 #include "codec/datetime_text.h"
 #include "codec/number_text.h"
 #include "codec/string_text.h"
@@ -23,10 +22,10 @@ static const struct type types[] = {
      timestamp_write_json, 0},
     {NULL, "timestamptz", timestamptz_render, timestamptz_render_json, CSV_PLAIN, false,
      timestamptz_write, timestamptz_write_json, 0},
-    {NULL, "text", text_render, text_render_json, CSV_ANY, true, csv_text, text_write_json, 0},
-    {NULL, "varchar", text_render, text_render_json, CSV_ANY, true, csv_text, text_write_json, 0},
-    {NULL, "bpchar", text_render, text_render_json, CSV_ANY, true, csv_text, text_write_json, 0},
-    {NULL, "name", text_render, text_render_json, CSV_ANY, true, csv_text, text_write_json, 0},
+    {NULL, "text", text_render, text_render_json, CSV_TEXT, true, NULL, text_write_json, 0},
+    {NULL, "varchar", text_render, text_render_json, CSV_TEXT, true, NULL, text_write_json, 0},
+    {NULL, "bpchar", text_render, text_render_json, CSV_TEXT, true, NULL, text_write_json, 0},
+    {NULL, "name", text_render, text_render_json, CSV_TEXT, true, NULL, text_write_json, 0},
     {NULL, "json", json_render, json_render_json, CSV_ANY, true, json_write_csv, json_write_json,
      0},
     {NULL, "jsonb", jsonb_render, jsonb_render_json, CSV_ANY, true, jsonb_write_csv,

@@ -29,10 +29,10 @@ typedef uint8_t *write_value(struct pen *pen, uint8_t *at, const uint8_t *wire, 
 
 /* What CSV has to look for in the text of a value. */
 enum csv_care {
-    CSV_PLAIN, /* never empty, never holds a comma, quote or line break: goes out as it is */
-    CSV_LIST, /* may hold commas (then it is quoted) but never a quote or line break, is never empty
-                 and never \. */
-    CSV_ANY   /* anything: scanned */
+    CSV_PLAIN, /* never empty, never holds a comma, tab, quote or line break: goes out as it is */
+    CSV_LIST, /* may hold commas, but never a tab, quote or line break, is never empty and never \. */
+    CSV_ANY, /* anything: scanned */
+    CSV_TEXT /* the same, and the wire is the text: the file's own way of quoting writes it */
 };
 
 struct type {
@@ -45,7 +45,7 @@ struct type {
     enum csv_care csv;
     bool in_database_encoding; /* the wire holds text in the database's encoding: only rendered here
                                   if that is UTF-8 */
-    write_value *write_csv;    /* the same faster, quoted as CSV wants it; or NULL */
+    write_value *write_csv;    /* the same faster, quoted by the pen if it need be; or NULL */
     write_value *write_json;   /* the same faster; or NULL */
     uint8_t integer;           /* its size, where integer_lanes.h can write both; or 0 */
 };

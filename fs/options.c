@@ -230,9 +230,13 @@ static int each_word(const char *list,
 static int take_format(struct options *options, const char *word, size_t size, struct error *error)
 {
     int number = format_find(word, size);
-    if (number < 0)
-        return error_set(error, -EINVAL, "formats: '%.*s' is not one of csv, bin, jsonl", (int)size,
-                         word);
+    if (number < 0) {
+        char all[256] = "";
+        for (int i = 0, n = 0; i < FORMAT_COUNT && n < (int)sizeof all; i++)
+            n += snprintf(all + n, sizeof all - (size_t)n, "%s%s", i > 0 ? ", " : "",
+                          formats[i]->name);
+        return error_set(error, -EINVAL, "formats: '%.*s' is not one of %s", (int)size, word, all);
+    }
     options->listed_formats |= 1U << number;
     return 0;
 }

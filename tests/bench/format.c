@@ -257,6 +257,8 @@ static void write_bodies(struct bench *bench, const struct format *format)
 
 static void csv(struct bench *bench) { write_bodies(bench, &format_csv); }
 
+static void tsv(struct bench *bench) { write_bodies(bench, &format_tsv); }
+
 static void jsonl(struct bench *bench) { write_bodies(bench, &format_jsonl); }
 
 static void bin(struct bench *bench) { write_bodies(bench, &format_bin); }
@@ -264,8 +266,13 @@ static void bin(struct bench *bench) { write_bodies(bench, &format_bin); }
 static const struct step {
     const char *name;
     void (*run)(struct bench *bench);
-} steps[] = {{"feed", feed}, {"csv", csv},       {"jsonl", jsonl},
-             {"bin", bin},   {"encode", encode}, {"en+decode", encode_and_decode}};
+} steps[] = {{"feed", feed},
+             {"csv", csv},
+             {"tsv", tsv},
+             {"jsonl", jsonl},
+             {"bin", bin},
+             {"encode", encode},
+             {"en+decode", encode_and_decode}};
 
 enum { STEPS = sizeof steps / sizeof *steps };
 

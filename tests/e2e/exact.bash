@@ -53,6 +53,9 @@ SELECT 'SET default_transaction_read_only = on;' || string_agg(format(\$f\$
 \warn : %1\$s.csv
 \o $work/%1\$s.csv
 COPY %2\$s TO STDOUT (FORMAT csv, HEADER);
+\warn : %1\$s.tsv
+\o $work/%1\$s.tsv
+COPY %2\$s TO STDOUT (FORMAT csv, HEADER, DELIMITER E'\t');
 \warn : %1\$s.jsonl
 \o $work/%1\$s.jsonl
 SELECT row_to_json("whole row") FROM (SELECT * FROM %3\$s%4\$s) "whole row";
@@ -76,7 +79,7 @@ SELECT json_agg(json_build_object('i', i, 'folder', folder, 'name', name, 'lists
 END
 }
 
-# Fails unless all three files of every relation that condition $1 names (over pg_class c, pg_namespace n) are exact: what
+# Fails unless all files of every relation that condition $1 names (over pg_class c, pg_namespace n) are exact: what
 # COPY refuses must be refused, with the server's words. The rest are options of exact.py.
 assert_exact_where() {
     local work=$E2E/exact.$BASHPID rc=0 encoding

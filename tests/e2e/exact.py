@@ -1,7 +1,7 @@
 """Compares files of a mount with what the server said: exact.py WORK MOUNT [--only FORMAT,...]. exact.bash filled WORK.
 
 WORK/list.json    [{"i", "folder", "name", "lists": {column: vector|halfvec|sparsevec}}]
-WORK/I.csv .bin   the server's COPY
+WORK/I.csv .tsv .bin  the server's COPY
 WORK/I.jsonl      row_to_json of every row, with a NUL byte behind each
 WORK/stderr       `: I.FORMAT` before the errors of the statement for it
 """
@@ -128,7 +128,7 @@ def compare(work, mount, entry, form, refusals):
 
 def main():
     work, mount = sys.argv[1:3]
-    forms = sys.argv[4].split(",") if sys.argv[3:4] == ["--only"] else ["csv", "bin", "jsonl"]
+    forms = sys.argv[4].split(",") if sys.argv[3:4] == ["--only"] else ["csv", "tsv", "bin", "jsonl"]
     sys.set_int_max_str_digits(0) if hasattr(sys, "set_int_max_str_digits") else None
     with open(f"{work}/list.json", encoding="utf-8") as f:
         text = f.read().strip()

@@ -212,7 +212,15 @@ END
     mount_start -o formats=csv
     [ "$(ls "$MNT/columns/t" | grep ^t)" = t.csv ]
     diff <(reference_bin columns.t | md5sum) <(md5sum <"$MNT/columns/t/t.bin")
+    diff <(reference_tsv columns.t) "$MNT/columns/t/t.tsv"
     python3 -c "import json; assert list(json.load(open('$MNT/columns/t/manifest.json'))['views']) == ['csv']"
+    mount_stop
+    mount_start -o formats=tsv+bin
+    [ "$(ls "$MNT/columns/t" | grep ^t | tr '\n' ' ')" = "t.bin t.tsv " ]
+    python3 -c "import json; assert list(json.load(open('$MNT/columns/t/manifest.json'))['views']) == ['bin', 'tsv']"
+    mount_stop
+    mount_start
+    [ "$(ls "$MNT/columns/t" | grep ^t | tr '\n' ' ')" = "t.bin t.csv t.jsonl " ]
     mount_stop
     mount_start -o list=partitions
     ls "$MNT/odd%2Fparts/%25" | grep -x partitions

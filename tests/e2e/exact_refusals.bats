@@ -59,6 +59,7 @@ teardown_file() { teardown_all; }
     assert_refused r/divides/divides.bin 'division by zero'
     assert_refused r/divides/divides.jsonl 'division by zero'
     assert_refused r/raising/raising.csv 'not today, "quoted" and ünïcode'
+    assert_refused r/raising/raising.tsv 'not today, "quoted" and ünïcode'
     assert_refused r/of_gone/of_gone.csv 'relation "r.will_go" does not exist'
     assert_refused r/owned/owned.csv 'permission denied for table secret'
     assert_refused r/writing/writing.csv 'read-only transaction'
@@ -86,9 +87,9 @@ teardown_file() { teardown_all; }
 }
 
 @test "a refused format leaves the others alone" {
-    assert_exact r acl --only csv,jsonl
-    assert_exact r acl_view --only csv,jsonl
-    assert_exact r mute --only csv,jsonl
+    assert_exact r acl --only csv,tsv,jsonl
+    assert_exact r acl_view --only csv,tsv,jsonl
+    assert_exact r mute --only csv,tsv,jsonl
     python3 - "$MNT/r/acl/manifest.json" <<'END'
 import json, sys
 m = json.load(open(sys.argv[1]))

@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# Every type: what stands in .csv, .bin and .jsonl is what the server says.
+# Every type: what stands in .csv, .tsv, .bin and .jsonl is what the server says.
 
 load helper
 load exact

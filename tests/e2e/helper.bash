@@ -245,6 +245,11 @@ reference_csv() {
     source=$(copy_source "$1") && psql_pinned -c "COPY $source TO STDOUT (FORMAT csv, HEADER)"
 }
 
+reference_tsv() {
+    local source
+    source=$(copy_source "$1") && psql_pinned -c "COPY $source TO STDOUT (FORMAT csv, HEADER, DELIMITER E'\t')"
+}
+
 reference_bin() {
     local source
     source=$(copy_source "$1") && psql_pinned -c "COPY $source TO STDOUT (FORMAT binary)"

@@ -31,9 +31,14 @@ same_files() { # LAYOUT
             assert_same_bytes "$E2E/got" "$E2E/right"
         done
     done
+    # A format that those programs did not have changes no file, and fetches nothing.
     compared=$(metric rows_fetched_total)
+    for table in pieces halves; do
+        reference_tsv "public.$table" | cmp - "$MNT/public/$table/$table.tsv"
+    done
     stat "$MNT/public/pieces/pieces.csv" "$MNT/public/halves/halves.csv" >/dev/null
     [ "$(metric rows_fetched_total)" -eq "$compared" ]
+    layout_3_files "$MNT" | diff "$LAYOUT_3/files" -
     mount_stop
     # They are records of this program now.
     for record in "$CACHE"/*-0/[345]0000/table.record; do

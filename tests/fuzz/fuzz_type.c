@@ -33,6 +33,7 @@ void fuzz_seeds(fuzz_put *put)
         {BYTES("\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1")},
         {BYTES("plain")},
         {BYTES("a \"quoted\", text\n")},
+        {BYTES("a tab\there")},
         {BYTES("{\"a\": [1, 2]}")},
         {BYTES("\1{\"a\": [1, 2]}")},
         {BYTES("\0\2\0\0\x3f\x80\0\0\xbe\x99\x99\x9a")},          /* vector */
@@ -54,11 +55,12 @@ static void check(bool holds)
 
 static void check_text(const struct type *type, const struct buffer *text)
 {
-    if (type->csv == CSV_ANY)
+    if (type->csv == CSV_ANY || type->csv == CSV_TEXT)
         return;
     check(text->size > 0 && !(text->size == 2 && memcmp(text->data, "\\.", 2) == 0));
     for (size_t i = 0; i < text->size; i++) {
         check(text->data[i] != '"' && text->data[i] != '\n' && text->data[i] != '\r');
+        check(text->data[i] != '\t');
         check(type->csv == CSV_LIST || text->data[i] != ',');
     }
 }
@@ -70,11 +72,11 @@ static void check_json(const struct buffer *json)
 }
 
 /* Written behind a byte, into a buffer that is too small, or just large enough. */
-static int write_out(write_value *write, const uint8_t *wire, size_t size, size_t capacity,
-                     struct buffer *out)
+static int write_out(write_value *write, quote_text *quoted, const uint8_t *wire, size_t size,
+                     size_t capacity, struct buffer *out)
 {
     check(buffer_reserve(out, capacity) == 0 && buffer_append_byte(out, '>') == 0);
-    struct pen pen = {.out = out, .spare = VALUE_ROOM};
+    struct pen pen = {.out = out, .spare = VALUE_ROOM, .quoted = quoted};
     uint8_t *at = pen_open(&pen);
     check(at != NULL);
     at = write(&pen, at, wire, size);
@@ -83,12 +85,12 @@ static int write_out(write_value *write, const uint8_t *wire, size_t size, size_
     return rc;
 }
 
-static void check_write(write_value *write, const uint8_t *wire, size_t size, int expected,
-                        const struct buffer *text)
+static void check_write(write_value *write, quote_text *quoted, const uint8_t *wire, size_t size,
+                        int expected, const struct buffer *text)
 {
     for (size_t capacity = 1; write != NULL && capacity <= text->size + 1; capacity += text->size) {
         struct buffer out = {0};
-        check(write_out(write, wire, size, capacity, &out) == expected);
+        check(write_out(write, quoted, wire, size, capacity, &out) == expected);
         check(expected < 0 ||
               (out.size == text->size + 1 &&
                (text->size == 0 || memcmp(out.data + 1, text->data, text->size) == 0)));
@@ -96,6 +98,19 @@ static void check_write(write_value *write, const uint8_t *wire, size_t size, in
         if (text->size == 0)
             break;
     }
+}
+
+/* With this way of quoting, a value whose text this is; `rc`: or why it is none. */
+static void check_quoted(const struct type *type, quote_text *quote, const uint8_t *wire,
+                         size_t size, int rc, const struct buffer *text)
+{
+    struct buffer quoted = {0}, expected = *text;
+    if (rc == 0 && type->csv != CSV_PLAIN) {
+        check(write_out(quote, quote, text->data, text->size, 1, &quoted) == 0);
+        expected = (struct buffer){.data = quoted.data + 1, .size = quoted.size - 1};
+    }
+    check_write(type->csv == CSV_TEXT ? quote : type->write_csv, quote, wire, size, rc, &expected);
+    buffer_clear(&quoted);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -116,15 +131,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_text(type, &text);
         check_json(&json);
     }
-    check_write(type->write_json, data + 1, size - 1, rc, &json);
-    struct buffer quoted = {0};
-    if (rc == 0 && type->csv != CSV_PLAIN)
-        check(write_out(csv_text, text.data, text.size, 1, &quoted) == 0);
-    struct buffer bare = {0};
-    if (quoted.size > 0)
-        bare = (struct buffer){.data = quoted.data + 1, .size = quoted.size - 1};
-    check_write(type->write_csv, data + 1, size - 1, rc, type->csv == CSV_PLAIN ? &text : &bare);
-    buffer_clear(&quoted);
+    check_write(type->write_json, NULL, data + 1, size - 1, rc, &json);
+    check_quoted(type, csv_text, data + 1, size - 1, rc, &text);
+    check_quoted(type, tsv_text, data + 1, size - 1, rc, &text);
     buffer_clear(&text);
     buffer_clear(&json);
     return 0;

@@ -1,4 +1,4 @@
-/* CSV's quoting against one byte after the other, from the rule in format_csv.c. */
+/* CSV's quoting, with commas and with tabs, against one byte after the other, from the rule in separated.h. */
 #include "codec/csv_text.h"
 
 #include <errno.h>
@@ -9,12 +9,20 @@
 
 #include <cmocka.h>
 
-static size_t reference(const uint8_t *text, size_t size, bool lone, uint8_t *out)
+static const struct quoting {
+    write_value *write;
+    uint8_t delimiter;
+} quotings[] = {{csv_text, ','}, {tsv_text, '\t'}};
+
+enum { QUOTINGS = sizeof quotings / sizeof *quotings };
+
+static size_t reference(const uint8_t *text, size_t size, bool lone, uint8_t delimiter,
+                        uint8_t *out)
 {
     bool quote = size == 0 || (lone && size == 2 && text[0] == '\\' && text[1] == '.');
     size_t n = 0;
     for (size_t i = 0; i < size; i++)
-        if (text[i] == ',' || text[i] == '"' || text[i] == '\n' || text[i] == '\r')
+        if (text[i] == delimiter || text[i] == '"' || text[i] == '\n' || text[i] == '\r')
             quote = true;
     if (quote)
         out[n++] = '"';
@@ -29,8 +37,8 @@ static size_t reference(const uint8_t *text, size_t size, bool lone, uint8_t *ou
 }
 
 /* Into a buffer with `capacity` bytes, of which one is used. */
-static int write_text(const uint8_t *text, size_t size, bool lone, size_t capacity,
-                      struct buffer *out)
+static int write_text(write_value *write, const uint8_t *text, size_t size, bool lone,
+                      size_t capacity, struct buffer *out)
 {
     assert_int_equal(buffer_grow(out, capacity), 0);
     out->capacity = capacity;
@@ -38,25 +46,26 @@ static int write_text(const uint8_t *text, size_t size, bool lone, size_t capaci
     struct pen pen = {.out = out, .spare = VALUE_ROOM, .lone = lone};
     uint8_t *at = pen_open(&pen);
     assert_non_null(at);
-    at = csv_text(&pen, at, text, size);
+    at = write(&pen, at, text, size);
     int rc = at != NULL ? pen_flush(&pen, at) : pen.rc < 0 ? pen.rc : -EBADMSG;
     pen_clear(&pen);
     return rc;
 }
 
 /* The text stands at the end of its memory, so that a read behind it is seen. */
-static void assert_like_reference(const uint8_t *text, size_t size, bool lone)
+static void assert_quoted(const struct quoting *quoting, const uint8_t *text, size_t size,
+                          bool lone)
 {
     uint8_t *copy = malloc(size + 1), *expected = malloc(2 * size + 2);
     assert_true(copy != NULL && expected != NULL);
     uint8_t *from = copy + 1;
     if (size > 0)
         memcpy(from, text, size);
-    size_t n = reference(from, size, lone, expected);
+    size_t n = reference(from, size, lone, quoting->delimiter, expected);
     const size_t capacities[] = {1, 1 + n, 1 + n + VALUE_ROOM, 4 * n + 1000};
     for (size_t i = 0; i < 4; i++) {
         struct buffer out = {0};
-        assert_int_equal(write_text(from, size, lone, capacities[i], &out), 0);
+        assert_int_equal(write_text(quoting->write, from, size, lone, capacities[i], &out), 0);
         assert_int_equal(out.size, 1 + n);
         assert_memory_equal(out.data + 1, expected, n);
         assert_true(i == 0 || out.capacity == capacities[i]);
@@ -64,6 +73,12 @@ static void assert_like_reference(const uint8_t *text, size_t size, bool lone)
     }
     free(copy);
     free(expected);
+}
+
+static void assert_like_reference(const uint8_t *text, size_t size, bool lone)
+{
+    for (int i = 0; i < QUOTINGS; i++)
+        assert_quoted(&quotings[i], text, size, lone);
 }
 
 static const size_t ends[] = {0,  1,  2,  3,  4,  5,  7,  8,  9,  12, 15, 16,
@@ -74,7 +89,7 @@ enum { ENDS = sizeof ends / sizeof *ends };
 static void test_every_byte_and_place(void **state)
 {
     (void)state;
-    static const uint8_t bytes[] = ",\"\n\r\\.-+!#\x0b\x0c\x0e\x01\x7f\x80\xa2\x8a\xac\xff x";
+    static const uint8_t bytes[] = ",\t\"\n\r\\.-+!#\x0b\x0c\x0e\x01\x7f\x80\xa2\x8a\xac\xff x";
     uint8_t text[128];
     memset(text, 'x', sizeof text);
     for (size_t e = 0; e < ENDS; e++)
@@ -92,7 +107,7 @@ static void test_every_byte_and_place(void **state)
 static void test_end_of_data(void **state)
 {
     (void)state;
-    static const char *const texts[] = {"\\.", "\\", ".", ".\\", "\\.x", "\\,", "\\.\\."};
+    static const char *const texts[] = {"\\.", "\\", ".", ".\\", "\\.x", "\\,", "\\\t", "\\.\\."};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         for (int lone = 0; lone < 2; lone++)
             assert_like_reference((const uint8_t *)texts[i], strlen(texts[i]), lone != 0);
@@ -117,7 +132,7 @@ static void test_long_texts(void **state)
 {
     (void)state;
     static const size_t sizes[] = {4095, 4096, 4097, 8191, 8192, 8193, 33000, 70000};
-    static const char letters[] = "abc,def\"ghi\njkl\rmno";
+    static const char letters[] = "abc,def\"ghi\njkl\rm\to";
     for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
         uint8_t *text = malloc(sizes[s]);
         assert_non_null(text);
@@ -140,11 +155,12 @@ static void test_nul_is_refused(void **state)
     uint8_t text[40];
     for (size_t size = 1; size <= sizeof text; size++)
         for (size_t at = 0; at < size; at++)
-            for (int quoted = 0; quoted < 2; quoted++) {
+            for (int i = 0; i < 2 * QUOTINGS; i++) {
                 struct buffer out = {0};
-                memset(text, quoted ? ',' : 'x', size);
+                const struct quoting *quoting = &quotings[i / 2];
+                memset(text, i % 2 != 0 ? quoting->delimiter : 'x', size);
                 text[at] = 0;
-                assert_int_equal(write_text(text, size, false, 1, &out), -EBADMSG);
+                assert_int_equal(write_text(quoting->write, text, size, false, 1, &out), -EBADMSG);
                 buffer_clear(&out);
             }
 }

@@ -108,6 +108,24 @@ static void test_csv_header(void **state)
     RENDERS(format_csv, lone, NULL, 0, "\"\\.\"\n");
 }
 
+/* And with DELIMITER E'\t'. */
+static void test_tsv(void **state)
+{
+    (void)state;
+    static const char *const values[] = {"x",    NULL,  "",     "a\tb", "q\"q", "\t", "1\n2",
+                                         "1\r2", "\\.", "\\.x", "a,b",  " ",    "\\N"};
+    static const char *const pairs[] = {"x",   "y",   NULL, NULL,       "",
+                                        "a,b", "\\.", "\t", "a\t\"b\"", "\r\n"};
+    static const char *const names[] = {"a,b", "a\tb", "q\"", NULL}, *const lone[] = {"\\.", NULL};
+    RENDERS(format_tsv, one, values, 13,
+            "a\nx\n\n\"\"\n\"a\tb\"\n\"q\"\"q\"\n\"\t\"\n\"1\n2\"\n\"1\r2\"\n\"\\.\"\n\\.x\na,b\n"
+            " \n\\N\n");
+    RENDERS(format_tsv, two, pairs, 5,
+            "a\tb\nx\ty\n\t\n\"\"\ta,b\n\\.\t\"\t\"\n\"a\t\"\"b\"\"\"\t\"\r\n\"\n");
+    RENDERS(format_tsv, names, NULL, 0, "a,b\t\"a\tb\"\t\"q\"\"\"\n");
+    RENDERS(format_tsv, lone, NULL, 0, "\"\\.\"\n");
+}
+
 static void test_jsonl(void **state)
 {
     (void)state;
@@ -141,9 +159,10 @@ static void test_no_columns(void **state)
         const char *text;
         size_t size;
     } cases[] = {{&format_csv, "\n\n\n\n", 4},
+                 {&format_tsv, "\n\n\n\n", 4},
                  {&format_jsonl, "{}\n{}\n{}\n", 9},
                  {&format_bin, "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\377\377", 27}};
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < 4; i++) {
         struct buffer out = render(cases[i].format, schema, group);
         assert_int_equal(out.size, cases[i].size);
         assert_memory_equal(out.data, cases[i].text, out.size);
@@ -239,7 +258,7 @@ static void test_possible(void **state)
 {
     (void)state;
     struct schema *schema = rows_schema(&rows_tables[6]); /* its types have no binary output */
-    assert_true(format_csv.possible(schema));
+    assert_true(format_csv.possible(schema) && format_tsv.possible(schema));
     assert_true(format_jsonl.possible(schema));
     assert_false(format_bin.possible(schema));
     const bool with_binary[] = {true, true};
@@ -253,6 +272,7 @@ static void test_possible(void **state)
     for (size_t i = 0; i < 4; i++) {
         schema_number(schema, with_binary, cases[i].parts);
         assert_int_equal(format_csv.possible(schema), cases[i].csv);
+        assert_int_equal(format_tsv.possible(schema), cases[i].csv);
         assert_int_equal(format_bin.possible(schema), cases[i].bin);
         assert_int_equal(format_jsonl.possible(schema), cases[i].jsonl);
     }
@@ -275,6 +295,7 @@ static void test_values_that_are_none(void **state)
     assert_int_equal(rowgroup_builder_finish(builder, &group), 0);
     struct buffer out = {0};
     assert_int_equal(format_csv.body(schema, group, NULL, &out), -EBADMSG);
+    assert_int_equal(format_tsv.body(schema, group, NULL, &out), -EBADMSG);
     assert_int_equal(format_jsonl.body(schema, group, NULL, &out), -EBADMSG);
     out.size = 0;
     assert_int_equal(format_bin.body(schema, group, NULL, &out), 0); /* as it came */
@@ -357,11 +378,12 @@ static size_t random_wire(const struct type *type, uint8_t *wire)
     }
 }
 
-static void put_reference_csv(struct buffer *out, const uint8_t *text, size_t size, bool lone)
+static void put_reference(struct buffer *out, uint8_t delimiter, const uint8_t *text, size_t size,
+                          bool lone)
 {
     bool quote = size == 0 || (lone && size == 2 && memcmp(text, "\\.", 2) == 0);
     for (size_t i = 0; i < size; i++)
-        quote = quote || memchr(",\"\n\r", text[i], 4) != NULL;
+        quote = quote || text[i] == delimiter || memchr("\"\n\r", text[i], 3) != NULL;
     rows_put_text(out, quote ? "\"" : "");
     for (size_t i = 0; i < size; i++) {
         must(buffer_append_byte(out, text[i]) == 0);
@@ -370,26 +392,33 @@ static void put_reference_csv(struct buffer *out, const uint8_t *text, size_t si
     rows_put_text(out, quote ? "\"" : "");
 }
 
+struct files {
+    struct buffer csv, tsv, json;
+};
+
 /* What a row's column adds to the files, and to the tuple. */
 static void put_column(const struct schema *schema, int i, uint32_t nulls, struct buffer *tuple,
-                       struct buffer *csv, struct buffer *json)
+                       struct files *files)
 {
     const struct column *column = &schema->columns[i];
     struct buffer text = {0};
     uint8_t wire[WIRE_MOST];
-    must(buffer_printf(json, "%s\"%s\":", i == 0 ? "{" : ",", column->name) == 0);
-    rows_put_text(csv, i > 0 ? "," : "");
+    bool lone = schema->column_count == 1;
+    must(buffer_printf(&files->json, "%s\"%s\":", i == 0 ? "{" : ",", column->name) == 0);
+    rows_put_text(&files->csv, i > 0 ? "," : "");
+    rows_put_text(&files->tsv, i > 0 ? "\t" : "");
     if (random_number(100) < nulls) {
         rows_put_be32(tuple, UINT32_MAX);
-        rows_put_text(json, "null");
+        rows_put_text(&files->json, "null");
         return;
     }
     size_t size = random_wire(column->type, wire);
     rows_put_be32(tuple, (uint32_t)size);
     must(buffer_append(tuple, wire, size) == 0);
-    assert_int_equal(column->type->json(wire, size, json), 0);
+    assert_int_equal(column->type->json(wire, size, &files->json), 0);
     assert_int_equal(column->type->text(wire, size, &text), 0);
-    put_reference_csv(csv, text.data, text.size, schema->column_count == 1);
+    put_reference(&files->csv, ',', text.data, text.size, lone);
+    put_reference(&files->tsv, '\t', text.data, text.size, lone);
     buffer_clear(&text);
 }
 
@@ -434,25 +463,28 @@ static void check_against_rule(const struct type *const *types, int columns, uin
     struct schema *schema = types_schema(types, columns);
     struct rowgroup_builder *builder;
     struct rowgroup *group;
-    struct buffer csv = {0}, json = {0};
+    struct files files = {0};
     must(rowgroup_builder_new(schema, &builder) == 0);
     for (uint32_t row = 0; row < rows; row++) {
         struct buffer tuple = {0};
         for (int i = 0; i < columns; i++)
-            put_column(schema, i, nulls, &tuple, &csv, &json);
-        rows_put_text(&csv, "\n");
-        rows_put_text(&json, "}\n");
+            put_column(schema, i, nulls, &tuple, &files);
+        rows_put_text(&files.csv, "\n");
+        rows_put_text(&files.tsv, "\n");
+        rows_put_text(&files.json, "}\n");
         assert_int_equal(rowgroup_builder_add(builder, tuple.data, tuple.size, NULL), 0);
         buffer_clear(&tuple);
     }
     must(rowgroup_builder_finish(builder, &group) == 0);
-    assert_body(&format_csv, schema, group, &csv);
-    assert_body(&format_jsonl, schema, group, &json);
+    assert_body(&format_csv, schema, group, &files.csv);
+    assert_body(&format_tsv, schema, group, &files.tsv);
+    assert_body(&format_jsonl, schema, group, &files.json);
     rowgroup_free(group);
     rowgroup_builder_free(builder);
     schema_free(schema);
-    buffer_clear(&csv);
-    buffer_clear(&json);
+    buffer_clear(&files.csv);
+    buffer_clear(&files.tsv);
+    buffer_clear(&files.json);
 }
 
 static void test_against_the_rule(void **state)
@@ -490,6 +522,7 @@ static void test_each_type_refuses(void **state)
         must(rowgroup_builder_add(builder, (const uint8_t *)"\0\0\0\3a\0b", 7, NULL) == 0);
         must(rowgroup_builder_finish(builder, &group) == 0);
         assert_int_equal(format_csv.body(schema, group, NULL, &out), takes_all ? 0 : -EBADMSG);
+        assert_int_equal(format_tsv.body(schema, group, NULL, &out), takes_all ? 0 : -EBADMSG);
         assert_int_equal(format_jsonl.body(schema, group, NULL, &out), takes_all ? 0 : -EBADMSG);
         buffer_clear(&out);
         rowgroup_free(group);
@@ -505,6 +538,7 @@ static void test_numbers(void **state)
     assert_int_equal(format_csv.number, 0);
     assert_int_equal(format_bin.number, 1);
     assert_int_equal(format_jsonl.number, 2);
+    assert_int_equal(format_tsv.number, 5);
     for (int i = 0; i < FORMAT_COUNT; i++) {
         assert_true(formats[i]->number != 3 && formats[i]->number != 4); /* of fs/tables/table.h */
         for (int k = 0; k < i; k++)
@@ -530,6 +564,7 @@ int main(void)
         cmocka_unit_test(test_csv_of_one_column),
         cmocka_unit_test(test_csv_of_two_columns),
         cmocka_unit_test(test_csv_header),
+        cmocka_unit_test(test_tsv),
         cmocka_unit_test(test_jsonl),
         cmocka_unit_test(test_bin),
         cmocka_unit_test(test_no_columns),

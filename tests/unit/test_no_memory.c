@@ -243,6 +243,12 @@ static int write_bin(struct setting *setting)
     return write_format(setting);
 }
 
+static int write_tsv(struct setting *setting)
+{
+    setting->format = 3;
+    return write_format(setting);
+}
+
 static int write_jsonl(struct setting *setting)
 {
     setting->format = 2;
@@ -331,6 +337,7 @@ static void test_formats(void **state)
     each_table(write_csv, 0);
     each_table(write_bin, 0);
     each_table(write_jsonl, 0);
+    each_table(write_tsv, 0);
 }
 
 static void test_snapshot(void **state)

@@ -1,5 +1,7 @@
 #include "fs/options.h"
 
+#include "codec/format.h"
+
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -231,6 +233,12 @@ static void test_lists(void **state)
     assert_string_equal(line.options.schemas[1], "b c");
     assert_string_equal(line.options.schemas[2], "d");
     assert_null(line.options.schemas[3]);
+    drop(&line);
+    PARSE(&line, "-o", "formats=tsv", "db", "/tmp");
+    assert_int_equal(line.options.listed_formats, 1 << format_find("tsv", 3));
+    drop(&line);
+    PARSE(&line, "-o", "formats=xml", "db", "/tmp");
+    assert_string_equal(line.error.text, "formats: 'xml' is not one of csv, bin, jsonl, tsv");
     drop(&line);
     static const char *const bad[] = {"formats=xml", "formats=",     "formats=csv+",
                                       "formats=CSV", "list=nothing", "list="};
