@@ -26,8 +26,8 @@ struct writer {
     uint8_t end;                 /* what stands behind the value */
 };
 
-/* A value whose text has commas at most, which delimit: quoted in front at a guess, and unquoted again where there
- * were none. */
+/* A value whose text has commas at most, which delimit: quoted in front at a guess, and unquoted
+ * again where there were none. */
 static int append_list(struct buffer *out, const struct type *type, const uint8_t *wire,
                        size_t size)
 {

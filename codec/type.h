@@ -30,9 +30,9 @@ typedef uint8_t *write_value(struct pen *pen, uint8_t *at, const uint8_t *wire, 
 /* What CSV has to look for in the text of a value. */
 enum csv_care {
     CSV_PLAIN, /* never empty, never holds a comma, tab, quote or line break: goes out as it is */
-    CSV_LIST, /* may hold commas, but never a tab, quote or line break, is never empty and never \. */
-    CSV_ANY, /* anything: scanned */
-    CSV_TEXT /* the same, and the wire is the text: the file's own way of quoting writes it */
+    CSV_LIST,  /* may hold commas, never a tab, quote or line break, is never empty and never \. */
+    CSV_ANY,   /* anything: scanned */
+    CSV_TEXT   /* the same, and the wire is the text: the file's own way of quoting writes it */
 };
 
 struct type {

@@ -102,8 +102,8 @@ struct fetch_body {
     struct buffer bytes, note;
 };
 
-/* Measures a group's body in a rendition whose columns have this schema. It is made if it must be, or
- * if `bytes` asks for it. */
+/* Measures a group's body in a rendition whose columns have this schema. It is made if it must be,
+ * or if `bytes` asks for it. */
 MUST_CHECK int fetch_body_measure(struct fetch_body *body, const struct rendition *rendition,
                                   const struct schema *schema, const struct rowgroup *rows,
                                   bool bytes, struct group *group);

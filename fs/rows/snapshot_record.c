@@ -9,8 +9,8 @@
  * be any number, and each is measured again when it is asked for.
  *
  * Records of layout 5 are read, too: they have no notes. So are those of layout 4: their formats,
- * which they do not name, are csv, bin and jsonl. So are those of layout 3, whose rows were proven under one run of the server, whose position they
- * do not tell. */
+ * which they do not name, are csv, bin and jsonl. So are those of layout 3, whose rows were proven
+ * under one run of the server, whose position they do not tell. */
 #include "fs/rows/snapshot_view.h"
 
 #include <errno.h>

@@ -22,8 +22,8 @@ MUST_CHECK int body_cache_new(const struct fetch_place *place, struct workers *w
                               struct waiters *waiters, uint64_t limit, struct body_cache **out);
 void body_cache_free(struct body_cache *cache);
 
-/* The body of a group of the view, by its number in the snapshot; rendered now if need be, as far as
- * the thread's patience goes (fs/base/patience.h). A view of some columns has a face. */
+/* The body of a group of the view, by its number in the snapshot; rendered now if need be, as far
+ * as the thread's patience goes (fs/base/patience.h). A view of some columns must have a face. */
 MUST_CHECK int body_get(struct body_cache *cache, const struct view *view, size_t group,
                         struct body **out, struct error *error);
 

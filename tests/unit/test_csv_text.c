@@ -1,4 +1,5 @@
-/* CSV's quoting, with commas and with tabs, against one byte after the other, from the rule in separated.h. */
+/* CSV's quoting, with commas and with tabs, against one byte after the other, from the rule in
+ * separated.h. */
 #include "codec/csv_text.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
-/* Table records of layouts 3, 4 and 5, which earlier programs wrote (tests/cache-layout-3, …), of the
- * same tables: each field of them, the files that they make, and what damage does to them. Run from
+/* Table records of layouts 3, 4 and 5, which earlier programs wrote (tests/cache-layout-3, …), of
+ * the same tables: each field of them, the files that they make, and what damage does to them. Run from
  * the root of the checkout.
  */
 #include "fs/tables/table.h"

@@ -1,5 +1,5 @@
-/* Bodies with notes, of which the tail tells: a format of that kind stands here in place of csv, whose rows
- * it has. Run from the root of the checkout. */
+/* Bodies with notes, of which the tail tells: a format of that kind stands here in place of csv,
+ * whose rows it has. Run from the root of the checkout. */
 #include "codec/csv_text.h"
 #include "codec/separated.h"
 #include "fs/views/stream.h"
