@@ -1,7 +1,6 @@
 #include "codec/buffer.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -36,18 +35,25 @@ void buffer_fit(struct buffer *buffer)
     buffer->capacity = buffer->size;
 }
 
-int buffer_printf(struct buffer *buffer, const char *format, ...)
+int buffer_vprintf(struct buffer *buffer, const char *format, va_list args)
 {
-    va_list args, again;
-    va_start(args, format);
+    va_list again;
     va_copy(again, args);
-    int n = vsnprintf(NULL, 0, format, args);
-    va_end(args);
+    int n = vsnprintf(NULL, 0, format, again);
+    va_end(again);
     int rc = n < 0 ? -EINVAL : buffer_reserve(buffer, (size_t)n + 1);
     if (rc == 0) {
-        vsnprintf((char *)buffer->data + buffer->size, (size_t)n + 1, format, again);
+        vsnprintf((char *)buffer->data + buffer->size, (size_t)n + 1, format, args);
         buffer->size += (size_t)n;
     }
-    va_end(again);
+    return rc;
+}
+
+int buffer_printf(struct buffer *buffer, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    int rc = buffer_vprintf(buffer, format, args);
+    va_end(args);
     return rc;
 }

@@ -9,6 +9,7 @@
 
 #include "codec/error.h"
 
+#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -57,5 +58,7 @@ MUST_CHECK static inline int buffer_append_text(struct buffer *buffer, const cha
 }
 
 MUST_CHECK int buffer_printf(struct buffer *buffer, const char *format, ...) PRINTF_LIKE(2, 3);
+MUST_CHECK int buffer_vprintf(struct buffer *buffer, const char *format, va_list args)
+    PRINTF_LIKE(2, 0);
 
 #endif
