@@ -2,6 +2,7 @@
  * that the n-th allocation of what is under test can be made to fail, for n = 1, 2, … until all
  * goes well. Each time the answer is -ENOMEM and nothing is lost or left behind. */
 #include "codec/copy_stream.h"
+#include "codec/json_writer.h"
 #include "fs/request.h"
 #include "fs/tree/query_dir.h"
 #include "index/exact.h"
@@ -439,13 +440,49 @@ static void test_request(void **state)
     each_failure(make_session, NULL, 0);
 }
 
+static int write_text(struct setting *setting)
+{
+    struct text text = {0};
+    (void)setting;
+    for (int i = 0; i < 100; i++)
+        text_printf(&text, "%d, ", i);
+    char *string = text_take(&text);
+    int rc = string == NULL ? -ENOMEM : 0;
+    free(string);
+    return rc;
+}
+
+static int write_json(struct setting *setting)
+{
+    struct json_writer json = {0};
+    struct buffer out = {0};
+    (void)setting;
+    json_open_object(&json, NULL, JSON_LINES);
+    json_open_array(&json, "a long list of words that are \xff no UTF-8", JSON_LINES);
+    for (unsigned i = 0; i < 100; i++)
+        json_put_words(&json, NULL, "a word \xff");
+    json_close(&json);
+    json_close(&json);
+    int rc = json_end(&json, &out);
+    assert_int_equal(out.size > 0, rc == 0);
+    buffer_clear(&out);
+    return rc;
+}
+
+static void test_writers(void **state)
+{
+    (void)state;
+    each_failure(write_text, NULL, 0);
+    each_failure(write_json, NULL, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_buffer),   cmocka_unit_test(test_schema),
         cmocka_unit_test(test_rowgroup), cmocka_unit_test(test_formats),
         cmocka_unit_test(test_snapshot), cmocka_unit_test(test_search),
-        cmocka_unit_test(test_request),
+        cmocka_unit_test(test_request),  cmocka_unit_test(test_writers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
