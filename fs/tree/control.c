@@ -1,7 +1,7 @@
 #include "fs/tree/control.h"
 
 #include "codec/clock.h"
-#include "codec/json_text.h"
+#include "codec/json_writer.h"
 #include "fs/base/log.h"
 #include "fs/base/version.h"
 #include "fs/tables/job.h"
@@ -27,111 +27,85 @@ static uint64_t resident_bytes(void)
     return resident * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-static int put_string(struct buffer *out, const char *key, const char *value)
-{
-    int rc = buffer_printf(out, "  \"%s\": ", key);
-    if (rc == 0)
-        rc = json_words(out, value);
-    return rc < 0 ? rc : buffer_append_text(out, ",\n");
-}
-
 /* Negative: nobody knows. */
-static int put_estimate(struct buffer *out, const char *key, double value)
+static void put_estimate(struct json_writer *json, const char *key, double value)
 {
-    return value < 0 ? buffer_printf(out, ", \"%s\": null", key)
-                     : buffer_printf(out, ", \"%s\": %.1f", key, value);
+    if (value < 0)
+        json_put_null(json, key);
+    else
+        json_put_fixed(json, key, value, 1);
 }
 
-/* The beginning of an element of a list. */
-static int put_relation(struct buffer *out, bool first, const char *schema, const char *name)
+/* An element of a list begins. */
+static void open_relation(struct json_writer *json, const char *schema, const char *name)
 {
-    int rc = buffer_append_text(out, first ? "\n    {\"schema\": " : ",\n    {\"schema\": ");
-    if (rc == 0)
-        rc = json_words(out, schema);
-    if (rc == 0)
-        rc = buffer_append_text(out, ", \"name\": ");
-    return rc < 0 ? rc : json_words(out, name);
+    json_open_object(json, NULL, JSON_ONE_LINE);
+    json_put_words(json, "schema", schema);
+    json_put_words(json, "name", name);
 }
 
-static int put_moved(struct buffer *out, uint64_t rows, uint64_t bytes, uint64_t copied,
-                     uint64_t kept)
+static void put_moved(struct json_writer *json, uint64_t rows, uint64_t bytes, uint64_t copied,
+                      uint64_t kept)
 {
-    return buffer_printf(out,
-                         ", \"rows\": %" PRIu64 ", \"bytes\": %" PRIu64
-                         ", \"groups_copied\": %" PRIu64 ", \"groups_kept\": %" PRIu64,
-                         rows, bytes, copied, kept);
+    json_put_unsigned(json, "rows", rows);
+    json_put_unsigned(json, "bytes", bytes);
+    json_put_unsigned(json, "groups_copied", copied);
+    json_put_unsigned(json, "groups_kept", kept);
 }
 
-static int put_holder(struct buffer *out, const struct lock_wait *wait)
+static void put_holder(struct json_writer *json, const struct lock_wait *wait)
 {
-    int rc = buffer_append_text(out, "{\"relation\": ");
-    if (rc == 0)
-        rc = json_words(out, wait->holder.relation);
-    if (rc == 0)
-        rc = buffer_printf(out, ", \"pid\": %d, \"application\": ", wait->holder.pid);
-    if (rc == 0)
-        rc = json_words(out, wait->holder.application);
-    return rc < 0 ? rc
-                  : buffer_printf(out, ", \"seconds\": %.1f}",
-                                  (double)(clock_ms() - wait->since) / 1000);
+    json_open_object(json, "waits_for", JSON_ONE_LINE);
+    json_put_words(json, "relation", wait->holder.relation);
+    json_put_signed(json, "pid", wait->holder.pid);
+    json_put_words(json, "application", wait->holder.application);
+    json_put_fixed(json, "seconds", (double)(clock_ms() - wait->since) / 1000, 1);
+    json_close(json);
 }
 
 /* The lock that the job waits for, if it does. */
-static int put_waits_for(struct buffer *out, const struct subject *subject)
+static void put_waits_for(struct json_writer *json, const struct subject *subject)
 {
     struct lock_waits *waits = &subject->table->mount->lock_waits;
     const struct lock_wait *wait = job_lock_wait(subject);
-    int rc = buffer_append_text(out, ", \"waits_for\": ");
     pthread_mutex_lock(&waits->lock);
-    bool goes_on = wait != NULL && wait->since != 0;
-    if (rc == 0)
-        rc = goes_on ? put_holder(out, wait) : buffer_append_text(out, "null");
+    if (wait != NULL && wait->since != 0)
+        put_holder(json, wait);
+    else
+        json_put_null(json, "waits_for");
     pthread_mutex_unlock(&waits->lock);
-    return rc;
 }
 
-static int put_lock_waits(struct lock_waits *waits, struct buffer *out)
+static void put_lock_waits(struct json_writer *json, struct lock_waits *waits)
 {
-    int rc = buffer_append_text(out, "  \"lock_waits\": [");
+    json_open_array(json, "lock_waits", JSON_LINES);
     pthread_mutex_lock(&waits->lock);
-    const struct lock_wait *first = waits->first;
-    for (const struct lock_wait *wait = first; rc == 0 && wait != NULL; wait = wait->next) {
-        rc = put_relation(out, wait == first, wait->relation->schema, wait->relation->name);
-        if (rc == 0)
-            rc = buffer_printf(out, ", \"what\": \"%s\", \"waits_for\": ", wait->what);
-        if (rc == 0)
-            rc = put_holder(out, wait);
-        if (rc == 0)
-            rc = buffer_append_byte(out, '}');
+    for (const struct lock_wait *wait = waits->first; wait != NULL; wait = wait->next) {
+        open_relation(json, wait->relation->schema, wait->relation->name);
+        json_put_words(json, "what", wait->what);
+        put_holder(json, wait);
+        json_close(json);
     }
     pthread_mutex_unlock(&waits->lock);
-    return rc < 0 ? rc : buffer_append_text(out, first == NULL ? "],\n" : "\n  ],\n");
+    json_close(json);
 }
 
-static int put_job(const struct subject *subject, bool first, struct buffer *out)
+static void put_job(struct json_writer *json, const struct subject *subject)
 {
-    const char *what = subject->kind == SUBJECT_ROWS ? "rows" : "schema.sql";
     const struct relation *relation = &subject->table->relation;
     const struct progress *progress = &subject->progress;
     int64_t now = clock_ms();
-    int rc = put_relation(out, first, relation->schema, relation->name);
-    if (rc == 0)
-        rc = buffer_printf(out, ", \"what\": \"%s\", \"stage\": \"%s\"", what,
-                           progress_stage_name(progress));
-    if (rc == 0)
-        rc = put_moved(out, progress->rows, progress->bytes, progress->groups_copied,
-                       progress->groups_kept);
-    if (rc == 0)
-        rc = put_estimate(out, "percent", progress_percent(progress));
-    if (rc == 0)
-        rc = put_estimate(out, "seconds", (double)(now - progress->began) / 1000);
-    if (rc == 0)
-        rc = put_estimate(out, "seconds_left", progress_seconds_left(progress, now));
-    if (rc == 0)
-        rc = put_waits_for(out, subject);
-    if (rc == 0)
-        rc = buffer_printf(out, ", \"gave_way\": %u", (unsigned)progress->gave_way);
-    return rc < 0 ? rc : buffer_append_byte(out, '}');
+    open_relation(json, relation->schema, relation->name);
+    json_put_words(json, "what", subject->kind == SUBJECT_ROWS ? "rows" : "schema.sql");
+    json_put_words(json, "stage", progress_stage_name(progress));
+    put_moved(json, progress->rows, progress->bytes, progress->groups_copied,
+              progress->groups_kept);
+    put_estimate(json, "percent", progress_percent(progress));
+    put_estimate(json, "seconds", (double)(now - progress->began) / 1000);
+    put_estimate(json, "seconds_left", progress_seconds_left(progress, now));
+    put_waits_for(json, subject);
+    json_put_unsigned(json, "gave_way", (unsigned)progress->gave_way);
+    json_close(json);
 }
 
 /* The running subjects, one after another, from `after` on (NULL: the first); NULL: no more. */
@@ -150,40 +124,33 @@ static const struct subject *next_job(const struct mount *mount, const struct su
     return NULL;
 }
 
-static int put_jobs(const struct mount *mount, struct buffer *out)
+static void put_jobs(struct json_writer *json, const struct mount *mount)
 {
-    int rc = buffer_append_text(out, "  \"jobs\": [");
-    bool first = true;
-    for (const struct subject *job = next_job(mount, NULL); rc == 0 && job != NULL;
-         job = next_job(mount, job)) {
-        rc = put_job(job, first, out);
-        first = false;
-    }
-    return rc < 0 ? rc : buffer_append_text(out, first ? "],\n" : "\n  ],\n");
+    json_open_array(json, "jobs", JSON_LINES);
+    for (const struct subject *job = next_job(mount, NULL); job != NULL; job = next_job(mount, job))
+        put_job(json, job);
+    json_close(json);
 }
 
-static int put_refresh(const struct refresh *refresh, bool first, struct buffer *out)
+static void put_refresh(struct json_writer *json, const struct refresh *refresh)
 {
     struct tm tm;
     char at[32];
     strftime(at, sizeof at, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&refresh->at, &tm));
-    int rc = put_relation(out, first, refresh->schema, refresh->name);
-    if (rc == 0)
-        rc = buffer_printf(out, ", \"at\": \"%s\", \"seconds\": %.3f, \"result\": \"%s\"", at,
-                           (double)refresh->ms / 1000, refresh_result_name(refresh->result));
-    if (rc == 0)
-        rc = put_moved(out, refresh->rows, refresh->bytes, refresh->groups_copied,
-                       refresh->groups_kept);
-    return rc < 0 ? rc : buffer_append_byte(out, '}');
+    open_relation(json, refresh->schema, refresh->name);
+    json_put_words(json, "at", at);
+    json_put_fixed(json, "seconds", (double)refresh->ms / 1000, 3);
+    json_put_words(json, "result", refresh_result_name(refresh->result));
+    put_moved(json, refresh->rows, refresh->bytes, refresh->groups_copied, refresh->groups_kept);
+    json_close(json);
 }
 
-static int put_refreshes(const struct refreshes *refreshes, struct buffer *out)
+static void put_refreshes(struct json_writer *json, const struct refreshes *refreshes)
 {
-    size_t first = refreshes_first(refreshes);
-    int rc = buffer_append_text(out, "  \"refreshes\": [");
-    for (size_t i = first; rc == 0 && i < refreshes->count; i++)
-        rc = put_refresh(&refreshes->kept[i % REFRESHES_KEPT], i == first, out);
-    return rc < 0 ? rc : buffer_append_text(out, refreshes->count == 0 ? "],\n" : "\n  ],\n");
+    json_open_array(json, "refreshes", JSON_LINES);
+    for (size_t i = refreshes_first(refreshes); i < refreshes->count; i++)
+        put_refresh(json, &refreshes->kept[i % REFRESHES_KEPT]);
+    json_close(json);
 }
 
 static size_t count_jobs(const struct mount *mount)
@@ -198,37 +165,28 @@ static size_t count_jobs(const struct mount *mount)
 static int write_status(struct mount *mount, struct buffer *out)
 {
     const char *why;
-    int rc = buffer_printf(out, "{\n  \"pid\": %d,\n", (int)getpid());
-    if (rc == 0)
-        rc = put_string(out, "version", VERSION);
-    if (rc == 0)
-        rc = put_string(out, "server", server_name(mount->server));
-    if (rc == 0)
-        rc = put_string(out, "mountpoint", mount->options->mountpoint);
-    if (rc == 0)
-        rc = put_string(out, "cache", store_path(mount->store));
-    if (rc == 0)
-        rc = buffer_printf(out, "  \"cache_slot\": %d,\n", store_slot(mount->store, &why));
-    if (rc == 0)
-        rc = put_jobs(mount, out);
-    if (rc == 0)
-        rc = put_lock_waits(&mount->lock_waits, out);
-    if (rc == 0)
-        rc = put_refreshes(&mount->refreshes, out);
-    if (rc == 0)
-        rc = put_string(out, "last_catalog_error", mount->catalog_error.text);
-    return rc < 0
-               ? rc
-               : buffer_printf(
-                     out,
-                     "  \"uptime_seconds\": %" PRId64 ",\n  \"relations\": %zu,\n"
-                     "  \"waiting_requests\": %zu,\n"
-                     "  \"cache_bytes\": %" PRIu64 ",\n  \"cache_size\": %" PRIu64 ",\n"
-                     "  \"rendered_bytes\": %" PRIu64 ",\n  \"memory\": %" PRIu64 ",\n"
-                     "  \"resident_bytes\": %" PRIu64 "\n}\n",
-                     (clock_ms() - mount->started_ms) / 1000, mount->catalog->relation_count,
-                     mount->tree->parked_count, store_used(mount->store), store_limit(mount->store),
-                     body_cache_used(mount->bodies), mount->options->memory, resident_bytes());
+    struct json_writer json = {0};
+    json_open_object(&json, NULL, JSON_LINES);
+    json_put_signed(&json, "pid", getpid());
+    json_put_words(&json, "version", VERSION);
+    json_put_words(&json, "server", server_name(mount->server));
+    json_put_words(&json, "mountpoint", mount->options->mountpoint);
+    json_put_words(&json, "cache", store_path(mount->store));
+    json_put_signed(&json, "cache_slot", store_slot(mount->store, &why));
+    put_jobs(&json, mount);
+    put_lock_waits(&json, &mount->lock_waits);
+    put_refreshes(&json, &mount->refreshes);
+    json_put_words(&json, "last_catalog_error", mount->catalog_error.text);
+    json_put_signed(&json, "uptime_seconds", (clock_ms() - mount->started_ms) / 1000);
+    json_put_unsigned(&json, "relations", mount->catalog->relation_count);
+    json_put_unsigned(&json, "waiting_requests", mount->tree->parked_count);
+    json_put_unsigned(&json, "cache_bytes", store_used(mount->store));
+    json_put_unsigned(&json, "cache_size", store_limit(mount->store));
+    json_put_unsigned(&json, "rendered_bytes", body_cache_used(mount->bodies));
+    json_put_unsigned(&json, "memory", mount->options->memory);
+    json_put_unsigned(&json, "resident_bytes", resident_bytes());
+    json_close(&json);
+    return json_end(&json, out);
 }
 
 /* Prometheus' text format. */
