@@ -1,6 +1,6 @@
 #include "fs/search/answer_parts.h"
 
-#include "codec/json_text.h"
+#include "codec/json_writer.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -21,70 +21,63 @@ static double now_ms(void)
     return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
 }
 
-static int put_text(struct buffer *out, const char *key, const char *text)
-{
-    int rc = buffer_printf(out, "  \"%s\": ", key);
-    if (rc == 0)
-        rc = json_words(out, text);
-    return rc == 0 ? buffer_append_text(out, ",\n") : rc;
-}
-
-static int put_index(const struct answer *answer, struct buffer *out)
+static void put_index(struct json_writer *json, const struct answer *answer)
 {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
     double age =
         (double)now.tv_sec + (double)now.tv_nsec / 1e9 - (double)answer->index_fetched_at / 1e6;
-    return buffer_printf(out,
-                         "  \"index\": {\"version\": %" PRIu64 ", \"age_seconds\": %.1f, "
-                         "\"rows_not_in_it\": %" PRIu32 "},\n"
-                         "  \"ef_search\": %" PRIu32 ",\n",
-                         answer->index_serial, age > 0 ? age : 0, answer->fresh, answer->ef);
+    json_open_object(json, "index", JSON_ONE_LINE);
+    json_put_unsigned(json, "version", answer->index_serial);
+    json_put_fixed(json, "age_seconds", age > 0 ? age : 0, 1);
+    json_put_unsigned(json, "rows_not_in_it", answer->fresh);
+    json_close(json);
+    json_put_unsigned(json, "ef_search", answer->ef);
 }
 
-static int put_search(const struct answer *answer, struct buffer *out)
+static void put_search(struct json_writer *json, const struct answer *answer)
 {
-    int rc = answer->method == METHOD_HNSW ? put_index(answer, out) : 0;
-    if (rc == 0 && answer->method != METHOD_SERVER)
-        rc = buffer_printf(out,
-                           "  \"rows\": %" PRIu64 ",\n  \"rows_matching\": %" PRIu64
-                           ",\n  \"candidates_visited\": %" PRIu64 ",\n  \"threads\": %d,\n",
-                           answer->snapshot->rows, answer->matched, answer->visited,
-                           answer->threads);
-    if (rc == 0 && answer->recall > 0)
-        rc = buffer_printf(out, "  \"recall_expected\": %.4g,\n", answer->recall);
-    return rc;
+    if (answer->method == METHOD_HNSW)
+        put_index(json, answer);
+    if (answer->method != METHOD_SERVER) {
+        json_put_unsigned(json, "rows", answer->snapshot->rows);
+        json_put_unsigned(json, "rows_matching", answer->matched);
+        json_put_unsigned(json, "candidates_visited", answer->visited);
+        json_put_signed(json, "threads", answer->threads);
+    }
+    if (answer->recall > 0)
+        json_put_short(json, "recall_expected", answer->recall, 4);
 }
 
 /* What is known; of a question that failed early that is not much. */
-static int put_plan(const struct answer *answer, int failed, double ms, struct buffer *out)
+static int write_plan(const struct answer *answer, int failed, double ms, struct buffer *out)
 {
     const struct question *question = answer->question;
-    int rc = buffer_append_text(out, "{\n");
-    if (rc == 0 && failed == 0)
-        rc = put_text(out, "method", method_names[answer->method]);
-    if (rc == 0 && failed == 0 && answer->why != NULL)
-        rc = put_text(out, "because", answer->why);
-    if (rc == 0)
-        rc = put_text(out, "mode", mode_names[question->mode]);
-    if (rc == 0 && answer->column >= 0) {
-        rc = put_text(out, "column", answer_column_name(answer));
-        if (rc == 0)
-            rc = put_text(out, "metric", metric_name(answer->space.metric));
+    struct json_writer json = {0};
+    json_open_object(&json, NULL, JSON_LINES);
+    if (failed == 0)
+        json_put_words(&json, "method", method_names[answer->method]);
+    if (failed == 0 && answer->why != NULL)
+        json_put_words(&json, "because", answer->why);
+    json_put_words(&json, "mode", mode_names[question->mode]);
+    if (answer->column >= 0) {
+        json_put_words(&json, "column", answer_column_name(answer));
+        json_put_words(&json, "metric", metric_name(answer->space.metric));
     }
-    if (rc == 0)
-        rc = buffer_printf(out,
-                           "  \"vectors\": %zu,\n  \"k\": %" PRIu32 ",\n  \"returned\": %" PRIu64
-                           ",\n  \"recall_asked\": %.4g,\n",
-                           answer->query_count, question->k, answer->returned, question->recall);
-    if (rc == 0 && failed == 0)
-        rc = put_search(answer, out);
-    if (rc == 0 && answer->snapshot != NULL)
-        rc = buffer_printf(out, "  \"version\": %" PRIu64 ",\n", answer->snapshot->serial);
-    if (rc == 0 && failed < 0)
-        rc = put_text(out, "error",
-                      answer->error->text[0] != '\0' ? answer->error->text : strerror(-failed));
-    return rc == 0 ? buffer_printf(out, "  \"milliseconds\": %.3f\n}\n", ms) : rc;
+    json_put_unsigned(&json, "vectors", answer->query_count);
+    json_put_unsigned(&json, "k", question->k);
+    json_put_unsigned(&json, "returned", answer->returned);
+    json_put_short(&json, "recall_asked", question->recall, 4);
+    if (failed == 0)
+        put_search(&json, answer);
+    if (answer->snapshot != NULL)
+        json_put_unsigned(&json, "version", answer->snapshot->serial);
+    if (failed < 0)
+        json_put_words(&json, "error",
+                       answer->error->text[0] != '\0' ? answer->error->text : strerror(-failed));
+    json_put_fixed(&json, "milliseconds", ms, 3);
+    json_close(&json);
+    return json_end(&json, out);
 }
 
 /* ---- the answer ---- */
@@ -218,7 +211,7 @@ int answer_make(struct search *search, struct snapshot *snapshot, const struct q
         rc = error_set(answer.error, -EIO, "files of the cache are cut short while they are read");
     if (rc < 0)
         out->size = before;
-    if (plan != NULL && put_plan(&answer, rc, now_ms() - start, plan) < 0 && rc == 0)
+    if (plan != NULL && write_plan(&answer, rc, now_ms() - start, plan) < 0 && rc == 0)
         rc = error_set(answer.error, -ENOMEM, "no memory for the answer");
     answer_clear(&answer);
     return rc;

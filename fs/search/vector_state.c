@@ -1,10 +1,7 @@
 /* How an index stands, as JSON. */
 #include "codec/clock.h"
-#include "codec/json_text.h"
+#include "codec/json_writer.h"
 #include "fs/search/vector_indexes.h"
-
-#include <inttypes.h>
-#include <time.h>
 
 struct state {
     struct vector_graph *graph;
@@ -47,61 +44,68 @@ static void read_state(struct vector_indexes *indexes, struct vector_entry *entr
     pthread_mutex_unlock(&indexes->lock);
 }
 
-static int put_curve(const struct hnsw *hnsw, struct buffer *out)
+static void put_curve(struct json_writer *json, const struct hnsw *hnsw)
 {
     struct hnsw_recall curve[HNSW_RECALLS];
     int points = hnsw != NULL ? hnsw_recall(hnsw, curve) : 0;
-    int rc = buffer_append_text(out, "  \"recall\": [");
-    for (int i = 0; rc == 0 && i < points; i++)
-        rc = buffer_printf(out, "%s{\"ef\": %u, \"recall\": %.4f}", i > 0 ? ", " : "", curve[i].ef,
-                           (double)curve[i].recall);
-    return rc < 0 ? rc : buffer_append_text(out, "],\n");
+    json_open_array(json, "recall", JSON_ONE_LINE);
+    for (int i = 0; i < points; i++) {
+        json_open_object(json, NULL, JSON_ONE_LINE);
+        json_put_unsigned(json, "ef", curve[i].ef);
+        json_put_fixed(json, "recall", (double)curve[i].recall, 4);
+        json_close(json);
+    }
+    json_close(json);
 }
 
-static int put_version(const struct vector_basis *basis, struct buffer *out)
+static void put_version(struct json_writer *json, const struct vector_basis *basis)
 {
-    char text[40];
-    struct tm utc;
-    if (basis == NULL)
-        return buffer_append_text(out, "  \"version\": null,\n");
-    time_t seconds = (time_t)(basis->fetched_at / 1000000);
-    strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", gmtime_r(&seconds, &utc));
-    return buffer_printf(
-        out, "  \"version\": {\"serial\": \"%" PRIu64 "\", \"fetched_at\": \"%s.%06dZ\"},\n",
-        basis->serial, text, (int)(basis->fetched_at % 1000000));
+    if (basis == NULL) {
+        json_put_null(json, "version");
+        return;
+    }
+    json_open_object(json, "version", JSON_ONE_LINE);
+    json_put_digits(json, "serial", basis->serial);
+    json_put_time(json, "fetched_at", basis->fetched_at);
+    json_close(json);
 }
 
-static int put_state(const struct state *state, struct buffer *out)
+static void put_progress(struct json_writer *json, const struct state *state)
+{
+    if (!state->running) {
+        json_put_null(json, "progress");
+        return;
+    }
+    json_put_fixed(json, "progress", state->progress, 3);
+    json_put_fixed(json, "seconds", state->seconds, 1);
+}
+
+static int write_state(const struct state *state, struct buffer *out)
 {
     const struct hnsw *hnsw = state->graph != NULL ? state->graph->hnsw : NULL;
     const struct vector_basis *basis = state->graph != NULL ? &state->graph->basis : NULL;
-    int rc = buffer_printf(out, "{\n  \"state\": \"%s\",\n  \"rows\": %u,\n", state->name,
-                           hnsw != NULL ? hnsw_rows(hnsw) : 0);
-    if (rc == 0)
-        rc = state->fresh < 0 ? buffer_append_text(out, "  \"fresh\": null,\n")
-                              : buffer_printf(out, "  \"fresh\": %" PRId64 ",\n", state->fresh);
-    if (rc == 0)
-        rc = buffer_printf(out,
-                           "  \"bytes\": %" PRIu64 ",\n  \"saved\": %s,\n  \"m\": %u,\n"
-                           "  \"ef_construction\": %u,\n",
-                           hnsw != NULL ? hnsw_bytes(hnsw) : 0,
-                           state->graph != NULL && state->graph->saved ? "true" : "false",
-                           basis != NULL ? basis->m : VECTOR_M,
-                           basis != NULL ? basis->ef_construction : VECTOR_EF_CONSTRUCTION);
-    if (rc == 0)
-        rc = state->running ? buffer_printf(out, "  \"progress\": %.3f,\n  \"seconds\": %.1f,\n",
-                                            state->progress, state->seconds)
-                            : buffer_append_text(out, "  \"progress\": null,\n");
-    if (rc == 0)
-        rc = put_curve(hnsw, out);
-    if (rc == 0)
-        rc = put_version(basis, out);
-    if (rc == 0)
-        rc = buffer_append_text(out, "  \"error\": ");
-    if (rc == 0)
-        rc = state->error.text[0] != '\0' ? json_words(out, state->error.text)
-                                          : buffer_append_text(out, "null");
-    return rc < 0 ? rc : buffer_append_text(out, "\n}\n");
+    struct json_writer json = {0};
+    json_open_object(&json, NULL, JSON_LINES);
+    json_put_words(&json, "state", state->name);
+    json_put_unsigned(&json, "rows", hnsw != NULL ? hnsw_rows(hnsw) : 0);
+    if (state->fresh < 0)
+        json_put_null(&json, "fresh");
+    else
+        json_put_signed(&json, "fresh", state->fresh);
+    json_put_unsigned(&json, "bytes", hnsw != NULL ? hnsw_bytes(hnsw) : 0);
+    json_put_bool(&json, "saved", state->graph != NULL && state->graph->saved);
+    json_put_unsigned(&json, "m", basis != NULL ? basis->m : VECTOR_M);
+    json_put_unsigned(&json, "ef_construction",
+                      basis != NULL ? basis->ef_construction : VECTOR_EF_CONSTRUCTION);
+    put_progress(&json, state);
+    put_curve(&json, hnsw);
+    put_version(&json, basis);
+    if (state->error.text[0] != '\0')
+        json_put_words(&json, "error", state->error.text);
+    else
+        json_put_null(&json, "error");
+    json_close(&json);
+    return json_end(&json, out);
 }
 
 int vector_index_write_state(struct vector_indexes *indexes, struct snapshot *snapshot, int column,
@@ -125,7 +129,7 @@ int vector_index_write_state(struct vector_indexes *indexes, struct snapshot *sn
         read_state(indexes, entry, snapshot, &state);
         vector_entry_leave(indexes, entry);
     }
-    int rc = put_state(&state, out);
+    int rc = write_state(&state, out);
     vector_graph_unref(state.graph);
     return rc;
 }
