@@ -129,21 +129,19 @@ static int learn_to_ask(struct connection *connection, struct error *error)
 /* Behind a pooler temporary tables are others', and a function of a view's would find them first. */
 static int learn_path(struct connection *connection, const char *path, struct error *error)
 {
-    struct buffer sql = {0};
-    int rc = connection->pooled ? buffer_append_text(&sql, "SET LOCAL search_path = ") : 0;
-    if (rc == 0 && connection->pooled)
-        rc = search_path_put(&sql, path);
-    if (rc == 0 && connection->pooled)
-        rc = buffer_append_byte(&sql, '\0');
-    if (rc < 0) {
-        buffer_clear(&sql);
-        return rc == -ENOMEM ? error_set(error, rc, "out of memory")
-                             : error_set(error, -EIO,
-                                         "unexpected answer of the server: "
-                                         "a search_path that is none");
-    }
-    connection->own_path = (char *)sql.data;
-    return 0;
+    struct text sql = {0};
+    if (!connection->pooled)
+        return 0;
+    text_put(&sql, "SET LOCAL search_path = ");
+    search_path_put(&sql, path);
+    int rc = sql.failed;
+    connection->own_path = text_take(&sql);
+    if (connection->own_path != NULL)
+        return 0;
+    return rc == -EINVAL ? error_set(error, -EIO,
+                                     "unexpected answer of the server: "
+                                     "a search_path that is none")
+                         : error_set(error, -ENOMEM, "out of memory");
 }
 
 /* Finds out, in the same round trip, the role's own limits and path, whether the session is the

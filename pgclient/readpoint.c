@@ -2,11 +2,11 @@
 
 #include "pgclient/cluster.h"
 #include "pgclient/describe.h"
-#include "pgclient/identifier.h"
 #include "pgclient/lock_room.h"
 #include "pgclient/policies.h"
 #include "pgclient/search_path.h"
 #include "pgclient/selection.h"
+#include "pgclient/sql_text.h"
 #include "pgclient/trust.h"
 
 #include <errno.h>
@@ -64,23 +64,21 @@ static enum transaction_kind kind_of(const struct kept_readpoint *r)
 }
 
 /* What is read of the relation is read under these, in a transaction of its kind. */
-static int put_own_settings(const struct kept_readpoint *r, const struct connection *connection,
-                            struct buffer *sql)
+static void put_own_settings(const struct kept_readpoint *r, const struct connection *connection,
+                             struct text *sql)
 {
-    if (kind_of(r) != TRANSACTION_USER)
-        return 0;
-    return buffer_printf(sql, "%s;%s", connection_own_path(connection),
-                         r->shows_owners ? "SET LOCAL row_security = on;" : "");
+    if (kind_of(r) == TRANSACTION_USER)
+        text_printf(sql, "%s;%s", connection_own_path(connection),
+                    r->shows_owners ? "SET LOCAL row_security = on;" : "");
 }
 
 /* The same for all of its sessions, and for as long as it lasts: each would else follow a reload, or
  * what has been set for its role since others began. */
-static int put_money(const struct kept_readpoint *r, struct buffer *sql)
+static void put_money(const struct kept_readpoint *r, struct text *sql)
 {
-    int rc = buffer_append_text(sql, "SET LOCAL lc_monetary = '");
-    for (const char *at = r->cluster.money; rc == 0 && *at != '\0'; at++)
-        rc = buffer_append(sql, *at == '\'' ? "''" : at, *at == '\'' ? 2 : 1);
-    return rc == 0 ? buffer_append_text(sql, "';") : rc;
+    text_put(sql, "SET LOCAL lc_monetary = ");
+    sql_literal(sql, r->cluster.money);
+    text_put_byte(sql, ';');
 }
 
 /* ---- opening ---- */
@@ -105,10 +103,10 @@ static int take_names(struct kept_readpoint *r, const struct relation *relation,
     return r->public.relation.schema == NULL || r->public.relation.name == NULL ? -ENOMEM : 0;
 }
 
-static int put_names(struct buffer *sql, const struct relation *relation)
+static void put_names(struct text *sql, const struct relation *relation)
 {
-    int rc = relation->kind == RELATION_TABLE ? buffer_append_text(sql, "ONLY ") : 0;
-    return rc == 0 ? identifier_put_relation(sql, relation->schema, relation->name) : rc;
+    text_put(sql, relation->kind == RELATION_TABLE ? "ONLY " : "");
+    sql_relation(sql, relation->schema, relation->name);
 }
 
 /* LOCK TABLE of a partitioned table locks its leaves too, and that of a view all that it reads.
@@ -120,31 +118,18 @@ static int write_statements(struct kept_readpoint *r, bool may_lock)
     bool lockable =
         may_lock && (relation->kind == RELATION_TABLE || relation->kind == RELATION_PARTITIONED ||
                      (relation->kind == RELATION_VIEW && r->judged));
-    struct buffer lock = {0}, probe = {0};
-    int rc = 0;
+    struct text lock = {0}, probe = {0};
     if (lockable) {
-        rc = buffer_append_text(&lock, "LOCK TABLE ");
-        if (rc == 0)
-            rc = put_names(&lock, relation);
-        if (rc == 0)
-            rc = buffer_append_text(&lock, " IN ACCESS SHARE MODE");
+        text_put(&lock, "LOCK TABLE ");
+        put_names(&lock, relation);
+        text_put(&lock, " IN ACCESS SHARE MODE");
     }
-    if (rc == 0)
-        rc = buffer_append_byte(&lock, '\0');
-    if (rc == 0)
-        rc = buffer_append_text(&probe, "SELECT * FROM ");
-    if (rc == 0)
-        rc = put_names(&probe, relation);
-    if (rc == 0)
-        rc = buffer_append(&probe, " LIMIT 0", sizeof " LIMIT 0");
-    if (rc != 0) {
-        buffer_clear(&lock);
-        buffer_clear(&probe);
-        return rc;
-    }
-    r->lock = (char *)lock.data;
-    r->probe = (char *)probe.data;
-    return 0;
+    text_put(&probe, "SELECT * FROM ");
+    put_names(&probe, relation);
+    text_put(&probe, " LIMIT 0");
+    r->lock = text_take(&lock);
+    r->probe = text_take(&probe);
+    return r->lock == NULL || r->probe == NULL ? -ENOMEM : 0;
 }
 
 static int look_up(struct kept_readpoint *r, struct connection *connection,
@@ -197,51 +182,52 @@ static int lock(struct kept_readpoint *r, struct connection *connection, PGresul
 {
     enum transaction_kind kind = kind_of(r);
     bool user = kind == TRANSACTION_USER;
-    struct buffer begin = {0}, probe = {0};
-    int rc = put_money(r, &begin);
-    if (rc == 0)
-        rc = buffer_printf(&begin, PLAN_SMALL "%s%s%s", r->judged ? NO_EXCLUSION : "", r->lock,
-                           user ? OUR_PATH : "");
-    if (rc == 0)
-        rc = buffer_append_byte(&begin, '\0');
-    rc = rc == 0 ? connection_begin(connection, kind, (const char *)begin.data, error)
-                 : out_of_memory(error);
+    struct text begin = {0}, probe = {0};
+    put_money(r, &begin);
+    text_printf(&begin, PLAN_SMALL "%s%s%s", r->judged ? NO_EXCLUSION : "", r->lock,
+                user ? OUR_PATH : "");
+    const char *statements = text_string(&begin);
+    int rc = statements == NULL ? out_of_memory(error)
+                                : connection_begin(connection, kind, statements, error);
     if (rc == 0 && r->judged)
         rc = judge(r, connection, error);
     if (rc == 0 && r->public.relation.kind == RELATION_VIEW)
         rc = policies_bind_owners_only(connection, r->public.relation.oid, &r->shows_owners, error);
-    if (rc == 0 && (put_own_settings(r, connection, &probe) < 0 ||
-                    buffer_printf(&probe, "%s%s", r->probe, user ? OUR_PATH : "") < 0 ||
-                    buffer_append_byte(&probe, '\0') < 0))
-        rc = out_of_memory(error);
+    put_own_settings(r, connection, &probe);
+    text_printf(&probe, "%s%s", r->probe, user ? OUR_PATH : "");
+    statements = text_string(&probe);
     if (rc == 0)
-        rc = connection_rows(connection, (const char *)probe.data, ROWS_OF(ANY), present, error);
-    buffer_clear(&begin);
-    buffer_clear(&probe);
+        rc = statements == NULL
+                 ? out_of_memory(error)
+                 : connection_rows(connection, statements, ROWS_OF(ANY), present, error);
+    text_clear(&begin);
+    text_clear(&probe);
+    return rc;
+}
+
+/* The position is asked for under the snapshot: it is not before what that sees. */
+static int ask_seen(const struct kept_readpoint *r, struct connection *connection, PGresult **row,
+                    struct error *error)
+{
+    struct text name = {0}, sql = {0};
+    sql_relation(&name, r->public.relation.schema, r->public.relation.name);
+    text_printf(&sql, "SELECT to_regclass($1)::pg_catalog.oid, %s, pg_current_snapshot(), %s, %s",
+                cluster_export_sql(&r->cluster), cluster_run_sql(&r->cluster),
+                cluster_position_sql(&r->cluster));
+    const char *parameter = text_string(&name), *statement = text_string(&sql);
+    int rc = parameter == NULL || statement == NULL
+                 ? out_of_memory(error)
+                 : connection_ask(connection, statement, 1, &parameter, ONE_ROW_OF(5), row, error);
+    text_clear(&name);
+    text_clear(&sql);
     return rc;
 }
 
 /* Is the name that was locked the relation that was meant, and on the server that was asked? */
 static int verify_name(struct kept_readpoint *r, struct connection *connection, struct error *error)
 {
-    struct buffer name = {0};
-    int rc = identifier_put_relation(&name, r->public.relation.schema, r->public.relation.name);
-    if (rc == 0)
-        rc = buffer_append_byte(&name, '\0');
-    if (rc != 0) {
-        buffer_clear(&name);
-        return out_of_memory(error);
-    }
-    const char *parameter = (const char *)name.data;
-    char sql[1024];
-    /* The position is asked for under the snapshot: it is not before what that sees. */
-    snprintf(sql, sizeof sql,
-             "SELECT to_regclass($1)::pg_catalog.oid, %s, pg_current_snapshot(), %s, %s",
-             cluster_export_sql(&r->cluster), cluster_run_sql(&r->cluster),
-             cluster_position_sql(&r->cluster));
     PGresult *row = NULL;
-    rc = connection_ask(connection, sql, 1, &parameter, ONE_ROW_OF(5), &row, error);
-    buffer_clear(&name);
+    int rc = ask_seen(r, connection, &row, error);
     if (rc < 0 && cluster_does_without_export(&r->cluster, connection, rc))
         return -ESTALE;
     /* Behind a balancer the transaction may be on another server than the question before it. */
@@ -265,14 +251,13 @@ static int verify_name(struct kept_readpoint *r, struct connection *connection, 
 static int set_own(const struct kept_readpoint *r, struct connection *connection,
                    struct error *error)
 {
-    struct buffer sql = {0};
-    int rc = buffer_append_text(&sql, PLAN_AS_USUAL);
-    if (rc == 0)
-        rc = put_own_settings(r, connection, &sql);
-    if (rc == 0)
-        rc = buffer_append_byte(&sql, '\0');
-    rc = rc == 0 ? connection_run(connection, (const char *)sql.data, error) : out_of_memory(error);
-    buffer_clear(&sql);
+    struct text sql = {0};
+    text_put(&sql, PLAN_AS_USUAL);
+    put_own_settings(r, connection, &sql);
+    const char *statements = text_string(&sql);
+    int rc =
+        statements == NULL ? out_of_memory(error) : connection_run(connection, statements, error);
+    text_clear(&sql);
     return rc;
 }
 
@@ -419,16 +404,17 @@ void readpoint_close(struct readpoint *readpoint)
  * wait. Of a partitioned table each COPY locks the leaf that it reads, for as long as it does, and
  * the leader has locked them all: were each worker to do so as well, the server's lock table might
  * run full. */
-static int put_lock(const struct kept_readpoint *r, struct buffer *sql)
+static void put_lock(const struct kept_readpoint *r, struct text *sql)
 {
     if (r->public.relation.kind == RELATION_PARTITIONED && r->public.source_count > 0 &&
         r->public.sources[0].by_ctid)
-        return 0;
+        return;
     if (r->lock[0] != '\0')
-        return buffer_printf(sql, "%s NOWAIT", r->lock);
-    return buffer_printf(
-        sql, "SET LOCAL lock_timeout = '100ms';%s;SET LOCAL lock_timeout = " LOCK_PATIENCE,
-        r->probe);
+        text_printf(sql, "%s NOWAIT", r->lock);
+    else
+        text_printf(sql,
+                    "SET LOCAL lock_timeout = '100ms';%s;SET LOCAL lock_timeout = " LOCK_PATIENCE,
+                    r->probe);
 }
 
 /* Behind a balancer the worker may be on another server, where a snapshot of the same name is
@@ -437,10 +423,14 @@ static int compare_snapshots(const struct kept_readpoint *r, struct connection *
                              struct error *error)
 {
     PGresult *row = NULL;
-    char sql[512];
-    snprintf(sql, sizeof sql, "SELECT pg_catalog.pg_current_snapshot(), %s",
-             cluster_run_sql(&r->cluster));
-    int rc = connection_question(connection, sql, ONE_ROW_OF(2), &row, error);
+    struct text sql = {0};
+    text_put(&sql, "SELECT pg_catalog.pg_current_snapshot(), ");
+    text_put(&sql, cluster_run_sql(&r->cluster));
+    const char *question = text_string(&sql);
+    int rc = question == NULL
+                 ? out_of_memory(error)
+                 : connection_question(connection, question, ONE_ROW_OF(2), &row, error);
+    text_clear(&sql);
     if (rc == 0 && (strcmp(PQgetvalue(row, 0, 0), r->seen) != 0 ||
                     strcmp(PQgetvalue(row, 0, 1), r->cluster.run) != 0))
         rc = error_set(error, -EAGAIN, "another server answers than that of the read point");
@@ -456,30 +446,28 @@ int readpoint_join(struct readpoint *readpoint, struct session *worker, const at
     enum { PATIENCE_MS = 1000 };
     struct connection *connection = session_connection(worker);
     struct kept_readpoint *r = kept(readpoint);
-    struct buffer sql = {0};
+    struct text sql = {0};
     if (readpoint->snapshot == NULL)
         return error_set(error, -EACCES, "the role may not export snapshots");
-    int rc = buffer_printf(&sql, "SET TRANSACTION SNAPSHOT '%s';%s", readpoint->snapshot,
-                           r->judged ? NO_EXCLUSION : "");
-    if (rc == 0)
-        rc = put_own_settings(r, connection, &sql);
-    if (rc == 0)
-        rc = put_money(r, &sql);
-    if (rc == 0)
-        rc = put_lock(r, &sql);
-    if (rc == 0)
-        rc = buffer_append_byte(&sql, '\0');
+    text_put(&sql, "SET TRANSACTION SNAPSHOT ");
+    sql_literal(&sql, readpoint->snapshot);
+    text_put_byte(&sql, ';');
+    text_put(&sql, r->judged ? NO_EXCLUSION : "");
+    put_own_settings(r, connection, &sql);
+    put_money(r, &sql);
+    put_lock(r, &sql);
+    const char *statements = text_string(&sql);
     if (connection_is_pooled(connection)) {
         connection_also_stop(connection, stop);
         connection_patience(connection, PATIENCE_MS);
     }
-    rc = rc == 0 ? connection_begin(connection, kind_of(r), (const char *)sql.data, error)
-                 : out_of_memory(error);
+    int rc = statements == NULL ? out_of_memory(error)
+                                : connection_begin(connection, kind_of(r), statements, error);
     if (rc == 0)
         rc = compare_snapshots(r, connection, error);
     connection_also_stop(connection, NULL);
     connection_patience(connection, -1);
-    buffer_clear(&sql);
+    text_clear(&sql);
     return rc;
 }
 
@@ -491,26 +479,26 @@ void readpoint_leave(struct readpoint *readpoint, struct session *worker)
 
 /* ---- reading ---- */
 
-/* Runs `run` so that an error of it leaves the transaction as it was. Undone in any case: settings
- * go back, too. */
-struct guarded {
-    struct connection *connection;
-    const char *before; /* settings for the statement */
-};
-
-static int guard(const struct guarded *guarded, struct error *error)
+/* An error of what follows leaves the transaction as it was. It is undone in any case: the settings go
+ * back, too. */
+static int guard(struct connection *connection, const char *settings, struct error *error)
 {
-    char sql[256];
-    snprintf(sql, sizeof sql, "SAVEPOINT pgvecfs;%s", guarded->before);
-    return connection_run(guarded->connection, sql, error);
+    struct text sql = {0};
+    text_put(&sql, "SAVEPOINT pgvecfs;");
+    text_put(&sql, settings);
+    const char *statements = text_string(&sql);
+    int rc =
+        statements == NULL ? out_of_memory(error) : connection_run(connection, statements, error);
+    text_clear(&sql);
+    return rc;
 }
 
-static int unguard(const struct guarded *guarded, struct error *error)
+static int unguard(struct connection *connection, struct error *error)
 {
-    if (!connection_usable(guarded->connection))
+    if (!connection_usable(connection))
         return error_set(error, -ENOTCONN, "the connection to the server was lost");
-    return connection_run(guarded->connection,
-                          "ROLLBACK TO SAVEPOINT pgvecfs; RELEASE SAVEPOINT pgvecfs", error);
+    return connection_run(connection, "ROLLBACK TO SAVEPOINT pgvecfs; RELEASE SAVEPOINT pgvecfs",
+                          error);
 }
 
 /* PostgreSQL 17 and earlier have no hash of an xid. Its distance from another is a number, without
@@ -520,33 +508,31 @@ static int unguard(const struct guarded *guarded, struct error *error)
     " ELSE pg_catalog.age('3'::pg_catalog.xid)::pg_catalog.int8 + 3 - pg_catalog.age(xmin) & "     \
     "4294967295 END"
 
-static int put_fingerprints(struct buffer *sql, const struct source *source,
-                            const struct ctid_range *ranges, size_t count)
+static void put_fingerprints(struct text *sql, const struct source *source,
+                             const struct ctid_range *ranges, size_t count)
 {
-    int rc = 0;
-    for (size_t i = 0; i < count && rc == 0; i++) {
-        rc = buffer_printf(sql,
-                           "%sSELECT %zu, count(*),"
-                           " mod(mod(coalesce(sum(hashtidextended(ctid, " XMIN_NUMBER ")), 0),"
-                           " 18446744073709551616) + 18446744073709551616, 18446744073709551616)"
-                           " FROM %s",
-                           i > 0 ? " UNION ALL " : "", i, source->from);
-        if (rc == 0)
-            rc = selection_put_range(sql, &ranges[i]);
+    for (size_t i = 0; i < count; i++) {
+        text_printf(sql,
+                    "%sSELECT %zu, count(*),"
+                    " mod(mod(coalesce(sum(hashtidextended(ctid, " XMIN_NUMBER ")), 0),"
+                    " 18446744073709551616) + 18446744073709551616, 18446744073709551616)"
+                    " FROM %s",
+                    i > 0 ? " UNION ALL " : "", i, source->from);
+        selection_put_range(sql, &ranges[i]);
     }
-    return rc == 0 ? buffer_append_byte(sql, '\0') : rc;
 }
 
 static int ask_fingerprints(struct connection *connection, const struct source *source,
                             const struct ctid_range *ranges, size_t count, struct fingerprint *out,
                             struct error *error)
 {
-    struct buffer sql = {0};
+    struct text sql = {0};
     PGresult *rows = NULL;
-    int rc = put_fingerprints(&sql, source, ranges, count);
-    rc = rc == 0 ? connection_rows(connection, (const char *)sql.data,
-                                   (struct shape){(int)count, 3}, &rows, error)
-                 : out_of_memory(error);
+    put_fingerprints(&sql, source, ranges, count);
+    const char *statement = text_string(&sql);
+    int rc = statement == NULL ? out_of_memory(error)
+                               : connection_rows(connection, statement,
+                                                 (struct shape){(int)count, 3}, &rows, error);
     uint64_t told = 0;
     for (int i = 0; rc == 0 && i < PQntuples(rows); i++) {
         size_t number = strtoul(PQgetvalue(rows, i, 0), NULL, 10);
@@ -559,7 +545,7 @@ static int ask_fingerprints(struct connection *connection, const struct source *
                                            strtoull(PQgetvalue(rows, i, 2), NULL, 10)};
     }
     PQclear(rows);
-    buffer_clear(&sql);
+    text_clear(&sql);
     return rc;
 }
 
@@ -570,57 +556,71 @@ int readpoint_fingerprint(struct session *session, const struct source *source,
     enum { RANGES_AT_ONCE = 64 };
     if (!source->by_ctid)
         return error_set(error, -EINVAL, "rows of a stream have no identity");
-    struct guarded guarded = {session_connection(session), ""};
-    int rc = guard(&guarded, error);
+    struct connection *connection = session_connection(session);
+    int rc = guard(connection, "", error);
     if (rc != 0)
         return rc;
     for (size_t i = 0; i < count && rc == 0; i += RANGES_AT_ONCE)
-        rc = ask_fingerprints(guarded.connection, source, ranges + i,
+        rc = ask_fingerprints(connection, source, ranges + i,
                               count - i < RANGES_AT_ONCE ? count - i : RANGES_AT_ONCE, out + i,
                               error);
-    int after = unguard(&guarded, rc == 0 ? error : NULL);
+    int after = unguard(connection, rc == 0 ? error : NULL);
     return rc == 0 ? after : rc;
+}
+
+/* Not UTF-8, and an encoding that is known. */
+static bool has_own_encoding(const struct connection *connection)
+{
+    return !connection_is_utf8(connection) &&
+           strcmp(connection_encoding(connection), "SQL_ASCII") != 0;
 }
 
 /* The statement in the database's own encoding: there text comes as the database's own bytes, so
  * the statement has to be sent in it, too. No server's encoding has bytes inside a character that
  * would look like ASCII. */
-static int convert(struct connection *connection, struct buffer *sql, struct error *error)
+static int convert(struct connection *connection, struct text *sql, struct error *error)
 {
-    const char *parameters[] = {(const char *)sql->data};
+    const char *parameter = text_string(sql);
     PGresult *row = NULL;
-    int rc = connection_ask(connection,
-                            "SELECT pg_catalog.convert_to($1, pg_catalog.getdatabaseencoding())", 1,
-                            parameters, ONE_ROW_OF(1), &row, error);
+    int rc = parameter == NULL ? out_of_memory(error)
+                               : connection_ask(connection,
+                                                "SELECT pg_catalog.convert_to($1,"
+                                                " pg_catalog.getdatabaseencoding())",
+                                                1, &parameter, ONE_ROW_OF(1), &row, error);
     if (rc != 0)
         return rc;
     size_t size = 0;
     unsigned char *bytes = PQunescapeBytea((const unsigned char *)PQgetvalue(row, 0, 0), &size);
     PQclear(row);
-    sql->size = 0;
-    rc = bytes == NULL ? -ENOMEM : buffer_append(sql, bytes, size);
-    if (rc == 0)
-        rc = buffer_append_byte(sql, '\0');
+    text_clear(sql);
+    if (bytes != NULL)
+        text_put_bytes(sql, bytes, size);
     PQfreemem(bytes);
-    return rc == 0 ? 0 : out_of_memory(error);
+    return bytes == NULL ? out_of_memory(error) : 0;
 }
 
-static int put_copy(struct buffer *sql, const struct schema *schema, const struct source *source,
-                    const struct ctid_range *range, const char *encoding)
+static int write_copy(struct connection *connection, const struct schema *schema,
+                      const struct source *source, const struct ctid_range *range, struct text *sql,
+                      struct error *error)
 {
-    int rc = buffer_append_text(sql, "COPY (");
-    if (rc == 0)
-        rc = selection_put(sql, schema, source, range, encoding);
-    if (rc == 0)
-        rc = buffer_append_text(sql, ") TO STDOUT (FORMAT binary)");
-    return rc == 0 ? buffer_append_byte(sql, '\0') : rc;
+    text_put(sql, "COPY (");
+    selection_put(sql, schema, source, range, connection_encoding(connection));
+    text_put(sql, ") TO STDOUT (FORMAT binary)");
+    if (sql->failed == -EOVERFLOW)
+        return error_set(error, -EOVERFLOW, "more columns than a SELECT may have");
+    return has_own_encoding(connection) ? convert(connection, sql, error) : 0;
 }
 
-static int build_error(int rc, struct error *error)
+/* A table's rows come in the order of the heap, as COPY t gives them, never in that of an index. */
+static void put_copy_settings(struct readpoint *readpoint, const struct schema *schema,
+                              const struct connection *connection, struct text *sql)
 {
-    if (rc == -EOVERFLOW)
-        return error_set(error, rc, "more columns than a SELECT may have");
-    return out_of_memory(error);
+    bool view = readpoint->relation.kind == RELATION_VIEW || kept(readpoint)->filtered;
+    bool casts = readpoint->json_apart && schema->part_count[PART_JSON] > 0;
+    text_put(sql, view ? "" : "SET LOCAL enable_indexonlyscan = off;");
+    text_put(sql, casts ? "SET LOCAL statement_timeout TO DEFAULT;" : "");
+    if (has_own_encoding(connection))
+        text_printf(sql, "SET LOCAL client_encoding = '%s'", connection_encoding(connection));
 }
 
 /* Not the rows' fault, nor the format's: the server had no time, memory, disk or peace for it. Of
@@ -650,57 +650,40 @@ int readpoint_copy(struct readpoint *readpoint, struct session *session,
                    const struct ctid_range *range, copy_sink *sink, void *context, uint64_t *said,
                    struct error *error)
 {
-    /* A table's rows come in the order of the heap, as COPY t gives them, never in that of an
-     * index. */
-    bool view = readpoint->relation.kind == RELATION_VIEW || kept(readpoint)->filtered;
-    bool casts = readpoint->json_apart && schema->part_count[PART_JSON] > 0;
-    char before[192];
-    snprintf(before, sizeof before, "%s%s", view ? "" : "SET LOCAL enable_indexonlyscan = off;",
-             casts ? "SET LOCAL statement_timeout TO DEFAULT;" : "");
-    struct guarded guarded = {session_connection(session), before};
-    bool utf8 = connection_is_utf8(guarded.connection);
-    const char *encoding = connection_encoding(guarded.connection);
-    bool ascii = strcmp(encoding, "SQL_ASCII") == 0;
-    struct buffer sql = {0};
-    int rc = put_copy(&sql, schema, source, range, encoding);
-    if (rc != 0) {
-        rc = build_error(rc, error);
-    } else if (!utf8 && !ascii) {
-        size_t n = strlen(before);
-        snprintf(before + n, sizeof before - n, "SET LOCAL client_encoding = '%s'", encoding);
-        rc = convert(guarded.connection, &sql, error);
-    }
+    struct connection *connection = session_connection(session);
+    struct text sql = {0}, settings = {0};
+    int rc = write_copy(connection, schema, source, range, &sql, error);
+    put_copy_settings(readpoint, schema, connection, &settings);
+    const char *statement = text_string(&sql), *before = text_string(&settings);
     if (rc == 0)
-        rc = guard(&guarded, error);
+        rc = statement == NULL || before == NULL ? out_of_memory(error)
+                                                 : guard(connection, before, error);
     if (rc == 0) {
-        rc =
-            connection_copy(guarded.connection, (const char *)sql.data, sink, context, said, error);
-        rc = blame(guarded.connection, rc);
-        int after = unguard(&guarded, rc == 0 ? error : NULL);
+        rc = connection_copy(connection, statement, sink, context, said, error);
+        rc = blame(connection, rc);
+        int after = unguard(connection, rc == 0 ? error : NULL);
         rc = rc == 0 ? after : rc;
     }
-    buffer_clear(&sql);
+    text_clear(&sql);
+    text_clear(&settings);
     return rc;
 }
 
 int readpoint_try(struct readpoint *readpoint, const struct schema *schema, struct error *error)
 {
-    struct guarded guarded = {session_connection(readpoint->leader), ""};
+    struct connection *connection = session_connection(readpoint->leader);
+    struct text sql = {0};
     if (readpoint->source_count == 0)
         return 0;
-    struct buffer sql = {0};
-    int rc = buffer_append_text(&sql, "EXPLAIN (COSTS OFF) ");
-    if (rc == 0)
-        rc = selection_put(&sql, schema, &readpoint->sources[0], NULL,
-                           connection_encoding(guarded.connection));
-    if (rc == 0)
-        rc = buffer_append_byte(&sql, '\0');
-    rc = rc == 0 ? guard(&guarded, error) : build_error(rc, error);
+    text_put(&sql, "EXPLAIN (COSTS OFF) ");
+    selection_put(&sql, schema, &readpoint->sources[0], NULL, connection_encoding(connection));
+    const char *statement = text_string(&sql);
+    int rc = statement == NULL ? out_of_memory(error) : guard(connection, "", error);
     if (rc == 0) {
-        rc = connection_run(guarded.connection, (const char *)sql.data, error);
-        int after = unguard(&guarded, rc == 0 ? error : NULL);
+        rc = connection_run(connection, statement, error);
+        int after = unguard(connection, rc == 0 ? error : NULL);
         rc = rc == 0 ? after : rc;
     }
-    buffer_clear(&sql);
+    text_clear(&sql);
     return rc;
 }

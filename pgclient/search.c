@@ -5,11 +5,11 @@
 #include "pgclient/cluster.h"
 #include "pgclient/connection.h"
 #include "pgclient/describe.h"
-#include "pgclient/identifier.h"
 #include "pgclient/lock_room.h"
 #include "pgclient/policies.h"
 #include "pgclient/search_path.h"
 #include "pgclient/selection.h"
+#include "pgclient/sql_text.h"
 #include "pgclient/trust.h"
 
 #include <errno.h>
@@ -17,15 +17,6 @@
 #include <string.h>
 
 static int out_of_memory(struct error *error) { return error_set(error, -ENOMEM, "out of memory"); }
-
-/* The buffer as a string, now the caller's; NULL after a failure. */
-static char *string_of(struct buffer *buffer, int rc)
-{
-    if (rc == 0 && buffer_append_byte(buffer, '\0') == 0)
-        return (char *)buffer->data;
-    buffer_clear(buffer);
-    return NULL;
-}
 
 /* A statement with the user's words in it has failed: the words are to blame, unless it was the
  * connection, or the server that lacks something or is damaged. */
@@ -38,10 +29,10 @@ static int blame(const struct connection *connection, int rc)
     return rc == -EIO || rc == -ENOENT || rc == -EACCES ? -EINVAL : rc;
 }
 
-static int put_from(struct buffer *sql, const struct relation *relation)
+static void put_from(struct text *sql, const struct relation *relation)
 {
-    int rc = buffer_append_text(sql, relation->kind == RELATION_TABLE ? " FROM ONLY " : " FROM ");
-    return rc == 0 ? identifier_put_relation(sql, relation->schema, relation->name) : rc;
+    text_put(sql, relation->kind == RELATION_TABLE ? " FROM ONLY " : " FROM ");
+    sql_relation(sql, relation->schema, relation->name);
 }
 
 /* What is to be known of a role and a relation before a transaction begins. */
@@ -80,22 +71,20 @@ static bool asks_more(const struct relation *relation, const struct beginning *b
  * is taken behind it: TRUNCATE, and whatever else writes a file anew, is not seen through one. */
 static char *write_beginning(const struct relation *relation, const struct beginning *beginning)
 {
-    struct buffer sql = {0};
+    struct text sql = {0};
     bool lockable = relation->kind == RELATION_TABLE || relation->kind == RELATION_PARTITIONED
                         ? beginning->may_lock
                         : beginning->judged && relation->kind != RELATION_MATVIEW &&
                               relation->kind != RELATION_FOREIGN;
-    int rc = buffer_append_text(&sql, NO_EXCLUSION);
-    if (rc == 0 && asks_more(relation, beginning))
-        rc = buffer_append_text(&sql, "; " SEARCH_PATH_OURS);
-    if (rc == 0 && lockable)
-        rc = buffer_append_text(&sql, relation->kind == RELATION_TABLE ? "; LOCK TABLE ONLY "
-                                                                       : "; LOCK TABLE ");
-    if (rc == 0 && lockable)
-        rc = identifier_put_relation(&sql, relation->schema, relation->name);
-    if (rc == 0 && lockable)
-        rc = buffer_append_text(&sql, " IN ACCESS SHARE MODE");
-    return string_of(&sql, rc);
+    text_put(&sql, NO_EXCLUSION);
+    if (asks_more(relation, beginning))
+        text_put(&sql, "; " SEARCH_PATH_OURS);
+    if (lockable) {
+        text_put(&sql, relation->kind == RELATION_TABLE ? "; LOCK TABLE ONLY " : "; LOCK TABLE ");
+        sql_relation(&sql, relation->schema, relation->name);
+        text_put(&sql, " IN ACCESS SHARE MODE");
+    }
+    return text_take(&sql);
 }
 
 /* What was fetched may be another thing by now, and the statement goes by its name; and its file,
@@ -112,16 +101,16 @@ static int check_same(struct connection *connection, const struct relation *rela
         "  AND c.relfilenode OPERATOR(pg_catalog.<>) 0::pg_catalog.oid"
         "  AND c.relfilenode OPERATOR(pg_catalog.<>)"
         "   coalesce(pg_catalog.pg_relation_filenode(c.oid), 0::pg_catalog.oid))";
-    struct buffer name = {0};
+    struct text name = {0};
     char oid[16];
     snprintf(oid, sizeof oid, "%u", relation->oid);
-    char *text = string_of(&name, identifier_put_relation(&name, relation->schema, relation->name));
-    const char *parameters[] = {text, oid};
+    sql_relation(&name, relation->schema, relation->name);
+    const char *parameters[] = {text_string(&name), oid};
     PGresult *rows = NULL;
-    int rc = text == NULL
+    int rc = name.failed != 0
                  ? out_of_memory(error)
                  : connection_ask(connection, question, 2, parameters, ONE_ROW_OF(2), &rows, error);
-    free(text);
+    text_clear(&name);
     if (rc == 0 && strtoul(PQgetvalue(rows, 0, 0), NULL, 10) != relation->oid)
         rc = error_set(error, -ESTALE, "the table was renamed or dropped in the meantime");
     if (rc == 0 && PQgetvalue(rows, 0, 1)[0] == 't')
@@ -243,13 +232,13 @@ static int judge_statement(struct connection *connection, const struct relation 
 static int lock_heaps(struct connection *connection, const struct relation *relation,
                       struct error *error)
 {
-    struct buffer sql = {0};
-    int rc = buffer_append_text(&sql, "SELECT");
-    if (rc == 0)
-        rc = put_from(&sql, relation);
-    char *text = string_of(&sql, rc);
-    rc = text == NULL ? out_of_memory(error) : connection_parse(connection, text, error);
-    free(text);
+    struct text sql = {0};
+    text_put(&sql, "SELECT");
+    put_from(&sql, relation);
+    const char *statement = text_string(&sql);
+    int rc =
+        statement == NULL ? out_of_memory(error) : connection_parse(connection, statement, error);
+    text_clear(&sql);
     return rc;
 }
 
@@ -308,28 +297,26 @@ int search_compare(struct session *session, const struct relation *relation,
 /* ---- conditions ---- */
 
 /* In lines of its own, so that a comment at its end does not take the rest with it. */
-static int put_condition(struct buffer *sql, const char *before, const char *condition,
-                         const char *behind)
+static void put_condition(struct text *sql, const char *before, const char *condition,
+                          const char *behind)
 {
-    return buffer_printf(sql, "%s(\n%s\n)%s", before, condition, behind);
+    text_printf(sql, "%s(\n%s\n)%s", before, condition, behind);
 }
 
 static int parse_condition(struct connection *connection, const struct relation *relation,
                            const char *before, const char *condition, const char *behind,
                            bool judged, struct error *error)
 {
-    struct buffer sql = {0};
-    int rc = buffer_append_text(&sql, "SELECT");
-    if (rc == 0)
-        rc = put_from(&sql, relation);
-    if (rc == 0)
-        rc = buffer_printf(&sql, " WHERE (%s\n%s\n%s", before, condition, behind);
-    char *text = string_of(&sql, rc);
-    if (text == NULL)
+    struct text sql = {0};
+    text_put(&sql, "SELECT");
+    put_from(&sql, relation);
+    text_printf(&sql, " WHERE (%s\n%s\n%s", before, condition, behind);
+    char *statement = text_take(&sql);
+    if (statement == NULL)
         return out_of_memory(error);
-    rc = judged ? judge_statement(connection, relation, text, false, error)
-                : blame(connection, connection_parse(connection, text, error));
-    free(text);
+    int rc = judged ? judge_statement(connection, relation, statement, false, error)
+                    : blame(connection, connection_parse(connection, statement, error));
+    free(statement);
     if (rc < 0)
         error_prefix(error, "filter");
     return rc;
@@ -375,13 +362,11 @@ static int read_rows(void *context, const uint8_t *bytes, size_t size)
 
 static char *rows_statement(const struct relation *relation, const char *condition)
 {
-    struct buffer sql = {0};
-    int rc = buffer_append_text(&sql, "COPY (SELECT tableoid, ctid, xmin");
-    if (rc == 0)
-        rc = put_from(&sql, relation);
-    if (rc == 0)
-        rc = put_condition(&sql, " WHERE ", condition, ") TO STDOUT (FORMAT binary)");
-    return string_of(&sql, rc);
+    struct text sql = {0};
+    text_put(&sql, "COPY (SELECT tableoid, ctid, xmin");
+    put_from(&sql, relation);
+    put_condition(&sql, " WHERE ", condition, ") TO STDOUT (FORMAT binary)");
+    return text_take(&sql);
 }
 
 int search_rows(struct session *session, const struct relation *relation, const char *condition,
@@ -445,23 +430,21 @@ static int set_effort(struct connection *connection, const struct search_nearest
     enum { EF_LEAST = 40, EF_MOST = 1000 };
     uint32_t ef = search->ef != 0 ? search->ef : search->k;
     ef = ef > EF_MOST ? EF_MOST : ef < EF_LEAST && search->ef == 0 ? EF_LEAST : ef;
-    struct buffer sql = {0};
-    int rc = buffer_append_text(&sql, "SELECT '[1]'::");
-    if (rc == 0)
-        rc = identifier_put_relation(&sql, schema, "vector");
-    if (rc == 0)
-        rc = buffer_printf(&sql,
-                           "; SET LOCAL enable_indexscan = %s;"
-                           " SELECT name FROM pg_catalog.pg_settings"
-                           " WHERE name OPERATOR(pg_catalog.=) 'hnsw.ef_search'"
-                           " OR name OPERATOR(pg_catalog.=) 'hnsw.iterative_scan'",
-                           search->no_index ? "off" : "DEFAULT");
-    char *text = string_of(&sql, rc);
-    if (text == NULL)
-        return out_of_memory(error);
+    struct text sql = {0};
+    text_put(&sql, "SELECT '[1]'::");
+    sql_relation(&sql, schema, "vector");
+    text_printf(&sql,
+                "; SET LOCAL enable_indexscan = %s;"
+                " SELECT name FROM pg_catalog.pg_settings"
+                " WHERE name OPERATOR(pg_catalog.=) 'hnsw.ef_search'"
+                " OR name OPERATOR(pg_catalog.=) 'hnsw.iterative_scan'",
+                search->no_index ? "off" : "DEFAULT");
+    const char *statements = text_string(&sql);
     PGresult *names = NULL;
-    rc = connection_rows(connection, text, ROWS_OF(1), &names, error);
-    free(text);
+    int rc = statements == NULL
+                 ? out_of_memory(error)
+                 : connection_rows(connection, statements, ROWS_OF(1), &names, error);
+    text_clear(&sql);
     for (int i = 0; rc == 0 && i < PQntuples(names); i++) {
         bool width = strcmp(PQgetvalue(names, i, 0), "hnsw.ef_search") == 0;
         char set[64];
@@ -482,131 +465,110 @@ static bool is_bits(const struct search_nearest *search)
 
 /* As just the type that pgvector has its operators and functions for: of a domain or a varbit,
  * others that somebody has put into the same schema would fit better. */
-static int put_vectors(struct buffer *sql, const struct search_nearest *search, const char *schema)
+static void put_vectors(struct text *sql, const struct search_nearest *search, const char *schema)
 {
-    int rc = identifier_put(sql, search->column);
-    if (rc == 0)
-        rc = buffer_append_text(sql, is_bits(search) ? "::pg_catalog.bit" : "::");
-    return rc == 0 && !is_bits(search) ? identifier_put_relation(sql, schema, search->type) : rc;
+    sql_name(sql, search->column);
+    text_put(sql, is_bits(search) ? "::pg_catalog.bit" : "::");
+    if (!is_bits(search))
+        sql_relation(sql, schema, search->type);
 }
 
-static int put_distance(struct buffer *sql, const struct search_nearest *search, const char *schema)
+static void put_distance(struct text *sql, const struct search_nearest *search, const char *schema)
 {
     bool bits = is_bits(search);
-    int rc = put_vectors(sql, search, schema);
-    if (rc == 0)
-        rc = buffer_append_text(sql, " OPERATOR(");
-    if (rc == 0)
-        rc = identifier_put(sql, schema);
-    if (rc == 0)
-        rc = buffer_printf(sql, ".%s) %s'%s'", search->metric, bits ? "B" : "", search->query);
-    if (rc == 0 && !bits)
-        rc = buffer_append_text(sql, "::");
-    return rc == 0 && !bits ? identifier_put_relation(sql, schema, search->type) : rc;
+    put_vectors(sql, search, schema);
+    text_put(sql, " OPERATOR(");
+    sql_name(sql, schema);
+    text_printf(sql, ".%s) %s'%s'", search->metric, bits ? "B" : "", search->query);
+    if (!bits) {
+        text_put(sql, "::");
+        sql_relation(sql, schema, search->type);
+    }
 }
 
 /* Columns go out by number: their names may be double. */
-static int put_columns(struct buffer *sql, const struct search_nearest *search)
+static void put_columns(struct text *sql, const struct search_nearest *search)
 {
-    int rc = 0;
-    for (int i = 0; rc == 0 && i < search->schema->column_count - 1; i++) {
-        rc = search->names[i] != NULL ? identifier_put(sql, search->names[i])
-                                      : buffer_printf(sql, "%u::pg_catalog.int4", search->number);
-        if (rc == 0)
-            rc = buffer_printf(sql, " AS c%d, ", i);
+    for (int i = 0; i < search->schema->column_count - 1; i++) {
+        if (search->names[i] != NULL)
+            sql_name(sql, search->names[i]);
+        else
+            text_printf(sql, "%u::pg_catalog.int4", search->number);
+        text_printf(sql, " AS c%d, ", i);
     }
-    return rc;
 }
 
 /* Text as hexadecimal digits, which mean the same whatever the settings are. */
-static int put_bytes(struct buffer *sql, const char *text)
+static void put_bytes(struct text *sql, const char *text)
 {
-    int rc = buffer_append_text(sql, "pg_catalog.decode('");
-    for (; *text != '\0' && rc == 0; text++)
-        rc = buffer_printf(sql, "%02x", (uint8_t)*text);
-    return rc == 0 ? buffer_append_text(sql, "', 'hex')") : rc;
+    text_put(sql, "pg_catalog.decode('");
+    for (; *text != '\0'; text++)
+        text_printf(sql, "%02x", (uint8_t)*text);
+    text_put(sql, "', 'hex')");
 }
 
 /* By what the key's values look like: where the row is now nobody knows, and not every type has an
  * operator that everybody finds. */
-static int put_except(struct buffer *sql, const struct search_nearest *search, const char *encoding)
+static void put_except(struct text *sql, const struct search_nearest *search, const char *encoding)
 {
-    int rc = buffer_append_text(sql, " AND NOT (true");
-    for (size_t i = 0; rc == 0 && i < search->except_count; i++) {
-        rc = buffer_append_text(sql, " AND pg_catalog.convert_to(pg_catalog.format('%s', ");
-        if (rc == 0)
-            rc = identifier_put(sql, search->except[i].column);
-        if (rc == 0)
-            rc = buffer_printf(sql, "), '%s') OPERATOR(pg_catalog.=) ", encoding);
-        if (rc == 0)
-            rc = put_bytes(sql, search->except[i].text);
+    text_put(sql, " AND NOT (true");
+    for (size_t i = 0; i < search->except_count; i++) {
+        text_put(sql, " AND pg_catalog.convert_to(pg_catalog.format('%s', ");
+        sql_name(sql, search->except[i].column);
+        text_printf(sql, "), '%s') OPERATOR(pg_catalog.=) ", encoding);
+        put_bytes(sql, search->except[i].text);
     }
-    return rc == 0 ? buffer_append_byte(sql, ')') : rc;
+    text_put_byte(sql, ')');
 }
 
 /* Of a sparsevec nothing but its text tells. */
-static int put_dims(struct buffer *sql, const struct search_nearest *search, const char *schema)
+static void put_dims(struct text *sql, const struct search_nearest *search, const char *schema)
 {
     bool sparse = strcmp(search->type, "sparsevec") == 0;
-    bool bits = is_bits(search);
-    int rc = buffer_append_text(sql, " AND ");
-    if (rc == 0 && sparse)
-        rc = buffer_append_text(sql, "pg_catalog.split_part(pg_catalog.format('%s', ");
-    else if (rc == 0 && bits)
-        rc = buffer_append_text(sql, "pg_catalog.length(");
-    else if (rc == 0)
-        rc = identifier_put_relation(sql, schema, "vector_dims");
-    if (rc == 0 && !sparse && !bits)
-        rc = buffer_append_byte(sql, '(');
-    if (rc == 0)
-        rc = put_vectors(sql, search, schema);
-    return rc == 0 ? buffer_printf(sql,
-                                   sparse ? "), '/', 2) OPERATOR(pg_catalog.=) '%u'"
-                                          : ") OPERATOR(pg_catalog.=) %u",
-                                   search->dims)
-                   : rc;
+    text_put(sql, " AND ");
+    if (sparse) {
+        text_put(sql, "pg_catalog.split_part(pg_catalog.format('%s', ");
+    } else if (is_bits(search)) {
+        text_put(sql, "pg_catalog.length(");
+    } else {
+        sql_relation(sql, schema, "vector_dims");
+        text_put_byte(sql, '(');
+    }
+    put_vectors(sql, search, schema);
+    text_printf(sql,
+                sparse ? "), '/', 2) OPERATOR(pg_catalog.=) '%u'" : ") OPERATOR(pg_catalog.=) %u",
+                search->dims);
 }
 
-static int put_where(struct buffer *sql, const struct search_nearest *search, const char *schema,
-                     const char *encoding)
+static void put_where(struct text *sql, const struct search_nearest *search, const char *schema,
+                      const char *encoding)
 {
-    int rc = buffer_append_text(sql, " WHERE ");
-    if (rc == 0)
-        rc = identifier_put(sql, search->column);
-    if (rc == 0)
-        rc = buffer_append_text(sql, " IS NOT NULL");
-    if (rc == 0 && search->except_count > 0)
-        rc = put_except(sql, search, encoding);
-    if (rc == 0 && search->dims != 0)
-        rc = put_dims(sql, search, schema);
-    if (rc == 0 && search->condition != NULL)
-        rc = put_condition(sql, " AND ", search->condition, "");
-    return rc;
+    text_put(sql, " WHERE ");
+    sql_name(sql, search->column);
+    text_put(sql, " IS NOT NULL");
+    if (search->except_count > 0)
+        put_except(sql, search, encoding);
+    if (search->dims != 0)
+        put_dims(sql, search, schema);
+    if (search->condition != NULL)
+        put_condition(sql, " AND ", search->condition, "");
 }
 
 /* The rows, as a table to select from. */
 static char *nearest_rows(const struct search_nearest *search, const char *schema,
                           const char *encoding)
 {
-    struct buffer sql = {0};
-    int rc = buffer_append_text(&sql, "(SELECT ");
-    if (rc == 0)
-        rc = put_columns(&sql, search);
-    if (rc == 0)
-        rc = put_distance(&sql, search, schema);
-    if (rc == 0)
-        rc = buffer_printf(&sql, " AS c%d", search->schema->column_count - 1);
-    if (rc == 0)
-        rc = put_from(&sql, search->relation);
-    if (rc == 0)
-        rc = put_where(&sql, search, schema, encoding);
-    if (rc == 0)
-        rc = buffer_append_text(&sql, " ORDER BY ");
-    if (rc == 0)
-        rc = put_distance(&sql, search, schema);
-    if (rc == 0)
-        rc = buffer_printf(&sql, " LIMIT %u) AS n", search->k);
-    return string_of(&sql, rc);
+    struct text sql = {0};
+    text_put(&sql, "(SELECT ");
+    put_columns(&sql, search);
+    put_distance(&sql, search, schema);
+    text_printf(&sql, " AS c%d", search->schema->column_count - 1);
+    put_from(&sql, search->relation);
+    put_where(&sql, search, schema, encoding);
+    text_put(&sql, " ORDER BY ");
+    put_distance(&sql, search, schema);
+    text_printf(&sql, " LIMIT %u) AS n", search->k);
+    return text_take(&sql);
 }
 
 /* The schema, its columns called as put_columns calls them. */
@@ -633,38 +595,37 @@ static struct schema *numbered(const struct schema *schema)
 static char *nearest_statement(const struct search_nearest *search, const char *schema,
                                const char *encoding)
 {
-    struct buffer sql = {0};
+    struct text sql = {0};
     struct source source = {.from = nearest_rows(search, schema, encoding)};
     struct schema *columns = numbered(search->schema);
-    int rc = source.from == NULL || columns == NULL ? -ENOMEM : buffer_append_text(&sql, "COPY (");
-    if (rc == 0)
-        rc = selection_put(&sql, columns, &source, NULL, encoding);
-    if (rc == 0) /* zero vectors have no cosine */
-        rc = buffer_printf(&sql,
-                           " WHERE c%d OPERATOR(pg_catalog.<>) 'NaN') TO STDOUT (FORMAT binary)",
-                           search->schema->column_count - 1);
+    if (source.from != NULL && columns != NULL) {
+        text_put(&sql, "COPY (");
+        selection_put(&sql, columns, &source, NULL, encoding);
+        /* Zero vectors have no cosine. */
+        text_printf(&sql, " WHERE c%d OPERATOR(pg_catalog.<>) 'NaN') TO STDOUT (FORMAT binary)",
+                    search->schema->column_count - 1);
+    } else {
+        text_fail(&sql, -ENOMEM);
+    }
     free(source.from);
     schema_free(columns);
-    return string_of(&sql, rc);
+    return text_take(&sql);
 }
 
 /* What is put together here, the condition included; and what makes JSON of the columns. */
 static int judge_nearest(struct connection *connection, const struct search_nearest *search,
                          const char *schema, const char *encoding, struct error *error)
 {
-    struct buffer sql = {0};
-    int rc = buffer_append_text(&sql, "SELECT ");
-    if (rc == 0)
-        rc = put_distance(&sql, search, schema);
-    if (rc == 0)
-        rc = put_from(&sql, search->relation);
-    if (rc == 0)
-        rc = put_where(&sql, search, schema, encoding);
-    char *text = string_of(&sql, rc);
-    rc = text == NULL ? out_of_memory(error)
-                      : judge_statement(connection, search->relation, text,
-                                        search->schema->part_count[PART_JSON] > 0, error);
-    free(text);
+    struct text sql = {0};
+    text_put(&sql, "SELECT ");
+    put_distance(&sql, search, schema);
+    put_from(&sql, search->relation);
+    put_where(&sql, search, schema, encoding);
+    const char *statement = text_string(&sql);
+    int rc = statement == NULL ? out_of_memory(error)
+                               : judge_statement(connection, search->relation, statement,
+                                                 search->schema->part_count[PART_JSON] > 0, error);
+    text_clear(&sql);
     return rc;
 }
 

@@ -1,6 +1,6 @@
 #include "pgclient/search_path.h"
 
-#include "pgclient/identifier.h"
+#include "pgclient/sql_text.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -9,63 +9,56 @@
 static const char spaces[] = " \t\n\r\f\v";
 
 /* In double quotes, an inner one doubled: as it is. Moves `at` behind it. */
-static int take_quoted(const char **at, struct buffer *name)
+static void take_quoted(const char **at, struct text *name)
 {
     for (const char *c = *at + 1; *c != '\0'; c++) {
         if (*c == '"' && c[1] != '"') {
             *at = c + 1;
-            return 0;
+            return;
         }
         c += *c == '"';
-        int rc = buffer_append_byte(name, (uint8_t)*c);
-        if (rc < 0)
-            return rc;
+        text_put_byte(name, *c);
     }
-    return -EINVAL;
+    text_fail(name, -EINVAL);
 }
 
 /* Without quotes: up to a space or a comma, in small letters. */
-static int take_plain(const char **at, struct buffer *name)
+static void take_plain(const char **at, struct text *name)
 {
     size_t size = strcspn(*at, " \t\n\r\f\v,");
-    int rc = size == 0 ? -EINVAL : 0;
-    for (size_t i = 0; i < size && rc == 0; i++) {
-        char c = (*at)[i];
-        rc = buffer_append_byte(name, (uint8_t)(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c));
-    }
-    *at += size;
-    return rc;
+    text_fail(name, size == 0 ? -EINVAL : 0);
+    for (const char *end = *at + size; *at < end; ++*at)
+        text_put_byte(name, (char)(**at >= 'A' && **at <= 'Z' ? **at - 'A' + 'a' : **at));
 }
 
-static int put_schema(struct buffer *sql, const char **at)
+/* An empty name is shown as "", which the server does not take. */
+static void put_schema(struct text *sql, const char **at)
 {
-    struct buffer name = {0};
-    int rc = **at == '"' ? take_quoted(at, &name) : take_plain(at, &name);
-    bool empty = name.size == 0; /* as '' is shown, which the server does not take */
-    if (rc == 0)
-        rc = buffer_append_byte(&name, '\0');
-    if (rc == 0 && !empty && strcmp((const char *)name.data, "pg_temp") != 0) {
-        rc = identifier_put(sql, (const char *)name.data);
-        if (rc == 0)
-            rc = buffer_append_text(sql, ", ");
+    struct text name = {0};
+    if (**at == '"')
+        take_quoted(at, &name);
+    else
+        take_plain(at, &name);
+    const char *string = text_string(&name);
+    text_fail(sql, name.failed);
+    if (string != NULL && *string != '\0' && strcmp(string, "pg_temp") != 0) {
+        sql_name(sql, string);
+        text_put(sql, ", ");
     }
-    buffer_clear(&name);
-    return rc;
+    text_clear(&name);
 }
 
-int search_path_put(struct buffer *sql, const char *path)
+void search_path_put(struct text *sql, const char *path)
 {
     const char *at = path + strspn(path, spaces);
-    int rc = 0;
     bool more = *at != '\0';
-    while (more && rc == 0) {
-        rc = put_schema(sql, &at);
+    while (more && sql->failed == 0) {
+        put_schema(sql, &at);
         at += strspn(at, spaces);
         more = *at == ',';
-        if (rc == 0 && !more && *at != '\0')
-            rc = -EINVAL;
+        text_fail(sql, more || *at == '\0' ? 0 : -EINVAL);
         at += more;
         at += strspn(at, spaces);
     }
-    return rc == 0 ? buffer_append_text(sql, "pg_temp") : rc;
+    text_put(sql, "pg_temp");
 }

@@ -7,13 +7,13 @@
 #ifndef PGCLIENT_SEARCH_PATH_H
 #define PGCLIENT_SEARCH_PATH_H
 
-#include "codec/buffer.h"
+#include "codec/text.h"
 
 /* SQL: that of our own questions, until the transaction ends. */
 #define SEARCH_PATH_OURS "SET LOCAL search_path = pg_catalog, pg_temp"
 
 /* Appends the schemas of `path`, which is as the server shows the setting, in the same order, each
  * quoted, without empty names; then those of temporary tables. -EINVAL: no list of names. */
-MUST_CHECK int search_path_put(struct buffer *sql, const char *path);
+void search_path_put(struct text *sql, const char *path);
 
 #endif

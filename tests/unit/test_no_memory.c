@@ -6,6 +6,9 @@
 #include "fs/request.h"
 #include "fs/tree/query_dir.h"
 #include "index/exact.h"
+#include "pgclient/search_path.h"
+#include "pgclient/selection.h"
+#include "pgclient/sql_text.h"
 
 #include "tests/unit/place.h"
 #include "tests/unit/vectors.h"
@@ -469,9 +472,26 @@ static int write_json(struct setting *setting)
     return rc;
 }
 
+static int write_sql(struct setting *setting)
+{
+    const struct source source = {.from = (char *)"ONLY \"t\""};
+    struct text sql = {0};
+    sql_literal(&sql, "a literal");
+    sql_relation(&sql, "a schema", "a relation of it");
+    search_path_put(&sql, "a, \"b \"\"\"");
+    selection_put(&sql, setting->schema, &source, NULL, "UTF8");
+    for (size_t i = 0; i < 100; i++)
+        sql_listed(&sql, i, (int64_t)i);
+    char *statement = text_take(&sql);
+    int rc = statement == NULL ? -ENOMEM : 0;
+    free(statement);
+    return rc;
+}
+
 static void test_writers(void **state)
 {
     (void)state;
+    each_table(write_sql, 0);
     each_failure(write_text, NULL, 0);
     each_failure(write_json, NULL, 0);
 }
