@@ -2,8 +2,7 @@
 #include "codec/clock.h"
 #include "pgclient/connection_parts.h"
 
-#include "codec/buffer.h"
-#include "pgclient/helper.h"
+#include "codec/text.h"
 #include "pgclient/search_path.h"
 
 #include <errno.h>
@@ -68,9 +67,9 @@ static bool has_encoding(const struct connection *connection)
     return encoding != NULL && strcmp(encoding, encoding_wanted(connection)) == 0;
 }
 
-static int put_encoding(const struct connection *connection, struct buffer *sql)
+static void put_encoding(const struct connection *connection, struct text *sql)
 {
-    return buffer_printf(sql, "SET LOCAL client_encoding = '%s';", encoding_wanted(connection));
+    text_printf(sql, "SET LOCAL client_encoding = '%s';", encoding_wanted(connection));
 }
 
 const char *connection_own_path(const struct connection *connection)
@@ -85,12 +84,13 @@ static bool has_own_lock_limit(const struct connection *connection, enum transac
            connection->own_lock_limit_ms <= connection->lock_patience_ms;
 }
 
-static int put_lock_limit(const struct connection *connection, enum transaction_kind kind,
-                          struct buffer *sql)
+static void put_lock_limit(const struct connection *connection, enum transaction_kind kind,
+                           struct text *sql)
 {
-    return has_own_lock_limit(connection, kind)
-               ? buffer_append_text(sql, "SET LOCAL lock_timeout TO DEFAULT;")
-               : buffer_printf(sql, "SET LOCAL lock_timeout = %d;", connection->lock_patience_ms);
+    if (has_own_lock_limit(connection, kind))
+        text_put(sql, "SET LOCAL lock_timeout TO DEFAULT;");
+    else
+        text_printf(sql, "SET LOCAL lock_timeout = %d;", connection->lock_patience_ms);
 }
 
 void connection_lock_patience(struct connection *connection, int milliseconds)
@@ -98,68 +98,50 @@ void connection_lock_patience(struct connection *connection, int milliseconds)
     connection->lock_patience_ms = milliseconds < 1 ? 1 : milliseconds;
 }
 
-static int put_begin(const struct connection *connection, struct buffer *sql)
+static void put_begin(const struct connection *connection, struct text *sql)
 {
-    return buffer_append_text(sql, connection->pooled ? BEGIN_READING OWN_ROLE : BEGIN_READING);
+    text_put(sql, connection->pooled ? BEGIN_READING OWN_ROLE : BEGIN_READING);
 }
 
-static int put_settings(const struct connection *connection, enum transaction_kind kind,
-                        struct buffer *sql)
+static void put_settings(const struct connection *connection, enum transaction_kind kind,
+                         struct text *sql)
 {
     int version = connection_version(connection);
-    int rc = connection->pooled ? buffer_append_text(sql, own_locale) : 0;
-    if (rc == 0)
-        rc = buffer_append_text(sql, kind == TRANSACTION_USER ? own_limits : no_limits);
-    if (rc == 0)
-        rc = put_lock_limit(connection, kind, sql);
-    if (rc == 0 && kind != TRANSACTION_USER && version >= TRANSACTION_TIMEOUT)
-        rc = buffer_append_text(sql, "SET LOCAL transaction_timeout = 0;");
-    if (rc == 0 && connection->checks_client)
-        rc = buffer_append_text(sql, CHECK_CLIENT);
-    if (rc == 0)
-        rc = buffer_printf(sql, "SET LOCAL row_security = %s;",
-                           connection->reading.filter_rows || connection->policies_choose ? "on"
-                                                                                          : "off");
-    for (size_t i = 0; i < sizeof pinned / sizeof *pinned && rc == 0; i++)
+    bool user = kind == TRANSACTION_USER;
+    bool filters = connection->reading.filter_rows || connection->policies_choose;
+    text_put(sql, connection->pooled ? own_locale : "");
+    text_put(sql, user ? own_limits : no_limits);
+    put_lock_limit(connection, kind, sql);
+    if (!user && version >= TRANSACTION_TIMEOUT)
+        text_put(sql, "SET LOCAL transaction_timeout = 0;");
+    text_put(sql, connection->checks_client ? CHECK_CLIENT : "");
+    text_printf(sql, "SET LOCAL row_security = %s;", filters ? "on" : "off");
+    for (size_t i = 0; i < sizeof pinned / sizeof *pinned; i++)
         if (version >= pinned[i].since)
-            rc = buffer_printf(sql, "SET LOCAL %s;", pinned[i].sql);
-    if (rc == 0)
-        rc = buffer_printf(sql, "SET LOCAL %s = off;",
-                           version >= RENAMED_PARALLEL_DEBUGGING ? "debug_parallel_query"
-                                                                 : "force_parallel_mode");
-    if (rc == 0) /* how it is shown depends on quote_all_identifiers */
-        rc = buffer_printf(sql, "%s;",
-                           kind == TRANSACTION_USER ? connection_own_path(connection)
-                                                    : SEARCH_PATH_OURS);
-    return rc == 0 ? put_encoding(connection, sql) : rc;
-}
-
-static int put_beginning(const struct connection *connection, enum transaction_kind kind,
-                         struct buffer *sql)
-{
-    int rc = put_begin(connection, sql);
-    return rc == 0 ? put_settings(connection, kind, sql) : rc;
+            text_printf(sql, "SET LOCAL %s;", pinned[i].sql);
+    text_printf(sql, "SET LOCAL %s = off;",
+                version >= RENAMED_PARALLEL_DEBUGGING ? "debug_parallel_query"
+                                                      : "force_parallel_mode");
+    /* How it is shown depends on quote_all_identifiers. */
+    text_printf(sql, "%s;", user ? connection_own_path(connection) : SEARCH_PATH_OURS);
+    put_encoding(connection, sql);
 }
 
 static int out_of_memory(struct error *error) { return error_set(error, -ENOMEM, "out of memory"); }
 
 /* Runs what has been written, the transaction ended if that fails. `out` (nullable): the rows.
  * Clears it. */
-static int run(struct connection *connection, struct buffer *sql, int rc, struct shape shape,
-               PGresult **out, struct error *error)
+static int run(struct connection *connection, struct text *sql, struct shape shape, PGresult **out,
+               struct error *error)
 {
-    if (rc == 0)
-        rc = buffer_append_byte(sql, '\0');
+    const char *statements = text_string(sql);
     if (connection->pooled)
         connection->asked_at = clock_ms();
-    if (rc != 0)
-        out_of_memory(error);
-    else if (out == NULL)
-        rc = connection_run(connection, (const char *)sql->data, error);
-    else
-        rc = connection_rows(connection, (const char *)sql->data, shape, out, error);
+    int rc = statements == NULL ? out_of_memory(error)
+             : out == NULL      ? connection_run(connection, statements, error)
+                                : connection_rows(connection, statements, shape, out, error);
     connection->asked_at = 0;
-    buffer_clear(sql);
+    text_clear(sql);
     if (rc < 0)
         connection_end(connection);
     return rc;
@@ -175,24 +157,24 @@ static void forget_others_locks(struct connection *connection)
 static int begin(struct connection *connection, enum transaction_kind kind, const char *sql,
                  const char *behind, struct shape shape, PGresult **out, struct error *error)
 {
-    struct buffer text = {0};
+    struct text text = {0};
     bool at_once = sql == NULL || has_encoding(connection);
     connection->policies_choose = connection->lacks_locks = false;
-    int rc = put_beginning(connection, kind, &text);
+    put_begin(connection, &text);
+    put_settings(connection, kind, &text);
     /* For a table, too: casts, policies, what an index or a partition's bound computes. */
     connection->users_words = true;
     forget_others_locks(connection); /* it may be another session's now */
     connection->lock_limit_is_own = has_own_lock_limit(connection, kind);
     connection->own_limits_hold = kind == TRANSACTION_USER;
     if (!at_once) {
-        rc = run(connection, &text, rc, shape, NULL, error);
+        int rc = run(connection, &text, shape, NULL, error);
         if (rc < 0)
             return rc;
-        text = (struct buffer){0};
     }
-    if (rc == 0 && sql != NULL)
-        rc = buffer_printf(&text, "%s%s", sql, behind);
-    return run(connection, &text, rc, shape, out, error);
+    if (sql != NULL)
+        text_printf(&text, "%s%s", sql, behind);
+    return run(connection, &text, shape, out, error);
 }
 
 /* Advisory locks that a function of a user's takes may outlive the transaction. In a session that a
@@ -244,25 +226,23 @@ static int note_beginning(struct connection *connection, struct error *error)
     " pg_advisory_unlock(" t ".classid::bigint::bit(32)::integer, " t                              \
     ".objid::bigint::bit(32)::integer) END"
 
-static int put_end(const struct connection *connection, bool users_words, struct buffer *sql)
+static void put_end(const struct connection *connection, bool users_words, struct text *sql)
 {
-    int rc = buffer_append_text(sql, "ROLLBACK");
-    if (rc == 0 && users_words && !connection->pooled)
-        rc = buffer_append_text(sql, ";" BEGIN_READING
-                                     "SELECT pg_catalog.pg_advisory_unlock_all(); COMMIT");
-    else if (rc == 0 && users_words && connection->others_locks != NULL)
-        rc = buffer_printf(
-            sql,
-            ";" BEGIN_READING SEARCH_PATH_OURS ";"
-            "WITH RECURSIVE ours AS MATERIALIZED (SELECT l.classid, l.objid, l.objsubid,"
-            " l.mode" LOCKS_OF_SESSION " AND " LOCK_NAME " <> ALL (string_to_array('%s', ','))),"
-            " released AS (SELECT o.*, " UNLOCK(
-                "o") " AS held FROM ours o UNION ALL"
-                     "  SELECT r.classid, r.objid, r.objsubid, r.mode, " UNLOCK(
-                         "r") " FROM released r"
-                              "  WHERE r.held) SELECT count(*) FROM released; COMMIT",
-            connection->others_locks);
-    return rc == 0 ? buffer_append_byte(sql, '\0') : rc;
+    text_put(sql, "ROLLBACK");
+    if (users_words && !connection->pooled)
+        text_put(sql, ";" BEGIN_READING "SELECT pg_catalog.pg_advisory_unlock_all(); COMMIT");
+    else if (users_words && connection->others_locks != NULL)
+        text_printf(sql,
+                    ";" BEGIN_READING SEARCH_PATH_OURS ";"
+                    "WITH RECURSIVE ours AS MATERIALIZED (SELECT l.classid, l.objid, l.objsubid,"
+                    " l.mode" LOCKS_OF_SESSION " AND " LOCK_NAME
+                    " <> ALL (string_to_array('%s', ','))),"
+                    " released AS (SELECT o.*, " UNLOCK(
+                        "o") " AS held FROM ours o UNION ALL"
+                             "  SELECT r.classid, r.objid, r.objsubid, r.mode, " UNLOCK(
+                                 "r") " FROM released r"
+                                      "  WHERE r.held) SELECT count(*) FROM released; COMMIT",
+                    connection->others_locks);
 }
 
 int connection_begin(struct connection *connection, enum transaction_kind kind, const char *more,
@@ -274,7 +254,7 @@ int connection_begin(struct connection *connection, enum transaction_kind kind, 
 
 int connection_wait_as_usual(struct connection *connection, struct error *error)
 {
-    struct buffer sql = {0};
+    struct text sql = {0};
     bool differs = connection->lock_patience_ms != LOCK_PATIENCE_MS;
     enum transaction_kind kind =
         connection->own_limits_hold ? TRANSACTION_USER : TRANSACTION_TABLES;
@@ -282,17 +262,16 @@ int connection_wait_as_usual(struct connection *connection, struct error *error)
     if (!differs || !connection_in_transaction(connection))
         return 0;
     connection->lock_limit_is_own = has_own_lock_limit(connection, kind);
-    int rc = put_lock_limit(connection, kind, &sql);
-    return run(connection, &sql, rc, ROWS_OF(ANY), NULL, error);
+    put_lock_limit(connection, kind, &sql);
+    return run(connection, &sql, ROWS_OF(ANY), NULL, error);
 }
 
 int connection_set_again(struct connection *connection, const char *more, struct error *error)
 {
-    struct buffer sql = {0};
-    int rc = put_settings(connection, TRANSACTION_USER, &sql);
-    if (rc == 0)
-        rc = buffer_append_text(&sql, more);
-    return run(connection, &sql, rc, ROWS_OF(ANY), NULL, error);
+    struct text sql = {0};
+    put_settings(connection, TRANSACTION_USER, &sql);
+    text_put(&sql, more);
+    return run(connection, &sql, ROWS_OF(ANY), NULL, error);
 }
 
 int connection_let_policies_choose(struct connection *connection, struct error *error)
@@ -315,31 +294,32 @@ int connection_question(struct connection *connection, const char *sql, struct s
     enum { EXACT_TIMES = 140000 };
     if (connection_in_transaction(connection))
         return connection_rows(connection, sql, shape, out, error);
-    struct buffer text = {0};
-    int rc = put_begin(connection, &text);
+    struct text text = {0};
     connection->lock_limit_is_own = connection->own_limits_hold = connection->lacks_locks = false;
-    if (rc == 0 && connection_version(connection) < EXACT_TIMES)
-        rc = buffer_append_text(&text, "SET LOCAL extra_float_digits = 1;");
-    if (rc == 0 && !has_encoding(connection))
-        rc = put_encoding(connection, &text);
-    if (rc == 0)
-        rc = buffer_printf(&text, "%s;COMMIT", sql);
-    return run(connection, &text, rc, shape, out, error);
+    put_begin(connection, &text);
+    if (connection_version(connection) < EXACT_TIMES)
+        text_put(&text, "SET LOCAL extra_float_digits = 1;");
+    if (!has_encoding(connection))
+        put_encoding(connection, &text);
+    text_printf(&text, "%s;COMMIT", sql);
+    return run(connection, &text, shape, out, error);
 }
 
 void connection_end(struct connection *connection)
 {
     bool users_words = connection->users_words;
-    struct buffer sql = {0};
+    struct text sql = {0};
     connection->users_words = false;
     if (!connection_usable(connection) || !connection_in_transaction(connection))
         return;
     connection->ends = true;
-    if (put_end(connection, users_words, &sql) == 0)
-        (void)!connection_run(connection, (const char *)sql.data, NULL);
+    put_end(connection, users_words, &sql);
+    const char *statements = text_string(&sql);
+    if (statements != NULL)
+        (void)!connection_run(connection, statements, NULL);
     else
         connection->broken = true;
-    buffer_clear(&sql);
+    text_clear(&sql);
     connection->ends = false;
     if (connection->holding != NULL)
         connection->holding->backend = 0;
