@@ -1,8 +1,8 @@
 #include "pgclient/catalog.h"
 
-#include "codec/buffer.h"
 #include "codec/utf8.h"
 #include "pgclient/cluster.h"
+#include "pgclient/sql_text.h"
 #include "pgclient/trust.h"
 
 #include <errno.h>
@@ -170,20 +170,19 @@ int catalog_read(struct session *session, const struct catalog_scope *scope, str
     struct kept_catalog *kept = calloc(1, sizeof *kept);
     if (kept == NULL)
         return error_set(error, -ENOMEM, "out of memory");
-    struct buffer sql = {0};
-    int rc = buffer_printf(&sql, "%s%s", question, scope->system ? with_system : without_system);
+    struct text sql = {0};
+    text_put(&sql, question);
+    text_put(&sql, scope->system ? with_system : without_system);
+    const char *statement = text_string(&sql);
+    int rc = statement == NULL ? -ENOMEM : cluster_read(connection, &kept->cluster, error);
     if (rc == 0)
-        rc = buffer_append_byte(&sql, '\0');
-    if (rc == 0)
-        rc = cluster_read(connection, &kept->cluster, error);
-    if (rc == 0)
-        rc = connection_read(connection, TRANSACTION_TABLES, (const char *)sql.data,
-                             ROWS_OF(COLUMNS), &kept->rows, error);
+        rc = connection_read(connection, TRANSACTION_TABLES, statement, ROWS_OF(COLUMNS),
+                             &kept->rows, error);
     if (rc == 0)
         rc = take_rows(&kept->catalog, kept->rows, scope);
     if (rc == 0 && kept->catalog.superuser && !connection_reading(connection).trust_all)
         rc = judge(connection, &kept->catalog, error);
-    buffer_clear(&sql);
+    text_clear(&sql);
     if (rc != 0) {
         catalog_free(&kept->catalog);
         return rc == -ENOMEM ? error_set(error, rc, "out of memory") : rc;
@@ -215,17 +214,17 @@ void catalog_free(struct catalog *catalog)
 static int ask_which(struct session *session, const uint32_t *oids, size_t count, PGresult **rows,
                      struct error *error)
 {
-    struct buffer sql = {0};
-    int rc = buffer_append_text(&sql, "SELECT c.oid FROM pg_catalog.pg_class c WHERE c.oid "
-                                      "OPERATOR(pg_catalog.=) ANY ('{");
-    for (size_t i = 0; rc == 0 && i < count; i++)
-        rc = buffer_printf(&sql, "%s%u", i > 0 ? "," : "", oids[i]);
-    if (rc == 0)
-        rc = buffer_append(&sql, "}'::pg_catalog.oid[])", sizeof "}'::pg_catalog.oid[])");
-    rc = rc < 0 ? error_set(error, rc, "out of memory")
-                : connection_question(session_connection(session), (char *)sql.data, ROWS_OF(1),
-                                      rows, error);
-    buffer_clear(&sql);
+    struct text sql = {0};
+    text_put(&sql, "SELECT c.oid FROM pg_catalog.pg_class c WHERE c.oid "
+                   "OPERATOR(pg_catalog.=) ANY ('{");
+    for (size_t i = 0; i < count; i++)
+        sql_listed(&sql, i, oids[i]);
+    text_put(&sql, "}'::pg_catalog.oid[])");
+    const char *statement = text_string(&sql);
+    int rc = statement == NULL ? error_set(error, -ENOMEM, "out of memory")
+                               : connection_question(session_connection(session), statement,
+                                                     ROWS_OF(1), rows, error);
+    text_clear(&sql);
     return rc;
 }
 

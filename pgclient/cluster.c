@@ -1,7 +1,7 @@
 #include "pgclient/cluster.h"
 
-#include "codec/buffer.h"
 #include "codec/hash.h"
+#include "codec/text.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -99,20 +99,19 @@ static const char *money_of(const struct connection *connection)
 
 static int ask_all(struct connection *connection, int refused, PGresult **row, struct error *error)
 {
-    struct buffer sql = {0};
-    int rc = buffer_printf(&sql,
-                           "SELECT %s, coalesce(%s, %s, 0), %s, %s, %s,"
-                           " pg_catalog.pg_current_snapshot(), d.oid, d.datname, current_user, %s"
-                           " FROM pg_catalog.pg_database d"
-                           " WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()",
-                           part(refused, NO_SYSTEM_ID), part(refused, NO_WAL_NAME),
-                           part(refused, NO_CONTROL), part(refused, NO_RECOVERY),
-                           part(refused, NO_RUN), part(refused, NO_POSITION), money_of(connection));
-    if (rc == 0)
-        rc = buffer_append_byte(&sql, '\0');
-    rc = rc == 0 ? connection_question(connection, (const char *)sql.data, ROWS_OF(10), row, error)
-                 : error_set(error, rc, "out of memory");
-    buffer_clear(&sql);
+    struct text sql = {0};
+    text_printf(&sql,
+                "SELECT %s, coalesce(%s, %s, 0), %s, %s, %s,"
+                " pg_catalog.pg_current_snapshot(), d.oid, d.datname, current_user, %s"
+                " FROM pg_catalog.pg_database d"
+                " WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()",
+                part(refused, NO_SYSTEM_ID), part(refused, NO_WAL_NAME), part(refused, NO_CONTROL),
+                part(refused, NO_RECOVERY), part(refused, NO_RUN), part(refused, NO_POSITION),
+                money_of(connection));
+    const char *question = text_string(&sql);
+    int rc = question == NULL ? error_set(error, -ENOMEM, "out of memory")
+                              : connection_question(connection, question, ROWS_OF(10), row, error);
+    text_clear(&sql);
     return rc;
 }
 
@@ -134,19 +133,30 @@ static int go_back(struct connection *connection, struct error *error)
                : 0;
 }
 
+static int ask_one(struct connection *connection, const char *expression, struct error *error)
+{
+    struct text sql = {0};
+    PGresult *row = NULL;
+    text_put(&sql, "SELECT ");
+    text_put(&sql, expression);
+    const char *question = text_string(&sql);
+    int rc = question == NULL
+                 ? error_set(error, -ENOMEM, "out of memory")
+                 : connection_question(connection, question, ONE_ROW_OF(1), &row, error);
+    PQclear(row);
+    text_clear(&sql);
+    return rc;
+}
+
 /* Which parts are refused: each is asked for. */
 static int find_out(struct connection *connection, int *refused, struct error *error)
 {
     int rc = 0;
     for (int which = 1; rc == 0 && which <= LAST_PART; which *= 2) {
-        PGresult *row = NULL;
-        char sql[512];
-        snprintf(sql, sizeof sql, "SELECT %s", part(*refused, which));
         rc = save(connection, error);
         if (rc < 0)
             break;
-        int told = connection_question(connection, sql, ONE_ROW_OF(1), &row, error);
-        PQclear(row);
+        int told = ask_one(connection, part(*refused, which), error);
         if (is_refusal(connection, told))
             *refused |= which;
         else if (told < 0)
@@ -273,38 +283,34 @@ uint64_t cluster_position(const char *text)
 
 /* Of a standby that does not tell its position, or a server that does not tell its run: no two are
  * equal, nor is one that an earlier mount has noted. */
-static int put_unknown(struct buffer *mark)
+static void put_unknown(struct text *mark)
 {
     static _Atomic unsigned long long count;
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
-    return buffer_printf(mark, "unknown %lld.%09ld.%llu", (long long)now.tv_sec, now.tv_nsec,
-                         ++count);
+    text_printf(mark, "unknown %lld.%09ld.%llu", (long long)now.tv_sec, now.tv_nsec, ++count);
 }
 
 /* A standby's snapshot says nothing (its list of running transactions is empty), and its position
  * everything. A setting is changed by a reload, without a transaction. */
 int cluster_mark(const struct cluster *cluster, const char *snapshot, uint64_t position, char **out)
 {
-    struct buffer mark = {0};
-    int rc = buffer_printf(&mark, "%llu/%u/%u/%s/%08x/", (unsigned long long)cluster->system_id,
-                           cluster->database, cluster->timeline, cluster->run,
-                           (unsigned)hash64(cluster->money, strlen(cluster->money)));
-    if (rc == 0)
-        rc = !cluster_run_known(cluster) || (cluster->standby && cluster->position == 0)
-                 ? put_unknown(&mark)
-             : cluster->standby
-                 ? buffer_printf(&mark, "%llX", (unsigned long long)cluster->position)
-                 : buffer_append_text(&mark, snapshot);
-    if (rc == 0)
-        rc = buffer_printf(&mark, "@%llu", (unsigned long long)position);
-    if (rc == 0)
-        rc = buffer_append_byte(&mark, '\0');
-    if (rc != 0)
-        buffer_clear(&mark);
+    struct text mark = {0};
+    text_printf(&mark, "%llu/%u/%u/%s/%08x/", (unsigned long long)cluster->system_id,
+                cluster->database, cluster->timeline, cluster->run,
+                (unsigned)hash64(cluster->money, strlen(cluster->money)));
+    if (!cluster_run_known(cluster) || (cluster->standby && cluster->position == 0))
+        put_unknown(&mark);
+    else if (cluster->standby)
+        text_printf(&mark, "%llX", (unsigned long long)cluster->position);
     else
-        *out = (char *)mark.data;
-    return rc;
+        text_put(&mark, snapshot);
+    text_printf(&mark, "@%llu", (unsigned long long)position);
+    char *text = text_take(&mark);
+    if (text == NULL)
+        return -ENOMEM;
+    *out = text;
+    return 0;
 }
 
 int cluster_key(const struct cluster *cluster, const char *snapshot, uint64_t position,

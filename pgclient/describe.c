@@ -1,6 +1,6 @@
 #include "pgclient/describe.h"
 
-#include "pgclient/identifier.h"
+#include "pgclient/sql_text.h"
 #include "pgclient/trust.h"
 
 #include <errno.h>
@@ -24,17 +24,6 @@ static bool yes(const PGresult *rows, int row, int column)
 }
 
 static int out_of_memory(struct error *error) { return error_set(error, -ENOMEM, "out of memory"); }
-
-/* The buffer as a string, now the caller's; NULL (and rc) after a failure. */
-static char *string_of(struct buffer *buffer, int *rc)
-{
-    if (*rc == 0)
-        *rc = buffer_append_byte(buffer, '\0');
-    if (*rc == 0)
-        return (char *)buffer->data;
-    buffer_clear(buffer);
-    return NULL;
-}
 
 /* ---- tables whose rows are in others ---- */
 
@@ -132,16 +121,15 @@ static const char leaves_in_order[] =
 static int explain_leaves(struct connection *connection, const struct relation *relation,
                           PGresult **out, struct error *error)
 {
-    struct buffer sql = {0};
-    int rc = buffer_append_text(&sql, "EXPLAIN (VERBOSE, FORMAT JSON, COSTS OFF) SELECT FROM ");
-    if (rc == 0)
-        rc = identifier_put_relation(&sql, relation->schema, relation->name);
-    char *text = string_of(&sql, &rc);
-    if (rc != 0)
-        return out_of_memory(error);
+    struct text sql = {0};
+    text_put(&sql, "EXPLAIN (VERBOSE, FORMAT JSON, COSTS OFF) SELECT FROM ");
+    sql_relation(&sql, relation->schema, relation->name);
+    const char *statement = text_string(&sql);
     PGresult *plan = NULL;
-    rc = connection_rows(connection, text, ONE_ROW_OF(1), &plan, error);
-    free(text);
+    int rc = statement == NULL
+                 ? out_of_memory(error)
+                 : connection_rows(connection, statement, ONE_ROW_OF(1), &plan, error);
+    text_clear(&sql);
     if (rc == 0) {
         const char *json = PQgetvalue(plan, 0, 0);
         rc = connection_ask(connection, leaves_in_order, 1, &json, ROWS_OF(1), out, error);
@@ -154,26 +142,26 @@ static int explain_leaves(struct connection *connection, const struct relation *
 static int list_members(struct connection *connection, const struct relation *relation,
                         bool filtered, char **out, int *count, struct error *error)
 {
-    struct buffer list = {0};
-    int rc = 0;
+    struct text list = {0};
     *count = 1;
+    text_put_byte(&list, '{');
     if (relation->kind != RELATION_PARTITIONED || filtered) {
-        rc = buffer_printf(&list, "{%u}", relation->oid);
+        sql_listed(&list, 0, relation->oid);
     } else {
         PGresult *leaves = NULL;
-        rc = explain_leaves(connection, relation, &leaves, error);
-        if (rc != 0)
+        int rc = explain_leaves(connection, relation, &leaves, error);
+        if (rc != 0) {
+            text_clear(&list);
             return rc;
+        }
         *count = PQntuples(leaves);
-        rc = buffer_append_byte(&list, '{');
-        for (int i = 0; i < *count && rc == 0; i++)
-            rc = buffer_printf(&list, "%s%u", i > 0 ? "," : "", number(leaves, i, 0));
-        if (rc == 0)
-            rc = buffer_append_byte(&list, '}');
+        for (int i = 0; i < *count; i++)
+            sql_listed(&list, (size_t)i, number(leaves, i, 0));
         PQclear(leaves);
     }
-    *out = string_of(&list, &rc);
-    return rc == 0 ? 0 : out_of_memory(error);
+    text_put_byte(&list, '}');
+    *out = text_take(&list);
+    return *out != NULL ? 0 : out_of_memory(error);
 }
 
 /* Whether all virtual columns of a leaf are computed as those of the tree's root: the server takes
@@ -230,11 +218,10 @@ enum {
 
 static char *from_clause(const char *only, const char *schema, const char *name)
 {
-    struct buffer from = {0};
-    int rc = buffer_append_text(&from, only);
-    if (rc == 0)
-        rc = identifier_put_relation(&from, schema, name);
-    return string_of(&from, &rc);
+    struct text from = {0};
+    text_put(&from, only);
+    sql_relation(&from, schema, name);
+    return text_take(&from);
 }
 
 static int take_heaps(const PGresult *rows, struct sources *out)
@@ -561,46 +548,42 @@ void columns_clear(struct columns *columns)
     "   FROM pg_catalog.pg_policy p WHERE p.polrelid = $3::pg_catalog.oid) END"                    \
     "), current_setting('server_encoding'))), 'hex')"
 
-static int put_sources(const struct relation *relation, const struct sources *sources,
-                       struct buffer *oids, struct buffer *nodes)
+static void put_sources(const struct relation *relation, const struct sources *sources,
+                        struct text *oids, struct text *nodes)
 {
-    int rc = buffer_printf(oids, "{%u", relation->oid);
-    for (size_t i = 0; i < sources->count && rc == 0; i++) {
+    text_put_byte(oids, '{');
+    sql_listed(oids, 0, relation->oid);
+    for (size_t i = 0; i < sources->count; i++) {
         const struct source *source = &sources->list[i];
-        rc = buffer_printf(oids, ",%u", source->oid);
-        if (rc == 0)
-            rc = buffer_printf(nodes, "%u/%u%s ", source->oid, source->filenode,
-                               source->by_ctid ? "" : " stream");
+        sql_listed(oids, i + 1, source->oid);
+        text_printf(nodes, "%u/%u%s ", source->oid, source->filenode,
+                    source->by_ctid ? "" : " stream");
     }
-    if (rc == 0)
-        rc = buffer_append(oids, "}", 2);
-    return rc == 0 ? buffer_append_byte(nodes, '\0') : rc;
+    text_put_byte(oids, '}');
 }
 
 int describe_signature(struct connection *connection, const struct relation *relation,
                        const struct sources *sources, const char *more, char **out,
                        struct error *error)
 {
-    struct buffer oids = {0}, nodes = {0};
+    struct text oids = {0}, nodes = {0};
     char oid[16];
     snprintf(oid, sizeof oid, "%u", relation->oid);
     PGresult *row = NULL;
-    int rc = put_sources(relation, sources, &oids, &nodes);
-    if (rc != 0) {
-        out_of_memory(error);
-    } else {
-        const char *parameters[] = {(const char *)oids.data, (const char *)nodes.data, oid, more};
-        const char *sql = connection_version(connection) >= MULTIRANGES
-                              ? SIGNATURE_QUESTION(WITH_MULTIRANGES, ", r.rngmultitypid")
-                              : SIGNATURE_QUESTION("", "");
-        rc = connection_ask(connection, sql, 4, parameters, ONE_ROW_OF(1), &row, error);
-    }
+    put_sources(relation, sources, &oids, &nodes);
+    const char *parameters[] = {text_string(&oids), text_string(&nodes), oid, more};
+    const char *sql = connection_version(connection) >= MULTIRANGES
+                          ? SIGNATURE_QUESTION(WITH_MULTIRANGES, ", r.rngmultitypid")
+                          : SIGNATURE_QUESTION("", "");
+    int rc = parameters[0] == NULL || parameters[1] == NULL
+                 ? out_of_memory(error)
+                 : connection_ask(connection, sql, 4, parameters, ONE_ROW_OF(1), &row, error);
     if (rc == 0) {
         *out = strdup(PQgetvalue(row, 0, 0));
         rc = *out == NULL ? out_of_memory(error) : 0;
     }
     PQclear(row);
-    buffer_clear(&oids);
-    buffer_clear(&nodes);
+    text_clear(&oids);
+    text_clear(&nodes);
     return rc;
 }

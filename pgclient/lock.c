@@ -1,19 +1,18 @@
 #include "pgclient/lock.h"
 
-#include "codec/buffer.h"
 #include "pgclient/connection.h"
 #include "pgclient/lock_holders.h"
 #include "pgclient/session.h"
+#include "pgclient/sql_text.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-/* What reading each of the relations `root` needs. Indexes and TOAST tables are opened by whatever
+/* What reading each of the relations `root` needs, whose oids stand before it. Indexes and TOAST tables are opened by whatever
  * reads their tables. What a materialized view was made of is not. */
 #define NEEDED                                                                                     \
-    "WITH RECURSIVE needed(root, oid) AS (SELECT r, r"                                             \
-    " FROM pg_catalog.unnest('{%s}'::pg_catalog.oid[]) AS r UNION"                                 \
+    "}'::pg_catalog.oid[]) AS r UNION"                                                             \
     " SELECT n.root, x.oid FROM needed AS n, LATERAL ("                                            \
     "SELECT i.inhrelid FROM pg_catalog.pg_inherits AS i"                                           \
     " WHERE i.inhparent OPERATOR(pg_catalog.=) n.oid"                                              \
@@ -45,14 +44,17 @@
 
 /* How little it has to look at the planner cannot know: it would have the statement compiled, for a
  * second. */
-static const char holders_question[] =
-    "SET LOCAL jit = off; " NEEDED ", l AS MATERIALIZED (SELECT * FROM pg_catalog.pg_locks AS l"
-    " WHERE l.locktype OPERATOR(pg_catalog.=) 'relation'"
-    " AND l.mode OPERATOR(pg_catalog.=) 'AccessExclusiveLock'"
-    " AND (l.pid IS NULL OR l.pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid()))"
-    " SELECT DISTINCT ON (x.root) x.root, l.virtualtransaction, coalesce(l.pid, 0)," PARTY
-    " FROM needed AS x JOIN l ON l.relation OPERATOR(pg_catalog.=) x.oid" PARTY_JOINS(
-        "l") " WHERE c.oid IS NOT NULL ORDER BY x.root, l.granted DESC";
+static const char holders_of[] =
+    "SET LOCAL jit = off; WITH RECURSIVE needed(root, oid) AS (SELECT r, r"
+    " FROM pg_catalog.unnest('{";
+static const char holders_are[] =
+    NEEDED ", l AS MATERIALIZED (SELECT * FROM pg_catalog.pg_locks AS l"
+           " WHERE l.locktype OPERATOR(pg_catalog.=) 'relation'"
+           " AND l.mode OPERATOR(pg_catalog.=) 'AccessExclusiveLock'"
+           " AND (l.pid IS NULL OR l.pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid()))"
+           " SELECT DISTINCT ON (x.root) x.root, l.virtualtransaction, coalesce(l.pid, 0)," PARTY
+           " FROM needed AS x JOIN l ON l.relation OPERATOR(pg_catalog.=) x.oid" PARTY_JOINS(
+               "l") " WHERE c.oid IS NOT NULL ORDER BY x.root, l.granted DESC";
 
 /* Catalogs without which no name is found. */
 static const struct {
@@ -79,15 +81,11 @@ static const char name_question[] =
 
 /* Nothing can be had beside ACCESS EXCLUSIVE; for other modes the server is asked, which stops all
  * locking while it looks. What stands in a standby's way is not told by it at all. */
-#define WAITERS                                                                                    \
+#define WAITERS_ON                                                                                 \
     "WITH l AS MATERIALIZED (SELECT * FROM pg_catalog.pg_locks)"                                   \
     " SELECT h.pid, w.pid," PARTY " FROM l AS w JOIN l AS h"                                       \
-    " ON " ON("h") " OPERATOR(pg_catalog.=) " ON("w") PARTY_JOINS(                                 \
-        "w") " WHERE h.granted AND h.pid OPERATOR(pg_catalog.=) ANY ('{%s}'::pg_catalog.int4[])"   \
-             " AND NOT w.granted AND w.pid OPERATOR(pg_catalog.<>) ALL "                           \
-             "('{%s}'::pg_catalog.int4[])"                                                         \
-             " AND (w.mode OPERATOR(pg_catalog.=) 'AccessExclusiveLock'"                           \
-             " OR h.pid OPERATOR(pg_catalog.=) ANY (pg_catalog.pg_blocking_pids(w.pid)))"
+    " ON " ON("h") " OPERATOR(pg_catalog.=) " ON("w")                                              \
+        PARTY_JOINS("w") " WHERE h.granted AND h.pid OPERATOR(pg_catalog.=) ANY "
 
 static int out_of_memory(struct error *error) { return error_set(error, -ENOMEM, "out of memory"); }
 
@@ -146,18 +144,12 @@ static int find_of_catalogs(struct connection *connection, struct lock_party *ou
     return 0;
 }
 
-static int put_holders_question(struct buffer *sql, const struct lock_held *relations, size_t count)
+static void put_holders_question(struct text *sql, const struct lock_held *relations, size_t count)
 {
-    struct buffer list = {0};
-    int rc = 0;
-    for (size_t i = 0; rc == 0 && i < count; i++)
-        rc = buffer_printf(&list, i > 0 ? ",%u" : "%u", relations[i].relation);
-    if (rc == 0)
-        rc = buffer_append_byte(&list, '\0');
-    if (rc == 0)
-        rc = buffer_printf(sql, holders_question, (char *)list.data);
-    buffer_clear(&list);
-    return rc == 0 ? buffer_append_byte(sql, '\0') : rc;
+    text_put(sql, holders_of);
+    for (size_t i = 0; i < count; i++)
+        sql_listed(sql, i, relations[i].relation);
+    text_put(sql, holders_are);
 }
 
 static void take_holder(const PGresult *rows, int row, struct lock_held *out)
@@ -172,15 +164,16 @@ int lock_find_holders(struct session *session, struct lock_held *relations, size
                       int patience_ms, struct error *error)
 {
     struct connection *connection = session_connection(session);
-    struct buffer sql = {0};
+    struct text sql = {0};
     PGresult *rows = NULL;
     size_t at = 0;
-    int rc = put_holders_question(&sql, relations, count);
+    put_holders_question(&sql, relations, count);
+    const char *question = text_string(&sql);
     connection_patience(connection, patience_ms);
-    rc = rc == 0 ? connection_question(connection, (const char *)sql.data, ROWS_OF(5), &rows, error)
-                 : out_of_memory(error);
+    int rc = question == NULL ? out_of_memory(error)
+                              : connection_question(connection, question, ROWS_OF(5), &rows, error);
     connection_patience(connection, -1);
-    buffer_clear(&sql);
+    text_clear(&sql);
     if (rc < 0)
         return rc;
     for (size_t i = 0; i < count; i++)
@@ -208,25 +201,23 @@ int lock_find_holder(struct session *session, uint32_t relation, struct lock_par
     return rc;
 }
 
-static int put_pids(struct buffer *out, const int *pids, size_t count)
+static void put_pids(struct text *sql, const int *pids, size_t count)
 {
-    int rc = 0;
-    for (size_t i = 0; rc == 0 && i < count; i++)
-        rc = buffer_printf(out, i > 0 ? ",%d" : "%d", pids[i]);
-    return rc == 0 ? buffer_append_byte(out, '\0') : rc;
+    text_put(sql, "('{");
+    for (size_t i = 0; i < count; i++)
+        sql_listed(sql, i, pids[i]);
+    text_put(sql, "}'::pg_catalog.int4[])");
 }
 
-static int put_question(struct buffer *sql, const int *pids, size_t count, bool within)
+static void put_waiters_question(struct text *sql, const int *pids, size_t count, bool within)
 {
-    struct buffer list = {0};
-    int rc = put_pids(&list, pids, count);
-    if (rc == 0)
-        rc = buffer_printf(sql, "%s" WAITERS, within ? LOCK_LOOK_WITHIN : "", (char *)list.data,
-                           (char *)list.data);
-    if (rc == 0)
-        rc = buffer_append_byte(sql, '\0');
-    buffer_clear(&list);
-    return rc;
+    text_put(sql, within ? LOCK_LOOK_WITHIN : "");
+    text_put(sql, WAITERS_ON);
+    put_pids(sql, pids, count);
+    text_put(sql, " AND NOT w.granted AND w.pid OPERATOR(pg_catalog.<>) ALL ");
+    put_pids(sql, pids, count);
+    text_put(sql, " AND (w.mode OPERATOR(pg_catalog.=) 'AccessExclusiveLock'"
+                  " OR h.pid OPERATOR(pg_catalog.=) ANY (pg_catalog.pg_blocking_pids(w.pid)))");
 }
 
 int lock_forget_look(struct connection *connection, struct error *error)
@@ -241,12 +232,13 @@ int lock_find_waiters_on(struct connection *connection, const int *pids, size_t 
                          struct lock_party *out, struct error *error)
 {
     bool within = connection_in_transaction(connection);
-    struct buffer sql = {0};
+    struct text sql = {0};
     PGresult *rows = NULL;
-    int rc = put_question(&sql, pids, count, within);
-    rc = rc == 0 ? connection_question(connection, (const char *)sql.data, ROWS_OF(4), &rows, error)
-                 : out_of_memory(error);
-    buffer_clear(&sql);
+    put_waiters_question(&sql, pids, count, within);
+    const char *question = text_string(&sql);
+    int rc = question == NULL ? out_of_memory(error)
+                              : connection_question(connection, question, ROWS_OF(4), &rows, error);
+    text_clear(&sql);
     if (within && connection_usable(connection)) {
         int after = lock_forget_look(connection, rc == 0 ? error : NULL);
         rc = rc == 0 ? after : rc;

@@ -1,6 +1,6 @@
 #include "pgclient/server.h"
 
-#include "codec/buffer.h"
+#include "codec/text.h"
 
 #include <errno.h>
 #include <libpq-fe.h>
@@ -87,18 +87,16 @@ static PQconninfoOption *effective_options(const struct server *server)
     return options;
 }
 
-static int append_named(struct buffer *name, const char *keyword, const char *value)
+static void append_named(struct text *name, const char *keyword, const char *value)
 {
     if (value == NULL)
-        return 0;
-    int rc = buffer_printf(name, "%s%s='", name->size > 0 ? " " : "", keyword);
-    for (const char *c = value; *c != '\0' && rc == 0; c++) {
-        if (*c == '\'' || *c == '\\')
-            rc = buffer_append_byte(name, '\\');
-        if (rc == 0)
-            rc = buffer_append_byte(name, (uint8_t)((unsigned char)*c < ' ' ? '?' : *c));
+        return;
+    text_printf(name, "%s%s='", name->bytes.size > 0 ? " " : "", keyword);
+    for (const char *c = value; *c != '\0'; c++) {
+        text_put(name, *c == '\'' || *c == '\\' ? "\\" : "");
+        text_put_byte(name, (unsigned char)*c < ' ' ? '?' : *c);
     }
-    return rc == 0 ? buffer_append_byte(name, '\'') : rc;
+    text_put_byte(name, '\'');
 }
 
 /* A dbname may itself be a connection string for PQconnectdb, but not here: expand_dbname is never
@@ -107,20 +105,15 @@ static int name_it(struct server *server, const PQconninfoOption *given,
                    const PQconninfoOption *effective)
 {
     static const char *const shown[] = {"service", "host", "hostaddr", "port", "dbname", "user"};
-    struct buffer name = {0};
-    int rc = 0;
-    for (size_t i = 0; i < sizeof shown / sizeof *shown && rc == 0; i++) {
+    struct text name = {0};
+    for (size_t i = 0; i < sizeof shown / sizeof *shown; i++) {
         const char *value = option_value(given, shown[i]);
         if (value == NULL)
             value = option_value(effective, shown[i]);
-        rc = append_named(&name, shown[i], value);
+        append_named(&name, shown[i], value);
     }
-    if (rc == 0)
-        rc = buffer_append_byte(&name, '\0');
-    if (rc != 0)
-        buffer_clear(&name);
-    server->name = (char *)name.data;
-    return rc;
+    server->name = text_take(&name);
+    return server->name != NULL ? 0 : -ENOMEM;
 }
 
 static int fill(struct server *server, const PQconninfoOption *given)
