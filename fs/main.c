@@ -1,6 +1,7 @@
 /* pgvecfs: parses the command line, connects, mounts, and runs until it is unmounted. Whatever can
  * fail is tried before the mount is there, and said in one line. */
 #include "codec/clock.h"
+#include "codec/text.h"
 #include "fs/base/deadline.h"
 #include "fs/base/inherited.h"
 #include "fs/base/log.h"
@@ -171,19 +172,15 @@ static int prepare(struct program *program, struct error *error)
  */
 static int add_mount_options(struct program *program)
 {
-    struct buffer option = {0};
-    int rc = buffer_append_text(&option, "-osubtype=pgvecfs,fsname=");
-    for (const char *at = server_name(program->mount.server); rc == 0 && *at != '\0'; at++) {
-        if (*at == ',' || *at == '\\')
-            rc = buffer_append_byte(&option, '\\');
-        if (rc == 0)
-            rc = buffer_append_byte(&option, (uint8_t)*at);
+    struct text option = {0};
+    text_put(&option, "-osubtype=pgvecfs,fsname=");
+    for (const char *at = server_name(program->mount.server); *at != '\0'; at++) {
+        text_put(&option, *at == ',' || *at == '\\' ? "\\" : "");
+        text_put_byte(&option, *at);
     }
-    if (rc == 0)
-        rc = buffer_append_byte(&option, '\0');
-    if (rc == 0 && fuse_opt_add_arg(&program->fuse_args, (char *)option.data) < 0)
-        rc = -ENOMEM;
-    buffer_clear(&option);
+    const char *string = text_string(&option);
+    int rc = string == NULL || fuse_opt_add_arg(&program->fuse_args, string) < 0 ? -ENOMEM : 0;
+    text_clear(&option);
     return rc;
 }
 

@@ -146,93 +146,80 @@ static struct status_job job_of(const json_t *object)
 
 /* ---- as text ---- */
 
-static int put_row(struct buffer *out, const char *key, const char *value)
+static void put_row(struct text *out, const char *key, const char *value)
 {
-    int rc = buffer_printf(out, "%-12s", key);
-    if (rc == 0)
-        rc = status_put(out, value, strlen(value), false);
-    return rc < 0 ? rc : buffer_append_byte(out, '\n');
+    text_printf(out, "%-12s", key);
+    status_put(out, value, strlen(value), false);
+    text_put_byte(out, '\n');
 }
 
-static int put_process(struct buffer *out, const json_t *status)
+static void put_process(struct text *out, const json_t *status)
 {
     char uptime[STATUS_TEXT];
-    int rc = buffer_printf(out, "%-12s", "version");
-    if (rc == 0)
-        rc = status_put(out, text_of(status, "version"), strlen(text_of(status, "version")), false);
-    return rc < 0 ? rc
-                  : buffer_printf(out, ", pid %" PRIu64 ", up %s\n", count_of(status, "pid"),
-                                  status_time(number_of(status, "uptime_seconds"), uptime));
+    const char *version = text_of(status, "version");
+    text_printf(out, "%-12s", "version");
+    status_put(out, version, strlen(version), false);
+    text_printf(out, ", pid %" PRIu64 ", up %s\n", count_of(status, "pid"),
+                status_time(number_of(status, "uptime_seconds"), uptime));
 }
 
-static int put_sizes(struct buffer *out, const json_t *status)
+static void put_sizes(struct text *out, const json_t *status)
 {
     char used[STATUS_TEXT], limit[STATUS_TEXT];
-    int rc = buffer_printf(out, "%-12s%s of %s, in ", "cache",
-                           status_size(count_of(status, "cache_bytes"), used),
-                           status_size(count_of(status, "cache_size"), limit));
-    if (rc == 0)
-        rc = status_put(out, text_of(status, "cache"), strlen(text_of(status, "cache")), false);
-    if (rc == 0 && count_of(status, "cache_slot") > 0)
-        rc = buffer_printf(out, " (slot %" PRIu64 ")", count_of(status, "cache_slot"));
-    return rc < 0 ? rc
-                  : buffer_printf(out, "\n%-12s%s resident\n", "memory",
-                                  status_size(count_of(status, "resident_bytes"), used));
+    const char *cache = text_of(status, "cache");
+    text_printf(out, "%-12s%s of %s, in ", "cache",
+                status_size(count_of(status, "cache_bytes"), used),
+                status_size(count_of(status, "cache_size"), limit));
+    status_put(out, cache, strlen(cache), false);
+    if (count_of(status, "cache_slot") > 0)
+        text_printf(out, " (slot %" PRIu64 ")", count_of(status, "cache_slot"));
+    text_printf(out, "\n%-12s%s resident\n", "memory",
+                status_size(count_of(status, "resident_bytes"), used));
 }
 
-static int put_head(struct buffer *out, const json_t *status)
+static void put_head(struct text *out, const json_t *status)
 {
-    int rc = put_row(out, "server", text_of(status, "server"));
-    if (rc == 0)
-        rc = put_row(out, "mountpoint", text_of(status, "mountpoint"));
-    if (rc == 0)
-        rc = put_process(out, status);
-    if (rc == 0)
-        rc = put_sizes(out, status);
     uint64_t waiting = count_of(status, "waiting_requests");
-    if (rc == 0 && waiting > 0)
-        rc = buffer_printf(out, "%-12s%" PRIu64 " request%s\n", "waiting", waiting,
-                           waiting == 1 ? "" : "s");
-    if (rc == 0 && *text_of(status, "last_catalog_error") != '\0')
-        rc = put_row(out, "last error", text_of(status, "last_catalog_error"));
-    return rc;
+    put_row(out, "server", text_of(status, "server"));
+    put_row(out, "mountpoint", text_of(status, "mountpoint"));
+    put_process(out, status);
+    put_sizes(out, status);
+    if (waiting > 0)
+        text_printf(out, "%-12s%" PRIu64 " request%s\n", "waiting", waiting,
+                    waiting == 1 ? "" : "s");
+    if (*text_of(status, "last_catalog_error") != '\0')
+        put_row(out, "last error", text_of(status, "last_catalog_error"));
 }
 
-static int put_jobs(struct buffer *out, const json_t *jobs)
+static void put_job_line(struct text *out, const struct status_job *job)
 {
-    int rc = json_array_size(jobs) == 0 ? buffer_append_text(out, "\nno job runs\n")
-                                        : buffer_append_text(out, "\nrunning\n");
-    for (size_t i = 0; rc == 0 && i < json_array_size(jobs); i++) {
+    text_put(out, "  ");
+    status_put_job(out, job, 0, 0);
+    text_put_byte(out, '\n');
+}
+
+static void put_jobs(struct text *out, const json_t *jobs)
+{
+    text_put(out, json_array_size(jobs) == 0 ? "\nno job runs\n" : "\nrunning\n");
+    for (size_t i = 0; i < json_array_size(jobs); i++) {
         const struct status_job job = job_of(json_array_get(jobs, i));
-        rc = buffer_append_text(out, "  ");
-        if (rc == 0)
-            rc = status_put_job(out, &job, 0, 0);
-        if (rc == 0)
-            rc = buffer_append_byte(out, '\n');
+        put_job_line(out, &job);
     }
-    return rc;
 }
 
 /* Jobs have said so themselves. */
-static int put_lock_waits(struct buffer *out, const json_t *waits)
+static void put_lock_waits(struct text *out, const json_t *waits)
 {
-    int rc = 0;
-    for (size_t i = 0; rc == 0 && i < json_array_size(waits); i++) {
+    for (size_t i = 0; i < json_array_size(waits); i++) {
         const struct status_job job = job_of(json_array_get(waits, i));
-        if (job.lock.relation == NULL || strcmp(job.what, "rows") == 0 ||
-            strcmp(job.what, "schema.sql") == 0)
-            continue;
-        rc = buffer_append_text(out, "  ");
-        if (rc == 0)
-            rc = status_put_job(out, &job, 0, 0);
-        if (rc == 0)
-            rc = buffer_append_byte(out, '\n');
+        if (job.lock.relation != NULL && strcmp(job.what, "rows") != 0 &&
+            strcmp(job.what, "schema.sql") != 0)
+            put_job_line(out, &job);
     }
-    return rc;
 }
 
 /* By the reader's clock. */
-static int put_when(struct buffer *out, const char *at)
+static void put_when(struct text *out, const char *at)
 {
     struct tm tm = {0};
     char text[STATUS_TEXT];
@@ -240,68 +227,66 @@ static int put_when(struct buffer *out, const char *at)
     time_t when = end != NULL ? timegm(&tm) : 0;
     if (end == NULL || localtime_r(&when, &tm) == NULL ||
         strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &tm) == 0)
-        return status_put(out, at, STATUS_TEXT, false);
-    return buffer_append_text(out, text);
+        status_put(out, at, STATUS_TEXT, false);
+    else
+        text_put(out, text);
 }
 
-static int put_moved(struct buffer *out, const json_t *refresh)
+static void put_moved(struct text *out, const json_t *refresh)
 {
     char rows[STATUS_TEXT], bytes[STATUS_TEXT], copied[STATUS_TEXT], kept[STATUS_TEXT];
-    if (count_of(refresh, "bytes") == 0)
-        return 0;
-    return buffer_printf(out, ": %s rows, %s; row groups: %s copied, %s kept",
-                         status_count(count_of(refresh, "rows"), rows),
-                         status_size(count_of(refresh, "bytes"), bytes),
-                         status_count(count_of(refresh, "groups_copied"), copied),
-                         status_count(count_of(refresh, "groups_kept"), kept));
+    if (count_of(refresh, "bytes") > 0)
+        text_printf(out, ": %s rows, %s; row groups: %s copied, %s kept",
+                    status_count(count_of(refresh, "rows"), rows),
+                    status_size(count_of(refresh, "bytes"), bytes),
+                    status_count(count_of(refresh, "groups_copied"), copied),
+                    status_count(count_of(refresh, "groups_kept"), kept));
 }
 
-static int put_refresh(struct buffer *out, const json_t *refresh)
+static void put_relation(struct text *out, const json_t *refresh)
 {
-    struct buffer name = {0};
-    int rc = buffer_append_text(out, "  ");
-    if (rc == 0)
-        rc = put_when(out, text_of(refresh, "at"));
-    if (rc == 0)
-        rc = buffer_append_text(out, "  ");
-    if (rc == 0)
-        rc = status_put_name(&name, text_of(refresh, "schema"), text_of(refresh, "name"));
-    if (rc == 0)
-        rc = buffer_append_byte(&name, '\0');
-    if (rc == 0)
-        rc = status_put(out, (char *)name.data, name.size, false);
-    if (rc == 0)
-        rc = buffer_append_text(out, "  ");
-    if (rc == 0)
-        rc = status_put(out, text_of(refresh, "result"), STATUS_TEXT, false);
-    buffer_clear(&name);
-    if (rc == 0)
-        rc = buffer_printf(out, "  %.1f s", number_of(refresh, "seconds"));
-    if (rc == 0)
-        rc = put_moved(out, refresh);
-    return rc < 0 ? rc : buffer_append_byte(out, '\n');
+    struct text name = {0};
+    status_put_name(&name, text_of(refresh, "schema"), text_of(refresh, "name"));
+    const char *text = text_string(&name);
+    text_fail(out, name.failed);
+    if (text != NULL)
+        status_put(out, text, name.bytes.size, false);
+    text_clear(&name);
 }
 
-static int put_refreshes(struct buffer *out, const json_t *refreshes)
+static void put_refresh(struct text *out, const json_t *refresh)
+{
+    text_put(out, "  ");
+    put_when(out, text_of(refresh, "at"));
+    text_put(out, "  ");
+    put_relation(out, refresh);
+    text_put(out, "  ");
+    status_put(out, text_of(refresh, "result"), STATUS_TEXT, false);
+    text_printf(out, "  %.1f s", number_of(refresh, "seconds"));
+    put_moved(out, refresh);
+    text_put_byte(out, '\n');
+}
+
+static void put_refreshes(struct text *out, const json_t *refreshes)
 {
     size_t count = json_array_size(refreshes);
-    int rc = count > 0 ? buffer_append_text(out, "\nlast refreshes\n") : 0;
-    for (size_t i = count > REFRESHES_SHOWN ? count - REFRESHES_SHOWN : 0; rc == 0 && i < count;
-         i++)
-        rc = put_refresh(out, json_array_get(refreshes, i));
-    return rc;
+    text_put(out, count > 0 ? "\nlast refreshes\n" : "");
+    for (size_t i = count > REFRESHES_SHOWN ? count - REFRESHES_SHOWN : 0; i < count; i++)
+        put_refresh(out, json_array_get(refreshes, i));
 }
 
-/* Prints what is in the buffer, and empties it. */
-static int print(struct buffer *out, struct error *error)
+/* Prints what there is, and empties it. */
+static int print(struct text *out, struct error *error)
 {
-    for (size_t at = 0; at < out->size;) {
-        ssize_t n = write(STDOUT_FILENO, out->data + at, out->size - at);
+    if (out->failed != 0)
+        return error_set(error, out->failed, "no memory for the status");
+    for (size_t at = 0; at < out->bytes.size;) {
+        ssize_t n = write(STDOUT_FILENO, out->bytes.data + at, out->bytes.size - at);
         if (n < 0 && errno != EINTR)
             return error_set(error, -errno, "cannot print the status: %s", strerror(errno));
         at += n > 0 ? (size_t)n : 0;
     }
-    out->size = 0;
+    out->bytes.size = 0;
     return 0;
 }
 
@@ -327,46 +312,44 @@ static void look_at_terminal(struct screen *screen)
 }
 
 /* A terminal that has become narrower has broken its lines. */
-static int put_cursor_back(struct buffer *out, const struct screen *screen)
+static void put_cursor_back(struct text *out, const struct screen *screen)
 {
     size_t up = 0;
     for (size_t i = 0; i < screen->lines; i++)
         up += screen->drawn[i] > 0 ? (screen->drawn[i] - 1) / screen->columns + 1 : 1;
-    int rc = up > 0 ? buffer_printf(out, "\033[%zuA", up) : 0;
-    return rc < 0 ? rc : buffer_append_text(out, "\r\033[J");
+    if (up > 0)
+        text_printf(out, "\033[%zuA", up);
+    text_put(out, "\r\033[J");
 }
 
-static int put_line(struct buffer *out, struct screen *screen, size_t from)
+static void end_line(struct text *out, struct screen *screen, size_t from)
 {
-    screen->drawn[screen->lines++] = status_columns((char *)out->data + from, out->size - from);
-    return buffer_append_byte(out, '\n');
+    screen->drawn[screen->lines++] =
+        status_columns((char *)out->bytes.data + from, out->bytes.size - from);
+    text_put_byte(out, '\n');
 }
 
-static int put_frame(struct buffer *out, struct screen *screen, const json_t *jobs)
+static void put_frame(struct text *out, struct screen *screen, const json_t *jobs)
 {
     look_at_terminal(screen);
-    int rc = put_cursor_back(out, screen);
+    put_cursor_back(out, screen);
     size_t count = json_array_size(jobs), room = screen->rows > 3 ? screen->rows - 2 : 1;
     size_t most = room < LINES_MOST - 1 ? room : LINES_MOST - 1;
     size_t shown = count > most ? most : count;
     screen->lines = 0;
-    for (size_t i = 0; rc == 0 && i < shown; i++) {
+    for (size_t i = 0; i < shown; i++) {
         const struct status_job job = job_of(json_array_get(jobs, i));
-        size_t from = out->size;
+        size_t from = out->bytes.size;
         /* In the last column some terminals go on to the next line. */
-        rc =
-            status_put_job(out, &job, screen->columns > 1 ? screen->columns - 1 : 1, screen->frame);
-        if (rc == 0)
-            rc = put_line(out, screen, from);
+        status_put_job(out, &job, screen->columns > 1 ? screen->columns - 1 : 1, screen->frame);
+        end_line(out, screen, from);
     }
-    size_t from = out->size;
-    if (rc == 0 && count > shown) {
-        rc = buffer_printf(out, "and %zu more", count - shown);
-        if (rc == 0)
-            rc = put_line(out, screen, from);
+    size_t from = out->bytes.size;
+    if (count > shown) {
+        text_printf(out, "and %zu more", count - shown);
+        end_line(out, screen, from);
     }
     screen->frame++;
-    return rc;
 }
 
 /* A resized window is drawn anew at once. */
@@ -383,7 +366,7 @@ static void wait_for_frame(void)
 static int watch(const char *mountpoint, json_t **status, struct error *error)
 {
     struct screen screen = {0};
-    struct buffer out = {0};
+    struct text out = {0};
     sigset_t resized;
     sigemptyset(&resized);
     sigaddset(&resized, SIGWINCH);
@@ -391,9 +374,8 @@ static int watch(const char *mountpoint, json_t **status, struct error *error)
     int rc = 0;
     while (rc == 0) {
         const json_t *jobs = json_object_get(*status, "jobs");
-        rc = put_frame(&out, &screen, jobs);
-        if (rc == 0)
-            rc = print(&out, error);
+        put_frame(&out, &screen, jobs);
+        rc = print(&out, error);
         if (rc < 0 || json_array_size(jobs) == 0)
             break;
         wait_for_frame();
@@ -404,7 +386,7 @@ static int watch(const char *mountpoint, json_t **status, struct error *error)
             *status = next;
         }
     }
-    buffer_clear(&out);
+    text_clear(&out);
     return rc;
 }
 
@@ -416,7 +398,7 @@ static bool can_redraw(void)
 
 int status_show(const char *mountpoint, struct error *error)
 {
-    struct buffer out = {0};
+    struct text out = {0};
     json_t *status;
     if (setlocale(LC_CTYPE, "C.UTF-8") == NULL)
         setlocale(LC_CTYPE, "");
@@ -425,20 +407,21 @@ int status_show(const char *mountpoint, struct error *error)
         return rc;
     const json_t *jobs = json_object_get(status, "jobs");
     bool watched = json_array_size(jobs) > 0 && can_redraw();
-    rc = put_head(&out, status);
-    if (rc == 0)
-        rc = watched ? buffer_append_byte(&out, '\n') : put_jobs(&out, jobs);
-    if (rc == 0 && !watched)
-        rc = put_lock_waits(&out, json_object_get(status, "lock_waits"));
-    if (rc == 0)
-        rc = print(&out, error);
+    put_head(&out, status);
+    if (watched) {
+        text_put_byte(&out, '\n');
+    } else {
+        put_jobs(&out, jobs);
+        put_lock_waits(&out, json_object_get(status, "lock_waits"));
+    }
+    rc = print(&out, error);
     if (rc == 0 && watched)
         rc = watch(mountpoint, &status, error);
-    if (rc == 0)
-        rc = put_refreshes(&out, json_object_get(status, "refreshes"));
-    if (rc == 0)
+    if (rc == 0) {
+        put_refreshes(&out, json_object_get(status, "refreshes"));
         rc = print(&out, error);
+    }
     json_decref(status);
-    buffer_clear(&out);
+    text_clear(&out);
     return rc;
 }

@@ -77,37 +77,34 @@ size_t status_columns(const char *text, size_t size)
     return sum;
 }
 
-int status_put(struct buffer *out, const char *text, size_t columns, bool pad)
+void status_put(struct text *out, const char *text, size_t columns, bool pad)
 {
     size_t size = strlen(text), used = 0;
     bool whole = status_columns(text, size) <= columns;
     size_t room = whole || columns == 0 ? columns : columns - 1;
-    int rc = 0;
-    for (size_t i = 0; rc == 0 && i < size;) {
+    for (size_t i = 0; i < size;) {
         int wide;
         size_t n = next_character(text + i, size - i, &wide);
         size_t takes = wide < 0 ? 1 : (size_t)wide;
         if (used + takes > room)
             break;
-        rc = wide < 0 ? buffer_append_byte(out, '?') : buffer_append(out, text + i, n);
+        text_put_bytes(out, wide < 0 ? "?" : text + i, wide < 0 ? 1 : n);
         used += takes;
         i += n;
     }
-    if (rc == 0 && !whole && columns > 0) {
-        rc = buffer_append_text(out, "…");
+    if (!whole && columns > 0) {
+        text_put(out, "…");
         used++;
     }
-    for (; rc == 0 && pad && used < columns; used++)
-        rc = buffer_append_byte(out, ' ');
-    return rc;
+    for (; pad && used < columns; used++)
+        text_put_byte(out, ' ');
 }
 
-int status_put_name(struct buffer *out, const char *schema, const char *name)
+void status_put_name(struct text *out, const char *schema, const char *name)
 {
-    int rc = name_encode(schema, out);
-    if (rc == 0)
-        rc = buffer_append_byte(out, '.');
-    return rc < 0 ? rc : name_encode(name, out);
+    text_fail(out, name_encode(schema, &out->bytes));
+    text_put_byte(out, '.');
+    text_fail(out, name_encode(name, &out->bytes));
 }
 
 /* ---- a job ---- */
@@ -160,7 +157,7 @@ static struct layout layout_of(size_t columns)
     return layout;
 }
 
-static int put_bar(struct buffer *out, double percent, size_t columns, unsigned frame)
+static void put_bar(struct text *out, double percent, size_t columns, unsigned frame)
 {
     enum { BLOCK = 3 };
     size_t from = 0, to = (size_t)(percent / 100 * (double)columns);
@@ -170,104 +167,110 @@ static int put_bar(struct buffer *out, double percent, size_t columns, unsigned 
         from = at <= way ? at : 2 * way - at;
         to = from + BLOCK;
     }
-    int rc = buffer_append_byte(out, '[');
-    for (size_t i = 0; rc == 0 && i < columns; i++)
-        rc = buffer_append_byte(out, i >= from && i < to ? '#' : percent < 0 ? ' ' : '-');
-    return rc < 0 ? rc : buffer_append_byte(out, ']');
+    text_put_byte(out, '[');
+    for (size_t i = 0; i < columns; i++)
+        text_put_byte(out, i >= from && i < to ? '#' : percent < 0 ? ' ' : '-');
+    text_put_byte(out, ']');
 }
 
-static int put_percent(struct buffer *out, double percent)
+static void put_percent(struct text *out, double percent)
 {
-    return percent < 0 ? buffer_append_text(out, "     ")
-                       : buffer_printf(out, "%3d %%", whole_percent(percent));
+    if (percent < 0)
+        text_put(out, "     ");
+    else
+        text_printf(out, "%3d %%", whole_percent(percent));
 }
 
-static int put_time(struct buffer *out, const struct status_job *job)
-{
-    char text[STATUS_TEXT];
-    return job->seconds_left >= 0
-               ? buffer_printf(out, "  %s left", status_time(job->seconds_left, text))
-               : buffer_printf(out, "  %s so far", status_time(job->seconds, text));
-}
-
-static int put_tail(struct buffer *out, const struct status_job *job, const struct layout *layout)
+static void put_time(struct text *out, const struct status_job *job)
 {
     char text[STATUS_TEXT];
-    int rc = 0;
+    if (job->seconds_left >= 0)
+        text_printf(out, "  %s left", status_time(job->seconds_left, text));
+    else
+        text_printf(out, "  %s so far", status_time(job->seconds, text));
+}
+
+static void put_tail(struct text *out, const struct status_job *job, const struct layout *layout)
+{
+    char text[STATUS_TEXT];
     if (layout->rows && job->rows > 0)
-        rc = buffer_printf(out, "  %s rows", status_count(job->rows, text));
-    if (rc == 0 && layout->bytes && job->bytes > 0)
-        rc = buffer_printf(out, "  %s", status_size(job->bytes, text));
-    return rc == 0 && layout->time ? put_time(out, job) : rc;
+        text_printf(out, "  %s rows", status_count(job->rows, text));
+    if (layout->bytes && job->bytes > 0)
+        text_printf(out, "  %s", status_size(job->bytes, text));
+    if (layout->time)
+        put_time(out, job);
 }
 
-static int put_wide(struct buffer *out, const struct status_job *job, const char *name)
+static void put_wide(struct text *out, const struct status_job *job, const char *name)
 {
     const struct layout all = {.rows = true, .bytes = true, .time = true};
-    int rc = status_put(out, name, strlen(name), false);
-    if (rc == 0)
-        rc = buffer_printf(out, "  %s", job->stage);
-    if (rc == 0 && job->percent >= 0)
-        rc = buffer_printf(out, "  %d %%", whole_percent(job->percent));
-    return rc < 0 ? rc : put_tail(out, job, &all);
+    status_put(out, name, strlen(name), false);
+    text_printf(out, "  %s", job->stage);
+    if (job->percent >= 0)
+        text_printf(out, "  %d %%", whole_percent(job->percent));
+    put_tail(out, job, &all);
 }
 
-static int put_columns(struct buffer *out, const struct status_job *job, const char *name,
-                       size_t columns, unsigned frame)
+static void put_columns(struct text *out, const struct status_job *job, const char *name,
+                        size_t columns, unsigned frame)
 {
     const struct layout layout = layout_of(columns);
-    int rc = status_put(out, name, layout.name, true);
-    if (rc == 0)
-        rc = buffer_append_text(out, "  ");
-    if (rc == 0 && layout.stage) {
-        rc = status_put(out, job->stage, STAGE_COLUMNS, true);
-        if (rc == 0)
-            rc = buffer_append_text(out, "  ");
+    status_put(out, name, layout.name, true);
+    text_put(out, "  ");
+    if (layout.stage) {
+        status_put(out, job->stage, STAGE_COLUMNS, true);
+        text_put(out, "  ");
     }
-    if (rc == 0 && layout.bar > 0) {
-        rc = put_bar(out, job->percent, layout.bar, frame);
-        if (rc == 0)
-            rc = buffer_append_byte(out, ' ');
+    if (layout.bar > 0) {
+        put_bar(out, job->percent, layout.bar, frame);
+        text_put_byte(out, ' ');
     }
-    if (rc == 0)
-        rc = put_percent(out, job->percent);
-    return rc < 0 ? rc : put_tail(out, job, &layout);
+    put_percent(out, job->percent);
+    put_tail(out, job, &layout);
 }
 
 /* Who has the lock that it waits for is all there is to say of it. */
-static int put_lock(struct buffer *out, const struct status_job *job, const char *name)
+static void put_lock(struct text *out, const struct status_job *job, const char *name)
 {
     const char *application = job->lock.application;
     char text[STATUS_TEXT];
-    int rc = status_put(out, name, strlen(name), false);
-    if (rc == 0)
-        rc = buffer_append_text(out, "  waits for a lock");
-    if (rc == 0 && job->lock.relation[0] != '\0')
-        rc = buffer_printf(out, " on %s", job->lock.relation);
-    if (rc == 0 && job->lock.pid != 0)
-        rc = buffer_printf(out, " of pid %d", job->lock.pid);
-    if (rc == 0 && application[0] != '\0')
-        rc = buffer_printf(out, job->lock.pid != 0 ? " (%s)" : " of %s", application);
-    return rc < 0 ? rc : buffer_printf(out, "  %s so far", status_time(job->seconds, text));
+    status_put(out, name, strlen(name), false);
+    text_put(out, "  waits for a lock");
+    if (job->lock.relation[0] != '\0')
+        text_printf(out, " on %s", job->lock.relation);
+    if (job->lock.pid != 0)
+        text_printf(out, " of pid %d", job->lock.pid);
+    if (application[0] != '\0')
+        text_printf(out, job->lock.pid != 0 ? " (%s)" : " of %s", application);
+    text_printf(out, "  %s so far", status_time(job->seconds, text));
 }
 
-int status_put_job(struct buffer *out, const struct status_job *job, size_t columns, unsigned frame)
+/* What a job is of. */
+static void put_subject(struct text *out, const struct status_job *job)
 {
-    struct buffer name = {0}, line = {0};
-    int rc = status_put_name(&name, job->schema, job->name);
-    if (rc == 0 && strcmp(job->what, "rows") != 0)
-        rc = buffer_printf(&name, " (%s)", job->what);
-    if (rc == 0)
-        rc = buffer_append_byte(&name, '\0');
-    if (rc == 0)
-        rc = job->lock.relation != NULL ? put_lock(&line, job, (char *)name.data)
-             : columns == 0             ? put_wide(&line, job, (char *)name.data)
-                            : put_columns(&line, job, (char *)name.data, columns, frame);
-    if (rc == 0)
-        rc = buffer_append_byte(&line, '\0');
-    if (rc == 0) /* rows or bytes may have more digits than there is room for */
-        rc = status_put(out, (char *)line.data, columns == 0 ? line.size : columns, false);
-    buffer_clear(&name);
-    buffer_clear(&line);
-    return rc;
+    status_put_name(out, job->schema, job->name);
+    if (strcmp(job->what, "rows") != 0)
+        text_printf(out, " (%s)", job->what);
+}
+
+void status_put_job(struct text *out, const struct status_job *job, size_t columns, unsigned frame)
+{
+    struct text subject = {0}, line = {0};
+    put_subject(&subject, job);
+    const char *name = text_string(&subject);
+    if (name == NULL)
+        text_fail(&line, subject.failed);
+    else if (job->lock.relation != NULL)
+        put_lock(&line, job, name);
+    else if (columns == 0)
+        put_wide(&line, job, name);
+    else
+        put_columns(&line, job, name, columns, frame);
+    /* Rows or bytes may have more digits than there is room for. */
+    const char *text = text_string(&line);
+    text_fail(out, line.failed);
+    if (text != NULL)
+        status_put(out, text, columns == 0 ? line.bytes.size : columns, false);
+    text_clear(&subject);
+    text_clear(&line);
 }

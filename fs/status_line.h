@@ -4,7 +4,7 @@
 #ifndef FS_STATUS_LINE_H
 #define FS_STATUS_LINE_H
 
-#include "codec/buffer.h"
+#include "codec/text.h"
 
 #include <stdbool.h>
 
@@ -29,15 +29,14 @@ size_t status_columns(const char *text, size_t size);
 
 /* Appends the text, cut to at most so many columns (then it ends in …), filled up to them with
  * spaces if `pad`. What would move the cursor becomes `?`. */
-MUST_CHECK int status_put(struct buffer *out, const char *text, size_t columns, bool pad);
+void status_put(struct text *out, const char *text, size_t columns, bool pad);
 
 /* Appends schema.name, escaped as the mount's paths are. */
-MUST_CHECK int status_put_name(struct buffer *out, const char *schema, const char *name);
+void status_put_name(struct text *out, const char *schema, const char *name);
 
 /* Appends one line without its end, at most `columns` wide, with a bar where there is room;
  * `columns` 0: as wide as it gets, without a bar. Where nobody knows how far the stage is,
  * something moves in the bar with `frame`. */
-MUST_CHECK int status_put_job(struct buffer *out, const struct status_job *job, size_t columns,
-                              unsigned frame);
+void status_put_job(struct text *out, const struct status_job *job, size_t columns, unsigned frame);
 
 #endif

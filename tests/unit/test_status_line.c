@@ -71,11 +71,10 @@ static void test_times(void **state)
 
 static void assert_put(const char *text, size_t columns, bool pad, const char *wanted)
 {
-    struct buffer out = {0};
-    assert_int_equal(status_put(&out, text, columns, pad), 0);
-    assert_int_equal(buffer_append_byte(&out, '\0'), 0);
-    assert_string_equal((char *)out.data, wanted);
-    buffer_clear(&out);
+    struct text out = {0};
+    status_put(&out, text, columns, pad);
+    assert_string_equal(text_string(&out), wanted);
+    text_clear(&out);
 }
 
 static void test_text(void **state)
@@ -103,12 +102,12 @@ static char line[1000];
 
 static const char *put(const struct status_job *job, size_t columns, unsigned frame)
 {
-    struct buffer out = {0};
-    assert_int_equal(status_put_job(&out, job, columns, frame), 0);
-    assert_true(out.size < sizeof line);
-    memcpy(line, out.data, out.size);
-    line[out.size] = '\0';
-    buffer_clear(&out);
+    struct text out = {0};
+    status_put_job(&out, job, columns, frame);
+    assert_non_null(text_string(&out));
+    assert_true(out.bytes.size < sizeof line);
+    strcpy(line, text_string(&out));
+    text_clear(&out);
     return line;
 }
 
