@@ -1,4 +1,4 @@
-#include "fs/search/question.h"
+#include "fs/search/question_parts.h"
 
 #include "fs/base/shared_text.h"
 
@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { COLUMN, METRIC, K, RECALL, EF_SEARCH, FILTER, MODE, COLUMNS, VECTOR, KEY };
 const char *const question_fields[QUESTION_FIELDS] = {
     "column", "metric", "k", "recall", "ef_search", "filter", "mode", "columns", "vector"};
 static const char *const mode_names[] = {"auto", "exact", "hnsw", "server"};
@@ -72,9 +71,8 @@ static int set_text(char **text, const char *bytes, size_t size, const char *wha
     return 0;
 }
 
-/* `there`: it may be the empty text. */
-static int set_key(struct question *question, const char *bytes, size_t size, bool there,
-                   struct error *error)
+int question_set_key(struct question *question, const char *bytes, size_t size, bool there,
+                     struct error *error)
 {
     int rc = check_text(bytes, size, "key", error);
     if (rc < 0)
@@ -181,8 +179,7 @@ static bool is_text(const uint8_t *bytes, size_t size)
     return true;
 }
 
-/* How far the bytes are all among these. */
-static const char *skip(const char *at, const char *end, const char *these)
+const char *question_skip(const char *at, const char *end, const char *these)
 {
     bool among[256] = {false};
     for (; *these != '\0'; these++)
@@ -197,24 +194,24 @@ static bool is_vector_text(const char *at, const char *end)
 {
     static const char blanks[] = " \t\r\v\f", numbers[] = "0123456789.eE+-, \t",
                       pairs[] = "0123456789.eE+-,: \t", digits[] = "0123456789";
-    at = skip(at, end, blanks);
+    at = question_skip(at, end, blanks);
     if (at < end && *at == '[') {
-        at = skip(at + 1, end, numbers);
+        at = question_skip(at + 1, end, numbers);
         if (at == end || *at++ != ']')
             return false;
     } else if (at < end && *at == '{') {
-        at = skip(at + 1, end, pairs);
+        at = question_skip(at + 1, end, pairs);
         if (end - at < 3 || at[0] != '}' || at[1] != '/')
             return false;
-        at = skip(at + 2, end, digits);
+        at = question_skip(at + 2, end, digits);
     } else {
-        at = skip(at, end, "01");
+        at = question_skip(at, end, "01");
     }
-    return skip(at, end, blanks) == end;
+    return question_skip(at, end, blanks) == end;
 }
 
-static int keep_vector(struct question *question, const uint8_t *bytes, size_t size, bool batch,
-                       struct error *error)
+int question_keep_vector(struct question *question, const uint8_t *bytes, size_t size, bool batch,
+                         struct error *error)
 {
     char *copy = size > 0 ? shared_text_new(bytes, size) : NULL;
     if (size > 0 && copy == NULL)
@@ -248,7 +245,7 @@ static int set_vector(struct question *question, const uint8_t *bytes, size_t si
                          "(%zu bytes)",
                          size);
     size = text && is_blank((const char *)bytes, size) ? 0 : size;
-    return keep_vector(question, bytes, size, false, error);
+    return question_keep_vector(question, bytes, size, false, error);
 }
 
 int question_set(struct question *question, int field, const void *bytes, size_t size,
@@ -318,307 +315,4 @@ int question_show(const struct question *question, int field, struct buffer *out
     default:
         return buffer_append(out, question->vector.data, question->vector.size);
     }
-}
-
-/* ---- a line of JSON ---- */
-
-/* Where the reader is; `bad` once something is not JSON. */
-struct json {
-    const char *at, *end;
-    const char *start;
-    const char *bad; /* what was expected there */
-};
-
-static void json_blanks(struct json *in) { in->at = skip(in->at, in->end, " \t\r\n"); }
-
-/* Whether the next character is this one, which is then passed. */
-static bool json_take(struct json *in, char c)
-{
-    json_blanks(in);
-    if (in->bad != NULL || in->at == in->end || *in->at != c)
-        return false;
-    in->at++;
-    return true;
-}
-
-static int json_fail(struct json *in, const char *expected)
-{
-    if (in->bad == NULL)
-        in->bad = expected;
-    return -EINVAL;
-}
-
-/* The four digits behind \u; -1: there are none. */
-static int json_code(struct json *in)
-{
-    int code = 0;
-    if (in->end - in->at < 4)
-        return -1;
-    for (int i = 0; i < 4; i++) {
-        char c = in->at[i];
-        if (!isxdigit((unsigned char)c))
-            return -1;
-        code = code * 16 + (isdigit((unsigned char)c) ? c - '0' : (c | 0x20) - 'a' + 10);
-    }
-    in->at += 4;
-    return code;
-}
-
-static int put_utf8(struct buffer *out, uint32_t c)
-{
-    uint8_t bytes[4];
-    size_t n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
-    for (size_t i = n; i-- > 1; c >>= 6)
-        bytes[i] = 0x80 | (c & 0x3F);
-    bytes[0] = (uint8_t)(n == 1 ? c : (0xF00U >> n & 0xFF) | c);
-    return buffer_append(out, bytes, n);
-}
-
-static int json_escape(struct json *in, struct buffer *out)
-{
-    static const char names[] = "\"\\/bfnrt", meant[] = "\"\\/\b\f\n\r\t";
-    char c = in->at < in->end ? *in->at++ : '\0';
-    const char *simple = c != '\0' ? strchr(names, c) : NULL;
-    if (simple != NULL)
-        return buffer_append_byte(out, (uint8_t)meant[simple - names]);
-    int code = c == 'u' ? json_code(in) : -1;
-    if (code >= 0xD800 && code < 0xDC00) {
-        bool pair = in->end - in->at >= 2 && in->at[0] == '\\' && in->at[1] == 'u';
-        in->at += pair ? 2 : 0;
-        int low = pair ? json_code(in) : -1;
-        code =
-            low >= 0xDC00 && low < 0xE000 ? 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00) : -1;
-    } else if (code >= 0xDC00 && code < 0xE000) {
-        code = -1;
-    }
-    return code <= 0 ? json_fail(in, "an escape that names a character")
-                     : put_utf8(out, (uint32_t)code);
-}
-
-/* A string behind its first quote. */
-static int json_text(struct json *in, struct buffer *out)
-{
-    for (;;) {
-        const char *from = in->at;
-        while (in->at < in->end && *in->at != '"' && *in->at != '\\')
-            in->at++;
-        int rc = buffer_append(out, from, (size_t)(in->at - from));
-        if (rc < 0 || in->at == in->end)
-            return rc < 0 ? rc : json_fail(in, "the end of a string");
-        if (*in->at++ == '"')
-            return 0;
-        rc = json_escape(in, out);
-        if (rc < 0)
-            return rc;
-    }
-}
-
-/* A number or a word, as it stands there; null is nothing. */
-static int json_word(struct json *in, struct buffer *out)
-{
-    const char *from = in->at;
-    while (in->at < in->end && (isalnum((unsigned char)*in->at) || strchr("+-.", *in->at) != NULL))
-        in->at++;
-    size_t size = (size_t)(in->at - from);
-    if (size == 0)
-        return json_fail(in, "a value");
-    return size == 4 && memcmp(from, "null", 4) == 0 ? 0 : buffer_append(out, from, size);
-}
-
-/* An array of numbers, which is pgvector's text as it stands. */
-static int json_numbers(struct json *in, struct buffer *out)
-{
-    const char *stop = memchr(in->at, ']', (size_t)(in->end - in->at));
-    if (!json_take(in, '[') || stop == NULL)
-        return json_fail(in, "an array of numbers");
-    const char *from = in->at - 1;
-    in->at = stop + 1;
-    return buffer_append(out, from, (size_t)(in->at - from));
-}
-
-/* As many indices as values, both arrays, as pairs. */
-static int json_pairs(struct json *in, const struct buffer *indices, const struct buffer *values,
-                      struct buffer *out)
-{
-    static const char expected[] = "as many indices as values";
-    const char *index = (char *)indices->data, *value = (char *)values->data;
-    if (index == NULL || value == NULL)
-        return json_fail(in, "dim, indices or values");
-    index += 1 + strspn(index + 1, " ");
-    value += 1 + strspn(value + 1, " ");
-    int rc = 0;
-    for (bool more = *index != ']' || *value != ']'; rc == 0 && more;) {
-        size_t n = strcspn(index, ",]"), m = strcspn(value, ",]");
-        if (n == 0 || m == 0 || index[n] != value[m])
-            return json_fail(in, expected);
-        more = index[n] == ',';
-        rc = buffer_printf(out, "%.*s:%.*s%s", (int)n, index, (int)m, value, more ? "," : "");
-        index += n + 1;
-        value += m + 1;
-    }
-    return rc;
-}
-
-/* A sparse vector as .jsonl has it, {"dim":5,"indices":[1,3],"values":[1.5,-2]}, into its text. */
-static int json_sparse(struct json *in, struct buffer *out)
-{
-    struct buffer part[3] = {{0}}, name = {0};
-    static const char *const names[] = {"dim", "indices", "values"};
-    int rc = json_take(in, '{') ? 0 : json_fail(in, "a vector");
-    for (bool more = true; rc == 0 && more; more = json_take(in, ',')) {
-        name.size = 0;
-        rc = json_take(in, '"') ? json_text(in, &name) : json_fail(in, "dim, indices or values");
-        int which = 0;
-        while (
-            rc == 0 && which < 3 &&
-            (strlen(names[which]) != name.size || memcmp(names[which], name.data, name.size) != 0))
-            which++;
-        if (rc == 0 && (which == 3 || part[which].size > 0 || !json_take(in, ':')))
-            rc = json_fail(in, "dim, indices or values");
-        if (rc == 0) {
-            json_blanks(in);
-            rc = which == 0 ? json_word(in, &part[0]) : json_numbers(in, &part[which]);
-        }
-    }
-    if (rc == 0 && !json_take(in, '}'))
-        rc = json_fail(in, "a closing brace");
-    if (rc == 0)
-        rc = buffer_append_byte(out, '{');
-    if (rc == 0)
-        rc = json_pairs(in, &part[1], &part[2], out);
-    if (rc == 0)
-        rc = buffer_append_text(out, "}/");
-    if (rc == 0)
-        rc = buffer_append(out, part[0].data, part[0].size);
-    for (int i = 0; i < 3; i++)
-        buffer_clear(&part[i]);
-    buffer_clear(&name);
-    return rc;
-}
-
-/* One vector, into its text. */
-static int json_vector(struct json *in, struct buffer *out)
-{
-    json_blanks(in);
-    if (in->at < in->end && *in->at == '[')
-        return json_numbers(in, out);
-    if (in->at < in->end && *in->at == '{')
-        return json_sparse(in, out);
-    return json_take(in, '"') ? json_text(in, out) : json_word(in, out);
-}
-
-/* A vector, or an array of them: one a line. */
-static int json_vectors(struct json *in, struct buffer *out, bool *batch)
-{
-    struct json ahead = *in;
-    *batch = json_take(&ahead, '[');
-    json_blanks(&ahead);
-    if (!*batch || ahead.at == ahead.end || strchr("[{\"", *ahead.at) == NULL) {
-        *batch = false;
-        return json_vector(in, out);
-    }
-    *in = ahead;
-    int rc = 0;
-    do {
-        rc = json_vector(in, out);
-        if (rc == 0)
-            rc = buffer_append_byte(out, '\n');
-    } while (rc == 0 && json_take(in, ','));
-    return rc < 0 || json_take(in, ']') ? rc : json_fail(in, "a closing bracket");
-}
-
-/* An array of names, as SQL would list them. */
-static int json_names(struct json *in, struct buffer *out)
-{
-    struct buffer name = {0};
-    bool empty = json_take(in, ']');
-    int rc = 0;
-    for (bool more = !empty; rc == 0 && more; more = json_take(in, ',')) {
-        name.size = 0;
-        rc = json_take(in, '"') ? json_text(in, &name) : json_fail(in, "a column's name");
-        if (rc == 0)
-            rc = buffer_append_text(out, out->size > 0 ? ",\"" : "\"");
-        for (size_t i = 0; rc == 0 && i < name.size; i++) {
-            rc = buffer_append_byte(out, name.data[i]);
-            if (rc == 0 && name.data[i] == '"')
-                rc = buffer_append_byte(out, '"');
-        }
-        if (rc == 0)
-            rc = buffer_append_byte(out, '"');
-    }
-    buffer_clear(&name);
-    return rc < 0 || empty || json_take(in, ']') ? rc : json_fail(in, "a closing bracket");
-}
-
-static int field_named(const struct buffer *name)
-{
-    static const char key[] = "key";
-    for (int i = 0; i < QUESTION_FIELDS; i++)
-        if (strlen(question_fields[i]) == name->size &&
-            memcmp(question_fields[i], name->data, name->size) == 0)
-            return i;
-    return name->size == strlen(key) && memcmp(name->data, key, name->size) == 0 ? KEY : -1;
-}
-
-/* One `"name": value`. */
-static int json_member(struct json *in, struct question *question, struct error *error)
-{
-    struct buffer text = {0};
-    int rc = json_take(in, '"') ? json_text(in, &text) : json_fail(in, "a name in quotes");
-    int field = rc == 0 ? field_named(&text) : -1;
-    if (rc == 0 && field < 0)
-        rc = error_set(error, -EINVAL,
-                       "\"%.*s\" is none of column, metric, k, recall, ef_search, filter, mode, "
-                       "columns, vector, key",
-                       (int)(text.size < 60 ? text.size : 60), (char *)text.data);
-    if (rc == 0 && !json_take(in, ':'))
-        rc = json_fail(in, "a colon");
-    text.size = 0;
-    bool batch = false, quoted = false;
-    if (rc == 0)
-        rc = field == VECTOR                          ? json_vectors(in, &text, &batch)
-             : field == COLUMNS && json_take(in, '[') ? json_names(in, &text)
-             : (quoted = json_take(in, '"'))          ? json_text(in, &text)
-                                                      : json_word(in, &text);
-    const uint8_t *bytes = text.size > 0 ? text.data : (const uint8_t *)"";
-    if (rc == 0 && field == VECTOR) /* its own parser looks at it later */
-        rc = keep_vector(question, bytes, text.size, batch, error);
-    else if (rc == 0 && field == KEY)
-        rc = set_key(question, (const char *)bytes, text.size, quoted || text.size > 0, error);
-    else if (rc == 0)
-        rc = question_set(question, field, text.data, text.size, error);
-    buffer_clear(&text);
-    return rc;
-}
-
-int question_parse_json(const char *line, size_t size, struct question *out, struct error *error)
-{
-    struct json in = {.at = line, .end = line + size, .start = line};
-    struct question question;
-    int rc = question_init(&question);
-    if (rc == 0 && !json_take(&in, '{'))
-        rc = json_fail(&in, "an object, such as {\"vector\":[0.1,0.2],\"k\":5}");
-    if (rc == 0 && !json_take(&in, '}')) {
-        do
-            rc = json_member(&in, &question, error);
-        while (rc == 0 && json_take(&in, ','));
-        if (rc == 0 && !json_take(&in, '}'))
-            rc = json_fail(&in, "a comma or a closing brace");
-    }
-    json_blanks(&in);
-    if (rc == 0 && in.at != in.end)
-        rc = json_fail(&in, "the end of the line");
-    if (in.bad != NULL && rc == -EINVAL)
-        error_set(error, rc, "this is no line of JSON: at character %zu %s is missing",
-                  (size_t)(in.at - in.start) + 1, in.bad);
-    else if (rc == 0 && question.key != NULL && question.vector.size > 0)
-        rc = error_set(error, -EINVAL,
-                       "`key` and `vector` are both there: a question has one of them");
-    if (rc == -ENOMEM)
-        error_set(error, rc, "no memory");
-    if (rc < 0)
-        question_clear(&question);
-    else
-        *out = question;
-    return rc;
 }

@@ -1,0 +1,21 @@
+/* What question.c and question_json.c share. */
+#ifndef FS_SEARCH_QUESTION_PARTS_H
+#define FS_SEARCH_QUESTION_PARTS_H
+
+#include "fs/search/question.h"
+
+/* The values, by their places in question_fields; the key is none of a session's. */
+enum { COLUMN, METRIC, K, RECALL, EF_SEARCH, FILTER, MODE, COLUMNS, VECTOR, KEY };
+
+/* `there`: it may be the empty text. */
+MUST_CHECK int question_set_key(struct question *question, const char *bytes, size_t size,
+                                bool there, struct error *error);
+
+/* Whatever the bytes are: a vector's own parser looks at them later. */
+MUST_CHECK int question_keep_vector(struct question *question, const uint8_t *bytes, size_t size,
+                                    bool batch, struct error *error);
+
+/* The end of the bytes that are all among these. */
+const char *question_skip(const char *at, const char *end, const char *these);
+
+#endif
