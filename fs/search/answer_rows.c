@@ -3,6 +3,7 @@
 
 #include "codec/bytes.h"
 #include "codec/rowgroup_pick.h"
+#include "codec/text.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -170,19 +171,17 @@ static int add_own(struct answer *answer, int source, const char *wanted, const 
                    const char *type)
 {
     const struct schema *schema = answer->snapshot->schema;
-    struct buffer name = {0};
-    int rc = buffer_append_text(&name, wanted);
-    for (int i = 0; rc == 0 && i < schema->column_count; i++)
-        if (strlen(schema->columns[i].name) == name.size &&
-            memcmp(schema->columns[i].name, name.data, name.size) == 0) {
-            rc = buffer_append_byte(&name, '_');
+    struct text name = {0};
+    text_put(&name, wanted);
+    for (int i = 0; i < schema->column_count && text_string(&name) != NULL; i++)
+        if (strcmp(schema->columns[i].name, text_string(&name)) == 0) {
+            text_put_byte(&name, '_');
             i = -1; /* from the first again */
         }
-    if (rc == 0)
-        rc = buffer_append_byte(&name, '\0');
-    rc = rc < 0 ? no_memory(answer)
-                : add(answer, source, (char *)name.data, type_name, type_find(NULL, type), true);
-    buffer_clear(&name);
+    const char *string = text_string(&name);
+    int rc = string == NULL ? no_memory(answer)
+                            : add(answer, source, string, type_name, type_find(NULL, type), true);
+    text_clear(&name);
     return rc;
 }
 

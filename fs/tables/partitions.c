@@ -1,5 +1,6 @@
 #include "fs/tables/partitions.h"
 
+#include "codec/text.h"
 #include "fs/base/name.h"
 #include "pgclient/catalog.h"
 
@@ -7,24 +8,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int write_name(const struct relation *parent, const struct relation *relation, char **out)
+/* NULL: no memory. */
+static char *write_name(const struct relation *parent, const struct relation *relation)
 {
-    struct buffer name = {0};
-    int rc = 0;
+    struct text name = {0};
     if (strcmp(parent->schema, relation->schema) != 0) {
-        rc = name_encode(relation->schema, &name);
-        if (rc == 0)
-            rc = buffer_append_text(&name, "%2E");
+        text_fail(&name, name_encode(relation->schema, &name.bytes));
+        text_put(&name, "%2E");
     }
-    if (rc == 0)
-        rc = name_encode(relation->name, &name);
-    if (rc == 0)
-        rc = buffer_append_byte(&name, '\0');
-    if (rc < 0)
-        buffer_clear(&name);
-    else
-        *out = (char *)name.data;
-    return rc;
+    text_fail(&name, name_encode(relation->name, &name.bytes));
+    return text_take(&name);
 }
 
 static int compare_oids(const void *a, const void *b)
@@ -58,7 +51,8 @@ static int name_each(const struct catalog *catalog, const struct relation **pare
         if (parent == NULL)
             continue;
         struct partition *one = &out->list[out->count];
-        rc = write_name(*parent, relation, &one->name);
+        one->name = write_name(*parent, relation);
+        rc = one->name != NULL ? 0 : -ENOMEM;
         one->relation = relation;
         out->count += rc == 0;
     }
