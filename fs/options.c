@@ -58,7 +58,6 @@ struct raw {
     char *uid, *gid, *umask;
     int system, rw, foreground, debug, single, help, version, status;
     int positional;
-    char **argv_conninfo;
     struct error *error;
 };
 

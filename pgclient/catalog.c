@@ -192,7 +192,6 @@ int catalog_read(struct session *session, const struct catalog_scope *scope, str
     kept->catalog.database = cluster->database;
     kept->catalog.role = cluster->role;
     kept->catalog.pooled = connection_is_pooled(connection);
-    kept->catalog.server_version = connection_version(connection);
     /* initdb puts the time into the upper half of the identifier. */
     kept->catalog.born = cluster->system_id_known ? (int64_t)(cluster->system_id >> 32) : 0;
     *out = &kept->catalog;

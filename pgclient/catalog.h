@@ -43,7 +43,6 @@ struct catalog {
     const char *role;   /* current_user */
     bool superuser;     /* it is one, or may become one */
     bool pooled;        /* a pooler stood in between when it was read */
-    int server_version; /* as 150004 */
     int64_t born; /* seconds since 1970 when the cluster was made, from system_id; 0 if the role may
                      not know that */
 };

@@ -471,11 +471,7 @@ int readpoint_join(struct readpoint *readpoint, struct session *worker, const at
     return rc;
 }
 
-void readpoint_leave(struct readpoint *readpoint, struct session *worker)
-{
-    (void)readpoint;
-    connection_end(session_connection(worker));
-}
+void readpoint_leave(struct session *worker) { connection_end(session_connection(worker)); }
 
 /* ---- reading ---- */
 
@@ -666,24 +662,5 @@ int readpoint_copy(struct readpoint *readpoint, struct session *session,
     }
     text_clear(&sql);
     text_clear(&settings);
-    return rc;
-}
-
-int readpoint_try(struct readpoint *readpoint, const struct schema *schema, struct error *error)
-{
-    struct connection *connection = session_connection(readpoint->leader);
-    struct text sql = {0};
-    if (readpoint->source_count == 0)
-        return 0;
-    text_put(&sql, "EXPLAIN (COSTS OFF) ");
-    selection_put(&sql, schema, &readpoint->sources[0], NULL, connection_encoding(connection));
-    const char *statement = text_string(&sql);
-    int rc = statement == NULL ? out_of_memory(error) : guard(connection, "", error);
-    if (rc == 0) {
-        rc = connection_run(connection, statement, error);
-        int after = unguard(connection, rc == 0 ? error : NULL);
-        rc = rc == 0 ? after : rc;
-    }
-    text_clear(&sql);
     return rc;
 }

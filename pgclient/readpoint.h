@@ -58,7 +58,7 @@ void readpoint_close(struct readpoint *readpoint);
  * pooler may have to be waited for, only for a second (-ETIMEDOUT), and not after `stop` is set. */
 MUST_CHECK int readpoint_join(struct readpoint *readpoint, struct session *worker,
                               const atomic_bool *stop, struct error *error);
-void readpoint_leave(struct readpoint *readpoint, struct session *worker);
+void readpoint_leave(struct session *worker);
 
 /* Rows with first <= ctid < end; end of {UINT32_MAX, 0}: to the end. */
 struct ctid {
@@ -99,10 +99,5 @@ MUST_CHECK int readpoint_copy(struct readpoint *readpoint, struct session *sessi
                               const struct schema *schema, const struct source *source,
                               const struct ctid_range *range, copy_sink *sink, void *context,
                               uint64_t *said, struct error *error);
-
-/* Whether the server is able to give what `schema` asks for at all, without fetching it: parses,
- * plans and checks privileges (an EXPLAIN). */
-MUST_CHECK int readpoint_try(struct readpoint *readpoint, const struct schema *schema,
-                             struct error *error);
 
 #endif

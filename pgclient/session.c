@@ -363,17 +363,6 @@ void session_pool_stop(struct session_pool *pool)
     pthread_mutex_unlock(&pool->lock);
 }
 
-int session_pool_backends(struct session_pool *pool, int *pids, int most)
-{
-    int n = 0;
-    pthread_mutex_lock(&pool->lock);
-    for (struct session *session = pool->sessions; session != NULL; session = session->next)
-        if (session->lent && session->backend != 0 && n < most)
-            pids[n++] = session->backend;
-    pthread_mutex_unlock(&pool->lock);
-    return n;
-}
-
 /* ---- locks that others wait for ---- */
 
 bool session_pool_unwatched(struct session_pool *pool, int milliseconds)

@@ -133,10 +133,6 @@ void session_pool_see_off(struct session_pool *pool);
  * gone. They keep their places so long. */
 struct departing *session_pool_departing(const struct session_pool *pool);
 
-/* Backends' process ids of the sessions lent out, for tests and the status page; returns how many
- * were written. */
-int session_pool_backends(struct session_pool *pool, int *pids, int most);
-
 /* ---- locks that others wait for (pgclient/lock.h) ---- */
 
 /* Whether some session has been in a transaction for a second, and nobody has looked for so long

@@ -250,7 +250,7 @@ static void look_after_leader(struct crew *crew)
 /* Who leaves is busy with it. */
 static void leave(struct crew *crew, struct member *member)
 {
-    readpoint_leave(crew->readpoint, member->session);
+    readpoint_leave(member->session);
     delist(crew, member);
     pthread_mutex_lock(&crew->lock);
     member->busy = false;
@@ -272,7 +272,7 @@ void crew_dismiss(struct crew *crew)
     pthread_mutex_unlock(&crew->lock);
     for (int i = SESSIONS_AT_MOST - 1; i > 0; i--)
         if (crew->members[i].session != NULL) {
-            readpoint_leave(readpoint, crew->members[i].session);
+            readpoint_leave(crew->members[i].session);
             delist(crew, &crew->members[i]);
         }
     readpoint_close(readpoint);

@@ -36,7 +36,7 @@ int __wrap_readpoint_open(struct session *session, const struct relation *relati
                           struct readpoint **out, struct error *error);
 int __wrap_readpoint_join(struct readpoint *of, struct session *session, const atomic_bool *stop,
                           struct error *error);
-void __wrap_readpoint_leave(struct readpoint *of, struct session *session);
+void __wrap_readpoint_leave(struct session *session);
 void __wrap_readpoint_close(struct readpoint *of);
 int __real_patience_wait(pthread_cond_t *changed, pthread_mutex_t *lock);
 int __wrap_patience_wait(pthread_cond_t *changed, pthread_mutex_t *lock);
@@ -96,10 +96,7 @@ int __wrap_readpoint_join(struct readpoint *of, struct session *session, const a
     return 0;
 }
 
-void __wrap_readpoint_leave(struct readpoint *of, struct session *session)
-{
-    (void)of, (void)session;
-}
+void __wrap_readpoint_leave(struct session *session) { (void)session; }
 
 void __wrap_readpoint_close(struct readpoint *of) { (void)of; }
 

@@ -277,9 +277,6 @@ static void sixteen_hundred_columns_and_none(void **state)
                     "DEFAULT VALUES; INSERT INTO none DEFAULT VALUES");
     struct opened o = open_table("wide");
     struct buffer rows = {0};
-    struct error error = {""};
-    if (readpoint_try(o.readpoint, o.readpoint->schema, &error) != 0)
-        fail_msg("%s", error.text);
     copy_rows(&o, &rows);
     static struct field fields[1700];
     const uint8_t *at = rows.data;
@@ -535,7 +532,7 @@ static void workers_do_not_lock_every_partition(void **state)
                          0);
     assert_true(locks_of(worker) < 10);
     buffer_clear(&stream);
-    readpoint_leave(o.readpoint, worker);
+    readpoint_leave(worker);
     session_give(worker);
     close_table(&o);
 }
@@ -561,7 +558,7 @@ static void another_snapshot_of_that_name_is_refused(void **state)
     assert_int_equal(readpoint_join(o.readpoint, worker, NULL, &error), 0);
     PQclear(name);
     PQfinish(other);
-    readpoint_leave(o.readpoint, worker);
+    readpoint_leave(worker);
     session_give(worker);
     close_table(&o);
 }
@@ -598,7 +595,7 @@ static void ranges_together_are_the_whole(void **state)
     }
     assert_int_equal(parts.size, whole.size);
     assert_memory_equal(parts.data, whole.data, whole.size);
-    readpoint_leave(o.readpoint, worker);
+    readpoint_leave(worker);
     session_give(worker);
     buffer_clear(&whole);
     buffer_clear(&parts);
@@ -838,7 +835,6 @@ static void partitions_come_in_the_servers_order(void **state)
     test_sql("pgr", "CREATE TABLE leafless (id int) PARTITION BY RANGE (id)");
     o = open_table("leafless");
     assert_int_equal(o.readpoint->source_count, 0);
-    assert_int_equal(readpoint_try(o.readpoint, o.readpoint->schema, NULL), 0);
     close_table(&o);
 }
 
