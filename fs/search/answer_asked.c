@@ -1,5 +1,6 @@
 /* What a question means for a table: which column, which metric, which vectors. */
 #include "fs/search/answer_parts.h"
+#include "fs/search/dims.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -66,42 +67,17 @@ static int find_metric(struct answer *answer)
     return 0;
 }
 
-/* The number in vector(3); 0: there is none, or it is that of a bit varying, which is but a limit.
- */
-static uint32_t declared_dims(const struct column *column)
-{
-    const char *open = strrchr(column->type_name, '(');
-    if (open == NULL || strcmp(column->type->name, "varbit") == 0)
-        return 0;
-    char *end;
-    unsigned long dims = strtoul(open + 1, &end, 10);
-    return *end == ')' && dims <= UINT32_MAX ? (uint32_t)dims : 0;
-}
-
 int answer_stored_dims(struct answer *answer, uint32_t *out)
 {
-    *out = 0;
-    for (size_t i = 0; i < answer->span_count; i++)
-        for (uint32_t row = 0; row < answer->spans[i].rows; row++) {
-            size_t size;
-            const uint8_t *value = span_value(&answer->spans[i], row, &size);
-            if (size == 0)
-                continue;
-            int rc = value_dims(answer->space.element, value, size, out);
-            return rc < 0 ? error_set(answer->error, -EIO, "a value of column \"%s\" is no vector",
-                                      answer_column_name(answer))
-                          : 0;
-        }
-    return 0;
+    int rc = dims_stored(answer->spans, answer->span_count, answer->space.element, out);
+    return rc < 0 ? error_set(answer->error, -EIO, "a value of column \"%s\" is no vector",
+                              answer_column_name(answer))
+                  : 0;
 }
 
-/* The column has `bit`, without a length, for bit(1). */
 static void note_dims(struct answer *answer)
 {
-    const struct column *column = &answer->snapshot->schema->columns[answer->column];
-    answer->space.dims = declared_dims(column);
-    if (answer->space.dims == 0 && strcmp(column->type_name, "bit") == 0)
-        answer->space.dims = 1;
+    answer->space.dims = dims_declared(&answer->snapshot->schema->columns[answer->column]);
     answer->typed = answer->space.dims != 0;
 }
 

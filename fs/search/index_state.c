@@ -1,26 +1,14 @@
 #include "fs/search/index_state.h"
 
+#include "fs/search/dims.h"
 #include "fs/search/vector_index.h"
 
 #include <errno.h>
-#include <stdlib.h>
+#include <string.h>
 
-/* The number in vector(3); 0: the type does not say. That of bit varying(3) is but a limit. */
-static uint32_t declared_dims(const struct column *column)
-{
-    if (strcmp(column->type_name, "bit") == 0)
-        return 1;
-    const char *open = strrchr(column->type_name, '(');
-    if (open == NULL || strcmp(column->type->name, "varbit") == 0)
-        return 0;
-    char *end;
-    unsigned long dims = strtoul(open + 1, &end, 10);
-    return *end == ')' && dims <= UINT32_MAX ? (uint32_t)dims : 0;
-}
-
-/* Those of the first value; 0: there is none. */
-static int stored_dims(const struct fetch_place *place, struct snapshot *snapshot, int column,
-                       enum element element, uint32_t *out, struct error *error)
+/* Of what is stored in the column. */
+static int find_dims(const struct fetch_place *place, struct snapshot *snapshot, int column,
+                     struct space *space, struct error *error)
 {
     struct corpus *corpus;
     const struct span *spans = NULL;
@@ -29,15 +17,8 @@ static int stored_dims(const struct fetch_place *place, struct snapshot *snapsho
     if (rc < 0)
         return rc;
     rc = corpus_spans(corpus, column, &spans, &count, error);
-    bool found = false;
-    for (size_t i = 0; rc == 0 && !found && i < count; i++)
-        for (uint32_t row = 0; rc == 0 && !found && row < spans[i].rows; row++) {
-            size_t size;
-            const uint8_t *value = span_value(&spans[i], row, &size);
-            found = size > 0;
-            if (found && value_dims(element, value, size, out) < 0)
-                rc = error_set(error, -EIO, "a value is no vector");
-        }
+    if (rc == 0 && dims_stored(spans, count, space->element, &space->dims) < 0)
+        rc = error_set(error, -EIO, "a value is no vector");
     corpus_unref(corpus);
     return rc;
 }
@@ -52,10 +33,8 @@ int index_state_write(struct search *search, struct snapshot *snapshot, const ch
         if (strcmp(column->name, name) != 0 || element < 0 ||
             !metric_fits(metric, (enum element)element))
             continue;
-        struct space space = {(enum element)element, metric, declared_dims(column)};
-        int rc = space.dims > 0
-                     ? 0
-                     : stored_dims(search->place, snapshot, i, space.element, &space.dims, error);
+        struct space space = {(enum element)element, metric, dims_declared(column)};
+        int rc = space.dims > 0 ? 0 : find_dims(search->place, snapshot, i, &space, error);
         return rc < 0 ? rc : vector_index_write_state(search->indexes, snapshot, i, &space, out);
     }
     return error_set(error, -ENOENT, "%s.%s has no vector column \"%s\" that %s compares",
