@@ -56,7 +56,7 @@ struct raw {
     char *cache_dir, *cache_size, *memory, *jobs, *lease, *formats, *list, *schemas;
     char *connections, *lock_wait, *direct, *rls, *trust;
     char *uid, *gid, *umask;
-    int system, rw, foreground, debug, single, help, version, status;
+    int system, foreground, debug, single, help, version, status;
     int positional;
     struct error *error;
 };
@@ -81,7 +81,6 @@ static const struct fuse_opt table[] = {
     {"gid=%s", RAW(gid)},
     {"umask=%s", RAW(umask)},
     {"system", RAW(system)},
-    {"rw", RAW(rw)},
     {"-f", RAW(foreground)},
     {"-d", RAW(debug)},
     {"debug", RAW(debug)},
@@ -92,6 +91,7 @@ static const struct fuse_opt table[] = {
     {"--version", RAW(version)},
     {"--status", RAW(status)},
     /* What mount(8) and fstab may pass, and means nothing here. */
+    FUSE_OPT_KEY("rw", FUSE_OPT_KEY_DISCARD),
     FUSE_OPT_KEY("auto", FUSE_OPT_KEY_DISCARD),
     FUSE_OPT_KEY("noauto", FUSE_OPT_KEY_DISCARD),
     FUSE_OPT_KEY("nofail", FUSE_OPT_KEY_DISCARD),
@@ -403,7 +403,6 @@ static int check(const struct raw *raw, struct options *options, struct error *e
                                 .lock_wait_ms = -1,
                                 .lease_ms = 5000,
                                 .system = raw->system,
-                                .rw = raw->rw,
                                 .foreground = raw->foreground || raw->debug,
                                 .debug = raw->debug,
                                 .single = raw->single,

@@ -23,7 +23,7 @@ struct options {
     unsigned listed_formats; /* mask of format numbers */
     bool list_partitions, list_control;
     char **schemas; /* NULL-terminated, or NULL: all */
-    bool system, rw;
+    bool system;
     bool foreground, debug, single;
     bool help, version;
     bool status; /* the mount point is one in use; nothing but it is set then */

@@ -69,8 +69,7 @@ static void test_defaults(void **state)
     assert_false(line.options.rls_filter || line.options.trust_all);
     assert_int_equal(line.options.listed_formats, 7);
     assert_null(line.options.schemas);
-    assert_false(line.options.system || line.options.rw || line.options.foreground ||
-                 line.options.debug);
+    assert_false(line.options.system || line.options.foreground || line.options.debug);
     assert_false(line.options.single || line.options.help || line.options.version);
     drop(&line);
 
@@ -115,7 +114,7 @@ static void test_flags(void **state)
     struct line line;
     PARSE(&line, "-d", "-s", "-o", "system,rw", "db", "/tmp");
     assert_true(line.options.foreground && line.options.debug && line.options.single);
-    assert_true(line.options.system && line.options.rw);
+    assert_true(line.options.system);
     drop(&line);
     PARSE(&line, "-f", "db", "/tmp");
     assert_true(line.options.foreground && !line.options.debug);
