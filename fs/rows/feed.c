@@ -1,5 +1,6 @@
 #include "fs/rows/feed.h"
 
+#include "codec/array.h"
 #include "codec/clock.h"
 
 #include <errno.h>
@@ -91,13 +92,9 @@ int feed_put(struct feed *feed, size_t run_number, struct group *group)
     pthread_mutex_lock(&feed->lock);
     struct feed_run *run = find_run(feed, run_number);
     if (run != NULL) {
-        rc = 0;
-        if ((run->count & (run->count - 1)) == 0) { /* at each power of two, as many again */
-            size_t room = run->count == 0 ? 1 : 2 * run->count;
-            struct group **grown = realloc(run->groups, room * sizeof(struct group *));
-            rc = grown == NULL ? -ENOMEM : 0;
-            run->groups = grown != NULL ? grown : run->groups;
-        }
+        struct group **grown = array_room(run->groups, run->count, sizeof *grown);
+        rc = grown == NULL ? -ENOMEM : 0;
+        run->groups = grown != NULL ? grown : run->groups;
         if (rc == 0)
             run->groups[run->count++] = group_ref(group);
     }

@@ -1,17 +1,16 @@
 #include "fs/rows/fetch_changes.h"
 
+#include "codec/array.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
 int changes_add(struct changes *changes, const struct stretch *stretch)
 {
-    size_t n = changes->count;
-    if ((n & (n - 1)) == 0) { /* at each power of two, room for as many again */
-        struct stretch *grown = realloc(changes->stretches, (n == 0 ? 1 : 2 * n) * sizeof *grown);
-        if (grown == NULL)
-            return -ENOMEM;
-        changes->stretches = grown;
-    }
+    struct stretch *grown = array_room(changes->stretches, changes->count, sizeof *grown);
+    if (grown == NULL)
+        return -ENOMEM;
+    changes->stretches = grown;
     changes->stretches[changes->count++] = *stretch;
     if (stretch->group != NULL)
         group_ref(stretch->group);

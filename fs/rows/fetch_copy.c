@@ -1,5 +1,6 @@
 #include "fs/rows/fetch_copy.h"
 
+#include "codec/array.h"
 #include "codec/clock.h"
 #include "codec/rowgroup_agree.h"
 #include "fs/base/log.h"
@@ -37,27 +38,21 @@ void fetch_copy_clear(struct fetch_copy *copy)
 
 static struct task *add_task(struct fetch_copy *copy, uint32_t source, struct ctid_range range)
 {
-    size_t n = copy->task_count;
-    if ((n & (n - 1)) == 0) { /* at each power of two, room for as many again */
-        struct task *grown = realloc(copy->tasks, (n == 0 ? 1 : 2 * n) * sizeof *grown);
-        if (grown == NULL)
-            return NULL;
-        copy->tasks = grown;
-    }
-    copy->tasks[n] = (struct task){.source = source, .range = range};
-    copy->task_count++;
-    return &copy->tasks[n];
+    struct task *grown = array_room(copy->tasks, copy->task_count, sizeof *grown);
+    if (grown == NULL)
+        return NULL;
+    copy->tasks = grown;
+    grown += copy->task_count++;
+    *grown = (struct task){.source = source, .range = range};
+    return grown;
 }
 
 static int add_group(struct task *task, struct group *group)
 {
-    if ((task->count & (task->count - 1)) == 0) {
-        size_t room = task->count == 0 ? 1 : 2 * task->count;
-        struct group **grown = realloc(task->groups, room * sizeof(struct group *));
-        if (grown == NULL)
-            return -ENOMEM;
-        task->groups = grown;
-    }
+    struct group **grown = array_room(task->groups, task->count, sizeof *grown);
+    if (grown == NULL)
+        return -ENOMEM;
+    task->groups = grown;
     task->groups[task->count++] = group;
     return 0;
 }
