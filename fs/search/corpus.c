@@ -250,8 +250,8 @@ void corpus_pin(struct corpus *corpus, size_t group) { group_rows_pin(corpus->gr
 
 void corpus_unpin(struct corpus *corpus, size_t group) { group_rows_unpin(corpus->groups[group]); }
 
-int corpus_part(struct corpus *corpus, size_t group, int number, const struct part **out,
-                struct error *error)
+static int part_of(struct corpus *corpus, size_t group, int number, const struct part **out,
+                   struct error *error)
 {
     struct group_origin origin = origin_of(corpus, group);
     return group_rows_part(corpus->groups[group], &origin, number, out, error);
@@ -272,7 +272,7 @@ int corpus_value(struct corpus *corpus, struct corpus_row row, int part, const u
                  int32_t *size, struct error *error)
 {
     const struct part *run;
-    int rc = corpus_part(corpus, row.group, part, &run, error);
+    int rc = part_of(corpus, row.group, part, &run, error);
     if (rc == 0)
         *bytes = part_value(run, row.row, size);
     return rc;
@@ -284,7 +284,7 @@ int corpus_value(struct corpus *corpus, struct corpus_row row, int part, const u
 static int row_ids(struct corpus *corpus, size_t group, struct rowgroup *out, struct error *error)
 {
     const struct part *part;
-    int rc = corpus_part(corpus, group, schema_parts(corpus->snapshot->schema), &part, error);
+    int rc = part_of(corpus, group, schema_parts(corpus->snapshot->schema), &part, error);
     if (rc == 0 && part->run.size != (size_t)10 * corpus->snapshot->groups[group]->rows)
         rc = error_set(error, -EIO, "row group %zu has no row ids", group);
     if (rc == 0)
@@ -321,17 +321,6 @@ int corpus_row_key(struct corpus *corpus, uint64_t row, struct row_key *out, str
         *out = key_of(corpus->snapshot->groups[at.group], rowgroup_row_id(&ids, at.row));
     corpus_unpin(corpus, at.group);
     return rc;
-}
-
-bool corpus_keys(struct corpus *corpus, struct row_key *keys)
-{
-    const struct snapshot *snapshot = corpus->snapshot;
-    bool lasting = snapshot->schema->with_row_ids;
-    for (size_t i = 0; lasting && i < snapshot->group_count; i++)
-        lasting = corpus_group_keys(corpus, i, keys + corpus->first[i], NULL) == 0;
-    for (uint64_t i = 0; !lasting && i < snapshot->rows; i++)
-        keys[i] = (struct row_key){i, 0};
-    return lasting;
 }
 
 static bool is_before(const struct ctid *a, uint32_t block, uint16_t offset)

@@ -29,17 +29,14 @@ void corpus_unref(struct corpus *corpus);
 struct snapshot *corpus_snapshot(const struct corpus *corpus); /* borrowed */
 
 /* The values of one column, by its number in the schema; all groups, in order. Borrowed from the
- * corpus. The second ends early, -EINTR, when `stop` is set. */
+ * corpus. corpus_load breaks off with -EINTR when `stop` is set. */
 MUST_CHECK int corpus_spans(struct corpus *corpus, int column, const struct span **spans,
                             size_t *count, struct error *error);
 MUST_CHECK int corpus_load(struct corpus *corpus, int column, const atomic_bool *stop,
                            const struct span **spans, size_t *count, struct error *error);
 
-/* Each row's identity; `keys` has room for all rows. False: rows have none that lasts from one
- * snapshot to another (views, foreign tables): then it is the row's number. */
-bool corpus_keys(struct corpus *corpus, struct row_key *keys);
-
-/* Those of one group, where schema->with_row_ids says that rows have lasting ones. */
+/* The identities of one group's rows, if schema->with_row_ids says that rows have some that last from
+ * one snapshot to another: those of views and foreign tables have not. */
 MUST_CHECK int corpus_group_keys(struct corpus *corpus, size_t group, struct row_key *keys,
                                  struct error *error);
 
@@ -61,9 +58,7 @@ uint64_t corpus_number(const struct corpus *corpus, struct corpus_row row);
 void corpus_pin(struct corpus *corpus, size_t group);
 void corpus_unpin(struct corpus *corpus, size_t group);
 
-/* A part (codec/schema.h) of a group that is pinned, or one made of others (group_rows.h). */
-MUST_CHECK int corpus_part(struct corpus *corpus, size_t group, int number, const struct part **out,
-                           struct error *error);
+/* A part of a group that is pinned, which is made of others (group_rows.h). */
 MUST_CHECK int corpus_made(struct corpus *corpus, size_t group, make_part *made, void *context,
                            const struct part **out, struct error *error);
 
@@ -78,7 +73,7 @@ MUST_CHECK int corpus_value(struct corpus *corpus, struct corpus_row row, int pa
 MUST_CHECK int corpus_row_key(struct corpus *corpus, uint64_t row, struct row_key *out,
                               struct error *error);
 
-/* 1, and which row: the one with this identity, as corpus_keys has it. 0: there is none. */
+/* 1, and which row: the one with this identity. 0: there is none. */
 MUST_CHECK int corpus_find_row(struct corpus *corpus, const struct row_key *key, uint64_t *row,
                                struct error *error);
 

@@ -3,7 +3,7 @@
 #define FS_SEARCH_DIMS_H
 
 #include "codec/schema.h"
-#include "index/exact.h"
+#include "index/span.h"
 
 /* The number in vector(3), 1 of `bit`; 0: the type does not say. That of bit varying(3) is but a
  * limit. */

@@ -86,13 +86,24 @@ static void test_spans(void **state)
     corpus_unref(corpus);
 }
 
+/* The identities of all rows. */
+static bool read_keys(struct corpus *corpus, struct row_key *keys)
+{
+    const struct snapshot *of = corpus_snapshot(corpus);
+    bool good = true;
+    for (size_t i = 0; good && i < of->group_count; i++)
+        good = corpus_group_keys(corpus, i, keys + corpus_number(corpus, (struct corpus_row){i, 0}),
+                                 NULL) == 0;
+    return good;
+}
+
 static void test_rows(void **state)
 {
     (void)state;
     struct corpus *corpus = open_corpus();
     struct row_key keys[ROWS];
     uint64_t found;
-    assert_true(corpus_keys(corpus, keys));
+    assert_true(read_keys(corpus, keys));
     for (uint32_t row = 0; row < ROWS; row++) {
         struct row_key key;
         assert_int_equal(keys[row].place, (uint64_t)(row / 3) << 16 | (row % 3 + 1));
@@ -326,16 +337,15 @@ static void test_damaged_part(void **state)
         struct corpus *corpus = open_corpus();
         struct row_key keys[ROWS];
         int rc = corpus_spans(corpus, 1, &spans, &count, NULL);
-        bool lasting = corpus_keys(corpus, keys);
+        bool read = read_keys(corpus, keys);
         if (rc == 0)
             check_spans(corpus);
         else
             assert_int_equal(rc, -ENOTCONN);
-        for (uint32_t row = 0; row < ROWS; row++)
-            assert_int_equal(keys[row].place,
-                             lasting ? (uint64_t)(row / 3) << 16 | (row % 3 + 1) : row);
+        for (uint32_t row = 0; read && row < ROWS; row++)
+            assert_int_equal(keys[row].place, (uint64_t)(row / 3) << 16 | (row % 3 + 1));
         lost_vectors += rc < 0;
-        lost_keys += !lasting;
+        lost_keys += !read;
         corpora_drop(place.fetch.corpora, corpus);
         corpus_unref(corpus);
         flip(3, at);
