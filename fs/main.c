@@ -17,6 +17,7 @@
 #include "fs/tables/job_wanted.h"
 #include "fs/tables/listing.h"
 #include "fs/tables/schema_file.h"
+#include "fs/tables/table.h"
 #include "fs/tree/leftovers.h"
 #include "fs/tree/query_dir.h"
 #include "fs/tree/root_dir.h"
@@ -110,7 +111,7 @@ static int connect_server(struct program *program, struct error *error)
 
 static bool in_use(void *context, uint32_t relation)
 {
-    return mount_uses_relation(context, relation);
+    return table_needs_groups(context, relation);
 }
 
 static int open_store(struct program *program, struct error *error)

@@ -18,7 +18,7 @@ void job_renew(struct subject *subject);
 /* Ends jobs that nobody waits for, and read points that nobody needs. Called now and then. */
 void job_tend_all(struct mount *mount);
 
-/* Ends all jobs; they come back soon. */
+/* Makes all jobs end soon; does not wait for them. */
 void job_stop_all(struct mount *mount);
 
 #endif

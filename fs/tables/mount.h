@@ -105,7 +105,4 @@ static inline int user_errno(int rc)
                : -EIO;
 }
 
-/* Which table's row groups must not be evicted now. */
-bool mount_uses_relation(struct mount *mount, uint32_t relation);
-
 #endif

@@ -232,7 +232,7 @@ static bool can_be_read_again(const struct subject *rows)
     return held;
 }
 
-bool mount_uses_relation(struct mount *mount, uint32_t relation)
+bool table_needs_groups(struct mount *mount, uint32_t relation)
 {
     bool used = false;
     pthread_mutex_lock(&mount->lock);

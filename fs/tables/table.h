@@ -41,16 +41,17 @@ struct subject {
     } bind_later[STREAMS_AT_MOST]; /* nodes of such, and what is read */
 
     bool running, want_refresh;
-    bool refreshing;        /* the job asks the server now */
-    struct version *wanted; /* versions of which faces are, as next_wanted: references. The
-                               current one, and others that somebody still goes by */
-    const struct version
-        *making;         /* one of them, of which the job makes a face now; NULL: of none */
-    unsigned next_sizes; /* mask of faces of the one that the wanted refresh will find */
-    uint64_t
-        prefill_nodes[FORMAT_COUNT]; /* nodes whose page cache may be filled on the way; 0: none */
-    bool no_prefill; /* one came to nothing: another might, too, and each costs the waiting request
-                        a round */
+    bool refreshing; /* the job asks the server now */
+    /* Versions of which faces are wanted, linked by next_wanted; the list holds references. The
+     * current one, and others that somebody still goes by. */
+    struct version *wanted;
+    const struct version *making; /* one of them, of which the job makes a face now; or NULL */
+    unsigned next_sizes;          /* mask of faces of the one that the wanted refresh will find */
+    /* Nodes whose page cache may be filled on the way; 0: none. */
+    uint64_t prefill_nodes[FORMAT_COUNT];
+    /* A prefill has failed. The next might fail as well, and each costs the waiting request a round.
+     */
+    bool no_prefill;
     atomic_bool stop;
     struct fetch *fetch;          /* while one runs */
     struct refreshing *refresh;   /* the same; job.c */
@@ -74,6 +75,9 @@ struct table {
  * new name. */
 struct table *table_get(struct mount *mount, const struct relation *relation);
 void table_free(struct table *table);
+
+/* Whether the row groups of this relation must not be evicted now. Takes mount->lock. */
+bool table_needs_groups(struct mount *mount, uint32_t relation);
 
 /* Frees those whose relation is not in the catalog any more, if nothing is of them; whether there
  * were such. *remain: there are others. */
