@@ -188,7 +188,9 @@ static int ask(struct connection *connection, PGresult **row, struct error *erro
     return rc;
 }
 
-static uint64_t hash_more(uint64_t hash, const char *text) /* FNV-1a */
+/* FNV-1a. What it gives is in the cache's names and records: by another hash the cluster would be
+ * another one. */
+static uint64_t hash_more(uint64_t hash, const char *text)
 {
     do
         hash = (hash ^ (unsigned char)*text) * 0x100000001b3u;

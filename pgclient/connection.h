@@ -83,8 +83,8 @@ struct reading connection_reading(const struct connection *connection);
 struct holding {
     atomic_int backend;    /* process id of the server's session that it is in; 0: there is none */
     _Atomic int64_t since; /* clock_ms() */
-    _Atomic int64_t
-        wanted; /* when somebody else was seen to wait for a lock of it; 0: nobody was */
+    /* When somebody else was seen to wait for a lock of it; 0: nobody was. */
+    _Atomic int64_t wanted;
 };
 
 /* Keeps `holding` (borrowed; as long as the connection) as it is now. A statement that runs for

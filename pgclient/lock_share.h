@@ -22,9 +22,8 @@ struct lock_claim {
 
 struct lock_share {
     int64_t taken;
-    int64_t alone_until; /* till then only one has any */
-    struct lock_claim
-        claims[LOCK_CLAIMS]; /* of those that were refused; further ones are not noted */
+    int64_t alone_until;                   /* till then only one has any */
+    struct lock_claim claims[LOCK_CLAIMS]; /* that were refused; further ones are not noted */
 };
 
 /* One that has `had` of them gets `locks` in their place: no more than `most` together, unless it

@@ -38,9 +38,9 @@ struct readpoint {
     bool *with_binary; /* for each column: its type has binary output, also inside arrays, domains,
                           composites, ranges */
     bool of_users; /* reading it runs what users wrote, or an extension's work on other servers */
-    bool
-        json_apart; /* a table: a column's JSON needs a function that users wrote: of somebody who is
-                        no superuser, or of no extension. The role's limit of time is for it */
+    /* Of a table: a column's JSON needs a function that users wrote, which is owned by somebody who
+     * is no superuser or belongs to no extension. The role's limit of time is for it. */
+    bool json_apart;
     char *json_refused; /* why the role must not have it; NULL: it may */
     struct source *sources;
     size_t source_count;

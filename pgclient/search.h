@@ -55,14 +55,14 @@ struct search_nearest {
     /* What to give: columns of these names, then the distance. The schema's parts say what the rows
      * of the COPY look like. */
     const struct schema *schema;
-    const char *const
-        *names;            /* one for each of the schema's columns but the last; NULL: the number */
-    uint32_t number;       /* of the query, for the column without name: an int4 */
-    const char *column;    /* the vectors */
-    const char *type;      /* vector, halfvec, sparsevec; bit, varbit */
-    const char *metric;    /* pgvector's operator, as <-> */
-    const char *query;     /* as the type prints it */
-    const char *condition; /* NULL: none */
+    /* One for each of the schema's columns but the last; NULL: the number. */
+    const char *const *names;
+    uint32_t number;                   /* of the query, for the column without name: an int4 */
+    const char *column;                /* the vectors */
+    const char *type;                  /* vector, halfvec, sparsevec; bit, varbit */
+    const char *metric;                /* pgvector's operator, as <-> */
+    const char *query;                 /* as the type prints it */
+    const char *condition;             /* NULL: none */
     const struct search_value *except; /* the key of a row that is left out */
     size_t except_count;               /* its columns; 0: none is */
     uint32_t dims; /* only vectors of so many dimensions; 0: all, which must have as many */

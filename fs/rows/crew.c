@@ -479,7 +479,7 @@ static bool next_number(struct run *run, size_t *number)
     return more;
 }
 
-/* Who gives up because another has failed does not know why. */
+/* The first failure is kept: a worker that ends because another has failed does not know why. */
 static void fail(struct run *run, int rc, const struct error *error)
 {
     pthread_mutex_lock(&run->lock);

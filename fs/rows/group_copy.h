@@ -20,12 +20,11 @@ struct group_copy {
     const struct schema *schema;
     uint64_t group_bytes; /* cut before the row that would come after so many */
     uint32_t group_rows;  /* or after so many rows */
-    const struct ctid
-        *cuts; /* or before the first row at or behind each of these, in order; borrowed
-                */
+    /* Or before the first row at or behind each of these, which are in order; borrowed. */
+    const struct ctid *cuts;
     size_t cut_count;
-    struct ctid_range
-        range; /* what the stream was asked for; then: from where the next group begins */
+    /* What the stream was asked for; later, what is left of it from the next group on. */
+    struct ctid_range range;
     group_sink *sink;
     void *context;
     struct error *error;

@@ -36,8 +36,8 @@ struct group_origin {
 /* A run at hand. */
 struct part {
     struct run run;
-    const uint64_t
-        *starts; /* where each value begins, and one more; NULL where all have one size */
+    /* Where each value begins, and one more; NULL: all have one size. */
+    const uint64_t *starts;
     struct buffer memory[3];
     size_t bytes;      /* of the memory */
     size_t held_bytes; /* with the rows in memory that it points into, once it is held */

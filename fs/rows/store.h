@@ -7,7 +7,7 @@
  *     OID/ID.hnsw                 an index of one of its columns (index/hnsw.h)
  *
  * Whatever is read back is checked by checksum; nothing is trusted. Files that no record names are
- * swept at start.
+ * swept when the relation is first refreshed (store_sweep).
  *
  * Threads: any. Groups are put, read and dropped by their (relation, id), which is never used
  * twice. Errors: -ENOSPC the disk or cache_size is full, -ENOENT not there, -EBADMSG there, but

@@ -45,7 +45,7 @@ static int threads_for(const struct answer *answer)
     return threads < (uint64_t)processors() ? (int)threads : processors();
 }
 
-/* A value that is no vector of the space is of other dimensions: the types allow no else. */
+/* A value that is no vector of the space has other dimensions: its type allows nothing else. */
 static int odd_value(const struct answer *answer)
 {
     error_prefix(

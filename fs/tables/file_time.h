@@ -9,9 +9,11 @@
 #include "fs/tables/table.h"
 
 /* 0: not known. */
-/* Deletes the times that say nothing any more, because whatever is made now is later. Any thread. */
-void file_time_sweep(struct store *store, int64_t now);
 int64_t file_time_load(const struct subject *subject);
 void file_time_save(const struct subject *subject, int64_t mtime);
+
+/* Deletes the times that say nothing any more, because what is made now is later anyway. Any thread.
+ */
+void file_time_sweep(struct store *store, int64_t now);
 
 #endif

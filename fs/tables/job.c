@@ -83,7 +83,7 @@ static void log_refused(const struct snapshot *snapshot, int format)
             formats[format]->name, face->reason != NULL ? face->reason : strerror(-face->refused));
 }
 
-/* What was over once the marks were found to be equal is no news. */
+/* A refresh that has only found the marks to be equal is not noted. */
 static void note_refresh(struct subject *subject, enum refresh_result result)
 {
     struct mount *mount = subject->table->mount;
