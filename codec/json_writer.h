@@ -1,9 +1,9 @@
-/* A file of JSON, written member by member: a struct text that knows commas and layout, and remembers
- * its first error as that does.
+/* A file of JSON, written member by member: a struct text that knows commas and layout, and
+ * remembers its first error as that does.
  *
- * It is our own because the files have two layouts in one (a member a line; in it, one-line objects)
- * and reals of so many digits each, while a library as jansson has one indent and one precision for
- * all of a text; and what they look like decides their size, which must stay.
+ * It is our own because the files have two layouts in one (a member a line; in it, one-line
+ * objects) and reals of so many digits each, while a library as jansson has one indent and one
+ * precision for all of a text; and what they look like decides their size, which must stay.
  *
  * JSON_LINES: each member stands on a line of its own, two spaces deeper than what it is in.
  * JSON_ONE_LINE: all of it stands on one line, and so does what is in it. Without members both are
@@ -11,8 +11,8 @@
  *
  * Lifetime: init to {0}; one value; json_end, which also frees.
  * Threads: none; one owner.
- * Errors: -ENOMEM; -EINVAL: more than JSON_DEPTH_MOST open at once, or closed more or less often than
- * opened.
+ * Errors: -ENOMEM; -EINVAL: more than JSON_DEPTH_MOST open at once, or closed more or less often
+ * than opened.
  */
 #ifndef CODEC_JSON_WRITER_H
 #define CODEC_JSON_WRITER_H

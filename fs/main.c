@@ -69,7 +69,8 @@ static int prepare_ddl(struct program *program, struct error *error)
     return mount->direct != NULL ? ddl_check_direct(&mount->ddl, NULL, error) : 0;
 }
 
-/* Somebody waits for a connection, or for locks, of which one may be kept for rows that nobody asks for. */
+/* Somebody waits for a connection, or for locks, of which one may be kept for rows that nobody asks
+ * for. */
 static void make_room(void *context, enum session_lack lack)
 {
     struct mount *mount = context;

@@ -115,8 +115,8 @@ static void no_notices(void *context, const char *message) { (void)context, (voi
     "  'transaction_timeout', 'search_path']::pg_catalog.text[])"                                  \
     " AND s.reset_val OPERATOR(pg_catalog.<>) '0';"
 
-/* A role that may not ask has a connection all the same. Behind a pooler the next question is another
- * session's. */
+/* A role that may not ask has a connection all the same. Behind a pooler the next question is
+ * another session's. */
 static int learn_to_ask(struct connection *connection, struct error *error)
 {
     PGresult *none = NULL;
@@ -126,7 +126,8 @@ static int learn_to_ask(struct connection *connection, struct error *error)
     return connection_usable(connection) && rc != -EBUSY ? 0 : rc;
 }
 
-/* Behind a pooler temporary tables are others', and a function of a view's would find them first. */
+/* Behind a pooler temporary tables are others', and a function of a view's would find them first.
+ */
 static int learn_path(struct connection *connection, const char *path, struct error *error)
 {
     struct text sql = {0};

@@ -95,7 +95,8 @@ void connection_show(struct connection *connection, struct holding *holding);
 /* ---- transactions: REPEATABLE READ, READ ONLY ---- */
 
 /* No statement waits for a lock for longer than LOCK_PATIENCE_MS. A smaller limit of the role's own
- * is an error of what users wrote; a larger one, connection_own_limit, is for whoever tries again. */
+ * is an error of what users wrote; a larger one, connection_own_limit, is for whoever tries again.
+ */
 
 enum transaction_kind {
     TRANSACTION_TABLES, /* what we ask of tables and catalogs: search_path is SEARCH_PATH_OURS, and
@@ -121,13 +122,13 @@ MUST_CHECK int connection_begin(struct connection *connection, enum transaction_
 MUST_CHECK int connection_set_again(struct connection *connection, const char *more,
                                     struct error *error);
 
-/* In a transaction of TRANSACTION_USER: from now on, until it ends, policies choose rows in silence.
- * Where they hide none from the role (pgclient/policies.h). */
+/* In a transaction of TRANSACTION_USER: from now on, until it ends, policies choose rows in
+ * silence. Where they hide none from the role (pgclient/policies.h). */
 MUST_CHECK int connection_let_policies_choose(struct connection *connection, struct error *error);
 
-/* Ends the transaction, if there is one. Advisory locks that functions have taken in it, which would
- * outlive it, go. What it has read is no less true. The connection may be
- * unusable afterwards. */
+/* Ends the transaction, if there is one. Advisory locks that functions have taken in it, which
+ * would outlive it, go. What it has read is no less true. The connection may be unusable
+ * afterwards. */
 void connection_end(struct connection *connection);
 
 /* What an answer must look like to be taken: a server, or what stands in between, may give another.

@@ -39,8 +39,8 @@ void connection_finish(PGconn *pg, struct departing *departing);
 /* libpq's last words; the connection is broken. */
 int connection_fail_lost(struct connection *connection, struct error *error);
 
-/* How each transaction begins: so no statement of ours waits for a lock for long. The role's limits,
- * which may be a millisecond, are for what users wrote. */
+/* How each transaction begins: so no statement of ours waits for a lock for long. The role's
+ * limits, which may be a millisecond, are for what users wrote. */
 #define BEGIN_READING                                                                              \
     "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = 0;"            \
     " SET LOCAL lock_timeout = " LOCK_PATIENCE ";"

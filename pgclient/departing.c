@@ -8,7 +8,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* A backend that does not listen ends when it looks after its client, which is every ten seconds. */
+/* A backend that does not listen ends when it looks after its client, which is every ten seconds.
+ */
 enum { PATIENCE_MS = 5000, WATCHED_MS = 15000, BYTES_MOST = 4 << 20 };
 
 struct watched {

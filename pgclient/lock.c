@@ -9,8 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* What reading each of the relations `root` needs, whose oids stand before it. Indexes and TOAST tables are opened by whatever
- * reads their tables. What a materialized view was made of is not. */
+/* What reading each of the relations `root` needs, whose oids stand before it. Indexes and TOAST
+ * tables are opened by whatever reads their tables. What a materialized view was made of is not. */
 #define NEEDED                                                                                     \
     "}'::pg_catalog.oid[]) AS r UNION"                                                             \
     " SELECT n.root, x.oid FROM needed AS n, LATERAL ("                                            \

@@ -1,14 +1,14 @@
 /* Who has locked catalogs, asked without reading any.
  *
- * What a statement's words mean the server looks up in catalogs, too, but keeps it for the session: so
- * the question is asked once when a connection is new, and can be answered later, whichever catalog
- * is locked then.
+ * What a statement's words mean the server looks up in catalogs, too, but keeps it for the session:
+ * so the question is asked once when a connection is new, and can be answered later, whichever
+ * catalog is locked then.
  */
 #ifndef PGCLIENT_LOCK_HOLDERS_H
 #define PGCLIENT_LOCK_HOLDERS_H
 
-/* Process id (0: a prepared transaction), application, catalog, and whether the lock is had, or waited
- * for. What initdb makes has lower oids than users' own. */
+/* Process id (0: a prepared transaction), application, catalog, and whether the lock is had, or
+ * waited for. What initdb makes has lower oids than users' own. */
 #define LOCK_HOLDERS                                                                               \
     "SELECT coalesce(l.pid, 0), a.application_name, l.relation, l.granted"                         \
     " FROM pg_catalog.pg_lock_status() AS l"                                                       \

@@ -15,13 +15,13 @@
 #include "pgclient/session.h"
 
 /* Before a transaction that reads the relation begins; one that is a RELATION_TABLE is read without
- * its children. What it takes is free again when the session is given back. -EBUSY: there is no room
- * now. */
+ * its children. What it takes is free again when the session is given back. -EBUSY: there is no
+ * room now. */
 MUST_CHECK int lock_room_take(struct session *session, const struct relation *relation,
                               struct error *error);
 
-/* The same in two steps, also for a table with its children: the one who has the session need not be
- * the one who asks. */
+/* The same in two steps, also for a table with its children: the one who has the session need not
+ * be the one who asks. */
 struct lock_room {
     int64_t locks; /* 0: so few that they are not counted */
     int64_t most;  /* of all large transactions together */

@@ -72,8 +72,8 @@ static void put_own_settings(const struct kept_readpoint *r, const struct connec
                     r->shows_owners ? "SET LOCAL row_security = on;" : "");
 }
 
-/* The same for all of its sessions, and for as long as it lasts: each would else follow a reload, or
- * what has been set for its role since others began. */
+/* The same for all of its sessions, and for as long as it lasts: each would else follow a reload,
+ * or what has been set for its role since others began. */
 static void put_money(const struct kept_readpoint *r, struct text *sql)
 {
     text_put(sql, "SET LOCAL lc_monetary = ");
@@ -475,8 +475,8 @@ void readpoint_leave(struct session *worker) { connection_end(session_connection
 
 /* ---- reading ---- */
 
-/* An error of what follows leaves the transaction as it was. It is undone in any case: the settings go
- * back, too. */
+/* An error of what follows leaves the transaction as it was. It is undone in any case: the settings
+ * go back, too. */
 static int guard(struct connection *connection, const char *settings, struct error *error)
 {
     struct text sql = {0};

@@ -6,7 +6,8 @@
  * (nullable) is set the statement ends with -EINTR, and the session is lost.
  *
  * Threads: as sessions. Errors: those of session.h, but -EINVAL, in the server's words, for all
- * that it says about what the user wrote, which is not what the server itself lacks; -EBADMSG an answer that makes no sense.
+ * that it says about what the user wrote, which is not what the server itself lacks; -EBADMSG an
+ * answer that makes no sense.
  */
 #ifndef PGCLIENT_SEARCH_H
 #define PGCLIENT_SEARCH_H

@@ -1,6 +1,7 @@
 /* The SELECT that fetches a relation's rows as codec/schema.h lays them out. Pure; UTF-8 text.
  *
- * Errors, which the text remembers: -ENOMEM; -EOVERFLOW: it would have more columns than a SELECT may.
+ * Errors, which the text remembers: -ENOMEM; -EOVERFLOW: it would have more columns than a SELECT
+ * may.
  */
 #ifndef PGCLIENT_SELECTION_H
 #define PGCLIENT_SELECTION_H

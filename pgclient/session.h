@@ -161,8 +161,8 @@ bool session_reserve_locks(struct session *session, int64_t locks, int64_t most)
 bool session_has_locks(const struct session *session);
 bool session_lacks_room(const struct session *session);
 
-/* Whether its transaction has failed, -EAGAIN, because the server had no room for more locks. For half
- * a minute those who need many are then served one by one. */
+/* Whether its transaction has failed, -EAGAIN, because the server had no room for more locks. For
+ * half a minute those who need many are then served one by one. */
 bool session_lacks_locks(const struct session *session);
 
 /* For pgclient/ alone: the session's connection, connection.h. */

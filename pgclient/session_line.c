@@ -1,5 +1,5 @@
-/* The line for sessions: whose turn it is. All but session_pool_wanted and pool_get_turn is called under
- * the pool's lock. */
+/* The line for sessions: whose turn it is. All but session_pool_wanted and pool_get_turn is called
+ * under the pool's lock. */
 #include "codec/clock.h"
 #include "pgclient/session_parts.h"
 
@@ -64,8 +64,8 @@ int pool_users(const struct session_pool *pool)
     return most > 3 ? most - 2 : 1;
 }
 
-/* Whether one more may be lent, `less` fewer of SESSION_JOIN or SESSION_FETCH being so. What departs
- * has its place still. */
+/* Whether one more may be lent, `less` fewer of SESSION_JOIN or SESSION_FETCH being so. What
+ * departs has its place still. */
 static bool fits(const struct session_pool *pool, enum session_purpose purpose, int less)
 {
     int most = pool_room(pool), lent = pool->lent_in_all - less + departing_count(pool->departing);

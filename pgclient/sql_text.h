@@ -1,5 +1,5 @@
-/* What a statement is put together of, beside pieces that are SQL already: a struct text (codec/text.h)
- * takes them all, and tells once whether there was memory for them. */
+/* What a statement is put together of, beside pieces that are SQL already: a struct text
+ * (codec/text.h) takes them all, and tells once whether there was memory for them. */
 #ifndef PGCLIENT_SQL_TEXT_H
 #define PGCLIENT_SQL_TEXT_H
 

@@ -244,7 +244,8 @@ static const char question[] =
      * by a name or the number of an object. Of the server's own functions those that are told such
      * a thing are known to be harmless, or not called. What only the server calls, or a type's
      * input, is not called by hand at all: with the number of a type it runs a domain's check, on
-     * which nothing is seen to depend. A statement (owner 0) may do the rest, at the role's will. */
+     * which nothing is seen to depend. A statement (owner 0) may do the rest, at the role's will.
+     */
     " judged AS MATERIALIZED (SELECT DISTINCT owner, function, written FROM call),"
     " told AS MATERIALIZED (SELECT p.oid FROM pg_proc p"
     "  JOIN pg_namespace n ON n.oid = p.pronamespace"

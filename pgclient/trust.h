@@ -8,8 +8,8 @@
  * column types. What a superuser's own function calls is the superuser's affair.
  *
  * In definitions that belong to somebody else even the server's own functions count, where that
- * owner might not call them, where they do more than compute, or where they may be told in a text or
- * by an object's number what to run: they, too, run with the role's rights. The last holds for a
+ * owner might not call them, where they do more than compute, or where they may be told in a text
+ * or by an object's number what to run: they, too, run with the role's rights. The last holds for a
  * statement, too.
  *
  * Errors: as connection.h.

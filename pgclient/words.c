@@ -23,8 +23,8 @@ static void name_for_iconv(const char *encoding, char *out, size_t size)
     }
 }
 
-/* Whether it is UTF-8 now, as far as there is room, with '?' for each byte of no character; otherwise
- * nothing has changed. */
+/* Whether it is UTF-8 now, as far as there is room, with '?' for each byte of no character;
+ * otherwise nothing has changed. */
 static bool convert(char *text, size_t size, const char *encoding)
 {
     char name[32], *converted = malloc(size), *in = text, *out = converted;

@@ -27,8 +27,8 @@ int inherited_shed(void)
     static const int usual[] = {SIGCHLD, SIGTERM, SIGBUS};
     for (size_t i = 0; i < sizeof usual / sizeof *usual; i++)
         signal(usual[i], SIG_DFL);
-    /* A file of the cache that is larger than the limit of files (RLIMIT_FSIZE) is an error, as on a
-     * full disk, not the end. */
+    /* A file of the cache that is larger than the limit of files (RLIMIT_FSIZE) is an error, as on
+     * a full disk, not the end. */
     signal(SIGXFSZ, SIG_IGN);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);

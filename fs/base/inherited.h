@@ -1,5 +1,5 @@
-/* What the process has from whoever started it, and must not work under: closed descriptors, signals that
- * are ignored or blocked.
+/* What the process has from whoever started it, and must not work under: closed descriptors,
+ * signals that are ignored or blocked.
  *
  * Threads: before there are any.
  */

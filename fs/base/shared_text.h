@@ -1,8 +1,8 @@
 /* Texts that do not change, shared by all who show them: a value of a session, the questions that
  * have it, the files that are open and show it. There is one copy, however many these are.
  *
- * Lifetime: reference-counted; a text is freed by nothing else than shared_text_unref. Threads: any,
- * but for shared_text_count, which is called before a second reference is taken.
+ * Lifetime: reference-counted; a text is freed by nothing else than shared_text_unref. Threads:
+ * any, but for shared_text_count, which is called before a second reference is taken.
  */
 #ifndef FS_BASE_SHARED_TEXT_H
 #define FS_BASE_SHARED_TEXT_H

@@ -1,7 +1,7 @@
 /* What waits for something, without a thread, on the list of what it waits for.
  *
- * Each thing that can change has such a list (struct wait), and calls it when it has: all that hang on
- * it are tried, and no others. What must go on waiting is hung up again, perhaps elsewhere.
+ * Each thing that can change has such a list (struct wait), and calls it when it has: all that hang
+ * on it are tried, and no others. What must go on waiting is hung up again, perhaps elsewhere.
  *
  * Threads: all lists of a mount are guarded by mount->lock. A try may give the lock up; then others
  * may call the same list, or take off what is on it.

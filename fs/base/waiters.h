@@ -1,7 +1,7 @@
 /* Threads for work that may wait: for the server, for a lock, for the disk. However long some wait,
  * the others go on: each task has a thread to itself, made when none is idle, as long as there are
- * fewer than a bound, those not counted that wait for somebody who needs none of them. Idle threads end after a while, but for one, so that what was put is always
- * run.
+ * fewer than a bound, those not counted that wait for somebody who needs none of them. Idle threads
+ * end after a while, but for one, so that what was put is always run.
  *
  * Lifetime: waiters_stop; waiters_join waits for the tasks under way, and runs those still queued
  * too; waiters_free, which joins where that has not been done. Threads: any may add, until

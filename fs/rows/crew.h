@@ -32,7 +32,8 @@ bool crew_has_something(struct crew *crew);
 /* Whether it has some of the locks that large reads share (pgclient/lock_room.h). */
 bool crew_has_locks(struct crew *crew);
 struct session *crew_leader(struct crew *crew);
-/* How long crew_open waits for locks (session_lock_patience), on whichever session; until crew_lead.
+/* How long crew_open waits for locks (session_lock_patience), on whichever session; until
+ * crew_lead.
  */
 void crew_lock_patience(struct crew *crew, int milliseconds);
 

@@ -675,8 +675,8 @@ static bool can_go_on(const struct fetch *fetch)
 }
 
 /* Where the disk is full, the row groups of `old` go all the same: else a disk that they fill would
- * have no room for those of `snapshot`, ever. Until its record is saved, a later mount finds that of
- * `old`, without rows. */
+ * have no room for those of `snapshot`, ever. Until its record is saved, a later mount finds that
+ * of `old`, without rows. */
 static void save(struct snapshot *snapshot, struct snapshot *old)
 {
     int rc = snapshot_save(snapshot);

@@ -2,13 +2,13 @@
  * single row group again.
  *
  * First it is asked whether anything has changed, and which row groups still hold
- * (fs/rows/fetch_changes.h); then the rest is copied (fs/rows/fetch_copy.h). The groups in order are the
- * snapshot's.
+ * (fs/rows/fetch_changes.h); then the rest is copied (fs/rows/fetch_copy.h). The groups in order
+ * are the snapshot's.
  *
  * Threads: fetch_table is called by one thread and starts its own; fetch_stop from any.
- * Errors: those of pgclient/session.h and fs/rows/store.h; -EINTR after fetch_stop; -EINPROGRESS the
- * fetch waits for a lock; -EBUSY one was not to be had for as long as lock_wait says, or others have
- * wanted ours five times.
+ * Errors: those of pgclient/session.h and fs/rows/store.h; -EINTR after fetch_stop; -EINPROGRESS
+ * the fetch waits for a lock; -EBUSY one was not to be had for as long as lock_wait says, or others
+ * have wanted ours five times.
  */
 #ifndef FS_ROWS_FETCH_H
 #define FS_ROWS_FETCH_H
@@ -81,8 +81,8 @@ bool fetch_has_changes(struct fetch *fetch);
 struct feed *fetch_feed(struct fetch *fetch);
 
 /* The rows of one group: from the store, or, where they are not there or damaged, copied again and
- * checked against the group's hash, as long as the thread's patience lasts (fs/base/patience.h). -EIO,
- * and the snapshot is broken, where they have changed since. */
+ * checked against the group's hash, as long as the thread's patience lasts (fs/base/patience.h).
+ * -EIO, and the snapshot is broken, where they have changed since. */
 MUST_CHECK int fetch_group(const struct fetch_place *place, struct snapshot *snapshot, size_t group,
                            struct rowgroup **out, struct error *error);
 

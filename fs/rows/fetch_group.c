@@ -162,8 +162,8 @@ struct chase {
     bool reopens; /* has the snapshot's lock for that */
 };
 
-/* 0: it is this reader who opens one; the lock is his. 1: somebody else has. Negative: somebody else
- * has failed to meanwhile. */
+/* 0: it is this reader who opens one; the lock is his. 1: somebody else has. Negative: somebody
+ * else has failed to meanwhile. */
 static int begin_reopening(struct chase *chase, struct error *error)
 {
     struct reopening *reopening = &chase->snapshot->reopening;
@@ -185,8 +185,8 @@ static int begin_reopening(struct chase *chase, struct error *error)
     return rc;
 }
 
-/* What ends because nobody needs it any more, for want of memory, or because a connection is lost, is
- * no failure of the others': the next one tries. */
+/* What ends because nobody needs it any more, for want of memory, or because a connection is lost,
+ * is no failure of the others': the next one tries. */
 static bool is_own_failure(int rc) { return rc == -EINTR || rc == -ENOMEM || rc == -ENOTCONN; }
 
 static void end_reopening(struct chase *chase, int rc, const struct error *error)

@@ -54,8 +54,8 @@ struct lock_line {
 /* Borrows `waits`. `connections`: as many sessions as there are at most. */
 void lock_line_init(struct lock_line *line, struct lock_waits *waits, int connections);
 
-/* A turn begins: for so many milliseconds it may wait for the lock (session_lock_patience, crew_lock_patience). To be
- * called with the session at hand. */
+/* A turn begins: for so many milliseconds it may wait for the lock (session_lock_patience,
+ * crew_lock_patience). To be called with the session at hand. */
 int lock_turn_begin(struct lock_line *line, struct lock_turn *turn);
 /* It is over, or nothing more is to be locked; `had`: all is locked. */
 void lock_turn_end(struct lock_line *line, struct lock_turn *turn, bool had);
@@ -63,8 +63,8 @@ void lock_turn_end(struct lock_line *line, struct lock_turn *turn, bool had);
 /* Waits for the next turn. -EINTR: `stop` (nullable) was set before. */
 MUST_CHECK int lock_turn_wait(struct lock_line *line, struct lock_turn *turn,
                               const atomic_bool *stop);
-/* The same without a thread: `go` is called once, by any thread, with any locks: all it may do is to
- * hand the work to another one. Until then the turn belongs to the line. */
+/* The same without a thread: `go` is called once, by any thread, with any locks: all it may do is
+ * to hand the work to another one. Until then the turn belongs to the line. */
 void lock_turn_park(struct lock_line *line, struct lock_turn *turn, void (*go)(void *context),
                     void *context);
 /* Its turn comes at once, if it is parked: its work is to end. */

@@ -51,8 +51,8 @@ void lock_wait_note_room(struct lock_waits *waits, struct lock_wait *wait);
 void lock_wait_seen(struct lock_waits *waits, struct lock_wait *wait,
                     const struct lock_party *holder);
 
-/* The lock was had, and maybe there are more, which only the attempt's end will tell. Not listed any
- * more; the next lock_wait_note goes on with the same wait. */
+/* The lock was had, and maybe there are more, which only the attempt's end will tell. Not listed
+ * any more; the next lock_wait_note goes on with the same wait. */
 void lock_wait_rest(struct lock_waits *waits, struct lock_wait *wait);
 
 /* All that is locked was had, or is not wanted any more. */

@@ -108,7 +108,8 @@ static int wait_here(struct answer_room *room, int64_t began, struct error *erro
     return rc;
 }
 
-/* Whether the answer keeps its thread. Who was called does, unless others have come late as well. */
+/* Whether the answer keeps its thread. Who was called does, unless others have come late as well.
+ */
 static bool may_wait(const struct answer_room *room, const struct answer_place *place, bool called)
 {
     if (place == NULL)

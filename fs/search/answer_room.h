@@ -4,8 +4,8 @@
  * A few wait with what they have made so far, and with their thread. All further ones keep nothing
  * but their place: they are made anew once it is their turn to wait so.
  *
- * Threads: any, to wait without mount->lock. Lifetime: the mount's; a struct answer_place is {0} at first,
- * and its owner's.
+ * Threads: any, to wait without mount->lock. Lifetime: the mount's; a struct answer_place is {0} at
+ * first, and its owner's.
  */
 #ifndef FS_SEARCH_ANSWER_ROOM_H
 #define FS_SEARCH_ANSWER_ROOM_H
@@ -38,13 +38,13 @@ struct answer_room {
 
 void answer_room_init(struct answer_room *room);
 
-/* Before an answer is made, or made anew: -EBUSY, if it has waited and those that have room do not get
- * on. */
+/* Before an answer is made, or made anew: -EBUSY, if it has waited and those that have room do not
+ * get on. */
 MUST_CHECK int answer_room_ask(struct answer_room *room, const struct answer_place *place,
                                struct error *error);
-/* Takes one, as far as the thread's patience goes (fs/base/patience.h); who has a place there may be told
- * to park it. -EBUSY: those that have one do not get on. A waiter's thread does not count while it
- * waits (fs/base/waiters.h). */
+/* Takes one, as far as the thread's patience goes (fs/base/patience.h); who has a place there may
+ * be told to park it. -EBUSY: those that have one do not get on. A waiter's thread does not count
+ * while it waits (fs/base/waiters.h). */
 MUST_CHECK int answer_room_enter(struct answer_room *room, struct error *error);
 /* Who has one has got on with its answer. */
 void answer_room_moves(struct answer_room *room);

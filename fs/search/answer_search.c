@@ -110,8 +110,8 @@ struct graph {
     uint32_t count, room;
 };
 
-/* So many rows more that have the same vector are looked at together: of them those come first whose
- * keys do. Where there are more, all rows are looked at. */
+/* So many rows more that have the same vector are looked at together: of them those come first
+ * whose keys do. Where there are more, all rows are looked at. */
 enum { TWINS_MOST = 4096 };
 
 /* The filter, by slot. */
@@ -233,8 +233,8 @@ static int by_distance_alone(const void *a, const void *b)
     return x->distance < y->distance ? -1 : x->distance > y->distance;
 }
 
-/* Fresh rows that are farther away than the last one wanted are not looked at to their end, and need
- * no place in the order. */
+/* Fresh rows that are farther away than the last one wanted are not looked at to their end, and
+ * need no place in the order. */
 static int join_fresh(struct graph *graph, const struct query *query)
 {
     uint32_t count = graph->count, room = graph->answer->room;
@@ -344,8 +344,8 @@ static bool may_have_index(struct answer *answer)
 /* NULL: exactly; and why. */
 static struct vector_index *choose(struct answer *answer)
 {
-    /* An effort of 1 looks at about so many rows, in odd places; where it is greater than EF_MOST, to
-     * keep candidates in order costs more than to look at all rows. */
+    /* An effort of 1 looks at about so many rows, in odd places; where it is greater than EF_MOST,
+     * to keep candidates in order costs more than to look at all rows. */
     enum { ROWS_EACH = 8, EF_MOST = 4000 };
     const struct question *question = answer->question;
     bool forced = question->mode == MODE_HNSW;

@@ -3,7 +3,8 @@
  *
  * What is made for a row group (the map of its file, checked once; its keys in order) is kept with
  * the group and shared by all snapshots that have it; kept as long as it is used, and some more, up
- * to a share of memory= (fs/rows/group_rows.h). A relation's latest corpus is kept (fs/search/corpora.h).
+ * to a share of memory= (fs/rows/group_rows.h). A relation's latest corpus is kept
+ * (fs/search/corpora.h).
  *
  * A mapped file that is cut short under our hands gives zeroes, not a SIGBUS, and is found out
  * (corpus_intact).
@@ -35,8 +36,8 @@ MUST_CHECK int corpus_spans(struct corpus *corpus, int column, const struct span
 MUST_CHECK int corpus_load(struct corpus *corpus, int column, const atomic_bool *stop,
                            const struct span **spans, size_t *count, struct error *error);
 
-/* The identities of one group's rows, if schema->with_row_ids says that rows have some that last from
- * one snapshot to another: those of views and foreign tables have not. */
+/* The identities of one group's rows, if schema->with_row_ids says that rows have some that last
+ * from one snapshot to another: those of views and foreign tables have not. */
 MUST_CHECK int corpus_group_keys(struct corpus *corpus, size_t group, struct row_key *keys,
                                  struct error *error);
 

@@ -5,7 +5,8 @@
 #include <ctype.h>
 #include <errno.h>
 
-/* Where the reader is. The first thing that is not JSON makes it `bad`: then nothing more is read. */
+/* Where the reader is. The first thing that is not JSON makes it `bad`: then nothing more is read.
+ */
 struct json {
     const char *at, *end;
     const char *start;

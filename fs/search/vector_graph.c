@@ -206,8 +206,8 @@ uint64_t vector_graph_id(int column, const struct space *space)
     return hash64(of, sizeof of);
 }
 
-/* No link, and nothing that would have to be waited for. Mapping costs nothing, however large it is:
- * hnsw_open looks at its head first. */
+/* No link, and nothing that would have to be waited for. Mapping costs nothing, however large it
+ * is: hnsw_open looks at its head first. */
 static int map_file(struct store *store, uint32_t relation, uint64_t id, struct mapping **out)
 {
     char name[STORE_INDEX_NAME];

@@ -65,8 +65,8 @@ void vector_graph_done(struct vector_graph *graph, struct hnsw_searcher *searche
 /* The file of a column in this space. */
 uint64_t vector_graph_id(int column, const struct space *space);
 
-/* Maps the file, and reads all of it once. -ENOENT: there is none; -EBADMSG: it is damaged; -ESTALE:
- * it is whole, but of something else; -EINTR: stopped. */
+/* Maps the file, and reads all of it once. -ENOENT: there is none; -EBADMSG: it is damaged;
+ * -ESTALE: it is whole, but of something else; -EINTR: stopped. */
 MUST_CHECK int vector_graph_open(struct store *store, const struct snapshot *snapshot, int column,
                                  const struct space *space, const atomic_bool *stop,
                                  struct vector_graph **out, struct error *error);

@@ -554,8 +554,8 @@ static uint32_t *relations_of(struct vector_indexes *indexes, size_t *count)
     return relations;
 }
 
-/* Takes away what one entry of the relation has in memory, and the entry, if it is in no use. False:
- * they have nothing, all of them. */
+/* Takes away what one entry of the relation has in memory, and the entry, if it is in no use.
+ * False: they have nothing, all of them. */
 static bool empty_one(struct vector_indexes *indexes, uint32_t relation)
 {
     struct leftovers leftovers = {0};

@@ -54,12 +54,12 @@ void vector_index_done(struct vector_index *index, struct hnsw_searcher *searche
 MUST_CHECK int vector_index_write_state(struct vector_indexes *indexes, struct snapshot *snapshot,
                                         int column, const struct space *space, struct buffer *out);
 
-/* All indexes of a mount. Made before threads are started. `place` is borrowed; `memory`: bytes that the
- * mount may take, of which a part is for graphs. */
+/* All indexes of a mount. Made before threads are started. `place` is borrowed; `memory`: bytes
+ * that the mount may take, of which a part is for graphs. */
 MUST_CHECK int vector_indexes_new(const struct fetch_place *place, uint64_t memory,
                                   struct vector_indexes **out);
-/* Frees, in memory, the indexes of relations that are gone. Called now and then. `keep_gone` keeps of
- * these relations those that are gone, and returns their number; no lock is held. */
+/* Frees, in memory, the indexes of relations that are gone. Called now and then. `keep_gone` keeps
+ * of these relations those that are gone, and returns their number; no lock is held. */
 void vector_indexes_tend(struct vector_indexes *indexes,
                          size_t (*keep_gone)(void *context, uint32_t *relations, size_t count),
                          void *context);

@@ -1,5 +1,5 @@
-/* The indexes of a mount, between fs/search/vector_index.c, which answers, and fs/search/vector_builder.c, which
- * builds.
+/* The indexes of a mount, between fs/search/vector_index.c, which answers, and
+ * fs/search/vector_builder.c, which builds.
  *
  * Locks: indexes->lock is held for a moment only, and inside of it no other lock is taken.
  * entry->making is held while a file is mapped or rows are joined with slots, so that it is done
@@ -10,8 +10,8 @@
 
 #include "fs/search/vector_binding.h"
 
-/* One column in one space: absent (nothing below), opening, being built, ready (there is a graph), failed,
- * impossible. */
+/* One column in one space: absent (nothing below), opening, being built, ready (there is a graph),
+ * failed, impossible. */
 struct vector_entry {
     struct vector_entry *next;
     uint32_t relation;

@@ -12,7 +12,8 @@
 int64_t file_time_load(const struct subject *subject);
 void file_time_save(const struct subject *subject, int64_t mtime);
 
-/* Deletes the times that say nothing any more, because what is made now is later anyway. Any thread.
+/* Deletes the times that say nothing any more, because what is made now is later anyway. Any
+ * thread.
  */
 void file_time_sweep(struct store *store, int64_t now);
 

@@ -541,10 +541,10 @@ static void do_face(struct subject *subject, struct version *wanted)
     wait_call(&mount->waits, &subject->waiting);
 }
 
-/* Of which version a face is to be made next; NULL: a refresh comes first, if one is wanted. Faces of
- * the current one come before it: whoever waits for one has been given this version, and must not be
- * told twice that it is superseded. One of the past after it: that may take long, and only those wait
- * for it who go by that version whatever a refresh finds. `owed`: one has come first. */
+/* Of which version a face is to be made next; NULL: a refresh comes first, if one is wanted. Faces
+ * of the current one come before it: whoever waits for one has been given this version, and must
+ * not be told twice that it is superseded. One of the past after it: that may take long, and only
+ * those wait for it who go by that version whatever a refresh finds. `owed`: one has come first. */
 static struct version *next_face(const struct subject *subject, bool owed)
 {
     struct version *version = subject->wanted, *current = subject->current;

@@ -35,7 +35,8 @@ static inline bool listing_is_after(const struct mount *mount, unsigned then)
 const struct relation *listing_find(const struct mount *mount, const char *schema,
                                     const char *name);
 bool listing_has_oid(const struct mount *mount, uint32_t oid);
-/* Keeps of these relations those that are not in the catalog any more; their number. Takes the lock. */
+/* Keeps of these relations those that are not in the catalog any more; their number. Takes the
+ * lock. */
 size_t listing_keep_gone(struct mount *mount, uint32_t *relations, size_t count);
 bool listing_has_schema(const struct mount *mount, const char *schema);
 

@@ -1,6 +1,6 @@
-/* How the partitions of a catalog are called below their parents' partitions/: a foreign schema goes
- * in front, behind it a dot that no other name has escaped. The names are made once a catalog, so
- * that finding one costs a binary search, however many there are.
+/* How the partitions of a catalog are called below their parents' partitions/: a foreign schema
+ * goes in front, behind it a dot that no other name has escaped. The names are made once a catalog,
+ * so that finding one costs a binary search, however many there are.
  *
  * Lifetime: of the catalog that it was made of, whose relations it points to. Threads: read by all.
  */

@@ -49,8 +49,8 @@ void promise_tell(struct promises *promises, caller_id caller, struct version *v
 /* The same, told without asking the server: what was promised already lasts no longer for it. Who
  * asks again and again would otherwise be told the same for ever. */
 void promise_repeat(struct promises *promises, caller_id caller, struct version *version);
-/* Notes what it has looked up, if it has not been told anything: so that its stat, or open, is of the
- * path. */
+/* Notes what it has looked up, if it has not been told anything: so that its stat, or open, is of
+ * the path. */
 void promise_show(struct promises *promises, caller_id caller, struct version *version,
                   const struct glance *glance);
 

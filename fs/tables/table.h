@@ -49,7 +49,8 @@ struct subject {
     unsigned next_sizes;          /* mask of faces of the one that the wanted refresh will find */
     /* Nodes whose page cache may be filled on the way; 0: none. */
     uint64_t prefill_nodes[FORMAT_COUNT];
-    /* A prefill has failed. The next might fail as well, and each costs the waiting request a round.
+    /* A prefill has failed. The next might fail as well, and each costs the waiting request a
+     * round.
      */
     bool no_prefill;
     atomic_bool stop;
@@ -101,8 +102,8 @@ const struct promise *subject_promised(const struct subject *subject, caller_id 
 bool subject_open(struct subject *subject, int face);
 void subject_extend(struct subject *subject); /* it begins anew */
 
-/* What was opened so is read, or closed: for the process the version holds for a lease from now. Not
- * for a caller that is many. */
+/* What was opened so is read, or closed: for the process the version holds for a lease from now.
+ * Not for a caller that is many. */
 void subject_stay(struct subject *subject, caller_id caller, struct version *version);
 /* The version that the process goes on with; NULL: none. */
 struct version *subject_stays(const struct subject *subject, caller_id caller);
@@ -131,8 +132,8 @@ void subject_bind_never(struct subject *subject, uint64_t nodeid);
  * Called with mount->lock held. */
 struct table_users {
     bool (*is_open)(struct mount *mount, uint64_t nodeid);
-    /* Whether the job may fill the node's page cache with this face of what it finds. Until `filled`
-     * the node is nothing that is shown. */
+    /* Whether the job may fill the node's page cache with this face of what it finds. Until
+     * `filled` the node is nothing that is shown. */
     bool (*begin_filling)(struct subject *subject, int face, uint64_t nodeid);
     /* What came of it; `version` NULL: nothing. */
     void (*filled)(struct mount *mount, uint64_t nodeid, enum prefill_result result,
