@@ -9,8 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* What reading each of the relations `root` needs, whose oids stand before it. Indexes and TOAST
- * tables are opened by whatever reads their tables. What a materialized view was made of is not. */
+/* What reading each of the relations `root` needs, whose oids stand between the two. Indexes and
+ * TOAST tables are opened by whatever reads their tables. What a materialized view was made of is
+ * not. */
+#define NEEDED_OF "WITH RECURSIVE needed(root, oid) AS (SELECT r, r FROM pg_catalog.unnest('{"
 #define NEEDED                                                                                     \
     "}'::pg_catalog.oid[]) AS r UNION"                                                             \
     " SELECT n.root, x.oid FROM needed AS n, LATERAL ("                                            \
@@ -42,12 +44,7 @@
     " LEFT JOIN pg_catalog.pg_namespace AS n"                                                      \
     " ON n.oid OPERATOR(pg_catalog.=) c.relnamespace"
 
-/* How little it has to look at the planner cannot know: it would have the statement compiled, for a
- * second. */
-static const char holders_of[] =
-    "SET LOCAL jit = off; WITH RECURSIVE needed(root, oid) AS (SELECT r, r"
-    " FROM pg_catalog.unnest('{";
-static const char holders_are[] =
+static const char holders[] =
     NEEDED ", l AS MATERIALIZED (SELECT * FROM pg_catalog.pg_locks AS l"
            " WHERE l.locktype OPERATOR(pg_catalog.=) 'relation'"
            " AND l.mode OPERATOR(pg_catalog.=) 'AccessExclusiveLock'"
@@ -146,10 +143,12 @@ static int find_of_catalogs(struct connection *connection, struct lock_party *ou
 
 static void put_holders_question(struct text *sql, const struct lock_held *relations, size_t count)
 {
-    text_put(sql, holders_of);
+    /* How little it has to look at the planner cannot know: it would have the statement compiled,
+     * for a second. */
+    text_put(sql, "SET LOCAL jit = off; " NEEDED_OF);
     for (size_t i = 0; i < count; i++)
         sql_listed(sql, i, relations[i].relation);
-    text_put(sql, holders_are);
+    text_put(sql, holders);
 }
 
 static void take_holder(const PGresult *rows, int row, struct lock_held *out)
