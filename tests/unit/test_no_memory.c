@@ -5,6 +5,7 @@
 #include "codec/json_writer.h"
 #include "fs/request.h"
 #include "fs/tree/query_dir.h"
+#include "fs/views/manifest.h"
 #include "index/exact.h"
 #include "pgclient/search_path.h"
 #include "pgclient/selection.h"
@@ -85,6 +86,7 @@ void __wrap_free(void *block)
 /* What the attempts work on, made without failures. */
 struct setting {
     struct place *place;
+    struct snapshot *snapshot;
     const struct rows_table *table;
     struct schema *schema;
     struct rowgroup *group;
@@ -488,9 +490,24 @@ static int write_sql(struct setting *setting)
     return rc;
 }
 
+static int write_manifest(struct setting *setting)
+{
+    struct buffer out = {0};
+    int rc = manifest_write(setting->snapshot, 7, true, &out);
+    assert_int_equal(out.size > 0, rc == 0);
+    buffer_clear(&out);
+    return rc;
+}
+
 static void test_writers(void **state)
 {
     (void)state;
+    struct place place;
+    place_open(&place, 100 << 20);
+    struct setting setting = {.snapshot = place_snapshot(&place, &rows_tables[0], 20, 5)};
+    each_failure(write_manifest, &setting, 0);
+    snapshot_unref(setting.snapshot);
+    place_close(&place);
     each_table(write_sql, 0);
     each_failure(write_text, NULL, 0);
     each_failure(write_json, NULL, 0);
