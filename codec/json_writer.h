@@ -1,9 +1,9 @@
 /* A file of JSON, written member by member: a struct text that knows commas and layout, and
  * remembers its first error as that does.
  *
- * It is our own because the files have two layouts in one (a member a line; in it, one-line
- * objects) and reals of so many digits each, while a library as jansson has one indent and one
- * precision for all of a text; and what they look like decides their size, which must stay.
+ * It is our own because the files mix two layouts (a member a line, and in that line whole objects)
+ * and give each real its own number of digits. jansson has one indentation and one precision for a
+ * whole text, and the files' bytes must stay what they are: their size is a part of their identity.
  *
  * JSON_LINES: each member stands on a line of its own, two spaces deeper than what it is in.
  * JSON_ONE_LINE: all of it stands on one line, and so does what is in it. Without members both are
