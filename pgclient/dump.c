@@ -168,16 +168,21 @@ int dump_server(const struct dump *dump, const struct server *server, const char
     return server_copy_with(server, keywords, values, out);
 }
 
+/* Ours, in which messages are in English. */
+static int copy_environment(struct list *environment)
+{
+    int rc = 0;
+    for (char **entry = environ; *entry != NULL && rc == 0; entry++)
+        rc = list_add(environment, strdup(*entry));
+    return rc == 0 ? set_variable(environment, "LC_ALL", "C") : rc;
+}
+
 /* What a service file says would win over the environment. */
 static int make_environment(const struct dump *dump, const struct server *server,
                             const char *application, struct list *environment,
                             struct buffer *conninfo)
 {
-    int rc = 0;
-    for (char **entry = environ; *entry != NULL && rc == 0; entry++)
-        rc = list_add(environment, strdup(*entry));
-    if (rc == 0)
-        rc = set_variable(environment, "LC_ALL", "C"); /* messages in English */
+    int rc = copy_environment(environment);
     if (rc == 0)
         rc = tell_server(server, environment, conninfo);
     if (rc == 0)
@@ -221,7 +226,7 @@ static int add_formatted(struct list *arguments, const char *before, const char 
 static int make_arguments(const struct dump *dump, const char *conninfo, struct list *arguments)
 {
     char lock_ms[16];
-    const char *const fixed[] = {"pg_dump", "--schema-only", "--strict-names", "--no-password",
+    const char *const fixed[] = {"pg_dump", "--schema-only", "--no-password",
                                  dump->ascii ? "--encoding=SQL_ASCII" : "--encoding=UTF8"};
     int rc = 0;
     for (size_t i = 0; i < sizeof fixed / sizeof *fixed && rc == 0; i++)
@@ -229,20 +234,29 @@ static int make_arguments(const struct dump *dump, const char *conninfo, struct 
     snprintf(lock_ms, sizeof lock_ms, "%d", DUMP_LOCK_MS);
     if (rc == 0)
         rc = add_formatted(arguments, "--lock-wait-timeout=", lock_ms);
-    if (rc == 0)
-        rc = list_add(arguments, strdup((const char *)dump->table.data));
     if (rc == 0 && dump->snapshot != NULL)
         rc = add_formatted(arguments, "--snapshot=", dump->snapshot);
-    for (char *const *extension = dump->extensions;
-         extension != NULL && *extension != NULL && rc == 0; extension++)
-        rc = list_add(arguments, strdup(*extension));
+    for (char *const *argument = dump->selection; argument != NULL && *argument != NULL && rc == 0;
+         argument++)
+        rc = list_add(arguments, strdup(*argument));
     return rc == 0 ? add_formatted(arguments, "--dbname=", conninfo) : rc;
 }
 
 /* ---- what the server has to be asked before ---- */
 
-/* The relation's present name and kind, settings to be pinned (limits of time hold for pg_dump's
- * first statements, too; an orphan of it is to end), and the extensions that its columns' types
+/* Settings to be pinned: limits of time hold for pg_dump's first statements, too; an orphan of it is to
+ * end. */
+#define SETTINGS                                                                                   \
+    "(SELECT string_agg(format(' -c %s=%s', s.name, CASE s.reset_val WHEN 'on' THEN 'off' WHEN "   \
+    "'off' THEN 'on' WHEN '0' THEN '10s' ELSE '0' END), '') FROM pg_catalog.pg_settings s"         \
+    "  WHERE s.name = 'quote_all_identifiers' AND s.reset_val = 'on'"                              \
+    "  OR s.name = 'standard_conforming_strings' AND s.reset_val = 'off'"                          \
+    "  OR s.name IN ('statement_timeout', 'lock_timeout', 'transaction_timeout',"                  \
+    "   'idle_in_transaction_session_timeout') AND s.reset_val <> '0'"                             \
+    "  OR s.name = 'client_connection_check_interval' AND s.reset_val = '0' AND version() ~ "      \
+    "'linux')"
+
+/* The settings, the relation's present name and kind, and the extensions that its columns' types
  * (also as elements of arrays, bases of domains, parts of ranges and composites) come from. One row
  * at least, unless it has been dropped. */
 static const char question[] =
@@ -256,15 +270,7 @@ static const char question[] =
     "  UNION ALL SELECT a.atttypid FROM pg_catalog.pg_attribute a"
     "   WHERE a.attrelid = t.typrelid AND t.typrelid <> 0 AND a.attnum > 0 AND NOT a.attisdropped) "
     "AS e(oid))"
-    " SELECT DISTINCT n.nspname, c.relname, x.extname COLLATE \"C\","
-    " (SELECT string_agg(format(' -c %s=%s', s.name, CASE s.reset_val WHEN 'on' THEN 'off' WHEN "
-    "'off' THEN 'on' WHEN '0' THEN '10s' ELSE '0' END), '') FROM pg_catalog.pg_settings s"
-    "  WHERE s.name = 'quote_all_identifiers' AND s.reset_val = 'on'"
-    "  OR s.name = 'standard_conforming_strings' AND s.reset_val = 'off'"
-    "  OR s.name IN ('statement_timeout', 'lock_timeout', 'transaction_timeout',"
-    "   'idle_in_transaction_session_timeout') AND s.reset_val <> '0'"
-    "  OR s.name = 'client_connection_check_interval' AND s.reset_val = '0' AND version() ~ "
-    "'linux'),"
+    " SELECT DISTINCT " SETTINGS ", n.nspname, c.relname, x.extname COLLATE \"C\","
     " c.relkind IN ('r', 'p')"
     " FROM pg_catalog.pg_class c"
     " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
@@ -272,23 +278,9 @@ static const char question[] =
     "   AND d.classid = 'pg_catalog.pg_type'::pg_catalog.regclass"
     "   AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass"
     "  JOIN pg_catalog.pg_extension x ON x.oid = d.refobjid) ON true"
-    " WHERE c.oid = $1::pg_catalog.oid ORDER BY 3";
+    " WHERE c.oid = $1::pg_catalog.oid ORDER BY 4";
 
-enum { COLUMN_SCHEMA, COLUMN_NAME, COLUMN_EXTENSION, COLUMN_SETTINGS, COLUMN_LOCKED, COLUMNS };
-
-static int take_extension(const char *name, struct list *extensions)
-{
-    struct buffer extension = {0};
-    int rc = buffer_append_text(&extension, "--extension=");
-    if (rc == 0)
-        rc = identifier_put(&extension, name);
-    if (rc == 0)
-        rc = buffer_append_byte(&extension, '\0');
-    if (rc == 0)
-        return list_add(extensions, (char *)extension.data);
-    buffer_clear(&extension);
-    return rc;
-}
+enum { COLUMN_SETTINGS, COLUMN_SCHEMA, COLUMN_NAME, COLUMN_EXTENSION, COLUMN_LOCKED, COLUMNS };
 
 static int take_address(const struct connection *connection, struct dump *dump)
 {
@@ -301,22 +293,44 @@ static int take_address(const struct connection *connection, struct dump *dump)
     return 0;
 }
 
-static int take_answer(const PGresult *rows, struct dump *dump)
+/* What does not depend on the relation. */
+static int take_server(const struct connection *connection, const PGresult *rows, struct dump *dump)
 {
     const char *settings = PQgetvalue(rows, 0, COLUMN_SETTINGS);
-    struct list extensions = {0};
-    int rc = buffer_append_text(&dump->table, "--table=");
+    dump->ascii = strcmp(connection_encoding(connection), "SQL_ASCII") == 0;
+    find_program(connection_version(connection) / 10000, dump->program);
+    int rc = buffer_append(&dump->settings, settings, strlen(settings) + 1);
+    return rc == 0 ? take_address(connection, dump) : rc;
+}
+
+static int select_extension(struct dump *dump, const char *name)
+{
+    struct buffer extension = {0};
+    int rc = identifier_put(&extension, name);
     if (rc == 0)
-        rc = identifier_put_relation(&dump->table, PQgetvalue(rows, 0, COLUMN_SCHEMA),
+        rc = buffer_append_byte(&extension, '\0');
+    if (rc == 0)
+        rc = dump_select(dump, "--extension=", (const char *)extension.data);
+    buffer_clear(&extension);
+    return rc;
+}
+
+/* Inside double quotes patterns are literal. */
+static int select_relation(const PGresult *rows, struct dump *dump)
+{
+    struct buffer table = {0};
+    int rc = identifier_put_relation(&table, PQgetvalue(rows, 0, COLUMN_SCHEMA),
                                      PQgetvalue(rows, 0, COLUMN_NAME));
     if (rc == 0)
-        rc = buffer_append_byte(&dump->table, '\0');
+        rc = buffer_append_byte(&table, '\0');
     if (rc == 0)
-        rc = buffer_append(&dump->settings, settings, strlen(settings) + 1);
+        rc = dump_select(dump, "--strict-names", "");
+    if (rc == 0)
+        rc = dump_select(dump, "--table=", (const char *)table.data);
     for (int i = 0; i < PQntuples(rows) && rc == 0; i++)
         if (!PQgetisnull(rows, i, COLUMN_EXTENSION))
-            rc = take_extension(PQgetvalue(rows, i, COLUMN_EXTENSION), &extensions);
-    dump->extensions = extensions.items;
+            rc = select_extension(dump, PQgetvalue(rows, i, COLUMN_EXTENSION));
+    buffer_clear(&table);
     return rc;
 }
 
@@ -354,11 +368,9 @@ int dump_ask(struct connection *connection, const struct relation *relation, str
     if (rc == 0 && PQgetvalue(rows, 0, COLUMN_LOCKED)[0] == 't')
         rc = try_lock(connection, rows, error);
     if (rc == 0) {
-        out->ascii = strcmp(connection_encoding(connection), "SQL_ASCII") == 0;
-        find_program(connection_version(connection) / 10000, out->program);
-        rc = take_answer(rows, out);
+        rc = take_server(connection, rows, out);
         if (rc == 0)
-            rc = take_address(connection, out);
+            rc = select_relation(rows, out);
         if (rc != 0)
             out_of_memory(error);
     }
@@ -367,12 +379,37 @@ int dump_ask(struct connection *connection, const struct relation *relation, str
     return rc;
 }
 
+int dump_ask_any(struct connection *connection, struct dump *out, struct error *error)
+{
+    PGresult *rows = NULL;
+    int rc = connection_rows(connection, "SELECT " SETTINGS, ONE_ROW_OF(1), &rows, error);
+    if (rc == 0 && (rc = take_server(connection, rows, out)) != 0)
+        out_of_memory(error);
+    PQclear(rows);
+    return rc;
+}
+
+int dump_select(struct dump *dump, const char *option, const char *value)
+{
+    struct list selection = {.items = dump->selection};
+    while (dump->selection != NULL && dump->selection[selection.count] != NULL)
+        selection.count++;
+    int rc = add_formatted(&selection, option, value);
+    dump->selection = selection.items;
+    return rc;
+}
+
+void dump_select_nothing(struct dump *dump)
+{
+    for (char **argument = dump->selection; argument != NULL && *argument != NULL; argument++)
+        free(*argument);
+    free(dump->selection);
+    dump->selection = NULL;
+}
+
 void dump_clear(struct dump *dump)
 {
-    for (char **extension = dump->extensions; extension != NULL && *extension != NULL; extension++)
-        free(*extension);
-    free(dump->extensions);
-    buffer_clear(&dump->table);
+    dump_select_nothing(dump);
     buffer_clear(&dump->settings);
     for (size_t i = 0; i < DUMP_ADDRESS; i++)
         free(dump->address[i]);
@@ -440,5 +477,52 @@ int dump_run(const struct dump *dump, const struct server *server, const char *a
     list_clear(&arguments);
     list_clear(&environment);
     buffer_clear(&conninfo);
+    return rc;
+}
+
+/* ---- pg_restore ---- */
+
+/* The one beside pg_dump. */
+static void find_restorer(const struct dump *dump, char path[PATH_SIZE])
+{
+    static const char name[] = "pg_restore";
+    const char *slash = strrchr(dump->program, '/');
+    int folder = slash == NULL ? 0 : (int)(slash - dump->program) + 1;
+    int size = snprintf(path, PATH_SIZE, "%.*s%s", folder, dump->program, name);
+    if (size >= PATH_SIZE)
+        strcpy(path, name);
+}
+
+static int run_restorer(const struct dump *dump, char *const *arguments, char *const *environment,
+                        child_look *look, void *context, struct buffer *out, struct error *error)
+{
+    char program[PATH_SIZE];
+    struct buffer words = {0};
+    int status = 0;
+    find_restorer(dump, program);
+    int rc = child_run(program, arguments, environment, look, context, out, &words, &status);
+    if (rc != 0)
+        error_set(error, rc, "cannot run %s: %s", program, strerror(-rc));
+    else if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+        rc = error_set(error, -EIO, "pg_restore ended with status %d", status);
+    buffer_clear(&words); /* with --verbose it says what it does */
+    return rc;
+}
+
+int dump_restore(const struct dump *dump, const char *archive, const char *const *options,
+                 child_look *look, void *context, struct buffer *out, struct error *error)
+{
+    struct list arguments = {0}, environment = {0};
+    int rc = list_add(&arguments, strdup("pg_restore"));
+    for (; *options != NULL && rc == 0; options++)
+        rc = list_add(&arguments, strdup(*options));
+    if (rc == 0)
+        rc = list_add(&arguments, strdup(archive));
+    if (rc == 0)
+        rc = copy_environment(&environment);
+    rc = rc == 0 ? run_restorer(dump, arguments.items, environment.items, look, context, out, error)
+                 : out_of_memory(error);
+    list_clear(&arguments);
+    list_clear(&environment);
     return rc;
 }
