@@ -1,0 +1,58 @@
+/* What a server says of all its relations, to tell which entry of an archive of DDL is whose.
+ *
+ * Lifetime: filled by ddl_facts_read, ddl_facts_clear. Errors: as session.h, and -EFBIG: there are
+ * more relations than anybody would want in one dump.
+ */
+#ifndef PGCLIENT_DDL_FACTS_H
+#define PGCLIENT_DDL_FACTS_H
+
+#include "pgclient/connection.h"
+
+enum { DDL_RELATIONS_MOST = 20000 };
+
+/* A table, partitioned table, view, materialized view or foreign table of a user's. */
+struct ddl_relation {
+    uint32_t oid;
+    char kind;                 /* as relation_kind */
+    const char *schema, *name; /* borrowed from the facts */
+    bool member;               /* of an extension: pg_dump leaves its definition to that */
+    bool deep;                 /* its parent has one, too */
+    bool has_children;         /* which pg_dump locks with it */
+    bool
+        left_out; /* of dumps of many: the role may not lock it, or others have locked it, or what it
+                      is made of */
+};
+
+struct ddl_object { /* of a relation: an index, a constraint, a sequence that it owns, … */
+    uint32_t catalog, object;
+    uint32_t relation; /* 0: of none */
+};
+
+struct ddl_need { /* a type of one of its columns is the extension's */
+    uint32_t relation, extension;
+};
+
+struct ddl_facts {
+    struct ddl_relation *relations; /* by oid */
+    size_t relation_count;
+    struct ddl_object *objects; /* by catalog and object */
+    size_t object_count;
+    struct ddl_need *needs; /* by relation and extension */
+    size_t need_count;
+    void *rows; /* that the names are in */
+};
+
+/* In the transaction there is, of TRANSACTION_TABLES. */
+MUST_CHECK int ddl_facts_read(struct connection *connection, struct ddl_facts *out,
+                              struct error *error);
+void ddl_facts_clear(struct ddl_facts *facts);
+
+/* NULL: there is none. */
+const struct ddl_relation *ddl_facts_relation(const struct ddl_facts *facts, uint32_t oid);
+const struct ddl_object *ddl_facts_object(const struct ddl_facts *facts, uint32_t catalog,
+                                          uint32_t object);
+/* The first of the relation's, *count of them. */
+const struct ddl_need *ddl_facts_needs(const struct ddl_facts *facts, uint32_t relation,
+                                       size_t *count);
+
+#endif
