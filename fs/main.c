@@ -263,6 +263,7 @@ static void *tick(void *argument)
         pthread_mutex_lock(&mount->lock);
         if (n % 10 == 0) {
             job_tend_all(mount);
+            schema_text_tend(mount);
             request_retry_all(mount); /* a job that could not be started tells nobody */
         }
         pthread_mutex_unlock(&mount->lock);
@@ -431,6 +432,7 @@ static void free_all(struct program *program)
     free(mount->catalog_mark);
     free(mount->ddl_mark);
     free(mount->ddl_signature);
+    schema_text_clear(&mount->schema_text);
     refreshes_clear(&mount->refreshes);
     corpora_free(mount->place.corpora);
     waiters_free(mount->enders); /* the last of all that came before has gone to them */

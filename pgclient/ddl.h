@@ -28,6 +28,8 @@ struct ddl_way {
     const struct server *direct;    /* what pg_dump connects to; NULL: what the pool does */
     int64_t lock_wait_ms;           /* how long others' locks are waited for; negative: any time */
     uint8_t secret[KEYED_HASH_KEY]; /* of ddl_text() */
+    const char *folder;             /* where the archive of a dump of all lies for a moment */
+    size_t text_most;               /* bytes of text that such a dump may have */
 };
 
 /* A text that holds at two times (mark_holds) only if no DDL of the database has changed in

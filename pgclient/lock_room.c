@@ -6,6 +6,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* Of each transaction's, and how many transactions. */
+#define ROOM                                                                                       \
+    "pg_catalog.current_setting('max_locks_per_transaction'),"                                     \
+    " pg_catalog.current_setting('max_connections')::pg_catalog.int8 OPERATOR(pg_catalog.+)"       \
+    "  pg_catalog.current_setting('max_prepared_transactions')::pg_catalog.int8"
+
 /* What a view reads, by its definition; partitions, and what inherits. Of functions in a view
  * nothing is known. */
 #define LOCKS                                                                                      \
@@ -23,9 +29,30 @@
     "  AS e JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) e.oid)"                     \
     " SELECT pg_catalog.count(*) OPERATOR(pg_catalog.+) (SELECT pg_catalog.count(*)"               \
     "  FROM reach r JOIN pg_catalog.pg_index i ON i.indrelid OPERATOR(pg_catalog.=) r.oid),"       \
-    " pg_catalog.current_setting('max_locks_per_transaction'),"                                    \
-    " pg_catalog.current_setting('max_connections')::pg_catalog.int8 OPERATOR(pg_catalog.+)"       \
-    "  pg_catalog.current_setting('max_prepared_transactions')::pg_catalog.int8 FROM reach"
+    " " ROOM " FROM reach"
+
+/* What ROOM says, from this column on. */
+static struct lock_room room_of(const PGresult *row, int column)
+{
+    int64_t each = strtoll(PQgetvalue(row, 0, column), NULL, 10);
+    int64_t sessions = strtoll(PQgetvalue(row, 0, column + 1), NULL, 10);
+    return (struct lock_room){.few = each, .most = each * sessions / 2};
+}
+
+int64_t lock_room_counts(const struct lock_room *room, int64_t locks)
+{
+    return locks > room->few ? locks : 0;
+}
+
+int lock_room_of(struct connection *connection, struct lock_room *out, struct error *error)
+{
+    PGresult *row = NULL;
+    int rc = connection_question(connection, "SELECT " ROOM, ONE_ROW_OF(2), &row, error);
+    if (rc == 0)
+        *out = room_of(row, 0);
+    PQclear(row);
+    return rc;
+}
 
 int lock_room_ask(struct connection *connection, const struct relation *relation,
                   struct lock_room *out, struct error *error)
@@ -36,11 +63,9 @@ int lock_room_ask(struct connection *connection, const struct relation *relation
     int rc = connection_question(connection, sql, ONE_ROW_OF(3), &row, error);
     if (rc < 0)
         return rc;
-    int64_t locks = strtoll(PQgetvalue(row, 0, 0), NULL, 10);
-    int64_t each = strtoll(PQgetvalue(row, 0, 1), NULL, 10);
-    int64_t sessions = strtoll(PQgetvalue(row, 0, 2), NULL, 10);
+    *out = room_of(row, 1);
+    out->locks = lock_room_counts(out, strtoll(PQgetvalue(row, 0, 0), NULL, 10));
     PQclear(row);
-    *out = (struct lock_room){.locks = locks > each ? locks : 0, .most = each * sessions / 2};
     return 0;
 }
 

@@ -24,11 +24,18 @@ MUST_CHECK int lock_room_take(struct session *session, const struct relation *re
  * be the one who asks. */
 struct lock_room {
     int64_t locks; /* 0: so few that they are not counted */
+    int64_t few;   /* no more than that */
     int64_t most;  /* of all large transactions together */
 };
 MUST_CHECK int lock_room_ask(struct connection *connection, const struct relation *relation,
                              struct lock_room *out, struct error *error);
 MUST_CHECK int lock_room_reserve(struct session *session, const struct lock_room *room,
                                  struct error *error);
+
+/* The same for whoever knows how many locks it will be: the room that there is, for none, and the number
+ * that `locks` of them count as. */
+MUST_CHECK int lock_room_of(struct connection *connection, struct lock_room *out,
+                            struct error *error);
+int64_t lock_room_counts(const struct lock_room *room, int64_t locks);
 
 #endif

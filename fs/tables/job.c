@@ -10,6 +10,7 @@
 #include "fs/views/view.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -327,6 +328,8 @@ static void bind_streamed(struct subject *subject, struct version *version)
 
 /* A refresh under way, also while it waits for a lock without a thread. */
 struct refreshing {
+    struct subject *subject;
+    struct waiting waiting; /* for the text of all schema.sql */
     struct version *old;
     bool begun;
     bool loaded; /* the store's record had been looked at before */
@@ -363,6 +366,7 @@ static int begin_refresh(struct subject *subject)
         free(refresh);
         return -ENOMEM;
     }
+    refresh->subject = subject;
     subject->refresh = refresh;
     subject->refreshing = true;
     refresh->old = subject->current != NULL ? version_ref(subject->current) : NULL;
@@ -373,7 +377,7 @@ static int begin_refresh(struct subject *subject)
     return 0;
 }
 
-/* Not called with the lock held. -EINPROGRESS: it waits for a lock. */
+/* Not called with the lock held. -EINPROGRESS: it waits for a lock, or for the text of all. */
 static int work_on_refresh(struct subject *subject, struct version **fresh, struct error *error)
 {
     struct mount *mount = subject->table->mount;
@@ -435,7 +439,32 @@ static void resume(void *argument)
     waiters_put(subject->table->mount->waiters, &subject->resuming, run_job, subject);
 }
 
-/* false: it waits for a lock, and another thread will go on with it. */
+static struct wait *resume_with_text(struct waiting *waiting)
+{
+    struct refreshing *refresh =
+        (struct refreshing *)((char *)waiting - offsetof(struct refreshing, waiting));
+    resume(refresh->subject);
+    return NULL;
+}
+
+/* The job waits without a thread; false: there is nothing any more that it would wait for. */
+static bool park(struct subject *subject)
+{
+    struct mount *mount = subject->table->mount;
+    struct refreshing *refresh = subject->refresh;
+    bool for_text = subject->kind == SUBJECT_DDL && refresh->turn.for_text;
+    if (subject->stop || (for_text && !mount->schema_text.making))
+        return false; /* it is tried once more, and ends if it is stopped */
+    if (for_text) {
+        refresh->waiting.try = resume_with_text;
+        wait_hang(&mount->schema_text.waiting, &refresh->waiting);
+    } else {
+        lock_turn_park(mount->place.line, turn_of(subject), resume, subject);
+    }
+    return true;
+}
+
+/* false: it waits for a lock, or a text, and another thread will go on with it. */
 static bool do_refresh(struct subject *subject)
 {
     struct mount *mount = subject->table->mount;
@@ -456,9 +485,7 @@ static bool do_refresh(struct subject *subject)
     pthread_mutex_lock(&mount->lock);
     if (rc != -EINPROGRESS)
         end_refresh(subject, rc, fresh, &error);
-    else if (!subject->stop) /* else it is tried once more, and ends */
-        lock_turn_park(mount->place.line, turn_of(subject), resume, subject);
-    return rc != -EINPROGRESS || subject->stop;
+    return rc != -EINPROGRESS || !park(subject);
 }
 
 static void settle_face(struct version *version, int face, struct buffer *text, bool hashes)
@@ -607,6 +634,10 @@ void job_stop(struct subject *subject)
     subject->stop = true;
     if (subject->fetch != NULL)
         fetch_stop(subject->fetch);
+    if (subject->refresh != NULL && subject->refresh->waiting.at != NULL) {
+        wait_take_off(&subject->refresh->waiting);
+        resume(subject);
+    }
     if (subject->refresh != NULL && subject->table->mount->place.line != NULL)
         lock_turn_call(subject->table->mount->place.line, turn_of(subject));
 }

@@ -17,6 +17,7 @@
 #include "fs/search/search.h"
 #include "fs/tables/partitions.h"
 #include "fs/tables/refreshes.h"
+#include "fs/tables/schema_text.h"
 #include "fs/views/body.h"
 #include "pgclient/ddl.h"
 
@@ -83,7 +84,8 @@ struct mount {
                                                 one whose answer is at hand (listing.h) */
     bool catalog_running, catalog_wanted;
     char *ddl_mark, *ddl_signature; /* of the last time that anything had happened */
-    unsigned catalog_failures;      /* counts; the last one's reason: */
+    struct schema_text schema_text;
+    unsigned catalog_failures; /* counts; the last one's reason: */
     int catalog_rc;
     struct error catalog_error;
 

@@ -13,6 +13,9 @@
 
 static const char ddl_kind[] = "ddl", secret_kind[] = "secret";
 
+/* A part of `memory`, as others of its parts. */
+enum { TEXT_SHARE = 8 };
+
 /* ---- the secret ---- */
 
 static bool load_secret(struct mount *mount)
@@ -30,6 +33,8 @@ static bool load_secret(struct mount *mount)
 
 int schema_file_prepare(struct mount *mount, struct error *error)
 {
+    mount->ddl.folder = store_path(mount->store);
+    mount->ddl.text_most = mount->options->memory / TEXT_SHARE;
     if (load_secret(mount))
         return 0;
     if (getrandom(mount->ddl.secret, sizeof mount->ddl.secret, 0) !=
@@ -261,6 +266,20 @@ static int read_patiently(struct subject *subject, struct schema_turn *turn, con
     return rc;
 }
 
+/* From the text of all, or by itself; so it is once it has waited for a lock. */
+static int read_text(struct subject *subject, struct schema_turn *turn, const char *signature,
+                     struct buffer *text, struct error *error)
+{
+    int rc = turn->lock.wait.since != 0
+                 ? -ENOENT
+                 : schema_text_get(subject->table->mount, subject->table->relation.oid, signature,
+                                   &subject->stop, text);
+    turn->for_text = rc == -EINPROGRESS;
+    return rc == -ENOENT  ? read_patiently(subject, turn, signature, text, error)
+           : rc == -EINTR ? error_set(error, rc, "stopped")
+                          : rc;
+}
+
 /* The version of `text`, which it takes, with the signature. */
 static int make_version(struct subject *subject, struct version *old, struct buffer *text,
                         char *signature, struct version **out, struct error *error)
@@ -306,7 +325,7 @@ static int refresh(struct subject *subject, struct version *old, struct schema_t
         return 0;
     }
     struct buffer text = {0};
-    rc = read_patiently(subject, turn, signature, &text, error);
+    rc = read_text(subject, turn, signature, &text, error);
     if (rc == 0)
         return make_version(subject, old, &text, signature, out, error);
     buffer_clear(&text);

@@ -20,13 +20,15 @@ struct version *schema_file_load(struct subject *subject);
 /* What a refresh has been tried for; {0} at first. */
 struct schema_turn {
     struct lock_turn lock;
+    bool for_text; /* it waits for the text of all (schema_text.h), not for a lock */
     int tries;
     int elsewhere; /* times that another server was met */
 };
 
 /* The version of now, as a new reference: `old` (nullable) if the DDL is the same. Errors: as of
  * ddl.h; -EINPROGRESS somebody else has a lock: it is to be called again when it is the turn of
- * `turn->lock`, or at once when the subject's job is stopped. */
+ * `turn->lock`, or, `turn->for_text`, when the text of all is no longer being made; or at once when
+ * the subject's job is stopped. */
 MUST_CHECK int schema_file_refresh(struct subject *subject, struct version *old,
                                    struct schema_turn *turn, struct version **out,
                                    struct error *error);

@@ -1,0 +1,158 @@
+#include "fs/tables/schema_text.h"
+
+#include "codec/clock.h"
+#include "fs/base/log.h"
+#include "fs/tables/mount.h"
+#include "pgclient/ddl_whole.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+enum {
+    WORTH = 3,         /* relations that ask: a pg_dump of all costs a few of one */
+    PAUSE_SHARE = 5,   /* the pause is so many times as long as what came before it, */
+    PAUSE_LEAST = 500, /* but within these, in milliseconds; after a failure it is the longest */
+    PAUSE_MOST = 60000,
+    IDLE_MS = 60000
+};
+
+struct schema_dump {
+    unsigned refs;
+    struct ddl_whole *whole;
+    char *signature;
+    int64_t used_at;
+};
+
+static void unref(struct schema_dump *dump)
+{
+    if (dump == NULL || --dump->refs > 0)
+        return;
+    ddl_whole_free(dump->whole);
+    free(dump->signature);
+    free(dump);
+}
+
+/* Either may have been read first. */
+static bool same_state(const char *a, const char *b)
+{
+    return mark_holds(a, b) || mark_holds(b, a);
+}
+
+static void count_asker(struct schema_text *text, const char *signature)
+{
+    if (text->state != NULL && same_state(text->state, signature)) {
+        text->asked++;
+        return;
+    }
+    free(text->state);
+    text->state = strdup(signature); /* without memory for it nobody is counted */
+    text->asked = 1;
+}
+
+enum schema_text_way schema_text_ask(struct schema_text *text, const char *signature, int64_t now)
+{
+    if (text->dump != NULL && same_state(text->dump->signature, signature)) {
+        text->dump->used_at = now;
+        return SCHEMA_TEXT_READ;
+    }
+    count_asker(text, signature);
+    if (text->making)
+        return SCHEMA_TEXT_WAIT;
+    return text->asked >= WORTH && now >= text->pause_until ? SCHEMA_TEXT_MAKE : SCHEMA_TEXT_ALONE;
+}
+
+static int64_t pause_after(int64_t took, bool failed)
+{
+    int64_t pause = took * PAUSE_SHARE;
+    return failed || pause > PAUSE_MOST ? PAUSE_MOST : pause < PAUSE_LEAST ? PAUSE_LEAST : pause;
+}
+
+/* Takes the text made. */
+static struct schema_dump *keep(struct mount *mount, struct ddl_whole *whole, const char *signature)
+{
+    struct schema_dump *dump = calloc(1, sizeof *dump);
+    char *kept = strdup(signature);
+    if (dump == NULL || kept == NULL) {
+        free(dump);
+        free(kept);
+        ddl_whole_free(whole);
+        return NULL;
+    }
+    *dump =
+        (struct schema_dump){.refs = 1, .whole = whole, .signature = kept, .used_at = clock_ms()};
+    unref(mount->schema_text.dump);
+    mount->schema_text.dump = dump;
+    return dump;
+}
+
+/* With the lock, which it gives up meanwhile. What comes of it is in the mount; -EINTR: nothing does,
+ * and nobody is to blame. */
+static int make(struct mount *mount, const char *signature, const atomic_bool *stop)
+{
+    struct schema_text *text = &mount->schema_text;
+    struct ddl_whole *whole = NULL;
+    struct error error = {""};
+    int64_t began = clock_ms();
+    text->making = true;
+    unref(text->dump); /* of another state */
+    text->dump = NULL;
+    pthread_mutex_unlock(&mount->lock);
+    int rc = ddl_whole_read(&mount->ddl, signature, stop, &whole, &error);
+    int64_t took = clock_ms() - began;
+    if (rc < 0 && rc != -EINTR)
+        log_say(LOG_SAY_INFO, "no text of all schema.sql at once: %s", error.text);
+    pthread_mutex_lock(&mount->lock);
+    text->making = false;
+    if (rc != -EINTR)
+        text->pause_until = clock_ms() + pause_after(took, rc < 0);
+    if (rc == 0 && keep(mount, whole, signature) == NULL)
+        rc = -ENOMEM;
+    wait_call(&mount->waits, &text->waiting);
+    return rc;
+}
+
+/* With the lock, which it gives up meanwhile. */
+static int put(struct mount *mount, struct schema_dump *dump, uint32_t relation, struct buffer *out)
+{
+    dump->refs++;
+    pthread_mutex_unlock(&mount->lock);
+    int rc = ddl_whole_put(dump->whole, relation, out);
+    pthread_mutex_lock(&mount->lock);
+    unref(dump);
+    return rc;
+}
+
+int schema_text_get(struct mount *mount, uint32_t relation, const char *signature,
+                    const atomic_bool *stop, struct buffer *out)
+{
+    struct schema_text *text = &mount->schema_text;
+    int rc = 0;
+    pthread_mutex_lock(&mount->lock);
+    enum schema_text_way way = schema_text_ask(text, signature, clock_ms());
+    if (way == SCHEMA_TEXT_MAKE)
+        rc = make(mount, signature, stop);
+    if (way == SCHEMA_TEXT_WAIT)
+        rc = -EINPROGRESS;
+    else if (rc == 0 && way != SCHEMA_TEXT_ALONE && text->dump != NULL)
+        rc = put(mount, text->dump, relation, out);
+    else if (rc != -EINTR)
+        rc = -ENOENT;
+    pthread_mutex_unlock(&mount->lock);
+    return rc == 0 || rc == -EINTR || rc == -EINPROGRESS ? rc : -ENOENT;
+}
+
+void schema_text_tend(struct mount *mount)
+{
+    struct schema_text *text = &mount->schema_text;
+    if (text->dump == NULL || clock_ms() - text->dump->used_at < IDLE_MS)
+        return;
+    unref(text->dump);
+    text->dump = NULL;
+}
+
+void schema_text_clear(struct schema_text *text)
+{
+    unref(text->dump);
+    free(text->state);
+    *text = (struct schema_text){0};
+}
