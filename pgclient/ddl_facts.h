@@ -16,7 +16,8 @@ struct ddl_relation {
     char kind;                 /* as relation_kind */
     const char *schema, *name; /* borrowed from the facts */
     bool member;               /* of an extension: pg_dump leaves its definition to that */
-    bool deep;                 /* its parent has one, too */
+    bool inherits;             /* it has a parent, or is a partition, */
+    bool deep;                 /* and that is, too */
     bool has_children;         /* which pg_dump locks with it */
     bool
         left_out; /* of dumps of many: the role may not lock it, or others have locked it, or what it

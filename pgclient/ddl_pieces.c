@@ -195,7 +195,9 @@ static int find_owners(struct ddl_pieces *pieces)
             ddl_facts_relation(pieces->facts, pieces->owners[i].oid);
         pieces->strays |= relation != NULL && relation->member;
         pieces->split[i] = is_split(pieces, &cut->entries[i]);
-        pieces->tangled |= pieces->split[i];
+        /* The default of an inherited column may stand by itself for no other reason. */
+        bool of_column = relation != NULL && relation->inherits && is(&cut->entries[i], "DEFAULT");
+        pieces->tangled |= pieces->split[i] && !of_column;
     }
     return 0;
 }

@@ -243,17 +243,13 @@ static int ask(void *context, struct connection *connection, struct session *ses
     return rc;
 }
 
-int ddl_whole_read(const struct ddl_way *way, const char *signature, const atomic_bool *stop,
-                   struct ddl_whole **out, struct error *error)
+static int try_once(const struct ddl_way *way, const char *signature, const atomic_bool *stop,
+                    struct ddl_whole *whole, struct error *error)
 {
-    struct ddl_whole *whole = calloc(1, sizeof *whole);
-    if (whole == NULL)
-        return error_set(error, -ENOMEM, "out of memory");
     struct cluster ours = {0}, theirs = {0};
     struct making making = {
         .whole = whole, .way = way, .stop = stop, .there = way->direct != NULL ? &theirs : &ours};
     const struct ddl_asking asking = {way, signature, LOCK_PATIENCE_MS, stop, ask, &making};
-    whole->way = way;
     int size = snprintf(making.archive, sizeof making.archive, "%s/schema.archive", way->folder);
     int rc = size < (int)sizeof making.archive
                  ? ddl_server_ask(&asking, &ours, &theirs, error)
@@ -263,10 +259,26 @@ int ddl_whole_read(const struct ddl_way *way, const char *signature, const atomi
     dump_clear(&making.dump);
     cluster_clear(&ours);
     cluster_clear(&theirs);
-    if (rc == 0)
-        *out = whole;
-    else
-        ddl_whole_free(whole);
+    return rc;
+}
+
+/* The second time whoever was in the way is seen, and what he has locked is left out. */
+int ddl_whole_read(const struct ddl_way *way, const char *signature, const atomic_bool *stop,
+                   struct ddl_whole **out, struct error *error)
+{
+    enum { TRIES = 2 };
+    int rc = -EAGAIN;
+    for (int i = 0; i < TRIES && (rc == -EAGAIN || rc == -EBUSY); i++) {
+        struct ddl_whole *whole = calloc(1, sizeof *whole);
+        if (whole == NULL)
+            return error_set(error, -ENOMEM, "out of memory");
+        whole->way = way;
+        rc = try_once(way, signature, stop, whole, error);
+        if (rc == 0)
+            *out = whole;
+        else
+            ddl_whole_free(whole);
+    }
     return rc;
 }
 

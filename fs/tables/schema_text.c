@@ -9,10 +9,12 @@
 #include <stdlib.h>
 
 enum {
-    WORTH = 3,         /* relations that ask: a pg_dump of all costs a few of one */
-    PAUSE_SHARE = 5,   /* the pause is so many times as long as what came before it, */
-    PAUSE_LEAST = 500, /* but within these, in milliseconds; after a failure it is the longest */
-    PAUSE_MOST = 60000,
+    WORTH = 3, /* relations that ask: a pg_dump of all costs a few of one */
+    PAUSE_SHARE =
+        5, /* the pause is so many times as long as what came before it, but within these: */
+    PAUSE_LEAST_MS = 500,
+    PAUSE_FAILED_MS = 5000, /* if that failed, for a reason that may be gone soon */
+    PAUSE_MOST_MS = 60000,  /* for another reason always so long */
     IDLE_MS = 60000
 };
 
@@ -61,10 +63,13 @@ enum schema_text_way schema_text_ask(struct schema_text *text, const char *signa
     return text->asked >= WORTH && now >= text->pause_until ? SCHEMA_TEXT_MAKE : SCHEMA_TEXT_ALONE;
 }
 
-static int64_t pause_after(int64_t took, bool failed)
+static int64_t pause_after(int64_t took, int rc)
 {
+    bool passes = rc == -EAGAIN || rc == -EBUSY || rc == -ENOLCK || rc == -EUSERS ||
+                  rc == -EREMCHG || rc == -ENOTCONN;
+    int64_t least = rc == 0 ? PAUSE_LEAST_MS : passes ? PAUSE_FAILED_MS : PAUSE_MOST_MS;
     int64_t pause = took * PAUSE_SHARE;
-    return failed || pause > PAUSE_MOST ? PAUSE_MOST : pause < PAUSE_LEAST ? PAUSE_LEAST : pause;
+    return pause < least ? least : pause > PAUSE_MOST_MS ? PAUSE_MOST_MS : pause;
 }
 
 /* Takes the text made. */
@@ -99,12 +104,15 @@ static int make(struct mount *mount, const char *signature, const atomic_bool *s
     pthread_mutex_unlock(&mount->lock);
     int rc = ddl_whole_read(&mount->ddl, signature, stop, &whole, &error);
     int64_t took = clock_ms() - began;
-    if (rc < 0 && rc != -EINTR)
-        log_say(LOG_SAY_INFO, "no text of all schema.sql at once: %s", error.text);
+    if (rc == 0)
+        log_say(LOG_SAY_INFO, "the DDL of all relations was read at once, in %lld ms",
+                (long long)took);
+    else if (rc != -EINTR)
+        log_say(LOG_SAY_INFO, "the DDL of all relations cannot be read at once: %s", error.text);
     pthread_mutex_lock(&mount->lock);
     text->making = false;
     if (rc != -EINTR)
-        text->pause_until = clock_ms() + pause_after(took, rc < 0);
+        text->pause_until = clock_ms() + pause_after(took, rc);
     if (rc == 0 && keep(mount, whole, signature) == NULL)
         rc = -ENOMEM;
     wait_call(&mount->waits, &text->waiting);
