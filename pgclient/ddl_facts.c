@@ -23,7 +23,8 @@ static const char relations_question[] =
     " SELECT c.oid, c.relkind, n.nspname, c.relname,"
     "  EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.deptype = 'e' AND d.objid = c.oid"
     "   AND d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass),"
-    "  EXISTS (SELECT FROM pg_catalog.pg_inherits h WHERE h.inhrelid = c.oid),"
+    "  coalesce((SELECT min(h.inhparent) FROM pg_catalog.pg_inherits h WHERE h.inhrelid = c.oid), "
+    "0),"
     "  EXISTS (SELECT FROM pg_catalog.pg_inherits h"
     "   JOIN pg_catalog.pg_inherits g ON g.inhrelid = h.inhparent WHERE h.inhrelid = c.oid),"
     "  EXISTS (SELECT FROM pg_catalog.pg_inherits h WHERE h.inhparent = c.oid),"
@@ -42,7 +43,7 @@ enum {
     COLUMN_SCHEMA,
     COLUMN_NAME,
     COLUMN_MEMBER,
-    COLUMN_INHERITS,
+    COLUMN_PARENT,
     COLUMN_DEEP,
     COLUMN_HAS_CHILDREN,
     COLUMN_LEFT_OUT,
@@ -123,7 +124,7 @@ static int read_relations(struct connection *connection, struct ddl_facts *facts
                                   .schema = PQgetvalue(rows, i, COLUMN_SCHEMA),
                                   .name = PQgetvalue(rows, i, COLUMN_NAME),
                                   .member = is_true(rows, i, COLUMN_MEMBER),
-                                  .inherits = is_true(rows, i, COLUMN_INHERITS),
+                                  .parent = number_at(rows, i, COLUMN_PARENT),
                                   .deep = is_true(rows, i, COLUMN_DEEP),
                                   .has_children = is_true(rows, i, COLUMN_HAS_CHILDREN),
                                   .left_out = is_true(rows, i, COLUMN_LEFT_OUT)};

@@ -16,9 +16,9 @@ struct ddl_relation {
     char kind;                 /* as relation_kind */
     const char *schema, *name; /* borrowed from the facts */
     bool member;               /* of an extension: pg_dump leaves its definition to that */
-    bool inherits;             /* it has a parent, or is a partition, */
-    bool deep;                 /* and that is, too */
-    bool has_children;         /* which pg_dump locks with it */
+    uint32_t parent;   /* the first of those that it inherits from, or is a partition of; 0: none */
+    bool deep;         /* one of them has a parent, too */
+    bool has_children; /* which pg_dump locks with it */
     bool
         left_out; /* of dumps of many: the role may not lock it, or others have locked it, or what it
                       is made of */

@@ -93,17 +93,38 @@ static const struct ddl_entry *need_of(const struct ddl_pieces *pieces,
                : NULL;
 }
 
-/* A partition or its index, which has the name of the entry that attaches it. */
-static const struct ddl_entry *attached_by(const struct ddl_pieces *pieces,
-                                           const struct ddl_entry *entry)
+static struct owner owner_of(const struct ddl_pieces *pieces, const struct ddl_entry *entry)
 {
+    return entry != NULL ? pieces->owners[place_of(pieces, entry)] : (struct owner){0};
+}
+
+static bool is_parent(const struct ddl_pieces *pieces, const struct ddl_entry *entry, uint32_t oid)
+{
+    for (size_t i = 0; i < entry->need_count; i++)
+        if (owner_of(pieces, need_of(pieces, entry, i)).oid == oid)
+            return true;
+    return false;
+}
+
+/* Of what attaches a partition, or its index, to its parent's: it needs both, as far as both are in
+ * this archive, and is the partition's. */
+static struct owner owner_of_attached(const struct ddl_pieces *pieces,
+                                      const struct ddl_entry *entry)
+{
+    struct owner any = {0};
+    bool several = false;
     for (size_t i = 0; i < entry->need_count; i++) {
-        const struct ddl_entry *need = need_of(pieces, entry, i);
-        if (need != NULL && slice_same(need->name, entry->name) &&
-            slice_same(need->schema, entry->schema))
-            return need;
+        struct owner owner = owner_of(pieces, need_of(pieces, entry, i));
+        const struct ddl_relation *relation =
+            owner.catalog == CATALOG_CLASS ? ddl_facts_relation(pieces->facts, owner.oid) : NULL;
+        if (relation == NULL || relation->parent == 0)
+            continue;
+        if (is_parent(pieces, entry, relation->parent))
+            return owner;
+        several |= any.oid != 0 && any.oid != owner.oid;
+        any = owner;
     }
-    return NULL;
+    return several ? (struct owner){0} : any;
 }
 
 /* Whether a grant or label whose object has no entry is on a part of an extension, or may be. The
@@ -117,18 +138,23 @@ static bool is_stray(const struct ddl_entry *entry)
            !begins(entry->name, "LANGUAGE ");
 }
 
-/* Of what has no oid of its own: the owner of what it is of, which stands above it. */
-static struct owner owner_by_need(struct ddl_pieces *pieces, const struct ddl_entry *entry)
+/* Of what has no oid of its own. It says itself what it is of; if it does not, nothing here is
+ * understood. */
+static int find_owner_by_needs(struct ddl_pieces *pieces, const struct ddl_entry *entry,
+                               struct owner *out)
 {
-    const struct ddl_entry *of = NULL;
-    if (is(entry, "TABLE ATTACH") || is(entry, "INDEX ATTACH"))
-        of = attached_by(pieces, entry);
-    else if (is(entry, "COMMENT") || is(entry, "SECURITY LABEL") || is(entry, "ACL") ||
-             is(entry, "SEQUENCE OWNED BY"))
-        of = need_of(pieces, entry, 0);
+    bool owned = is(entry, "SEQUENCE OWNED BY");
+    if (is(entry, "TABLE ATTACH") || is(entry, "INDEX ATTACH")) {
+        *out = owner_of_attached(pieces, entry);
+        return out->oid != 0 ? 0 : -ESTALE;
+    }
+    if (!owned && !is(entry, "COMMENT") && !is(entry, "SECURITY LABEL") && !is(entry, "ACL"))
+        return 0;
+    const struct ddl_entry *of = need_of(pieces, entry, 0);
     if (of == NULL)
         pieces->strays |= is_stray(entry);
-    return of != NULL && of < entry ? pieces->owners[place_of(pieces, of)] : (struct owner){0};
+    *out = owner_of(pieces, of);
+    return entry->need_count == 0 || (owned && out->oid == 0) ? -ESTALE : 0;
 }
 
 static bool is_of_relations(uint32_t catalog)
@@ -141,7 +167,7 @@ static bool is_of_relations(uint32_t catalog)
 static int find_owner(struct ddl_pieces *pieces, const struct ddl_entry *entry, struct owner *out)
 {
     if (entry->catalog == 0 && entry->object == 0) {
-        *out = owner_by_need(pieces, entry);
+        return find_owner_by_needs(pieces, entry, out);
     } else if (is(entry, "ROW SECURITY")) {
         *out = (struct owner){CATALOG_CLASS, entry->object};
     } else if (entry->catalog == CATALOG_EXTENSION) {
@@ -196,7 +222,8 @@ static int find_owners(struct ddl_pieces *pieces)
         pieces->strays |= relation != NULL && relation->member;
         pieces->split[i] = is_split(pieces, &cut->entries[i]);
         /* The default of an inherited column may stand by itself for no other reason. */
-        bool of_column = relation != NULL && relation->inherits && is(&cut->entries[i], "DEFAULT");
+        bool of_column =
+            relation != NULL && relation->parent != 0 && is(&cut->entries[i], "DEFAULT");
         pieces->tangled |= pieces->split[i] && !of_column;
     }
     return 0;

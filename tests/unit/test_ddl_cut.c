@@ -69,6 +69,7 @@ static int cut_samples(const struct sample *entries, size_t count, struct ddl_cu
 }
 
 enum { T = 20001, OTHER = 20002, V = 20003, SEQUENCE = 20010, LOOSE = 20011, EXTENSION = 17000 };
+enum { PARENT = 20004, PART = 20005 };
 enum { NOTHING_OF = 2615 }; /* pg_namespace */
 
 /* A table of everything, between what is others'. */
@@ -120,14 +121,18 @@ static const struct sample zoo[] = {
 };
 enum { ZOO = sizeof zoo / sizeof *zoo };
 
-static struct ddl_relation relations[] = {
-    {.oid = T, .kind = 'r'}, {.oid = OTHER, .kind = 'r'}, {.oid = V, .kind = 'v'}};
+static struct ddl_relation relations[] = {{.oid = T, .kind = 'r'},
+                                          {.oid = OTHER, .kind = 'r'},
+                                          {.oid = V, .kind = 'v'},
+                                          {.oid = PARENT, .kind = 'p'},
+                                          {.oid = PART, .kind = 'r', .parent = PARENT}};
 static struct ddl_object objects[] = {
-    {CATALOG_CLASS, T, T},          {CATALOG_CLASS, OTHER, OTHER},  {CATALOG_CLASS, V, V},
-    {CATALOG_CLASS, SEQUENCE, T},   {CATALOG_CLASS, LOOSE, 0},      {CATALOG_CLASS, 20023, OTHER},
-    {CATALOG_CLASS, 20024, T},      {CATALOG_ATTRDEF, 20020, T},    {CATALOG_ATTRDEF, 20030, T},
-    {CATALOG_CONSTRAINT, 20021, T}, {CATALOG_CONSTRAINT, 20022, T}, {CATALOG_REWRITE, 20040, V},
-    {CATALOG_TRIGGER, 20026, T},    {CATALOG_POLICY, 20027, T},
+    {CATALOG_CLASS, T, T},           {CATALOG_CLASS, OTHER, OTHER}, {CATALOG_CLASS, V, V},
+    {CATALOG_CLASS, PARENT, PARENT}, {CATALOG_CLASS, PART, PART},   {CATALOG_CLASS, SEQUENCE, T},
+    {CATALOG_CLASS, LOOSE, 0},       {CATALOG_CLASS, 20023, OTHER}, {CATALOG_CLASS, 20024, T},
+    {CATALOG_ATTRDEF, 20020, T},     {CATALOG_ATTRDEF, 20030, T},   {CATALOG_CONSTRAINT, 20021, T},
+    {CATALOG_CONSTRAINT, 20022, T},  {CATALOG_REWRITE, 20040, V},   {CATALOG_TRIGGER, 20026, T},
+    {CATALOG_POLICY, 20027, T},
 };
 static struct ddl_need needs[] = {{T, EXTENSION}};
 static const struct ddl_facts facts = {.relations = relations,
@@ -235,6 +240,17 @@ static void what_pg_dump_may_print_otherwise_is_left_to_it(void **state)
     entries[3].needs = " 2 104";
     expect_others(entries, ZOO + 1, false, false, true);
     expect_others(entries, ZOO, true, true, true);
+    /* But not the default of a column that is inherited. */
+    copy_zoo(entries);
+    entries[9].needs = " 101";
+    entries[8] = (struct sample){"",         104,      1255,
+                                 20050,      "",       "f()",
+                                 "FUNCTION", "public", "CREATE FUNCTION public.f() …;\n\n\n"};
+    entries[7].needs = " 101 104";
+    expect_others(entries, ZOO, false, false, true);
+    relations[0].parent = PARENT;
+    expect_others(entries, ZOO, false, true, true);
+    relations[0].parent = 0;
 
     /* Another order. */
     copy_zoo(entries);
@@ -253,6 +269,53 @@ static void what_pg_dump_may_print_otherwise_is_left_to_it(void **state)
     entries[19].name = "FUNCTION l2_distance(public.vector, public.vector)";
     entries[19].schema = "public";
     expect_others(entries, ZOO, false, true, true);
+}
+
+/* A partition with the index of a key, which has no entry of its own; the parent's entry may be in another
+ * archive. */
+static void what_attaches_is_the_partitions(void **state)
+{
+    (void)state;
+    static const struct sample family[] = {
+        {TABLESPACE, 100, CATALOG_CLASS, PARENT, "", "parent", "TABLE", "public",
+         "CREATE TABLE public.parent (a integer) PARTITION BY RANGE (a);\n\n\n"},
+        {METHOD, 101, CATALOG_CLASS, PART, "", "part", "TABLE", "public",
+         "CREATE TABLE public.part (a integer);\n\n\n"},
+        {"", 102, 0, 0, " 101 100", "part", "TABLE ATTACH", "public",
+         "ALTER TABLE ONLY public.parent ATTACH PARTITION public.part DEFAULT;\n\n\n"},
+        {"", 103, 0, 0, " 101 100", "part_pkey", "INDEX ATTACH", "public",
+         "ALTER INDEX public.parent_pkey ATTACH PARTITION public.part_pkey;\n\n\n"},
+    };
+    struct buffer expected = {0};
+    for (size_t alone = 0; alone < 2; alone++) {
+        assert_int_equal(buffer_append_text(&expected, HEAD SETTINGS), 0);
+        expect_entry(&expected, alone ? METHOD : TABLESPACE METHOD, &family[1]);
+        expect_entry(&expected, "", &family[2]);
+        expect_entry(&expected, "", &family[3]);
+        char *text = text_of(family + alone, 4 - alone, PART);
+        expect_text(text, &expected);
+        free(text);
+    }
+    assert_int_equal(buffer_append_text(&expected, HEAD SETTINGS), 0);
+    expect_entry(&expected, TABLESPACE, &family[0]);
+    char *text = text_of(family, 4, PARENT);
+    expect_text(text, &expected);
+    free(text);
+}
+
+static void what_says_not_whose_it_is_spoils_all(void **state)
+{
+    (void)state;
+    static const size_t places[] = {1, 4, 6, 20};
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        struct sample entries[ZOO];
+        struct ddl_cut *cut = NULL;
+        struct ddl_pieces *pieces = NULL;
+        copy_zoo(entries);
+        entries[places[i]].needs = "";
+        assert_int_equal(cut_samples(entries, ZOO, &cut), 0);
+        assert_int_equal(ddl_pieces_new(cut, &facts, &pieces), -ESTALE);
+    }
 }
 
 static void facts_keep_relations_out(void **state)
@@ -374,6 +437,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_relation_has_all_that_is_its_and_nothing_else),
         cmocka_unit_test(what_pg_dump_may_print_otherwise_is_left_to_it),
+        cmocka_unit_test(what_attaches_is_the_partitions),
+        cmocka_unit_test(what_says_not_whose_it_is_spoils_all),
         cmocka_unit_test(facts_keep_relations_out),
         cmocka_unit_test(what_is_younger_than_the_facts_is_noticed),
         cmocka_unit_test(a_line_that_is_there_twice_proves_nothing),
