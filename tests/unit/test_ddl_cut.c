@@ -155,6 +155,8 @@ static char *text_of(const struct sample *entries, size_t count, uint32_t relati
         assert_int_equal(buffer_append_byte(&out, '\0'), 0);
     else
         assert_true(rc == -ENOENT && out.size == 0);
+    if (rc < 0)
+        buffer_clear(&out); /* empty, but not without room */
     ddl_pieces_free(pieces);
     return rc == 0 ? (char *)out.data : NULL;
 }
