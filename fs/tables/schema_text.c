@@ -13,8 +13,9 @@ enum {
     PAUSE_SHARE =
         5, /* the pause is so many times as long as what came before it, but within these: */
     PAUSE_LEAST_MS = 500,
-    PAUSE_FAILED_MS = 5000, /* if that failed, for a reason that may be gone soon */
-    PAUSE_MOST_MS = 60000,  /* for another reason always so long */
+    PAUSE_FAILED_MS = 5000,       /* if that failed, for a reason that may be gone soon */
+    PAUSE_MOST_MS = 60000,        /* for another reason always so long, */
+    PAUSE_TOO_LARGE_MS = 3600000, /* and where there is too much of it */
     IDLE_MS = 60000
 };
 
@@ -69,6 +70,8 @@ static int64_t pause_after(int64_t took, int rc)
                   rc == -EREMCHG || rc == -ENOTCONN;
     int64_t least = rc == 0 ? PAUSE_LEAST_MS : passes ? PAUSE_FAILED_MS : PAUSE_MOST_MS;
     int64_t pause = took * PAUSE_SHARE;
+    if (rc == -EFBIG)
+        return PAUSE_TOO_LARGE_MS;
     return pause < least ? least : pause > PAUSE_MOST_MS ? PAUSE_MOST_MS : pause;
 }
 

@@ -6,6 +6,8 @@
 #include "codec/buffer.h"
 #include "codec/bytes.h"
 #include "pgclient/ddl.h"
+#include "pgclient/ddl_cut.h"
+#include "pgclient/ddl_facts.h"
 #include "pgclient/dump.h"
 #include "pgclient/lock.h"
 #include "pgclient/search.h"
@@ -288,6 +290,25 @@ static int ask_locks(struct session *session)
     return rc == 0 ? lock_find_waiters(session, &pid, 1, &party, NULL) : rc;
 }
 
+static int ask_facts(struct session *session)
+{
+    struct connection *connection = session_connection(session);
+    uint32_t plain = test_find(honest, "public", "plain")->oid;
+    struct ddl_facts facts = {0};
+    size_t needs = 0;
+    int rc = connection_begin(connection, TRANSACTION_TABLES, NULL, NULL);
+    if (rc == 0)
+        rc = ddl_facts_read(connection, &facts, NULL);
+    if (rc == 0 && (ddl_facts_relation(&facts, plain) == NULL ||
+                    ddl_facts_object(&facts, CATALOG_CLASS, plain) == NULL))
+        rc = -EIO;
+    if (rc == 0 && (ddl_facts_needs(&facts, plain, &needs) == NULL || needs != 1))
+        rc = -EIO; /* that of the vectors */
+    ddl_facts_clear(&facts);
+    connection_end(connection);
+    return rc;
+}
+
 static int ask_ddl(struct session *session)
 {
     char *signature = NULL;
@@ -301,7 +322,7 @@ static int ask_ddl(struct session *session)
     if (rc == 0 && (dump.selection == NULL || dump.selection[2] == NULL))
         rc = -EIO;
     dump_clear(&dump);
-    return rc;
+    return rc == 0 ? ask_facts(session) : rc;
 }
 
 /* ---- tests ---- */
