@@ -7,6 +7,7 @@
 #include "fs/tree/query_dir.h"
 #include "fs/views/manifest.h"
 #include "index/exact.h"
+#include "pgclient/ddl_pieces.h"
 #include "pgclient/search_path.h"
 #include "pgclient/selection.h"
 #include "pgclient/sql_text.h"
@@ -404,6 +405,54 @@ static void test_search(void **state)
     }
 }
 
+/* The DDL of a table with an extension, from an archive of both. */
+static int put_pieces(struct ddl_cut *cut)
+{
+    struct ddl_relation relation = {.oid = 20001, .kind = 'r'};
+    struct ddl_object object = {CATALOG_CLASS, 20001, 20001};
+    struct ddl_need need = {20001, 17000};
+    const struct ddl_facts facts = {.relations = &relation,
+                                    .relation_count = 1,
+                                    .objects = &object,
+                                    .object_count = 1,
+                                    .needs = &need,
+                                    .need_count = 1};
+    struct ddl_pieces *pieces;
+    struct buffer out = {0};
+    int rc = ddl_pieces_new(cut, &facts, &pieces);
+    if (rc < 0)
+        return rc;
+    rc = ddl_pieces_put(pieces, pieces, 20001, &out);
+    buffer_clear(&out);
+    ddl_pieces_free(pieces);
+    return rc;
+}
+
+static int cut_archive(struct setting *setting)
+{
+    static const char printed[] = "SET x = 1;\n\n"
+                                  "--\n-- TOC entry 2 (class 3079 OID 17000)\n"
+                                  "-- Name: e; Type: EXTENSION; Schema: -; Owner: \n--\n\ne;\n"
+                                  "--\n-- TOC entry 3 (class 1259 OID 20001)\n-- Dependencies: 2\n"
+                                  "-- Name: t; Type: TABLE; Schema: s; Owner: me\n--\n\nt;\n"
+                                  "-- Completed on 2026-11-30\n\n--\n";
+    static const char list[] = "2; 3079 17000 EXTENSION - e \n3; 1259 20001 TABLE s t me\n";
+    const struct buffer lines = {.data = (uint8_t *)list, .size = sizeof list - 1};
+    struct buffer text = {0};
+    struct ddl_cut *cut;
+    (void)setting;
+    int rc = buffer_append_text(&text, printed);
+    if (rc == 0)
+        rc = ddl_cut_new(&text, &lines, &cut);
+    return rc == 0 ? put_pieces(cut) : rc;
+}
+
+static void test_ddl(void **state)
+{
+    (void)state;
+    each_failure(cut_archive, NULL, 0);
+}
+
 /* What libfuse is told and asks; the Makefile wraps it, too. */
 int __wrap_fuse_reply_err(fuse_req_t req, int err);
 const struct fuse_ctx *__wrap_fuse_req_ctx(fuse_req_t req);
@@ -519,7 +568,8 @@ int main(void)
         cmocka_unit_test(test_buffer),   cmocka_unit_test(test_schema),
         cmocka_unit_test(test_rowgroup), cmocka_unit_test(test_formats),
         cmocka_unit_test(test_snapshot), cmocka_unit_test(test_search),
-        cmocka_unit_test(test_request),  cmocka_unit_test(test_writers),
+        cmocka_unit_test(test_ddl),      cmocka_unit_test(test_request),
+        cmocka_unit_test(test_writers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
