@@ -80,8 +80,8 @@ static int by_listed_id(const void *a, const void *b)
     return (left->id > right->id) - (left->id < right->id);
 }
 
-/* "214; 1259 16385 TABLE public t postgres"; comments begin with a semicolon. Names have no newlines
- * here. */
+/* "214; 1259 16385 TABLE public t postgres"; comments begin with a semicolon. Names have no
+ * newlines here. */
 static int read_list(const struct buffer *list, struct listed **out, size_t *count)
 {
     const char *at = (const char *)list->data, *end = at + list->size;

@@ -68,8 +68,8 @@ static const char objects_question[] =
     " UNION ALL SELECT 3256, oid, polrelid FROM pg_catalog.pg_policy WHERE oid" OF_USERS
     " ORDER BY 1, 2";
 
-/* Types that columns have, and what they are made of: elements of arrays, bases of domains, parts of
- * ranges and composites. */
+/* Types that columns have, and what they are made of: elements of arrays, bases of domains, parts
+ * of ranges and composites. */
 static const char needs_question[] =
     "WITH RECURSIVE part(root, oid) AS ("
     " SELECT u.oid, u.oid FROM (SELECT DISTINCT a.atttypid AS oid FROM pg_catalog.pg_attribute a"

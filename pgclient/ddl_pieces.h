@@ -16,8 +16,8 @@
 
 struct ddl_pieces;
 
-/* Takes the cut, also on failure. -ENOMEM; -ESTALE: an entry is of an object that the facts do not know,
- * since it is younger. */
+/* Takes the cut, also on failure. -ENOMEM; -ESTALE: an entry is of an object that the facts do not
+ * know, since it is younger, or does not say what it is of. */
 MUST_CHECK int ddl_pieces_new(struct ddl_cut *cut, const struct ddl_facts *facts,
                               struct ddl_pieces **out);
 void ddl_pieces_free(struct ddl_pieces *pieces);

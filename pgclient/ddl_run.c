@@ -79,8 +79,8 @@ static void look_with(struct ddl_run *run, struct connection *connection)
         judge_locks(run, waits || rc == -EBUSY, &waiter);
 }
 
-/* The server of the one whose snapshot pg_dump has is pg_dump's. He goes as soon as pg_dump is there
- * and somebody wants a session. */
+/* The server of the one whose snapshot pg_dump has is pg_dump's. He goes as soon as pg_dump is
+ * there and somebody wants a session. */
 static void look_with_exporter(struct ddl_run *run)
 {
     struct connection *connection = session_connection(run->exporter);
@@ -163,8 +163,8 @@ static int export_from(struct ddl_run *run, struct connection *connection, struc
 }
 
 /* Pins pg_dump to the server that was asked: what stands behind one name, or one address, may be
- * several. Not without a session at hand, nor if the server does not let the role export a snapshot.
- * The session is in a transaction until pg_dump has ended. */
+ * several. Not without a session at hand, nor if the server does not let the role export a
+ * snapshot. The session is in a transaction until pg_dump has ended. */
 static int export_snapshot(struct ddl_run *run, struct error *error)
 {
     const struct ddl_way *way = run->way;

@@ -1,5 +1,5 @@
-/* One run of pg_dump, watched: it has a place among the connections, meets the server that was asked,
- * and is ended where its locks are in the way of others.
+/* One run of pg_dump, watched: it has a place among the connections, meets the server that was
+ * asked, and is ended where its locks are in the way of others.
  *
  * Errors: as of ddl.h.
  */

@@ -12,8 +12,8 @@ bool ddl_server_same(const struct cluster *a, const struct cluster *b);
 /* -EREMCHG, in words. */
 int ddl_server_elsewhere(struct error *error);
 
-/* Asks through a connection to that server, without a transaction. Locks that a transaction will take
- * are reserved with `session`, which may be a place alone. */
+/* Asks through a connection to that server, without a transaction. Locks that a transaction will
+ * take are reserved with `session`, which may be a place alone. */
 typedef int ddl_question(void *context, struct connection *connection, struct session *session,
                          struct error *error);
 

@@ -41,8 +41,8 @@ struct chosen {
     size_t count;
 };
 
-/* Those that are left out, or the others; of the others `single` ones alone: without children, which
- * pg_dump would lock with them, and of no extension. */
+/* Those that are left out, or the others; of the others `single` ones alone: without children,
+ * which pg_dump would lock with them, and of no extension. */
 static int choose(const struct ddl_facts *facts, bool left_out, bool single, struct chosen *out)
 {
     struct chosen chosen = {calloc(facts->relation_count + 1, sizeof *chosen.relations), 0};

@@ -1,10 +1,10 @@
-/* The DDL of all relations of a database, from one pg_dump of it, whose archive pg_restore turns into
- * text: of each relation the same that ddl_read gives.
+/* The DDL of all relations of a database, from one pg_dump of it, whose archive pg_restore turns
+ * into text: of each relation the same that ddl_read gives.
  *
- * Relations that the role may not lock, or that others have locked, are left out, and so is what is
- * made of the latter. Where all locks together would be more than a quarter of the server's, it is
- * one pg_dump without any relation, and several of as many as may be locked at once, in the order of
- * their schemas.
+ * Relations that the role may not lock, or that others have locked, are left out, and so is what
+ * is made of the latter. Where all locks together would be more than a quarter of the server's, it
+ * is one pg_dump without any relation, and several of as many as may be locked at once, in the
+ * order of their schemas.
  *
  * Lifetime: ddl_whole_read, ddl_whole_free; then immutable. Errors: as of ddl.h, and -EFBIG: there
  * are too many relations, or their text is larger than it may be.

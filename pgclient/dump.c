@@ -244,8 +244,8 @@ static int make_arguments(const struct dump *dump, const char *conninfo, struct 
 
 /* ---- what the server has to be asked before ---- */
 
-/* Settings to be pinned: limits of time hold for pg_dump's first statements, too; an orphan of it is to
- * end. */
+/* Settings to be pinned: limits of time hold for pg_dump's first statements, too; an orphan of it
+ * is to end. */
 #define SETTINGS                                                                                   \
     "(SELECT string_agg(format(' -c %s=%s', s.name, CASE s.reset_val WHEN 'on' THEN 'off' WHEN "   \
     "'off' THEN 'on' WHEN '0' THEN '10s' ELSE '0' END), '') FROM pg_catalog.pg_settings s"         \

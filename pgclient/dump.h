@@ -1,7 +1,8 @@
-/* One run of pg_dump, for the DDL of one relation, or of as many as it is told; and pg_restore, which
- * tells what is in its archive.
+/* One run of pg_dump, for the DDL of one relation, or of as many as it is told; and pg_restore,
+ * which tells what is in its archive.
  *
- * The connection's parameters, the password too, go into its environment, never into its arguments.
+ * The connection's parameters, the password too, go into its environment, never into its
+ * arguments.
  */
 #ifndef PGCLIENT_DUMP_H
 #define PGCLIENT_DUMP_H
@@ -35,8 +36,8 @@ MUST_CHECK int dump_ask(struct connection *connection, const struct relation *re
 MUST_CHECK int dump_ask_any(struct connection *connection, struct dump *out, struct error *error);
 void dump_clear(struct dump *dump);
 
-/* Selects: the argument `option` with `value` (which may be "") behind it. dump_select_nothing takes all
- * back. -ENOMEM. */
+/* Selects: the argument `option` with `value` (which may be "") behind it. dump_select_nothing
+ * takes all back. -ENOMEM. */
 MUST_CHECK int dump_select(struct dump *dump, const char *option, const char *value);
 void dump_select_nothing(struct dump *dump);
 
@@ -60,8 +61,8 @@ MUST_CHECK int dump_run(const struct dump *dump, const struct server *server,
                         const char *application, child_look *look, void *context,
                         struct buffer *out, enum dump_failure *failure, struct error *error);
 
-/* Has the pg_restore of the same version read an archive, told by `options` (NULL-terminated) what to
- * print, and appends that. Errors as of dump_run. */
+/* Has the pg_restore of the same version read an archive, told by `options` (NULL-terminated) what
+ * to print, and appends that. Errors as of dump_run. */
 MUST_CHECK int dump_restore(const struct dump *dump, const char *archive,
                             const char *const *options, child_look *look, void *context,
                             struct buffer *out, struct error *error);

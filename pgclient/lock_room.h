@@ -14,9 +14,9 @@
 #include "pgclient/catalog.h"
 #include "pgclient/session.h"
 
-/* Before a transaction that reads the relation begins; one that is a RELATION_TABLE is read without
- * its children. What it takes is free again when the session is given back. -EBUSY: there is no
- * room now. */
+/* Before a transaction that reads the relation begins; one that is a RELATION_TABLE is read
+ * without its children. What it takes is free again when the session is given back. -EBUSY: there
+ * is no room now. */
 MUST_CHECK int lock_room_take(struct session *session, const struct relation *relation,
                               struct error *error);
 
@@ -32,8 +32,8 @@ MUST_CHECK int lock_room_ask(struct connection *connection, const struct relatio
 MUST_CHECK int lock_room_reserve(struct session *session, const struct lock_room *room,
                                  struct error *error);
 
-/* The same for whoever knows how many locks it will be: the room that there is, for none, and the number
- * that `locks` of them count as. */
+/* The same for whoever knows how many locks it will be: the room that there is, for none, and the
+ * number that `locks` of them count as. */
 MUST_CHECK int lock_room_of(struct connection *connection, struct lock_room *out,
                             struct error *error);
 int64_t lock_room_counts(const struct lock_room *room, int64_t locks);

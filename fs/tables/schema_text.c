@@ -93,8 +93,8 @@ static struct schema_dump *keep(struct mount *mount, struct ddl_whole *whole, co
     return dump;
 }
 
-/* With the lock, which it gives up meanwhile. What comes of it is in the mount; -EINTR: nothing does,
- * and nobody is to blame. */
+/* With the lock, which it gives up meanwhile. What comes of it is in the mount; -EINTR: nothing
+ * does, and nobody is to blame. */
 static int make(struct mount *mount, const char *signature, const atomic_bool *stop)
 {
     struct schema_text *text = &mount->schema_text;

@@ -1,10 +1,11 @@
 /* The texts of all schema.sql of a mount, from one pg_dump for a state of the DDL (ddl_whole.h).
  *
- * It is made when several relations ask for theirs in one state: by the job of the one that asks last,
- * while those of others wait for it here, without threads. Whoever reads the schema.sql of one table has
- * a pg_dump of that table. Making it again and again must not be what the server is busy with: between
- * two there is a pause, longer than the first has taken, in which each relation has a pg_dump of its own;
- * so it is with what is not in the text. It is kept while it is used, and as long as the state holds.
+ * It is made when several relations ask for theirs in one state: by the job of the one that asks
+ * last, while those of others wait for it here, without threads. Whoever reads the schema.sql of
+ * one table has a pg_dump of that table. Making it again and again must not be what the server is
+ * busy with: between two there is a pause, longer than the first has taken, in which each relation
+ * has a pg_dump of its own; so it is with what is not in the text. It is kept while it is used,
+ * and as long as the state holds.
  *
  * Lifetime: {0} in the mount; schema_text_clear. Threads: all is guarded by mount->lock.
  */
@@ -37,9 +38,9 @@ enum schema_text_way {
 /* How one who asks in the state of this signature gets his; this counts him. */
 enum schema_text_way schema_text_ask(struct schema_text *text, const char *signature, int64_t now);
 
-/* Appends the relation's text of the state of this signature, which was read before. Without mount->lock.
- * -ENOENT: pg_dump has to be asked for it alone; -EINPROGRESS: while `making`, `waiting` is to be waited
- * for, and the signature read anew; -EINTR: `stop` was set; -ENOMEM. */
+/* Appends the relation's text of the state of this signature, which was read before. Without
+ * mount->lock. -ENOENT: pg_dump has to be asked for it alone; -EINPROGRESS: while `making`,
+ * `waiting` is to be waited for, and the signature read anew; -EINTR: `stop` was set; -ENOMEM. */
 MUST_CHECK int schema_text_get(struct mount *mount, uint32_t relation, const char *signature,
                                const atomic_bool *stop, struct buffer *out);
 

@@ -203,7 +203,8 @@ static void a_relation_has_all_that_is_its_and_nothing_else(void **state)
     assert_null(text_of(zoo, ZOO, 4711));
 }
 
-/* Which of t, v and other are put together when one entry of the zoo is another, or comes elsewhere. */
+/* Which of t, v and other are put together when one entry of the zoo is another, or comes
+ * elsewhere. */
 static void expect_others(const struct sample *entries, size_t count, bool t, bool v, bool other)
 {
     char *texts[] = {text_of(entries, count, T), text_of(entries, count, V),
@@ -273,8 +274,8 @@ static void what_pg_dump_may_print_otherwise_is_left_to_it(void **state)
     expect_others(entries, ZOO, false, true, true);
 }
 
-/* A partition with the index of a key, which has no entry of its own; the parent's entry may be in another
- * archive. */
+/* A partition with the index of a key, which has no entry of its own; the parent's entry may be in
+ * another archive. */
 static void what_attaches_is_the_partitions(void **state)
 {
     (void)state;
