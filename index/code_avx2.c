@@ -39,8 +39,9 @@ AVX2 static void dot8(const struct field *field, const struct probe *probe, cons
         const uint8_t *look = look_of(field, ids[i]);
         __m256i x = _mm256_setzero_si256(), y = x;
         for (uint32_t d = 0; d < field->space.dims; d += 32) {
-            x = _mm256_add_epi32(x, products(half_load(look + d), probe->codes + d));
-            y = _mm256_add_epi32(y, products(half_load(look + d + 16), probe->codes + d + 16));
+            x = _mm256_add_epi32(x, products(half_load(look + d), probe->dense.codes + d));
+            y = _mm256_add_epi32(y,
+                                 products(half_load(look + d + 16), probe->dense.codes + d + 16));
         }
         int32_t dot = sum_lanes(_mm256_add_epi32(x, y));
         out[i] = finish_dot(field, probe, tail_of(field, look), (float)dot);
@@ -55,7 +56,8 @@ AVX2 static void dot4(const struct field *field, const struct probe *probe, cons
         const uint8_t *look = look_of(field, ids[i]);
         __m256i x = _mm256_setzero_si256(), y = x;
         for (uint32_t b = 0; b < field->tail; b += 16) {
-            const int8_t *codes = probe->codes + b / NIBBLE_BYTES * NIBBLES + b % NIBBLE_BYTES;
+            const int8_t *codes =
+                probe->dense.codes + b / NIBBLE_BYTES * NIBBLES + b % NIBBLE_BYTES;
             __m128i both = half_load(look + b);
             x = _mm256_add_epi32(x, products(_mm_and_si128(both, half), codes));
             y = _mm256_add_epi32(
@@ -75,12 +77,12 @@ AVX2 static void sad8(const struct field *field, const struct probe *probe, cons
         const uint8_t *look = look_of(field, ids[i]);
         __m128i sums = _mm_setzero_si128();
         for (uint32_t d = 0; d < whole; d += 16)
-            sums =
-                _mm_add_epi64(sums, _mm_sad_epu8(half_load(look + d),
-                                                 _mm_xor_si128(half_load(probe->codes + d), flip)));
+            sums = _mm_add_epi64(
+                sums, _mm_sad_epu8(half_load(look + d),
+                                   _mm_xor_si128(half_load(probe->dense.codes + d), flip)));
         int64_t sum = _mm_cvtsi128_si64(sums) + _mm_extract_epi64(sums, 1);
         for (uint32_t d = whole; d < dims; d++) {
-            int difference = look[d] - 128 - probe->codes[d];
+            int difference = look[d] - 128 - probe->dense.codes[d];
             sum += difference < 0 ? -difference : difference;
         }
         out[i] = field->step * (float)sum;
@@ -101,7 +103,7 @@ AVX2 static void fine8(const struct field *field, const struct probe *probe, con
         const uint8_t *look = look_of(field, ids[i]), *fine = fine_of(field, ids[i]);
         __m256 x = _mm256_setzero_ps();
         for (uint32_t d = 0; d < field->space.dims; d += 8)
-            x = _mm256_fmadd_ps(_mm256_loadu_ps(probe->floats + d),
+            x = _mm256_fmadd_ps(_mm256_loadu_ps(probe->dense.floats + d),
                                 _mm256_fmadd_ps(widen(fine + d), part, widen(look + d)), x);
         out[i] = finish_fine(probe, tail_of(field, look), sum_floats(x));
     }
@@ -115,7 +117,8 @@ AVX2 static void fine4(const struct field *field, const struct probe *probe, con
         const uint8_t *look = look_of(field, ids[i]), *fine = fine_of(field, ids[i]);
         __m256 x = _mm256_setzero_ps(), y = x;
         for (uint32_t b = 0; b < field->tail; b += 16) {
-            const float *floats = probe->floats + b / NIBBLE_BYTES * NIBBLES + b % NIBBLE_BYTES;
+            const float *floats =
+                probe->dense.floats + b / NIBBLE_BYTES * NIBBLES + b % NIBBLE_BYTES;
             __m128i high = half_load(look + b), low = half_load(fine + b);
             uint8_t first[16], second[16];
             _mm_storeu_si128((__m128i *)(void *)first,
@@ -146,13 +149,13 @@ AVX2 static void fine_l1(const struct field *field, const struct probe *probe, c
         for (uint32_t d = 0; d < whole; d += 8) {
             __m256 code = _mm256_fmadd_ps(widen(fine + d), part, widen(look + d));
             __m256 x = _mm256_mul_ps(step, _mm256_sub_ps(code, centre));
-            __m256 difference = _mm256_sub_ps(_mm256_loadu_ps(probe->floats + d), x);
+            __m256 difference = _mm256_sub_ps(_mm256_loadu_ps(probe->dense.floats + d), x);
             sums = _mm256_add_ps(sums, _mm256_andnot_ps(sign, difference));
         }
         float sum = sum_floats(sums);
         for (uint32_t d = whole; d < dims; d++) {
             float code = (float)look[d] + (float)fine[d] / 256 - CODE_CENTRE;
-            sum += __builtin_fabsf(probe->floats[d] - field->step * code);
+            sum += __builtin_fabsf(probe->dense.floats[d] - field->step * code);
         }
         out[i] = sum;
     }
@@ -169,7 +172,7 @@ POPCNT static void hamming(const struct field *field, const struct probe *probe,
         for (uint32_t b = 0; b < field->tail; b += 8) {
             uint64_t x, y;
             __builtin_memcpy(&x, look + b, 8);
-            __builtin_memcpy(&y, probe->bits + b, 8);
+            __builtin_memcpy(&y, probe->bits.record + b, 8);
             count += (uint64_t)_mm_popcnt_u64(x ^ y);
         }
         out[i] = (float)count;
@@ -180,14 +183,14 @@ POPCNT static void jaccard(const struct field *field, const struct probe *probe,
                            const uint32_t *ids, uint32_t n, float *out)
 {
     uint32_t own, set;
-    __builtin_memcpy(&own, probe->bits + field->tail, sizeof own);
+    __builtin_memcpy(&own, probe->bits.record + field->tail, sizeof own);
     for (uint32_t i = 0; i < n; i++) {
         const uint8_t *look = look_of(field, ids[i]);
         uint32_t both = 0;
         for (uint32_t b = 0; b < field->tail; b += 8) {
             uint64_t x, y;
             __builtin_memcpy(&x, look + b, 8);
-            __builtin_memcpy(&y, probe->bits + b, 8);
+            __builtin_memcpy(&y, probe->bits.record + b, 8);
             both += (uint32_t)_mm_popcnt_u64(x & y);
         }
         __builtin_memcpy(&set, look + field->tail, sizeof set);

@@ -42,11 +42,11 @@ AVX512 static void dot8(const struct field *field, const struct probe *probe, co
         __m512i x = _mm512_setzero_si512(), y = x;
         uint32_t d = 0;
         for (; d + 64 < dims; d += 128) {
-            x = _mm512_dpbusd_epi32(x, load(look + d), load(probe->codes + d));
-            y = _mm512_dpbusd_epi32(y, load(look + d + 64), load(probe->codes + d + 64));
+            x = _mm512_dpbusd_epi32(x, load(look + d), load(probe->dense.codes + d));
+            y = _mm512_dpbusd_epi32(y, load(look + d + 64), load(probe->dense.codes + d + 64));
         }
         if (d < dims)
-            x = _mm512_dpbusd_epi32(x, load(look + d), load(probe->codes + d));
+            x = _mm512_dpbusd_epi32(x, load(look + d), load(probe->dense.codes + d));
         int32_t dot = _mm512_reduce_add_epi32(_mm512_add_epi32(x, y));
         out[i] = finish_dot(field, probe, tail_of(field, look), (float)dot);
     }
@@ -61,7 +61,7 @@ AVX512 static void dot4(const struct field *field, const struct probe *probe, co
         fetch_ahead(field, ids, i, n);
         const uint8_t *look = look_of(field, ids[i]);
         __m512i x = _mm512_setzero_si512(), y = x;
-        const int8_t *codes = probe->codes;
+        const int8_t *codes = probe->dense.codes;
         for (uint32_t b = 0; b < field->tail; b += NIBBLE_BYTES, codes += NIBBLES) {
             __m512i both = load(look + b);
             __m512i high = _mm512_and_si512(_mm512_srli_epi16(both, 4), half);
@@ -87,7 +87,7 @@ AVX512 static void sad8(const struct field *field, const struct probe *probe, co
         for (uint32_t d = 0; d < dims; d += 64) {
             __mmask64 mask = dims - d >= 64 ? ~UINT64_C(0) : (UINT64_C(1) << (dims - d)) - 1;
             __m512i x = _mm512_maskz_loadu_epi8(mask, look + d);
-            __m512i q = _mm512_xor_si512(load(probe->codes + d), flip);
+            __m512i q = _mm512_xor_si512(load(probe->dense.codes + d), flip);
             sum = _mm512_add_epi64(sum, _mm512_sad_epu8(x, _mm512_maskz_mov_epi8(mask, q)));
         }
         out[i] = field->step * (float)_mm512_reduce_add_epi64(sum);
@@ -109,14 +109,14 @@ AVX512 static void fine8(const struct field *field, const struct probe *probe, c
         __m512 x = _mm512_setzero_ps(), y = x;
         uint32_t d = 0;
         for (; d + 16 < field->space.dims; d += 32) {
-            x = _mm512_fmadd_ps(_mm512_loadu_ps(probe->floats + d),
+            x = _mm512_fmadd_ps(_mm512_loadu_ps(probe->dense.floats + d),
                                 _mm512_fmadd_ps(widen(fine + d), part, widen(look + d)), x);
-            y = _mm512_fmadd_ps(_mm512_loadu_ps(probe->floats + d + 16),
+            y = _mm512_fmadd_ps(_mm512_loadu_ps(probe->dense.floats + d + 16),
                                 _mm512_fmadd_ps(widen(fine + d + 16), part, widen(look + d + 16)),
                                 y);
         }
         if (d < field->space.dims)
-            x = _mm512_fmadd_ps(_mm512_loadu_ps(probe->floats + d),
+            x = _mm512_fmadd_ps(_mm512_loadu_ps(probe->dense.floats + d),
                                 _mm512_fmadd_ps(widen(fine + d), part, widen(look + d)), x);
         out[i] = finish_fine(probe, tail_of(field, look), sum_fine(x, y));
     }
@@ -138,7 +138,8 @@ AVX512 static void fine4(const struct field *field, const struct probe *probe, c
         __m512 x = _mm512_setzero_ps(), y = x;
         for (uint32_t b = 0; b < field->tail; b += 16) {
             /* byte b is of these two dimensions, and the one NIBBLE_BYTES behind it */
-            const float *floats = probe->floats + b / NIBBLE_BYTES * NIBBLES + b % NIBBLE_BYTES;
+            const float *floats =
+                probe->dense.floats + b / NIBBLE_BYTES * NIBBLES + b % NIBBLE_BYTES;
             __m128i high = _mm_loadu_si128((const __m128i *)(const void *)(look + b));
             __m128i low = _mm_loadu_si128((const __m128i *)(const void *)(fine + b));
             x = _mm512_fmadd_ps(_mm512_loadu_ps(floats),
@@ -165,7 +166,7 @@ AVX512 static void fine_l1(const struct field *field, const struct probe *probe,
             __mmask16 mask = left >= 16 ? 0xffff : (__mmask16)((1U << left) - 1);
             __m512 code = _mm512_fmadd_ps(widen(fine + d), part, widen(look + d));
             __m512 x = _mm512_mul_ps(step, _mm512_sub_ps(code, centre));
-            __m512 difference = _mm512_sub_ps(_mm512_loadu_ps(probe->floats + d), x);
+            __m512 difference = _mm512_sub_ps(_mm512_loadu_ps(probe->dense.floats + d), x);
             sum = _mm512_mask_add_ps(sum, mask, sum, _mm512_abs_ps(difference));
         }
         out[i] = _mm512_reduce_add_ps(sum);
@@ -188,7 +189,7 @@ AVX512 static void hamming(const struct field *field, const struct probe *probe,
         for (uint32_t b = 0; b < field->tail; b += 64) {
             __mmask8 mask = words_left(field->tail - b);
             __m512i x = _mm512_maskz_loadu_epi64(mask, look + b);
-            __m512i q = _mm512_maskz_loadu_epi64(mask, probe->bits + b);
+            __m512i q = _mm512_maskz_loadu_epi64(mask, probe->bits.record + b);
             count = _mm512_add_epi64(count, _mm512_popcnt_epi64(_mm512_xor_si512(x, q)));
         }
         out[i] = (float)_mm512_reduce_add_epi64(count);
@@ -199,7 +200,7 @@ AVX512 static void jaccard(const struct field *field, const struct probe *probe,
                            const uint32_t *ids, uint32_t n, float *out)
 {
     uint32_t own, set;
-    __builtin_memcpy(&own, probe->bits + field->tail, sizeof own);
+    __builtin_memcpy(&own, probe->bits.record + field->tail, sizeof own);
     fetch_first(field, ids, n);
     for (uint32_t i = 0; i < n; i++) {
         fetch_ahead(field, ids, i, n);
@@ -208,7 +209,7 @@ AVX512 static void jaccard(const struct field *field, const struct probe *probe,
         for (uint32_t b = 0; b < field->tail; b += 64) {
             __mmask8 mask = words_left(field->tail - b);
             __m512i x = _mm512_maskz_loadu_epi64(mask, look + b);
-            __m512i q = _mm512_maskz_loadu_epi64(mask, probe->bits + b);
+            __m512i q = _mm512_maskz_loadu_epi64(mask, probe->bits.record + b);
             count = _mm512_add_epi64(count, _mm512_popcnt_epi64(_mm512_and_si512(x, q)));
         }
         __builtin_memcpy(&set, look + field->tail, sizeof set);

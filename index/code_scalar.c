@@ -10,7 +10,7 @@ static void dot8(const struct field *field, const struct probe *probe, const uin
         const uint8_t *look = look_of(field, ids[i]);
         int32_t dot = 0;
         for (uint32_t d = 0; d < field->space.dims; d++)
-            dot += look[d] * probe->codes[d];
+            dot += look[d] * probe->dense.codes[d];
         out[i] = finish_dot(field, probe, tail_of(field, look), (float)dot);
     }
 }
@@ -24,8 +24,8 @@ static void dot4(const struct field *field, const struct probe *probe, const uin
         for (uint32_t d = 0; d < field->tail / NIBBLE_BYTES * NIBBLES; d += NIBBLES)
             for (uint32_t j = 0; j < NIBBLE_BYTES; j++) {
                 uint8_t both = look[d / 2 + j];
-                dot += (both & 15) * probe->codes[d + j];
-                dot += (both >> 4) * probe->codes[d + NIBBLE_BYTES + j];
+                dot += (both & 15) * probe->dense.codes[d + j];
+                dot += (both >> 4) * probe->dense.codes[d + NIBBLE_BYTES + j];
             }
         out[i] = finish_dot(field, probe, tail_of(field, look), (float)dot);
     }
@@ -38,7 +38,7 @@ static void sad8(const struct field *field, const struct probe *probe, const uin
         const uint8_t *look = look_of(field, ids[i]);
         int32_t sum = 0;
         for (uint32_t d = 0; d < field->space.dims; d++) {
-            int difference = look[d] - 128 - probe->codes[d];
+            int difference = look[d] - 128 - probe->dense.codes[d];
             sum += difference < 0 ? -difference : difference;
         }
         out[i] = field->step * (float)sum;
@@ -52,7 +52,7 @@ static void fine8(const struct field *field, const struct probe *probe, const ui
         const uint8_t *look = look_of(field, ids[i]), *fine = fine_of(field, ids[i]);
         float dot = 0;
         for (uint32_t d = 0; d < field->space.dims; d++)
-            dot += probe->floats[d] * ((float)look[d] + (float)fine[d] / 256);
+            dot += probe->dense.floats[d] * ((float)look[d] + (float)fine[d] / 256);
         out[i] = finish_fine(probe, tail_of(field, look), dot);
     }
 }
@@ -66,8 +66,9 @@ static void fine4(const struct field *field, const struct probe *probe, const ui
         for (uint32_t d = 0; d < field->tail / NIBBLE_BYTES * NIBBLES; d += NIBBLES)
             for (uint32_t j = 0; j < NIBBLE_BYTES; j++) {
                 uint8_t high = look[d / 2 + j], low = fine[d / 2 + j];
-                dot += probe->floats[d + j] * (float)((high & 15) * 16 + (low & 15));
-                dot += probe->floats[d + NIBBLE_BYTES + j] * (float)((high & 0xf0) + (low >> 4));
+                dot += probe->dense.floats[d + j] * (float)((high & 15) * 16 + (low & 15));
+                dot +=
+                    probe->dense.floats[d + NIBBLE_BYTES + j] * (float)((high & 0xf0) + (low >> 4));
             }
         out[i] = finish_fine(probe, tail_of(field, look), dot);
     }
@@ -81,7 +82,7 @@ static void fine_l1(const struct field *field, const struct probe *probe, const 
         float sum = 0;
         for (uint32_t d = 0; d < field->space.dims; d++) {
             float code = (float)look[d] + (float)fine[d] / 256 - CODE_CENTRE;
-            sum += fabsf(probe->floats[d] - field->step * code);
+            sum += fabsf(probe->dense.floats[d] - field->step * code);
         }
         out[i] = sum;
     }
@@ -104,7 +105,7 @@ static void hamming(const struct field *field, const struct probe *probe, const 
         for (uint32_t b = 0; b < field->tail; b += 8) {
             uint64_t x, y;
             __builtin_memcpy(&x, look + b, 8);
-            __builtin_memcpy(&y, probe->bits + b, 8);
+            __builtin_memcpy(&y, probe->bits.record + b, 8);
             count += (uint32_t)__builtin_popcountll(x ^ y);
         }
         out[i] = (float)count;
@@ -114,14 +115,14 @@ static void hamming(const struct field *field, const struct probe *probe, const 
 static void jaccard(const struct field *field, const struct probe *probe, const uint32_t *ids,
                     uint32_t n, float *out)
 {
-    uint32_t own = bits_set(field, probe->bits);
+    uint32_t own = bits_set(field, probe->bits.record);
     for (uint32_t i = 0; i < n; i++) {
         const uint8_t *look = look_of(field, ids[i]);
         uint32_t both = 0;
         for (uint32_t b = 0; b < field->tail; b += 8) {
             uint64_t x, y;
             __builtin_memcpy(&x, look + b, 8);
-            __builtin_memcpy(&y, probe->bits + b, 8);
+            __builtin_memcpy(&y, probe->bits.record + b, 8);
             both += (uint32_t)__builtin_popcountll(x & y);
         }
         uint32_t either = own + bits_set(field, look) - both;

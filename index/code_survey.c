@@ -1,6 +1,6 @@
 /* Single rows that are much longer than the others must not decide what all are centred on and
  * measured by: the others would be left with no digits of their own. */
-#include "index/code_read.h"
+#include "index/code_kind.h"
 
 #include "codec/bytes.h"
 
@@ -9,23 +9,27 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { SAMPLE = 10000 };
-
-/* LONG times the usual length counts as that, for the mean; the rarest rows, one in RARE, do not
- * count for a scale that all have, as long as they are WIDE times the usual one. */
-enum { LONG = 4, RARE = 100, WIDE = 16 };
+enum {
+    SAMPLE = 10000, /* rows that are looked at */
+    LONG = 4,       /* a row counts for the mean with up to so many times the usual length */
+    RARE = 100,     /* one row in so many does not count for a scale that all have, */
+    WIDE = 16       /* if it has more than so many times the usual length */
+};
 
 struct survey {
     struct field *field;
-    double *sums;
-    float *vector;
+    double *sums;    /* of each dimension */
+    float *vector;   /* the row that is looked at */
     double *lengths; /* of each row of the sample that has one above 0 */
-    double limit, longest;
-    float most;
+    double limit;    /* of the length that counts for the sums */
+    double longest;
+    float greatest;
     uint32_t count, length_count;
 };
 
 /* ---- what is done with each row of the sample ---- */
+
+typedef int look_at_value(struct survey *survey, const uint8_t *value, size_t size);
 
 static void add_length(struct survey *survey, double square)
 {
@@ -35,7 +39,7 @@ static void add_length(struct survey *survey, double square)
         survey->lengths[survey->length_count++] = length;
 }
 
-/* vector_length2 ends where float32 does. */
+/* Of the vector; vector_length2 ends at FLT_MAX. */
 static double square_of(const struct survey *survey)
 {
     double sum = 0;
@@ -44,36 +48,40 @@ static double square_of(const struct survey *survey)
     return sum;
 }
 
-static void note_length(struct survey *survey) { add_length(survey, square_of(survey)); }
-
-static void note_sums(struct survey *survey)
+static int look_at_length(struct survey *survey, const uint8_t *value, size_t size)
 {
-    uint32_t dims = survey->field->space.dims;
+    int rc = dense_read(survey->field, value, size, survey->vector);
+    if (rc == 0)
+        add_length(survey, square_of(survey));
+    return rc;
+}
+
+static int look_at_sums(struct survey *survey, const uint8_t *value, size_t size)
+{
+    int rc = dense_read(survey->field, value, size, survey->vector);
+    if (rc != 0)
+        return rc;
     double length = sqrt(square_of(survey));
     double by = length > survey->limit ? survey->limit / length : 1;
     survey->count++;
-    for (uint32_t d = 0; d < dims; d++)
+    for (uint32_t d = 0; d < survey->field->space.dims; d++)
         survey->sums[d] += by * (double)survey->vector[d];
+    return 0;
 }
 
-static void note_most(struct survey *survey)
+static int look_at_greatest(struct survey *survey, const uint8_t *value, size_t size)
 {
-    float most = vector_greatest(survey->vector, survey->field->space.dims);
-    survey->most = most > survey->most ? most : survey->most;
-    note_length(survey);
+    int rc = look_at_length(survey, value, size);
+    float greatest = rc == 0 ? vector_greatest(survey->vector, survey->field->space.dims) : 0;
+    survey->greatest = greatest > survey->greatest ? greatest : survey->greatest;
+    return rc;
 }
 
-static int look_at(struct survey *survey, const uint8_t *value, size_t size,
-                   void (*note)(struct survey *))
+static int look_at_sparse(struct survey *survey, const uint8_t *value, size_t size)
 {
-    int rc = size == 0 ? 1 : field_read(survey->field, value, size, survey->vector);
-    if (rc == 0)
-        note(survey);
-    return rc < 0 ? rc : 0;
-}
-
-static double sparse_length2(const uint8_t *value)
-{
+    int rc = field_check(survey->field, value, size);
+    if (rc < 0)
+        return rc;
     uint32_t n = load_be32(value + 4);
     double sum = 0;
     for (uint32_t j = 0; j < n; j++) {
@@ -82,20 +90,13 @@ static double sparse_length2(const uint8_t *value)
         memcpy(&x, &bits, 4);
         sum += (double)x * x;
     }
-    return sum;
+    add_length(survey, sum);
+    return 0;
 }
 
-static int look_at_sparse(struct survey *survey, const uint8_t *value, size_t size)
-{
-    int rc = size == 0 ? 0 : field_check(survey->field, value, size);
-    if (size > 0 && rc == 0)
-        add_length(survey, sparse_length2(value));
-    return rc;
-}
-
-/* Calls `note` for the rows of the sample, which is one row of `step`; NULL: they are sparse. */
+/* Looks at one row of `step`; not at NULL. */
 static int look_at_each(struct survey *survey, const struct span *spans, size_t span_count,
-                        uint64_t step, void (*note)(struct survey *))
+                        uint64_t step, look_at_value *look)
 {
     uint64_t row = 0;
     survey->length_count = 0;
@@ -104,21 +105,20 @@ static int look_at_each(struct survey *survey, const struct span *spans, size_t 
         for (uint64_t i = (step - row % step) % step; i < spans[s].rows; i += step) {
             size_t size;
             const uint8_t *value = span_value(&spans[s], (uint32_t)i, &size);
-            int rc = note != NULL ? look_at(survey, value, size, note)
-                                  : look_at_sparse(survey, value, size);
+            int rc = size > 0 ? look(survey, value, size) : 0;
             if (rc < 0)
                 return rc;
         }
     return 0;
 }
 
-static int look_at_some(struct survey *survey, const struct span *spans, size_t span_count,
-                        void (*note)(struct survey *))
+static int look_at_sample(struct survey *survey, const struct span *spans, size_t span_count,
+                          look_at_value *look)
 {
     uint64_t rows = 0;
     for (size_t s = 0; s < span_count; s++)
         rows += spans[s].rows;
-    return look_at_each(survey, spans, span_count, rows / SAMPLE + 1, note);
+    return look_at_each(survey, spans, span_count, rows / SAMPLE + 1, look);
 }
 
 /* ---- what follows from it ---- */
@@ -129,7 +129,7 @@ static int compare_lengths(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-/* The length that all but one in `one_in` of the rows are not beyond; 0: none has any. */
+/* The length that all but one in `one_in` of the rows do not exceed; 0: none has any. */
 static double length_of(struct survey *survey, uint32_t one_in)
 {
     uint32_t n = survey->length_count;
@@ -137,23 +137,23 @@ static double length_of(struct survey *survey, uint32_t one_in)
     return n > 0 ? survey->lengths[n - 1 - (n - 1) / one_in] : 0;
 }
 
-/* As `length_of`, but not beyond many times the usual. */
+/* That of all rows but the rarest, and no more than many times the usual one. */
 static double bounded_length(struct survey *survey)
 {
     double rare = length_of(survey, RARE), usual = WIDE * length_of(survey, 2);
     return rare < usual ? rare : usual;
 }
 
-static int find_mean(struct survey *survey, const struct span *spans, size_t span_count)
+static int survey_mean(struct survey *survey, const struct span *spans, size_t span_count)
 {
     struct field *field = survey->field;
     field->mean = calloc(field->space.dims, sizeof *field->mean);
     if (field->mean == NULL)
         return -ENOMEM;
-    int rc = look_at_some(survey, spans, span_count, note_length);
+    int rc = look_at_sample(survey, spans, span_count, look_at_length);
     survey->limit = LONG * length_of(survey, 2);
     if (rc == 0) /* the mean that is subtracted is still 0 */
-        rc = look_at_some(survey, spans, span_count, note_sums);
+        rc = look_at_sample(survey, spans, span_count, look_at_sums);
     for (uint32_t d = 0; rc == 0 && d < field->space.dims && survey->count > 0; d++) {
         float mean = (float)(survey->sums[d] / survey->count);
         field->mean[d] = isfinite(mean) ? mean : 0;
@@ -161,56 +161,72 @@ static int find_mean(struct survey *survey, const struct span *spans, size_t spa
     return rc;
 }
 
-/* Of l1: 8 times the root mean square of a row that is as long as most; single values beyond that
- * are taken for less. */
-static int find_step(struct survey *survey, const struct span *spans, size_t span_count)
+/* 8 times the root mean square of a row that is as long as most; a number beyond that is taken for
+ * that. */
+static int survey_step(struct survey *survey, const struct span *spans, size_t span_count)
 {
     struct field *field = survey->field;
-    int rc = look_at_some(survey, spans, span_count, note_most);
-    double usual = 8 * bounded_length(survey) / sqrt(field->space.dims), most = survey->most;
-    field->step = (float)((most < usual ? most : usual) / 127);
+    int rc = look_at_sample(survey, spans, span_count, look_at_greatest);
+    double usual = 8 * bounded_length(survey) / sqrt(field->space.dims);
+    double greatest = survey->greatest;
+    field->step = (float)((greatest < usual ? greatest : usual) / 127);
     if (!(field->step > 0) || !isfinite(field->step))
         field->step = 1;
     return rc;
 }
 
-static int find_radius(struct survey *survey, const struct span *spans, size_t span_count)
+static int survey_radius(struct survey *survey, const struct span *spans, size_t span_count,
+                         look_at_value *look)
 {
-    bool sparse = survey->field->space.element == ELEMENT_SPARSE;
-    void (*note)(struct survey *) = sparse ? NULL : note_length;
-    int rc = look_at_some(survey, spans, span_count, note);
+    int rc = look_at_sample(survey, spans, span_count, look);
     double usual = LONG * length_of(survey, 2);
-    if (rc == 0) /* the longest are what is looked for */
-        rc = look_at_each(survey, spans, span_count, 1, note);
+    if (rc == 0) /* the longest of all, which a sample may not have */
+        rc = look_at_each(survey, spans, span_count, 1, look);
     double radius = survey->longest < usual ? survey->longest : usual;
     survey->field->radius2 = radius * radius < FLT_MAX ? (float)(radius * radius) : FLT_MAX;
     return rc;
 }
 
-static int find_all(struct survey *survey, const struct span *spans, size_t span_count)
+/* ---- a survey ---- */
+
+static int survey_init(struct survey *survey, struct field *field, size_t dims)
 {
-    enum metric metric = survey->field->space.metric;
-    if (metric == METRIC_IP)
-        return find_radius(survey, spans, span_count);
-    int rc = find_mean(survey, spans, span_count);
-    return rc == 0 && metric == METRIC_L1 ? find_step(survey, spans, span_count) : rc;
+    *survey = (struct survey){.field = field,
+                              .sums = calloc(dims, sizeof *survey->sums),
+                              .vector = malloc(dims * sizeof *survey->vector),
+                              .lengths = malloc(SAMPLE * sizeof *survey->lengths)};
+    return survey->sums == NULL || survey->vector == NULL || survey->lengths == NULL ? -ENOMEM : 0;
 }
 
-int field_survey(struct field *field, const struct span *spans, size_t span_count)
+static void survey_clear(struct survey *survey)
 {
-    bool dense = field_dense(field);
-    if (!dense && (field->space.element == ELEMENT_BIT || field->space.metric != METRIC_IP))
+    free(survey->sums);
+    free(survey->vector);
+    free(survey->lengths);
+}
+
+int dense_survey(struct field *field, const struct span *spans, size_t span_count)
+{
+    struct survey survey;
+    enum metric metric = field->space.metric;
+    int rc = survey_init(&survey, field, field->space.dims);
+    if (rc == 0)
+        rc = metric == METRIC_IP ? survey_radius(&survey, spans, span_count, look_at_length)
+                                 : survey_mean(&survey, spans, span_count);
+    if (rc == 0 && metric == METRIC_L1)
+        rc = survey_step(&survey, spans, span_count);
+    survey_clear(&survey);
+    return rc;
+}
+
+int sparse_survey(struct field *field, const struct span *spans, size_t span_count)
+{
+    struct survey survey;
+    if (field->space.metric != METRIC_IP)
         return 0;
-    uint32_t dims = dense ? field->space.dims : 1;
-    struct survey survey = {.field = field,
-                            .sums = calloc(dims, sizeof(double)),
-                            .vector = malloc(dims * sizeof(float)),
-                            .lengths = malloc(SAMPLE * sizeof(double))};
-    int rc = survey.sums == NULL || survey.vector == NULL || survey.lengths == NULL
-                 ? -ENOMEM
-                 : find_all(&survey, spans, span_count);
-    free(survey.sums);
-    free(survey.vector);
-    free(survey.lengths);
+    int rc = survey_init(&survey, field, 1);
+    if (rc == 0)
+        rc = survey_radius(&survey, spans, span_count, look_at_sparse);
+    survey_clear(&survey);
     return rc;
 }

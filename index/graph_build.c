@@ -88,7 +88,7 @@ static float covered(const struct graph_builder *builder, struct probe *probe,
         uint32_t part = n - i < CHUNK ? n - i : CHUNK;
         builder->field->score(builder->field, probe, chosen + i, part, scores);
         for (uint32_t j = 0; j < part; j++)
-            least = scores[j] + probe->offset < least ? scores[j] + probe->offset : least;
+            least = scores[j] + probe->link_offset < least ? scores[j] + probe->link_offset : least;
         if (least * APART <= distance)
             return APART;
     }
@@ -217,7 +217,7 @@ static int set_near(struct graph_builder *builder, struct builder_thread *thread
         return rc;
     builder->field->score(builder->field, &thread->probe, list, n, near);
     for (uint32_t i = 0; i < n; i++)
-        near[i] += thread->probe.offset;
+        near[i] += thread->probe.link_offset;
     return 0;
 }
 
@@ -277,8 +277,9 @@ static int gather(const struct batch *batch, struct builder_thread *thread, uint
     if (rc < 0)
         return rc;
     for (uint32_t i = 0; i < walk->size; i++)
-        thread->links[n++] = (struct link){candidate_score(walk->pool[i]) + thread->probe.offset,
-                                           candidate_slot(walk->pool[i])};
+        thread->links[n++] =
+            (struct link){candidate_score(walk->pool[i]) + thread->probe.link_offset,
+                          candidate_slot(walk->pool[i])};
     const uint32_t *list = layer_list(layer, slot);
     for (uint32_t i = 0; i < layer->degree && list[i] != NOBODY; i++)
         thread->links[n++] = (struct link){near_of(builder, slot)[i], list[i]};
@@ -426,7 +427,7 @@ void graph_set_list(struct graph_builder *builder, int number, uint32_t slot,
         builder->field->score(builder->field, &thread->probe, neighbours + i, part, scores);
         for (uint32_t j = 0; j < part; j++)
             thread->links[i + j] =
-                (struct link){scores[j] + thread->probe.offset, neighbours[i + j]};
+                (struct link){scores[j] + thread->probe.link_offset, neighbours[i + j]};
     }
     n = order_links(thread->links, n, slot);
     if (n > builder->degree)

@@ -209,7 +209,7 @@ static int build(struct making *making, const struct order *order)
     const struct hnsw_options *options = making->options;
     const struct rows *rows = &making->rows;
     struct field *field = &making->hnsw->field;
-    int rc = field_init(&options->space, 8, rows->spans, rows->span_count, field);
+    int rc = field_init(&options->space, rows->spans, rows->span_count, field);
     bool four = options->code_bits == 4 && field_may_split(field);
     if (rc == 0 && four) { /* what is below the eight bits is not kept then */
         field->fine_stride = 0;

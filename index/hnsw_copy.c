@@ -49,29 +49,6 @@ int hnsw_twins_hold(const struct hnsw *hnsw)
     return good && followed == links ? 0 : -EBADMSG;
 }
 
-/* Of empty slots, too: a list may lead to one. */
-bool hnsw_arena_holds(const struct field *field, uint32_t slots)
-{
-    if (field->space.element != ELEMENT_SPARSE)
-        return true;
-    if (field->arena_size % 8 != 0)
-        return false;
-    for (uint32_t slot = 0; slot < slots; slot++) {
-        uint64_t at;
-        uint32_t n, dim;
-        memcpy(&at, field->look + field->look_stride * slot, sizeof at);
-        memcpy(&n, field->look + field->look_stride * slot + 8, sizeof n);
-        if (at % 4 != 0 || at > field->arena_size || (uint64_t)8 * n > field->arena_size - at)
-            return false;
-        for (uint32_t i = 0; i < n; i++) {
-            memcpy(&dim, field->arena + at + (size_t)4 * i, sizeof dim);
-            if (dim >= field->space.dims)
-                return false;
-        }
-    }
-    return true;
-}
-
 static bool lists_hold(const struct hnsw *hnsw)
 {
     for (uint32_t l = 0; l < hnsw->layer_count; l++) {
@@ -136,7 +113,7 @@ int hnsw_copy(const struct hnsw *from, struct hnsw **out)
     }
     struct field field = {0};
     rc = field_copy(&from->field, from->slots, from->field.arena_size, &field);
-    if (rc == 0 && from->borrowed && !hnsw_arena_holds(&field, from->slots))
+    if (rc == 0 && from->borrowed && !field_arena_holds(&field, from->slots))
         rc = -EBADMSG;
     hnsw->field = field;
     hnsw->borrowed = false;

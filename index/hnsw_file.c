@@ -243,16 +243,12 @@ int hnsw_save(const struct hnsw *hnsw, const struct hnsw_binding *binding, int d
 
 static bool sensible(const struct head *head, const struct space *space)
 {
-    bool sparse = space->element == ELEMENT_SPARSE, bit = space->element == ELEMENT_BIT;
-    bool dense = !sparse && !bit;
     if (head->element != space->element || head->metric != space->metric ||
         head->dims != space->dims || head->layer_count > LAYERS_MOST || head->slots > SLOTS_MOST ||
         head->curve_count > HNSW_RECALLS || head->m < 2 || head->m > 100 ||
         head->ef_construction < 4 || head->ef_construction > 1000 || head->rows > head->slots)
         return false;
-    if ((sparse && head->bits != 32) || (bit && head->bits != 1) ||
-        (dense && head->bits != 8 &&
-         (head->bits != 4 || space->metric == METRIC_L1 || field_short(space))))
+    if (!field_bits_fit(space, head->bits))
         return false;
     for (uint32_t l = 0; l < head->layer_count; l++)
         if (head->degrees[l] == 0 || head->degrees[l] > DEGREE_MOST / 2 || head->counts[l] == 0 ||
@@ -267,12 +263,11 @@ static bool sensible(const struct head *head, const struct space *space)
 static void expected_sizes(const struct head *head, const struct field *field,
                            uint64_t sizes[SECTIONS])
 {
-    bool dense = head->bits == 4 || head->bits == 8;
     memset(sizes, 0, SECTIONS * sizeof *sizes);
-    sizes[SECTION_MEAN] = dense && head->metric != METRIC_IP ? head->dims * sizeof(float) : 0;
+    sizes[SECTION_MEAN] = field_mean_size(field);
     sizes[SECTION_LOOK] = head->slots * field->look_stride;
     sizes[SECTION_FINE] = head->slots * field->fine_stride;
-    sizes[SECTION_ARENA] = head->bits == 32 ? UINT64_MAX : 0;
+    sizes[SECTION_ARENA] = field_in_arena(field) ? UINT64_MAX : 0;
     sizes[SECTION_PLACES] = head->slots * sizeof(uint64_t);
     sizes[SECTION_XMINS] = head->slots * sizeof(uint32_t);
     sizes[SECTION_TWINS] = UINT64_MAX;
@@ -380,7 +375,7 @@ static int take_bytes(const uint8_t *bytes, const struct head *head, struct hnsw
     if (head->layer_count > 0 && !slot_taken(hnsw, hnsw->entry))
         return -EBADMSG;
     int rc = hnsw_places_hold(hnsw) ? hnsw_twins_hold(hnsw) : -EBADMSG;
-    if (rc == 0 && !hnsw_arena_holds(field, hnsw->slots))
+    if (rc == 0 && !field_arena_holds(field, hnsw->slots))
         rc = -EBADMSG;
     if (rc < 0)
         return rc;

@@ -82,7 +82,7 @@ int plan_arena(struct making *making, uint64_t from, uint64_t *end)
 {
     const struct field *field = &making->hnsw->field;
     *end = from;
-    if (field->space.element != ELEMENT_SPARSE)
+    if (!field_in_arena(field))
         return 0;
     making->arenas = calloc((size_t)making->hnsw->slots + 1, sizeof *making->arenas);
     if (making->arenas == NULL)
@@ -166,8 +166,7 @@ int making_init(struct making *making, const struct span *spans, size_t span_cou
         return rc;
     making->scratch = calloc((size_t)team_size(making->team), sizeof *making->scratch);
     for (int i = 0; making->scratch != NULL && i < team_size(making->team); i++) {
-        bool sparse = options->space.element == ELEMENT_SPARSE;
-        making->scratch[i] = malloc((sparse ? 1 : options->space.dims) * sizeof(float));
+        making->scratch[i] = malloc((field_scratch(&options->space) + 1) * sizeof(float));
         if (making->scratch[i] == NULL)
             return -ENOMEM;
     }

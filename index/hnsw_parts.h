@@ -38,11 +38,9 @@ void hnsw_clear_graph(struct hnsw *hnsw);
 MUST_CHECK int hnsw_copy_graph(const struct hnsw *from, struct hnsw *out);
 
 /* What must hold of bytes that somebody else may have written: that as many slots are taken as
- * there are rows; that chains of twins are of taken slots, and end (-EBADMSG: not so; -ENOMEM);
- * that sparse vectors of the first `slots` slots lie inside of the arena. */
+ * there are rows; that chains of twins are of taken slots, and end (-EBADMSG: not so; -ENOMEM). */
 bool hnsw_places_hold(const struct hnsw *hnsw);
 MUST_CHECK int hnsw_twins_hold(const struct hnsw *hnsw);
-bool hnsw_arena_holds(const struct field *field, uint32_t slots);
 
 static inline bool slot_taken(const struct hnsw *hnsw, uint32_t slot)
 {

@@ -177,11 +177,11 @@ static int copy_field(struct making *making, const struct hnsw *old)
     uint64_t arena;
     struct field from = old->field;
     from.slots = old->slots;
-    hnsw->field.space = old->field.space;
+    hnsw->field = (struct field){.space = old->field.space, .kind = old->field.kind};
     int rc = plan_arena(making, old->field.arena_size, &arena);
     if (rc == 0)
         rc = field_copy(&from, hnsw->slots, arena, &hnsw->field);
-    if (rc == 0 && old->borrowed && !hnsw_arena_holds(&hnsw->field, old->slots))
+    if (rc == 0 && old->borrowed && !field_arena_holds(&hnsw->field, old->slots))
         rc = error_set(making->error, -EBADMSG, "the index is damaged");
     if (rc == 0) {
         hnsw->field.arena_size = arena;
