@@ -4,7 +4,6 @@
 
 #if defined(__x86_64__)
 
-#include <cpuid.h>
 #include <immintrin.h>
 #include <math.h>
 
@@ -173,13 +172,6 @@ AVX2 static uint32_t bits_jaccard(const struct query *query, const struct value 
     return compare_bits(query, values, count, sums, norms, METRIC_JACCARD);
 }
 
-/* The level does not promise these; all processors that have it do. */
-static bool has_fma_and_f16c(void)
-{
-    unsigned a, b, c, d;
-    return __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & bit_FMA) != 0 && (c & bit_F16C) != 0;
-}
-
 distance_kernel *distance_kernel_avx2(const struct space *space)
 {
     static distance_kernel *const kernels[ELEMENT_COUNT][METRIC_COUNT] = {
@@ -187,7 +179,7 @@ distance_kernel *distance_kernel_avx2(const struct space *space)
         [ELEMENT_FLOAT16] = {float16_l2, float16_ip, float16_cosine, float16_l1},
         [ELEMENT_BIT] = {[METRIC_HAMMING] = bits_hamming, [METRIC_JACCARD] = bits_jaccard},
     };
-    return has_fma_and_f16c() ? kernels[space->element][space->metric] : NULL;
+    return kernels[space->element][space->metric];
 }
 
 #endif
