@@ -181,8 +181,5 @@ uint8_t *timestamptz_write_json(struct pen *pen, uint8_t *at, const uint8_t *wir
 }
 
 RENDER_BY_WRITE(date_render, date_write)
-RENDER_BY_WRITE(date_render_json, date_write_json)
 RENDER_BY_WRITE(timestamp_render, timestamp_write)
-RENDER_BY_WRITE(timestamp_render_json, timestamp_write_json)
 RENDER_BY_WRITE(timestamptz_render, timestamptz_write)
-RENDER_BY_WRITE(timestamptz_render_json, timestamptz_write_json)

@@ -5,9 +5,9 @@
 
 #include "codec/type.h"
 
-render_value date_render, date_render_json;
-render_value timestamp_render, timestamp_render_json;
-render_value timestamptz_render, timestamptz_render_json;
+render_value date_render;
+render_value timestamp_render;
+render_value timestamptz_render;
 
 write_value date_write, date_write_json;
 write_value timestamp_write, timestamp_write_json;

@@ -100,14 +100,6 @@ uint8_t *json_write_string(struct pen *pen, uint8_t *at, const uint8_t *text, si
     return at;
 }
 
-int json_one_line(struct buffer *out, const void *json, size_t size)
-{
-    int rc = buffer_reserve(out, size + BLOCK_SIZE);
-    if (rc == 0)
-        out->size = (size_t)(join_piece(out->data + out->size, json, size) - out->data);
-    return rc;
-}
-
 uint8_t *json_write_one_line(struct pen *pen, uint8_t *at, const uint8_t *json, size_t size)
 {
     while (at != NULL && size > 0) {

@@ -13,13 +13,12 @@ MUST_CHECK int json_string(struct buffer *out, const void *text, size_t size);
  * words. Each byte that belongs to no character comes as U+FFFD, so that JSON is JSON. */
 MUST_CHECK int json_words(struct buffer *out, const char *text);
 
-/* Appends a JSON value as the server wrote it, without the line breaks between its tokens (inside a
- * JSON string there are none, or it would not be JSON), so that it stays on one line. */
-MUST_CHECK int json_one_line(struct buffer *out, const void *json, size_t size);
-
-/* The same through a pen; the first refuses a text with a NUL byte. */
+/* Writes the string with its quotes. A NUL byte is refused. */
 MUST_CHECK uint8_t *json_write_string(struct pen *pen, uint8_t *at, const uint8_t *text,
                                       size_t size);
+
+/* Writes a JSON value as the server wrote it, without the line breaks between its tokens, so that it
+ * stays on one line: there are none inside of a JSON string. */
 MUST_CHECK uint8_t *json_write_one_line(struct pen *pen, uint8_t *at, const uint8_t *json,
                                         size_t size);
 

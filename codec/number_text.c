@@ -161,13 +161,9 @@ uint8_t *float8_write_json(struct pen *pen, uint8_t *at, const uint8_t *wire, si
 }
 
 RENDER_BY_WRITE(bool_render, bool_write)
-RENDER_BY_WRITE(bool_render_json, bool_write_json)
 RENDER_BY_WRITE(int2_render, int2_write)
 RENDER_BY_WRITE(int4_render, int4_write)
 RENDER_BY_WRITE(int8_render, int8_write)
 RENDER_BY_WRITE(oid_render, oid_write)
-RENDER_BY_WRITE(oid_render_json, oid_write_json)
 RENDER_BY_WRITE(float4_render, float4_write)
-RENDER_BY_WRITE(float4_render_json, float4_write_json)
 RENDER_BY_WRITE(float8_render, float8_write)
-RENDER_BY_WRITE(float8_render_json, float8_write_json)

@@ -11,11 +11,11 @@
  * returns its length. */
 size_t integer_text(int64_t number, char *out);
 
-render_value bool_render, bool_render_json;
+render_value bool_render;
 render_value int2_render, int4_render, int8_render;
-render_value oid_render, oid_render_json;
-render_value float4_render, float4_render_json;
-render_value float8_render, float8_render_json;
+render_value oid_render;
+render_value float4_render;
+render_value float8_render;
 
 write_value bool_write, bool_write_json;
 write_value int2_write, int4_write, int8_write;

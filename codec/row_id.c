@@ -54,11 +54,6 @@ static inline uint64_t end(struct state s, uint32_t block, uint16_t offset)
     return (uint64_t)s.b << 32 | s.c;
 }
 
-uint64_t row_id_hash(uint32_t block, uint16_t offset, uint32_t xmin)
-{
-    return end(begin(xmin), block, offset);
-}
-
 uint64_t row_id_sum(const uint8_t *row_ids, size_t rows)
 {
     uint64_t sum = 0;

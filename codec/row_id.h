@@ -1,6 +1,6 @@
-/* The hash of a row version's identity, (ctid, xmin), whose sum over a table is its fingerprint.
+/* A table's fingerprint: the sum, modulo 2^64, of the hashes of its row versions' (ctid, xmin).
  *
- * Equals PostgreSQL's hashtidextended(ctid, xmin::text::int8) of a little-endian server, so that
+ * The hash equals hashtidextended(ctid, xmin::text::int8) of a little-endian PostgreSQL server: so
  * the sum over rows held here can be compared with the sum that the server computes. Pure.
  */
 #ifndef CODEC_ROW_ID_H
@@ -9,9 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-uint64_t row_id_hash(uint32_t block, uint16_t offset, uint32_t xmin);
-
-/* The sum over row ids as a row group keeps them (rowgroup.h), modulo 2^64. */
+/* Of row ids as a row group keeps them (rowgroup.h). */
 uint64_t row_id_sum(const uint8_t *row_ids, size_t rows);
 
 #endif

@@ -56,7 +56,7 @@ struct rowgroup {
     struct run row_ids; /* 10 bytes a row: u32 block, u32 xmin, u16 offset, little-endian; or none
                            (size 0) */
     struct hash128 content;
-    uint64_t row_id_sum;   /* of row_id_hash over all rows, modulo 2^64 */
+    uint64_t row_id_sum;   /* row_id_sum of the row ids (row_id.h) */
     struct buffer *memory; /* what the runs point into */
     int memory_count;
 };

@@ -15,11 +15,6 @@ int text_render(const uint8_t *wire, size_t size, struct buffer *out)
     return holds_nul(wire, size) ? -EBADMSG : buffer_append(out, wire, size);
 }
 
-int text_render_json(const uint8_t *wire, size_t size, struct buffer *out)
-{
-    return holds_nul(wire, size) ? -EBADMSG : json_string(out, wire, size);
-}
-
 uint8_t *text_write_json(struct pen *pen, uint8_t *at, const uint8_t *wire, size_t size)
 {
     return json_write_string(pen, at, wire, size);
@@ -28,11 +23,6 @@ uint8_t *text_write_json(struct pen *pen, uint8_t *at, const uint8_t *wire, size
 int json_render(const uint8_t *wire, size_t size, struct buffer *out)
 {
     return size == 0 ? -EBADMSG : text_render(wire, size, out);
-}
-
-int json_render_json(const uint8_t *wire, size_t size, struct buffer *out)
-{
-    return size == 0 || holds_nul(wire, size) ? -EBADMSG : json_one_line(out, wire, size);
 }
 
 uint8_t *json_write_csv(struct pen *pen, uint8_t *at, const uint8_t *wire, size_t size)
@@ -50,11 +40,6 @@ static bool is_jsonb(const uint8_t *wire, size_t size) { return size >= 2 && wir
 int jsonb_render(const uint8_t *wire, size_t size, struct buffer *out)
 {
     return is_jsonb(wire, size) ? json_render(wire + 1, size - 1, out) : -EBADMSG;
-}
-
-int jsonb_render_json(const uint8_t *wire, size_t size, struct buffer *out)
-{
-    return is_jsonb(wire, size) ? json_render_json(wire + 1, size - 1, out) : -EBADMSG;
 }
 
 uint8_t *jsonb_write_csv(struct pen *pen, uint8_t *at, const uint8_t *wire, size_t size)
@@ -92,29 +77,18 @@ static uint8_t *write_hex(uint8_t *at, const uint8_t *bytes, size_t size)
     return at + 2 * size;
 }
 
-static int append_hex(const char *before, const uint8_t *wire, size_t size, const char *after,
-                      struct buffer *out)
+int bytea_render(const uint8_t *wire, size_t size, struct buffer *out)
 {
     if (size > SIZE_MAX / 4)
         return -EBADMSG;
-    int rc = buffer_append_text(out, before);
+    int rc = buffer_append_text(out, "\\x");
     if (rc == 0)
         rc = buffer_reserve(out, 2 * size);
     if (rc == 0 && size > 0) {
         write_hex(out->data + out->size, wire, size);
         out->size += 2 * size;
     }
-    return rc != 0 ? rc : buffer_append_text(out, after);
-}
-
-int bytea_render(const uint8_t *wire, size_t size, struct buffer *out)
-{
-    return append_hex("\\x", wire, size, "", out);
-}
-
-int bytea_render_json(const uint8_t *wire, size_t size, struct buffer *out)
-{
-    return append_hex("\"\\\\x", wire, size, "\"", out);
+    return rc;
 }
 
 /* `at` has VALUE_ROOM, as has what is returned. */
@@ -181,4 +155,3 @@ uint8_t *uuid_write_json(struct pen *pen, uint8_t *at, const uint8_t *wire, size
 }
 
 RENDER_BY_WRITE(uuid_render, uuid_write)
-RENDER_BY_WRITE(uuid_render_json, uuid_write_json)

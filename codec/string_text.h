@@ -7,11 +7,11 @@
 
 #include "codec/type.h"
 
-render_value text_render, text_render_json; /* text, varchar, bpchar with its padding, name */
-render_value json_render, json_render_json;
-render_value jsonb_render, jsonb_render_json;
-render_value bytea_render, bytea_render_json;
-render_value uuid_render, uuid_render_json;
+render_value text_render; /* text, varchar, bpchar with its padding, name */
+render_value json_render;
+render_value jsonb_render;
+render_value bytea_render;
+render_value uuid_render;
 
 write_value text_write_json; /* in CSV they are the pen's */
 write_value json_write_csv, json_write_json;

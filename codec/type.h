@@ -36,18 +36,28 @@ enum csv_care {
 };
 
 struct type {
-    const char
-        *extension;   /* NULL: of pg_catalog; else a member of this extension, in whatever schema */
+    /* NULL: of pg_catalog; else a member of this extension, in whatever schema. */
+    const char *extension;
     const char *name; /* pg_type.typname */
-    render_value *text; /* as the output function */
-    render_value
-        *json; /* as to_json(), but a vector is an array of numbers and a sparsevec an object */
+
+    /* As the output function prints it. */
+    render_value *text;
+
+    /* As to_json() prints it, but a vector is an array of numbers, a sparsevec an object. NULL if
+     * there is a write_json. */
+    render_value *json;
+
     enum csv_care csv;
-    bool in_database_encoding; /* the wire holds text in the database's encoding: only rendered here
-                                  if that is UTF-8 */
-    write_value *write_csv;    /* the same faster, quoted by the pen if it need be; or NULL */
-    write_value *write_json;   /* the same faster; or NULL */
-    uint8_t integer;           /* its size, where integer_lanes.h can write both; or 0 */
+
+    /* The wire holds text in the database's encoding: it is rendered here only if that is UTF-8. */
+    bool in_database_encoding;
+
+    /* Faster than to render: its text, which the pen quotes if it need be, and its JSON. Or NULL. */
+    write_value *write_csv;
+    write_value *write_json;
+
+    /* Its size, if integer_lanes.h can write text and JSON; or 0. */
+    uint8_t integer;
 };
 
 /* Renders by a write function that asks no pen for room. */

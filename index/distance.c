@@ -218,27 +218,6 @@ static double distance_of(const struct query *query, float sum, float norm)
     }
 }
 
-static void ranks_of(const struct query *query, const float *sums, const float *norms,
-                     uint32_t count, float *out)
-{
-    switch (query->space.metric) {
-    case METRIC_IP:
-        for (uint32_t i = 0; i < count; i++)
-            out[i] = -sums[i];
-        break;
-    case METRIC_COSINE:
-        for (uint32_t i = 0; i < count; i++)
-            out[i] = (float)cosine_of(query, sums[i], norms[i]);
-        break;
-    case METRIC_JACCARD:
-        for (uint32_t i = 0; i < count; i++)
-            out[i] = (float)jaccard_of(query, sums[i], norms[i]);
-        break;
-    default:
-        memcpy(out, sums, count * sizeof *out);
-    }
-}
-
 int query_distance(const struct query *query, const uint8_t *value, size_t size, double *out)
 {
     struct value one = {value, size};
@@ -325,25 +304,4 @@ int query_odd_value(const struct query *query, uint64_t row, const uint8_t *valu
     return error_set(error, -EBADMSG, "row %llu has %u %s, the query has %u",
                      (unsigned long long)row, dims,
                      space->element == ELEMENT_BIT ? "bits" : "dimensions", space->dims);
-}
-
-int query_ranks(const struct query *query, const struct span *span, uint32_t first, uint32_t count,
-                float *out)
-{
-    struct value values[BATCH];
-    float sums[BATCH], norms[BATCH];
-    for (uint32_t done = 0; done < count; done += BATCH) {
-        uint32_t n = count - done < BATCH ? count - done : BATCH;
-        for (uint32_t i = 0; i < n; i++)
-            values[i].bytes = span_value(span, first + done + i, &values[i].size);
-        if (query->kernel(query, values, n, sums, norms) < n)
-            return -EBADMSG;
-        ranks_of(query, sums, norms, n, out + done);
-    }
-    return 0;
-}
-
-double query_distance_of(const struct query *query, float rank)
-{
-    return query->space.metric == METRIC_L2 ? sqrt((double)rank) : (double)rank;
 }

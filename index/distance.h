@@ -41,15 +41,6 @@ MUST_CHECK int query_within(const struct query *query, const struct value *value
                             double most, uint32_t *numbers, double *distances, uint32_t *found,
                             uint32_t *bad);
 
-/* Float32 that orders as the real distances do, of the rows [first, first + count) of a span: l2
- * squared; the distance itself where that has more digits (cosine, jaccard: rounded, so that rows
- * of almost equal distance have one rank). NaN: NULL, or none. */
-MUST_CHECK int query_ranks(const struct query *query, const struct span *span, uint32_t first,
-                           uint32_t count, float *out);
-
-/* The real distance that belongs to a rank; of cosine and jaccard, as far as float32 knows it. */
-double query_distance_of(const struct query *query, float rank);
-
 /* Why the value of this row is not compared with the query: -EBADMSG, with that for a text. */
 int query_odd_value(const struct query *query, uint64_t row, const uint8_t *value, size_t size,
                     struct error *error);

@@ -74,7 +74,7 @@ struct ctid_range {
 };
 
 /* What the rows of one range of a ctid source have in common with those of an earlier fetch, if
- * they are the same: their number and the sum, modulo 2^64, of row_id_hash (codec/row_id.h). */
+ * they are the same: their number, and their row_id_sum (codec/row_id.h). */
 struct fingerprint {
     uint64_t rows, sum;
 };

@@ -6,7 +6,7 @@
  * 7919000003 mod 86400000000 microseconds into the day
  */
 #include "codec/bytes.h"
-#include "codec/type.h"
+#include "tests/unit/type_json.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +20,9 @@ static int append(struct buffer *out, const char *name, bool json, int64_t value
     else
         store_be64(wire, (uint64_t)value);
     int rc = buffer_append_byte(out, '|');
-    return rc != 0 ? rc : (json ? type->json : type->text)(wire, size, out);
+    if (rc != 0)
+        return rc;
+    return json ? type_json(type, wire, size, out) : type->text(wire, size, out);
 }
 
 int main(int argc, char **argv)

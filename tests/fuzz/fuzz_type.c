@@ -4,6 +4,7 @@
 
 #include "codec/bytes.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/unit/type_json.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -125,7 +126,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct buffer text = {0}, json = {0};
     int rc = type->text(data + 1, size - 1, &text);
     check(rc == 0 || rc == -EBADMSG || rc == -ENOMEM);
-    check(type->json(data + 1, size - 1, &json) == rc);
+    check(type_json(type, data + 1, size - 1, &json) == rc);
     if (rc == 0) {
         fuzz_taken[data[0] % count]++;
         check_text(type, &text);

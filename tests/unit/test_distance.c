@@ -55,16 +55,6 @@ static double distance_to(const struct query *query, const struct vector *vector
     assert_int_equal(query_distance(query, room, size, &first), 0);
     assert_int_equal(query_distance(query, room + ROOM - size, size, &last), 0);
     assert_memory_equal(&first, &last, sizeof first);
-    struct span span = {room + ROOM - size, 1, (uint32_t)size, NULL};
-    float rank = 12345;
-    assert_int_equal(query_ranks(query, &span, 0, 1, &rank), 0);
-    double again = query_distance_of(query, rank);
-    bool rounded =
-        query_space(query)->metric == METRIC_COSINE || query_space(query)->metric == METRIC_JACCARD;
-    if (rounded)
-        assert_true(isnan(first) ? isnan(again) : again == (double)(float)first);
-    else
-        assert_true(again == first);
     free(value);
     return first;
 }
@@ -373,19 +363,12 @@ static void make_many(enum element element, uint8_t *all, uint64_t *starts, stru
 }
 
 /* Many at once are as one by one, up to each of the distances that there are. */
-static void check_many(const struct query *query, const struct value *values,
-                       const struct span *span)
+static void check_many(const struct query *query, const struct value *values)
 {
     double distances[MANY], one[MANY];
     uint32_t numbers[MANY], found, bad;
-    float ranks[MANY - 5];
-    assert_int_equal(query_ranks(query, span, 5, MANY - 5, ranks), 0);
     for (int i = 0; i < MANY; i++)
         assert_int_equal(query_distance(query, values[i].bytes, values[i].size, &one[i]), 0);
-    for (int i = 5; i < MANY; i++)
-        assert_true(isnan(one[i]) ? isnan(ranks[i - 5])
-                                  : query_distance_of(query, ranks[i - 5]) == one[i] ||
-                                        ranks[i - 5] == (float)one[i]);
     assert_true(isnan(one[3]));
     for (int limit = -2; limit < MANY; limit++) {
         double most = limit == -2 ? INFINITY : limit == -1 ? -INFINITY : one[limit];
@@ -420,10 +403,8 @@ static void test_many(void **state)
         struct value values[MANY];
         uint64_t starts[MANY + 1];
         make_many(space.element, all, starts, values);
-        struct span span = {all, MANY, 0, starts};
-        check_many(query, values, &span);
+        check_many(query, values);
         double distances[MANY];
-        float ranks[MANY];
         uint32_t numbers[MANY], found = 999, bad = 999;
         all[starts[200] + 3] ^= 1;
         all[starts[222] + 3] ^= 1;
@@ -431,7 +412,6 @@ static void test_many(void **state)
                          -EBADMSG);
         assert_int_equal(bad, 200);
         assert_int_equal(found, 999);
-        assert_int_equal(query_ranks(query, &span, 0, MANY, ranks), -EBADMSG);
         query_free(query);
         vector_clear(&x);
     }

@@ -2,8 +2,8 @@
 #include "tests/unit/test_pgclient.h"
 
 #include "codec/bytes.h"
-#include "codec/row_id.h"
 #include "pgclient/selection.h"
+#include "tests/unit/row_hash.h"
 
 #include <pthread.h>
 
@@ -375,8 +375,8 @@ static void fingerprint(const char *table, uint64_t *rows, uint64_t *sum)
     const uint8_t *at = stream.data;
     while (next_row(&at, stream.data + stream.size, fields, 16) >= 0) {
         own_rows++;
-        own_sum += row_id_hash(load_be32(fields[0].bytes), load_be16(fields[0].bytes + 4),
-                               load_be32(fields[1].bytes));
+        own_sum += row_hash(load_be32(fields[0].bytes), load_be16(fields[0].bytes + 4),
+                            load_be32(fields[1].bytes));
     }
     assert_int_equal(own_rows, *rows);
     assert_true(own_sum == *sum);
@@ -452,8 +452,8 @@ static void fingerprints_of_ranges(void **state)
                          0);
         for (const uint8_t *row = stream.data + 19;
              next_row(&row, stream.data + stream.size - 2, fields, 16) >= 0; own.rows++)
-            own.sum += row_id_hash(load_be32(fields[0].bytes), load_be16(fields[0].bytes + 4),
-                                   load_be32(fields[1].bytes));
+            own.sum += row_hash(load_be32(fields[0].bytes), load_be16(fields[0].bytes + 4),
+                                load_be32(fields[1].bytes));
         assert_int_equal(own.rows, found[i].rows);
         assert_true(own.sum == found[i].sum);
         buffer_clear(&stream);
@@ -461,7 +461,7 @@ static void fingerprints_of_ranges(void **state)
     close_table(&o);
 }
 
-static void row_id_hash_is_the_servers(void **state)
+static void row_hash_is_the_servers(void **state)
 {
     (void)state;
     struct test_pool pool = test_pool("pgr", "", 1);
@@ -480,9 +480,9 @@ static void row_id_hash_is_the_servers(void **state)
             ROWS_OF(ANY), &rows, &error) != 0)
         fail_msg("%s", error.text);
     for (int i = 0; i < PQntuples(rows); i++) {
-        uint64_t hash = row_id_hash((uint32_t)strtoul(PQgetvalue(rows, i, 0), NULL, 10),
-                                    (uint16_t)atoi(PQgetvalue(rows, i, 1)),
-                                    (uint32_t)strtoul(PQgetvalue(rows, i, 2), NULL, 10));
+        uint64_t hash = row_hash((uint32_t)strtoul(PQgetvalue(rows, i, 0), NULL, 10),
+                                 (uint16_t)atoi(PQgetvalue(rows, i, 1)),
+                                 (uint32_t)strtoul(PQgetvalue(rows, i, 2), NULL, 10));
         assert_true(hash == (uint64_t)strtoll(PQgetvalue(rows, i, 3), NULL, 10));
     }
     assert_true(PQntuples(rows) > 50000);
@@ -1126,7 +1126,7 @@ int main(void)
         cmocka_unit_test(signature_changes_with_the_catalog),
         cmocka_unit_test(fingerprint_changes_with_the_rows),
         cmocka_unit_test(fingerprints_of_ranges),
-        cmocka_unit_test(row_id_hash_is_the_servers),
+        cmocka_unit_test(row_hash_is_the_servers),
         cmocka_unit_test(workers_do_not_lock_every_partition),
         cmocka_unit_test(another_snapshot_of_that_name_is_refused),
         cmocka_unit_test(ranges_together_are_the_whole),

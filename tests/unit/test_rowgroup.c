@@ -1,6 +1,6 @@
-#include "codec/row_id.h"
 #include "codec/rowgroup.h"
 
+#include "tests/unit/row_hash.h"
 #include "tests/unit/rows.h"
 
 #include <errno.h>
@@ -63,7 +63,7 @@ static void check_values(const struct rows_table *table, const struct schema *sc
         assert_int_equal(id.block, row / 3);
         assert_int_equal(id.offset, row % 3 + 1);
         assert_int_equal(id.xmin, 700 + row);
-        sum += row_id_hash(id.block, id.offset, id.xmin);
+        sum += row_hash(id.block, id.offset, id.xmin);
     }
     assert_true(group->row_id_sum == sum);
 }
@@ -281,7 +281,7 @@ static void test_row_id_sum(void **state)
         store_le32(ids + 10 * i, block);
         store_le32(ids + 10 * i + 4, xmin);
         store_le16(ids + 10 * i + 8, (uint16_t)(i * 77));
-        sum += row_id_hash(block, (uint16_t)(i * 77), xmin);
+        sum += row_hash(block, (uint16_t)(i * 77), xmin);
         assert_true(row_id_sum(ids, i + 1) == sum);
     }
     assert_true(row_id_sum(NULL, 0) == 0);
