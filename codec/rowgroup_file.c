@@ -226,24 +226,27 @@ static int unpack(const uint8_t *frame, size_t frame_size, size_t planes, bool s
     return rc;
 }
 
-/* One block of the file as its raw bytes, `most` at most: where they stand, or unpacked into
- * `memory`. */
-static int read_block(const uint8_t *file, size_t size, const uint8_t *entry, bool sizes,
-                      uint64_t most, struct buffer *memory, struct raw_block *out)
+/* Reads the block that the directory has at `entry`: its bytes stand in the file, or are unpacked into
+ * `memory`. In `block` the caller says whether it is of sizes, and how many bytes it may have at
+ * most. */
+static int read_block(const uint8_t *file, size_t size, const uint8_t *entry, struct buffer *memory,
+                      struct raw_block *block)
 {
     uint64_t offset = load_le64(entry + 1), stored = load_le64(entry + 9);
     uint64_t wanted = load_le64(entry + 17);
-    if (entry[0] > PLANES_MOST || offset > size || stored > size - offset || wanted > most ||
+    uint8_t planes = entry[0];
+    if (planes > PLANES_MOST || offset > size || stored > size - offset || wanted > block->size ||
         offset % ALIGNMENT != 0 || hash128(file + offset, stored).low != load_le64(entry + 25))
         return -EBADMSG;
-    *out = (struct raw_block){.bytes = file + offset, .size = wanted};
-    if (entry[0] == 0)
+    block->size = wanted;
+    block->bytes = file + offset;
+    if (planes == 0)
         return stored == wanted ? 0 : -EBADMSG;
     int rc = buffer_reserve(memory, wanted);
     if (rc < 0)
         return rc;
-    out->bytes = memory->data;
-    return unpack(file + offset, stored, entry[0], sizes && entry[0] == 4, memory->data, wanted);
+    block->bytes = memory->data;
+    return unpack(file + offset, stored, planes, block->sizes && planes == 4, memory->data, wanted);
 }
 
 /* The sizes must add up to the bytes: run_next trusts them. */
@@ -268,12 +271,11 @@ static int read_run(const uint8_t *file, size_t size, int number, uint32_t rows,
 {
     const uint8_t *entry = file + DIRECTORY_AT + (size_t)number * RUN_ENTRY;
     struct run run = {.fixed = load_le32(entry)};
-    struct raw_block sizes, bytes;
-    int rc = read_block(file, size, entry + 4, true, sizeof(int32_t) * (uint64_t)rows, &memory[0],
-                        &sizes);
+    struct raw_block sizes = {.sizes = true, .size = sizeof(int32_t) * (size_t)rows};
+    struct raw_block bytes = {.size = ROWGROUP_BYTES_MOST};
+    int rc = read_block(file, size, entry + 4, &memory[0], &sizes);
     if (rc == 0)
-        rc = read_block(file, size, entry + 4 + BLOCK_ENTRY, false, ROWGROUP_BYTES_MOST, &memory[1],
-                        &bytes);
+        rc = read_block(file, size, entry + 4 + BLOCK_ENTRY, &memory[1], &bytes);
     if (rc < 0)
         return rc;
     run.bytes = bytes.bytes;

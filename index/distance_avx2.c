@@ -76,9 +76,12 @@ INLINE float add_lanes(const __m256 *lanes)
     return _mm_cvtss_f32(_mm_add_ss(half, _mm_movehdup_ps(half)));
 }
 
+/* `space` is known when this is compiled: its element and metric, not its dimensions. */
 INLINE uint32_t compare_dense(const struct query *query, const struct value *values, uint32_t count,
-                              float *sums, float *norms, enum element element, enum metric metric)
+                              float *sums, float *norms, struct space space)
 {
+    const enum element element = space.element;
+    const enum metric metric = space.metric;
     const size_t width = element == ELEMENT_FLOAT16 ? 2 : 4;
     const float *x = query->numbers;
     const uint32_t dims = query->space.dims, wide = dims / 32 * 32, even = dims / LANES * LANES;
@@ -112,7 +115,8 @@ INLINE uint32_t compare_dense(const struct query *query, const struct value *val
     AVX2 static uint32_t name(const struct query *query, const struct value *values,               \
                               uint32_t count, float *sums, float *norms)                           \
     {                                                                                              \
-        return compare_dense(query, values, count, sums, norms, element, metric);                  \
+        return compare_dense(query, values, count, sums, norms,                                    \
+                             (struct space){element, metric, 0});                                  \
     }
 DENSE(float32_l2, ELEMENT_FLOAT32, METRIC_L2)
 DENSE(float32_ip, ELEMENT_FLOAT32, METRIC_IP)

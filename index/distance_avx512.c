@@ -47,10 +47,8 @@ struct sums {
     __m512 sum[4], norm[4];
 };
 
-INLINE void step(struct sums *sums, int lane, const float *x, const uint8_t *at, __mmask16 mask,
-                 enum element element, enum metric metric)
+INLINE void step(struct sums *sums, int lane, const float *x, __m512 y, enum metric metric)
 {
-    __m512 y = load_numbers(at, mask, element);
     sums->sum[lane] = add_term(sums->sum[lane], _mm512_load_ps(x), y, metric);
     if (metric == METRIC_COSINE)
         sums->norm[lane] = _mm512_fmadd_ps(y, y, sums->norm[lane]);
@@ -62,9 +60,12 @@ INLINE float add_lanes(const __m512 *lanes)
         _mm512_add_ps(_mm512_add_ps(lanes[0], lanes[2]), _mm512_add_ps(lanes[1], lanes[3])));
 }
 
+/* `space` is known when this is compiled: its element and metric, not its dimensions. */
 INLINE uint32_t compare_dense(const struct query *query, const struct value *values, uint32_t count,
-                              float *sums, float *norms, enum element element, enum metric metric)
+                              float *sums, float *norms, struct space space)
 {
+    const enum element element = space.element;
+    const enum metric metric = space.metric;
     const size_t width = element == ELEMENT_FLOAT16 ? 2 : 4;
     const float *x = query->numbers;
     const uint32_t dims = query->space.dims, wide = dims / 64 * 64, even = dims / 16 * 16;
@@ -79,19 +80,21 @@ INLINE uint32_t compare_dense(const struct query *query, const struct value *val
         const uint8_t *at = values[i].bytes + 4;
         struct sums s = {0};
         for (uint32_t j = 0; j < wide; j += 64) {
-            step(&s, 0, x + j, at + j * width, all, element, metric);
-            step(&s, 1, x + j + 16, at + (j + 16) * width, all, element, metric);
-            step(&s, 2, x + j + 32, at + (j + 32) * width, all, element, metric);
-            step(&s, 3, x + j + 48, at + (j + 48) * width, all, element, metric);
+            step(&s, 0, x + j, load_numbers(at + j * width, all, element), metric);
+            step(&s, 1, x + j + 16, load_numbers(at + (j + 16) * width, all, element), metric);
+            step(&s, 2, x + j + 32, load_numbers(at + (j + 32) * width, all, element), metric);
+            step(&s, 3, x + j + 48, load_numbers(at + (j + 48) * width, all, element), metric);
         }
         if (wide + 16 <= even)
-            step(&s, 0, x + wide, at + wide * width, all, element, metric);
+            step(&s, 0, x + wide, load_numbers(at + wide * width, all, element), metric);
         if (wide + 32 <= even)
-            step(&s, 1, x + wide + 16, at + (wide + 16) * width, all, element, metric);
+            step(&s, 1, x + wide + 16, load_numbers(at + (wide + 16) * width, all, element),
+                 metric);
         if (wide + 48 <= even)
-            step(&s, 2, x + wide + 32, at + (wide + 32) * width, all, element, metric);
+            step(&s, 2, x + wide + 32, load_numbers(at + (wide + 32) * width, all, element),
+                 metric);
         if (last != 0)
-            step(&s, 3, x + even, at + even * width, last, element, metric);
+            step(&s, 3, x + even, load_numbers(at + even * width, last, element), metric);
         sums[i] = add_lanes(s.sum);
         if (metric == METRIC_COSINE)
             norms[i] = add_lanes(s.norm);
@@ -103,7 +106,8 @@ INLINE uint32_t compare_dense(const struct query *query, const struct value *val
     AVX512 static uint32_t name(const struct query *query, const struct value *values,             \
                                 uint32_t count, float *sums, float *norms)                         \
     {                                                                                              \
-        return compare_dense(query, values, count, sums, norms, element, metric);                  \
+        return compare_dense(query, values, count, sums, norms,                                    \
+                             (struct space){element, metric, 0});                                  \
     }
 DENSE(float32_l2, ELEMENT_FLOAT32, METRIC_L2)
 DENSE(float32_ip, ELEMENT_FLOAT32, METRIC_IP)

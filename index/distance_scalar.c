@@ -47,9 +47,12 @@ INLINE float add_lanes(const float *lanes)
            ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7]));
 }
 
+/* `space` is known when this is compiled: its element and metric, not its dimensions. */
 INLINE uint32_t compare_dense(const struct query *query, const struct value *values, uint32_t count,
-                              float *sums, float *norms, enum element element, enum metric metric)
+                              float *sums, float *norms, struct space space)
 {
+    const enum element element = space.element;
+    const enum metric metric = space.metric;
     size_t width = element == ELEMENT_FLOAT16 ? 2 : 4;
     uint32_t dims = query->space.dims, even = dims / LANES * LANES;
     for (uint32_t i = 0; i < count; i++) {
@@ -79,7 +82,8 @@ INLINE uint32_t compare_dense(const struct query *query, const struct value *val
     static uint32_t name(const struct query *query, const struct value *values, uint32_t count,    \
                          float *sums, float *norms)                                                \
     {                                                                                              \
-        return compare_dense(query, values, count, sums, norms, element, metric);                  \
+        return compare_dense(query, values, count, sums, norms,                                    \
+                             (struct space){element, metric, 0});                                  \
     }
 DENSE(float32_l2, ELEMENT_FLOAT32, METRIC_L2)
 DENSE(float32_ip, ELEMENT_FLOAT32, METRIC_IP)
