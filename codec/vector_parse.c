@@ -3,19 +3,13 @@
 #include "codec/bytes.h"
 #include "codec/decimal.h"
 #include "codec/npy.h"
+#include "codec/vector_limits.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
-
-enum { /* pgvector's and PostgreSQL's limits */
-       DENSE_DIMS_MOST = 16000,
-       SPARSE_DIMS_MOST = 1000000000,
-       SPARSE_VALUES_MOST = 16000,
-       BITS_MOST = 83886080
-};
 
 /* One line that is being read. */
 struct line {
@@ -182,7 +176,7 @@ static int parse_dense(struct line *line)
         float number;
         if (rc == 0)
             rc = take_number(line, &number);
-        if (rc == 0 && ++dims > DENSE_DIMS_MOST)
+        if (rc == 0 && ++dims > VECTOR_DIMS_MOST)
             rc = bad(line, "a vector has 16000 dimensions at most");
         if (rc == 0 && put_number(values, line->form->kind, number) < 0)
             rc = -ENOMEM;
@@ -238,8 +232,8 @@ static int take_elements(struct line *line, struct buffer *list)
     do {
         struct element element;
         uint64_t index;
-        int rc =
-            take_whole(line, SPARSE_DIMS_MOST, "not a dimension: they are counted from 1", &index);
+        int rc = take_whole(line, SPARSEVEC_DIMS_MOST, "not a dimension: they are counted from 1",
+                            &index);
         if (rc == 0 && !take(line, ':'))
             rc = bad(line, "a colon is missing");
         if (rc == 0)
@@ -249,7 +243,7 @@ static int take_elements(struct line *line, struct buffer *list)
         element.index = (uint32_t)index - 1;
         if (element.value != 0 && buffer_append(list, &element, sizeof element) < 0)
             return no_memory(line->error);
-        if (list->size / sizeof element > SPARSE_VALUES_MOST)
+        if (list->size / sizeof element > SPARSEVEC_VALUES_MOST)
             return bad(line, "a sparsevec has 16000 values at most that are not 0");
     } while (take(line, ','));
     return take(line, '}') ? 0 : bad(line, "a comma or } is missing");
@@ -265,7 +259,7 @@ static int parse_sparse(struct line *line)
     if (rc == 0 && !take(line, '/'))
         rc = bad(line, "/ and the number of dimensions are missing");
     if (rc == 0)
-        rc = take_whole(line, SPARSE_DIMS_MOST, "not a number of dimensions", &dims);
+        rc = take_whole(line, SPARSEVEC_DIMS_MOST, "not a number of dimensions", &dims);
     struct element *elements = (void *)list.data;
     size_t count = list.size / sizeof *elements;
     if (rc == 0 && count > 0) {
@@ -394,7 +388,7 @@ static int take_thinned(const struct npy *array, size_t vector, struct vector_ba
             rc = buffer_append(&list, &element, sizeof element);
     }
     size_t count = list.size / sizeof(struct element);
-    if (rc == 0 && count > SPARSE_VALUES_MOST)
+    if (rc == 0 && count > SPARSEVEC_VALUES_MOST)
         rc = error_set(error, -EINVAL,
                        "vector %zu: a sparsevec has 16000 values at most that are not 0",
                        vector + 1);
@@ -408,7 +402,7 @@ static int take_thinned(const struct npy *array, size_t vector, struct vector_ba
 static int parse_array(const struct vector_form *form, const struct npy *array,
                        struct vector_batch *out, struct error *error)
 {
-    uint64_t most = form->kind == VECTOR_SPARSE ? SPARSE_DIMS_MOST : DENSE_DIMS_MOST;
+    uint64_t most = form->kind == VECTOR_SPARSE ? SPARSEVEC_DIMS_MOST : VECTOR_DIMS_MOST;
     if (form->kind == VECTOR_BIT)
         return error_set(error, -EINVAL, "bits are written as text, as in 0101");
     if (form->dims != 0 && array->columns != form->dims)

@@ -4,12 +4,9 @@
 #include "codec/float_text.h"
 #include "codec/half_text.h"
 #include "codec/number_text.h"
+#include "codec/vector_limits.h"
 
 #include <errno.h>
-
-#define VECTOR_DIM_MAX 16000 /* pgvector's limits */
-#define SPARSEVEC_DIM_MAX 1000000000
-#define SPARSEVEC_NNZ_MAX 16000
 
 static inline bool is_finite(uint32_t bits) { return (bits & 0x7f800000) != 0x7f800000; }
 
@@ -26,7 +23,7 @@ static int check_dense(const uint8_t *wire, size_t size, size_t element_size, si
     if (size < 4)
         return -EBADMSG;
     size_t n = load_be16(wire);
-    if (n < 1 || n > VECTOR_DIM_MAX || load_be16(wire + 2) != 0 || size != 4 + n * element_size)
+    if (n < 1 || n > VECTOR_DIMS_MOST || load_be16(wire + 2) != 0 || size != 4 + n * element_size)
         return -EBADMSG;
     *dim = n;
     return 0;
@@ -78,7 +75,7 @@ static int check_sparse(const uint8_t *wire, size_t size, struct sparse *sparse)
     if (size < 12)
         return -EBADMSG;
     uint32_t dim = load_be32(wire), nnz = load_be32(wire + 4);
-    if (dim < 1 || dim > SPARSEVEC_DIM_MAX || nnz > SPARSEVEC_NNZ_MAX || nnz > dim)
+    if (dim < 1 || dim > SPARSEVEC_DIMS_MOST || nnz > SPARSEVEC_VALUES_MOST || nnz > dim)
         return -EBADMSG;
     if (load_be32(wire + 8) != 0 || size != 12 + (size_t)nnz * 8)
         return -EBADMSG;

@@ -1,17 +1,37 @@
 #include "index/span.h"
 
 #include "codec/bytes.h"
+#include "codec/vector_limits.h"
 
 #include <errno.h>
 
-enum { DENSE_MOST = 16000, SPARSE_MOST = 1000000000 };
+/* Whether all numbers are 0 or -0; each has `width` bytes, the sign in the first. */
+static bool all_zero(const uint8_t *numbers, size_t size, size_t width)
+{
+    for (size_t i = 0; i < size; i++)
+        if ((i % width == 0 ? numbers[i] & 0x7f : numbers[i]) != 0)
+            return false;
+    return true;
+}
+
+bool value_has_place(const struct space *space, const uint8_t *value, size_t size)
+{
+    if (size == 0 || space->metric != METRIC_COSINE)
+        return size != 0;
+    if (space->element == ELEMENT_SPARSE) {
+        size_t half = size > 12 ? (size - 12) / 2 : 0; /* dimensions, then numbers */
+        return !all_zero(value + size - half, half, 4);
+    }
+    return size > 4 && !all_zero(value + 4, size - 4, space->element == ELEMENT_FLOAT16 ? 2 : 4);
+}
 
 static int dense_dims(const uint8_t *value, size_t size, size_t width, uint32_t *out)
 {
     if (size < 4)
         return -EBADMSG;
     uint32_t dims = load_be16(value);
-    if (dims < 1 || dims > DENSE_MOST || load_be16(value + 2) != 0 || size != 4 + width * dims)
+    if (dims < 1 || dims > VECTOR_DIMS_MOST || load_be16(value + 2) != 0 ||
+        size != 4 + width * dims)
         return -EBADMSG;
     *out = dims;
     return 0;
@@ -22,7 +42,7 @@ static int sparse_dims(const uint8_t *value, size_t size, uint32_t *out)
     if (size < 12)
         return -EBADMSG;
     uint32_t dims = load_be32(value), n = load_be32(value + 4);
-    if (dims < 1 || dims > SPARSE_MOST || n > dims || load_be32(value + 8) != 0 ||
+    if (dims < 1 || dims > SPARSEVEC_DIMS_MOST || n > dims || load_be32(value + 8) != 0 ||
         size != 12 + 8 * (size_t)n)
         return -EBADMSG;
     for (uint32_t i = 0; i < n; i++) {

@@ -41,6 +41,10 @@ struct value {
     size_t size; /* 0: NULL */
 };
 
+/* Whether a row of this value can be found by an index: it is not NULL, and under cosine no zero
+ * vector. The value is one of the space. */
+bool value_has_place(const struct space *space, const uint8_t *value, size_t size);
+
 /* The number of dimensions of a value that is not NULL (bit varying has a value of 0). -EBADMSG: it
  * is none of the element; all but the numbers themselves is checked. */
 MUST_CHECK int value_dims(enum element element, const uint8_t *value, size_t size, uint32_t *out);

@@ -5,28 +5,6 @@
 
 #define NONE UINT32_MAX
 
-/* ---- which values an index has ---- */
-
-/* Whether all numbers in it are 0 or -0; of `width` bytes, big-endian. */
-static bool all_zero(const uint8_t *numbers, size_t size, size_t width)
-{
-    for (size_t i = 0; i < size; i++)
-        if ((i % width == 0 ? numbers[i] & 0x7F : numbers[i]) != 0)
-            return false;
-    return true;
-}
-
-bool vector_has_place(const struct space *space, const uint8_t *value, size_t size)
-{
-    if (size == 0)
-        return false;
-    if (space->metric != METRIC_COSINE)
-        return true;
-    if (space->element == ELEMENT_SPARSE)
-        return size > 12;
-    return size > 4 && !all_zero(value + 4, size - 4, space->element == ELEMENT_FLOAT16 ? 2 : 4);
-}
-
 /* Goes through the rows of spans upwards. */
 struct span_cursor {
     const struct span *span;
@@ -44,7 +22,7 @@ static bool row_has_place(struct span_cursor *cursor, const struct space *space,
         return false;
     size_t size;
     const uint8_t *value = span_value(cursor->span, (uint32_t)(row - cursor->first), &size);
-    return vector_has_place(space, value, size);
+    return value_has_place(space, value, size);
 }
 
 /* ---- slots by key ---- */

@@ -42,7 +42,4 @@ MUST_CHECK int vector_binding_new(struct vector_graph *graph, struct corpus *cor
 MUST_CHECK int vector_binding_move(const struct vector_binding *from, struct vector_graph *graph,
                                    struct vector_binding **out);
 
-/* Whether the value can be in an index of this space: not NULL, under cosine not zero. */
-bool vector_has_place(const struct space *space, const uint8_t *value, size_t size);
-
 #endif

@@ -418,7 +418,7 @@ static void assert_joined(const struct vector_index *index, const struct corpus 
         struct span one = vectors_span(&fixture.v, vectors_row(corpus->keys[row]), 1);
         size_t size;
         const uint8_t *value = span_value(&one, 0, &size);
-        if (has_slot[row] || !vector_has_place(&fixture.v.space, value, size))
+        if (has_slot[row] || !value_has_place(&fixture.v.space, value, size))
             continue;
         assert_true(fresh < index->fresh_count);
         assert_int_equal(index->fresh[fresh++], row);
@@ -496,14 +496,14 @@ static void test_has_place(void **state)
             struct span one = vectors_span(&v, row, 1);
             size_t size;
             const uint8_t *value = span_value(&one, 0, &size);
-            assert_int_equal(vector_has_place(&spaces[i], value, size), row == 0);
-            assert_int_equal(vector_has_place(&l2, value, size), row < 2);
+            assert_int_equal(value_has_place(&spaces[i], value, size), row == 0);
+            assert_int_equal(value_has_place(&l2, value, size), row < 2);
         }
         vectors_clear(&v);
     }
     static const uint8_t minus_zero[] = {0, 1, 0, 0, 0x80, 0, 0, 0};
     struct space one = {ELEMENT_FLOAT32, METRIC_COSINE, 1};
-    assert_false(vector_has_place(&one, minus_zero, sizeof minus_zero));
+    assert_false(value_has_place(&one, minus_zero, sizeof minus_zero));
 }
 
 static void test_first_use(void **state)
