@@ -8,8 +8,8 @@
 #include <stdlib.h>
 
 enum {
-    BITS_MOST = 1 << 24, /* whole numbers above are not all float32 */
-    BATCH = 128          /* values that a kernel is called with */
+    WHOLE_MOST = 1 << 24, /* not all whole numbers above are a float32 */
+    BATCH = 128           /* values that a kernel is called with */
 };
 
 static distance_kernel *kernel_for(const struct space *space)
@@ -55,9 +55,9 @@ static int take_dense(struct query *query, const uint8_t *value, struct error *e
 static int take_bits(struct query *query, const uint8_t *value, struct error *error)
 {
     uint32_t dims = query->space.dims;
-    if (dims > BITS_MOST)
+    if (dims > WHOLE_MOST)
         return error_set(error, -EINVAL, "%u bits are too many to be compared; %d are the most",
-                         dims, BITS_MOST);
+                         dims, WHOLE_MOST);
     size_t size = ((size_t)dims + 7) / 8;
     query->bits = room_new(size);
     if (query->bits == NULL)
@@ -269,7 +269,7 @@ static uint32_t sift(const struct query *query, const float *sums, const float *
 }
 
 int query_within(const struct query *query, const struct value *values, uint32_t count, double most,
-                 uint32_t *numbers, double *distances, uint32_t *found, uint32_t *bad)
+                 struct query_found *out)
 {
     float sums[BATCH], norms[BATCH];
     uint32_t near[BATCH], n = 0;
@@ -277,19 +277,19 @@ int query_within(const struct query *query, const struct value *values, uint32_t
         uint32_t size = count - done < BATCH ? count - done : BATCH;
         uint32_t good = query->kernel(query, values + done, size, sums, norms);
         if (good < size) {
-            *bad = done + good;
+            out->bad = done + good;
             return -EBADMSG;
         }
         uint32_t candidates = sift(query, sums, norms, size, most, near);
         for (uint32_t i = 0; i < candidates; i++) {
             double distance = distance_of(query, sums[near[i]], norms[near[i]]);
             if (distance <= most) {
-                numbers[n] = done + near[i];
-                distances[n++] = distance;
+                out->numbers[n] = done + near[i];
+                out->distances[n++] = distance;
             }
         }
     }
-    *found = n;
+    out->count = n;
     return 0;
 }
 

@@ -35,11 +35,18 @@ const uint8_t *query_value(const struct query *query, size_t *size);
 MUST_CHECK int query_distance(const struct query *query, const uint8_t *value, size_t size,
                               double *out);
 
-/* Those of the values that are at most `most` away (NaN never is): their numbers, ascending, and
- * distances; how many. -EBADMSG: values[*bad] is none of this space. */
+/* Values that are near. The arrays are the caller's, and have room for all that are compared. */
+struct query_found {
+    uint32_t *numbers; /* of the values, ascending */
+    double *distances;
+    uint32_t count;
+    uint32_t bad; /* the number of the value that is none */
+};
+
+/* Those of the values that are at most `most` away (NaN never is). -EBADMSG: out->bad is not a value
+ * of this space; nothing else is set. */
 MUST_CHECK int query_within(const struct query *query, const struct value *values, uint32_t count,
-                            double most, uint32_t *numbers, double *distances, uint32_t *found,
-                            uint32_t *bad);
+                            double most, struct query_found *out);
 
 /* Why the value of this row is not compared with the query: -EBADMSG, with that for a text. */
 int query_odd_value(const struct query *query, uint64_t row, const uint8_t *value, size_t size,

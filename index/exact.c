@@ -23,7 +23,7 @@ struct nearest {
 struct chosen {
     struct value values[BLOCK_ROWS];
     uint32_t rows[BLOCK_ROWS]; /* from the block's first; unset without a filter: they are all */
-    uint32_t near[BATCH];
+    uint32_t near[BATCH];      /* numbers of values, and their distances */
     double distances[BATCH];
 };
 
@@ -108,8 +108,8 @@ static void nearest_sort(const struct exact_search *search, struct nearest *near
 }
 
 /* Of the rows [first, end) of the span those that count; their number. */
-static uint32_t choose(const struct scan *scan, size_t span_number, uint32_t first, uint32_t end,
-                       struct chosen *out)
+static uint32_t choose_rows(const struct scan *scan, size_t span_number, uint32_t first,
+                            uint32_t end, struct chosen *out)
 {
     const struct span *span = &scan->search->spans[span_number];
     const uint64_t *filter = scan->search->filter;
@@ -142,20 +142,20 @@ static inline uint32_t row_of(const struct exact_search *search, const struct ch
 }
 
 /* Compares one query with the chosen rows. */
-static int compare(struct scan *scan, const struct query *query, struct nearest *nearest,
-                   uint64_t first_row, uint32_t count, struct chosen *chosen)
+static int compare_rows(struct scan *scan, const struct query *query, struct nearest *nearest,
+                        uint64_t first_row, uint32_t count, struct chosen *chosen)
 {
     const struct exact_search *search = scan->search;
     for (uint32_t done = 0; done < count; done += BATCH) {
-        uint32_t n = count - done < BATCH ? count - done : BATCH, found, bad;
+        uint32_t n = count - done < BATCH ? count - done : BATCH;
         double most = nearest->count == search->k ? nearest->rows[0].distance : INFINITY;
-        int rc = query_within(query, chosen->values + done, n, most, chosen->near,
-                              chosen->distances, &found, &bad);
+        struct query_found found = {.numbers = chosen->near, .distances = chosen->distances};
+        int rc = query_within(query, chosen->values + done, n, most, &found);
         if (rc != 0) {
-            scan->bad = first_row + row_of(search, chosen, done + bad);
+            scan->bad = first_row + row_of(search, chosen, done + found.bad);
             return rc;
         }
-        for (uint32_t i = 0; i < found; i++) {
+        for (uint32_t i = 0; i < found.count; i++) {
             uint64_t row = first_row + row_of(search, chosen, done + chosen->near[i]);
             rc = nearest_add(search, nearest, (struct neighbour){chosen->distances[i], row});
             if (rc != 0)
@@ -194,18 +194,18 @@ static int scan_block(struct scan *scan, int thread, size_t block)
     uint32_t rows = scan->search->spans[number].rows;
     uint32_t first = (uint32_t)(block - part->first_block) * part->block_rows;
     uint32_t end = rows - first < part->block_rows ? rows : first + part->block_rows;
-    uint32_t count = choose(scan, number, first, end, chosen);
+    uint32_t count = choose_rows(scan, number, first, end, chosen);
     struct nearest *nearests = scan->nearests + (size_t)thread * scan->query_count;
     for (size_t i = 0; count > 0 && i < scan->query_count; i++) {
-        int rc =
-            compare(scan, scan->queries[i], &nearests[i], part->first_row + first, count, chosen);
+        int rc = compare_rows(scan, scan->queries[i], &nearests[i], part->first_row + first, count,
+                              chosen);
         if (rc != 0)
             return rc;
     }
     return 0;
 }
 
-static void work(void *context, int thread, size_t block)
+static void scan_next(void *context, int thread, size_t block)
 {
     struct scan *scan = context;
     if (scan->code != 0)
@@ -216,7 +216,7 @@ static void work(void *context, int thread, size_t block)
 }
 
 /* How many blocks the spans are cut into. */
-static size_t cut(struct scan *scan)
+static size_t cut_spans(struct scan *scan)
 {
     const struct exact_search *search = scan->search;
     size_t blocks = 0;
@@ -239,7 +239,7 @@ static size_t cut(struct scan *scan)
 }
 
 /* All threads' nearest rows of one query in the first one's, in order. */
-static int merge(struct scan *scan, size_t query)
+static int merge_threads(struct scan *scan, size_t query)
 {
     struct nearest *all = &scan->nearests[query];
     for (size_t thread = 1; thread < scan->members; thread++) {
@@ -270,14 +270,14 @@ static int say_bad_row(const struct scan *scan, struct error *error)
 static int scan_run(struct scan *scan, struct team *team, size_t blocks, struct neighbour *out,
                     uint32_t *counts, struct error *error)
 {
-    team_run(team, blocks, 1, work, scan);
+    team_run(team, blocks, 1, scan_next, scan);
     int rc = scan->code;
     if (rc == -EBADMSG)
         return say_bad_row(scan, error);
     if (rc == -EINTR)
         return error_set(error, rc, "the search was stopped");
     for (size_t i = 0; rc == 0 && i < scan->query_count; i++)
-        rc = merge(scan, i);
+        rc = merge_threads(scan, i);
     if (rc != 0)
         return error_set(error, rc, "out of memory for the rows found");
     for (size_t i = 0; i < scan->query_count; i++) {
@@ -286,6 +286,36 @@ static int scan_run(struct scan *scan, struct team *team, size_t blocks, struct 
             memcpy(out + i * scan->search->k, scan->nearests[i].rows, counts[i] * sizeof *out);
     }
     return 0;
+}
+
+static int scan_init(struct scan *scan, struct team **team, size_t *blocks)
+{
+    const struct exact_search *search = scan->search;
+    scan->parts = calloc(search->span_count + 1, sizeof *scan->parts);
+    if (scan->parts == NULL)
+        return -ENOMEM;
+    *blocks = cut_spans(scan);
+    int threads = search->threads < 1 ? 1 : search->threads;
+    if ((size_t)threads > *blocks)
+        threads = *blocks == 0 ? 1 : (int)*blocks;
+    int rc = team_new(threads, team);
+    if (rc < 0)
+        return rc;
+    scan->members = (size_t)team_size(*team);
+    scan->chosen = calloc(scan->members, sizeof *scan->chosen);
+    scan->nearests = calloc(scan->members * scan->query_count, sizeof *scan->nearests);
+    return scan->chosen == NULL || scan->nearests == NULL ? -ENOMEM : 0;
+}
+
+static void scan_clear(struct scan *scan)
+{
+    for (size_t i = 0; scan->chosen != NULL && i < scan->members; i++)
+        free(scan->chosen[i]);
+    for (size_t i = 0; scan->nearests != NULL && i < scan->members * scan->query_count; i++)
+        free(scan->nearests[i].rows);
+    free(scan->chosen);
+    free(scan->nearests);
+    free(scan->parts);
 }
 
 int exact_search(const struct exact_search *search, const struct query *const *queries,
@@ -297,33 +327,13 @@ int exact_search(const struct exact_search *search, const struct query *const *q
         return 0;
     struct scan scan = {.search = search, .queries = queries, .query_count = query_count};
     struct team *team = NULL;
-    int rc = -ENOMEM;
-    scan.parts = calloc(search->span_count + 1, sizeof *scan.parts);
-    if (scan.parts == NULL)
-        goto out;
-    size_t blocks = cut(&scan);
-    int threads = search->threads < 1 ? 1 : search->threads;
-    if ((size_t)threads > blocks)
-        threads = blocks == 0 ? 1 : (int)blocks;
-    if (team_new(threads, &team) != 0)
-        goto out;
-    scan.members = (size_t)team_size(team);
-    scan.chosen = calloc(scan.members, sizeof *scan.chosen);
-    scan.nearests = calloc(scan.members * query_count, sizeof *scan.nearests);
-    if (scan.chosen == NULL || scan.nearests == NULL)
-        goto out;
-    rc = scan_run(&scan, team, blocks, out, counts, error);
-    goto done;
-out:
-    rc = error_set(error, rc, "out of memory for a search");
-done:
-    for (size_t i = 0; scan.chosen != NULL && i < scan.members; i++)
-        free(scan.chosen[i]);
-    for (size_t i = 0; scan.nearests != NULL && i < scan.members * query_count; i++)
-        free(scan.nearests[i].rows);
-    free(scan.chosen);
-    free(scan.nearests);
-    free(scan.parts);
+    size_t blocks;
+    int rc = scan_init(&scan, &team, &blocks);
+    if (rc == 0)
+        rc = scan_run(&scan, team, blocks, out, counts, error);
+    else
+        error_set(error, rc, "out of memory for a search");
+    scan_clear(&scan);
     team_free(team);
     return rc;
 }

@@ -1,17 +1,23 @@
-/* Memory is what a search waits for: as soon as a neighbour is known its record is fetched, and the
- * list of the candidate that is likely next, while the ones before are computed. */
+/* A search waits for memory. So a neighbour's record is fetched as soon as the neighbour is known,
+ * and the list of the candidate that is likely next, while those before are computed. */
 #include "index/graph.h"
 
+#include "index/bits.h"
+
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
-enum { FEW = 64 }; /* a bit in so many: more are cleared all together */
+/* Up to one slot in so many is forgotten one by one, more are all together. */
+enum { TOUCHED_SHARE = 64 };
 
-int walk_init(struct walk *walk, uint32_t slots, uint32_t room)
+int walk_init(struct walk *walk, const struct field *field, const struct probe *probe,
+              uint32_t slots, uint32_t room)
 {
-    *walk = (struct walk){.slots = slots, .touched_room = slots / FEW + 1024};
-    walk->seen = calloc((size_t)slots / 64 + 1, sizeof *walk->seen);
+    *walk = (struct walk){.field = field,
+                          .probe = probe,
+                          .slots = slots,
+                          .touched_room = slots / TOUCHED_SHARE + 1024};
+    walk->seen = bits_new(slots);
     walk->touched = malloc((walk->touched_room + DEGREE_MOST) * sizeof *walk->touched);
     if (walk->seen == NULL || walk->touched == NULL || walk_reserve(walk, room) < 0) {
         walk_clear(walk);
@@ -40,10 +46,18 @@ int walk_reserve(struct walk *walk, uint32_t room)
     return 0;
 }
 
+static inline void touch(struct walk *walk, const uint32_t *slots, uint32_t n)
+{
+    if (walk->touched_count < walk->touched_room) {
+        memcpy(walk->touched + walk->touched_count, slots, n * sizeof *slots);
+        walk->touched_count += n;
+    }
+}
+
 static void forget(struct walk *walk)
 {
     if (walk->touched_count >= walk->touched_room)
-        memset(walk->seen, 0, ((size_t)walk->slots / 64 + 1) * sizeof *walk->seen);
+        memset(walk->seen, 0, bit_words(walk->slots) * sizeof *walk->seen);
     else
         for (uint32_t i = 0; i < walk->touched_count; i++)
             walk->seen[walk->touched[i] / 64] = 0;
@@ -57,10 +71,11 @@ static inline void fetch_list(const struct layer *layer, uint32_t slot)
         __builtin_prefetch(list + i);
 }
 
-/* The neighbours that were not seen yet, into `out`. */
-static inline uint32_t unseen(const struct layer *layer, const struct field *field,
-                              struct walk *walk, uint32_t slot, uint32_t *out)
+/* The neighbours that were not seen yet, into `out`; their number. */
+static inline uint32_t list_unseen(struct walk *walk, const struct layer *layer, uint32_t slot,
+                                   uint32_t *out)
 {
+    const struct field *field = walk->field;
     const uint32_t *list = layer_list(layer, slot);
     uint32_t n = 0;
     for (uint32_t i = 0; i < layer->degree; i++) {
@@ -78,8 +93,8 @@ static inline uint32_t unseen(const struct layer *layer, const struct field *fie
     return n;
 }
 
-/* Into its place; its number. The pool is not full, or its last one falls out. */
-static inline uint32_t insert(struct walk *walk, uint32_t ef, candidate one)
+/* Puts it into its place, and returns that. If the pool is full its last one falls out. */
+static inline uint32_t pool_insert(struct walk *walk, uint32_t ef, candidate one)
 {
     uint32_t low = 0, n = walk->size;
     while (n > 0) {
@@ -94,33 +109,24 @@ static inline uint32_t insert(struct walk *walk, uint32_t ef, candidate one)
     return low;
 }
 
-static inline void note(struct walk *walk, const uint32_t *slots, uint32_t n)
-{
-    if (walk->touched_count < walk->touched_room) {
-        memcpy(walk->touched + walk->touched_count, slots, n * sizeof *slots);
-        walk->touched_count += n;
-    }
-}
-
-/* Scores the neighbours of the pool's candidate `at`; the first place in the pool that has changed.
- */
-static uint32_t expand(const struct layer *layer, const struct field *field,
-                       const struct probe *probe, uint32_t ef, struct walk *walk, uint32_t at)
+/* Scores the neighbours of the pool's candidate `at`. Returns the first place in the pool that has
+ * changed. */
+static uint32_t expand(struct walk *walk, const struct layer *layer, uint32_t ef, uint32_t at)
 {
     uint32_t slots[DEGREE_MOST], first = UINT32_MAX;
     float scores[DEGREE_MOST];
-    uint32_t n = unseen(layer, field, walk, candidate_slot(walk->pool[at]), slots);
+    uint32_t n = list_unseen(walk, layer, candidate_slot(walk->pool[at]), slots);
     walk->pool[at] |= 1;
-    note(walk, slots, n);
+    touch(walk, slots, n);
     walk->visited += n;
     if (at + 1 < walk->size)
         fetch_list(layer, candidate_slot(walk->pool[at + 1]));
-    field->score(field, probe, slots, n, scores);
+    walk->field->score(walk->field, walk->probe, slots, n, scores);
     for (uint32_t i = 0; i < n; i++) {
         candidate one = candidate_make(scores[i], slots[i]);
         if (walk->size == ef && one >= walk->pool[ef - 1])
             continue;
-        uint32_t place = insert(walk, ef, one);
+        uint32_t place = pool_insert(walk, ef, one);
         if (place <= first) {
             first = place;
             fetch_list(layer, slots[i]);
@@ -129,22 +135,21 @@ static uint32_t expand(const struct layer *layer, const struct field *field,
     return first;
 }
 
-static bool stopped(const struct walk *walk)
+static bool walk_is_stopped(const struct walk *walk)
 {
     return walk->stop != NULL && atomic_load_explicit(walk->stop, memory_order_relaxed);
 }
 
-int graph_search(const struct layer *layer, const struct field *field, const struct probe *probe,
-                 uint32_t entry, uint32_t ef, struct walk *walk)
+int graph_search(struct walk *walk, const struct layer *layer, uint32_t entry, uint32_t ef)
 {
     enum { OFTEN = 1024 }; /* between two looks at whether to stop */
     float score;
-    field->score(field, probe, &entry, 1, &score);
+    walk->field->score(walk->field, walk->probe, &entry, 1, &score);
     walk->pool[0] = candidate_make(score, entry);
     walk->size = 1;
     walk->visited++;
-    walk->seen[entry / 64] |= UINT64_C(1) << entry % 64;
-    note(walk, &entry, 1);
+    bit_set(walk->seen, entry);
+    touch(walk, &entry, 1);
     uint32_t at = 0, left = OFTEN;
     int rc = 0;
     while (rc == 0 && at < walk->size) {
@@ -152,41 +157,46 @@ int graph_search(const struct layer *layer, const struct field *field, const str
             at++;
             continue;
         }
-        uint32_t first = expand(layer, field, probe, ef, walk, at);
+        uint32_t first = expand(walk, layer, ef, at);
         at = first <= at ? first : at + 1;
         if (--left == 0) {
             left = OFTEN;
-            rc = stopped(walk) ? -EINTR : 0;
+            rc = walk_is_stopped(walk) ? -EINTR : 0;
         }
     }
     forget(walk);
     return rc;
 }
 
-uint32_t graph_descend(const struct layer *layers, int from, int to, const struct field *field,
-                       const struct probe *probe, uint32_t entry, uint32_t *visited)
+/* The nearest of the candidate and its neighbours. */
+static candidate step_down(struct walk *walk, const struct layer *layer, candidate best)
 {
     float scores[DEGREE_MOST];
-    candidate best = 0;
+    const uint32_t *list = layer_list(layer, candidate_slot(best));
+    uint32_t n = 0;
+    while (n < layer->degree && list[n] < layer->count)
+        n++;
+    walk->field->score(walk->field, walk->probe, list, n, scores);
+    walk->visited += n;
+    for (uint32_t i = 0; i < n; i++) {
+        candidate one = candidate_make(scores[i], list[i]);
+        best = one < best ? one : best;
+    }
+    return best;
+}
+
+uint32_t graph_descend(struct walk *walk, const struct layer *layers, int from, int to,
+                       uint32_t entry)
+{
+    float score;
     if (from < to)
         return entry;
-    field->score(field, probe, &entry, 1, scores);
-    best = candidate_make(scores[0], entry);
+    walk->field->score(walk->field, walk->probe, &entry, 1, &score);
+    candidate best = candidate_make(score, entry), before;
     for (int l = from; l >= to; l--)
-        for (bool better = true; better;) {
-            const struct layer *layer = &layers[l];
-            const uint32_t *list = layer_list(layer, candidate_slot(best));
-            uint32_t n = 0;
-            while (n < layer->degree && list[n] < layer->count)
-                n++;
-            field->score(field, probe, list, n, scores);
-            *visited += n;
-            better = false;
-            for (uint32_t i = 0; i < n; i++) {
-                candidate one = candidate_make(scores[i], list[i]);
-                better = better || one < best;
-                best = one < best ? one : best;
-            }
-        }
+        do {
+            before = best;
+            best = step_down(walk, &layers[l], best);
+        } while (best != before);
     return candidate_slot(best);
 }

@@ -1,7 +1,7 @@
 /* Layers of the graph, and how they are searched.
  *
- * A layer is a list of neighbours for each of the slots below `count`, nearest first as far as the
- * build has it, filled up with NOBODY. */
+ * A layer has a list of neighbours for each slot below `count`, nearest first as far as the build
+ * orders them, filled up with NOBODY. */
 #ifndef INDEX_GRAPH_H
 #define INDEX_GRAPH_H
 
@@ -31,8 +31,13 @@ static inline uint32_t list_length(const uint32_t *list, uint32_t degree)
     return n;
 }
 
-/* A candidate: its score, so that numbers order as scores do, NaN last, then its slot; in the lowest
- * bit whether its list has been looked at. So equal scores are ordered by slot. */
+/* A slot and its score as one number, so that numbers order as scores do, NaN last, and equal
+ * scores by slot:
+ *
+ *   bits 63 to 32   the score, moved so that -INFINITY is 0
+ *   bits 31 to 1    the slot
+ *   bit 0           its list has been looked at
+ */
 typedef uint64_t candidate;
 
 /* -INFINITY, turned over. What is below it, NaN of a negative sign (as x86 makes it), goes round to
@@ -58,31 +63,34 @@ static inline float candidate_score(candidate one)
     return score;
 }
 
-/* Room to search in, for one thread. */
+/* The room that one thread searches in, and what it searches for. */
 struct walk {
-    uint64_t *seen; /* a bit a slot; all 0 between searches */
+    const struct field *field;
+    const struct probe *probe; /* what the next search looks for */
+    uint64_t *seen;            /* slots; none between searches */
     uint32_t slots;
-    uint32_t *touched; /* those with their bit set, as long as there are few */
+    uint32_t *touched; /* the slots in `seen`, as long as there is room for them */
     uint32_t touched_count, touched_room;
-    candidate *pool; /* ascending */
+    candidate *pool; /* what the last search found, ascending */
     uint32_t size, room;
-    uint32_t visited;        /* slots scored since it was last set back */
+    uint32_t visited;        /* slots scored; the caller sets it back */
     const atomic_bool *stop; /* or NULL */
 };
 
-MUST_CHECK int walk_init(struct walk *walk, uint32_t slots, uint32_t room);
+/* Borrows field and probe. `room`: as for walk_reserve. -ENOMEM. */
+MUST_CHECK int walk_init(struct walk *walk, const struct field *field, const struct probe *probe,
+                         uint32_t slots, uint32_t room);
 void walk_clear(struct walk *walk);
 /* Room for a pool of so many. */
 MUST_CHECK int walk_reserve(struct walk *walk, uint32_t room);
 
-/* From `entry` down the layers above the lowest, to the nearest slot there that is found by going
- * to a nearer neighbour. */
-uint32_t graph_descend(const struct layer *layers, int from, int to, const struct field *field,
-                       const struct probe *probe, uint32_t entry, uint32_t *visited);
+/* From `entry` through the layers `from` down to `to`, on each to the neighbour that is nearer, as
+ * long as there is one. The slot where that ends. */
+uint32_t graph_descend(struct walk *walk, const struct layer *layers, int from, int to,
+                       uint32_t entry);
 
-/* The best `ef` that are found from `entry`, into the pool (which has room). -EINTR: stopped. */
-MUST_CHECK int graph_search(const struct layer *layer, const struct field *field,
-                            const struct probe *probe, uint32_t entry, uint32_t ef,
-                            struct walk *walk);
+/* The best `ef` that are found from `entry`, into the pool, which has room. -EINTR: stopped. */
+MUST_CHECK int graph_search(struct walk *walk, const struct layer *layer, uint32_t entry,
+                            uint32_t ef);
 
 #endif

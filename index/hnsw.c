@@ -1,5 +1,6 @@
 #include "index/hnsw_parts.h"
 
+#include "index/bits.h"
 #include "index/graph_build.h"
 #include "index/pages.h"
 
@@ -11,8 +12,8 @@
 struct hnsw_searcher {
     struct walk walk;
     struct probe probe;
-    const struct field *field;
-    candidate *found; /* what is refined */
+    /* What is refined, and then given out; room for `room` of each. */
+    candidate *found;
     uint32_t *slots;
     float *scores;
     uint32_t room;
@@ -80,12 +81,15 @@ int hnsw_searcher_new(const struct hnsw *hnsw, struct hnsw_searcher **out)
     struct hnsw_searcher *searcher = calloc(1, sizeof *searcher);
     if (searcher == NULL)
         return -ENOMEM;
-    searcher->field = &hnsw->field;
-    int rc = walk_init(&searcher->walk, hnsw->slots, 64);
-    if (rc == 0)
-        rc = probe_init(&hnsw->field, &searcher->probe);
+    int rc = probe_init(&hnsw->field, &searcher->probe);
     if (rc < 0) {
-        hnsw_searcher_free(searcher);
+        free(searcher);
+        return rc;
+    }
+    rc = walk_init(&searcher->walk, &hnsw->field, &searcher->probe, hnsw->slots, 64);
+    if (rc < 0) {
+        probe_clear(&hnsw->field, &searcher->probe);
+        free(searcher);
         return rc;
     }
     *out = searcher;
@@ -96,8 +100,8 @@ void hnsw_searcher_free(struct hnsw_searcher *searcher)
 {
     if (searcher == NULL)
         return;
+    probe_clear(searcher->walk.field, &searcher->probe);
     walk_clear(&searcher->walk);
-    probe_clear(searcher->field, &searcher->probe);
     free(searcher->found);
     free(searcher->slots);
     free(searcher->scores);
@@ -145,7 +149,7 @@ struct search {
 static bool matches(const struct search *search, uint32_t slot)
 {
     const uint64_t *filter = search->question->filter;
-    return filter == NULL || (filter[slot / 64] >> slot % 64 & 1);
+    return filter == NULL || bit_is_set(filter, slot);
 }
 
 static uint32_t count_matches(const struct hnsw *hnsw, const struct hnsw_question *question)
@@ -178,7 +182,7 @@ static inline uint32_t next_match(const struct search *search, uint32_t slot, ui
     return NOBODY;
 }
 
-static inline uint32_t after(const struct search *search, uint32_t slot, uint32_t *steps)
+static inline uint32_t match_after(const struct search *search, uint32_t slot, uint32_t *steps)
 {
     const uint32_t *twins = search->hnsw->twins;
     return twins != NULL ? next_match(search, twins[slot], steps) : NOBODY;
@@ -186,7 +190,7 @@ static inline uint32_t after(const struct search *search, uint32_t slot, uint32_
 
 /* The places that the walk has found, by their first slots, of which one row at least counts. How
  * many rows these are, as far as k. */
-static uint32_t take_places(struct search *search, uint32_t *places)
+static uint32_t list_places(struct search *search, uint32_t *places)
 {
     struct hnsw_searcher *searcher = search->searcher;
     const struct walk *walk = &searcher->walk;
@@ -198,7 +202,7 @@ static uint32_t take_places(struct search *search, uint32_t *places)
             continue;
         searcher->slots[n] = slot;
         searcher->scores[n++] = candidate_score(walk->pool[i]);
-        for (; row != NOBODY && rows < search->k; row = after(search, row, &steps))
+        for (; row != NOBODY && rows < search->k; row = match_after(search, row, &steps))
             rows++;
     }
     *places = n;
@@ -209,11 +213,9 @@ static int walk_graph(struct search *search, uint32_t ef)
 {
     const struct hnsw *hnsw = search->hnsw;
     struct walk *walk = &search->searcher->walk;
-    const struct probe *probe = &search->searcher->probe;
-    uint32_t entry = graph_descend(hnsw->layers, (int)hnsw->layer_count - 1, 1, &hnsw->field, probe,
-                                   hnsw->entry, &walk->visited);
+    uint32_t entry = graph_descend(walk, hnsw->layers, (int)hnsw->layer_count - 1, 1, hnsw->entry);
     walk->stop = search->question->stop;
-    return graph_search(&hnsw->layers[0], &hnsw->field, probe, entry, ef, walk);
+    return graph_search(walk, &hnsw->layers[0], entry, ef);
 }
 
 /* ---- looking at all ---- */
@@ -381,7 +383,8 @@ static uint32_t give_places(const struct search *search, uint32_t n, struct hnsw
             continue;
         }
         row = next_match(search, row, &steps);
-        for (; row != NOBODY && count < search->question->room; row = after(search, row, &steps))
+        for (; row != NOBODY && count < search->question->room;
+             row = match_after(search, row, &steps))
             out[count++] = found_of(search, found[i], row);
         *cut = row != NOBODY;
     }
@@ -408,7 +411,7 @@ static uint64_t widen(const struct search *search, uint32_t ef)
 }
 
 /* The number of candidates in `slots`. */
-static int run(struct search *search, uint32_t ef, uint32_t *found)
+static int collect(struct search *search, uint32_t ef, uint32_t *found)
 {
     uint64_t wide = widen(search, ef);
     wide = wide < search->hnsw->slots ? wide : search->hnsw->slots;
@@ -420,7 +423,7 @@ static int run(struct search *search, uint32_t ef, uint32_t *found)
         rc = walk_graph(search, (uint32_t)wide);
     if (rc < 0)
         return rc;
-    return take_places(search, found) >= wanted ? 0 : scan(search, found);
+    return list_places(search, found) >= wanted ? 0 : scan(search, found);
 }
 
 /* How many the finer part orders: the rough order is good to a few places. */
@@ -460,7 +463,7 @@ int hnsw_search(const struct hnsw *hnsw, struct hnsw_searcher *searcher,
     if (rc == 0)
         rc = searcher_reserve(searcher, search.refined);
     if (rc == 0 && search.k > 0 && search.matches > 0)
-        rc = run(&search, ef, &found);
+        rc = collect(&search, ef, &found);
     if (rc != 0)
         return rc > 0 ? -EINVAL : rc;
     refine(&search, found);
@@ -541,19 +544,19 @@ static int check_reach(const struct hnsw *hnsw, uint32_t l, uint64_t *seen, stru
         return rc;
     /* What a twin is one of may be on the lowest layer alone: above, nothing leads to it then. */
     for (uint32_t slot = 0; hnsw->twins != NULL && slot < hnsw->slots; slot++)
-        if (l > 0 || (seen[slot / 64] >> slot % 64 & 1))
-            for (uint32_t twin = hnsw->twins[slot];
-                 twin != NOBODY && !(seen[twin / 64] >> twin % 64 & 1); twin = hnsw->twins[twin])
-                seen[twin / 64] |= UINT64_C(1) << twin % 64;
+        if (l > 0 || bit_is_set(seen, slot))
+            for (uint32_t twin = hnsw->twins[slot]; twin != NOBODY && !bit_is_set(seen, twin);
+                 twin = hnsw->twins[twin])
+                bit_set(seen, twin);
     for (uint32_t slot = 0; slot < hnsw->layers[l].count; slot++)
-        if (slot_taken(hnsw, slot) && !(seen[slot / 64] >> slot % 64 & 1))
+        if (slot_taken(hnsw, slot) && !bit_is_set(seen, slot))
             return error_set(error, -EBADMSG, "layer %u: slot %u cannot be reached", l, slot);
     return 0;
 }
 
 int hnsw_check(const struct hnsw *hnsw, struct error *error)
 {
-    uint64_t *seen = malloc(((size_t)hnsw->slots / 64 + 1) * sizeof *seen);
+    uint64_t *seen = bits_new(hnsw->slots);
     uint32_t taken = 0;
     int rc = seen == NULL ? -ENOMEM : 0;
     for (uint32_t slot = 0; slot < hnsw->slots; slot++)
@@ -563,7 +566,7 @@ int hnsw_check(const struct hnsw *hnsw, struct error *error)
     for (uint32_t l = 0; rc == 0 && l < hnsw->layer_count; l++) {
         for (uint32_t slot = 0; rc == 0 && slot < hnsw->layers[l].count; slot++)
             rc = check_list(hnsw, l, slot, error);
-        memset(seen, 0, ((size_t)hnsw->slots / 64 + 1) * sizeof *seen);
+        memset(seen, 0, bit_words(hnsw->slots) * sizeof *seen);
         if (rc == 0)
             rc = check_reach(hnsw, l, seen, error);
     }

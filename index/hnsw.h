@@ -48,18 +48,24 @@ struct hnsw_options {
 
 struct hnsw;
 
-/* The rows of the spans that are not NULL (and have a norm, under cosine), with their keys
- * (one for each row of the spans, NULL rows too). */
-MUST_CHECK int hnsw_build(const struct hnsw_options *options, const struct span *spans,
-                          size_t span_count, const struct row_key *keys, struct hnsw **out,
-                          struct error *error);
+/* Rows, and a key for each of them, also for those that have no place in an index
+ * (value_has_place). */
+struct hnsw_rows {
+    const struct span *spans;
+    size_t span_count;
+    const struct row_key *keys;
+};
 
-/* A new index: what `old` holds without the slots whose bit in `dead` is set (NULL: none), and the
- * rows of the spans. Slots of old rows stay; those of dead ones are used again. -EBADMSG, too, if
- * `old` was opened and is not what was saved. */
+/* An index of those of the rows that have a place in it. */
+MUST_CHECK int hnsw_build(const struct hnsw_options *options, const struct hnsw_rows *rows,
+                          struct hnsw **out, struct error *error);
+
+/* A new index of what `old` holds, but for the slots in `dead` (bits.h; NULL: none), and of these
+ * rows. Old rows keep their slots, dead ones' slots are used again. -EBADMSG, too, if `old` was
+ * opened and is not what was saved. */
 MUST_CHECK int hnsw_update(const struct hnsw *old, const struct hnsw_options *options,
-                           const uint64_t *dead, const struct span *spans, size_t span_count,
-                           const struct row_key *keys, struct hnsw **out, struct error *error);
+                           const uint64_t *dead, const struct hnsw_rows *rows, struct hnsw **out,
+                           struct error *error);
 void hnsw_free(struct hnsw *hnsw);
 
 const struct space *hnsw_space(const struct hnsw *hnsw);
@@ -134,13 +140,18 @@ struct hnsw_binding {
  * what there was is as it was. */
 MUST_CHECK int hnsw_save(const struct hnsw *hnsw, const struct hnsw_binding *binding, int dir,
                          const char *name, const atomic_bool *stop, struct error *error);
-/* The index that lies in these bytes, which are what hnsw_save has written. They are the caller's,
- * and stay until it is freed. Somebody may change them meanwhile, as a mapped file that is cut
- * short becomes zeroes: what is found then is worth nothing, but nothing worse happens. -EBADMSG:
- * torn, truncated, or not of this space and program. The binding it was saved with is appended to
- * `binding`. `stop`: or NULL; -EINTR: stopped. */
+/* The bytes of an index file, mapped or read. */
+struct hnsw_image {
+    const void *bytes;
+    size_t size;
+};
+
+/* The index that hnsw_save has written. It borrows the bytes until it is freed. They may change
+ * meanwhile, as a mapped file that is cut short becomes zeroes: searches then find anything, and
+ * do no other harm. The binding that it was saved with is appended to `binding`. `stop`: or NULL.
+ * -EBADMSG: torn, truncated, or not of this space and program; -EINTR: stopped. */
 struct buffer;
-MUST_CHECK int hnsw_open(const void *bytes, size_t size, const struct space *space,
+MUST_CHECK int hnsw_open(const struct hnsw_image *image, const struct space *space,
                          const atomic_bool *stop, struct hnsw **out, struct buffer *binding,
                          struct error *error);
 

@@ -54,7 +54,7 @@ static void shuffle(uint32_t *rows, uint32_t n, uint64_t seed)
 static int order_levels(const struct making *making, struct order *order)
 {
     const struct rows *rows = &making->rows;
-    uint32_t all = (uint32_t)rows->firsts[rows->span_count];
+    uint32_t all = rows->count;
     uint8_t *levels = malloc((size_t)all + 1);
     order->rows = malloc(((size_t)all + 1) * sizeof *order->rows);
     if (levels == NULL || order->rows == NULL) {
@@ -62,7 +62,7 @@ static int order_levels(const struct making *making, struct order *order)
         return -ENOMEM;
     }
     for (uint32_t row = 0; row < all; row++) {
-        bool used = rows_usable(rows, &making->options->space, row);
+        bool used = rows_has_place(rows, &making->options->space, row);
         levels[row] = used ? (uint8_t)level_of(making->hnsw, row) : UINT8_MAX;
     }
     for (int level = LAYERS_MOST - 1; level >= 0; level--) {
@@ -103,17 +103,6 @@ static int hold_out(struct order *order)
 
 /* ---- a build ---- */
 
-/* The slots below `end` that are to be linked. */
-static uint32_t *collect(const struct making *making, uint32_t end, size_t *count)
-{
-    uint32_t *slots = malloc(((size_t)end + 1) * sizeof *slots);
-    *count = 0;
-    for (uint32_t slot = 0; slots != NULL && slot < end; slot++)
-        if (!is_twin(making, slot))
-            slots[(*count)++] = slot;
-    return slots;
-}
-
 static int build_level(struct making *making, int level)
 {
     struct hnsw *hnsw = making->hnsw;
@@ -121,7 +110,7 @@ static int build_level(struct making *making, int level)
     uint32_t above = level < builder->top ? hnsw->layers[level + 1].count : 0;
     uint32_t end = hnsw->layers[level].count;
     size_t count, old = 0;
-    uint32_t *slots = collect(making, end, &count);
+    uint32_t *slots = making_linked(making, end, &count);
     while (slots != NULL && old < count && slots[old] < above)
         old++;
     uint32_t degree = level == 0 ? 2 * hnsw->m : hnsw->m;
@@ -157,9 +146,8 @@ static int fill_slots(struct making *making, const struct order *order)
 {
     struct hnsw *hnsw = making->hnsw;
     uint64_t arena;
-    size_t words = (size_t)order->count / 64 + 1;
     int rc = hnsw_make_places(hnsw, order->count);
-    making->twin = calloc(words, sizeof *making->twin);
+    making->twin = bits_new(order->count);
     making->row_of_slot = malloc(((size_t)order->count + 1) * sizeof *making->row_of_slot);
     if (rc < 0 || making->twin == NULL || making->row_of_slot == NULL)
         return -ENOMEM;
@@ -175,7 +163,7 @@ static int fill_slots(struct making *making, const struct order *order)
     if (rc == 0)
         rc = put_all(making);
     size_t count;
-    uint32_t *slots = rc == 0 ? collect(making, order->count, &count) : NULL;
+    uint32_t *slots = rc == 0 ? making_linked(making, order->count, &count) : NULL;
     if (rc == 0)
         rc = slots == NULL ? -ENOMEM : find_twins(making, slots, count);
     free(slots);
@@ -209,7 +197,7 @@ static int build(struct making *making, const struct order *order)
     const struct hnsw_options *options = making->options;
     const struct rows *rows = &making->rows;
     struct field *field = &making->hnsw->field;
-    int rc = field_init(&options->space, rows->spans, rows->span_count, field);
+    int rc = field_init(&options->space, rows->all->spans, rows->all->span_count, field);
     bool four = options->code_bits == 4 && field_may_split(field);
     if (rc == 0 && four) { /* what is below the eight bits is not kept then */
         field->fine_stride = 0;
@@ -226,14 +214,13 @@ static int build(struct making *making, const struct order *order)
 
 /* ---- those held out ---- */
 
-static int measure(struct making *making, const struct order *order)
+static int measure_held(struct making *making, const struct order *order)
 {
-    uint64_t *in =
-        calloc((size_t)making->rows.firsts[making->rows.span_count] / 64 + 1, sizeof *in);
+    uint64_t *in = bits_new(making->rows.count);
     if (in == NULL)
         return -ENOMEM;
     for (uint32_t i = 0; i < order->count; i++)
-        in[order->rows[i] / 64] |= UINT64_C(1) << order->rows[i] % 64;
+        bit_set(in, order->rows[i]);
     int rc = hnsw_measure(making, order->rows + order->count, order->held, in);
     free(in);
     return rc;
@@ -251,11 +238,11 @@ static int insert_held(struct making *making, const struct order *order)
         size_t size;
         const uint8_t *value = rows_value(&making->rows, row, &size);
         spans[i] = (struct span){.bytes = value, .rows = 1, .fixed = (uint32_t)size};
-        keys[i] = making->keys[row];
+        keys[i] = making->rows.all->keys[row];
     }
     if (rc == 0)
-        rc = hnsw_update(old, making->options, NULL, spans, order->held, keys, &whole,
-                         making->error);
+        rc = hnsw_update(old, making->options, NULL, &(struct hnsw_rows){spans, order->held, keys},
+                         &whole, making->error);
     if (rc == 0) {
         whole->churn = 0;
         making->hnsw = whole;
@@ -266,12 +253,12 @@ static int insert_held(struct making *making, const struct order *order)
     return rc;
 }
 
-int hnsw_build(const struct hnsw_options *options, const struct span *spans, size_t span_count,
-               const struct row_key *keys, struct hnsw **out, struct error *error)
+int hnsw_build(const struct hnsw_options *options, const struct hnsw_rows *rows, struct hnsw **out,
+               struct error *error)
 {
-    struct making making = {.options = options, .keys = keys, .error = error};
+    struct making making = {.options = options, .error = error};
     struct order order = {0};
-    int rc = making_init(&making, spans, span_count);
+    int rc = making_init(&making, rows);
     if (rc == 0)
         rc = make_hnsw(&making);
     if (rc == 0)
@@ -281,7 +268,7 @@ int hnsw_build(const struct hnsw_options *options, const struct span *spans, siz
     if (rc == 0)
         rc = build(&making, &order);
     if (rc == 0 && order.held > 0) {
-        rc = measure(&making, &order);
+        rc = measure_held(&making, &order);
         if (rc == 0)
             rc = insert_held(&making, &order);
     }

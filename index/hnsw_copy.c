@@ -3,6 +3,7 @@
  * Such bytes are copied first and checked then: they could change in between. */
 #include "index/hnsw_parts.h"
 
+#include "index/bits.h"
 #include "index/pages.h"
 
 #include <errno.h>
@@ -10,8 +11,6 @@
 #include <string.h>
 
 /* ---- what must hold ---- */
-
-static bool is_set(const uint64_t *bits, uint32_t i) { return bits[i / 64] >> i % 64 & 1; }
 
 bool hnsw_places_hold(const struct hnsw *hnsw)
 {
@@ -26,7 +25,7 @@ int hnsw_twins_hold(const struct hnsw *hnsw)
 {
     if (hnsw->twins == NULL)
         return 0;
-    uint64_t *led_to = calloc((size_t)hnsw->slots / 64 + 1, sizeof *led_to);
+    uint64_t *led_to = bits_new(hnsw->slots);
     if (led_to == NULL)
         return -ENOMEM;
     bool good = true;
@@ -35,14 +34,14 @@ int hnsw_twins_hold(const struct hnsw *hnsw)
         uint32_t next = hnsw->twins[slot];
         if (next == NOBODY)
             continue;
-        good = slot_taken(hnsw, slot) && slot_taken(hnsw, next) && !is_set(led_to, next);
+        good = slot_taken(hnsw, slot) && slot_taken(hnsw, next) && !bit_is_set(led_to, next);
         if (good)
-            led_to[next / 64] |= UINT64_C(1) << next % 64;
+            bit_set(led_to, next);
         links++;
     }
     for (uint32_t slot = 0; good && slot < hnsw->slots; slot++)
-        for (uint32_t next = is_set(led_to, slot) ? NOBODY : hnsw->twins[slot]; next < hnsw->slots;
-             next = hnsw->twins[next])
+        for (uint32_t next = bit_is_set(led_to, slot) ? NOBODY : hnsw->twins[slot];
+             next < hnsw->slots; next = hnsw->twins[next])
             if (followed++ > links) /* it changes while it is read */
                 break;
     free(led_to);

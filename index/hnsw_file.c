@@ -389,15 +389,16 @@ static int take_bytes(const uint8_t *bytes, const struct head *head, struct hnsw
     return 0;
 }
 
-static int read_bytes(const uint8_t *bytes, size_t size, const struct space *space,
+static int read_image(const struct hnsw_image *image, const struct space *space,
                       const atomic_bool *stop, struct hnsw *hnsw, struct buffer *binding)
 {
     struct head head;
-    if (size < HEAD_SIZE)
+    const uint8_t *bytes = image->bytes;
+    if (image->size < HEAD_SIZE)
         return -EBADMSG;
     memcpy(&head, bytes, sizeof head);
     if (head.magic != MAGIC || head.version != VERSION || head.head_size != sizeof head ||
-        head.hash != head_hash(&head) || head.file_size != size || !sensible(&head, space))
+        head.hash != head_hash(&head) || head.file_size != image->size || !sensible(&head, space))
         return -EBADMSG;
     hnsw->field = (struct field){.space = *space, .bits = head.bits};
     field_shape(&hnsw->field);
@@ -411,14 +412,14 @@ static int read_bytes(const uint8_t *bytes, size_t size, const struct space *spa
                                   (size_t)head.sections[SECTION_BINDING].size);
 }
 
-int hnsw_open(const void *bytes, size_t size, const struct space *space, const atomic_bool *stop,
+int hnsw_open(const struct hnsw_image *image, const struct space *space, const atomic_bool *stop,
               struct hnsw **out, struct buffer *binding, struct error *error)
 {
     struct hnsw *hnsw = calloc(1, sizeof *hnsw);
     if (hnsw == NULL)
         return error_set(error, -ENOMEM, "no memory to open the index");
     hnsw->borrowed = true;
-    int rc = read_bytes(bytes, size, space, stop, hnsw, binding);
+    int rc = read_image(image, space, stop, hnsw, binding);
     if (rc == 0) {
         *out = hnsw;
         return 0;

@@ -8,24 +8,25 @@
 
 /* ---- rows ---- */
 
-static int rows_init(struct rows *rows, const struct span *spans, size_t count)
+static int rows_init(struct rows *rows, const struct hnsw_rows *all)
 {
-    *rows = (struct rows){.spans = spans, .span_count = count};
-    rows->firsts = malloc((count + 1) * sizeof *rows->firsts);
+    uint64_t sum = 0;
+    *rows = (struct rows){.all = all};
+    rows->firsts = malloc((all->span_count + 1) * sizeof *rows->firsts);
     if (rows->firsts == NULL)
         return -ENOMEM;
-    uint64_t sum = 0;
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < all->span_count; i++) {
         rows->firsts[i] = sum;
-        sum += spans[i].rows;
+        sum += all->spans[i].rows;
     }
-    rows->firsts[count] = sum;
+    rows->firsts[all->span_count] = sum;
+    rows->count = (uint32_t)sum;
     return sum < SLOTS_MOST ? 0 : -EFBIG;
 }
 
 const uint8_t *rows_value(const struct rows *rows, uint32_t row, size_t *size)
 {
-    size_t low = 0, high = rows->span_count;
+    size_t low = 0, high = rows->all->span_count;
     while (high - low > 1) {
         size_t middle = (low + high) / 2;
         if (rows->firsts[middle] <= row)
@@ -33,22 +34,14 @@ const uint8_t *rows_value(const struct rows *rows, uint32_t row, size_t *size)
         else
             high = middle;
     }
-    return span_value(&rows->spans[low], (uint32_t)(row - rows->firsts[low]), size);
+    return span_value(&rows->all->spans[low], (uint32_t)(row - rows->firsts[low]), size);
 }
 
-bool rows_usable(const struct rows *rows, const struct space *space, uint32_t row)
+bool rows_has_place(const struct rows *rows, const struct space *space, uint32_t row)
 {
     size_t size;
     const uint8_t *value = rows_value(rows, row, &size);
-    if (size == 0 || space->metric != METRIC_COSINE)
-        return size != 0;
-    size_t skip = space->element == ELEMENT_SPARSE ? 12 : 4;
-    uint8_t sign = 0x7f;
-    size_t unit = space->element == ELEMENT_FLOAT16 ? 2 : 4;
-    for (size_t i = skip; i < size; i++)
-        if ((value[i] & ((i - skip) % unit == 0 ? sign : 0xff)) != 0)
-            return true;
-    return false;
+    return value_has_place(space, value, size);
 }
 
 /* ---- putting rows into slots ---- */
@@ -73,8 +66,8 @@ static void put_slot(void *context, int thread, size_t slot)
         making->rc = rc > 0 ? -EBADMSG : rc;
         return;
     }
-    hnsw->places[slot] = making->keys[row].place;
-    hnsw->xmins[slot] = making->keys[row].xmin;
+    hnsw->places[slot] = making->rows.all->keys[row].place;
+    hnsw->xmins[slot] = making->rows.all->keys[row].xmin;
 }
 
 /* Where each new sparse vector will lie; what that takes in all. */
@@ -147,19 +140,29 @@ int find_twins(struct making *making, const uint32_t *slots, size_t count)
         }
         hnsw->twins[slot] = hnsw->twins[table[at]];
         hnsw->twins[table[at]] = slot;
-        making->twin[slot / 64] |= UINT64_C(1) << slot % 64;
+        bit_set(making->twin, slot);
     }
     free(table);
     free(hashes);
     return rc;
 }
 
+uint32_t *making_linked(const struct making *making, uint32_t end, size_t *count)
+{
+    uint32_t *slots = malloc(((size_t)end + 1) * sizeof *slots);
+    *count = 0;
+    for (uint32_t slot = 0; slots != NULL && slot < end; slot++)
+        if (slot_taken(making->hnsw, slot) && !is_twin(making, slot))
+            slots[(*count)++] = slot;
+    return slots;
+}
+
 /* ---- a making ---- */
 
-int making_init(struct making *making, const struct span *spans, size_t span_count)
+int making_init(struct making *making, const struct hnsw_rows *rows)
 {
     const struct hnsw_options *options = making->options;
-    int rc = rows_init(&making->rows, spans, span_count);
+    int rc = rows_init(&making->rows, rows);
     if (rc == 0)
         rc = team_new(options->threads < 1 ? 1 : options->threads, &making->team);
     if (rc < 0)

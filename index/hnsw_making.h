@@ -5,20 +5,20 @@
 #ifndef INDEX_HNSW_MAKING_H
 #define INDEX_HNSW_MAKING_H
 
+#include "index/bits.h"
 #include "index/graph_build.h"
 #include "index/hnsw_parts.h"
 
-/* Where a row is. */
+/* The caller's rows, by number. */
 struct rows {
-    const struct span *spans;
-    size_t span_count;
-    uint64_t *firsts; /* number of each span's first row; one more: of all */
+    const struct hnsw_rows *all;
+    uint64_t *firsts; /* number of each span's first row; one more: how many there are */
+    uint32_t count;
 };
 
 struct making {
     const struct hnsw_options *options;
     struct rows rows;
-    const struct row_key *keys;
     struct hnsw *hnsw;
     struct team *team;
     struct graph_builder builder;
@@ -32,12 +32,12 @@ struct making {
 };
 
 /* Starts the threads. What the caller has set in `making` stays; making_clear in any case. */
-MUST_CHECK int making_init(struct making *making, const struct span *spans, size_t span_count);
+MUST_CHECK int making_init(struct making *making, const struct hnsw_rows *rows);
 void making_clear(struct making *making);
 
 const uint8_t *rows_value(const struct rows *rows, uint32_t row, size_t *size);
-/* Whether the row can be found at all: it is not NULL, and no zero vector under cosine. */
-bool rows_usable(const struct rows *rows, const struct space *space, uint32_t row);
+/* Whether the row has a place in an index of the space. */
+bool rows_has_place(const struct rows *rows, const struct space *space, uint32_t row);
 
 /* Where in the arena each new sparse vector will lie, behind `from`; what the arena is then. */
 MUST_CHECK int plan_arena(struct making *making, uint64_t from, uint64_t *end);
@@ -45,6 +45,9 @@ MUST_CHECK int plan_arena(struct making *making, uint64_t from, uint64_t *end);
 MUST_CHECK int put_all(struct making *making);
 /* Finds those of the slots that hold what one before holds. -EINTR. */
 MUST_CHECK int find_twins(struct making *making, const uint32_t *slots, size_t count);
+/* The slots below `end` that are in lists, or will be: those taken, without twins. From malloc; NULL:
+ * no memory. */
+uint32_t *making_linked(const struct making *making, uint32_t end, size_t *count);
 /* Whether the caller wants it to stop. */
 static inline bool is_stopped(const struct making *making)
 {
@@ -54,7 +57,7 @@ static inline bool is_stopped(const struct making *making)
 
 static inline bool is_twin(const struct making *making, uint32_t slot)
 {
-    return making->twin[slot / 64] >> slot % 64 & 1;
+    return bit_is_set(making->twin, slot);
 }
 
 /* Measures the curve of the index, which is complete, with these rows, none of which it has, as

@@ -20,11 +20,11 @@ struct measuring {
     uint32_t *row_of_slot;
 };
 
-static int find_truth(struct measuring *measuring, const struct making *making, const uint64_t *in,
-                      struct error *error)
+static int search_exactly(struct measuring *measuring, const struct making *making,
+                          const uint64_t *in, struct error *error)
 {
-    struct exact_search search = {.spans = making->rows.spans,
-                                  .span_count = making->rows.span_count,
+    struct exact_search search = {.spans = making->rows.all->spans,
+                                  .span_count = making->rows.all->span_count,
                                   .filter = in,
                                   .k = NEAREST,
                                   .threads = team_size(making->team),
@@ -69,7 +69,7 @@ static int measure_ef(const struct measuring *measuring, const struct making *ma
     return 0;
 }
 
-static int measure(struct measuring *measuring, const struct making *making)
+static int measure_curve(struct measuring *measuring, const struct making *making)
 {
     struct hnsw *hnsw = measuring->hnsw;
     struct hnsw_searcher *searcher = NULL;
@@ -87,8 +87,8 @@ static int measure(struct measuring *measuring, const struct making *making)
     return rc;
 }
 
-static int take_queries(struct measuring *measuring, const struct making *making,
-                        const uint32_t *rows, uint32_t count, struct error *error)
+static int ask_rows(struct measuring *measuring, const struct making *making, const uint32_t *rows,
+                    uint32_t count, struct error *error)
 {
     for (uint32_t i = 0; i < count; i++) {
         size_t size;
@@ -109,11 +109,11 @@ int hnsw_measure(struct making *making, const uint32_t *rows, uint32_t count, co
     measuring.truths = calloc((size_t)count + 1, sizeof *measuring.truths);
     int rc = measuring.queries == NULL || measuring.truth == NULL || measuring.truths == NULL
                  ? -ENOMEM
-                 : take_queries(&measuring, making, rows, count, making->error);
+                 : ask_rows(&measuring, making, rows, count, making->error);
     if (rc == 0)
-        rc = find_truth(&measuring, making, in, making->error);
+        rc = search_exactly(&measuring, making, in, making->error);
     if (rc == 0)
-        rc = measure(&measuring, making);
+        rc = measure_curve(&measuring, making);
     for (uint32_t i = 0; measuring.queries != NULL && i < measuring.count; i++)
         query_free(measuring.queries[i]);
     free(measuring.queries);

@@ -12,10 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool is_set(const uint64_t *bits, uint32_t i) { return bits[i / 64] >> i % 64 & 1; }
-
-static void set_bit(uint64_t *bits, uint32_t i) { bits[i / 64] |= UINT64_C(1) << i % 64; }
-
 /* ---- which slots ---- */
 
 struct changes {
@@ -49,29 +45,29 @@ static int unchain(struct making *making, const struct hnsw *old, const uint64_t
     if (old->twins == NULL)
         return 0;
     uint64_t *twin = making->twin;
-    uint64_t *was_twin = calloc((size_t)old->slots / 64 + 1, sizeof *was_twin);
+    uint64_t *was_twin = bits_new(old->slots);
     if (was_twin == NULL)
         return -ENOMEM;
     for (uint32_t slot = 0; slot < old->slots; slot++)
         if (old->twins[slot] != NOBODY) {
-            set_bit(twin, old->twins[slot]);
-            set_bit(was_twin, old->twins[slot]);
+            bit_set(twin, old->twins[slot]);
+            bit_set(was_twin, old->twins[slot]);
         }
     for (uint32_t first = 0; first < old->slots; first++) {
-        if (!slot_taken(old, first) || is_set(was_twin, first) || old->twins[first] == NOBODY)
+        if (!slot_taken(old, first) || bit_is_set(was_twin, first) || old->twins[first] == NOBODY)
             continue;
         uint32_t last = first;
         hnsw->twins[first] = NOBODY;
         for (uint32_t next = old->twins[first]; next != NOBODY; next = old->twins[next]) {
             hnsw->twins[next] = NOBODY;
-            twin[next / 64] &= ~(UINT64_C(1) << next % 64);
-            if (is_set(dead, next))
+            bit_clear(twin, next);
+            if (bit_is_set(dead, next))
                 continue;
-            if (is_set(dead, first)) {
+            if (bit_is_set(dead, first)) {
                 changes->slots[changes->slot_count++] = next;
             } else {
                 hnsw->twins[last] = next;
-                set_bit(twin, next);
+                bit_set(twin, next);
                 last = next;
             }
         }
@@ -88,8 +84,8 @@ static int plan_slots(struct making *making, const struct hnsw *old, const uint6
     size_t row = 0;
     for (uint32_t slot = 0; slot < hnsw->slots; slot++) {
         bool taken = slot < old->slots && slot_taken(old, slot);
-        if (taken && is_set(dead, slot)) {
-            set_bit(changes->gone, slot);
+        if (taken && bit_is_set(dead, slot)) {
+            bit_set(changes->gone, slot);
             hnsw->places[slot] = NO_PLACE;
             hnsw->rows--;
             hnsw->churn++;
@@ -109,7 +105,7 @@ static uint32_t free_slots(const struct hnsw *old, const uint64_t *dead)
 {
     uint32_t n = 0;
     for (uint32_t slot = 0; slot < old->slots; slot++)
-        n += !slot_taken(old, slot) || is_set(dead, slot);
+        n += !slot_taken(old, slot) || bit_is_set(dead, slot);
     return n;
 }
 
@@ -152,7 +148,6 @@ static int copy_places(const struct hnsw *old, struct hnsw *hnsw, uint32_t slots
 static int copy_old(struct making *making, const struct hnsw *old, uint32_t slots)
 {
     struct hnsw *hnsw = making->hnsw;
-    size_t words = (size_t)slots / 64 + 1;
     hnsw->m = old->m;
     hnsw->ef_construction = old->ef_construction;
     hnsw->seed = old->seed;
@@ -161,7 +156,7 @@ static int copy_old(struct making *making, const struct hnsw *old, uint32_t slot
     hnsw->entry = old->entry;
     hnsw->curve_count = old->curve_count;
     memcpy(hnsw->curve, old->curve, sizeof hnsw->curve);
-    making->twin = calloc(words, sizeof *making->twin);
+    making->twin = bits_new(slots);
     making->row_of_slot = malloc(((size_t)slots + 1) * sizeof *making->row_of_slot);
     if (making->twin == NULL || making->row_of_slot == NULL)
         return -ENOMEM;
@@ -200,19 +195,21 @@ struct repair {
     uint32_t level;
 };
 
-static void repair_list(void *context, int thread, size_t slot)
+/* Neighbours that are gone give way to what they led to. */
+static void repair_list(void *context, int thread, size_t number)
 {
+    enum { MOST = DEGREE_MOST * 8 };
     const struct repair *repair = context;
     const struct layer *from = &repair->old->layers[repair->level];
-    enum { MOST = DEGREE_MOST * 8 };
-    uint32_t list[MOST] = {0}, gone[DEGREE_MOST], n = 0, gone_count = 0;
-    const uint32_t *own = layer_list(from, (uint32_t)slot);
-    if (is_set(repair->gone, (uint32_t)slot)) {
-        graph_set_list(&repair->making->builder, thread, (uint32_t)slot, list, 0);
+    struct graph_builder *builder = &repair->making->builder;
+    uint32_t list[MOST], gone[DEGREE_MOST], n = 0, gone_count = 0, slot = (uint32_t)number;
+    const uint32_t *own = layer_list(from, slot);
+    if (bit_is_set(repair->gone, slot)) {
+        graph_set_list(builder, thread, slot, NULL, 0);
         return;
     }
     for (uint32_t i = 0; i < from->degree && own[i] != NOBODY; i++) {
-        if (is_set(repair->gone, own[i]))
+        if (bit_is_set(repair->gone, own[i]))
             gone[gone_count++] = own[i];
         else
             list[n++] = own[i];
@@ -220,22 +217,11 @@ static void repair_list(void *context, int thread, size_t slot)
     for (uint32_t i = 0; i < gone_count; i++) {
         const uint32_t *theirs = layer_list(from, gone[i]);
         for (uint32_t j = 0; j < from->degree && theirs[j] != NOBODY && n < MOST; j++)
-            if (!is_set(repair->gone, theirs[j]) && theirs[j] != slot)
+            if (!bit_is_set(repair->gone, theirs[j]) && theirs[j] != slot)
                 list[n++] = theirs[j];
     }
     if (gone_count > 0)
-        graph_set_list(&repair->making->builder, thread, (uint32_t)slot, list, n);
-}
-
-/* Of the slots below `end`, those that are in lists, or are to be. */
-static uint32_t *linked(const struct making *making, uint32_t end, size_t *count)
-{
-    uint32_t *slots = malloc(((size_t)end + 1) * sizeof *slots);
-    *count = 0;
-    for (uint32_t slot = 0; slots != NULL && slot < end; slot++)
-        if (slot_taken(making->hnsw, slot) && !is_twin(making, slot))
-            slots[(*count)++] = slot;
-    return slots;
+        graph_set_list(builder, thread, slot, list, n);
 }
 
 /* Whether it is the slot's turn: as many as have come and gone are inserted anew, each in its turn,
@@ -258,7 +244,7 @@ static int refresh(struct making *making, const struct hnsw *old, const struct c
     if (some == NULL)
         return -ENOMEM;
     for (size_t i = 0; i < count; i++)
-        if (!is_set(changes->fresh, slots[i]) && has_turn(old, making->hnsw, slots[i]))
+        if (!bit_is_set(changes->fresh, slots[i]) && has_turn(old, making->hnsw, slots[i]))
             some[n++] = slots[i];
     atomic_ulong *done = builder->done;
     builder->done = NULL; /* they are no new rows */
@@ -275,7 +261,7 @@ static int update_level(struct making *making, const struct hnsw *old,
     struct layer before = making->hnsw->layers[level], kept = before;
     struct repair repair = {making, old, changes->gone, level};
     size_t count, inserted = 0;
-    uint32_t *slots = linked(making, before.count, &count);
+    uint32_t *slots = making_linked(making, before.count, &count);
     int rc = slots == NULL
                  ? -ENOMEM
                  : graph_begin(builder, (int)level, before.count, before.degree, before.degree);
@@ -310,8 +296,8 @@ static int settle_twins(struct making *making, const struct hnsw *old, struct ch
     if (slots == NULL)
         return -ENOMEM;
     for (uint32_t slot = 0; slot < old->slots; slot++)
-        if (slot_taken(old, slot) && !is_set(changes->gone, slot) && !is_twin(making, slot) &&
-            !is_set(changes->fresh, slot))
+        if (slot_taken(old, slot) && !bit_is_set(changes->gone, slot) && !is_twin(making, slot) &&
+            !bit_is_set(changes->fresh, slot))
             slots[count++] = slot;
     memcpy(slots + count, changes->slots, changes->slot_count * sizeof *slots);
     int rc = find_twins(making, slots, count + changes->slot_count);
@@ -324,13 +310,13 @@ static int settle_twins(struct making *making, const struct hnsw *old, struct ch
 }
 
 /* An old slot of the layer that stays in its lists; NOBODY: there is none. */
-static uint32_t find_staying(const struct making *making, const struct hnsw *old,
-                             const struct changes *changes, uint32_t level)
+static uint32_t first_staying(const struct making *making, const struct hnsw *old,
+                              const struct changes *changes, uint32_t level)
 {
     uint32_t end = old->layers[level].count;
     for (uint32_t slot = 0; slot < end; slot++)
-        if (slot_taken(old, slot) && !is_set(changes->gone, slot) && !is_twin(making, slot) &&
-            !is_set(changes->fresh, slot))
+        if (slot_taken(old, slot) && !bit_is_set(changes->gone, slot) && !is_twin(making, slot) &&
+            !bit_is_set(changes->fresh, slot))
             return slot;
     return NOBODY;
 }
@@ -342,7 +328,7 @@ static void choose_entry(struct making *making, const struct hnsw *old,
 {
     struct hnsw *hnsw = making->hnsw;
     uint32_t count = hnsw->layer_count, entry = NOBODY;
-    while (count > 0 && (entry = find_staying(making, old, changes, count - 1)) == NOBODY)
+    while (count > 0 && (entry = first_staying(making, old, changes, count - 1)) == NOBODY)
         count--;
     if (count == 0) {
         entry = changes->slots[0];
@@ -361,20 +347,20 @@ static int plan(struct making *making, const struct hnsw *old, const uint64_t *d
                 struct changes *changes)
 {
     const struct rows *rows = &making->rows;
-    uint32_t all = (uint32_t)rows->firsts[rows->span_count];
+    uint32_t all = rows->count;
     changes->usable = malloc(((size_t)all + 1) * sizeof *changes->usable);
     if (changes->usable == NULL)
         return -ENOMEM;
     for (uint32_t row = 0; row < all; row++)
-        if (rows_usable(rows, &old->field.space, row))
+        if (rows_has_place(rows, &old->field.space, row))
             changes->usable[changes->usable_count++] = row;
     uint32_t free = free_slots(old, dead);
     uint64_t slots = old->slots + (changes->usable_count > free ? changes->usable_count - free : 0);
     if (slots >= SLOTS_MOST)
         return -EFBIG;
     int rc = copy_old(making, old, (uint32_t)slots);
-    changes->gone = calloc(slots / 64 + 1, sizeof *changes->gone);
-    changes->fresh = calloc(slots / 64 + 1, sizeof *changes->fresh);
+    changes->gone = bits_new(slots);
+    changes->fresh = bits_new(slots);
     changes->slots = malloc((slots + 1) * sizeof *changes->slots);
     if (rc < 0 || changes->gone == NULL || changes->fresh == NULL || changes->slots == NULL)
         return -ENOMEM;
@@ -383,7 +369,7 @@ static int plan(struct making *making, const struct hnsw *old, const uint64_t *d
         rc = plan_slots(making, old, dead, changes);
     qsort(changes->slots, changes->slot_count, sizeof *changes->slots, compare_slots);
     for (size_t i = 0; i < changes->slot_count; i++)
-        set_bit(changes->fresh, changes->slots[i]);
+        bit_set(changes->fresh, changes->slots[i]);
     return rc;
 }
 
@@ -413,18 +399,18 @@ static int update(struct making *making, const struct hnsw *old, const uint64_t 
 static bool any_lives(const struct hnsw *old, const uint64_t *dead)
 {
     uint32_t slot = 0;
-    while (slot < old->slots && (!slot_taken(old, slot) || is_set(dead, slot)))
+    while (slot < old->slots && (!slot_taken(old, slot) || bit_is_set(dead, slot)))
         slot++;
     return slot < old->slots;
 }
 
 static int update_or_build(const struct hnsw *old, struct making *making, const uint64_t *dead,
-                           const struct span *spans, size_t span_count, struct hnsw **out)
+                           const struct hnsw_rows *rows, struct hnsw **out)
 {
     if (!any_lives(old, dead))
-        return hnsw_build(making->options, spans, span_count, making->keys, out, making->error);
+        return hnsw_build(making->options, rows, out, making->error);
     making->hnsw = calloc(1, sizeof *making->hnsw);
-    int rc = making->hnsw == NULL ? -ENOMEM : making_init(making, spans, span_count);
+    int rc = making->hnsw == NULL ? -ENOMEM : making_init(making, rows);
     if (rc == 0)
         rc = update(making, old, dead);
     if (rc == 0) {
@@ -435,9 +421,23 @@ static int update_or_build(const struct hnsw *old, struct making *making, const 
     return rc;
 }
 
+/* A search bears whatever stands in others' bytes; what is done here does not, so it gets a copy. */
+static int update_borrowed(const struct hnsw *old, struct making *making, const uint64_t *dead,
+                           const struct hnsw_rows *rows, struct hnsw **out)
+{
+    struct hnsw copy;
+    int rc = hnsw_copy_graph(old, &copy);
+    if (rc == -EBADMSG)
+        return error_set(making->error, rc, "the index is damaged");
+    if (rc < 0)
+        return rc;
+    rc = update_or_build(&copy, making, dead, rows, out);
+    hnsw_clear_graph(&copy);
+    return rc;
+}
+
 int hnsw_update(const struct hnsw *old, const struct hnsw_options *options, const uint64_t *dead,
-                const struct span *spans, size_t span_count, const struct row_key *keys,
-                struct hnsw **out, struct error *error)
+                const struct hnsw_rows *rows, struct hnsw **out, struct error *error)
 {
     struct hnsw_options own = *options;
     own.space = old->field.space;
@@ -445,22 +445,12 @@ int hnsw_update(const struct hnsw *old, const struct hnsw_options *options, cons
     own.ef_construction = old->ef_construction;
     own.seed = old->seed;
     own.code_bits = (int)old->field.bits;
-    struct making making = {.options = &own, .keys = keys, .error = error};
-    struct hnsw graph;
-    uint64_t *none = dead == NULL ? calloc((size_t)old->slots / 64 + 1, sizeof *none) : NULL;
+    struct making making = {.options = &own, .error = error};
+    uint64_t *none = dead == NULL ? bits_new(old->slots) : NULL;
     if (dead == NULL && none == NULL)
         return -ENOMEM;
-    /* A search bears whatever stands in others' bytes, what is done here does not. */
-    bool copied = old->borrowed;
-    int rc = copied ? hnsw_copy_graph(old, &graph) : 0;
-    if (rc == 0) {
-        rc = update_or_build(copied ? &graph : old, &making, dead != NULL ? dead : none, spans,
-                             span_count, out);
-        if (copied)
-            hnsw_clear_graph(&graph);
-    } else if (rc == -EBADMSG) {
-        error_set(error, rc, "the index is damaged");
-    }
+    int rc = (old->borrowed ? update_borrowed
+                            : update_or_build)(old, &making, dead != NULL ? dead : none, rows, out);
     free(none);
     return rc;
 }

@@ -38,7 +38,7 @@ static void take_part(struct team *team, int number)
     }
 }
 
-static void *live(void *argument)
+static void *member_main(void *argument)
 {
     struct member *member = argument;
     struct team *team = member->team;
@@ -77,7 +77,7 @@ int team_new(int threads, struct team **out)
     while (team->size < threads) {
         struct member *member = &members[team->size - 1];
         *member = (struct member){.team = team, .number = team->size};
-        if (pthread_create(&member->thread, NULL, live, member) != 0)
+        if (pthread_create(&member->thread, NULL, member_main, member) != 0)
             break;
         team->size++;
     }

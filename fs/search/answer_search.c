@@ -151,21 +151,22 @@ static int measure(struct graph *graph, const struct query *query, uint32_t firs
     const struct answer *answer = graph->answer;
     uint32_t kept = first;
     for (uint32_t at = first; at < graph->count; at += AT_ONCE) {
-        uint32_t count = graph->count - at < AT_ONCE ? graph->count - at : AT_ONCE, near, bad;
+        uint32_t count = graph->count - at < AT_ONCE ? graph->count - at : AT_ONCE;
         struct value values[AT_ONCE];
         double distances[AT_ONCE];
         uint32_t numbers[AT_ONCE];
+        struct query_found near = {.numbers = numbers, .distances = distances};
         for (uint32_t i = 0; i < count; i++)
             values[i] = value_of(answer, graph->candidates[at + i].row);
-        int rc = query_within(query, values, count, most, numbers, distances, &near, &bad);
+        int rc = query_within(query, values, count, most, &near);
         if (rc == -EBADMSG) {
-            query_odd_value(query, graph->candidates[at + bad].row, values[bad].bytes,
-                            values[bad].size, answer->error);
+            query_odd_value(query, graph->candidates[at + near.bad].row, values[near.bad].bytes,
+                            values[near.bad].size, answer->error);
             return odd_value(answer);
         }
         if (rc < 0)
             return no_memory(answer);
-        for (uint32_t i = 0; i < near; i++)
+        for (uint32_t i = 0; i < near.count; i++)
             graph->candidates[kept++] =
                 (struct neighbour){distances[i], graph->candidates[at + numbers[i]].row};
     }

@@ -90,7 +90,7 @@ static int build_whole(struct build *build, struct hnsw **out)
     if (rc == 0) {
         struct hnsw_options options = build_options(build);
         set_total(build, rows);
-        rc = hnsw_build(&options, spans, count, keys, out, &build->error);
+        rc = hnsw_build(&options, &(struct hnsw_rows){spans, count, keys}, out, &build->error);
         if (rc == -EBADMSG || rc == -EFBIG)
             refuse(build, rc);
     }
@@ -179,8 +179,9 @@ static int update(struct build *build, const struct vector_binding *binding, str
     if (rc == 0) {
         struct hnsw_options options = build_options(build);
         set_total(build, binding->index.fresh_count);
-        rc = hnsw_update(binding->graph->hnsw, &options, dead, pieces.spans, pieces.count,
-                         pieces.keys, out, &build->error);
+        rc = hnsw_update(binding->graph->hnsw, &options, dead,
+                         &(struct hnsw_rows){pieces.spans, pieces.count, pieces.keys}, out,
+                         &build->error);
     }
     free(pieces.spans);
     free(pieces.keys);

@@ -230,7 +230,7 @@ static int open_mapped(struct mapping *mapping, const struct space *space, const
     struct vector_basis basis;
     size_t size;
     const uint8_t *bytes = mapping_bytes(mapping, &size);
-    int rc = hnsw_open(bytes, size, space, stop, &hnsw, &binding, error);
+    int rc = hnsw_open(&(struct hnsw_image){bytes, size}, space, stop, &hnsw, &binding, error);
     if (rc == 0) {
         rc = basis_get(&binding, &basis);
         if (rc < 0)

@@ -36,8 +36,9 @@ static struct hnsw *churn_once(struct hnsw *old, const struct values *base, stru
     struct hnsw *fresh;
     some_rows_init(&some, base, all->rows, moved);
     double from = seconds_now();
-    check(hnsw_update(old, &options, dead, &some.span, 1, some.keys, &fresh, &error), "hnsw_update",
-          &error);
+    check(hnsw_update(old, &options, dead, &(struct hnsw_rows){&some.span, 1, some.keys}, &fresh,
+                      &error),
+          "hnsw_update", &error);
     *seconds = seconds_now() - from;
     some_rows_clear(&some);
     hnsw_free(old);

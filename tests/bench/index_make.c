@@ -59,7 +59,8 @@ struct hnsw *build(const struct values *base, const uint32_t *rows, uint32_t cou
     struct some_rows some;
     struct hnsw *hnsw;
     some_rows_init(&some, base, rows, count);
-    check(hnsw_build(&options, &some.span, 1, some.keys, &hnsw, &error), settings.base, &error);
+    check(hnsw_build(&options, &(struct hnsw_rows){&some.span, 1, some.keys}, &hnsw, &error),
+          settings.base, &error);
     some_rows_clear(&some);
     return hnsw;
 }
@@ -92,7 +93,8 @@ struct hnsw *open_saved(const char *path)
     size_t size = (size_t)st.st_size;
     void *bytes = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
     check(bytes == MAP_FAILED ? -errno : 0, path, &error);
-    check(hnsw_open(bytes, size, &space, NULL, &hnsw, &binding, &error), path, &error);
+    check(hnsw_open(&(struct hnsw_image){bytes, size}, &space, NULL, &hnsw, &binding, &error), path,
+          &error);
     buffer_clear(&binding);
     close(fd);
     close(dir);

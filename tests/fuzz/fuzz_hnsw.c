@@ -62,7 +62,8 @@ static void make_base(struct base *base, struct space space)
     vectors_make(&base->v, space, ROWS, 1);
     vectors_add_copy(&base->v, 3);
     struct span span = vectors_span(&base->v, 0, base->v.rows);
-    vectors_must(hnsw_build(&options, &span, 1, base->v.keys, &hnsw, NULL) == 0);
+    vectors_must(hnsw_build(&options, &(struct hnsw_rows){&span, 1, base->v.keys}, &hnsw, NULL) ==
+                 0);
     vectors_must(hnsw_save(hnsw, &binding, dir, "index", NULL, NULL) == 0);
     hnsw_free(hnsw);
     int fd = openat(dir, "index", O_RDONLY);
@@ -129,7 +130,8 @@ static void update(const struct base *base, const struct hnsw *hnsw)
     vectors_must(dead != NULL);
     for (uint32_t slot = 0; slot < hnsw_slots(hnsw); slot += 5)
         dead[slot / 64] |= UINT64_C(1) << slot % 64;
-    int rc = hnsw_update(hnsw, &options, dead, &span, 1, base->v.keys, &new, NULL);
+    int rc =
+        hnsw_update(hnsw, &options, dead, &(struct hnsw_rows){&span, 1, base->v.keys}, &new, NULL);
     vectors_must(rc == 0 || rc == -EBADMSG || rc == -ENOMEM || rc == -EFBIG);
     if (rc == 0) {
         rc = hnsw_check(new, NULL);
@@ -144,7 +146,8 @@ static int try_file(const struct base *base, const uint8_t *file, size_t size)
 {
     struct buffer binding = {0};
     struct hnsw *hnsw, *own;
-    int rc = hnsw_open(file, size, &base->v.space, NULL, &hnsw, &binding, NULL);
+    int rc =
+        hnsw_open(&(struct hnsw_image){file, size}, &base->v.space, NULL, &hnsw, &binding, NULL);
     vectors_must(rc == 0 || rc == -EBADMSG || rc == -ENOMEM);
     buffer_clear(&binding);
     if (rc < 0)

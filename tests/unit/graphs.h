@@ -25,7 +25,7 @@ static inline struct hnsw *graph_of_options(const struct vectors *v,
     struct hnsw *hnsw = NULL;
     struct error error = {""};
     struct span span = vectors_span(v, 0, v->rows);
-    int rc = hnsw_build(options, &span, 1, v->keys, &hnsw, &error);
+    int rc = hnsw_build(options, &(struct hnsw_rows){&span, 1, v->keys}, &hnsw, &error);
     if (rc == 0)
         rc = hnsw_check(hnsw, &error);
     if (rc < 0)

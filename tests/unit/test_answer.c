@@ -233,8 +233,7 @@ struct vector_index *__real_vector_index_get(struct vector_indexes *indexes, str
                                              int column, const struct space *space, bool begin);
 void __real_vector_index_unref(struct vector_index *index);
 int __real_query_within(const struct query *query, const struct value *values, uint32_t count,
-                        double most, uint32_t *numbers, double *distances, uint32_t *near,
-                        uint32_t *bad);
+                        double most, struct query_found *out);
 struct vector_index *__wrap_vector_index_get(struct vector_indexes *indexes, struct corpus *corpus,
                                              int column, const struct space *space, bool begin);
 void __wrap_vector_index_unref(struct vector_index *index);
@@ -242,8 +241,7 @@ bool __wrap_vector_index_intact(const struct vector_index *index);
 int __wrap_vector_index_searcher(struct vector_index *index, struct hnsw_searcher **out);
 void __wrap_vector_index_done(struct vector_index *index, struct hnsw_searcher *searcher);
 int __wrap_query_within(const struct query *query, const struct value *values, uint32_t count,
-                        double most, uint32_t *numbers, double *distances, uint32_t *near,
-                        uint32_t *bad);
+                        double most, struct query_found *out);
 
 static struct vector_index *ready; /* NULL: none is */
 static uint32_t compared, kept;    /* rows, for their distances */
@@ -274,12 +272,11 @@ void __wrap_vector_index_done(struct vector_index *index, struct hnsw_searcher *
 }
 
 int __wrap_query_within(const struct query *query, const struct value *values, uint32_t count,
-                        double most, uint32_t *numbers, double *distances, uint32_t *near,
-                        uint32_t *bad)
+                        double most, struct query_found *out)
 {
-    int rc = __real_query_within(query, values, count, most, numbers, distances, near, bad);
+    int rc = __real_query_within(query, values, count, most, out);
     compared += count;
-    kept += rc == 0 ? *near : 0;
+    kept += rc == 0 ? out->count : 0;
     return rc;
 }
 
@@ -304,7 +301,9 @@ static struct vector_index index_of(bool odd)
                                      .threads = 1};
     struct hnsw *hnsw;
     assert_int_equal(
-        hnsw_build(&how, &(struct span){bytes[0], ROWS / 2, 12, NULL}, 1, keys, &hnsw, NULL), 0);
+        hnsw_build(&how, &(struct hnsw_rows){&(struct span){bytes[0], ROWS / 2, 12, NULL}, 1, keys},
+                   &hnsw, NULL),
+        0);
     for (uint32_t slot = 0; slot < hnsw_slots(hnsw); slot++) {
         struct row_key key;
         assert_true(hnsw_key(hnsw, slot, &key));

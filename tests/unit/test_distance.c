@@ -366,7 +366,8 @@ static void make_many(enum element element, uint8_t *all, uint64_t *starts, stru
 static void check_many(const struct query *query, const struct value *values)
 {
     double distances[MANY], one[MANY];
-    uint32_t numbers[MANY], found, bad;
+    uint32_t numbers[MANY];
+    struct query_found found = {.numbers = numbers, .distances = distances};
     for (int i = 0; i < MANY; i++)
         assert_int_equal(query_distance(query, values[i].bytes, values[i].size, &one[i]), 0);
     assert_true(isnan(one[3]));
@@ -374,16 +375,15 @@ static void check_many(const struct query *query, const struct value *values)
         double most = limit == -2 ? INFINITY : limit == -1 ? -INFINITY : one[limit];
         if (isnan(most))
             continue;
-        assert_int_equal(query_within(query, values, MANY, most, numbers, distances, &found, &bad),
-                         0);
+        assert_int_equal(query_within(query, values, MANY, most, &found), 0);
         uint32_t next = 0;
         for (uint32_t i = 0; i < MANY; i++)
             if (one[i] <= most) {
-                assert_true(next < found);
+                assert_true(next < found.count);
                 assert_int_equal(numbers[next], i);
                 assert_true(distances[next++] == one[i]);
             }
-        assert_int_equal(next, found);
+        assert_int_equal(next, found.count);
     }
 }
 
@@ -405,13 +405,13 @@ static void test_many(void **state)
         make_many(space.element, all, starts, values);
         check_many(query, values);
         double distances[MANY];
-        uint32_t numbers[MANY], found = 999, bad = 999;
+        uint32_t numbers[MANY];
+        struct query_found found = {numbers, distances, 999, 999};
         all[starts[200] + 3] ^= 1;
         all[starts[222] + 3] ^= 1;
-        assert_int_equal(query_within(query, values, MANY, 0, numbers, distances, &found, &bad),
-                         -EBADMSG);
-        assert_int_equal(bad, 200);
-        assert_int_equal(found, 999);
+        assert_int_equal(query_within(query, values, MANY, 0, &found), -EBADMSG);
+        assert_int_equal(found.bad, 200);
+        assert_int_equal(found.count, 999);
         query_free(query);
         vector_clear(&x);
     }
@@ -445,20 +445,20 @@ static void test_within_extremes(void **state)
             continue;
         for (int j = 0; j < COUNT; j++) {
             double most, distances[COUNT], one;
-            uint32_t numbers[COUNT], found, bad, next = 0;
+            uint32_t numbers[COUNT], next = 0;
+            struct query_found found = {.numbers = numbers, .distances = distances};
             assert_int_equal(query_distance(query, bytes[j], 12, &most), 0);
             if (isnan(most))
                 continue;
-            assert_int_equal(
-                query_within(query, values, COUNT, most, numbers, distances, &found, &bad), 0);
+            assert_int_equal(query_within(query, values, COUNT, most, &found), 0);
             for (uint32_t l = 0; l < COUNT; l++) {
                 assert_int_equal(query_distance(query, bytes[l], 12, &one), 0);
                 if (one <= most) {
-                    assert_true(next < found);
+                    assert_true(next < found.count);
                     assert_int_equal(numbers[next++], l);
                 }
             }
-            assert_int_equal(next, found);
+            assert_int_equal(next, found.count);
         }
         query_free(query);
     }

@@ -104,7 +104,8 @@ static void test_no_rows(void **state)
     for (size_t spans = 0; spans <= 1; spans++) {
         struct hnsw *hnsw = NULL;
         struct hnsw_recall curve[HNSW_RECALLS];
-        assert_int_equal(hnsw_build(&options, &empty, spans, none.keys, &hnsw, NULL), 0);
+        assert_int_equal(
+            hnsw_build(&options, &(struct hnsw_rows){&empty, spans, none.keys}, &hnsw, NULL), 0);
         assert_int_equal(hnsw_rows(hnsw), 0);
         assert_int_equal(hnsw_check(hnsw, NULL), 0);
         assert_int_equal(hnsw_recall(hnsw, curve), 0);
@@ -285,7 +286,7 @@ static void test_spans(void **state)
         vectors_span(&v, 1, 700),
         {.bytes = v.bytes.data + 701 * size, .rows = 299, .fixed = (uint32_t)size},
         vectors_span(&v, 1000, 0)};
-    assert_int_equal(hnsw_build(&options, spans, 5, v.keys, &pieces, NULL), 0);
+    assert_int_equal(hnsw_build(&options, &(struct hnsw_rows){spans, 5, v.keys}, &pieces, NULL), 0);
     assert_same_graph(whole, pieces);
     hnsw_free(whole);
     hnsw_free(pieces);
@@ -535,7 +536,8 @@ static void test_bad_values(void **state)
         else
             v.starts[212] = v.starts[211] + 3; /* not even a head */
         struct span span = vectors_span(&v, 0, kind < 2 ? 300 : 212);
-        assert_int_equal(hnsw_build(&options, &span, 1, v.keys, &hnsw, &error), -EBADMSG);
+        assert_int_equal(hnsw_build(&options, &(struct hnsw_rows){&span, 1, v.keys}, &hnsw, &error),
+                         -EBADMSG);
         assert_null(hnsw);
         vectors_clear(&v);
     }
@@ -581,12 +583,13 @@ static void test_stop(void **state)
     struct hnsw_options options = graph_options(clustered);
     options.stop = &stop;
     options.done = &done;
-    assert_int_equal(hnsw_build(&options, &span, 1, v.keys, &hnsw, NULL), -EINTR);
+    assert_int_equal(hnsw_build(&options, &(struct hnsw_rows){&span, 1, v.keys}, &hnsw, NULL),
+                     -EINTR);
     assert_null(hnsw);
     assert_true(done < 2000);
     stop = false;
     done = 0;
-    assert_int_equal(hnsw_build(&options, &span, 1, v.keys, &hnsw, NULL), 0);
+    assert_int_equal(hnsw_build(&options, &(struct hnsw_rows){&span, 1, v.keys}, &hnsw, NULL), 0);
     assert_int_equal(done, 2000);
     hnsw_free(hnsw);
     vectors_clear(&v);

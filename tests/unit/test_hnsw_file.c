@@ -40,7 +40,8 @@ static int open_graph(const struct space *space, struct hnsw **out, struct buffe
     struct error error = {""};
     struct graph_map map = graph_map(folder.fd, "graph");
     *out = NULL;
-    int rc = hnsw_open(map.bytes, map.size, space, NULL, out, binding, &error);
+    int rc =
+        hnsw_open(&(struct hnsw_image){map.bytes, map.size}, space, NULL, out, binding, &error);
     assert_true((rc == 0) == (*out != NULL));
     assert_true((rc < 0) == (error.text[0] != '\0'));
     if (rc < 0) {
@@ -148,12 +149,15 @@ static void test_opened_is_updated(void **state)
     vectors_make(&v, clustered, 900, 1);
     struct span first = vectors_span(&v, 0, 600), rest = vectors_span(&v, 600, 300);
     struct hnsw *hnsw = NULL;
-    assert_int_equal(hnsw_build(&options, &first, 1, v.keys, &hnsw, NULL), 0);
+    assert_int_equal(hnsw_build(&options, &(struct hnsw_rows){&first, 1, v.keys}, &hnsw, NULL), 0);
     uint64_t dead[40] = {0x0F0F, 1, 1};
     assert_int_equal(hnsw_save(hnsw, &graph_binding, folder.fd, "graph", NULL, NULL), 0);
     assert_int_equal(open_graph(&clustered, &opened, &binding), 0);
-    assert_int_equal(hnsw_update(hnsw, &options, dead, &rest, 1, v.keys + 600, &of_built, NULL), 0);
-    assert_int_equal(hnsw_update(opened, &options, dead, &rest, 1, v.keys + 600, &of_opened, NULL),
+    assert_int_equal(hnsw_update(hnsw, &options, dead, &(struct hnsw_rows){&rest, 1, v.keys + 600},
+                                 &of_built, NULL),
+                     0);
+    assert_int_equal(hnsw_update(opened, &options, dead,
+                                 &(struct hnsw_rows){&rest, 1, v.keys + 600}, &of_opened, NULL),
                      0);
     assert_same_graph(of_built, of_opened);
     assert_same_graph(hnsw, opened);
@@ -267,7 +271,9 @@ static void check_deceived(const struct victim *victim, int section, uint32_t nu
     int rc = open_graph(&victim->v.space, &opened, &binding);
     assert_true(rc == -EBADMSG || (rc == 0 && section == GRAPH_LISTS));
     if (rc == 0) {
-        assert_int_equal(hnsw_update(opened, &options, dead, NULL, 0, NULL, &made, NULL), -EBADMSG);
+        assert_int_equal(
+            hnsw_update(opened, &options, dead, &(struct hnsw_rows){NULL, 0, NULL}, &made, NULL),
+            -EBADMSG);
         assert_int_equal(hnsw_copy(opened, &made), -EBADMSG);
         assert_null(made);
         hnsw_free(opened);
@@ -331,7 +337,9 @@ static void test_zeroed(void **state)
         assert_int_equal(hnsw_search(opened, searcher, &question, found, &count, NULL), 0);
         hnsw_searcher_free(searcher);
         query_free(query);
-        assert_int_equal(hnsw_update(opened, &options, dead, NULL, 0, NULL, &made, NULL), -EBADMSG);
+        assert_int_equal(
+            hnsw_update(opened, &options, dead, &(struct hnsw_rows){NULL, 0, NULL}, &made, NULL),
+            -EBADMSG);
         assert_int_equal(hnsw_copy(opened, &made), -EBADMSG);
         hnsw_free(opened);
         buffer_clear(&binding);
@@ -429,7 +437,8 @@ static void test_stopped(void **state)
     assert_int_equal(hnsw_save(hnsw, &graph_binding, folder.fd, "graph", NULL, NULL), 0);
     struct graph_map map = graph_map(folder.fd, "graph");
     assert_int_equal(hnsw_save(hnsw, &graph_binding, folder.fd, "graph", &stop, NULL), -EINTR);
-    assert_int_equal(hnsw_open(map.bytes, map.size, &clustered, &stop, &opened, &binding, NULL),
+    assert_int_equal(hnsw_open(&(struct hnsw_image){map.bytes, map.size}, &clustered, &stop,
+                               &opened, &binding, NULL),
                      -EINTR);
     assert_null(opened);
     graph_unmap(map);

@@ -152,7 +152,8 @@ static struct hnsw *without(const struct hnsw *old, const struct vectors *v, uin
     struct span span = vectors_span(v, first, v->rows - first);
     struct hnsw *new = NULL;
     struct error error = {""};
-    int rc = hnsw_update(old, &options, dead, &span, 1, v->keys + first, &new, &error);
+    int rc = hnsw_update(old, &options, dead, &(struct hnsw_rows){&span, 1, v->keys + first}, &new,
+                         &error);
     if (rc == 0)
         rc = hnsw_check(new, &error);
     if (rc < 0)
@@ -191,8 +192,10 @@ static void test_first_of_equals_goes(void **state)
         vectors_add_copy(&v, 0);
         struct hnsw_options options = graph_options(v.space);
         struct span span = vectors_span(&v, v.rows - 1, 1);
-        assert_int_equal(
-            hnsw_update(hnsw, &options, NULL, &span, 1, v.keys + v.rows - 1, &new, NULL), 0);
+        assert_int_equal(hnsw_update(hnsw, &options, NULL,
+                                     &(struct hnsw_rows){&span, 1, v.keys + v.rows - 1}, &new,
+                                     NULL),
+                         0);
         assert_int_equal(hnsw_check(new, NULL), 0);
         hnsw_free(hnsw);
         hnsw = new;
@@ -220,7 +223,8 @@ static void test_first_of_all_pairs_goes(void **state)
         if (seen[row]++ == 0)
             dead[slot / 64] |= UINT64_C(1) << slot % 64;
     }
-    assert_int_equal(hnsw_update(hnsw, &options, dead, &span, 0, v.keys, &new, NULL), 0);
+    assert_int_equal(
+        hnsw_update(hnsw, &options, dead, &(struct hnsw_rows){&span, 0, v.keys}, &new, NULL), 0);
     assert_int_equal(hnsw_check(new, NULL), 0);
     assert_int_equal(hnsw_rows(new), 500);
     assert_finds_all(new, &v);

@@ -212,7 +212,8 @@ static void each_stop(attempt *try, struct setting *setting)
 static int build(struct setting *setting, struct hnsw **made)
 {
     struct span span = vectors_span(&setting->v, 0, setting->v.rows);
-    return hnsw_build(&setting->options, &span, 1, setting->v.keys, made, NULL);
+    return hnsw_build(&setting->options, &(struct hnsw_rows){&span, 1, setting->v.keys}, made,
+                      NULL);
 }
 
 /* Every second is gone, some are new, and some of them are what others are. */
@@ -224,7 +225,8 @@ static int update_of(const struct setting *setting, const struct hnsw *old, stru
     assert_true(hnsw_slots(old) <= 64 * WORDS);
     for (int i = 0; i < WORDS; i++)
         dead[i] = UINT64_C(0xAAAAAAAAAAAAAAAA);
-    return hnsw_update(old, &setting->options, dead, &span, 1, setting->v.keys + 5, made, NULL);
+    return hnsw_update(old, &setting->options, dead,
+                       &(struct hnsw_rows){&span, 1, setting->v.keys + 5}, made, NULL);
 }
 
 static int update(struct setting *setting, struct hnsw **made)
@@ -234,7 +236,8 @@ static int update(struct setting *setting, struct hnsw **made)
 
 static int update_none(struct setting *setting, struct hnsw **made)
 {
-    return hnsw_update(setting->hnsw, &setting->options, NULL, NULL, 0, NULL, made, NULL);
+    return hnsw_update(setting->hnsw, &setting->options, NULL, &(struct hnsw_rows){NULL, 0, NULL},
+                       made, NULL);
 }
 
 static int copy(struct setting *setting, struct hnsw **made)
@@ -245,8 +248,8 @@ static int copy(struct setting *setting, struct hnsw **made)
 static int open_file(struct setting *setting, struct hnsw **made)
 {
     struct buffer binding = {0};
-    int rc = hnsw_open(setting->file.bytes, setting->file.size, &setting->v.space, &stop, made,
-                       &binding, NULL);
+    int rc = hnsw_open(&(struct hnsw_image){setting->file.bytes, setting->file.size},
+                       &setting->v.space, &stop, made, &binding, NULL);
     assert_int_equal(binding.size, rc == 0 ? graph_binding.size : 0);
     buffer_clear(&binding);
     return rc;

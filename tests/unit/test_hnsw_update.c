@@ -86,8 +86,9 @@ static void step(struct history *history, bool (*goes)(struct history *, uint32_
     struct span span = vectors_span(&history->v, first, added);
     struct hnsw *new = NULL;
     struct error error = {""};
-    int rc = hnsw_update(history->hnsw, &options, dead, &span, added > 0, history->v.keys + first,
-                         &new, &error);
+    int rc =
+        hnsw_update(history->hnsw, &options, dead,
+                    &(struct hnsw_rows){&span, added > 0, history->v.keys + first}, &new, &error);
     if (rc == 0)
         rc = hnsw_check(new, &error);
     if (rc < 0)
@@ -124,7 +125,7 @@ static struct hnsw *fresh_build(struct history *history)
         }
     struct hnsw_options options = graph_options(v->space);
     struct hnsw *hnsw = NULL;
-    assert_int_equal(hnsw_build(&options, spans, n, keys, &hnsw, NULL), 0);
+    assert_int_equal(hnsw_build(&options, &(struct hnsw_rows){spans, n, keys}, &hnsw, NULL), 0);
     free(spans);
     free(keys);
     return hnsw;
@@ -241,7 +242,9 @@ static void test_duplicates(void **state)
     for (int i = 0; i < 40; i++)
         vectors_add_copy(&v, 7);
     struct span span = vectors_span(&v, 600, 40);
-    assert_int_equal(hnsw_update(old, &options, dead, &span, 1, v.keys + 600, &new, NULL), 0);
+    assert_int_equal(
+        hnsw_update(old, &options, dead, &(struct hnsw_rows){&span, 1, v.keys + 600}, &new, NULL),
+        0);
     assert_int_equal(hnsw_check(new, NULL), 0);
     assert_int_equal(hnsw_rows(new), 600 - 151 + 40);
     struct query *query = vectors_query(&v, 7);
@@ -279,8 +282,9 @@ static void test_threads(void **state)
     for (int i = 0; i < 3; i++) {
         struct hnsw_options options = graph_options(clustered);
         options.threads = threads[i];
-        assert_int_equal(hnsw_update(history.hnsw, &options, dead, &span, 1, history.v.keys + 2000,
-                                     &new[i], NULL),
+        assert_int_equal(hnsw_update(history.hnsw, &options, dead,
+                                     &(struct hnsw_rows){&span, 1, history.v.keys + 2000}, &new[i],
+                                     NULL),
                          0);
         assert_same_graph(new[0], new[i]);
     }
@@ -301,7 +305,9 @@ static void test_nulls(void **state)
     vectors_add_some(&v);
     vectors_add_zero(&v);
     struct span span = vectors_span(&v, 100, 3);
-    assert_int_equal(hnsw_update(old, &options, NULL, &span, 1, v.keys + 100, &new, NULL), 0);
+    assert_int_equal(
+        hnsw_update(old, &options, NULL, &(struct hnsw_rows){&span, 1, v.keys + 100}, &new, NULL),
+        0);
     assert_int_equal(hnsw_rows(new), 101);
     assert_int_equal(hnsw_check(new, NULL), 0);
     hnsw_free(old);
@@ -318,13 +324,16 @@ static void test_refused(void **state)
     vectors_make(&v, clustered, 1100, 3);
     struct span first = vectors_span(&v, 0, 100), rest = vectors_span(&v, 100, 1000);
     struct hnsw *old = NULL, *new = NULL;
-    assert_int_equal(hnsw_build(&options, &first, 1, v.keys, &old, NULL), 0);
+    assert_int_equal(hnsw_build(&options, &(struct hnsw_rows){&first, 1, v.keys}, &old, NULL), 0);
     options.stop = &stop;
-    assert_int_equal(hnsw_update(old, &options, NULL, &rest, 1, v.keys + 100, &new, NULL), -EINTR);
+    assert_int_equal(
+        hnsw_update(old, &options, NULL, &(struct hnsw_rows){&rest, 1, v.keys + 100}, &new, NULL),
+        -EINTR);
     options.stop = NULL;
     store_be16(v.bytes.data + v.starts[500], 7);
-    assert_int_equal(hnsw_update(old, &options, NULL, &rest, 1, v.keys + 100, &new, NULL),
-                     -EBADMSG);
+    assert_int_equal(
+        hnsw_update(old, &options, NULL, &(struct hnsw_rows){&rest, 1, v.keys + 100}, &new, NULL),
+        -EBADMSG);
     assert_null(new);
     assert_int_equal(hnsw_check(old, NULL), 0);
     hnsw_free(old);
