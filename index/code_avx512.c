@@ -8,19 +8,26 @@
     __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vpopcntdq,"         \
                           "popcnt")))
 
-enum { AHEAD = 3, LINES = 128 }; /* records up to LINES bytes the caller has fetched */
+/* The caller fetches records of up to FETCHED bytes. Of longer ones all lines are fetched, AHEAD slots
+ * ahead: the processor itself finds no pattern in slots. */
+enum { AHEAD = 3, FETCHED = 128 };
 
-/* The codes of the slot some places ahead: the processor's own fetching finds no pattern here. */
+static inline void fetch_lines(const uint8_t *at, size_t size)
+{
+    for (size_t i = 0; i < size; i += 64)
+        __builtin_prefetch(at + i);
+}
+
 static inline void fetch_ahead(const struct field *field, const uint32_t *ids, uint32_t i,
                                uint32_t n)
 {
-    if (field->look_stride > LINES && i + AHEAD < n)
+    if (field->look_stride > FETCHED && i + AHEAD < n)
         fetch_lines(look_of(field, ids[i + AHEAD]), field->look_stride);
 }
 
 static inline void fetch_first(const struct field *field, const uint32_t *ids, uint32_t n)
 {
-    for (uint32_t i = 0; field->look_stride > LINES && i < n && i < AHEAD; i++)
+    for (uint32_t i = 0; field->look_stride > FETCHED && i < n && i < AHEAD; i++)
         fetch_lines(look_of(field, ids[i]), field->look_stride);
 }
 
@@ -73,7 +80,7 @@ AVX512 static void dot4(const struct field *field, const struct probe *probe, co
     }
 }
 
-/* `codes` are 0 behind the dimensions, records are not: the last block is masked. */
+/* The probe's codes are 0 behind the last dimension, but records are not: so the last block is masked. */
 AVX512 static void sad8(const struct field *field, const struct probe *probe, const uint32_t *ids,
                         uint32_t n, float *out)
 {
@@ -122,7 +129,7 @@ AVX512 static void fine8(const struct field *field, const struct probe *probe, c
     }
 }
 
-/* The value of 16 dimensions out of both parts, each already in the low half of its byte. */
+/* The numbers of 16 dimensions. Of both parts, the halves that count are the low ones of their bytes. */
 AVX512 static inline __m512 join(__m128i high, __m128i low)
 {
     __m128i whole = _mm_or_si128(_mm_slli_epi16(high, 4), low);
@@ -137,7 +144,7 @@ AVX512 static void fine4(const struct field *field, const struct probe *probe, c
         const uint8_t *look = look_of(field, ids[i]), *fine = fine_of(field, ids[i]);
         __m512 x = _mm512_setzero_ps(), y = x;
         for (uint32_t b = 0; b < field->tail; b += 16) {
-            /* byte b is of these two dimensions, and the one NIBBLE_BYTES behind it */
+            /* byte b is of this dimension, and of the one NIBBLE_BYTES behind it */
             const float *floats =
                 probe->dense.floats + b / NIBBLE_BYTES * NIBBLES + b % NIBBLE_BYTES;
             __m128i high = _mm_loadu_si128((const __m128i *)(const void *)(look + b));

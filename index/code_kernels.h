@@ -71,11 +71,4 @@ static inline float finish_fine(const struct probe *probe, struct code_tail tail
            tail.scale * (dense->fine_weight * (dot - dense->fine_bias));
 }
 
-/* Fetches the lines of a record that is computed soon. */
-static inline void fetch_lines(const uint8_t *at, size_t size)
-{
-    for (size_t i = 0; i < size; i += 64)
-        __builtin_prefetch(at + i);
-}
-
 #endif

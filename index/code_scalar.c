@@ -1,4 +1,4 @@
-/* The reference for its twins with SIMD. */
+/* The reference for the other levels of instructions. */
 #include "index/code_kernels.h"
 
 #include <math.h>
@@ -88,7 +88,7 @@ static void fine_l1(const struct field *field, const struct probe *probe, const 
     }
 }
 
-/* Bits in whole words, filled up with 0; how many are set stands behind them. */
+/* Stands behind the bits, which are filled up with 0 to whole words. */
 static uint32_t bits_set(const struct field *field, const uint8_t *record)
 {
     uint32_t n;

@@ -35,7 +35,7 @@ static void *room_new(size_t size)
     return room;
 }
 
-static int take_dense(struct query *query, const uint8_t *value, struct error *error)
+static int set_dense(struct query *query, const uint8_t *value, struct error *error)
 {
     bool half = query->space.element == ELEMENT_FLOAT16;
     uint32_t dims = query->space.dims;
@@ -52,7 +52,7 @@ static int take_dense(struct query *query, const uint8_t *value, struct error *e
     return 0;
 }
 
-static int take_bits(struct query *query, const uint8_t *value, struct error *error)
+static int set_bits(struct query *query, const uint8_t *value, struct error *error)
 {
     uint32_t dims = query->space.dims;
     if (dims > WHOLE_MOST)
@@ -67,7 +67,7 @@ static int take_bits(struct query *query, const uint8_t *value, struct error *er
     return 0;
 }
 
-static int take_sparse(struct query *query, const uint8_t *value, struct error *error)
+static int set_sparse(struct query *query, const uint8_t *value, struct error *error)
 {
     uint32_t n = load_be32(value + 4), kept = 0;
     query->numbers = room_new(n * sizeof *query->numbers);
@@ -104,8 +104,8 @@ static int take_sparse(struct query *query, const uint8_t *value, struct error *
     return 0;
 }
 
-/* What the kernel has for the norm of a value that is equal, so that it is at distance 0. */
-static int take_norm(struct query *query, const uint8_t *value, size_t size, struct error *error)
+/* The norm is what the kernel says of an equal value, which so is at distance 0. */
+static int set_norm(struct query *query, const uint8_t *value, size_t size, struct error *error)
 {
     if (query->space.metric != METRIC_COSINE && query->space.metric != METRIC_JACCARD)
         return 0;
@@ -118,7 +118,7 @@ static int take_norm(struct query *query, const uint8_t *value, size_t size, str
     return 0;
 }
 
-static int query_take(struct query *query, const uint8_t *value, size_t size, struct error *error)
+static int query_init(struct query *query, const uint8_t *value, size_t size, struct error *error)
 {
     uint32_t dims;
     if (value_dims(query->space.element, value, size, &dims) != 0)
@@ -130,10 +130,10 @@ static int query_take(struct query *query, const uint8_t *value, size_t size, st
     query->kernel = kernel_for(&query->space);
     memcpy(&query->header, value, sizeof query->header);
     query->size = query->space.element == ELEMENT_SPARSE ? 0 : (uint32_t)size;
-    int rc = query->space.element == ELEMENT_BIT      ? take_bits(query, value, error)
-             : query->space.element == ELEMENT_SPARSE ? take_sparse(query, value, error)
-                                                      : take_dense(query, value, error);
-    return rc != 0 ? rc : take_norm(query, value, size, error);
+    int rc = query->space.element == ELEMENT_BIT      ? set_bits(query, value, error)
+             : query->space.element == ELEMENT_SPARSE ? set_sparse(query, value, error)
+                                                      : set_dense(query, value, error);
+    return rc != 0 ? rc : set_norm(query, value, size, error);
 }
 
 int query_new(const struct space *space, const uint8_t *value, size_t size, struct query **out,
@@ -148,7 +148,7 @@ int query_new(const struct space *space, const uint8_t *value, size_t size, stru
     query->space = *space;
     uint8_t *copy = malloc(size + 1);
     query->value = (struct value){copy, size};
-    int rc = copy == NULL ? -ENOMEM : query_take(query, memcpy(copy, value, size), size, error);
+    int rc = copy == NULL ? -ENOMEM : query_init(query, memcpy(copy, value, size), size, error);
     if (rc != 0) {
         query_free(query);
         return rc == -ENOMEM ? error_set(error, rc, "out of memory for a query") : rc;
@@ -228,12 +228,12 @@ int query_distance(const struct query *query, const uint8_t *value, size_t size,
     return 0;
 }
 
-/* Those whose sums may belong to distances up to `most`: all that do, and few others. Their
- * distances cost more than this look. */
+/* Lists the values whose sums may belong to distances up to `most`: all that do, and few others. To
+ * compute their distances costs more than this look. */
 static uint32_t sift(const struct query *query, const float *sums, const float *norms,
                      uint32_t count, double most, uint32_t *out)
 {
-    /* beyond float32's and our own rounding */
+    /* more than what float32 and the sums here round away */
     const double margin = 1e-6 * fabs(most);
     const float limit = (float)(most + margin), square = (float)(most * most * (1 + 1e-6));
     const double share = 1 - most - 1e-5, squares = share * fabs(share) * (double)query->norm;
@@ -252,7 +252,7 @@ static uint32_t sift(const struct query *query, const float *sums, const float *
         SIFT(-sums[i] > limit)
         break;
     case METRIC_COSINE:
-        if (most < 1.9) { /* else it may be held there, see cosine_of */
+        if (most < 1.9) { /* above, cosine_of may have cut the distance off at 2 */
             SIFT((double)sums[i] * fabs((double)sums[i]) < squares * (double)norms[i])
             break;
         }

@@ -1,16 +1,16 @@
-/* Exact distances: of one query to vectors as they lie in memory.
+/* Exact distances of one query to vectors as they lie in memory.
  *
- * A query is prepared once (byte order, norm, what the instructions at hand want) and then compared
- * with any number of values, by any number of threads.
+ * query_new prepares a query once (byte order, norm, what the instructions at hand need). Any number
+ * of threads may then compare it with any number of values.
  *
- * Sums are taken in float32, as pgvector does, in another order: distances agree with the server's
- * within 1e-5 relative to the sum of the terms' sizes, not bit for bit; so do the instruction
- * levels (isa.h; the one at query_new counts) with each other; bits are equal. A value's distance
- * is the same wherever it lies and whichever function below tells it, 0 from itself. float16 is
- * widened to float32 first. l2 takes the square root and cosine divides in double.
+ * Sums are float32, as pgvector's are, but added up in another order. So a distance agrees with the
+ * server's within 1e-5, relative to the sum of the terms' sizes, and so do the levels of
+ * instructions with each other (isa.h; the level at query_new counts). Distances of bits are equal.
+ * A value has the same distance wherever it lies and whichever function tells it, and 0 from itself.
+ * float16 is widened to float32 first. l2 takes the square root, and cosine divides, in double.
  *
- * Errors: -EINVAL the query is no vector of the space (other dimensions, not finite, a zero vector
- * under cosine), with a text for the user; -EBADMSG bytes that are no value; -ENOMEM.
+ * Errors: -EINVAL the query is not a vector of the space (other dimensions, not finite, a zero
+ * vector under cosine), with a text for the user; -EBADMSG bytes that are not a value; -ENOMEM.
  */
 #ifndef INDEX_DISTANCE_H
 #define INDEX_DISTANCE_H
@@ -19,19 +19,19 @@
 
 struct query;
 
-/* `value` as in span.h; copied. */
+/* Copies the value (span.h). */
 MUST_CHECK int query_new(const struct space *space, const uint8_t *value, size_t size,
                          struct query **out, struct error *error);
 void query_free(struct query *query);
-/* The bytes that it takes for a value of so many. */
+/* The memory, in bytes, that a query of a value of `size` bytes takes. */
 size_t query_bytes(const struct space *space, size_t size);
 
 const struct space *query_space(const struct query *query);
-/* The value that it was made from; borrowed. */
+/* The value that query_new was given; borrowed. */
 const uint8_t *query_value(const struct query *query, size_t *size);
 
 /* The distance as the server would say it. NaN: there is none (NULL; a zero vector under cosine).
- * -EBADMSG: not a value of this space; other dimensions than the query's are that, too. */
+ * -EBADMSG: not a value of this space, or one of other dimensions. */
 MUST_CHECK int query_distance(const struct query *query, const uint8_t *value, size_t size,
                               double *out);
 
@@ -48,7 +48,7 @@ struct query_found {
 MUST_CHECK int query_within(const struct query *query, const struct value *values, uint32_t count,
                             double most, struct query_found *out);
 
-/* Why the value of this row is not compared with the query: -EBADMSG, with that for a text. */
+/* -EBADMSG, and in `error` why the value of this row cannot be compared with the query. */
 int query_odd_value(const struct query *query, uint64_t row, const uint8_t *value, size_t size,
                     struct error *error);
 

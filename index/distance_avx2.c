@@ -1,5 +1,5 @@
-/* Eight numbers at a time, in four sums; the last ones under a mask. Bits by words of 64. Sparse
- * values have no loop of their own: gathering is no faster here than looking up one by one. */
+/* Eight numbers at a time, in four sums; the last ones under a mask. Bits in words of 64. Sparse
+ * values have no kernel here: gathering would be no faster than looking up one by one. */
 #include "index/distance_kernels.h"
 
 #if defined(__x86_64__)
@@ -31,7 +31,7 @@ INLINE __m256 load_eight(const uint8_t *at, enum element element)
     return swap_float32(_mm256_loadu_si256((const void *)at));
 }
 
-/* The first `count` of eight, 0 for the others, whose memory is not touched. */
+/* The first `count` of eight numbers, and 0 for the others, whose memory is not touched. */
 INLINE __m256 load_some(const uint8_t *at, uint32_t count, enum element element)
 {
     if (element == ELEMENT_FLOAT16) {

@@ -1,4 +1,4 @@
-/* Sixteen numbers at a time, in four sums, so that one addition need not wait for the one before;
+/* Sixteen numbers at a time, in four sums, so that an addition need not wait for the one before it;
  * the last numbers under a mask. */
 #include "index/distance_kernels.h"
 
@@ -24,7 +24,7 @@ INLINE __m256i swap16(__m256i raw)
                                         1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14)));
 }
 
-/* The numbers of `mask`, 0 for others, whose memory is not touched. */
+/* The numbers in `mask`, and 0 for the others, whose memory is not touched. */
 INLINE __m512 load_numbers(const uint8_t *at, __mmask16 mask, enum element element)
 {
     if (element == ELEMENT_FLOAT16)
@@ -169,7 +169,7 @@ AVX512 static uint32_t bits_jaccard(const struct query *query, const struct valu
     return compare_bits(query, values, count, sums, norms, METRIC_JACCARD);
 }
 
-/* The query's numbers at these dimensions, which are checked; `hits`: the lanes that have one. */
+/* The query's numbers at these dimensions, which have been checked; `hits`: the lanes that have one. */
 INLINE __m512 look_up(const struct query *query, __m512i dims, __mmask16 mask, __mmask16 *hits)
 {
     const __m512i none = _mm512_setzero_si512(), one = _mm512_set1_epi32(1);
@@ -194,7 +194,7 @@ INLINE __m512d add_seen(__m512d seen, __m512 x, enum metric metric)
     return _mm512_fmadd_pd(low, low, _mm512_fmadd_pd(high, high, seen));
 }
 
-/* False: the dimensions do not ascend, or one is none. */
+/* False: the dimensions do not ascend, or one is too large. */
 INLINE bool compare_one(const struct query *query, const struct sparse *value, float *out,
                         float *norm, enum metric metric)
 {
@@ -205,7 +205,7 @@ INLINE bool compare_one(const struct query *query, const struct sparse *value, f
     for (uint32_t j = 0; j < n; j += 16) {
         const uint8_t *at = value->dims + 4 * (size_t)j;
         __mmask16 mask = n - j >= 16 ? 0xffff : (__mmask16)((1U << (n - j)) - 1);
-        /* -1 before the first: so none is below 0 either */
+        /* -1 stands before the first: so it is seen, too, if it is below 0 */
         __mmask16 behind = j == 0 ? mask & 0xfffe : mask;
         __m512i dims = swap32(_mm512_maskz_loadu_epi32(mask, at));
         __m512i before = swap32(_mm512_mask_loadu_epi32(_mm512_set1_epi32(-1), behind, at - 4));

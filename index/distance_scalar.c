@@ -1,5 +1,5 @@
-/* The reference for the other levels: eight sums side by side, because one alone would lose digits
- * over thousands of terms. */
+/* The reference for the other levels. Eight sums side by side: one alone would lose digits over
+ * thousands of terms. */
 #include "index/distance_kernels.h"
 
 #include <math.h>
@@ -15,9 +15,8 @@ INLINE float float_of(uint32_t bits)
     return number;
 }
 
-/* Without a branch, unlike half_to_float4: the exponent moved by multiplication, which makes
- * subnormal ones normal, too. Only those that are not finite, which no value has, come out finite.
- */
+/* Without a branch, unlike half_to_float4: a multiplication moves the exponent, and makes subnormal
+ * numbers normal, too. Infinity and NaN, which no value has, come out finite. */
 INLINE float widen(uint16_t half)
 {
     uint32_t bits = (uint32_t)(half & 0x7fff) << 13 | (uint32_t)(half & 0x8000) << 16;
@@ -164,7 +163,7 @@ double sparse_merge(const struct query *query, const struct sparse *value)
     return sum;
 }
 
-/* The sum over the value's dimensions, with a look into the query at each. */
+/* The sum over the value's dimensions, looking each up in the query. */
 static double sparse_look_up(const struct query *query, const struct sparse *value)
 {
     enum metric metric = query->space.metric;

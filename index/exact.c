@@ -8,12 +8,12 @@
 #include <string.h>
 
 enum {
-    BLOCK_BYTES = 256 << 10, /* stays in a core's cache while several queries look at it */
+    BLOCK_BYTES = 256 << 10, /* it stays in a core's cache while several queries look at it */
     BLOCK_ROWS = 512,
-    BATCH = 128 /* rows compared at once */
+    BATCH = 128 /* rows that are compared in one call */
 };
 
-/* The nearest rows so far of one query and thread: a heap, the last in order on top. */
+/* The nearest rows so far, of one query and thread: a heap with the last in order on top. */
 struct nearest {
     struct neighbour *rows;
     uint32_t count, room;
@@ -22,12 +22,12 @@ struct nearest {
 /* The rows of a block that count. */
 struct chosen {
     struct value values[BLOCK_ROWS];
-    uint32_t rows[BLOCK_ROWS]; /* from the block's first; unset without a filter: they are all */
+    uint32_t rows[BLOCK_ROWS]; /* counted from the block's first; unset if there is no filter */
     uint32_t near[BATCH];      /* numbers of values, and their distances */
     double distances[BATCH];
 };
 
-/* Of one span. */
+/* Where a span begins. */
 struct part {
     uint64_t first_row;
     size_t first_block;
@@ -38,12 +38,12 @@ struct scan {
     const struct exact_search *search;
     const struct query *const *queries;
     size_t query_count;
-    struct part *parts; /* one more: where the last ends */
+    struct part *parts; /* of each span */
     size_t members;
-    struct chosen **chosen;   /* of each thread; made when it begins */
+    struct chosen **chosen;   /* of each thread, made at its first block */
     struct nearest *nearests; /* thread * query_count + query */
-    atomic_int code;          /* the first error; the others give up */
-    atomic_uint_fast64_t bad; /* the row, for -EBADMSG */
+    atomic_int code;          /* the first error: then all threads give up */
+    atomic_uint_fast64_t bad; /* for -EBADMSG: the row */
 };
 
 /* Whether a stands before b in the answer. */
@@ -97,7 +97,7 @@ static int nearest_add(const struct exact_search *search, struct nearest *neares
     return 0;
 }
 
-/* In order. */
+/* Turns the heap into the rows in order. */
 static void nearest_sort(const struct exact_search *search, struct nearest *nearest)
 {
     for (uint32_t end = nearest->count; end > 1; end--) {
@@ -107,7 +107,7 @@ static void nearest_sort(const struct exact_search *search, struct nearest *near
     }
 }
 
-/* Of the rows [first, end) of the span those that count; their number. */
+/* Lists those of the rows [first, end) of the span that count; their number. */
 static uint32_t choose_rows(const struct scan *scan, size_t span_number, uint32_t first,
                             uint32_t end, struct chosen *out)
 {
@@ -215,7 +215,7 @@ static void scan_next(void *context, int thread, size_t block)
         atomic_compare_exchange_strong(&scan->code, &none, rc);
 }
 
-/* How many blocks the spans are cut into. */
+/* Cuts the spans into blocks; how many. */
 static size_t cut_spans(struct scan *scan)
 {
     const struct exact_search *search = scan->search;
@@ -238,7 +238,7 @@ static size_t cut_spans(struct scan *scan)
     return blocks;
 }
 
-/* All threads' nearest rows of one query in the first one's, in order. */
+/* Merges all threads' nearest rows of a query into those of the first thread, in order. */
 static int merge_threads(struct scan *scan, size_t query)
 {
     struct nearest *all = &scan->nearests[query];

@@ -130,8 +130,7 @@ static int searcher_reserve(struct hnsw_searcher *searcher, uint32_t room)
 
 /* ---- a search ---- */
 
-/* More candidates than that are not kept in order: all that match are looked at instead, which then
- * is less work. */
+/* More candidates than that are not kept in order: then it is less work to look at all that match. */
 enum { POOL_MOST = 8192 };
 
 struct search {
@@ -140,10 +139,10 @@ struct search {
     const struct hnsw_question *question;
     uint32_t matches; /* rows that the filter lets through */
     uint32_t k;
-    uint32_t refined; /* how many of the best by the rough score are looked at closer */
+    uint32_t refined; /* how many of the best by the rough score get the finer one */
     bool scanned;
-    bool tied; /* some were left out of a scan, */
-    float tie; /* the best of which has this rough score */
+    bool tied; /* a scan has left some out, the best of which has */
+    float tie; /* this rough score */
 };
 
 static bool matches(const struct search *search, uint32_t slot)
@@ -169,8 +168,8 @@ static uint32_t count_matches(const struct hnsw *hnsw, const struct hnsw_questio
     return n;
 }
 
-/* The next slot of a chain that counts, from `slot` on; NOBODY: there is none. `steps` keeps a ring,
- * which only a file that has changed meanwhile can have, from being followed for ever. */
+/* The next slot of a chain that counts, from `slot` on; NOBODY: there is none. `steps` bounds the way:
+ * in a file that has changed meanwhile, a chain can be a ring. */
 static inline uint32_t next_match(const struct search *search, uint32_t slot, uint32_t *steps)
 {
     const struct hnsw *hnsw = search->hnsw;
@@ -188,9 +187,9 @@ static inline uint32_t match_after(const struct search *search, uint32_t slot, u
     return twins != NULL ? next_match(search, twins[slot], steps) : NOBODY;
 }
 
-/* The places that the walk has found, by their first slots, of which one row at least counts. How
- * many rows these are, as far as k. */
-static uint32_t list_places(struct search *search, uint32_t *places)
+/* Lists the chains that the walk has found, by their first slots, if a row of them counts. Returns how
+ * many rows these are, up to k. */
+static uint32_t list_chains(struct search *search, uint32_t *chains)
 {
     struct hnsw_searcher *searcher = search->searcher;
     const struct walk *walk = &searcher->walk;
@@ -205,7 +204,7 @@ static uint32_t list_places(struct search *search, uint32_t *places)
         for (; row != NOBODY && rows < search->k; row = match_after(search, row, &steps))
             rows++;
     }
-    *places = n;
+    *chains = n;
     return rows;
 }
 
@@ -220,7 +219,7 @@ static int walk_graph(struct search *search, uint32_t ef)
 
 /* ---- looking at all ---- */
 
-/* The worst of those kept is on top. */
+/* A heap with the worst of those kept on top. */
 static void sift_down(candidate *heap, uint32_t n)
 {
     candidate one = heap[0];
@@ -245,13 +244,13 @@ static void sift_up(candidate *heap, uint32_t at)
 static void leave_out(struct search *search, candidate one)
 {
     float score = candidate_score(one);
-    /* The last that is kept gets better and better: so do those that tie with it. */
+    /* Those kept get better and better, so the best of those left out is the one to compare with. */
     if (!search->tied || score < search->tie)
         search->tie = score;
     search->tied = true;
 }
 
-/* Keeps the best of those in `slots`. */
+/* Keeps the best of the first `kept` and those in `slots`. Returns how many it keeps. */
 static uint32_t keep_best(struct search *search, const uint32_t *slots, uint32_t n, uint32_t kept)
 {
     struct hnsw_searcher *searcher = search->searcher;
@@ -275,7 +274,7 @@ static uint32_t keep_best(struct search *search, const uint32_t *slots, uint32_t
     return kept;
 }
 
-/* All that match, one after another. */
+/* Scores all that match. */
 static int scan(struct search *search, uint32_t *found)
 {
     enum { WORDS = 1024 }; /* between two looks at whether to stop */
@@ -315,7 +314,7 @@ static int compare_candidates(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-/* The n candidates in `slots` in the order of the finer score, into `found`. */
+/* Puts the n candidates in `slots` into `found`, in the order of the finer score. */
 static void refine(const struct search *search, uint32_t n)
 {
     struct hnsw_searcher *searcher = search->searcher;
@@ -335,8 +334,8 @@ static struct hnsw_found found_of(const struct search *search, candidate one, ui
         field_distance(field, &search->searcher->probe, candidate_score(one)), slot};
 }
 
-/* Whether what was left out before it was looked at closer may have the codes of one that is given
- * out: of any, since the finer score may put those that are as good by the rough one in front. */
+/* Whether a row that the rough score left out may have the codes of one that is given out. That can be
+ * any of them: the finer score may put first what is last by the rough one. */
 static bool may_tie(const struct search *search, const struct hnsw_found *out, uint32_t count)
 {
     struct hnsw_searcher *searcher = search->searcher;
@@ -352,7 +351,7 @@ static bool may_tie(const struct search *search, const struct hnsw_found *out, u
     return false;
 }
 
-/* Of a scan: each row by itself. */
+/* After a scan: each row by itself. */
 static uint32_t give_rows(const struct search *search, uint32_t n, struct hnsw_found *out,
                           bool *cut)
 {
@@ -370,8 +369,8 @@ static uint32_t give_rows(const struct search *search, uint32_t n, struct hnsw_f
     return count;
 }
 
-/* Of a walk: each place with all rows of its chain. */
-static uint32_t give_places(const struct search *search, uint32_t n, struct hnsw_found *out,
+/* After a walk: each chain with all its rows. */
+static uint32_t give_chains(const struct search *search, uint32_t n, struct hnsw_found *out,
                             bool *cut)
 {
     const candidate *found = search->searcher->found;
@@ -393,9 +392,8 @@ static uint32_t give_places(const struct search *search, uint32_t n, struct hnsw
 
 /* ---- how ---- */
 
-/* A search looks at about VISITS neighbours for each candidate that it keeps. With a filter it
- * keeps more, so that enough of them match; where that would be more than there are, all are
- * scanned. */
+/* A search looks at about VISITS neighbours for each candidate that it keeps. With a filter it keeps
+ * more of them, so that enough match. If it would look at more than match, a scan is less work. */
 static bool better_scanned(const struct search *search, uint64_t ef)
 {
     enum { VISITS = 24 };
@@ -403,14 +401,14 @@ static bool better_scanned(const struct search *search, uint64_t ef)
            (search->question->filter != NULL && search->matches <= ef * VISITS);
 }
 
-/* So many more that ef match, but for three times what chance takes away. */
+/* How many candidates to keep so that ef of them match, three standard deviations included. */
 static uint64_t widen(const struct search *search, uint32_t ef)
 {
     double rows = search->hnsw->rows, share = search->matches / rows;
     return share < 1 ? (uint64_t)((ef + 3 * sqrt(ef * (1 - share))) / share) : ef;
 }
 
-/* The number of candidates in `slots`. */
+/* Collects candidates in `slots`; how many. */
 static int collect(struct search *search, uint32_t ef, uint32_t *found)
 {
     uint64_t wide = widen(search, ef);
@@ -423,10 +421,10 @@ static int collect(struct search *search, uint32_t ef, uint32_t *found)
         rc = walk_graph(search, (uint32_t)wide);
     if (rc < 0)
         return rc;
-    return list_places(search, found) >= wanted ? 0 : scan(search, found);
+    return list_chains(search, found) >= wanted ? 0 : scan(search, found);
 }
 
-/* How many the finer part orders: the rough order is good to a few places. */
+/* How many get the finer score: the rough order is wrong by a few places only. */
 static uint32_t refined_of(const struct hnsw *hnsw, uint32_t k, uint32_t ef)
 {
     uint32_t some = hnsw->field.bits == 4 ? k + 16 + ef / 2 : k / 2 + 8 + ef / 4;
@@ -468,7 +466,7 @@ int hnsw_search(const struct hnsw *hnsw, struct hnsw_searcher *searcher,
         return rc > 0 ? -EINVAL : rc;
     refine(&search, found);
     *count = search.scanned ? give_rows(&search, found, out, &cut)
-                            : give_places(&search, found, out, &cut);
+                            : give_chains(&search, found, out, &cut);
     if (effort != NULL)
         *effort = (struct hnsw_effort){searcher->walk.visited, search.scanned, cut};
     return 0;
@@ -504,7 +502,7 @@ uint32_t hnsw_ef(const struct hnsw *hnsw, double recall, uint32_t k)
         if ((double)curve[i].recall < recall)
             continue;
         double ef = curve[i].ef;
-        /* Between two points recall grows with the logarithm; a straight line asks for more. */
+        /* Between two points recall grows with the logarithm of ef; a straight line is on the safe side. */
         if (i > 0 && curve[i].recall > curve[i - 1].recall)
             ef = curve[i - 1].ef + (recall - (double)curve[i - 1].recall) /
                                        (double)(curve[i].recall - curve[i - 1].recall) *
@@ -542,7 +540,7 @@ static int check_reach(const struct hnsw *hnsw, uint32_t l, uint64_t *seen, stru
     int rc = graph_reach(&hnsw->layers[l], hnsw->entry, seen, &reached);
     if (rc < 0)
         return rc;
-    /* What a twin is one of may be on the lowest layer alone: above, nothing leads to it then. */
+    /* The first of a chain may be on the lowest layer alone: then nothing leads to its twins above. */
     for (uint32_t slot = 0; hnsw->twins != NULL && slot < hnsw->slots; slot++)
         if (l > 0 || bit_is_set(seen, slot))
             for (uint32_t twin = hnsw->twins[slot]; twin != NOBODY && !bit_is_set(seen, twin);

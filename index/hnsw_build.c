@@ -1,7 +1,7 @@
-/* Building an index whole, and making a changed one out of an old one.
+/* Building an index whole.
  *
- * Memory: the field and the lists of the result; while a layer is built its lists with half as much
- * room again, and their distances; while slots are ordered anew everything twice. */
+ * Memory: the field and the lists of the result. While a layer is built: its lists with half as
+ * much room again, and their distances. While slots get new numbers: each array twice, in turn. */
 #include "index/hnsw_making.h"
 
 #include "index/pages.h"
@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { HELD_OUT = 256, HELD_SHARE = 20 }; /* rows that are inserted last; one in so many at most */
+/* So many rows are held out, one in HELD_SHARE at most: they measure the rest, and come in last. */
+enum { HELD_OUT = 256, HELD_SHARE = 20 };
 
 /* ---- the order of the rows ---- */
 
@@ -33,15 +34,15 @@ static uint32_t level_of(const struct hnsw *hnsw, uint32_t row)
     return level;
 }
 
-/* Rows by level, highest first; those held out come behind them. */
+/* Rows by level, highest first; behind these `count` the `held` ones. */
 struct order {
     uint32_t *rows;
     uint32_t count, held;
-    uint32_t above[LAYERS_MOST]; /* rows of at least this level */
+    uint32_t above[LAYERS_MOST]; /* how many are of this level or a higher one */
 };
 
-/* Rows that stand beside each other are often near each other; those of one batch do not see each
- * other. So they come in another order, always the same. */
+/* Rows that stand side by side are often near each other, but those of one batch do not see each
+ * other. So they come in another order, which is always the same. */
 static void shuffle(uint32_t *rows, uint32_t n, uint64_t seed)
 {
     for (uint32_t i = n; i > 1; i--) {
@@ -77,7 +78,7 @@ static int order_levels(const struct making *making, struct order *order)
     return 0;
 }
 
-/* Some of the lowest level, evenly, go to the end, behind those counted. */
+/* Some rows of the lowest level, evenly spread, go to the end. */
 static int hold_out(struct order *order)
 {
     uint32_t first = order->above[1], n = order->count - first;
@@ -165,7 +166,7 @@ static int fill_slots(struct making *making, const struct order *order)
     size_t count;
     uint32_t *slots = rc == 0 ? making_linked(making, order->count, &count) : NULL;
     if (rc == 0)
-        rc = slots == NULL ? -ENOMEM : find_twins(making, slots, count);
+        rc = slots == NULL ? -ENOMEM : link_twins(making, slots, count);
     free(slots);
     hnsw->rows = order->count;
     return rc;
@@ -175,7 +176,7 @@ static void shape_layers(struct hnsw *hnsw, const struct order *order)
 {
     for (uint32_t l = 0; l < LAYERS_MOST && order->above[l] > 0; l++) {
         if (l > 0 && order->above[l] == order->count)
-            break; /* nothing would be gained */
+            break; /* it would have the same slots as the layer below */
         hnsw->layers[l].count = order->above[l];
         hnsw->layer_count = l + 1;
     }
@@ -185,7 +186,7 @@ static int build_layers(struct making *making, const struct order *order)
 {
     struct hnsw *hnsw = making->hnsw;
     shape_layers(hnsw, order);
-    int rc = hnsw->layer_count == 0 ? 0 : begin_builder(making);
+    int rc = hnsw->layer_count == 0 ? 0 : making_begin_graph(making);
     for (uint32_t level = hnsw->layer_count; rc == 0 && level-- > 0;)
         rc = build_level(making, (int)level);
     graph_builder_clear(&making->builder);
@@ -199,7 +200,7 @@ static int build(struct making *making, const struct order *order)
     struct field *field = &making->hnsw->field;
     int rc = field_init(&options->space, rows->all->spans, rows->all->span_count, field);
     bool four = options->code_bits == 4 && field_may_split(field);
-    if (rc == 0 && four) { /* what is below the eight bits is not kept then */
+    if (rc == 0 && four) { /* then nothing below the eight bits is kept */
         field->fine_stride = 0;
         field->refine = NULL;
     }
@@ -226,7 +227,7 @@ static int measure_held(struct making *making, const struct order *order)
     return rc;
 }
 
-/* Each as a span of its own. */
+/* Each held row is a span of its own. */
 static int insert_held(struct making *making, const struct order *order)
 {
     struct span *spans = calloc(order->held, sizeof *spans);

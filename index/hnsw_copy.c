@@ -1,6 +1,6 @@
-/* Copies of an index, and what must hold of one that others' bytes were read from.
+/* Copies of an index, and what must hold of one that lies in somebody else's bytes.
  *
- * Such bytes are copied first and checked then: they could change in between. */
+ * Such bytes are first copied, then checked: otherwise they could change in between. */
 #include "index/hnsw_parts.h"
 
 #include "index/bits.h"
@@ -20,7 +20,7 @@ bool hnsw_places_hold(const struct hnsw *hnsw)
     return taken == hnsw->rows;
 }
 
-/* No two lead to the same slot, and nothing leads into a ring: so following a chain ends. */
+/* No two slots lead to the same, and none into a ring: so a chain that is followed ends. */
 int hnsw_twins_hold(const struct hnsw *hnsw)
 {
     if (hnsw->twins == NULL)

@@ -1,15 +1,13 @@
-/* An index as a file, little-endian, in the order in which it lies in memory:
+/* An index as a file. It is little-endian, in the order in which it lies in memory:
  *
- *   head       struct head, filled up with 0 to 4096 bytes; it has the hash of the rest of itself
+ *   at 0      head       struct head, with a hash of the rest of itself; then 0
+ *   at 4096   sections   mean | look | fine | arena | places | xmins | twins | lists of each layer
+ *                        | the caller's binding: each filled up with 0 to a multiple of 4096
+ *   behind    sums       u64 hash64 of each MiB of the sections; the head has the hash of the sums
  *
- *   sections   mean, look, fine, arena, places, xmins, twins, the lists of each layer, the caller's
- *              binding: each at a multiple of 4096, and filled up with 0
- *
- *   sums       hash64 of each MiB of the sections; the head has the hash of the sums
- *
- * All of it is checked when it is opened (several GB a second). A file may have been made to
- * deceive, checksums and all: twins, sparse vectors and the number of rows are looked at here,
- * lists where they are used (a search) or copied (hnsw_copy.c). */
+ * hnsw_open checks all of it, at several GB a second. But a file may have been made to deceive, with
+ * checksums that hold: hnsw_open also checks twins, sparse vectors and the number of rows; lists are
+ * checked as a search follows them, or when they are copied (hnsw_copy.c). */
 #include "index/hnsw_parts.h"
 
 #include "codec/buffer.h"
@@ -27,7 +25,7 @@
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "files are written as memory lies");
 
-enum { HEAD_SIZE = 4096, CHUNK = 1 << 20, VERSION = 2 };
+enum { HEAD_SIZE = 4096, SUM_BYTES = 1 << 20, VERSION = 2 };
 #define MAGIC UINT64_C(0x31776e7368766770) /* "pgvhsnw1", little-endian */
 
 enum section {
@@ -80,8 +78,7 @@ struct content {
     uint64_t size;
 };
 
-static void describe(const struct hnsw *hnsw, const struct hnsw_binding *binding, struct head *head,
-                     struct content content[SECTIONS])
+static void describe_index(const struct hnsw *hnsw, struct head *head)
 {
     const struct field *field = &hnsw->field;
     *head = (struct head){.magic = MAGIC,
@@ -103,24 +100,36 @@ static void describe(const struct hnsw *hnsw, const struct hnsw_binding *binding
                           .radius2 = field->radius2,
                           .curve_count = hnsw->curve_count};
     memcpy(head->curve, hnsw->curve, sizeof head->curve);
+    for (uint32_t l = 0; l < hnsw->layer_count; l++) {
+        head->counts[l] = hnsw->layers[l].count;
+        head->degrees[l] = hnsw->layers[l].degree;
+    }
+}
+
+static void list_sections(const struct hnsw *hnsw, const struct hnsw_binding *binding,
+                          struct content content[SECTIONS])
+{
+    const struct field *field = &hnsw->field;
+    uint64_t slots = hnsw->slots;
     memset(content, 0, SECTIONS * sizeof *content);
-    if (field->mean != NULL)
-        content[SECTION_MEAN] = (struct content){field->mean, field->space.dims * sizeof(float)};
-    content[SECTION_LOOK] = (struct content){field->look, hnsw->slots * field->look_stride};
-    content[SECTION_FINE] = (struct content){field->fine, hnsw->slots * field->fine_stride};
+    content[SECTION_MEAN] = (struct content){field->mean, field_mean_size(field)};
+    content[SECTION_LOOK] = (struct content){field->look, slots * field->look_stride};
+    content[SECTION_FINE] = (struct content){field->fine, slots * field->fine_stride};
     content[SECTION_ARENA] = (struct content){field->arena, field->arena_size};
-    content[SECTION_PLACES] = (struct content){hnsw->places, hnsw->slots * sizeof *hnsw->places};
-    content[SECTION_XMINS] = (struct content){hnsw->xmins, hnsw->slots * sizeof *hnsw->xmins};
+    content[SECTION_PLACES] = (struct content){hnsw->places, slots * sizeof *hnsw->places};
+    content[SECTION_XMINS] = (struct content){hnsw->xmins, slots * sizeof *hnsw->xmins};
     if (hnsw->twins != NULL)
-        content[SECTION_TWINS] = (struct content){hnsw->twins, hnsw->slots * sizeof *hnsw->twins};
+        content[SECTION_TWINS] = (struct content){hnsw->twins, slots * sizeof *hnsw->twins};
     for (uint32_t l = 0; l < hnsw->layer_count; l++) {
         const struct layer *layer = &hnsw->layers[l];
-        head->counts[l] = layer->count;
-        head->degrees[l] = layer->degree;
         content[SECTION_LISTS + l] = (struct content){
             layer->lists, (uint64_t)layer->count * layer->degree * sizeof *layer->lists};
     }
     content[SECTION_BINDING] = (struct content){binding->bytes, binding->size};
+}
+
+static void place_sections(const struct content content[SECTIONS], struct head *head)
+{
     uint64_t at = HEAD_SIZE;
     for (int s = 0; s < SECTIONS; s++) {
         head->sections[s].at = at;
@@ -128,19 +137,19 @@ static void describe(const struct hnsw *hnsw, const struct hnsw_binding *binding
         at += whole_pages(content[s].size);
     }
     head->sums_at = at;
-    head->file_size = at + (at - HEAD_SIZE + CHUNK - 1) / CHUNK * sizeof(uint64_t);
+    head->file_size = at + (at - HEAD_SIZE + SUM_BYTES - 1) / SUM_BYTES * sizeof(uint64_t);
 }
 
-static bool is_stopped(const atomic_bool *stop)
+static bool stop_is_set(const atomic_bool *stop)
 {
     return stop != NULL && atomic_load_explicit(stop, memory_order_relaxed);
 }
 
-/* Bytes on their way into the file, in chunks that are hashed. */
+/* Bytes on their way into the file, which are hashed a MiB at a time. */
 struct writer {
     int file;
     const atomic_bool *stop; /* or NULL */
-    uint8_t *chunk;
+    uint8_t *chunk;          /* SUM_BYTES, the first `used` of them written to */
     size_t used;
     struct buffer sums;
 };
@@ -163,19 +172,19 @@ static int flush_chunk(struct writer *writer)
     uint64_t hash = hash64(writer->chunk, writer->used);
     int rc = writer->used == 0 ? 0 : buffer_append(&writer->sums, &hash, sizeof hash);
     if (rc == 0)
-        rc = is_stopped(writer->stop) ? -EINTR
-                                      : write_all(writer->file, writer->chunk, writer->used);
+        rc = stop_is_set(writer->stop) ? -EINTR
+                                       : write_all(writer->file, writer->chunk, writer->used);
     writer->used = 0;
     return rc;
 }
 
 /* NULL: zeroes. */
-static int put(struct writer *writer, const void *bytes, uint64_t size)
+static int write_section(struct writer *writer, const void *bytes, uint64_t size)
 {
     const uint8_t *at = bytes;
     int rc = 0;
     while (rc == 0 && size > 0) {
-        size_t n = CHUNK - writer->used < size ? CHUNK - writer->used : (size_t)size;
+        size_t n = SUM_BYTES - writer->used < size ? SUM_BYTES - writer->used : (size_t)size;
         if (at != NULL)
             memcpy(writer->chunk + writer->used, at, n);
         else
@@ -183,7 +192,7 @@ static int put(struct writer *writer, const void *bytes, uint64_t size)
         at = at != NULL ? at + n : NULL;
         size -= n;
         writer->used += n;
-        if (writer->used == CHUNK)
+        if (writer->used == SUM_BYTES)
             rc = flush_chunk(writer);
     }
     return rc;
@@ -195,9 +204,9 @@ static int write_file(struct writer *writer, struct head *head,
     static const uint8_t nothing[HEAD_SIZE];
     int rc = write_all(writer->file, nothing, HEAD_SIZE);
     for (int s = 0; rc == 0 && s < SECTIONS; s++) {
-        rc = put(writer, content[s].bytes, content[s].size);
+        rc = write_section(writer, content[s].bytes, content[s].size);
         if (rc == 0)
-            rc = put(writer, NULL, whole_pages(content[s].size) - content[s].size);
+            rc = write_section(writer, NULL, whole_pages(content[s].size) - content[s].size);
     }
     if (rc == 0)
         rc = flush_chunk(writer);
@@ -216,10 +225,12 @@ int hnsw_save(const struct hnsw *hnsw, const struct hnsw_binding *binding, int d
     struct head head;
     struct content content[SECTIONS];
     char temporary[NAME_MAX + 1];
-    struct writer writer = {.stop = stop, .chunk = malloc(CHUNK)};
+    struct writer writer = {.stop = stop, .chunk = malloc(SUM_BYTES)};
     if (writer.chunk == NULL)
         return error_set(error, -ENOMEM, "no memory to write the index %s", name);
-    describe(hnsw, binding, &head, content);
+    describe_index(hnsw, &head);
+    list_sections(hnsw, binding, content);
+    place_sections(content, &head);
     int n = snprintf(temporary, sizeof temporary, "%s.new", name);
     writer.file =
         n >= (int)sizeof temporary
@@ -241,7 +252,7 @@ int hnsw_save(const struct hnsw *hnsw, const struct hnsw_binding *binding, int d
 
 /* ---- opening ---- */
 
-static bool sensible(const struct head *head, const struct space *space)
+static bool head_is_sensible(const struct head *head, const struct space *space)
 {
     if (head->element != space->element || head->metric != space->metric ||
         head->dims != space->dims || head->layer_count > LAYERS_MOST || head->slots > SLOTS_MOST ||
@@ -259,7 +270,7 @@ static bool sensible(const struct head *head, const struct space *space)
     return head->entry < head->counts[head->layer_count - 1] && head->counts[0] == head->slots;
 }
 
-/* What each section's size must be; UINT64_MAX: any. */
+/* The size that each section must have; UINT64_MAX: any. */
 static void expected_sizes(const struct head *head, const struct field *field,
                            uint64_t sizes[SECTIONS])
 {
@@ -291,7 +302,7 @@ static bool sections_fit(const struct head *head, const struct field *field)
     }
     uint64_t twins = head->sections[SECTION_TWINS].size;
     return at == head->sums_at && (twins == 0 || twins == head->slots * sizeof(uint32_t)) &&
-           head->file_size == at + (at - HEAD_SIZE + CHUNK - 1) / CHUNK * sizeof(uint64_t);
+           head->file_size == at + (at - HEAD_SIZE + SUM_BYTES - 1) / SUM_BYTES * sizeof(uint64_t);
 }
 
 struct checking {
@@ -306,11 +317,11 @@ static void check_chunk(void *context, int thread, size_t i)
 {
     struct checking *checking = context;
     (void)thread;
-    uint64_t at = HEAD_SIZE + (uint64_t)i * CHUNK;
-    uint64_t size = checking->end - at < CHUNK ? checking->end - at : CHUNK;
+    uint64_t at = HEAD_SIZE + (uint64_t)i * SUM_BYTES;
+    uint64_t size = checking->end - at < SUM_BYTES ? checking->end - at : SUM_BYTES;
     if (checking->stopped || checking->bad)
         return;
-    if (is_stopped(checking->stop)) {
+    if (stop_is_set(checking->stop)) {
         checking->stopped = true;
         return;
     }
@@ -332,8 +343,8 @@ static int check_sums(const uint8_t *bytes, const struct head *head, const atomi
     int rc = team_new(cpus > 8 ? 8 : cpus < 1 ? 1 : (int)cpus, &team);
     if (rc < 0)
         return rc;
-    team_run(team, (size_t)((head->sums_at - HEAD_SIZE + CHUNK - 1) / CHUNK), 1, check_chunk,
-             &checking);
+    team_run(team, (size_t)((head->sums_at - HEAD_SIZE + SUM_BYTES - 1) / SUM_BYTES), 1,
+             check_chunk, &checking);
     team_free(team);
     return checking.bad ? -EBADMSG : checking.stopped ? -EINTR : 0;
 }
@@ -345,7 +356,8 @@ static void *section_of(const uint8_t *bytes, const struct head *head, int secti
                : NULL;
 }
 
-static int take_bytes(const uint8_t *bytes, const struct head *head, struct hnsw *hnsw)
+/* Lets the index borrow what the head describes. */
+static void borrow_sections(const uint8_t *bytes, const struct head *head, struct hnsw *hnsw)
 {
     struct field *field = &hnsw->field;
     field->slots = head->slots;
@@ -372,13 +384,19 @@ static int take_bytes(const uint8_t *bytes, const struct head *head, struct hnsw
         hnsw->layers[l] = (struct layer){.count = head->counts[l],
                                          .degree = head->degrees[l],
                                          .lists = section_of(bytes, head, SECTION_LISTS + (int)l)};
-    if (head->layer_count > 0 && !slot_taken(hnsw, hnsw->entry))
+}
+
+/* What no checksum proves. */
+static int check_contents(const struct hnsw *hnsw)
+{
+    if (hnsw->layer_count > 0 && !slot_taken(hnsw, hnsw->entry))
         return -EBADMSG;
     int rc = hnsw_places_hold(hnsw) ? hnsw_twins_hold(hnsw) : -EBADMSG;
-    if (rc == 0 && !field_arena_holds(field, hnsw->slots))
-        rc = -EBADMSG;
-    if (rc < 0)
-        return rc;
+    return rc < 0 || field_arena_holds(&hnsw->field, hnsw->slots) ? rc : -EBADMSG;
+}
+
+static int copy_mean(const uint8_t *bytes, const struct head *head, struct field *field)
+{
     size_t size = (size_t)head->sections[SECTION_MEAN].size;
     if (size == 0)
         return 0;
@@ -398,15 +416,20 @@ static int read_image(const struct hnsw_image *image, const struct space *space,
         return -EBADMSG;
     memcpy(&head, bytes, sizeof head);
     if (head.magic != MAGIC || head.version != VERSION || head.head_size != sizeof head ||
-        head.hash != head_hash(&head) || head.file_size != image->size || !sensible(&head, space))
+        head.hash != head_hash(&head) || head.file_size != image->size ||
+        !head_is_sensible(&head, space))
         return -EBADMSG;
     hnsw->field = (struct field){.space = *space, .bits = head.bits};
     field_shape(&hnsw->field);
     if (!sections_fit(&head, &hnsw->field))
         return -EBADMSG;
     int rc = check_sums(bytes, &head, stop);
+    if (rc < 0)
+        return rc;
+    borrow_sections(bytes, &head, hnsw);
+    rc = check_contents(hnsw);
     if (rc == 0)
-        rc = take_bytes(bytes, &head, hnsw);
+        rc = copy_mean(bytes, &head, &hnsw->field);
     return rc < 0 ? rc
                   : buffer_append(binding, bytes + head.sections[SECTION_BINDING].at,
                                   (size_t)head.sections[SECTION_BINDING].size);

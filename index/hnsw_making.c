@@ -54,7 +54,7 @@ static void put_slot(void *context, int thread, size_t slot)
     size_t size;
     if (row == NOBODY || making->rc < 0)
         return;
-    if (is_stopped(making)) {
+    if (making_is_stopped(making)) {
         making->rc = -EINTR;
         return;
     }
@@ -70,7 +70,6 @@ static void put_slot(void *context, int thread, size_t slot)
     hnsw->xmins[slot] = making->rows.all->keys[row].xmin;
 }
 
-/* Where each new sparse vector will lie; what that takes in all. */
 int plan_arena(struct making *making, uint64_t from, uint64_t *end)
 {
     const struct field *field = &making->hnsw->field;
@@ -104,7 +103,7 @@ int put_all(struct making *making)
 
 /* ---- twins ---- */
 
-int find_twins(struct making *making, const uint32_t *slots, size_t count)
+int link_twins(struct making *making, const uint32_t *slots, size_t count)
 {
     struct hnsw *hnsw = making->hnsw;
     size_t room = 64;
@@ -117,7 +116,7 @@ int find_twins(struct making *making, const uint32_t *slots, size_t count)
         memset(table, 0xff, room * sizeof *table);
     for (size_t i = 0; rc == 0 && i < count; i++) {
         uint32_t slot = slots[i];
-        if (is_stopped(making)) {
+        if (making_is_stopped(making)) {
             rc = -EINTR;
             break;
         }
@@ -190,15 +189,15 @@ void making_clear(struct making *making)
     hnsw_free(making->hnsw);
 }
 
-/* Slots choose as many neighbours as a list has, not half as many as in the paper, and fill their
- * lists: with about half the width of search the graph is then no worse. */
+/* A slot chooses as many neighbours as a list has room for, and not half as many as in the paper. So
+ * about half the paper's width of search gives a graph that is no worse. */
 static uint32_t search_width(const struct hnsw *hnsw)
 {
     uint32_t least = 2 * hnsw->m + hnsw->m / 2;
     return hnsw->ef_construction * 11 / 20 < least ? least : hnsw->ef_construction * 11 / 20;
 }
 
-int begin_builder(struct making *making)
+int making_begin_graph(struct making *making)
 {
     struct hnsw *hnsw = making->hnsw;
     making->builder = (struct graph_builder){.ef = search_width(hnsw),

@@ -1,4 +1,4 @@
-/* What an index is made of; for index/hnsw*.c alone. */
+/* The parts of an index; for index/hnsw*.c alone. */
 #ifndef INDEX_HNSW_PARTS_H
 #define INDEX_HNSW_PARTS_H
 
@@ -13,32 +13,34 @@ struct hnsw {
     uint32_t m, ef_construction;
     uint64_t seed;
     struct field field;
-    struct layer layers[LAYERS_MOST]; /* the lowest, which has all, first */
-    uint32_t layer_count;             /* 0: it is empty */
+    struct layer layers[LAYERS_MOST]; /* the lowest, which has all slots, first */
+    uint32_t layer_count;             /* 0: the index is empty */
     uint32_t slots, rows;
-    uint32_t entry;   /* on all layers */
-    uint64_t *places; /* of each slot; NO_PLACE: nothing is in it */
-    uint32_t *xmins;
-    uint32_t *twins; /* of each slot the next that holds the same and is in no list; NULL: there are
-                        none */
+    uint32_t entry;   /* a slot that is on all layers */
+    uint64_t *places; /* of each slot, the key's; NO_PLACE: nothing is in it */
+    uint32_t *xmins;  /* of each slot, the key's */
+    /* Of each slot, the next that holds the same and is in no list: a chain, whose first slot is in
+     * the graph for all. NULL: there are no twins. */
+    uint32_t *twins;
     uint64_t churn;
     struct hnsw_recall curve[HNSW_RECALLS];
     uint32_t curve_count;
-    bool borrowed; /* all arrays but the mean lie in others' bytes (hnsw_open): these may have been
-                      made to deceive, and become zeroes while they are read */
+    /* All arrays but the mean lie in the caller's bytes (hnsw_open), which may have been made to
+     * deceive, and may become zeroes while they are read. */
+    bool borrowed;
 };
 
-/* Room for `slots` places, none taken. */
+/* Room for the keys of so many slots, all empty. -ENOMEM. */
 MUST_CHECK int hnsw_make_places(struct hnsw *hnsw, uint32_t slots);
 
 /* Frees all but the field and the struct itself. */
 void hnsw_clear_graph(struct hnsw *hnsw);
-/* A copy whose places, twins and lists are memory of its own, and hold; the field is `from`'s.
+/* A copy with places, twins and lists in memory of its own, which hold; the field is `from`'s.
  * -EBADMSG: they do not hold; -ENOMEM. */
 MUST_CHECK int hnsw_copy_graph(const struct hnsw *from, struct hnsw *out);
 
-/* What must hold of bytes that somebody else may have written: that as many slots are taken as
- * there are rows; that chains of twins are of taken slots, and end (-EBADMSG: not so; -ENOMEM). */
+/* What must hold of bytes that somebody else may have written: as many slots are taken as there are
+ * rows; chains of twins are of taken slots, and end (-EBADMSG: they do not; -ENOMEM). */
 bool hnsw_places_hold(const struct hnsw *hnsw);
 MUST_CHECK int hnsw_twins_hold(const struct hnsw *hnsw);
 

@@ -1,4 +1,4 @@
-/* The curve: for each of some ef, how many of the ten nearest are found. */
+/* The curve: for some ef, how many of the ten nearest are found. */
 #include "index/hnsw_making.h"
 
 #include "index/exact.h"
@@ -15,8 +15,8 @@ struct measuring {
     struct hnsw *hnsw;
     struct query **queries;
     uint32_t count;
-    struct neighbour *truth; /* NEAREST of each query */
-    uint32_t *truths;        /* how many there are */
+    struct neighbour *truth; /* of each query, NEAREST by exact search */
+    uint32_t *truths;        /* of each query, how many these are */
     uint32_t *row_of_slot;
 };
 
@@ -33,7 +33,7 @@ static int search_exactly(struct measuring *measuring, const struct making *maki
                         measuring->truth, measuring->truths, error);
 }
 
-/* Equally near ones count as well. */
+/* How many of the rows found are as near as the truth: equally near ones count as well. */
 static uint32_t hits(const struct measuring *measuring, const struct making *making, uint32_t query,
                      const struct hnsw_found *found, uint32_t count)
 {

@@ -1,5 +1,5 @@
-/* Gives slots new numbers, so that neighbours in the graph lie near each other in memory: within
- * each level, by breadth first search over the lowest layer. */
+/* Gives slots new numbers, so that neighbours in the graph lie near each other in memory: by breadth
+ * first search over the lowest layer, each level by itself. */
 #include "index/hnsw_making.h"
 
 #include "index/pages.h"
@@ -13,11 +13,12 @@ enum { OFTEN = 4096 }; /* slots between two looks at whether to stop */
 struct reorder {
     const struct making *making;
     const struct hnsw *hnsw;
-    uint32_t *queue;   /* old numbers in the order in which they were found */
-    uint32_t *renamed; /* the new number of each old one */
+    uint32_t *queue;   /* old numbers, in the order in which they were reached */
+    uint32_t *renamed; /* of each old number, the new one */
 };
 
-static void find(struct reorder *reorder, uint32_t slot, uint32_t *end)
+/* Puts the slot and its twins into the queue. */
+static void enqueue(struct reorder *reorder, uint32_t slot, uint32_t *end)
 {
     const struct hnsw *hnsw = reorder->hnsw;
     for (; slot != NOBODY && reorder->renamed[slot] == NOBODY;
@@ -31,17 +32,17 @@ static void walk_all(struct reorder *reorder)
 {
     const struct layer *layer = &reorder->hnsw->layers[0];
     uint32_t end = 0;
-    find(reorder, reorder->hnsw->entry, &end);
+    enqueue(reorder, reorder->hnsw->entry, &end);
     for (uint32_t first = 0, next = 0; first < layer->count; first++) {
-        while (first == end) /* never, as all can be reached */
-            find(reorder, next++, &end);
+        while (first == end) /* never: all can be reached */
+            enqueue(reorder, next++, &end);
         const uint32_t *list = layer_list(layer, reorder->queue[first]);
         for (uint32_t i = 0; i < layer->degree && list[i] != NOBODY; i++)
-            find(reorder, list[i], &end);
+            enqueue(reorder, list[i], &end);
     }
 }
 
-/* Slots of a level keep to the numbers of their level. */
+/* Slots of a level get the numbers of their level. */
 static void rename_all(struct reorder *reorder)
 {
     const struct hnsw *hnsw = reorder->hnsw;
@@ -56,8 +57,8 @@ static void rename_all(struct reorder *reorder)
     }
 }
 
-/* Records of `size` bytes in their new order; takes the old ones' memory. */
-static int move(const struct reorder *reorder, void **records, uint32_t count, size_t size)
+/* Moves records of `size` bytes into their new order; frees the old memory. */
+static int move_records(const struct reorder *reorder, void **records, uint32_t count, size_t size)
 {
     if (*records == NULL)
         return 0;
@@ -67,7 +68,7 @@ static int move(const struct reorder *reorder, void **records, uint32_t count, s
     bool stopped = false;
     for (uint32_t slot = 0; slot < count && !stopped; slot++) {
         memcpy(moved + size * reorder->renamed[slot], from + size * slot, size);
-        stopped = slot % OFTEN == 0 && is_stopped(reorder->making);
+        stopped = slot % OFTEN == 0 && making_is_stopped(reorder->making);
     }
     pages_free(from, count * size);
     *records = moved;
@@ -85,7 +86,7 @@ static int move_numbers(const struct reorder *reorder, uint32_t **numbers, uint3
                         uint32_t each)
 {
     void *moved = *numbers;
-    int rc = move(reorder, &moved, count, each * sizeof **numbers);
+    int rc = move_records(reorder, &moved, count, each * sizeof **numbers);
     *numbers = moved;
     return rc;
 }
@@ -95,13 +96,13 @@ static int move_all(const struct reorder *reorder, struct making *making)
     struct hnsw *hnsw = making->hnsw;
     struct field *field = &hnsw->field;
     void *look = field->look, *fine = field->fine, *places = hnsw->places;
-    int rc = move(reorder, &look, hnsw->slots, field->look_stride);
+    int rc = move_records(reorder, &look, hnsw->slots, field->look_stride);
     field->look = look;
     if (rc == 0 && field->fine_stride > 0)
-        rc = move(reorder, &fine, hnsw->slots, field->fine_stride);
+        rc = move_records(reorder, &fine, hnsw->slots, field->fine_stride);
     field->fine = fine;
     if (rc == 0)
-        rc = move(reorder, &places, hnsw->slots, sizeof *hnsw->places);
+        rc = move_records(reorder, &places, hnsw->slots, sizeof *hnsw->places);
     hnsw->places = places;
     if (rc == 0)
         rc = move_numbers(reorder, &hnsw->xmins, hnsw->slots, 1);

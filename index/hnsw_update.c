@@ -1,10 +1,10 @@
 /* A changed index out of an old one.
  *
- * The old one is copied. Lists that lead to deleted slots get what these led to instead, choosing
- * anew (as FreshDiskANN, arXiv 2105.09613, with the choice of graph_build.h); then new rows are
- * inserted, into slots that were deleted as long as there are some, and some old ones once more. A
- * slot on an upper level is inserted there, too; slots that are added at the end are on the lowest
- * level only, so that a build whole is due some time. */
+ * The old one is copied. Lists that lead to deleted slots choose anew, among what these led to (as in
+ * FreshDiskANN, arXiv 2105.09613, but by the rule of graph_links.h). Then new rows are inserted, into
+ * deleted slots as long as there are some, and some old rows once more. A slot on an upper layer is
+ * inserted there, too. Slots added at the end are on the lowest layer only: so, after many of them,
+ * the index has to be built whole. */
 #include "index/hnsw_making.h"
 #include "index/pages.h"
 
@@ -15,10 +15,10 @@
 /* ---- which slots ---- */
 
 struct changes {
-    uint64_t *gone;   /* a bit a slot: it was deleted, and is to be in no list as what it was */
-    uint64_t *fresh;  /* a bit a slot: it is one of slots */
-    uint32_t *slots;  /* that are to be inserted, ascending: new rows, and twins of what is gone */
-    uint32_t *usable; /* numbers of the new rows that can be found at all */
+    uint64_t *gone;   /* slots that were deleted: lists must not lead to what they held */
+    uint32_t *slots;  /* to be inserted, ascending: new rows, and twins of what is gone */
+    uint64_t *fresh;  /* the same as a set */
+    uint32_t *usable; /* numbers of the new rows that have a place */
     size_t slot_count, usable_count;
 };
 
@@ -36,8 +36,8 @@ static int compare_slots(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-/* Takes the dead out of the chains of twins; where the first of a chain is dead, the others are to
- * be inserted. */
+/* Takes the dead out of the chains of twins. If the first of a chain is dead, the others have to be
+ * inserted. */
 static int unchain(struct making *making, const struct hnsw *old, const uint64_t *dead,
                    struct changes *changes)
 {
@@ -76,7 +76,7 @@ static int unchain(struct making *making, const struct hnsw *old, const uint64_t
     return 0;
 }
 
-/* Dead slots are free again, and taken by the first of the new rows. */
+/* Frees the slots of the dead, and gives the new rows the free slots, in order. */
 static int plan_slots(struct making *making, const struct hnsw *old, const uint64_t *dead,
                       struct changes *changes)
 {
@@ -165,7 +165,7 @@ static int copy_old(struct making *making, const struct hnsw *old, uint32_t slot
     return rc == 0 ? copy_layers(old, hnsw) : rc;
 }
 
-/* The vectors: of the old ones a copy, with room for the new ones. */
+/* Copies the old vectors, with room for the new ones. */
 static int copy_field(struct making *making, const struct hnsw *old)
 {
     struct hnsw *hnsw = making->hnsw;
@@ -224,8 +224,8 @@ static void repair_list(void *context, int thread, size_t number)
         graph_set_list(builder, thread, slot, list, n);
 }
 
-/* Whether it is the slot's turn: as many as have come and gone are inserted anew, each in its turn,
- * spread over all. */
+/* Whether it is the slot's turn to be inserted anew. As many are as rows have come and gone; turns go
+ * round, and are spread over all slots. */
 static bool has_turn(const struct hnsw *old, const struct hnsw *hnsw, uint32_t slot)
 {
     uint64_t place = (uint64_t)(uint32_t)(slot * UINT32_C(2654435761)) * hnsw->slots >> 32;
@@ -233,8 +233,8 @@ static bool has_turn(const struct hnsw *old, const struct hnsw *hnsw, uint32_t s
     return (place + hnsw->slots - from % hnsw->slots) % hnsw->slots < count;
 }
 
-/* Lists wear out where neighbours come and go: some old slots look for theirs again. `slots`: all
- * of the layer. */
+/* Lists wear out as neighbours come and go. So some old slots look for theirs again. `slots`: all of
+ * the layer. */
 static int refresh(struct making *making, const struct hnsw *old, const struct changes *changes,
                    const uint32_t *slots, size_t count)
 {
@@ -247,7 +247,7 @@ static int refresh(struct making *making, const struct hnsw *old, const struct c
         if (!bit_is_set(changes->fresh, slots[i]) && has_turn(old, making->hnsw, slots[i]))
             some[n++] = slots[i];
     atomic_ulong *done = builder->done;
-    builder->done = NULL; /* they are no new rows */
+    builder->done = NULL; /* it counts new rows */
     int rc = graph_insert(builder, some, n, count);
     builder->done = done;
     free(some);
@@ -288,7 +288,7 @@ static int update_level(struct making *making, const struct hnsw *old,
 
 /* ---- all together ---- */
 
-/* Those of the slots that turned out to be twins are linked already. */
+/* Links twins; those of the slots that are some need not be inserted. */
 static int settle_twins(struct making *making, const struct hnsw *old, struct changes *changes)
 {
     size_t count = 0, kept = 0;
@@ -300,7 +300,7 @@ static int settle_twins(struct making *making, const struct hnsw *old, struct ch
             !bit_is_set(changes->fresh, slot))
             slots[count++] = slot;
     memcpy(slots + count, changes->slots, changes->slot_count * sizeof *slots);
-    int rc = find_twins(making, slots, count + changes->slot_count);
+    int rc = link_twins(making, slots, count + changes->slot_count);
     free(slots);
     for (size_t i = 0; i < changes->slot_count; i++)
         if (!is_twin(making, changes->slots[i]))
@@ -309,7 +309,7 @@ static int settle_twins(struct making *making, const struct hnsw *old, struct ch
     return rc;
 }
 
-/* An old slot of the layer that stays in its lists; NOBODY: there is none. */
+/* The first old slot that stays in the lists of the layer; NOBODY: there is none. */
 static uint32_t first_staying(const struct making *making, const struct hnsw *old,
                               const struct changes *changes, uint32_t level)
 {
@@ -321,8 +321,8 @@ static uint32_t first_staying(const struct making *making, const struct hnsw *ol
     return NOBODY;
 }
 
-/* An old slot on the highest layer that still has one, or, where each is gone or is inserted anew,
- * the first to be inserted, which the graph then begins with; layers above it go. */
+/* The entry is an old slot on the highest layer that still has one. If all are gone or inserted anew,
+ * it is the first slot to be inserted, with which the graph then begins. Layers above it go. */
 static void choose_entry(struct making *making, const struct hnsw *old,
                          const struct changes *changes)
 {
@@ -385,7 +385,7 @@ static int update(struct making *making, const struct hnsw *old, const uint64_t 
         rc = settle_twins(making, old, &changes);
     if (rc == 0) {
         choose_entry(making, old, &changes);
-        rc = begin_builder(making);
+        rc = making_begin_graph(making);
     }
     for (uint32_t level = making->hnsw->layer_count; rc == 0 && level-- > 0;)
         rc = update_level(making, old, &changes, level);
@@ -421,7 +421,7 @@ static int update_or_build(const struct hnsw *old, struct making *making, const 
     return rc;
 }
 
-/* A search bears whatever stands in others' bytes; what is done here does not, so it gets a copy. */
+/* A search copes with whatever stands in the caller's bytes, an update does not: it gets a copy. */
 static int update_borrowed(const struct hnsw *old, struct making *making, const uint64_t *dead,
                            const struct hnsw_rows *rows, struct hnsw **out)
 {

@@ -1,11 +1,11 @@
-/* What vectors are made of, and what is called their distance: as pgvector's types and operators.
+/* What vectors are made of, and how their distance is measured: pgvector's types and operators.
  *
  *   l2       <->   square root of the sum of the squared differences
  *   ip       <#>   the inner product, negated
  *   cosine   <=>   1 - cosine of the angle; a zero vector has none
  *   l1       <+>   sum of the absolute differences
  *   hamming  <~>   number of differing bits
- *   jaccard  <%>   1 - bits in both / bits in either; 1 where no bit is in both, so also for two
+ *   jaccard  <%>   1 - bits in both / bits in either; 1 if no bit is in both, so also for two
  *                  empty sets
  *
  * Smaller is nearer, always. Pure.
@@ -35,23 +35,24 @@ enum metric {
     METRIC_COUNT
 };
 
-/* What a column's vectors are compared by. */
+/* What the vectors of a column are, and what compares them. */
 struct space {
     enum element element;
     enum metric metric;
     uint32_t dims; /* 1 to 16,000 (bits: 2^24; sparse: 10^9) */
 };
 
-const char *metric_name(enum metric metric);     /* as above */
-const char *metric_operator(enum metric metric); /* as above */
-/* The metric of this name of `size` bytes, -1: none. */
+/* As in the table above. */
+const char *metric_name(enum metric metric);
+const char *metric_operator(enum metric metric);
+/* The metric of this name of `size` bytes; -1: there is none. */
 int metric_find(const char *name, size_t size);
 
-/* Whether pgvector has the metric for this element: hamming and jaccard for bits, the others for
- * all else. */
+/* Whether pgvector has the metric for this element: hamming and jaccard for bits, the other metrics
+ * for the other elements. */
 bool metric_fits(enum metric metric, enum element element);
 
-/* The element of pgvector's type "vector", "halfvec", "sparsevec", or "bit", "varbit"; -1: none. */
+/* The element of the type "vector", "halfvec", "sparsevec", "bit" or "varbit"; -1: of another one. */
 int element_find(const char *type);
 
 #endif

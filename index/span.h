@@ -1,15 +1,14 @@
-/* Vectors as they lie in memory: a run of values of one column, each as COPY BINARY sends it,
- * without the length in front. All numbers in a value are big-endian:
+/* Vectors as they lie in memory: a span is a run of values of one column, each as COPY BINARY sends
+ * it, without the length in front. All numbers in a value are big-endian:
  *
  *   vector     u16 dims | u16 0 | f32 × dims
  *   halfvec    u16 dims | u16 0 | f16 × dims
  *   sparsevec  i32 dims | i32 n | i32 0 | i32 × n, dimensions from 0, ascending | f32 × n, none is 0
- *   bit        i32 bits | the bits, the first one the highest of its byte, the last byte filled up
- *              with 0
+ *   bit        i32 bits | the bits, the first in the highest bit of its byte, then 0 to the byte's end
  *
  * Rows are numbered over all spans of a list, 0 first. A value of size 0 is NULL: such a row is
- * never found. Spans borrow what they point to. Bytes come from a cache or from the network: they
- * are checked where they are used (-EBADMSG: not a value of its type).
+ * never found. Spans borrow what they point to. The bytes come from a cache or from the network:
+ * each function that uses them checks them (-EBADMSG: not a value of its type).
  */
 #ifndef INDEX_SPAN_H
 #define INDEX_SPAN_H
@@ -19,10 +18,10 @@
 
 struct span {
     const uint8_t *bytes; /* the values, one behind another */
-    uint32_t rows;        /* of them */
-    uint32_t fixed;       /* the size of each value; 0: see starts */
-    const uint64_t
-        *starts; /* where each value begins; one more: where the last ends. NULL if fixed */
+    uint32_t rows;        /* how many there are */
+    uint32_t fixed;       /* the size of each value; 0: they differ */
+    /* Where each value begins, and one more: where the last ends. NULL if the size is fixed. */
+    const uint64_t *starts;
 };
 
 static inline const uint8_t *span_value(const struct span *span, uint32_t row, size_t *size)
@@ -35,7 +34,7 @@ static inline const uint8_t *span_value(const struct span *span, uint32_t row, s
     return span->bytes + span->starts[row];
 }
 
-/* One of them, wherever it lies. */
+/* One value, wherever it lies. */
 struct value {
     const uint8_t *bytes;
     size_t size; /* 0: NULL */
@@ -45,8 +44,8 @@ struct value {
  * vector. The value is one of the space. */
 bool value_has_place(const struct space *space, const uint8_t *value, size_t size);
 
-/* The number of dimensions of a value that is not NULL (bit varying has a value of 0). -EBADMSG: it
- * is none of the element; all but the numbers themselves is checked. */
+/* The number of dimensions of a value that is not NULL; of bit varying it may be 0. -EBADMSG: it is
+ * not a value of the element. All is checked but the numbers themselves. */
 MUST_CHECK int value_dims(enum element element, const uint8_t *value, size_t size, uint32_t *out);
 
 #endif

@@ -14,13 +14,13 @@ struct member {
 
 struct team {
     int size;
-    struct member *members; /* without the caller: size - 1 */
+    struct member *members; /* all but the caller: size - 1 */
     pthread_mutex_t lock;
     pthread_cond_t begin, end;
-    unsigned round; /* guarded by lock, as what follows */
-    int busy;
+    unsigned round; /* guarded by lock, as busy and ending */
+    int busy;       /* members that have not ended the round yet */
     bool ending;
-    size_t count, chunk; /* of the round under way */
+    size_t count, chunk; /* of the round, as are work and context */
     void (*work)(void *context, int thread, size_t i);
     void *context;
     atomic_size_t next;
