@@ -1,8 +1,8 @@
 /* A growing run of bytes.
  *
  * Lifetime: init to {0}, then append; buffer_clear frees. The bytes move when it grows.
- * Threads: none; one owner.
- * Errors: -ENOMEM, and then the contents are as before.
+ * Threads: one owner.
+ * Errors: -ENOMEM; then the contents are as before.
  */
 #ifndef CODEC_BUFFER_H
 #define CODEC_BUFFER_H
@@ -25,10 +25,10 @@ MUST_CHECK int buffer_grow(struct buffer *buffer, size_t extra);
 
 void buffer_clear(struct buffer *buffer);
 
-/* Gives back what is not in use, of one that is not to grow any more. */
+/* Gives back what is not in use. For a buffer that will not grow any more. */
 void buffer_fit(struct buffer *buffer);
 
-/* Afterwards `extra` bytes may be written at data + size; whoever writes them adds to size. */
+/* Room for `extra` bytes at data + size; the caller writes them, and adds to size. */
 MUST_CHECK static inline int buffer_reserve(struct buffer *buffer, size_t extra)
 {
     return buffer->capacity - buffer->size >= extra ? 0 : buffer_grow(buffer, extra);

@@ -1,6 +1,6 @@
-/* A few bytes of text looked at together: sixteen with SSE2, which every x86-64 has, eight
- * elsewhere. A found block has all bits of a byte set where something was found, none elsewhere;
- * its mask is cheaper to test.
+/* Blocks: a few bytes of text that are looked at together, sixteen with SSE2, which every x86-64
+ * has, else eight. In a block that a search returns, all bits of a found byte are set, and none of
+ * the others. Its mask is cheaper to test.
  *
  * BYTE_BLOCK_PORTABLE: eight at a time in any case, for tests.
  */
@@ -11,7 +11,7 @@
 
 #include <stddef.h>
 
-/* Fewer than eight bytes, the others 0. No byte behind them is read. */
+/* Loads fewer than eight bytes; the others are 0. No byte behind them is read. */
 static inline uint64_t load_le_part(const uint8_t *at, size_t size)
 {
     if (size >= 4)
@@ -116,7 +116,7 @@ static inline size_t mask_first(byte_mask mask) { return (size_t)__builtin_ctzll
 
 #endif
 
-/* What a text is searched for: the found bytes of a block. */
+/* What a text is searched for: returns the found bytes of a block. */
 typedef byte_block block_search(byte_block block);
 
 /* How many bytes come before the first that is found; `size`: none is. */
@@ -134,7 +134,7 @@ __attribute__((always_inline)) static inline size_t block_find(const uint8_t *te
     return found != 0 ? i + mask_first(found) : size;
 }
 
-/* The same, and copies them. Up to `size` + BLOCK_SIZE bytes are written. */
+/* The same, and copies these bytes. Up to `size` + BLOCK_SIZE bytes are written. */
 __attribute__((always_inline)) static inline size_t block_copy(uint8_t *to, const uint8_t *text,
                                                                size_t size, block_search *search)
 {

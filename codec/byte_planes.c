@@ -1,7 +1,7 @@
-/* 128 bytes are moved at a time, of which the values have 2, 4 or 8 each. Interleaving the first
- * half of 128 bytes with the second moves the topmost bit of a byte's place to its bottom. As
- * planes it is the bits of the plane, then those of the value; joined they are the other way
- * around: both are reached by doing so again and again.
+/* 128 bytes at a time, of values of 2, 4 or 8 bytes. To interleave the first half of 128 bytes with
+ * the second moves the topmost bit of a byte's place to the bottom. In planes, a place is the bits
+ * of the plane, then those of the value; in values it is the other way round. So each is reached
+ * from the other by interleaving several times.
  *
  * Values of 9 to 16 bytes are done as two of 8 that overlap. */
 #include "codec/byte_planes.h"
@@ -67,7 +67,7 @@ INLINE struct block interleave(struct block from, int times)
 
 INLINE int log_2(size_t width) { return width == 8 ? 3 : width == 4 ? 2 : 1; }
 
-/* Planes [first, first + width); the values that were done. */
+/* Planes [first, first + width). Returns how many values were done. */
 INLINE size_t split_some(const uint8_t *values, size_t count, size_t size, size_t first,
                          size_t width, uint8_t *planes)
 {

@@ -1,8 +1,6 @@
-/* The bytes of `count` values of `size` (>= 1) bytes each, by their weight: the first byte of all,
- * then the second of all, … Bytes of numbers look alike where they have the same weight: so,
- * numbers shrink far more, in a third of the time.
- *
- * Threads: pure.
+/* Planes: the bytes of `count` values of `size` (>= 1) bytes each in another order, the first byte
+ * of all, then the second of all, … Bytes of the same weight look alike in numbers: as planes,
+ * numbers shrink far more, in a third of the time. Pure.
  */
 #ifndef CODEC_BYTE_PLANES_H
 #define CODEC_BYTE_PLANES_H

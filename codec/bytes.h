@@ -38,7 +38,7 @@ BYTES_STORE(store_le64, uint64_t, htole64)
 #undef BYTES_LOAD
 #undef BYTES_STORE
 
-/* memcpy for what is mostly a few bytes. */
+/* memcpy that is fast for a few bytes. */
 static inline void copy_value(void *to, const void *from, size_t size)
 {
     uint8_t *out = to;

@@ -1,6 +1,6 @@
 /* zstd, for the blocks of the cache.
  *
- * Errors: -EBADMSG the bytes are not a frame of exactly that many raw bytes, -ENOMEM.
+ * Errors: -EBADMSG the bytes are not a frame of exactly that many raw bytes; -ENOMEM.
  */
 #ifndef CODEC_COMPRESS_H
 #define CODEC_COMPRESS_H

@@ -8,7 +8,7 @@ static const uint8_t signature[11] = "PGCOPY\n\377\r\n";
 
 enum { FIXED_HEADER = sizeof signature + 8, CRITICAL_FLAGS = (int)0xFFFF0000 };
 
-/* The walks below look at what is there of one header or tuple. They return its size once it is
+/* The walks below look at what has come of a header or tuple. They return its size once it is
  * whole, 0 while bytes are missing, or an error. */
 
 static ssize_t walk_header(const uint8_t *at, size_t size, struct error *error)
@@ -59,10 +59,10 @@ static ssize_t walk_tuple(struct copy_stream *stream, const uint8_t *at, size_t 
     return (ssize_t)stream->scanned;
 }
 
-/* Takes the tuples that lie whole in front of `at`, which is most of them: libpq hands out whole
- * rows. Anything else is left to take(). */
-static ssize_t take_whole(struct copy_stream *stream, const uint8_t *at, size_t size,
-                          tuple_sink *sink, void *context)
+/* Hands out the tuples that stand whole at `at`, as most do: libpq hands out whole rows. Anything
+ * else is left to consume_one(). */
+static ssize_t consume_whole(struct copy_stream *stream, const uint8_t *at, size_t size,
+                             tuple_sink *sink, void *context)
 {
     size_t done = 0;
     if (stream->state != COPY_TUPLES || stream->scanned > 0)
@@ -88,10 +88,9 @@ static ssize_t take_whole(struct copy_stream *stream, const uint8_t *at, size_t 
     return (ssize_t)done;
 }
 
-/* Takes one header, tuple or trailer from the front of `at`; returns the bytes taken, 0 for none
- * yet. */
-static ssize_t take(struct copy_stream *stream, const uint8_t *at, size_t size, tuple_sink *sink,
-                    void *context, struct error *error)
+/* Consumes one header, tuple or trailer at `at`. Returns its size; 0: it is not whole yet. */
+static ssize_t consume_one(struct copy_stream *stream, const uint8_t *at, size_t size,
+                           tuple_sink *sink, void *context, struct error *error)
 {
     if (size == 0)
         return 0;
@@ -129,11 +128,11 @@ int copy_stream_feed(struct copy_stream *stream, const uint8_t *bytes, size_t si
     size_t done = 0;
     ssize_t n;
     do {
-        n = take_whole(stream, bytes + done, size - done, sink, context);
+        n = consume_whole(stream, bytes + done, size - done, sink, context);
         if (n < 0)
             return (int)n;
         done += (size_t)n;
-        n = take(stream, bytes + done, size - done, sink, context, error);
+        n = consume_one(stream, bytes + done, size - done, sink, context, error);
         if (n < 0)
             return (int)n;
         done += (size_t)n;

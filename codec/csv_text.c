@@ -2,7 +2,7 @@
 
 #include "codec/byte_block.h"
 
-enum { PIECE = 4096 }; /* of a text that may grow, for which room is asked at once */
+enum { PIECE = 4096 }; /* bytes of a text for which room is asked at once */
 
 static inline byte_block special(byte_block block, uint8_t delimiter)
 {
@@ -19,7 +19,7 @@ static inline byte_block quote_or_nul(byte_block block)
     return block_or(block_equal(block, '"'), block_equal(block, 0));
 }
 
-/* Doubles the quotes. */
+/* Doubles quotes. NULL: there is a NUL byte. */
 static uint8_t *copy_piece(uint8_t *at, const uint8_t *text, size_t size)
 {
     for (;;) {

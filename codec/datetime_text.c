@@ -16,7 +16,7 @@
 
 enum shape {
     ISO,
-    XSD /* in quotes */
+    XSD /* and in quotes */
 };
 
 _Static_assert(VALUE_ROOM >= sizeof "\"294276-12-31T23:59:59.999999+00:00 BC\"",
@@ -36,7 +36,8 @@ static uint8_t *write_two(uint8_t *at, uint32_t n)
 /* Writes Y-MM-DD, the year without its era; days count from 2000-01-01. */
 static uint8_t *write_day(uint8_t *at, int32_t days, bool *before_christ)
 {
-    enum { ERAS = 17, ERA = 146097, MARCH = 60 }; /* so many eras before 2000-03-01 is before all */
+    /* All dates are later than ERAS eras before 2000-03-01. */
+    enum { ERAS = 17, ERA = 146097, MARCH = 60 };
     uint32_t day_of_all = (uint32_t)days + ERAS * ERA - MARCH;
     uint32_t era = day_of_all / ERA, day_of_era = day_of_all % ERA;
     uint32_t year_of_era =

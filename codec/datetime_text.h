@@ -1,5 +1,5 @@
-/* date, timestamp and timestamptz, in UTC and DateStyle ISO; see type.h for the contract of render
- * and write functions. JSON has them as XSD strings: a T between day and time, +00:00 for +00. */
+/* date, timestamp and timestamptz, in UTC and DateStyle ISO; type.h has the contract of render and
+ * write functions. In JSON they are XSD strings: a T between day and time, +00:00 for +00. */
 #ifndef CODEC_DATETIME_TEXT_H
 #define CODEC_DATETIME_TEXT_H
 

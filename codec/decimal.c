@@ -20,12 +20,12 @@ enum { TENS_MOST = 22 };
 struct decimal {
     uint64_t digits;
     int exponent;
-    bool negative, short_enough; /* all digits are there */
+    bool negative, short_enough; /* `digits` has all of them */
 };
 
 static inline bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
-/* "e", sign and digits, if that is what comes next. */
+/* Reads "e", sign and digits, if they come next. */
 static const char *read_exponent(const char *at, const char *end, struct decimal *out)
 {
     const char *start = at;
@@ -43,7 +43,7 @@ static const char *read_exponent(const char *at, const char *end, struct decimal
     return at;
 }
 
-/* How many of the eight bytes are digits before the first that is none, and their value: the first
+/* How many of eight characters are digits, up to the first that is not, and their value. The first
  * character is the lowest byte. */
 static inline size_t read_eight(const char *at, uint64_t *value)
 {
@@ -52,7 +52,7 @@ static inline size_t read_eight(const char *at, uint64_t *value)
     size_t count = others != 0 ? (size_t)__builtin_ctzll(others) / 8 : 8;
     if (count == 0)
         return 0;
-    x <<= 8 * (8 - count); /* zeros in front, and what is behind the digits is gone */
+    x <<= 8 * (8 - count); /* puts zeros in front, and drops what stands behind the digits */
     x = x * 10 + (x >> 8);
     *value = ((x & UINT64_C(0x000000ff000000ff)) * UINT64_C(0x000f424000000064) +
               (x >> 16 & UINT64_C(0x000000ff000000ff)) * UINT64_C(0x0000271000000001)) >>
@@ -101,7 +101,7 @@ static inline const char *read_decimal(const char *at, const char *end, struct d
     return read_exponent(at, end, out);
 }
 
-/* One correctly rounded operation in double; rounding that once more gives the nearest float,
+/* One correctly rounded operation in double. To round that once more gives the nearest float,
  * unless the double lies exactly between two of them. */
 static inline bool quick(const struct decimal *decimal, float *out)
 {

@@ -1,10 +1,10 @@
-/* Numbers in decimal notation as float32, rounded to the nearest as strtof does in the C locale.
+/* Numbers in decimal notation, as the nearest float32, as strtof reads them in the C locale.
  * Pure. */
 #ifndef CODEC_DECIMAL_H
 #define CODEC_DECIMAL_H
 
-/* The number at `at`; returns its end, NULL: there is none. Also "nan" and "inf", and what is too
- * large becomes infinite: the caller looks. Reads nothing from `end` on. */
+/* Reads the number at `at`, and nothing from `end` on. Returns its end; NULL: there is no number.
+ * It may be "nan" or "inf", and a number that is too large becomes infinite: the caller looks. */
 const char *decimal_float(const char *at, const char *end, float *out);
 
 #endif

@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* A sentence that was cut in the middle of a UTF-8 character loses the character's beginning too. */
+/* If the sentence was cut in the middle of a UTF-8 character, it loses the character's beginning,
+ * too. */
 static void drop_torn_character(char *text, size_t capacity, int wanted)
 {
     if (wanted >= 0 && (size_t)wanted >= capacity)

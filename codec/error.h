@@ -1,9 +1,9 @@
 /* The words that go with an errno, for the person who has to act on it.
  *
- * Functions return 0 or a negative errno; where a person needs to know more, they also take a
- * nullable `struct error *` and write one sentence into it: what failed, on what, and what to do.
- * The text never holds a password or table data. It is set by the place that raised the error;
- * callers may put context in front of it.
+ * Functions return 0 or a negative errno. If a person needs to know more, they also take a nullable
+ * `struct error *` and write one sentence into it: what failed, on what, and what to do. The text
+ * never holds a password or table data. The function that finds the error sets it; callers may put
+ * context in front.
  */
 #ifndef CODEC_ERROR_H
 #define CODEC_ERROR_H
@@ -15,7 +15,7 @@ struct error {
     char text[1024]; /* UTF-8, NUL-terminated, cut at a character's start; "" = nothing said */
 };
 
-/* Writes the sentence (when `error` is not NULL) and returns `code`, a negative errno. */
+/* Writes the sentence, if `error` is not NULL, and returns `code`, a negative errno. */
 int error_set(struct error *error, int code, const char *format, ...) PRINTF_LIKE(3, 4);
 
 /* Puts "context: " in front of the text already there. */

@@ -1,13 +1,12 @@
-/* Schubfach: Raffaello Giulietti, "The Schubfach way to render doubles" (2020, revised 2022), with
- * the interval's bounds left out. Written without branches on the digits: which length and which
- * digit a number gets is close to random, and a mispredicted branch costs as much as all the
- * arithmetic.
+/* Schubfach: Raffaello Giulietti, "The Schubfach way to render doubles" (2020, revised 2022),
+ * without the bounds of the interval. There are no branches on digits: their number and values are
+ * close to random, and a mispredicted branch costs as much as all the arithmetic.
  *
- * For a number c * 2^q take k = floor(log10(2^q)) (3/4 of it where the gap below is half as wide).
- * Its neighbourhood then holds at least one multiple of 10^k and at most one of 10^(k+1); the
- * latter wins, otherwise the closer of the two of the former, ties to even. The number and both
- * ends of its interval are compared as 4 * x / 10^k, rounded to odd, where a comparison with an
- * even integer is still exact.
+ * For a number c * 2^q let k = floor(log10(2^q)), of 3/4 of 2^q if the gap below is half as wide.
+ * The number's interval then holds at least one multiple of 10^k and at most one of 10^(k+1). The
+ * latter wins; else the closer of two multiples of 10^k does, ties to even. The number and both
+ * ends of the interval are compared as 4 * x / 10^k, rounded to odd: so comparing with an even
+ * integer is exact.
  */
 #include "codec/float_text.h"
 
@@ -28,7 +27,7 @@ struct decimal {
     int exponent;
 };
 
-/* Exact for all exponents that occur; >> of a negative number is arithmetic on all compilers. */
+/* Exact for all exponents that occur. All compilers shift negative numbers arithmetically. */
 static inline int floor_log10_pow2(int e, bool three_quarters)
 {
     return (e * 1262611 - (three_quarters ? 524031 : 0)) >> 22;
@@ -36,9 +35,9 @@ static inline int floor_log10_pow2(int e, bool three_quarters)
 
 static inline int floor_log2_pow10(int e) { return (e * 1741647) >> 19; }
 
-/* The choice of the paper from lower < value < upper, each 4 * x / 10^k rounded to odd: the last
- * multiple of ten below upper if it is above lower, else the integer closest to value, or the next
- * one if that is not above lower. */
+/* The paper's choice from lower < value < upper, each 4 * x / 10^k rounded to odd: the last
+ * multiple of ten below upper, if it is above lower; else the integer closest to value, or, if that
+ * is not above lower, the next one. */
 static inline uint64_t shortest_digits(uint64_t lower, uint64_t value, uint64_t upper)
 {
     uint64_t below = lower >> 2;
@@ -89,8 +88,8 @@ static inline struct decimal float8_shortest(uint32_t biased, uint64_t fraction)
     return (struct decimal){shortest_digits(lower, value, upper), k};
 }
 
-/* The eight digits of n < 10^8 as bytes 0..9, the first in the lowest byte: split in halves in
- * parallel lanes, quotients by multiplication. */
+/* The eight digits of n < 10^8 as bytes 0 to 9, the first in the lowest byte. Lanes are halved in
+ * parallel; quotients are multiplications. */
 static inline uint64_t spread_digits(uint32_t n)
 {
     uint64_t fours = n / 10000 | (uint64_t)(n % 10000) << 32;
@@ -100,10 +99,11 @@ static inline uint64_t spread_digits(uint32_t n)
     return tens + ((twos - 10 * tens) << 8);
 }
 
-/* How many of the eight are left without trailing zeros. */
+/* How many of the eight digits are left without trailing zeros. */
 static inline int count_digits(uint64_t spread)
 {
-    /* From the other end: counting leading zeros is slow where no instruction does it. */
+    /* From the other end: to count leading zeros is slow on machines without an instruction for
+     * it. */
     return spread == 0 ? 0 : 8 - __builtin_ctzll(__builtin_bswap64(spread)) / 8;
 }
 
@@ -120,7 +120,7 @@ static inline size_t write_exponent(char *out, int exponent)
     return n;
 }
 
-/* 0 and all numbers whose exponent bits are all ones. */
+/* 0, the infinities and NaN. */
 static size_t write_special(bool zero, bool negative, bool nan, char *out)
 {
     if (nan) {
@@ -145,7 +145,7 @@ size_t float4_text(uint32_t bits, char *out)
     int e = decimal.exponent;
     for (; digits < 1000000; e--)
         digits *= 10;
-    static const uint32_t to_nine[] = {100, 10, 1}; /* a table: conditionals become branches */
+    static const uint32_t to_nine[] = {100, 10, 1}; /* conditionals would become branches */
     int length = (digits >= 10000000) + (digits >= 100000000);
     e += 6 + length;
     digits *= to_nine[length];
@@ -158,8 +158,8 @@ size_t float4_text(uint32_t bits, char *out)
     *out = '-';
     out += negative;
     if (e >= -4 && e < 6) {
-        /* Fraction: 0.000ddd; otherwise d, the digits again behind the point: overlapping stores,
-         * later ones win. */
+        /* A fraction is 0.000ddd. Else the first digits, and all digits once more behind the point:
+         * the stores overlap, and later ones win. */
         int small = e >> 31; /* all ones if e < 0 */
         int ahead = e & ~small, zeros = -(e & small);
         uint64_t digits8 = rest << 8 | (uint8_t)digit, mask = (uint64_t)(int64_t)small;
@@ -244,7 +244,7 @@ size_t float4_texts_scalar(const uint8_t *wire, size_t count, char *out, uint8_t
 size_t float4_texts(const uint8_t *wire, size_t count, char *out, uint8_t *lengths)
 {
 #if defined(__x86_64__)
-    switch (count > 2 ? isa_level() : ISA_SCALAR) { /* many take as long as three */
+    switch (count > 2 ? isa_level() : ISA_SCALAR) { /* a block of them takes as long as three */
     case ISA_AVX512:
         return float4_texts_avx512(wire, count, out, lengths);
     case ISA_AVX2:

@@ -1,6 +1,6 @@
-/* Eight numbers at a time up to their digits, as in float_text_avx512.c, four in a register; the
- * powers of ten are loaded one by one, as there are too many for AVX2's shuffles. Then each number
- * becomes text by one shuffle, chosen by its exponent and how many digits it has.
+/* The digits of eight numbers at a time, four in a register, as in float_text_avx512.c. The powers
+ * of ten are loaded one by one: they are too many for AVX2's shuffles. Then one shuffle makes each
+ * number text; its exponent and its number of digits choose the shuffle.
  */
 #include "codec/float_text_simd.h"
 
@@ -55,7 +55,7 @@ INLINE struct decimals find_decimals(__m256i c, __m256i narrow, const struct flo
     __m256i upper = multiply(high, power, _mm256_add_epi64(value, gap));
     value = multiply(high, power, value);
 
-    /* Rounded to the closest, ties to even; 1 below is a tie too, as the powers were rounded. */
+    /* Rounds to the closest, ties to even. 1 below is a tie, too: the powers were rounded. */
     __m256i odd = _mm256_and_si256(_mm256_srli_epi64(value, 33), all64(2));
     __m256i half = all64((UINT64_C(1) << 33) - 2);
     __m256i closest = _mm256_srli_epi64(_mm256_add_epi64(_mm256_add_epi64(value, half), odd), 34);
@@ -96,7 +96,7 @@ INLINE __m256i join(__m256i even, __m256i odd)
     return _mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), ODD);
 }
 
-/* What is left to do for eight numbers. */
+/* What eight numbers become text from. */
 struct work {
     uint8_t lanes[8][16]; /* what layout_text chooses from, less ASCII 0 */
     uint32_t kinds[8];    /* rows of layout_text with no trailing zeros */
@@ -108,7 +108,7 @@ INLINE void store_lanes(uint8_t (*lanes)[16], __m256i two, int first, int second
     _mm_storeu_si128((void *)lanes[second], _mm256_extracti128_si256(two, 1));
 }
 
-/* False if they must be done one by one. */
+/* False: they must be done one by one. */
 INLINE bool find_eight(__m256i bits, struct work *work)
 {
     __m256i magnitude = _mm256_and_si256(bits, all32(0x7fffffff)), none = _mm256_setzero_si256();
@@ -175,7 +175,7 @@ INLINE bool find_eight(__m256i bits, struct work *work)
     return true;
 }
 
-/* Returns the length, with the comma. */
+/* Returns the length with the comma. */
 INLINE size_t write_lane(const uint8_t lane[16], uint32_t kind, bool negative, char *out)
 {
     const uint8_t *shuffle = layout_text[kind + _lzcnt_u64(load_le64(lane)) / 8];
@@ -186,7 +186,7 @@ INLINE size_t write_lane(const uint8_t lane[16], uint32_t kind, bool negative, c
     return shuffle[15] + (size_t)negative;
 }
 
-/* The length with the comma, 0 if it is not finite. */
+/* The length with the comma; 0: the number is not finite. */
 static size_t write_one(uint32_t bits, char *out)
 {
     if ((bits & 0x7f800000) == 0x7f800000)

@@ -1,23 +1,23 @@
 /* Sixteen numbers at a time, without a branch on what they are, in four steps.
  *
- * The first finds c, q and k of Schubfach (see float_text.c), and 10^-k in a table.
+ * Step 1 finds c, q and k of Schubfach (float_text.c), and 10^-k in a table.
  *
- * The second makes its three products and its choice, exactly; the products are kept with 32 bits
- * behind the point instead of rounded to odd. These, of 64 bits, are made of the even and of the
- * odd numbers; all else has 32 bits.
+ * Step 2 makes Schubfach's three products and its choice, exactly. The products are not rounded to
+ * odd, but keep 32 bits behind the point. They have 64 bits, so even and odd numbers are done
+ * apart; all else has 32 bits.
  *
- * The third splits into digits by multiplication with rounded inverses. Their trailing zeros are
- * the leading zeros of the word whose lowest byte is the first digit. Each number gets a lane of 16
- * bytes, and a bit for each place of it that is printed.
+ * Step 3 splits numbers into digits, by multiplication with rounded inverses. Trailing zeros of the
+ * digits are leading zeros of the word whose lowest byte is the first digit. Each number gets a
+ * lane of 16 bytes, and a bit for each place of it that is printed.
  *
- * The fourth shuffles into a lane all that a number of its exponent may print:
+ * Step 4 shuffles into a lane all that a number of its exponent may print:
  *
  *   -d.dddddddde+XX,    the point behind one to six digits
  *   -0.000ddddddddd,    for the exponents -4 to -1
  *
- * and compresses away what is not printed, in four lanes together.
+ * and compresses away what is not printed, of four lanes together.
  *
- * Numbers that do not fit (subnormal, not finite) send their sixteen to the scalar code.
+ * If a number does not fit (it is subnormal, or not finite), the scalar code does its sixteen.
  */
 #include "codec/float_text_simd.h"
 
@@ -53,11 +53,11 @@ INLINE __m512i look_up(const uint32_t *table, __m512i i, __mmask16 bit5, __mmask
                                                            _mm512_loadu_si512(table + 80)));
 }
 
-/* The steps are loops of their own over a few sixteens: those of one sixteen are a chain longer
- * than the processor looks ahead. */
+/* Each step is a loop of its own over a few sixteens: the steps of one sixteen are a chain that is
+ * longer than the processor looks ahead. */
 #define SIXTEENS 8
 
-/* Numbers come as the rows of a matrix of 4 * 4 and are worked on as its columns: so even and odd
+/* Numbers come as the rows of a 4 * 4 matrix, and are worked on as its columns: so even and odd
  * numbers, then the halves of their lanes, unpack into the order in which they are written. */
 #define TRANSPOSED(i) ((i) % 4 * 4 + (i) / 4)
 
@@ -65,7 +65,7 @@ struct sixteen {
     __m512i bits, exponent;
     union {
         struct {
-            __m512i high, low; /* 10^-k, rounded up: what follows is to be multiplied by it */
+            __m512i high, low;           /* 10^-k, rounded up, a factor of what follows: */
             __m512i lower, value, upper; /* the number and the ends of its interval */
         };
         __m512i digits;
@@ -73,7 +73,7 @@ struct sixteen {
     };
     uint64_t kept[4];
     __mmask16 present, nonzero;
-    bool unfit; /* must be done one by one */
+    bool unfit; /* they must be done one by one */
 };
 
 /* Eight products without their last 32 bits. */
@@ -83,7 +83,7 @@ INLINE __m512i multiply(__m512i high, __m512i low, __m512i by)
                             _mm512_srli_epi64(_mm512_mul_epu32(low, by), 32));
 }
 
-/* What eight numbers may print, as numbers with 34 bits behind the point, not rounded yet. */
+/* What eight numbers may print, with 34 bits behind the point, not rounded yet. */
 struct interval {
     __m512i lower, closest, tens;
 };
@@ -94,7 +94,7 @@ INLINE struct interval find_interval(__m512i high, __m512i low, __m512i lower, _
     lower = multiply(high, low, lower);
     value = multiply(high, low, value);
     upper = multiply(high, low, upper);
-    /* Rounds to the closest, ties to even; one below is a tie too, as the powers were rounded. */
+    /* Rounds to the closest, ties to even. 1 below is a tie, too: the powers were rounded. */
     __m512i odd = _mm512_and_si512(_mm512_srli_epi64(value, 33), all64(2));
     __m512i half = all64((UINT64_C(1) << 33) - 2);
     __m512i closest = _mm512_add_epi64(_mm512_add_epi64(value, half), odd);
@@ -103,7 +103,7 @@ INLINE struct interval find_interval(__m512i high, __m512i low, __m512i lower, _
     return (struct interval){lower, closest, _mm512_mul_epu32(last, all64(0xcccccccd))};
 }
 
-/* Step 1: the interval and its power of ten; exponent is k + 45. */
+/* Step 1: the interval and its power of ten; `exponent` is k + 45. */
 INLINE void find_scale(struct sixteen *sixteen, __m512i bits, __mmask16 present)
 {
     __m512i magnitude = _mm512_and_si512(bits, all32(0x7fffffff));
@@ -115,7 +115,7 @@ INLINE void find_scale(struct sixteen *sixteen, __m512i bits, __mmask16 present)
     __mmask16 narrow = _mm512_testn_epi32_mask(magnitude, all32(0x7fffff));
     __m512i c = _mm512_ternarylogic_epi32(magnitude, all32(0x7fffff), all32(1 << 23), 0xea);
 
-    /* k = floor(log10(2^q)), of 3/4 of it where narrow, q = biased - 150; 1233 / 2^12 = log10(2) */
+    /* k = floor(log10(2^q)), of 3/4 of 2^q if narrow, q = biased - 150; 1233 / 2^12 = log10(2) */
     __m512i offset = _mm512_mask_mov_epi32(all32(45 * 4096 - 150 * 1233), narrow,
                                            all32(45 * 4096 - 150 * 1233 - 512));
     __m512i k =
@@ -146,7 +146,7 @@ INLINE void find_scale(struct sixteen *sixteen, __m512i bits, __mmask16 present)
 
 INLINE __m512i odd_ones(__m512i numbers) { return _mm512_srli_epi64(numbers, 32); }
 
-/* Step 2: nine digits as a number; exponent is that of the first one, plus 39. */
+/* Step 2: nine digits as a number; `exponent` is that of the first digit, plus 39. */
 INLINE void find_digits(struct sixteen *sixteen)
 {
     struct interval even =
@@ -172,8 +172,8 @@ INLINE void find_digits(struct sixteen *sixteen)
     sixteen->exponent = _mm512_mask_mov_epi32(all32(39), sixteen->nonzero, exponent);
 }
 
-/* Digits as bytes 0 to 9: the first alone, the other eight as a word, the second in its lowest
- * byte. The upper halves of the numbers are not looked at. */
+/* Digits as bytes 0 to 9: the first by itself, the other eight as a word, the second in its lowest
+ * byte. The upper halves of the numbers are ignored. */
 struct spread {
     __m512i first, others;
 };
@@ -196,7 +196,7 @@ INLINE struct spread spread_digits(__m512i number)
                                 _mm512_mullo_epi16(tens, _mm512_set1_epi16((10 << 8) - 1)))};
 }
 
-/* The places that sixteen numbers keep, bits 0 to 15 of each. */
+/* The places that sixteen numbers keep, bits 0 to 15 of each number. */
 INLINE __m512i find_kept(__m512i bits, __m512i exponent, __m512i zeros)
 {
     __m512i kind = _mm512_min_epu32(_mm512_sub_epi32(exponent, all32(39 - 4)), all32(10));
@@ -265,7 +265,7 @@ INLINE char *write_sixteen(const struct sixteen *sixteen, char *at, uint8_t *len
     return at;
 }
 
-/* NULL if one is not finite. */
+/* NULL: a number is not finite. */
 AVX512 __attribute__((noinline)) static char *write_each(const struct sixteen *sixteen, char *at,
                                                          uint8_t *lengths)
 {

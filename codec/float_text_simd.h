@@ -1,5 +1,5 @@
-/* float4_texts for one level of instructions (isa.h), which the machine must have.
- * The contract is float_text.h's. */
+/* float4_texts (float_text.h has the contract) at one level of instructions (isa.h), which the
+ * machine must have. */
 #ifndef CODEC_FLOAT_TEXT_SIMD_H
 #define CODEC_FLOAT_TEXT_SIMD_H
 

@@ -20,8 +20,8 @@ uint32_t half_to_float4(uint16_t half)
     return sign | (top + 103) << 23 | (fraction << (23 - top) & 0x7fffff);
 }
 
-/* Every half; of length 0 if it is not finite. Made when it is first needed. Loading a text takes
- * less than half the time of making it, even with float_text_avx512.c. */
+/* The texts of all halves, of length 0 if a half is not finite. The first use makes them. To load a
+ * text takes less than half the time of making it, even with float_text_avx512.c. */
 static struct {
     char text[15];
     uint8_t length;

@@ -1,4 +1,4 @@
-/* Half-precision numbers (IEEE 754 binary16) as text: that of the float4 which they equal, as
+/* The text of half-precision numbers (IEEE 754 binary16): that of the float4 that they equal, as
  * pgvector prints them. Threads: any. No errors. */
 #ifndef CODEC_HALF_TEXT_H
 #define CODEC_HALF_TEXT_H

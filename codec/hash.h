@@ -1,5 +1,5 @@
-/* XXH3, the only checksum here: 64 bits for blocks of the cache, 128 bits for contents and for the
- * manifest. */
+/* XXH3, the only checksum here: 128 bits for contents and the manifest, and their low half for
+ * blocks of row groups; 64 bits for all else. */
 #ifndef CODEC_HASH_H
 #define CODEC_HASH_H
 
@@ -20,7 +20,7 @@ void hash_stream_add(struct hash_stream *stream, const void *bytes, size_t size)
 struct hash128 hash_stream_value(const struct hash_stream *stream);
 void hash_stream_free(struct hash_stream *stream);
 
-/* 32 lower-case hex digits, as xxhsum -H2 prints them, and a NUL. */
+/* Writes 32 lower-case hex digits, as xxhsum -H2 prints them, and a NUL. */
 void hash128_text(struct hash128 hash, char out[33]);
 
 static inline int hash128_equal(struct hash128 a, struct hash128 b)

@@ -1,9 +1,9 @@
 /* Four numbers at a time, without a branch on what they are.
  *
- * A number is cut into words of eight digits, the first in the lowest byte: halves, then pairs,
- * then digits are split off side by side by products with rounded inverses, exact for numbers this
- * small. What stands before the first digit that is not 0 is replaced by dashes: one of them is the
- * sign, if the text begins there, and the others are never copied.
+ * A number is cut into words of eight digits, the first digit in the lowest byte. Halves, then
+ * pairs, then digits are split off side by side, by products with rounded inverses, which are exact
+ * for numbers this small. Dashes replace what stands before the first digit that is not 0: one of
+ * them is the sign, if the text begins there, and the others are never copied.
  */
 #include "codec/integer_lanes_simd.h"
 
@@ -35,8 +35,8 @@ INLINE __m256i eight_digits(__m256i number)
     return _mm256_or_si256(tens, _mm256_slli_epi16(rest, 8));
 }
 
-/* 255 for each digit that is printed: from the first that is not 0, in this word or (`all` is -1)
- * in one before it. */
+/* 255 for each digit that is printed: all from the first that is not 0, which is in this word or,
+ * if `all` is -1, in one before it. */
 INLINE __m256i printed(__m256i digits, __m256i all)
 {
     __m256i seen = _mm256_or_si256(digits, _mm256_slli_epi64(digits, 8));
@@ -45,7 +45,7 @@ INLINE __m256i printed(__m256i digits, __m256i all)
     return _mm256_or_si256(_mm256_cmpgt_epi8(seen, _mm256_setzero_si256()), all);
 }
 
-/* -1 where a number that is not negative is not 0. */
+/* -1 for each number that is not 0; none is negative. */
 INLINE __m256i nonzero(__m256i number)
 {
     return _mm256_cmpgt_epi64(number, _mm256_setzero_si256());
@@ -110,7 +110,7 @@ AVX2 void int4_lanes_avx2(const uint8_t *wire, size_t count, uint8_t end, uint8_
     }
 }
 
-/* The parts of a number before its last 16 digits, before its last 8, and those. */
+/* The parts of a number: what stands before its last 16 digits, the next 8, the last 8. */
 struct parts {
     uint64_t top[4], mid[4], low[4], sign[4];
 };

@@ -1,5 +1,5 @@
-/* Eight numbers at a time, without a branch on what they are: as words of eight digits, the first
- * in the lowest byte. See integer_lanes_avx2.c for how. */
+/* Eight numbers at a time, without a branch on what they are, as words of eight digits, the first
+ * in the lowest byte; integer_lanes_avx2.c says how. */
 #include "codec/integer_lanes_simd.h"
 
 #if defined(__x86_64__)
@@ -28,8 +28,8 @@ INLINE __m512i eight_digits(__m512i number)
     return _mm512_or_si512(tens, _mm512_slli_epi16(rest, 8));
 }
 
-/* 255 for each digit that is printed: from the first that is not 0, in this word or (`all`) in one
- * before it. */
+/* 255 for each digit that is printed: all from the first that is not 0, which is in this word or,
+ * if `all`, in one before it. */
 INLINE __m512i printed(__m512i digits, __mmask8 all)
 {
     __m512i seen = _mm512_or_si512(digits, _mm512_slli_epi64(digits, 8));
@@ -109,7 +109,7 @@ AVX512 void int4_lanes_avx512(const uint8_t *wire, size_t count, uint8_t end, ui
     }
 }
 
-/* number / 10^8, and what remains. By floating point it is wrong by one at most. */
+/* number / 10^8, and the remainder. Floating point makes it wrong by one at most. */
 INLINE __m512i split(__m512i number, __m512i *rest)
 {
     const __m512i divisor = all64(EIGHT_DIGITS);

@@ -1,5 +1,6 @@
-/* Filling lanes (integer_lanes.h) on one level of instructions (isa.h), which the machine must
- * have: `count`, a multiple of 16, of big-endian integers; but for the byte behind the last. */
+/* Fills lanes (integer_lanes.h) at one level of instructions (isa.h), which the machine must have,
+ * with `count` big-endian integers, a multiple of 16. The byte behind the last one is not
+ * written. */
 #ifndef CODEC_INTEGER_LANES_SIMD_H
 #define CODEC_INTEGER_LANES_SIMD_H
 

@@ -5,11 +5,11 @@
 #include "codec/byte_block.h"
 
 enum {
-    PIECE = 4096, /* of a text that may grow, for which room is asked at once */
+    PIECE = 4096, /* bytes of a text for which room is asked at once */
     ESCAPE_MAX = 6
 };
 
-static inline byte_block special(byte_block block)
+static inline byte_block json_special(byte_block block)
 {
     byte_block marks = block_or(block_equal(block, '"'), block_equal(block, '\\'));
     return block_or(marks, block_control(block));
@@ -35,11 +35,11 @@ static inline uint8_t *write_escape(uint8_t *at, uint8_t byte)
     return at + 6;
 }
 
-/* Where there is room for ESCAPE_MAX times the size and a block. */
+/* There must be room for ESCAPE_MAX times the size, and a block. */
 static uint8_t *escape_piece(uint8_t *at, const uint8_t *text, size_t size, bool refuse_nul)
 {
     for (;;) {
-        size_t clean = block_copy(at, text, size, special);
+        size_t clean = block_copy(at, text, size, json_special);
         at += clean;
         if (clean == size)
             return at;
@@ -51,7 +51,7 @@ static uint8_t *escape_piece(uint8_t *at, const uint8_t *text, size_t size, bool
     }
 }
 
-/* Where there is room for the size and a block. */
+/* There must be room for the size, and a block. */
 static uint8_t *join_piece(uint8_t *at, const uint8_t *json, size_t size)
 {
     for (;;) {

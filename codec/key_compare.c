@@ -43,7 +43,7 @@ static int compare_bytes(const uint8_t *a, size_t a_size, const uint8_t *b, size
     return order != 0 ? order : (a_size > b_size) - (a_size < b_size);
 }
 
-/* Two's complement: the first bit counts the other way. */
+/* Two's complement: with its first bit turned over, a number is ordered as bytes are. */
 static int compare_signed(const uint8_t *a, const uint8_t *b, size_t size)
 {
     int x = size > 0 ? *a ^ 0x80 : 0, y = size > 0 ? *b ^ 0x80 : 0;
@@ -74,8 +74,8 @@ static double float_of(const uint8_t *at, size_t size)
     return value;
 }
 
-/* numeric: i16 digits, i16 weight, u16 sign, u16 scale, then digits to the base of 10000. Where
- * among the numbers it stands: -infinity, negative, 0, positive, infinity, NaN. */
+/* numeric is i16 digits, i16 weight, u16 sign, u16 scale, then digits to the base of 10000. Its
+ * class, in their order: -infinity, negative, 0, positive, infinity, NaN. */
 static int numeric_side(const uint8_t *at)
 {
     switch (load_be16(at + 4)) {
@@ -106,8 +106,8 @@ static int compare_numerics(const uint8_t *a, size_t a_size, const uint8_t *b, s
     return side == 1 ? -order : order;
 }
 
-/* i64 microseconds, i32 days, i32 months. Also an infinite one, whose fields are all the least or
- * the most, is compared so. */
+/* i64 microseconds, i32 days, i32 months. An infinite interval, whose fields are all the least or
+ * the most, is compared in the same way. */
 static int compare_intervals(const uint8_t *a, const uint8_t *b)
 {
     enum { DAYS_OF_MONTH = 30 };
@@ -160,7 +160,7 @@ static int compare_networks(const uint8_t *a, size_t a_size, const uint8_t *b, s
     return order != 0 ? order : memcmp(a + HEAD, b + HEAD, a_size - HEAD);
 }
 
-/* u32 number of bits, then the bits: those first, then how many they are. */
+/* u32 number of bits, then the bits. The bits are compared first, then their number. */
 static int compare_bit_strings(const uint8_t *a, size_t a_size, const uint8_t *b, size_t b_size)
 {
     enum { HEAD = 4 };

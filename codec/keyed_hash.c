@@ -1,4 +1,4 @@
-/* libpq brings libcrypto into the process in any case. */
+/* By libcrypto, which libpq brings into the process in any case. */
 #include "codec/keyed_hash.h"
 
 #include <errno.h>

@@ -1,4 +1,4 @@
-/* HMAC-SHA-256: a hash that only those can make who have the key. */
+/* HMAC-SHA-256: a hash that can be made only with the key. */
 #ifndef CODEC_KEYED_HASH_H
 #define CODEC_KEYED_HASH_H
 
@@ -9,7 +9,7 @@
 
 enum { KEYED_HASH_KEY = 32, KEYED_HASH_TEXT = 65 };
 
-/* 64 lower-case hex digits and a NUL. -EIO: libcrypto refuses. */
+/* Writes 64 lower-case hex digits and a NUL. -EIO: libcrypto refuses. */
 MUST_CHECK int keyed_hash_text(const uint8_t key[KEYED_HASH_KEY], const void *bytes, size_t size,
                                char out[KEYED_HASH_TEXT]);
 

@@ -19,7 +19,7 @@ struct header {
     size_t size;
 };
 
-/* Behind 'key': and the blanks there; NULL: the header has no such key. */
+/* What stands behind 'key': and blanks; NULL: the header has no such key. */
 static const char *value_of(const struct header *header, const char *key)
 {
     const char *end = header->at + header->size;
@@ -38,7 +38,7 @@ static bool begins(const struct header *header, const char *at, const char *with
     return at != NULL && (size_t)(header->at + header->size - at) >= n && memcmp(at, with, n) == 0;
 }
 
-/* (3,) or (2, 3); the number of dimensions, 0: it is none of these. */
+/* Reads (3,) or (2, 3). The number of dimensions; 0: it is something else. */
 static int read_shape(const struct header *header, size_t shape[2])
 {
     const char *at = value_of(header, "'shape'"), *end = header->at + header->size;

@@ -1,10 +1,10 @@
-/* Arrays as NumPy saves them (.npy): a header that is the text of a Python dictionary, then the
+/* Arrays as NumPy saves them (.npy): a header, which is the text of a Python dictionary, then
  * numbers.
  *
  *   \x93NUMPY | u8 major, u8 minor | header's size: u16 (version 1) or u32 (2, 3), little-endian
  *   | {'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), } and blanks | the numbers
  *
- * Taken are <f4 and <f8, in C order, of one dimension (one row) or two. Pure.
+ * Accepted are <f4 and <f8, in C order, of one dimension (one row) or two. Pure.
  * Errors: -EINVAL, with a sentence.
  */
 #ifndef CODEC_NPY_H
@@ -28,7 +28,8 @@ struct npy {
 bool npy_is(const uint8_t *bytes, size_t size);
 MUST_CHECK int npy_open(const uint8_t *bytes, size_t size, struct npy *out, struct error *error);
 
-/* Of all rows, one behind another. What float32 does not hold becomes infinite. */
+/* A number of the array, counted over all rows. One that is too large for float32 becomes
+ * infinite. */
 float npy_number(const struct npy *array, size_t number);
 
 #endif

@@ -10,9 +10,9 @@ _Static_assert(VALUE_ROOM >= FLOAT8_TEXT_MAX + 2 && VALUE_ROOM >= INTEGER_TEXT_M
 #define ASCII_ZEROS UINT64_C(0x3030303030303030)
 
 /* The eight digits of a number below 10^8, one a byte, the first in the lowest. Halves, then pairs,
- * then digits are split off side by side in one word: from n in a field of it, q = n / 10^k stays
- * and n - q * 10^k goes s bits higher, which together is (n << s) - q * ((10^k << s) - 1). The
- * quotients are products with rounded inverses, exact for numbers this small. */
+ * then digits are split off side by side in one word. Of n in a part of the word, q = n / 10^k
+ * stays, and n - q * 10^k goes s bits higher; together that is (n << s) - q * ((10^k << s) - 1).
+ * The quotients are products with rounded inverses, which are exact for numbers this small. */
 static inline uint64_t eight_digits(uint32_t number)
 {
     uint64_t high = number / 10000;
@@ -29,7 +29,7 @@ static inline uint8_t *write_eight(uint8_t *at, uint32_t number)
     return at + 8;
 }
 
-/* Without leading zeros; eight bytes are written in any case. */
+/* Without leading zeros. Eight bytes are overwritten in any case. */
 static inline uint8_t *write_below(uint8_t *at, uint32_t number)
 {
     uint64_t digits = eight_digits(number);
@@ -77,7 +77,7 @@ size_t integer_text(int64_t number, char *out)
     return (size_t)(write_signed((uint8_t *)out, number) - (uint8_t *)out);
 }
 
-/* Each is also its value's JSON, if that is not declared by itself. */
+/* Each writes its value's JSON, too, unless there is another function for that. */
 
 uint8_t *bool_write(struct pen *pen, uint8_t *at, const uint8_t *wire, size_t size)
 {
@@ -121,7 +121,7 @@ uint8_t *oid_write(struct pen *pen, uint8_t *at, const uint8_t *wire, size_t siz
     return size == 4 ? write_unsigned32(at, load_be32(wire)) : NULL;
 }
 
-static uint8_t *write_quoted(write_value *write, uint8_t *at, const uint8_t *wire, size_t size)
+static uint8_t *write_as_string(write_value *write, uint8_t *at, const uint8_t *wire, size_t size)
 {
     *at = '"';
     at = write(NULL, at + 1, wire, size);
@@ -133,7 +133,7 @@ static uint8_t *write_quoted(write_value *write, uint8_t *at, const uint8_t *wir
 uint8_t *oid_write_json(struct pen *pen, uint8_t *at, const uint8_t *wire, size_t size)
 {
     (void)pen;
-    return write_quoted(oid_write, at, wire, size);
+    return write_as_string(oid_write, at, wire, size);
 }
 
 uint8_t *float4_write(struct pen *pen, uint8_t *at, const uint8_t *wire, size_t size)
@@ -145,7 +145,8 @@ uint8_t *float4_write(struct pen *pen, uint8_t *at, const uint8_t *wire, size_t 
 uint8_t *float4_write_json(struct pen *pen, uint8_t *at, const uint8_t *wire, size_t size)
 {
     bool finite = size == 4 && (load_be32(wire) & 0x7f800000) != 0x7f800000;
-    return finite ? float4_write(pen, at, wire, size) : write_quoted(float4_write, at, wire, size);
+    return finite ? float4_write(pen, at, wire, size)
+                  : write_as_string(float4_write, at, wire, size);
 }
 
 uint8_t *float8_write(struct pen *pen, uint8_t *at, const uint8_t *wire, size_t size)
@@ -157,7 +158,8 @@ uint8_t *float8_write(struct pen *pen, uint8_t *at, const uint8_t *wire, size_t 
 uint8_t *float8_write_json(struct pen *pen, uint8_t *at, const uint8_t *wire, size_t size)
 {
     bool finite = size == 8 && (load_be64(wire) >> 52 & 0x7ff) != 0x7ff;
-    return finite ? float8_write(pen, at, wire, size) : write_quoted(float8_write, at, wire, size);
+    return finite ? float8_write(pen, at, wire, size)
+                  : write_as_string(float8_write, at, wire, size);
 }
 
 RENDER_BY_WRITE(bool_render, bool_write)

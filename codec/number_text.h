@@ -1,5 +1,5 @@
-/* Numbers and bool; see type.h for the contract of render and write functions. NaN and the
- * infinities are JSON strings, and so is an oid, as to_json() has it. */
+/* Numbers and bool; type.h has the contract of render and write functions. In JSON NaN, the
+ * infinities and an oid are strings, as to_json() makes them. */
 #ifndef CODEC_NUMBER_TEXT_H
 #define CODEC_NUMBER_TEXT_H
 
@@ -7,8 +7,8 @@
 
 #define INTEGER_TEXT_MAX 20 /* "-9223372036854775808" */
 
-/* Writes the number in decimal, unterminated, where there is room for INTEGER_TEXT_MAX bytes;
- * returns its length. */
+/* Writes the number in decimal, without a NUL, into a room of INTEGER_TEXT_MAX bytes. Returns its
+ * length. */
 size_t integer_text(int64_t number, char *out);
 
 render_value bool_render;

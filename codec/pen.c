@@ -2,7 +2,7 @@
 
 #include <errno.h>
 
-enum { SIDE_SIZE = 32 << 10 }; /* stays in the processor's cache */
+enum { SIDE_SIZE = 32 << 10 }; /* it stays in the processor's cache */
 
 int pen_flush(struct pen *pen, const uint8_t *at)
 {

@@ -27,7 +27,7 @@ int record_put_string(struct buffer *out, const char *text)
 
 int record_put_bytes(struct buffer *out, const void *bytes, size_t size)
 {
-    int rc = buffer_reserve(out, size + 4); /* so that a failure leaves no half of it */
+    int rc = buffer_reserve(out, size + 4); /* all of it or nothing */
     if (rc == 0)
         rc = record_put_u32(out, (uint32_t)size);
     if (rc == 0)
@@ -35,8 +35,8 @@ int record_put_bytes(struct buffer *out, const void *bytes, size_t size)
     return rc;
 }
 
-/* The next n bytes, or NULL and bad. After the first failure nothing is read any more. */
-static const uint8_t *take(struct record_reader *in, size_t n)
+/* The next n bytes; NULL, and bad: there are fewer, or a read before has failed. */
+static const uint8_t *next_bytes(struct record_reader *in, size_t n)
 {
     if (in->bad || (size_t)(in->end - in->at) < n) {
         in->bad = true;
@@ -49,19 +49,19 @@ static const uint8_t *take(struct record_reader *in, size_t n)
 
 uint8_t record_get_u8(struct record_reader *in)
 {
-    const uint8_t *at = take(in, 1);
+    const uint8_t *at = next_bytes(in, 1);
     return at == NULL ? 0 : *at;
 }
 
 uint32_t record_get_u32(struct record_reader *in)
 {
-    const uint8_t *at = take(in, 4);
+    const uint8_t *at = next_bytes(in, 4);
     return at == NULL ? 0 : load_le32(at);
 }
 
 uint64_t record_get_u64(struct record_reader *in)
 {
-    const uint8_t *at = take(in, 8);
+    const uint8_t *at = next_bytes(in, 8);
     return at == NULL ? 0 : load_le64(at);
 }
 
@@ -92,7 +92,7 @@ int64_t record_get_microseconds(struct record_reader *in)
 const uint8_t *record_get_bytes(struct record_reader *in, size_t *size)
 {
     uint32_t n = record_get_u32(in);
-    const uint8_t *at = take(in, n);
+    const uint8_t *at = next_bytes(in, n);
     *size = at != NULL ? n : 0;
     return at;
 }

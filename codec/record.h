@@ -2,8 +2,8 @@
  * another.
  *
  * Writing appends to a buffer. Reading never passes the end: the first read that would, or that
- * finds what cannot be, sets `bad`, and from then on every read gives 0 or NULL; the reader of a
- * record looks at `bad` once, at the end.
+ * finds what cannot be, sets `bad`, and every later read returns 0 or NULL. So a caller reads a
+ * whole record and looks at `bad` once, at the end.
  */
 #ifndef CODEC_RECORD_H
 #define CODEC_RECORD_H
@@ -28,19 +28,19 @@ uint8_t record_get_u8(struct record_reader *in);
 uint32_t record_get_u32(struct record_reader *in);
 uint64_t record_get_u64(struct record_reader *in);
 
-/* A number that is `most` at most: a larger one is 0, and bad. */
+/* A number of at most `most`; a larger one is bad. */
 uint32_t record_get_u32_to(struct record_reader *in, uint32_t most);
 uint64_t record_get_u64_to(struct record_reader *in, uint64_t most);
 
-/* Times, as seconds or microseconds since 1970: none is later than the year 9999, so that there is
+/* Times, in seconds or microseconds since 1970. None is later than the year 9999, so that there is
  * always a later one. */
 #define RECORD_SECONDS_MOST INT64_C(253402300799)
 #define RECORD_MICROSECONDS_MOST (RECORD_SECONDS_MOST * 1000000)
 int64_t record_get_seconds(struct record_reader *in);
 int64_t record_get_microseconds(struct record_reader *in);
 
-/* A newly allocated, terminated copy; NULL (and bad) if the record ends, holds a NUL byte in it, or
- * memory is short. */
+/* A terminated copy from malloc. NULL, and bad: the record ends, the string has a NUL byte in it,
+ * or memory is short. */
 char *record_get_string(struct record_reader *in);
 
 /* Where they lie in the record; NULL (and *size 0): bad. */

@@ -2,9 +2,9 @@
 
 #include "codec/bytes.h"
 
-/* Bob Jenkins' lookup3 (public domain), for a key of six bytes: block's upper half, block's lower
- * half, offset, two little-endian bytes each. PostgreSQL starts it from its own constant and stirs
- * the seed's two halves in first. */
+/* Bob Jenkins' lookup3 (public domain), for a key of six bytes: the block's upper half, its lower
+ * half, the offset, each of two little-endian bytes. PostgreSQL starts it from a constant of its
+ * own, and first stirs in the two halves of the seed. */
 
 enum { KEY_SIZE = 6 };
 
@@ -58,7 +58,7 @@ uint64_t row_id_sum(const uint8_t *row_ids, size_t rows)
 {
     uint64_t sum = 0;
     uint32_t xmin = 0;
-    struct state begun = begin(xmin); /* neighbours mostly have the same */
+    struct state begun = begin(xmin); /* most rows have the xmin of the row before */
     for (const uint8_t *at = row_ids, *last = at + 10 * rows; at < last; at += 10) {
         if (load_le32(at + 4) != xmin) {
             xmin = load_le32(at + 4);

@@ -1,24 +1,25 @@
 /* A row group: an immutable run of rows, kept by part (schema.h).
  *
  * In memory each part is a struct run: the values' bytes one behind another, and their sizes. A
- * group also knows each row's (ctid, xmin), if its source has any, and a hash of its contents (of
- * the parts, not of the row ids).
+ * group also has each row's (ctid, xmin), if its source has any, and a hash of its contents (of the
+ * parts, without the row ids).
  *
  * In the cache it is one file, little-endian:
  *
  *   head     "pgvecfs\2" | u64 hash64 of the rest of this head | u32 size of this head | u32 rows
  *            | u32 runs | u64 u64 content hash | u64 row_id_sum
+ *            then for each run, the row ids last:
+ *            u32 fixed | block of its sizes | block of its bytes
  *
- *   of each run, the row ids last:   u32 fixed | the block of its sizes | the block of its bytes
- *   where a block is:                u8 planes | u64 offset | u64 stored | u64 raw
- *                                    | u64 low half of hash128 of the stored bytes
+ *   block    u8 planes | u64 offset | u64 stored size | u64 raw size
+ *            | u64 low half of hash128 of what is stored
  *
- *   blocks   each at a multiple of 64: raw (planes 0) if the run is of vectors or bit strings, else
- *            zstd if that is smaller by an eighth, of the raw bytes (planes 1) or of their n planes:
- *            the first byte of all values of n bytes, then the second of all, … Sizes in 4 planes
- *            have one added, so that NULL is 0.
+ *   behind   what the blocks store, each at a multiple of 64. Vectors and bit strings are stored
+ *            raw (planes 0), others by zstd if that saves an eighth: planes 1 are the raw bytes;
+ *            planes n are, of values of n bytes each, the first byte of all, then the second of
+ *            all, … Sizes in 4 planes have one added, so that NULL is 0.
  *
- * Threads: a finished group is read by all.
+ * Threads: a finished group may be read by all.
  * Errors: -EBADMSG bytes that are not a row group, or whose checksum does not hold; -ENOMEM.
  */
 #ifndef CODEC_ROWGROUP_H
@@ -31,17 +32,17 @@
 
 #define RUN_VARIABLE UINT32_MAX
 
-/* No group has more rows, or more bytes in one part or all: it ends after a few MiB, or is one row,
- * which the server sends in one message of 1 GiB at most. */
+/* No group has more rows, nor more bytes: it ends after a few MiB, or is one row, which the server
+ * sends in one message of 1 GiB at most. */
 enum { ROWGROUP_ROWS_MOST = 1 << 20 };
 #define ROWGROUP_BYTES_MOST (UINT64_C(1) << 32)
 
 struct run {
     const uint8_t *bytes;
     size_t size;
-    uint32_t fixed;       /* the size that every value has, none being NULL; else RUN_VARIABLE */
+    uint32_t fixed;       /* the size of every value, if none is NULL; else RUN_VARIABLE */
     uint64_t bytes_hash;  /* low half of hash128 of the bytes; 0: not computed */
-    const int32_t *sizes; /* of each value; -1: NULL. NULL where fixed */
+    const int32_t *sizes; /* of each value, -1: it is NULL; no array if the size is fixed */
 };
 
 struct row_id {
@@ -52,9 +53,9 @@ struct row_id {
 struct rowgroup {
     uint32_t rows;
     int run_count;
-    struct run *runs;   /* schema_parts() of them */
-    struct run row_ids; /* 10 bytes a row: u32 block, u32 xmin, u16 offset, little-endian; or none
-                           (size 0) */
+    struct run *runs; /* one for each part */
+    /* 10 bytes a row: u32 block, u32 xmin, u16 offset, little-endian. Or none: size 0. */
+    struct run row_ids;
     struct hash128 content;
     uint64_t row_id_sum;   /* row_id_sum of the row ids (row_id.h) */
     struct buffer *memory; /* what the runs point into */
@@ -70,8 +71,8 @@ MUST_CHECK int rowgroup_builder_new(const struct schema *schema, struct rowgroup
 /* Number of fields of a COPY row for this schema. */
 int rowgroup_fields(const struct schema *schema);
 
-/* Takes one tuple as copy_stream hands it out. -EBADMSG where its fields do not fit the
- * schema. After an error the builder is only good for being freed. */
+/* Adds a tuple that copy_stream has handed out. -EBADMSG: its fields do not fit the schema. After
+ * an error the builder is only good for being freed. */
 MUST_CHECK int rowgroup_builder_add(struct rowgroup_builder *builder, const uint8_t *tuple,
                                     size_t size, struct error *error);
 
@@ -82,7 +83,7 @@ size_t rowgroup_builder_bytes(const struct rowgroup_builder *builder);
 MUST_CHECK int rowgroup_builder_finish(struct rowgroup_builder *builder, struct rowgroup **out);
 void rowgroup_builder_free(struct rowgroup_builder *builder);
 
-/* The file's bytes, as pieces to be written one behind another. */
+/* The bytes of a file, in pieces that stand one behind another. */
 struct rowgroup_image {
     struct iovec *pieces; /* borrow from the group and from `owned` */
     int count;
@@ -90,32 +91,32 @@ struct rowgroup_image {
     struct buffer *owned;
     int owned_count;
 };
-/* `small`: text is compressed, too, which costs more than all else that is done with it. */
+/* `small`: text is compressed, too, which costs more than all other work on it. */
 MUST_CHECK int rowgroup_encode(const struct rowgroup *group, const struct schema *schema,
                                bool small, struct rowgroup_image *out);
 void rowgroup_image_clear(struct rowgroup_image *image);
 
-/* The file of a group of so many rows, whose parts have `bytes` bytes together, is no larger. */
+/* The most that the file of a group can have: of so many rows, and `bytes` bytes in all parts. */
 uint64_t rowgroup_file_most(const struct schema *schema, uint32_t rows, uint64_t bytes);
 
-/* Takes `bytes` (from malloc) on success: the group's raw runs point into them. */
+/* On success it takes `bytes` (from malloc): the group's raw runs point into them. */
 MUST_CHECK int rowgroup_decode(uint8_t *bytes, size_t size, const struct schema *schema,
                                struct rowgroup **out);
 
 void rowgroup_free(struct rowgroup *group);
 
-/* The same file run by run, where it lies (mapped). */
+/* The same file read run by run, where it is mapped. */
 struct rowgroup_head {
     uint32_t rows;
-    int runs; /* without the row ids, which are the run of this number */
+    int runs; /* without the row ids, whose number this is */
     struct hash128 content;
     uint64_t row_id_sum;
 };
 MUST_CHECK int rowgroup_file_head(const uint8_t *file, size_t size, const struct schema *schema,
                                   struct rowgroup_head *out);
 
-/* One run, its checksum verified: it points into the file where it is stored raw, else into
- * `memory`, which the caller clears (sizes first). */
+/* Reads one run, and verifies its checksums. Its sizes and its bytes point into the file if they
+ * are stored raw; else into memory[0] and memory[1], which the caller clears. */
 MUST_CHECK int rowgroup_file_run(const uint8_t *file, size_t size, const struct rowgroup_head *head,
                                  int number, struct buffer memory[2], struct run *out);
 
@@ -128,7 +129,7 @@ struct run_cursor {
     uint32_t row;
 };
 
-/* The next value; false: NULL. Must not be called more often than the group has rows. */
+/* The next value; false: it is NULL. Call it once a row, not more often. */
 static inline bool run_next(struct run_cursor *cursor, const uint8_t **bytes, size_t *size)
 {
     const struct run *run = cursor->run;

@@ -14,7 +14,7 @@ static int compare_places(struct row_id a, struct row_id b)
     return (a.offset > b.offset) - (a.offset < b.offset);
 }
 
-/* False: a row of the later one cannot have come since. */
+/* Pairs the rows of the same id. False: a row of the later group cannot have come since. */
 static bool pair_up(const struct rowgroup *earlier, const struct rowgroup *later, uint32_t horizon,
                     struct pair *pairs, size_t *count)
 {

@@ -1,5 +1,5 @@
-/* Collecting the tuples of a COPY stream into a row group: each field's bytes go behind those of
- * its part. */
+/* Collects the tuples of a COPY stream into a row group: each field's bytes are appended to its
+ * part. */
 #include "codec/bytes.h"
 #include "codec/row_id.h"
 #include "codec/rowgroup.h"
@@ -9,10 +9,10 @@
 
 enum { TID_SIZE = 6, XID_SIZE = 4, ROW_ID_SIZE = 10 };
 
-/* A run that still grows. */
+/* A run that grows. */
 struct growing {
     struct buffer bytes;
-    struct buffer sizes; /* int32_t, written only once a size differs from the first one's */
+    struct buffer sizes; /* int32_t; empty until a size differs from the first one */
     uint32_t fixed;
 };
 
@@ -48,7 +48,7 @@ int rowgroup_builder_new(const struct schema *schema, struct rowgroup_builder **
     return 0;
 }
 
-/* Row `row` (from 0) of this run is of another size than all before it: from now on each has its
+/* Row `row` (from 0) of this run has another size than all before it: from now on each row has its
  * own. */
 static int spread_sizes(struct growing *run, uint32_t row)
 {
@@ -62,7 +62,7 @@ static int spread_sizes(struct growing *run, uint32_t row)
     return 0;
 }
 
-/* A value of another size than those before, or the first. */
+/* Adds the first value, or one of another size than those before. */
 static int run_add_odd(struct growing *run, uint32_t row, const uint8_t *bytes, int32_t size)
 {
     int rc = buffer_reserve(&run->bytes, size > 0 ? (size_t)size : 0);
@@ -119,7 +119,7 @@ static inline bool read_field(struct reader *in, const uint8_t **bytes, int32_t 
     return true;
 }
 
-/* The field is a one-dimensional array of `count` texts: each is a value of its own run. */
+/* The field is an array of `count` texts, of one dimension: each is a value of a run of its own. */
 static int add_array(struct rowgroup_builder *builder, struct reader *in, int first_run, int count)
 {
     enum { HEAD = 20 }; /* dimensions, flags, element type, size, lower bound */
@@ -183,8 +183,8 @@ static int add_fields(struct rowgroup_builder *builder, struct reader *in)
     return rc == 0 && in->at != in->end ? -EBADMSG : rc;
 }
 
-/* Room for as many rows like the first as make a group of the usual size, so that the runs do not
- * move as they grow. */
+/* Room for a group of the usual size, of rows like the first one: so runs do not move as they
+ * grow. */
 static int reserve_runs(struct rowgroup_builder *builder, size_t tuple_size)
 {
     enum { USUAL_BYTES = 4 << 20 };
@@ -229,8 +229,7 @@ static void hand_over(struct growing *from, struct run *to, struct rowgroup *gro
     *from = (struct growing){0};
 }
 
-/* The bytes are hashed once: the file's checksum of a block that is stored as it is is the same
- * hash. */
+/* Bytes are hashed once: the file's checksum of a block that is stored raw is the same hash. */
 static void hash_run(struct hash_stream *hash, struct run *run, uint32_t rows)
 {
     struct hash128 bytes = hash128(run->bytes, run->size);

@@ -33,8 +33,8 @@ static size_t head_size(int runs) { return DIRECTORY_AT + (size_t)runs * RUN_ENT
 
 static size_t aligned(size_t size) { return (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT; }
 
-/* Vectors and bit strings do not shrink, and are searched where they lie: their bytes stay as they
- * are. */
+/* Vectors and bit strings are not compressed: they hardly shrink, and searches read them in the
+ * file. */
 static bool worth_compressing(const struct schema *schema, int run)
 {
     for (int i = 0; i < schema->column_count; i++) {
@@ -52,13 +52,13 @@ static void add_piece(struct rowgroup_image *image, const void *bytes, size_t si
     image->size += size;
 }
 
-/* What is to become a block. */
+/* What is written to a block, or read from one. */
 struct raw_block {
     const void *bytes;
     size_t size;
     uint64_t hash; /* of the bytes; 0: not known */
-    size_t planes; /* how zstd gets them; 0: not at all */
-    bool sizes;
+    size_t planes; /* zstd gets the bytes in so many planes; 0: it does not get them */
+    bool sizes;    /* the sizes of a run, not its bytes */
 };
 
 static void add_to_each(const void *sizes, size_t count, uint32_t summand, uint8_t *out)
@@ -115,7 +115,7 @@ static int add_block(struct rowgroup_image *image, const struct raw_block *block
     return 0;
 }
 
-/* The size of all values that are not NULL, if they have one and it is small; else 1. */
+/* The size of all values that are not NULL, if it is the same and small; else 1. */
 static size_t value_size(const struct run *run, uint32_t rows)
 {
     int64_t size = run->sizes == NULL ? (int64_t)run->fixed : -1;
@@ -130,7 +130,7 @@ static size_t value_size(const struct run *run, uint32_t rows)
 
 enum zstd_use {
     ZSTD_NEVER,
-    ZSTD_NUMBERS, /* values of one small size */
+    ZSTD_NUMBERS, /* for values of one small size */
     ZSTD_ALL
 };
 
@@ -226,9 +226,9 @@ static int unpack(const uint8_t *frame, size_t frame_size, size_t planes, bool s
     return rc;
 }
 
-/* Reads the block that the directory has at `entry`: its bytes stand in the file, or are unpacked into
- * `memory`. In `block` the caller says whether it is of sizes, and how many bytes it may have at
- * most. */
+/* Reads the block that the directory has at `entry`: its bytes stand in the file, or are unpacked
+ * into `memory`. In `block` the caller says whether it is of sizes, and how many bytes it may have
+ * at most. */
 static int read_block(const uint8_t *file, size_t size, const uint8_t *entry, struct buffer *memory,
                       struct raw_block *block)
 {

@@ -16,7 +16,7 @@ int schema_new(bool with_row_ids, struct schema **out)
 
 static bool is_power_of_two(int n) { return (n & (n - 1)) == 0; }
 
-/* The array's capacity is the next power of two, so it needs no member of its own. */
+/* The array's capacity is the next power of two: so no member has to say it. */
 static int make_room(struct schema *schema)
 {
     int count = schema->column_count;
@@ -182,8 +182,8 @@ int schema_put(const struct schema *schema, struct buffer *out)
     return rc;
 }
 
-/* The type a column's record names; NULL and bad where this program does not render it (any more).
- */
+/* The type that a column's record names. NULL, and bad: this program does not render it (any
+ * more). */
 static const struct type *get_type(struct record_reader *in, unsigned bits)
 {
     char *name = record_get_string(in);
@@ -214,7 +214,7 @@ static int get_column(struct record_reader *in, struct schema *schema)
     return rc;
 }
 
-/* Within their kind the parts are numbered already; the kinds follow one another. */
+/* Within their kind the parts have numbers already. Here the kinds are put one behind another. */
 static void shift_parts(struct schema *schema)
 {
     int first = 0;

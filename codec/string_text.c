@@ -52,8 +52,8 @@ uint8_t *jsonb_write_json(struct pen *pen, uint8_t *at, const uint8_t *wire, siz
     return is_jsonb(wire, size) ? json_write_json(pen, at, wire + 1, size - 1) : NULL;
 }
 
-/* Four bytes as eight digits: each half byte gets a byte of its own, and those above 9 the distance
- * from '9' + 1 to 'a' more. */
+/* Four bytes as eight digits: each half byte gets a byte, and those above 9 are moved on by the
+ * distance from '9' + 1 to 'a'. */
 static inline void write_hex4(uint8_t *at, const uint8_t *bytes)
 {
     uint64_t spread = load_le32(bytes);
@@ -91,7 +91,7 @@ int bytea_render(const uint8_t *wire, size_t size, struct buffer *out)
     return rc;
 }
 
-/* `at` has VALUE_ROOM, as has what is returned. */
+/* There are VALUE_ROOM bytes at `at`, and at what is returned. */
 static uint8_t *write_long_hex(struct pen *pen, uint8_t *at, const uint8_t *wire, size_t size)
 {
     enum { PIECE = 4096 };

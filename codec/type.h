@@ -1,13 +1,13 @@
-/* The types that are rendered here, one row each.
+/* The types that are rendered here, a row each.
  *
- * A value arrives as its COPY BINARY bytes (big-endian, without the length in front) and leaves as
+ * A value arrives as its COPY BINARY bytes (big-endian, without the length in front). It leaves as
  * the text that the type's output function prints under the pinned session settings (DateStyle ISO,
  * TimeZone UTC, extra_float_digits 1, bytea_output hex), or as the JSON that to_json() makes of it.
- * A type without a row here is rendered by the server (see schema.h).
+ * The server renders all types that have no row here (schema.h).
  *
- * Threads: everything here is pure.
- * Errors: -EBADMSG where the bytes are not a value of the type (they come from the network),
- * -ENOMEM. After an error the buffer may hold a part of the value; its owner drops it.
+ * Threads: all functions are pure.
+ * Errors: -EBADMSG the bytes, which come from the network, are not a value of the type; -ENOMEM.
+ * After an error the buffer may hold a part of the value; its owner drops it.
  */
 #ifndef CODEC_TYPE_H
 #define CODEC_TYPE_H
@@ -17,22 +17,24 @@
 /* Appends one value that is not NULL. */
 typedef int render_value(const uint8_t *wire, size_t size, struct buffer *out);
 
-/* Writes one value that is not NULL, as it stands in a file, and returns its end (see pen.h); NULL
- * with the pen's rc 0: the bytes are not a value of the type. There is room for VALUE_ROOM bytes,
- * and all of them may be overwritten; who needs more asks the pen, and leaves as much. */
+/* Writes one value that is not NULL, as it stands in a file, and returns its end (pen.h). NULL
+ * while the pen's rc is 0: the bytes are not a value of the type. There is room for VALUE_ROOM
+ * bytes, and the function may overwrite all of them. If it needs more, it asks the pen, and leaves
+ * as much. */
 typedef uint8_t *write_value(struct pen *pen, uint8_t *at, const uint8_t *wire, size_t size);
 
 #define VALUE_ROOM 64
 
-/* Times its size, a value's text has room enough to be rendered; longer ones only cost more. */
+/* A value of n bytes is rendered into a room of RENDERED_AT_MOST * n + VALUE_ROOM bytes; a longer
+ * text costs more, but nothing else. */
 #define RENDERED_AT_MOST 9
 
-/* What CSV has to look for in the text of a value. */
+/* What the text of a value may hold that CSV has to quote. */
 enum csv_care {
-    CSV_PLAIN, /* never empty, never holds a comma, tab, quote or line break: goes out as it is */
-    CSV_LIST,  /* may hold commas, never a tab, quote or line break, is never empty and never \. */
-    CSV_ANY,   /* anything: scanned */
-    CSV_TEXT   /* the same, and the wire is the text: the file's own way of quoting writes it */
+    CSV_PLAIN, /* nothing: it is not empty, without commas, tabs, quotes and line breaks */
+    CSV_LIST,  /* commas only: it is not empty, not \. and without tabs, quotes and line breaks */
+    CSV_ANY,   /* anything */
+    CSV_TEXT   /* anything, and the wire is the text: the pen quotes it */
 };
 
 struct type {
@@ -60,7 +62,7 @@ struct type {
     uint8_t integer;
 };
 
-/* Renders by a write function that asks no pen for room. */
+/* Renders by a write function that does not use its pen. */
 MUST_CHECK int value_append(write_value *write, const uint8_t *wire, size_t size,
                             struct buffer *out);
 
@@ -70,11 +72,11 @@ MUST_CHECK int value_append(write_value *write, const uint8_t *wire, size_t size
         return value_append(write, wire, size, out);                                               \
     }
 
-/* The row for a type, NULL if the server renders it. `extension` is NULL for types that belong to
- * none. Domains are looked up by their base type. */
+/* The row of a type; NULL: the server renders it. `extension`: NULL if the type belongs to none.
+ * For a domain, ask for its base type. */
 const struct type *type_find(const char *extension, const char *name);
 
-/* All rows, for tests and tables; *count is set. */
+/* All rows, for tests; `*count` is their number. */
 const struct type *type_all(size_t *count);
 
 #endif

@@ -5,13 +5,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Bytes of the character at `at`, of a terminated text; 0: there is none. */
+/* The bytes of the character at `at`, in a terminated text; 0: there is none. */
 size_t utf8_size(const char *at);
 
 /* Whether the whole text is UTF-8. */
 bool utf8_is(const char *text);
 
-/* Takes off what is of a character only its beginning, at the end of a text that was cut. */
+/* Takes off the beginning of a character at the end of a text that was cut. */
 void utf8_trim(char *text);
 
 /* Puts '?' in place of each byte that belongs to no character. */

@@ -41,7 +41,7 @@ static void skip_blanks(struct line *line)
         line->at++;
 }
 
-static bool take(struct line *line, char c)
+static bool accept(struct line *line, char c)
 {
     skip_blanks(line);
     if (line->at == line->end || *line->at != c)
@@ -75,7 +75,7 @@ static uint16_t half_of(float value)
     return (uint16_t)(sign | half);
 }
 
-/* A value's bytes are complete: the next one begins behind them. */
+/* A value is complete: the next one begins behind it. */
 static int end_value(struct vector_batch *out, uint32_t dims)
 {
     size_t end = out->values.size;
@@ -169,7 +169,7 @@ static int parse_dense(struct line *line)
 {
     struct buffer *values = &line->out->values;
     size_t head = values->size, dims = 0;
-    if (!take(line, '['))
+    if (!accept(line, '['))
         return bad(line, "a vector begins with [, as in [1,2,3]");
     int rc = begin_dense(line->out, wanted_dims(line->form, line->out));
     do {
@@ -182,8 +182,8 @@ static int parse_dense(struct line *line)
             rc = -ENOMEM;
         if (rc < 0)
             return rc == -ENOMEM ? no_memory(line->error) : rc;
-    } while (take(line, ','));
-    if (!take(line, ']'))
+    } while (accept(line, ','));
+    if (!accept(line, ']'))
         return bad(line, "a comma or ] is missing");
     store_be16(values->data + head, (uint16_t)dims);
     rc = check_dims(line, dims);
@@ -224,17 +224,17 @@ static int put_sparse(struct vector_batch *out, const struct element *elements, 
     return end_value(out, dims);
 }
 
-/* `{` has been read: the elements, in any order; zeros are left out. */
+/* Behind `{`, which has been read: the elements in any order, but zeros. */
 static int take_elements(struct line *line, struct buffer *list)
 {
-    if (take(line, '}'))
+    if (accept(line, '}'))
         return 0;
     do {
         struct element element;
         uint64_t index;
         int rc = take_whole(line, SPARSEVEC_DIMS_MOST, "not a dimension: they are counted from 1",
                             &index);
-        if (rc == 0 && !take(line, ':'))
+        if (rc == 0 && !accept(line, ':'))
             rc = bad(line, "a colon is missing");
         if (rc == 0)
             rc = take_number(line, &element.value);
@@ -245,18 +245,18 @@ static int take_elements(struct line *line, struct buffer *list)
             return no_memory(line->error);
         if (list->size / sizeof element > SPARSEVEC_VALUES_MOST)
             return bad(line, "a sparsevec has 16000 values at most that are not 0");
-    } while (take(line, ','));
-    return take(line, '}') ? 0 : bad(line, "a comma or } is missing");
+    } while (accept(line, ','));
+    return accept(line, '}') ? 0 : bad(line, "a comma or } is missing");
 }
 
 static int parse_sparse(struct line *line)
 {
     struct buffer list = {0};
     uint64_t dims = 0;
-    if (!take(line, '{'))
+    if (!accept(line, '{'))
         return bad(line, "a sparsevec begins with {, as in {1:0.5,7:2}/300");
     int rc = take_elements(line, &list);
-    if (rc == 0 && !take(line, '/'))
+    if (rc == 0 && !accept(line, '/'))
         rc = bad(line, "/ and the number of dimensions are missing");
     if (rc == 0)
         rc = take_whole(line, SPARSEVEC_DIMS_MOST, "not a number of dimensions", &dims);
@@ -442,7 +442,7 @@ static inline bool is_odd(uint8_t byte)
     return (byte < ' ' && !is_blank((char)byte)) || byte > '~';
 }
 
-/* Eight bytes at a time, as long as all are between ' ' and '~'. */
+/* Looks at eight bytes at a time, as long as all are between ' ' and '~'. */
 static bool is_text(const uint8_t *bytes, size_t size)
 {
     const uint64_t ones = UINT64_C(0x0101010101010101), high = 0x80 * ones;

@@ -1,5 +1,5 @@
-/* Vectors as users write them, turned into COPY BINARY values: pgvector's own text, one vector a
- * line, or a run of float32.
+/* Vectors as users write them, as COPY BINARY values. Users write pgvector's own text, a vector a
+ * line, or an array of numbers.
  *
  *   vector, halfvec   [0.1,-2,3e-5]
  *   sparsevec         {1:0.5,7:-1}/300
@@ -8,11 +8,10 @@
  *                     C order, of one or two dimensions, <f4 or <f8)
  *
  * Bytes that are all printable are text, others are float32. Numbers are rounded as strtof does in
- * the C locale; a halfvec's once more, as pgvector does. Lines of nothing but blanks are passed
- * over.
+ * the C locale, those of a halfvec once more, as pgvector does. Blank lines are skipped.
  *
  * Lifetime: a batch is init to {0}; vector_batch_clear. Threads: pure.
- * Errors: -EINVAL with line and position in the sentence; -ENOMEM.
+ * Errors: -EINVAL, the sentence has line and position; -ENOMEM.
  */
 #ifndef CODEC_VECTOR_PARSE_H
 #define CODEC_VECTOR_PARSE_H
@@ -21,10 +20,10 @@
 
 enum vector_kind { VECTOR_FLOAT32, VECTOR_FLOAT16, VECTOR_SPARSE, VECTOR_BIT };
 
-/* What they must be. */
+/* What the vectors must be. */
 struct vector_form {
     enum vector_kind kind;
-    uint32_t dims; /* 0: any, but all alike; float32 bytes are then one vector */
+    uint32_t dims; /* 0: any, but the same in all; then float32 bytes are one vector */
 };
 
 struct vector_batch {

@@ -10,14 +10,14 @@
 
 static inline bool is_finite(uint32_t bits) { return (bits & 0x7f800000) != 0x7f800000; }
 
-static char *write_text(char *at, const char *text)
+static char *write_words(char *at, const char *text)
 {
     size_t n = strlen(text);
     memcpy(at, text, n);
     return at + n;
 }
 
-/* vector and halfvec begin alike: int16 dim, int16 0. */
+/* vector and halfvec begin with int16 dim, int16 0. */
 static int check_dense(const uint8_t *wire, size_t size, size_t element_size, size_t *dim)
 {
     if (size < 4)
@@ -29,7 +29,7 @@ static int check_dense(const uint8_t *wire, size_t size, size_t element_size, si
     return 0;
 }
 
-/* n bytes behind the bracket, the last one a comma. */
+/* Puts brackets around n bytes, which stand behind the place of the first and end with a comma. */
 static int close_array(char *start, size_t n, struct buffer *out)
 {
     start[0] = '[';
@@ -92,7 +92,7 @@ static int check_sparse(const uint8_t *wire, size_t size, struct sparse *sparse)
 }
 
 #define SPARSE_ELEMENT_MAX (INTEGER_TEXT_MAX + 1 + FLOAT4_TEXT_MAX)
-#define SPARSE_FRAME_MAX (64 + FLOAT4_TEXTS_MAX(0)) /* all that is not an element */
+#define SPARSE_FRAME_MAX (64 + FLOAT4_TEXTS_MAX(0)) /* for all but the elements */
 #define SPARSE_BATCH 256U
 
 static inline char *write_index(const struct sparse *sparse, size_t i, char *at)
@@ -100,7 +100,7 @@ static inline char *write_index(const struct sparse *sparse, size_t i, char *at)
     return at + integer_text((int64_t)load_be32(sparse->indices + 4 * i) + 1, at);
 }
 
-/* The values are made many at once, aside, as their places depend on the indices. */
+/* Many values at once become text, aside: where each goes depends on the indices before it. */
 static char *write_elements(const struct sparse *sparse, char *at)
 {
     char texts[FLOAT4_TEXTS_MAX(SPARSE_BATCH)];
@@ -131,7 +131,7 @@ int sparsevec_render(const uint8_t *wire, size_t size, struct buffer *out)
     char *start = (char *)out->data + out->size, *at = start;
     *at++ = '{';
     at = write_elements(&sparse, at);
-    at = write_text(sparse.nnz > 0 ? at - 1 : at, "}/");
+    at = write_words(sparse.nnz > 0 ? at - 1 : at, "}/");
     at += integer_text(sparse.dim, at);
     out->size += (size_t)(at - start);
     return 0;
@@ -146,22 +146,22 @@ int sparsevec_render_json(const uint8_t *wire, size_t size, struct buffer *out)
     if (rc != 0)
         return rc;
     char *start = (char *)out->data + out->size, *at = start;
-    at = write_text(at, "{\"dim\":");
+    at = write_words(at, "{\"dim\":");
     at += integer_text(sparse.dim, at);
-    at = write_text(at, ",\"indices\":[");
+    at = write_words(at, ",\"indices\":[");
     for (size_t i = 0; i < sparse.nnz; i++) {
         at = write_index(&sparse, i, at);
         *at++ = ',';
     }
-    at = write_text(sparse.nnz > 0 ? at - 1 : at, "],\"values\":[");
+    at = write_words(sparse.nnz > 0 ? at - 1 : at, "],\"values\":[");
     at += float4_texts(sparse.values, sparse.nnz, at, NULL);
-    at = write_text(sparse.nnz > 0 ? at - 1 : at, "]}");
+    at = write_words(sparse.nnz > 0 ? at - 1 : at, "]}");
     out->size += (size_t)(at - start);
     return 0;
 }
 
-/* Eight bits as text, the highest first: the product holds eight copies of the byte, nine bits
- * apart, so that bit 7 - j lies where byte j of the result wants it. */
+/* Eight bits as text, the highest first. The product has eight copies of the byte, nine bits apart:
+ * so bit 7 - j lies at byte j of the result. */
 static inline void write_bits(char *at, uint8_t byte)
 {
     uint64_t spread = (byte * UINT64_C(0x8040201008040201) >> 7) & UINT64_C(0x0101010101010101);
