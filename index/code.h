@@ -3,12 +3,12 @@
  * A record has two parts. A search compares `look` on its way; `fine` then orders what was found.
  * The space decides of which kind a field is (code_kind.h has what a kind does):
  *
- *   kind     vectors                look                                            fine
- *   dense    vector, halfvec        c of each dimension | tail                      8 more bits each
- *   short    the same, of up to     the same; a search compares both parts          8 more bits each
- *            FIELD_SHORT dimensions
- *   sparse   sparsevec              u64 offset | u32 count | f32 squared length     -
- *   bits     bit                    the bits | u32 how many are set                 -
+ *   kind     vectors              look                                          fine
+ *   dense    vector, halfvec      c of each dimension | tail                    8 more bits each
+ *   short    the same, of up to   the same; a search compares both parts        8 more bits each
+ *            FIELD_SHORT dims
+ *   sparse   sparsevec            u64 offset | u32 count | f32 squared length   -
+ *   bits     bit                  the bits | u32 how many are set               -
  *
  *   tail     f32 squared length of x | f32 scale | i32 sum of (c - 128), at a multiple of 4
  *   arena    at a sparse vector's offset: u32 dimensions, ascending | f32 values
@@ -42,6 +42,7 @@ struct probe;
 struct field;
 struct field_kind;
 
+/* Dimensions of a short vector, at most. */
 enum { FIELD_SHORT = 4 };
 
 /* Scores of the slots ids[0..n) into out. */

@@ -11,7 +11,8 @@ AVX2 static inline __m128i half_load(const void *at)
     return _mm_loadu_si128((const __m128i *)at);
 }
 
-/* Sixteen products, summed in pairs. Bytes are widened first, as the instruction for bytes saturates. */
+/* Sixteen products, summed in pairs. Bytes are widened first, as the instruction for bytes
+ * saturates. */
 AVX2 static inline __m256i products(__m128i codes, const int8_t *query)
 {
     return _mm256_madd_epi16(_mm256_cvtepu8_epi16(codes), _mm256_cvtepi8_epi16(half_load(query)));

@@ -8,8 +8,8 @@
     __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vpopcntdq,"         \
                           "popcnt")))
 
-/* The caller fetches records of up to FETCHED bytes. Of longer ones all lines are fetched, AHEAD slots
- * ahead: the processor itself finds no pattern in slots. */
+/* The caller fetches records of up to FETCHED bytes. Of longer ones all lines are fetched, AHEAD
+ * slots ahead: the processor itself finds no pattern in slots. */
 enum { AHEAD = 3, FETCHED = 128 };
 
 static inline void fetch_lines(const uint8_t *at, size_t size)
@@ -80,7 +80,8 @@ AVX512 static void dot4(const struct field *field, const struct probe *probe, co
     }
 }
 
-/* The probe's codes are 0 behind the last dimension, but records are not: so the last block is masked. */
+/* The probe's codes are 0 behind the last dimension, but records are not: so the last block is
+ * masked. */
 AVX512 static void sad8(const struct field *field, const struct probe *probe, const uint32_t *ids,
                         uint32_t n, float *out)
 {
@@ -129,7 +130,8 @@ AVX512 static void fine8(const struct field *field, const struct probe *probe, c
     }
 }
 
-/* The numbers of 16 dimensions. Of both parts, the halves that count are the low ones of their bytes. */
+/* The numbers of 16 dimensions. Of both parts, the halves that count are the low ones of their
+ * bytes. */
 AVX512 static inline __m512 join(__m128i high, __m128i low)
 {
     __m128i whole = _mm_or_si128(_mm_slli_epi16(high, 4), low);

@@ -272,7 +272,7 @@ int query_within(const struct query *query, const struct value *values, uint32_t
                  struct query_found *out)
 {
     float sums[BATCH], norms[BATCH];
-    uint32_t near[BATCH], n = 0;
+    uint32_t sifted[BATCH], n = 0;
     for (uint32_t done = 0; done < count; done += BATCH) {
         uint32_t size = count - done < BATCH ? count - done : BATCH;
         uint32_t good = query->kernel(query, values + done, size, sums, norms);
@@ -280,11 +280,11 @@ int query_within(const struct query *query, const struct value *values, uint32_t
             out->bad = done + good;
             return -EBADMSG;
         }
-        uint32_t candidates = sift(query, sums, norms, size, most, near);
+        uint32_t candidates = sift(query, sums, norms, size, most, sifted);
         for (uint32_t i = 0; i < candidates; i++) {
-            double distance = distance_of(query, sums[near[i]], norms[near[i]]);
+            double distance = distance_of(query, sums[sifted[i]], norms[sifted[i]]);
             if (distance <= most) {
-                out->numbers[n] = done + near[i];
+                out->numbers[n] = done + sifted[i];
                 out->distances[n++] = distance;
             }
         }

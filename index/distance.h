@@ -1,13 +1,14 @@
 /* Exact distances of one query to vectors as they lie in memory.
  *
- * query_new prepares a query once (byte order, norm, what the instructions at hand need). Any number
- * of threads may then compare it with any number of values.
+ * query_new prepares a query once (byte order, norm, what the instructions at hand need). Any
+ * number of threads may then compare it with any number of values.
  *
  * Sums are float32, as pgvector's are, but added up in another order. So a distance agrees with the
  * server's within 1e-5, relative to the sum of the terms' sizes, and so do the levels of
  * instructions with each other (isa.h; the level at query_new counts). Distances of bits are equal.
- * A value has the same distance wherever it lies and whichever function tells it, and 0 from itself.
- * float16 is widened to float32 first. l2 takes the square root, and cosine divides, in double.
+ * A value has the same distance wherever it lies and whichever function tells it, and 0 from
+ * itself. float16 is widened to float32 first. l2 takes the square root, and cosine divides, in
+ * double.
  *
  * Errors: -EINVAL the query is not a vector of the space (other dimensions, not finite, a zero
  * vector under cosine), with a text for the user; -EBADMSG bytes that are not a value; -ENOMEM.
@@ -43,8 +44,8 @@ struct query_found {
     uint32_t bad; /* the number of the value that is none */
 };
 
-/* Those of the values that are at most `most` away (NaN never is). -EBADMSG: out->bad is not a value
- * of this space; nothing else is set. */
+/* Those of the values that are at most `most` away (NaN never is). -EBADMSG: out->bad is not a
+ * value of this space; nothing else is set. */
 MUST_CHECK int query_within(const struct query *query, const struct value *values, uint32_t count,
                             double most, struct query_found *out);
 

@@ -169,7 +169,8 @@ AVX512 static uint32_t bits_jaccard(const struct query *query, const struct valu
     return compare_bits(query, values, count, sums, norms, METRIC_JACCARD);
 }
 
-/* The query's numbers at these dimensions, which have been checked; `hits`: the lanes that have one. */
+/* The query's numbers at these dimensions, which have been checked; `hits`: the lanes that have
+ * one. */
 INLINE __m512 look_up(const struct query *query, __m512i dims, __mmask16 mask, __mmask16 *hits)
 {
     const __m512i none = _mm512_setzero_si512(), one = _mm512_set1_epi32(1);

@@ -20,12 +20,13 @@
 #include "codec/bytes.h"
 #include "index/distance.h"
 
-/* Returns the number of values before the first that is not one of the space. The sum of NULL is NaN.
- * `norms` is written if the table above has a norm. */
+/* Returns the number of values before the first that is not one of the space. The sum of NULL is
+ * NaN. `norms` is written if the table above has a norm. */
 typedef uint32_t distance_kernel(const struct query *query, const struct value *values,
                                  uint32_t count, float *sums, float *norms);
 
-/* How many struct sparse_word a query of so many dimensions has; 0: it has none, they are too many. */
+/* How many struct sparse_word a query of so many dimensions has; 0: it has none, they are too
+ * many. */
 static inline size_t sparse_words(uint32_t dims)
 {
     enum { MOST = 1 << 17 }; /* 1 MiB, for 4 million dimensions */
@@ -79,7 +80,8 @@ struct sparse {
     const uint8_t *numbers; /* 4 bytes each */
 };
 
-/* False: these are not the bytes of a sparse value, as far as can be told without looking at `dims`. */
+/* False: these are not the bytes of a sparse value, as far as can be told without looking at
+ * `dims`. */
 static inline bool sparse_take_apart(const struct value *value, const struct query *query,
                                      struct sparse *out)
 {

@@ -23,7 +23,8 @@ struct nearest {
 struct chosen {
     struct value values[BLOCK_ROWS];
     uint32_t rows[BLOCK_ROWS]; /* counted from the block's first; unset if there is no filter */
-    uint32_t near[BATCH];      /* numbers of values, and their distances */
+    /* Of a batch, those that are near enough. */
+    uint32_t numbers[BATCH];
     double distances[BATCH];
 };
 
@@ -149,14 +150,14 @@ static int compare_rows(struct scan *scan, const struct query *query, struct nea
     for (uint32_t done = 0; done < count; done += BATCH) {
         uint32_t n = count - done < BATCH ? count - done : BATCH;
         double most = nearest->count == search->k ? nearest->rows[0].distance : INFINITY;
-        struct query_found found = {.numbers = chosen->near, .distances = chosen->distances};
+        struct query_found found = {.numbers = chosen->numbers, .distances = chosen->distances};
         int rc = query_within(query, chosen->values + done, n, most, &found);
         if (rc != 0) {
             scan->bad = first_row + row_of(search, chosen, done + found.bad);
             return rc;
         }
         for (uint32_t i = 0; i < found.count; i++) {
-            uint64_t row = first_row + row_of(search, chosen, done + chosen->near[i]);
+            uint64_t row = first_row + row_of(search, chosen, done + chosen->numbers[i]);
             rc = nearest_add(search, nearest, (struct neighbour){chosen->distances[i], row});
             if (rc != 0)
                 return rc;

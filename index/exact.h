@@ -35,8 +35,8 @@ struct exact_search {
     const atomic_bool *stop; /* or NULL */
 };
 
-/* Up to k nearest rows for each query, nearest first, into out[query * k], and how many they are into
- * counts[query]. The queries are of one space. */
+/* Up to k nearest rows for each query, nearest first, into out[query * k], and how many they are
+ * into counts[query]. The queries are of one space. */
 MUST_CHECK int exact_search(const struct exact_search *search, const struct query *const *queries,
                             size_t query_count, struct neighbour *out, uint32_t *counts,
                             struct error *error);

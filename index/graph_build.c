@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A batch is at most one in BATCH_SHARE of what is there, since its members do not see each other. */
+/* A batch is at most one in BATCH_SHARE of what is there, since its members do not see each
+ * other. */
 enum { BATCH_SHARE = 32, BATCH_MOST = 4096 };
 
 /* ---- a builder ---- */

@@ -52,8 +52,8 @@ int graph_reach(const struct layer *layer, uint32_t entry, uint64_t *seen, uint3
     return 0;
 }
 
-/* Appends it to the list, or, if that is full, puts it in place of the farthest neighbour and returns
- * that one; else NOBODY. */
+/* Appends it to the list, or, if that is full, puts it in place of the farthest neighbour and
+ * returns that one; else NOBODY. */
 static uint32_t list_append(const struct layer *layer, uint32_t slot, uint32_t neighbour)
 {
     uint32_t *list = layer_list(layer, slot), n = list_length(list, layer->degree);

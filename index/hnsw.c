@@ -130,7 +130,8 @@ static int searcher_reserve(struct hnsw_searcher *searcher, uint32_t room)
 
 /* ---- a search ---- */
 
-/* More candidates than that are not kept in order: then it is less work to look at all that match. */
+/* More candidates than that are not kept in order: then it is less work to look at all that
+ * match. */
 enum { POOL_MOST = 8192 };
 
 struct search {
@@ -168,8 +169,8 @@ static uint32_t count_matches(const struct hnsw *hnsw, const struct hnsw_questio
     return n;
 }
 
-/* The next slot of a chain that counts, from `slot` on; NOBODY: there is none. `steps` bounds the way:
- * in a file that has changed meanwhile, a chain can be a ring. */
+/* The next slot of a chain that counts, from `slot` on; NOBODY: there is none. `steps` bounds the
+ * way: in a file that has changed meanwhile, a chain can be a ring. */
 static inline uint32_t next_match(const struct search *search, uint32_t slot, uint32_t *steps)
 {
     const struct hnsw *hnsw = search->hnsw;
@@ -187,8 +188,8 @@ static inline uint32_t match_after(const struct search *search, uint32_t slot, u
     return twins != NULL ? next_match(search, twins[slot], steps) : NOBODY;
 }
 
-/* Lists the chains that the walk has found, by their first slots, if a row of them counts. Returns how
- * many rows these are, up to k. */
+/* Lists the chains that the walk has found, by their first slots, if a row of them counts. Returns
+ * how many rows these are, up to k. */
 static uint32_t list_chains(struct search *search, uint32_t *chains)
 {
     struct hnsw_searcher *searcher = search->searcher;
@@ -244,7 +245,8 @@ static void sift_up(candidate *heap, uint32_t at)
 static void leave_out(struct search *search, candidate one)
 {
     float score = candidate_score(one);
-    /* Those kept get better and better, so the best of those left out is the one to compare with. */
+    /* Those kept get better and better, so the best of those left out is the one to compare
+     * with. */
     if (!search->tied || score < search->tie)
         search->tie = score;
     search->tied = true;
@@ -334,8 +336,8 @@ static struct hnsw_found found_of(const struct search *search, candidate one, ui
         field_distance(field, &search->searcher->probe, candidate_score(one)), slot};
 }
 
-/* Whether a row that the rough score left out may have the codes of one that is given out. That can be
- * any of them: the finer score may put first what is last by the rough one. */
+/* Whether a row that the rough score left out may have the codes of one that is given out. That can
+ * be any of them: the finer score may put first what is last by the rough one. */
 static bool may_tie(const struct search *search, const struct hnsw_found *out, uint32_t count)
 {
     struct hnsw_searcher *searcher = search->searcher;
@@ -392,8 +394,9 @@ static uint32_t give_chains(const struct search *search, uint32_t n, struct hnsw
 
 /* ---- how ---- */
 
-/* A search looks at about VISITS neighbours for each candidate that it keeps. With a filter it keeps
- * more of them, so that enough match. If it would look at more than match, a scan is less work. */
+/* A search looks at about VISITS neighbours for each candidate that it keeps. With a filter it
+ * keeps more of them, so that enough match. If it would look at more than match, a scan is less
+ * work. */
 static bool better_scanned(const struct search *search, uint64_t ef)
 {
     enum { VISITS = 24 };
@@ -502,7 +505,8 @@ uint32_t hnsw_ef(const struct hnsw *hnsw, double recall, uint32_t k)
         if ((double)curve[i].recall < recall)
             continue;
         double ef = curve[i].ef;
-        /* Between two points recall grows with the logarithm of ef; a straight line is on the safe side. */
+        /* Between two points recall grows with the logarithm of ef; a straight line is on the safe
+         * side. */
         if (i > 0 && curve[i].recall > curve[i - 1].recall)
             ef = curve[i - 1].ef + (recall - (double)curve[i - 1].recall) /
                                        (double)(curve[i].recall - curve[i - 1].recall) *
@@ -540,7 +544,8 @@ static int check_reach(const struct hnsw *hnsw, uint32_t l, uint64_t *seen, stru
     int rc = graph_reach(&hnsw->layers[l], hnsw->entry, seen, &reached);
     if (rc < 0)
         return rc;
-    /* The first of a chain may be on the lowest layer alone: then nothing leads to its twins above. */
+    /* The first of a chain may be on the lowest layer alone: then nothing leads to its twins
+     * above. */
     for (uint32_t slot = 0; hnsw->twins != NULL && slot < hnsw->slots; slot++)
         if (l > 0 || bit_is_set(seen, slot))
             for (uint32_t twin = hnsw->twins[slot]; twin != NOBODY && !bit_is_set(seen, twin);

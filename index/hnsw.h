@@ -125,8 +125,8 @@ enum { HNSW_RECALLS = 12 };
 /* The measured curve. Returns its number of points; 0: it was not measured. */
 int hnsw_recall(const struct hnsw *hnsw, struct hnsw_recall out[HNSW_RECALLS]);
 
-/* The recall of the 10 nearest to be expected of an ef. It follows the curve in straight lines; it is
- * 0 before the first point, and behind the last as there. */
+/* The recall of the 10 nearest to be expected of an ef. It follows the curve in straight lines; it
+ * is 0 before the first point, and behind the last as there. */
 double hnsw_recall_at(const struct hnsw *hnsw, uint32_t ef);
 
 /* The ef that reaches the recall for k rows, by the curve; 0: none that was measured does. */
@@ -138,8 +138,8 @@ struct hnsw_binding {
     size_t size;
 };
 
-/* Writes DIR/NAME, by way of a temporary file, fsync and rename. `stop`: or NULL. -EINTR: stopped; the
- * file is as it was before. */
+/* Writes DIR/NAME, by way of a temporary file, fsync and rename. `stop`: or NULL. -EINTR: stopped;
+ * the file is as it was before. */
 MUST_CHECK int hnsw_save(const struct hnsw *hnsw, const struct hnsw_binding *binding, int dir,
                          const char *name, const atomic_bool *stop, struct error *error);
 /* The bytes of an index file, mapped or read. */
@@ -157,8 +157,8 @@ MUST_CHECK int hnsw_open(const struct hnsw_image *image, const struct space *spa
                          const atomic_bool *stop, struct hnsw **out, struct buffer *binding,
                          struct error *error);
 
-/* A copy in memory of its own, in huge pages, where searches are faster. -EBADMSG: it was opened, and
- * is not what was saved. */
+/* A copy in memory of its own, in huge pages, in which searches are faster. -EBADMSG: it was opened,
+ * and is not what was saved. */
 MUST_CHECK int hnsw_copy(const struct hnsw *hnsw, struct hnsw **out);
 
 /* For tests: whether all lists are in order and without doubles, and every row can be reached from

@@ -153,7 +153,7 @@ static int fill_slots(struct making *making, const struct order *order)
     if (rc < 0 || making->twin == NULL || making->row_of_slot == NULL)
         return -ENOMEM;
     memcpy(making->row_of_slot, order->rows, order->count * sizeof *order->rows);
-    rc = plan_arena(making, 0, &arena);
+    rc = making_plan_arena(making, 0, &arena);
     if (rc == 0)
         rc = field_reserve(&hnsw->field, order->count);
     if (rc == 0 && arena > 0) {
@@ -162,11 +162,11 @@ static int fill_slots(struct making *making, const struct order *order)
         rc = hnsw->field.arena == NULL ? -ENOMEM : 0;
     }
     if (rc == 0)
-        rc = put_all(making);
+        rc = making_put_rows(making);
     size_t count;
     uint32_t *slots = rc == 0 ? making_linked(making, order->count, &count) : NULL;
     if (rc == 0)
-        rc = slots == NULL ? -ENOMEM : link_twins(making, slots, count);
+        rc = slots == NULL ? -ENOMEM : making_link_twins(making, slots, count);
     free(slots);
     hnsw->rows = order->count;
     return rc;

@@ -5,9 +5,9 @@
  *                        | the caller's binding: each filled up with 0 to a multiple of 4096
  *   behind    sums       u64 hash64 of each MiB of the sections; the head has the hash of the sums
  *
- * hnsw_open checks all of it, at several GB a second. But a file may have been made to deceive, with
- * checksums that hold: hnsw_open also checks twins, sparse vectors and the number of rows; lists are
- * checked as a search follows them, or when they are copied (hnsw_copy.c). */
+ * hnsw_open checks all of it, at several GB a second. But a file may have been made to deceive,
+ * with checksums that hold: hnsw_open also checks twins, sparse vectors and the number of rows;
+ * lists are checked as a search follows them, or when they are copied (hnsw_copy.c). */
 #include "index/hnsw_parts.h"
 
 #include "codec/buffer.h"

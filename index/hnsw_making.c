@@ -70,7 +70,7 @@ static void put_slot(void *context, int thread, size_t slot)
     hnsw->xmins[slot] = making->rows.all->keys[row].xmin;
 }
 
-int plan_arena(struct making *making, uint64_t from, uint64_t *end)
+int making_plan_arena(struct making *making, uint64_t from, uint64_t *end)
 {
     const struct field *field = &making->hnsw->field;
     *end = from;
@@ -90,7 +90,7 @@ int plan_arena(struct making *making, uint64_t from, uint64_t *end)
     return 0;
 }
 
-int put_all(struct making *making)
+int making_put_rows(struct making *making)
 {
     struct hnsw *hnsw = making->hnsw;
     team_run(making->team, hnsw->slots, 64, put_slot, making);
@@ -103,7 +103,7 @@ int put_all(struct making *making)
 
 /* ---- twins ---- */
 
-int link_twins(struct making *making, const uint32_t *slots, size_t count)
+int making_link_twins(struct making *making, const uint32_t *slots, size_t count)
 {
     struct hnsw *hnsw = making->hnsw;
     size_t room = 64;
@@ -151,7 +151,7 @@ uint32_t *making_linked(const struct making *making, uint32_t end, size_t *count
     uint32_t *slots = malloc(((size_t)end + 1) * sizeof *slots);
     *count = 0;
     for (uint32_t slot = 0; slots != NULL && slot < end; slot++)
-        if (slot_taken(making->hnsw, slot) && !is_twin(making, slot))
+        if (slot_taken(making->hnsw, slot) && !making_is_twin(making, slot))
             slots[(*count)++] = slot;
     return slots;
 }
@@ -189,8 +189,8 @@ void making_clear(struct making *making)
     hnsw_free(making->hnsw);
 }
 
-/* A slot chooses as many neighbours as a list has room for, and not half as many as in the paper. So
- * about half the paper's width of search gives a graph that is no worse. */
+/* A slot chooses as many neighbours as a list has room for, and not half as many as in the paper.
+ * So about half the paper's width of search gives a graph that is no worse. */
 static uint32_t search_width(const struct hnsw *hnsw)
 {
     uint32_t least = 2 * hnsw->m + hnsw->m / 2;

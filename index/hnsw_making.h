@@ -26,7 +26,7 @@ struct making {
     uint64_t *arenas;      /* of each slot: where its new sparse vector will lie; or NULL */
     float **scratch;       /* of each thread */
     uint64_t *twin;        /* slots that hold what another one holds, and are in no list */
-    atomic_int rc;         /* the first error of a thread */
+    atomic_int rc;         /* an error of a thread, or 0 */
     atomic_uint bad;       /* if rc is -EBADMSG: the row that is not a vector of the space */
     struct error *error;
 };
@@ -39,14 +39,15 @@ const uint8_t *rows_value(const struct rows *rows, uint32_t row, size_t *size);
 /* Whether the row has a place in an index of the space. */
 bool rows_has_place(const struct rows *rows, const struct space *space, uint32_t row);
 
-/* Plans where in the arena each new sparse vector will lie, behind `from`; where the arena ends then. */
-MUST_CHECK int plan_arena(struct making *making, uint64_t from, uint64_t *end);
+/* Plans where in the arena each new sparse vector will lie, behind `from`; where the arena ends
+ * then. */
+MUST_CHECK int making_plan_arena(struct making *making, uint64_t from, uint64_t *end);
 /* Writes the new rows' records and keys. -EBADMSG: a row is not a vector of the space; -EINTR. */
-MUST_CHECK int put_all(struct making *making);
+MUST_CHECK int making_put_rows(struct making *making);
 /* Links those of the slots that hold what one before them holds. -EINTR, -ENOMEM. */
-MUST_CHECK int link_twins(struct making *making, const uint32_t *slots, size_t count);
-/* The slots below `end` that are in lists, or will be: those taken, without twins. From malloc; NULL:
- * no memory. */
+MUST_CHECK int making_link_twins(struct making *making, const uint32_t *slots, size_t count);
+/* The slots below `end` that are in lists, or will be: those taken, without twins. From malloc;
+ * NULL: no memory. */
 uint32_t *making_linked(const struct making *making, uint32_t end, size_t *count);
 /* Whether the caller wants it to stop. */
 static inline bool making_is_stopped(const struct making *making)
@@ -55,7 +56,7 @@ static inline bool making_is_stopped(const struct making *making)
     return stop != NULL && atomic_load_explicit(stop, memory_order_relaxed);
 }
 
-static inline bool is_twin(const struct making *making, uint32_t slot)
+static inline bool making_is_twin(const struct making *making, uint32_t slot)
 {
     return bit_is_set(making->twin, slot);
 }
@@ -65,8 +66,8 @@ static inline bool is_twin(const struct making *making, uint32_t slot)
 MUST_CHECK int hnsw_measure(struct making *making, const uint32_t *rows, uint32_t count,
                             const uint64_t *in);
 
-/* Gives slots new numbers, so that neighbours lie near each other in memory. After an error the index
- * is only good for being freed. */
+/* Gives slots new numbers, so that neighbours lie near each other in memory. After an error the
+ * index is only good for being freed. */
 MUST_CHECK int hnsw_reorder(struct making *making);
 
 /* Prepares the builder, to build or change layers. */

@@ -1,5 +1,5 @@
-/* Gives slots new numbers, so that neighbours in the graph lie near each other in memory: by breadth
- * first search over the lowest layer, each level by itself. */
+/* Gives slots new numbers, so that neighbours in the graph lie near each other in memory: by
+ * breadth first search over the lowest layer, each level by itself. */
 #include "index/hnsw_making.h"
 
 #include "index/pages.h"

@@ -1,10 +1,10 @@
 /* A changed index out of an old one.
  *
- * The old one is copied. Lists that lead to deleted slots choose anew, among what these led to (as in
- * FreshDiskANN, arXiv 2105.09613, but by the rule of graph_links.h). Then new rows are inserted, into
- * deleted slots as long as there are some, and some old rows once more. A slot on an upper layer is
- * inserted there, too. Slots added at the end are on the lowest layer only: so, after many of them,
- * the index has to be built whole. */
+ * The old one is copied. Lists that lead to deleted slots choose anew, among what these led to (as
+ * in FreshDiskANN, arXiv 2105.09613, but by the rule of graph_links.h). Then new rows are inserted,
+ * into deleted slots as long as there are some, and some old rows once more. A slot on an upper
+ * layer is inserted there, too. Slots added at the end are on the lowest layer only: so, after many
+ * of them, the index has to be built whole. */
 #include "index/hnsw_making.h"
 #include "index/pages.h"
 
@@ -173,7 +173,7 @@ static int copy_field(struct making *making, const struct hnsw *old)
     struct field from = old->field;
     from.slots = old->slots;
     hnsw->field = (struct field){.space = old->field.space, .kind = old->field.kind};
-    int rc = plan_arena(making, old->field.arena_size, &arena);
+    int rc = making_plan_arena(making, old->field.arena_size, &arena);
     if (rc == 0)
         rc = field_copy(&from, hnsw->slots, arena, &hnsw->field);
     if (rc == 0 && old->borrowed && !field_arena_holds(&hnsw->field, old->slots))
@@ -224,8 +224,8 @@ static void repair_list(void *context, int thread, size_t number)
         graph_set_list(builder, thread, slot, list, n);
 }
 
-/* Whether it is the slot's turn to be inserted anew. As many are as rows have come and gone; turns go
- * round, and are spread over all slots. */
+/* Whether it is the slot's turn to be inserted anew. As many are as rows have come and gone; turns
+ * go round, and are spread over all slots. */
 static bool has_turn(const struct hnsw *old, const struct hnsw *hnsw, uint32_t slot)
 {
     uint64_t place = (uint64_t)(uint32_t)(slot * UINT32_C(2654435761)) * hnsw->slots >> 32;
@@ -233,8 +233,8 @@ static bool has_turn(const struct hnsw *old, const struct hnsw *hnsw, uint32_t s
     return (place + hnsw->slots - from % hnsw->slots) % hnsw->slots < count;
 }
 
-/* Lists wear out as neighbours come and go. So some old slots look for theirs again. `slots`: all of
- * the layer. */
+/* Lists wear out as neighbours come and go. So some old slots look for theirs again. `slots`: all
+ * of the layer. */
 static int refresh(struct making *making, const struct hnsw *old, const struct changes *changes,
                    const uint32_t *slots, size_t count)
 {
@@ -296,14 +296,14 @@ static int settle_twins(struct making *making, const struct hnsw *old, struct ch
     if (slots == NULL)
         return -ENOMEM;
     for (uint32_t slot = 0; slot < old->slots; slot++)
-        if (slot_taken(old, slot) && !bit_is_set(changes->gone, slot) && !is_twin(making, slot) &&
-            !bit_is_set(changes->fresh, slot))
+        if (slot_taken(old, slot) && !bit_is_set(changes->gone, slot) &&
+            !making_is_twin(making, slot) && !bit_is_set(changes->fresh, slot))
             slots[count++] = slot;
     memcpy(slots + count, changes->slots, changes->slot_count * sizeof *slots);
-    int rc = link_twins(making, slots, count + changes->slot_count);
+    int rc = making_link_twins(making, slots, count + changes->slot_count);
     free(slots);
     for (size_t i = 0; i < changes->slot_count; i++)
-        if (!is_twin(making, changes->slots[i]))
+        if (!making_is_twin(making, changes->slots[i]))
             changes->slots[kept++] = changes->slots[i];
     changes->slot_count = kept;
     return rc;
@@ -315,14 +315,15 @@ static uint32_t first_staying(const struct making *making, const struct hnsw *ol
 {
     uint32_t end = old->layers[level].count;
     for (uint32_t slot = 0; slot < end; slot++)
-        if (slot_taken(old, slot) && !bit_is_set(changes->gone, slot) && !is_twin(making, slot) &&
-            !bit_is_set(changes->fresh, slot))
+        if (slot_taken(old, slot) && !bit_is_set(changes->gone, slot) &&
+            !making_is_twin(making, slot) && !bit_is_set(changes->fresh, slot))
             return slot;
     return NOBODY;
 }
 
-/* The entry is an old slot on the highest layer that still has one. If all are gone or inserted anew,
- * it is the first slot to be inserted, with which the graph then begins. Layers above it go. */
+/* The entry is an old slot on the highest layer that still has one. If all are gone or inserted
+ * anew, it is the first slot to be inserted, with which the graph then begins. Layers above it
+ * go. */
 static void choose_entry(struct making *making, const struct hnsw *old,
                          const struct changes *changes)
 {
@@ -380,7 +381,7 @@ static int update(struct making *making, const struct hnsw *old, const uint64_t 
     if (rc == 0)
         rc = copy_field(making, old);
     if (rc == 0)
-        rc = put_all(making);
+        rc = making_put_rows(making);
     if (rc == 0)
         rc = settle_twins(making, old, &changes);
     if (rc == 0) {

@@ -52,7 +52,8 @@ int metric_find(const char *name, size_t size);
  * for the other elements. */
 bool metric_fits(enum metric metric, enum element element);
 
-/* The element of the type "vector", "halfvec", "sparsevec", "bit" or "varbit"; -1: of another one. */
+/* The element of the type "vector", "halfvec", "sparsevec", "bit" or "varbit"; -1: of another
+ * one. */
 int element_find(const char *type);
 
 #endif

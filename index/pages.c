@@ -12,7 +12,8 @@ static size_t whole(size_t size)
     return (size + PAGES_SLACK + unit - 1) / unit * unit;
 }
 
-/* The memory begins at a huge page's start. What was mapped in front of it and behind is given back. */
+/* The memory begins at a huge page's start. What was mapped in front of it and behind is given
+ * back. */
 static void *map_huge(size_t size)
 {
     uint8_t *at =

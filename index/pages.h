@@ -1,5 +1,5 @@
-/* Large arrays in zeroed memory, in huge pages if the kernel has them: otherwise, each read at random
- * in them would miss the TLB. */
+/* Large arrays in zeroed memory, in huge pages if the kernel has them: otherwise, each read at
+ * random in them would miss the TLB. */
 #ifndef INDEX_PAGES_H
 #define INDEX_PAGES_H
 

@@ -3,8 +3,8 @@
  *
  *   vector     u16 dims | u16 0 | f32 × dims
  *   halfvec    u16 dims | u16 0 | f16 × dims
- *   sparsevec  i32 dims | i32 n | i32 0 | i32 × n, dimensions from 0, ascending | f32 × n, none is 0
- *   bit        i32 bits | the bits, the first in the highest bit of its byte, then 0 to the byte's end
+ *   sparsevec  i32 dims | i32 n | i32 0 | i32 × n: dimensions from 0, ascending | f32 × n, not 0
+ *   bit        i32 bits | the bits, the first in the highest bit of a byte, the last byte ends in 0
  *
  * Rows are numbered over all spans of a list, 0 first. A value of size 0 is NULL: such a row is
  * never found. Spans borrow what they point to. The bytes come from a cache or from the network:
