@@ -108,8 +108,25 @@ INLINE void store_lanes(uint8_t (*lanes)[16], __m256i two, int first, int second
     _mm_storeu_si128((void *)lanes[second], _mm256_extracti128_si256(two, 1));
 }
 
+/* Eight numbers: nine digits each, and the exponent of the first digit. */
+struct eight {
+    __m256i digits, exponent;
+};
+
+/* Seven to nine digits, times 10^k, become nine. */
+INLINE struct eight with_nine_digits(__m256i digits, __m256i k)
+{
+    __m256i eight = _mm256_cmpgt_epi32(digits, all32(9999999));
+    __m256i nine = _mm256_cmpgt_epi32(digits, all32(99999999));
+    __m256i scale = _mm256_blendv_epi8(all32(100), all32(10), eight);
+    scale = _mm256_blendv_epi8(scale, all32(1), nine);
+    __m256i exponent = _mm256_add_epi32(k, all32(6));
+    return (struct eight){_mm256_mullo_epi32(digits, scale),
+                          _mm256_sub_epi32(_mm256_sub_epi32(exponent, eight), nine)};
+}
+
 /* False: they must be done one by one. */
-INLINE bool find_eight(__m256i bits, struct work *work)
+INLINE bool find_eight(__m256i bits, struct eight *out)
 {
     __m256i magnitude = _mm256_and_si256(bits, all32(0x7fffffff)), none = _mm256_setzero_si256();
     __m256i zero = _mm256_cmpeq_epi32(magnitude, none);
@@ -137,33 +154,33 @@ INLINE bool find_eight(__m256i bits, struct work *work)
         find_decimals(_mm256_and_si256(c, low_half), _mm256_and_si256(narrow, low_half), rows[0]);
     struct decimals odd =
         find_decimals(_mm256_srli_epi64(c, 32), _mm256_srli_epi64(narrow, 32), rows[1]);
-    __m256i digits = join(even.digits, odd.digits), k = join(even.k, odd.k);
+    *out = with_nine_digits(join(even.digits, odd.digits), join(even.k, odd.k));
+    out->digits = _mm256_andnot_si256(zero, out->digits);
+    return true;
+}
 
-    /* seven to nine digits */
-    __m256i eight = _mm256_cmpgt_epi32(digits, all32(9999999));
-    __m256i nine = _mm256_cmpgt_epi32(digits, all32(99999999));
-    __m256i scale = _mm256_blendv_epi8(all32(100), all32(10), eight);
-    scale = _mm256_blendv_epi8(scale, all32(1), nine);
-    digits = _mm256_andnot_si256(zero, _mm256_mullo_epi32(digits, scale));
-    __m256i exponent =
-        _mm256_sub_epi32(_mm256_sub_epi32(_mm256_add_epi32(k, all32(6)), eight), nine);
-
-    /* Sign, tens and ones of the exponent less ASCII 0, then a comma, highest in the lane. */
+/* Sign, tens and ones of the exponent less ASCII 0, then a comma, highest in the lane. */
+INLINE __m256i exponent_text(__m256i exponent)
+{
     __m256i size = _mm256_abs_epi32(exponent);
     __m256i tens = _mm256_mulhi_epu16(size, all32(6554));
     __m256i ones = _mm256_sub_epi32(size, _mm256_mullo_epi16(tens, all32(10)));
     __m256i sign = _mm256_and_si256(_mm256_srai_epi32(exponent, 31), all32('-' - '+'));
-    __m256i tail =
+    __m256i text =
         _mm256_add_epi32(sign, all32((uint8_t)('+' - '0') | (uint32_t)(uint8_t)(',' - '0') << 24));
-    tail = _mm256_or_si256(
-        tail, _mm256_or_si256(_mm256_slli_epi32(tens, 8), _mm256_slli_epi32(ones, 16)));
+    return _mm256_or_si256(
+        text, _mm256_or_si256(_mm256_slli_epi32(tens, 8), _mm256_slli_epi32(ones, 16)));
+}
 
-    __m256i kind = _mm256_min_epu32(_mm256_add_epi32(exponent, all32(4)), all32(10));
+INLINE void lay_out_eight(const struct eight *eight, struct work *work)
+{
+    __m256i tail = exponent_text(eight->exponent), low_half = all64(UINT32_MAX);
+    __m256i kind = _mm256_min_epu32(_mm256_add_epi32(eight->exponent, all32(4)), all32(10));
     kind = _mm256_add_epi32(_mm256_slli_epi32(kind, 3), kind);
     _mm256_storeu_si256((void *)work->kinds, kind);
 
-    struct spread even_digits = spread_digits(_mm256_and_si256(digits, low_half));
-    struct spread odd_digits = spread_digits(_mm256_srli_epi64(digits, 32));
+    struct spread even_digits = spread_digits(_mm256_and_si256(eight->digits, low_half));
+    struct spread odd_digits = spread_digits(_mm256_srli_epi64(eight->digits, 32));
     __m256i signs = all32((uint8_t)('.' - '0') << 8 | (uint32_t)('e' - '0') << 24);
     __m256i even_rest = _mm256_blend_epi32(_mm256_or_si256(even_digits.first, signs),
                                            _mm256_slli_epi64(tail, 32), ODD);
@@ -172,7 +189,6 @@ INLINE bool find_eight(__m256i bits, struct work *work)
     store_lanes(work->lanes, _mm256_unpacklo_epi64(odd_digits.others, odd_rest), 1, 5);
     store_lanes(work->lanes, _mm256_unpackhi_epi64(even_digits.others, even_rest), 2, 6);
     store_lanes(work->lanes, _mm256_unpackhi_epi64(odd_digits.others, odd_rest), 3, 7);
-    return true;
 }
 
 /* Returns the length with the comma. */
@@ -208,8 +224,11 @@ AVX2 size_t float4_texts_avx2(const uint8_t *wire, size_t count, char *out, uint
         if (n < 8)
             numbers = memcpy(part, numbers, 4 * n);
         __m256i bits = _mm256_shuffle_epi8(_mm256_loadu_si256((const void *)numbers), swap);
+        struct eight eight;
         struct work work;
-        bool found = find_eight(bits, &work);
+        bool found = find_eight(bits, &eight);
+        if (found)
+            lay_out_eight(&eight, &work);
         for (size_t j = 0; j < n; j++) {
             size_t length = found
                                 ? write_lane(work.lanes[j], work.kinds[j], numbers[4 * j] >> 7, at)
