@@ -24,9 +24,9 @@ enum {
     COLUMN_PARENT,
     COLUMN_HAS_VECTORS,
     COLUMN_SUPERUSER,
-    COLUMN_HAS_DDL,
-    COLUMNS
+    COLUMN_HAS_DDL
 };
+#define COLUMNS "tNTTNBbB"
 
 /* A row for each relation, and one without a relation for a schema that has none. Behind it: which
  * system schemas. */
@@ -222,7 +222,7 @@ static int ask_which(struct session *session, const uint32_t *oids, size_t count
     const char *statement = text_string(&sql);
     int rc = statement == NULL ? error_set(error, -ENOMEM, "out of memory")
                                : connection_question(session_connection(session), statement,
-                                                     ROWS_OF(1), rows, error);
+                                                     ROWS_OF("n"), rows, error);
     text_clear(&sql);
     return rc;
 }

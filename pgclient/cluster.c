@@ -109,8 +109,9 @@ static int ask_all(struct connection *connection, int refused, PGresult **row, s
                 part(refused, NO_RECOVERY), part(refused, NO_RUN), part(refused, NO_POSITION),
                 money_of(connection));
     const char *question = text_string(&sql);
-    int rc = question == NULL ? error_set(error, -ENOMEM, "out of memory")
-                              : connection_question(connection, question, ROWS_OF(10), row, error);
+    int rc = question == NULL
+                 ? error_set(error, -ENOMEM, "out of memory")
+                 : connection_question(connection, question, ROWS_OF("NnbTTtnttT"), row, error);
     text_clear(&sql);
     return rc;
 }
@@ -142,7 +143,7 @@ static int ask_one(struct connection *connection, const char *expression, struct
     const char *question = text_string(&sql);
     int rc = question == NULL
                  ? error_set(error, -ENOMEM, "out of memory")
-                 : connection_question(connection, question, ONE_ROW_OF(1), &row, error);
+                 : connection_question(connection, question, ONE_ROW_OF("T"), &row, error);
     PQclear(row);
     text_clear(&sql);
     return rc;

@@ -154,14 +154,14 @@ static int look_around(struct connection *connection, struct error *error)
     int rc = 0;
     if (connection_version(connection) >= CHECKS_CLIENTS) {
         rc = connection_rows(connection, BEGIN_READING CHECK_CLIENT WIDE_ANSWER "COMMIT",
-                             ROWS_OF(5), &row, error);
+                             ONE_ROW_OF("ntNNT"), &row, error);
         connection->checks_client = rc == 0;
         connection_end(connection);
     }
     if (!connection->checks_client && rc != -EBUSY && connection_usable(connection))
-        rc = connection_rows(connection, BEGIN_READING WIDE_ANSWER "COMMIT", ROWS_OF(5), &row,
-                             error);
-    if (rc == 0 && PQntuples(row) == 1) {
+        rc = connection_rows(connection, BEGIN_READING WIDE_ANSWER "COMMIT", ONE_ROW_OF("ntNNT"),
+                             &row, error);
+    if (rc == 0) {
         connection->pooled = atoi(PQgetvalue(row, 0, 0)) != PQbackendPID(connection->pg);
         connection->own_lock_limit_ms = atoi(PQgetvalue(row, 0, 2));
         connection->own_limit_ms = atoi(PQgetvalue(row, 0, 3));

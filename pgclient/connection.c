@@ -279,15 +279,11 @@ static int finish_rows(struct connection *connection, struct shape shape, PGresu
     int rc = finish(connection, &rows, error);
     if (rc != 0)
         return rc;
-    if (PQresultStatus(rows) == PGRES_TUPLES_OK &&
-        (shape.columns == ANY || PQnfields(rows) == shape.columns) &&
-        (shape.rows == ANY || PQntuples(rows) == shape.rows)) {
+    rc = shape_check(rows, shape, error);
+    if (rc == 0)
         *out = rows;
-        return 0;
-    }
-    rc = error_set(error, -EIO, "unexpected answer of the server: %s of %d rows and %d columns",
-                   PQresStatus(PQresultStatus(rows)), PQntuples(rows), PQnfields(rows));
-    PQclear(rows);
+    else
+        PQclear(rows);
     return rc;
 }
 

@@ -21,6 +21,7 @@
 
 #include "pgclient/lock.h"
 #include "pgclient/server.h"
+#include "pgclient/shape.h"
 
 #include <libpq-fe.h>
 #include <stdatomic.h>
@@ -130,15 +131,6 @@ MUST_CHECK int connection_let_policies_choose(struct connection *connection, str
  * would outlive it, go. What it has read is no less true. The connection may be unusable
  * afterwards. */
 void connection_end(struct connection *connection);
-
-/* What an answer must look like to be taken: a server, or what stands in between, may give another.
- * ANY: whatever number. So no row and no column is asked for that is not there. */
-struct shape {
-    int rows, columns;
-};
-enum { ANY = -1 };
-#define ROWS_OF(columns) ((struct shape){ANY, columns}) /* none as well */
-#define ONE_ROW_OF(columns) ((struct shape){1, columns})
 
 /* The rows of one statement in a transaction of its own: one round trip. */
 MUST_CHECK int connection_read(struct connection *connection, enum transaction_kind kind,

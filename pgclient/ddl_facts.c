@@ -46,9 +46,9 @@ enum {
     COLUMN_PARENT,
     COLUMN_DEEP,
     COLUMN_HAS_CHILDREN,
-    COLUMN_LEFT_OUT,
-    RELATION_COLUMNS
+    COLUMN_LEFT_OUT
 };
+#define COLUMNS "ntttbnbbb"
 
 /* A sequence is owned as pg_dump understands it. */
 static const char objects_question[] =
@@ -106,8 +106,8 @@ static int read_relations(struct connection *connection, struct ddl_facts *facts
                           struct error *error)
 {
     PGresult *rows = NULL;
-    int rc = connection_ask(connection, relations_question, 0, NULL, ROWS_OF(RELATION_COLUMNS),
-                            &rows, error);
+    int rc =
+        connection_ask(connection, relations_question, 0, NULL, ROWS_OF(COLUMNS), &rows, error);
     if (rc < 0)
         return rc;
     facts->rows = rows;
@@ -134,7 +134,7 @@ static int read_relations(struct connection *connection, struct ddl_facts *facts
 static int read_objects(struct connection *connection, struct ddl_facts *facts, struct error *error)
 {
     PGresult *rows = NULL;
-    int rc = connection_ask(connection, objects_question, 0, NULL, ROWS_OF(3), &rows, error);
+    int rc = connection_ask(connection, objects_question, 0, NULL, ROWS_OF("nnn"), &rows, error);
     if (rc < 0)
         return rc;
     int count = PQntuples(rows);
@@ -149,7 +149,7 @@ static int read_objects(struct connection *connection, struct ddl_facts *facts, 
 static int read_needs(struct connection *connection, struct ddl_facts *facts, struct error *error)
 {
     PGresult *rows = NULL;
-    int rc = connection_ask(connection, needs_question, 0, NULL, ROWS_OF(2), &rows, error);
+    int rc = connection_ask(connection, needs_question, 0, NULL, ROWS_OF("nn"), &rows, error);
     if (rc < 0)
         return rc;
     int count = PQntuples(rows);

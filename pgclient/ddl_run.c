@@ -53,7 +53,7 @@ static int find_backend(const struct ddl_run *run, struct connection *connection
     char sql[sizeof backend_question + sizeof LOCK_LOOK_WITHIN + sizeof run->application];
     PGresult *rows = NULL;
     snprintf(sql, sizeof sql, backend_question, within ? LOCK_LOOK_WITHIN : "", run->application);
-    int rc = connection_question(connection, sql, ROWS_OF(2), &rows, NULL);
+    int rc = connection_question(connection, sql, ROWS_OF("nb"), &rows, NULL);
     *backend = 0;
     if (rc == 0 && PQntuples(rows) == 1) {
         *backend = atoi(PQgetvalue(rows, 0, 0));
@@ -155,7 +155,7 @@ static int export_from(struct ddl_run *run, struct connection *connection, struc
     if (rc == 0)
         rc = connection_begin(connection, TRANSACTION_TABLES, NULL, NULL);
     if (rc == 0)
-        rc = connection_rows(connection, question, ONE_ROW_OF(1), &rows, NULL);
+        rc = connection_rows(connection, question, ONE_ROW_OF("t"), &rows, NULL);
     if (rc == 0)
         run->dump->snapshot = strdup(PQgetvalue(rows, 0, 0));
     PQclear(rows);

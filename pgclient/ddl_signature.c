@@ -109,7 +109,7 @@ static int ask(struct connection *connection, const struct cluster *cluster, str
     PGresult *row = NULL;
     int rc = write_query(connection_version(connection), cluster, &sql);
     rc = rc == 0 ? connection_read(connection, TRANSACTION_TABLES, (const char *)sql.data,
-                                   ONE_ROW_OF(2), &row, error)
+                                   ONE_ROW_OF("Tt"), &row, error)
                  : error_set(error, rc, "no memory");
     buffer_clear(&sql);
     if (rc == 0 && write_signature(cluster, PQgetvalue(row, 0, 1),

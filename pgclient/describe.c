@@ -71,7 +71,7 @@ static int ask_catalog(struct connection *connection, const char *extension,
     const char *parameter = oid;
     const char *question = strcmp(extension, "citus") == 0 ? distributed_tables : hypertables;
     PGresult *row = NULL;
-    int rc = connection_ask(connection, question, 1, &parameter, ONE_ROW_OF(1), &row, error);
+    int rc = connection_ask(connection, question, 1, &parameter, ONE_ROW_OF("b"), &row, error);
     if (rc == 0 && yes(row, 0, 0))
         relation->kind = RELATION_SPREAD;
     PQclear(row);
@@ -84,8 +84,8 @@ int describe_spread(struct connection *connection, struct relation *relation, st
     snprintf(oid, sizeof oid, "%u", relation->oid);
     const char *parameter = oid, *silent = NULL;
     PGresult *rows = NULL;
-    int rc =
-        connection_ask(connection, spreading_extensions, 1, &parameter, ROWS_OF(2), &rows, error);
+    int rc = connection_ask(connection, spreading_extensions, 1, &parameter, ROWS_OF("tt"), &rows,
+                            error);
     for (int i = 0; rc == 0 && i < PQntuples(rows); i++) {
         const char *extension = PQgetvalue(rows, i, 0);
         char who = PQgetvalue(rows, i, 1)[0];
@@ -128,11 +128,11 @@ static int explain_leaves(struct connection *connection, const struct relation *
     PGresult *plan = NULL;
     int rc = statement == NULL
                  ? out_of_memory(error)
-                 : connection_rows(connection, statement, ONE_ROW_OF(1), &plan, error);
+                 : connection_rows(connection, statement, ONE_ROW_OF("t"), &plan, error);
     text_clear(&sql);
     if (rc == 0) {
         const char *json = PQgetvalue(plan, 0, 0);
-        rc = connection_ask(connection, leaves_in_order, 1, &json, ROWS_OF(1), out, error);
+        rc = connection_ask(connection, leaves_in_order, 1, &json, ROWS_OF("N"), out, error);
     }
     PQclear(plan);
     return rc;
@@ -212,9 +212,9 @@ enum {
     S_PAGES,
     S_BYTES,
     S_LEAVES,
-    S_CHILDREN,
-    S_COLUMNS
+    S_CHILDREN
 };
+#define S_COLUMNS "nTTNnBBNNnT"
 
 static char *from_clause(const char *only, const char *schema, const char *name)
 {
@@ -413,9 +413,9 @@ enum {
     C_BINARY,
     C_DEPENDS,
     C_TYPE_OID,
-    C_JSON_APART,
-    C_COLUMNS
+    C_JSON_APART
 };
+#define C_COLUMNS "tttTbtbbnb"
 
 static const struct type *rendered_here(struct connection *connection, const PGresult *rows, int i)
 {
@@ -577,7 +577,7 @@ int describe_signature(struct connection *connection, const struct relation *rel
                           : SIGNATURE_QUESTION("", "");
     int rc = parameters[0] == NULL || parameters[1] == NULL
                  ? out_of_memory(error)
-                 : connection_ask(connection, sql, 4, parameters, ONE_ROW_OF(1), &row, error);
+                 : connection_ask(connection, sql, 4, parameters, ONE_ROW_OF("t"), &row, error);
     if (rc == 0) {
         *out = strdup(PQgetvalue(row, 0, 0));
         rc = *out == NULL ? out_of_memory(error) : 0;

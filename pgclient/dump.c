@@ -382,7 +382,7 @@ int dump_ask(struct connection *connection, const struct relation *relation, str
 int dump_ask_any(struct connection *connection, struct dump *out, struct error *error)
 {
     PGresult *rows = NULL;
-    int rc = connection_rows(connection, "SELECT " SETTINGS, ONE_ROW_OF(1), &rows, error);
+    int rc = connection_rows(connection, "SELECT " SETTINGS, ONE_ROW_OF("T"), &rows, error);
     if (rc == 0 && (rc = take_server(connection, rows, out)) != 0)
         out_of_memory(error);
     PQclear(rows);

@@ -111,7 +111,8 @@ static void name_catalog(struct connection *connection, uint32_t oid, char *out,
             return;
         }
     snprintf(sql, sizeof sql, name_question, oid);
-    if (connection_question(connection, sql, ROWS_OF(2), &rows, NULL) == 0 && PQntuples(rows) == 1)
+    if (connection_question(connection, sql, ROWS_OF("tt"), &rows, NULL) == 0 &&
+        PQntuples(rows) == 1)
         snprintf(out, size, "%s.%s", PQgetvalue(rows, 0, 1), PQgetvalue(rows, 0, 0));
     PQclear(rows);
 }
@@ -169,8 +170,9 @@ int lock_find_holders(struct session *session, struct lock_held *relations, size
     put_holders_question(&sql, relations, count);
     const char *question = text_string(&sql);
     connection_patience(connection, patience_ms);
-    int rc = question == NULL ? out_of_memory(error)
-                              : connection_question(connection, question, ROWS_OF(5), &rows, error);
+    int rc = question == NULL
+                 ? out_of_memory(error)
+                 : connection_question(connection, question, ROWS_OF("ntnTT"), &rows, error);
     connection_patience(connection, -1);
     text_clear(&sql);
     if (rc < 0)
@@ -235,8 +237,9 @@ int lock_find_waiters_on(struct connection *connection, const int *pids, size_t 
     PGresult *rows = NULL;
     put_waiters_question(&sql, pids, count, within);
     const char *question = text_string(&sql);
-    int rc = question == NULL ? out_of_memory(error)
-                              : connection_question(connection, question, ROWS_OF(4), &rows, error);
+    int rc = question == NULL
+                 ? out_of_memory(error)
+                 : connection_question(connection, question, ROWS_OF("nnTT"), &rows, error);
     text_clear(&sql);
     if (within && connection_usable(connection)) {
         int after = lock_forget_look(connection, rc == 0 ? error : NULL);

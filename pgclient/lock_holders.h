@@ -17,6 +17,6 @@
     " AND l.mode OPERATOR(pg_catalog.=) 'AccessExclusiveLock'::pg_catalog.text"                    \
     " AND l.relation OPERATOR(pg_catalog.<) 16384::pg_catalog.oid"                                 \
     " AND (l.pid IS NULL OR l.pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid())"
-enum { LOCK_HOLDERS_COLUMNS = 4 };
+#define LOCK_HOLDERS_COLUMNS "nTnb"
 
 #endif

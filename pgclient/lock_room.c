@@ -47,7 +47,7 @@ int64_t lock_room_counts(const struct lock_room *room, int64_t locks)
 int lock_room_of(struct connection *connection, struct lock_room *out, struct error *error)
 {
     PGresult *row = NULL;
-    int rc = connection_question(connection, "SELECT " ROOM, ONE_ROW_OF(2), &row, error);
+    int rc = connection_question(connection, "SELECT " ROOM, ONE_ROW_OF("nn"), &row, error);
     if (rc == 0)
         *out = room_of(row, 0);
     PQclear(row);
@@ -60,7 +60,7 @@ int lock_room_ask(struct connection *connection, const struct relation *relation
     char sql[sizeof LOCKS + 16];
     snprintf(sql, sizeof sql, LOCKS, relation->oid);
     PGresult *row = NULL;
-    int rc = connection_question(connection, sql, ONE_ROW_OF(3), &row, error);
+    int rc = connection_question(connection, sql, ONE_ROW_OF("nnn"), &row, error);
     if (rc < 0)
         return rc;
     *out = room_of(row, 1);

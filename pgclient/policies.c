@@ -81,7 +81,7 @@ int policies_bind_owners_only(struct connection *connection, uint32_t view, bool
     snprintf(oid, sizeof oid, "%u", view);
     const char *parameter = oid;
     PGresult *row = NULL;
-    int rc = connection_ask(connection, question, 1, &parameter, ONE_ROW_OF(1), &row, error);
+    int rc = connection_ask(connection, question, 1, &parameter, ONE_ROW_OF("b"), &row, error);
     if (rc == 0)
         *out = PQgetvalue(row, 0, 0)[0] == 't';
     PQclear(row);

@@ -140,7 +140,7 @@ static int look_up(struct kept_readpoint *r, struct connection *connection,
     PGresult *row = NULL;
     int rc = cluster_read(connection, &r->cluster, error);
     if (rc == 0)
-        rc = connection_question(connection, sql, ROWS_OF(7), &row, error);
+        rc = connection_question(connection, sql, ROWS_OF("tttBbBb"), &row, error);
     if (rc != 0)
         return rc;
     if (PQntuples(row) != 1) {
@@ -215,9 +215,10 @@ static int ask_seen(const struct kept_readpoint *r, struct connection *connectio
                 cluster_export_sql(&r->cluster), cluster_run_sql(&r->cluster),
                 cluster_position_sql(&r->cluster));
     const char *parameter = text_string(&name), *statement = text_string(&sql);
-    int rc = parameter == NULL || statement == NULL
-                 ? out_of_memory(error)
-                 : connection_ask(connection, statement, 1, &parameter, ONE_ROW_OF(5), row, error);
+    int rc =
+        parameter == NULL || statement == NULL
+            ? out_of_memory(error)
+            : connection_ask(connection, statement, 1, &parameter, ONE_ROW_OF("NTtTT"), row, error);
     text_clear(&name);
     text_clear(&sql);
     return rc;
@@ -429,7 +430,7 @@ static int compare_snapshots(const struct kept_readpoint *r, struct connection *
     const char *question = text_string(&sql);
     int rc = question == NULL
                  ? out_of_memory(error)
-                 : connection_question(connection, question, ONE_ROW_OF(2), &row, error);
+                 : connection_question(connection, question, ONE_ROW_OF("tT"), &row, error);
     text_clear(&sql);
     if (rc == 0 && (strcmp(PQgetvalue(row, 0, 0), r->seen) != 0 ||
                     strcmp(PQgetvalue(row, 0, 1), r->cluster.run) != 0))
@@ -582,7 +583,7 @@ static int convert(struct connection *connection, struct text *sql, struct error
                                : connection_ask(connection,
                                                 "SELECT pg_catalog.convert_to($1,"
                                                 " pg_catalog.getdatabaseencoding())",
-                                                1, &parameter, ONE_ROW_OF(1), &row, error);
+                                                1, &parameter, ONE_ROW_OF("t"), &row, error);
     if (rc != 0)
         return rc;
     size_t size = 0;

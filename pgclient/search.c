@@ -49,7 +49,7 @@ static int find_beginning(struct connection *connection, const struct relation *
     char sql[sizeof question + 16];
     snprintf(sql, sizeof sql, question, relation->oid);
     PGresult *row = NULL;
-    int rc = connection_question(connection, sql, ONE_ROW_OF(2), &row, error);
+    int rc = connection_question(connection, sql, ONE_ROW_OF("bB"), &row, error);
     if (rc == 0) {
         out->judged = PQgetvalue(row, 0, 0)[0] == 't' && !connection_reading(connection).trust_all;
         out->may_lock = PQgetvalue(row, 0, 1)[0] == 't';
@@ -107,9 +107,9 @@ static int check_same(struct connection *connection, const struct relation *rela
     sql_relation(&name, relation->schema, relation->name);
     const char *parameters[] = {text_string(&name), oid};
     PGresult *rows = NULL;
-    int rc = name.failed != 0
-                 ? out_of_memory(error)
-                 : connection_ask(connection, question, 2, parameters, ONE_ROW_OF(2), &rows, error);
+    int rc = name.failed != 0 ? out_of_memory(error)
+                              : connection_ask(connection, question, 2, parameters,
+                                               ONE_ROW_OF("Nb"), &rows, error);
     text_clear(&name);
     if (rc == 0 && strtoul(PQgetvalue(rows, 0, 0), NULL, 10) != relation->oid)
         rc = error_set(error, -ESTALE, "the table was renamed or dropped in the meantime");
@@ -413,7 +413,7 @@ static int find_extension(struct connection *connection, char **out, struct erro
                              " JOIN pg_catalog.pg_namespace n"
                              " ON n.oid OPERATOR(pg_catalog.=) x.extnamespace"
                              " WHERE x.extname OPERATOR(pg_catalog.=) 'vector'",
-                             ROWS_OF(1), &row, error);
+                             ROWS_OF("t"), &row, error);
     if (rc == 0 && PQntuples(row) != 1)
         rc = error_set(error, -EINVAL, "the database does not have the extension vector");
     if (rc == 0 && (*out = strdup(PQgetvalue(row, 0, 0))) == NULL)
@@ -443,7 +443,7 @@ static int set_effort(struct connection *connection, const struct search_nearest
     PGresult *names = NULL;
     int rc = statements == NULL
                  ? out_of_memory(error)
-                 : connection_rows(connection, statements, ROWS_OF(1), &names, error);
+                 : connection_rows(connection, statements, ROWS_OF("t"), &names, error);
     text_clear(&sql);
     for (int i = 0; rc == 0 && i < PQntuples(names); i++) {
         bool width = strcmp(PQgetvalue(names, i, 0), "hnsw.ef_search") == 0;
@@ -733,7 +733,7 @@ int search_primary_key(struct session *session, uint32_t relation, struct versio
     if (rc == 0)
         rc = catalog_now(session, now, error);
     if (rc == 0)
-        rc = connection_rows(connection, sql, ROWS_OF(2), &rows, error);
+        rc = connection_rows(connection, sql, ROWS_OF("tT"), &rows, error);
     connection_end(connection);
     for (int i = 0; rc == 0 && i < PQntuples(rows); i++)
         rc = key(context, PQgetvalue(rows, i, 0), PQgetvalue(rows, i, 1));

@@ -191,7 +191,7 @@ static int ask_pooled(struct connection *connection, int *pid, struct error *err
     int rc = connection_rows(connection,
                              "SELECT pg_catalog.pg_backend_pid(),"
                              " pg_catalog.string_agg(" LOCK_NAME ", ',')" LOCKS_OF_SESSION,
-                             ONE_ROW_OF(2), &row, error);
+                             ONE_ROW_OF("nT"), &row, error);
     if (rc == 0)
         *pid = atoi(PQgetvalue(row, 0, 0));
     if (rc == 0 && (connection->others_locks = strdup(PQgetvalue(row, 0, 1))) == NULL)
@@ -248,7 +248,7 @@ static void put_end(const struct connection *connection, bool users_words, struc
 int connection_begin(struct connection *connection, enum transaction_kind kind, const char *more,
                      struct error *error)
 {
-    int rc = begin(connection, kind, more, "", ROWS_OF(ANY), NULL, error);
+    int rc = begin(connection, kind, more, "", ANYTHING, NULL, error);
     return rc == 0 ? note_beginning(connection, error) : rc;
 }
 

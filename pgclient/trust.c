@@ -326,7 +326,7 @@ int trust_ask(struct connection *connection, uint32_t relation, const char *tree
     char oid[16];
     snprintf(oid, sizeof oid, "%u", relation);
     const char *parameters[] = {oid, tree};
-    return connection_ask(connection, question, 2, parameters, ROWS_OF(TRUST_COLUMNS), out, error);
+    return connection_ask(connection, question, 2, parameters, ROWS_OF("nbT"), out, error);
 }
 
 int trust_check(struct connection *connection, uint32_t relation, const char *tree, bool json,
@@ -348,7 +348,7 @@ int trust_is_asked(struct connection *connection, bool *out, struct error *error
         return 0;
     PGresult *row = NULL;
     int rc =
-        connection_question(connection, "SELECT " TRUST_IS_SUPERUSER, ONE_ROW_OF(1), &row, error);
+        connection_question(connection, "SELECT " TRUST_IS_SUPERUSER, ONE_ROW_OF("b"), &row, error);
     if (rc == 0)
         *out = PQgetvalue(row, 0, 0)[0] == 't';
     PQclear(row);

@@ -21,7 +21,7 @@
 
 /* Columns of the answer: oid of the relation; 't' if its rows must not be read, else its JSON must
  * not; why. Ordered by these; at most one row of each kind for a relation. */
-enum { TRUST_RELATION, TRUST_ROWS, TRUST_REASON, TRUST_COLUMNS };
+enum { TRUST_RELATION, TRUST_ROWS, TRUST_REASON };
 
 /* What must not be read, in a transaction for tables: of one relation, or of all (0). None if the
  * role is no superuser and cannot become one. `tree` (nullable): of a statement about this relation

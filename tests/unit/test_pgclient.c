@@ -763,7 +763,7 @@ static char *settings_of(const char *more)
                         "pg_catalog.pg_settings"
                         " WHERE name !~ '^default_transaction_' AND name NOT IN "
                         "('idle_session_timeout', 'transaction_deferrable')",
-                        ROWS_OF(ANY), &row, &error) != 0)
+                        ANYTHING, &row, &error) != 0)
         fail_msg("%s", error.text);
     char *settings = strdup(PQgetvalue(row, 0, 0));
     PQclear(row);
@@ -809,7 +809,7 @@ static char *session_state(struct connection *connection)
                         " (SELECT count(*) FROM pg_locks"
                         "  WHERE locktype = 'advisory' AND pid = pg_backend_pid()),"
                         " (SELECT count(*) FROM pg_listening_channels()), pg_my_temp_schema())",
-                        ROWS_OF(ANY), &row, &error) != 0)
+                        ANYTHING, &row, &error) != 0)
         fail_msg("%s", error.text);
     char *state = strdup(PQgetvalue(row, 0, 0));
     PQclear(row);

@@ -477,7 +477,7 @@ static void row_hash_is_the_servers(void **state)
             "  UNION ALL SELECT b, o, x FROM unnest('{0,1,65535,65536,4294967294}'::int8[]) b,"
             "  unnest('{0,1,255,256,65535}'::int4[]) o, "
             "unnest('{0,1,2,3,65536,2147483648,4294967295}'::int8[]) x) AS t",
-            ROWS_OF(ANY), &rows, &error) != 0)
+            ANYTHING, &rows, &error) != 0)
         fail_msg("%s", error.text);
     for (int i = 0; i < PQntuples(rows); i++) {
         uint64_t hash = row_hash((uint32_t)strtoul(PQgetvalue(rows, i, 0), NULL, 10),
@@ -1029,7 +1029,7 @@ static void assert_encoding(const char *encoding, const char *options, const cha
     /* And afterwards the session speaks UTF-8 again. */
     PGresult *row = NULL;
     assert_int_equal(connection_rows(session_connection(o.session), "SHOW client_encoding",
-                                     ROWS_OF(ANY), &row, NULL),
+                                     ANYTHING, &row, NULL),
                      0);
     assert_string_equal(PQgetvalue(row, 0, 0),
                         strcmp(encoding, "SQL_ASCII") == 0 ? "SQL_ASCII" : "UTF8");
@@ -1100,7 +1100,7 @@ static void settings_do_not_leak_out_of_views(void **state)
     assert_int_equal(
         connection_rows(session_connection(o.session),
                         "SELECT current_setting('DateStyle') || current_setting('search_path')",
-                        ROWS_OF(ANY), &row, NULL),
+                        ANYTHING, &row, NULL),
         0);
     assert_string_equal(PQgetvalue(row, 0, 0), "ISO, MDY\"$user\", public");
     PQclear(row);
