@@ -364,21 +364,17 @@ void connection_also_stop(struct connection *connection, const atomic_bool *stop
 
 /* A pooler lends a session of the server for it, which may have to be waited for: there a
  * connection that is open is taken to be alive. */
-bool connection_ping(struct connection *connection, int milliseconds)
+bool connection_ping(struct connection *connection, const atomic_bool *stop, int milliseconds)
 {
-    int64_t deadline = clock_ms() + milliseconds;
     (void)PQconsumeInput(connection->pg); /* the server's farewell, if it has said one */
-    if (connection->pooled)
+    if (connection->pooled || !connection_usable(connection))
         return connection_usable(connection);
-    if (!connection_usable(connection) || !PQsendQuery(connection->pg, "") ||
-        flush(connection, NULL) != 0)
-        return false;
-    while (PQisBusy(connection->pg) && PQstatus(connection->pg) == CONNECTION_OK)
-        if (clock_ms() >= deadline || take_in(connection, POLLIN, NULL) != 0) {
-            connection->broken = true;
-            return false;
-        }
-    return finish(connection, NULL, NULL) == 0;
+    connection_patience(connection, milliseconds);
+    connection_also_stop(connection, stop);
+    bool answers = connection_run(connection, "", NULL) == 0;
+    connection_also_stop(connection, NULL);
+    connection_patience(connection, -1);
+    return answers;
 }
 
 /* ---- COPY ---- */

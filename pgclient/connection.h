@@ -43,8 +43,8 @@ void connection_close(struct connection *connection);
 bool connection_usable(const struct connection *connection);
 bool connection_in_transaction(const struct connection *connection);
 
-/* A round trip; whether it succeeded in time. */
-bool connection_ping(struct connection *connection, int milliseconds);
+/* A round trip; whether it succeeded in time, and before `stop` (nullable) was set. */
+bool connection_ping(struct connection *connection, const atomic_bool *stop, int milliseconds);
 
 int connection_backend(const struct connection *connection);          /* process id */
 int connection_version(const struct connection *connection);          /* as 150004 */

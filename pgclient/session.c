@@ -125,7 +125,7 @@ static int connect_session(struct session *session, bool waits, const atomic_boo
 static int verify(struct session *session, bool waits, const atomic_bool *stop, struct error *error)
 {
     int rc = 0;
-    if (session->connection != NULL && !connection_ping(session->connection, PING_MS))
+    if (session->connection != NULL && !connection_ping(session->connection, stop, PING_MS))
         rc = replace_connection(session, stop);
     if (rc == 0 && session->connection == NULL)
         rc = connect_session(session, waits, stop, error);
