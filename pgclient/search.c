@@ -395,8 +395,8 @@ int search_rows(struct session *session, const struct relation *relation, const 
             rc = -EINVAL;
         }
     }
-    connection_also_stop(connection, NULL);
     connection_end(connection);
+    connection_also_stop(connection, NULL);
     copy_stream_clear(&reader.stream);
     free(sql);
     return rc;
