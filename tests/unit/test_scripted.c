@@ -1,0 +1,488 @@
+/* Every answer of a server spoilt in every way, one after the other, without a server
+ * (scripted_server.h): each question of pgclient/, and a whole fetch, gives a clean error with words
+ * or what is so; and the next one on the same pool is right. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "tests/unit/scripted_server.h"
+#include "tests/unit/test_pgclient.h"
+
+#include "codec/clock.h"
+#include "codec/utf8.h"
+#include "fs/rows/fetch.h"
+#include "pgclient/cluster.h"
+#include "pgclient/ddl.h"
+#include "pgclient/lock_room.h"
+#include "pgclient/search.h"
+#include "tests/unit/place.h"
+
+enum { ALL_PARTS = 1 << PART_BINARY | 1 << PART_TEXT | 1 << PART_JSON };
+enum { PLAIN_ROWS = 3, WRONG = 4095 /* no errno: an answer that is not so */ };
+
+static struct script catalog_script = {.name = "catalog"};
+static struct catalog *catalog;
+
+/* ---- stopping ---- */
+
+static atomic_bool stop;
+static _Atomic(struct fetch *) fetch_at_work;
+static _Atomic(struct session *) given_back; /* only session_stop ends its last statement */
+
+static void stop_what_hangs(void)
+{
+    struct fetch *fetch = fetch_at_work;
+    struct session *session = given_back;
+    stop = true;
+    if (fetch != NULL)
+        fetch_stop(fetch);
+    if (session != NULL)
+        session_stop(session);
+}
+
+/* A fetch that is tried again need not wait here. */
+struct timespec __real_clock_after_ms(int64_t milliseconds);
+struct timespec __wrap_clock_after_ms(int64_t milliseconds);
+
+struct timespec __wrap_clock_after_ms(int64_t milliseconds)
+{
+    (void)milliseconds;
+    return __real_clock_after_ms(1);
+}
+
+/* ---- courses: what is asked ---- */
+
+static const struct relation *relation_of(const char *name)
+{
+    const struct relation *relation = test_find(catalog, "public", name);
+    assert_non_null(relation);
+    return relation;
+}
+
+static int ask_catalog(struct session *session, struct error *error)
+{
+    struct catalog *read = NULL;
+    struct catalog_scope scope = {0};
+    uint32_t oids[] = {1, relation_of("plain")->oid};
+    bool there[2];
+    char *mark = NULL;
+    int rc = catalog_read(session, &scope, &read, error);
+    if (rc == 0 && read->relation_count != catalog->relation_count)
+        rc = -WRONG;
+    catalog_free(read);
+    if (rc == 0)
+        rc = catalog_has(session, oids, 2, there, error);
+    if (rc == 0 && (there[0] || !there[1]))
+        rc = -WRONG;
+    if (rc == 0)
+        rc = catalog_mark(session, &mark, error);
+    free(mark);
+    return rc;
+}
+
+static int count_bytes(void *context, const uint8_t *bytes, size_t size)
+{
+    (void)bytes;
+    *(size_t *)context += size;
+    return 0;
+}
+
+static int copy_source(struct readpoint *readpoint, const struct source *source, uint64_t *rows,
+                       struct error *error)
+{
+    struct fingerprint print = {0};
+    struct ctid_range all = {.end = {UINT32_MAX, 0}};
+    size_t bytes = 0;
+    uint64_t said = 0;
+    int rc = 0;
+    if (source->by_ctid)
+        rc = readpoint_fingerprint(readpoint->leader, source, &all, 1, &print, error);
+    if (rc == 0)
+        rc = readpoint_copy(readpoint, readpoint->leader, readpoint->schema, source,
+                            source->by_ctid ? &all : NULL, count_bytes, &bytes, &said, error);
+    *rows += said;
+    return rc;
+}
+
+static int ask_rows(struct session *session, const char *name, uint64_t rows, struct error *error)
+{
+    struct readpoint *readpoint = NULL;
+    uint64_t sum = 0;
+    int rc = readpoint_open(session, relation_of(name), &readpoint, error);
+    if (rc == 0)
+        schema_number(readpoint->schema, readpoint->with_binary, ALL_PARTS);
+    if (rc == 0)
+        rc = readpoint_try(readpoint, readpoint->schema, error);
+    for (size_t i = 0; rc == 0 && i < readpoint->source_count; i++)
+        rc = copy_source(readpoint, &readpoint->sources[i], &sum, error);
+    readpoint_close(readpoint);
+    return rc == 0 && sum != rows ? -WRONG : rc;
+}
+
+static int ask_table(struct session *session, struct error *error)
+{
+    return ask_rows(session, "plain", PLAIN_ROWS, error);
+}
+
+static int ask_tree(struct session *session, struct error *error)
+{
+    return ask_rows(session, "tree", 2, error);
+}
+
+static int ask_view(struct session *session, struct error *error)
+{
+    return ask_rows(session, "viewed", 2, error);
+}
+
+static int ask_guarded(struct session *session, struct error *error)
+{
+    return ask_rows(session, "guarded", 1, error);
+}
+
+static int count_row(void *context, uint32_t table, struct ctid place, uint32_t xmin)
+{
+    (void)table, (void)place, (void)xmin;
+    ++*(int *)context;
+    return 0;
+}
+
+static int ask_condition(struct session *session, struct error *error)
+{
+    const struct relation *plain = relation_of("plain");
+    struct version_key now = {0};
+    struct search_heap heap = {.oid = plain->oid, .filenode = plain->oid};
+    int found = 0;
+    int rc = search_begin(session, plain, &stop, &now, error);
+    if (rc == 0)
+        rc = search_rows(session, plain, "id > 1", &stop, count_row, &found, error);
+    version_key_clear(&now);
+    if (rc == 0 && found != PLAIN_ROWS - 1)
+        rc = -WRONG;
+    if (rc == 0 && search_compare(session, plain, &heap, 1, &stop, NULL) == 0)
+        rc = -WRONG; /* such rows there are none */
+    return rc;
+}
+
+static int ask_nearest(struct session *session, struct error *error)
+{
+    static const char *const names[] = {"id"};
+    const bool with_binary[] = {true, true};
+    struct schema *schema;
+    size_t bytes = 0;
+    uint64_t said = 0;
+    assert_int_equal(schema_new(false, &schema), 0);
+    assert_int_equal(schema_add(schema, "id", "integer", type_find(NULL, "int4"), true), 0);
+    assert_int_equal(
+        schema_add(schema, "distance", "double precision", type_find(NULL, "float8"), true), 0);
+    schema_number(schema, with_binary, ALL_PARTS);
+    struct search_nearest search = {.relation = relation_of("plain"),
+                                    .schema = schema,
+                                    .names = names,
+                                    .column = "v",
+                                    .type = "vector",
+                                    .metric = "<->",
+                                    .query = "[1,1]",
+                                    .condition = "id < 3",
+                                    .stop = &stop,
+                                    .k = 5};
+    int rc = search_nearest(session, &search, count_bytes, &bytes, &said, error);
+    schema_free(schema);
+    return rc == 0 && said != 2 ? -WRONG : rc;
+}
+
+static int count_column(void *context, const char *name, const char *type)
+{
+    (void)name, (void)type;
+    ++*(int *)context;
+    return 0;
+}
+
+static int ask_key(struct session *session, struct error *error)
+{
+    struct version_key now = {0};
+    int columns = 0;
+    int rc =
+        search_primary_key(session, relation_of("plain")->oid, &now, count_column, &columns, error);
+    version_key_clear(&now);
+    return rc == 0 && columns != 1 ? -WRONG : rc;
+}
+
+static int ask_locks(struct session *session, struct error *error)
+{
+    const struct relation *tree = relation_of("tree");
+    struct lock_party party;
+    struct lock_room room;
+    int pid = 1;
+    int rc = lock_find_holder(session, tree->oid, &party, error);
+    if (rc == 0 && party.pid != 0)
+        rc = -WRONG;
+    if (rc == 0)
+        rc = lock_find_waiters(session, &pid, 1, &party, error);
+    if (rc == 0)
+        rc = lock_room_ask(session_connection(session), tree, &room, error);
+    return rc;
+}
+
+static int ask_ddl(struct session *session, struct error *error)
+{
+    char *signature = NULL;
+    int rc = ddl_signature(session, &signature, error);
+    free(signature);
+    return rc;
+}
+
+/* ---- a course on a pool ---- */
+
+struct course {
+    struct script script;
+    int (*ask)(struct session *session, struct error *error); /* NULL: a fetch */
+    const char *user;
+};
+
+static struct course courses[] = {
+    {{.name = "read-catalog"}, ask_catalog, "postgres"},
+    {{.name = "table"}, ask_table, "postgres"},
+    {{.name = "table-of-role"}, ask_table, "scripted"},
+    {{.name = "tree"}, ask_tree, "scripted"},
+    {{.name = "view"}, ask_view, "scripted"},
+    {{.name = "guarded"}, ask_guarded, "scripted"},
+    {{.name = "condition"}, ask_condition, "postgres"},
+    {{.name = "nearest"}, ask_nearest, "scripted"},
+    {{.name = "key"}, ask_key, "scripted"},
+    {{.name = "locks"}, ask_locks, "scripted"},
+    {{.name = "ddl"}, ask_ddl, "scripted"},
+    {{.name = "fetch"}, NULL, "scripted"},
+};
+enum { COURSES = sizeof courses / sizeof *courses };
+
+static int run_session(const struct course *course, struct session_pool *pool, struct error *error)
+{
+    struct session *session = NULL;
+    int rc = session_take(pool, SESSION_SHORT, &stop, &session, error);
+    if (rc < 0)
+        return rc;
+    session_also_stop(session, &stop);
+    rc = course->ask(session, error);
+    session_also_stop(session, NULL);
+    given_back = session;
+    session_give(session);
+    given_back = NULL;
+    return rc;
+}
+
+static uint64_t rows_of(const struct snapshot *snapshot)
+{
+    uint64_t rows = 0;
+    for (size_t i = 0; i < snapshot->group_count; i++)
+        rows += snapshot->groups[i]->rows;
+    return rows;
+}
+
+static int fetch_once(const struct fetch_place *place, struct snapshot *old, struct snapshot **out,
+                      struct error *error)
+{
+    struct progress progress = {0};
+    struct fetch *fetch;
+    assert_int_equal(fetch_new(place, &progress, &fetch), 0);
+    fetch_at_work = fetch;
+    int rc = fetch_table(fetch, relation_of("plain"), old, ALL_PARTS, out, error);
+    fetch_at_work = NULL;
+    fetch_free(fetch);
+    return rc == 0 && rows_of(*out) != PLAIN_ROWS ? -WRONG : rc;
+}
+
+/* The rows, and whether they are still so: of a version whose mark says nothing. */
+static int run_fetch(struct session_pool *pool, struct error *error)
+{
+    struct place place;
+    struct snapshot *first = NULL, *second = NULL;
+    place_open(&place, UINT64_C(1) << 30);
+    struct fetch_place here = place.fetch;
+    here.pool = pool;
+    here.system_id = catalog->system_id;
+    here.database = catalog->database;
+    int rc = fetch_once(&here, NULL, &first, error);
+    if (rc == 0) {
+        strcpy(first->key.mark, "?");
+        rc = fetch_once(&here, first, &second, error);
+    }
+    snapshot_unref(second);
+    snapshot_unref(first);
+    place_close(&place);
+    return rc;
+}
+
+static int run(const struct course *course, struct session_pool *pool, struct error *error)
+{
+    stop = false;
+    return course->ask != NULL ? run_session(course, pool, error) : run_fetch(pool, error);
+}
+
+static struct test_pool pool_of(const struct course *course)
+{
+    char more[128];
+    snprintf(more, sizeof more, "host=%s port=5432 user=%s", scripted.folder, course->user);
+    return test_pool("pgs", more, 2);
+}
+
+/* ---- what may come of it ---- */
+
+static bool is_clean(int rc)
+{
+    static const int codes[] = {-EACCES, -EAGAIN, -EBADMSG,   -EBUSY,    -EINTR,
+                                -EINVAL, -EINVAL, -EIO,       -ENOENT,   -ENOTCONN,
+                                -ESTALE, -EUSERS, -EREMOTEIO, -ETIMEDOUT};
+    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
+        if (rc == codes[i])
+            return true;
+    return false;
+}
+
+/* Of another shape, which may be what is so. */
+static bool is_lie(enum spoil how) { return how >= SPOIL_NO_ROWS; }
+
+static bool is_right(int rc, enum spoil how, const struct error *error)
+{
+    if (rc == 0 || (rc == -WRONG && is_lie(how)))
+        return true;
+    return is_clean(rc) && error->text[0] != '\0' && utf8_is(error->text);
+}
+
+static int failures;
+
+static void complain(const struct course *course, size_t at, enum spoil how, int rc,
+                     const struct error *error)
+{
+    print_error("%s: answer %zu spoilt in way %d: %d, %s\n", course->script.name, at, how, rc,
+                error->text);
+    failures++;
+}
+
+static void spoil(struct course *course, size_t at, enum spoil how)
+{
+    struct test_pool pool = pool_of(course);
+    struct error error = {""};
+    scripted_begin(&course->script, at, how);
+    int rc = run(course, pool.pool, &error);
+    if (!is_right(rc, how, &error))
+        complain(course, at, how, rc, &error);
+    /* What is left of it does no harm. */
+    scripted_begin(&course->script, 0, SPOIL_NOTHING);
+    scripted.spoilt = true;
+    error.text[0] = '\0';
+    rc = run(course, pool.pool, &error);
+    /* Once refused something, a connection may ask in other words. */
+    if (rc != 0 && strstr(error.text, SCRIPTED_UNKNOWN) == NULL)
+        complain(course, at, how, rc, &error);
+    test_pool_free(&pool);
+}
+
+/* The first questions are those of a new connection, the same in all. */
+static void spoil_all(struct course *course)
+{
+    enum { OF_CONNECTION = 2 };
+    size_t first = course == courses ? 1 : 1 + OF_CONNECTION;
+    for (size_t at = first; at < course->script.count; at++)
+        for (int how = SPOIL_LOST; how < SPOILS; how++)
+            if (script_can_be(&course->script.list[at], how) &&
+                how != (at % 2 ? SPOIL_HANG : SPOIL_HANG_HALF)) /* which take long */
+                spoil(course, at, how);
+}
+
+/* ---- tests ---- */
+
+static void each_course_goes_as_recorded(void **state)
+{
+    (void)state;
+    for (int i = 0; i < COURSES; i++) {
+        struct course *course = &courses[i];
+        struct test_pool pool = pool_of(course);
+        struct error error = {""};
+        scripted_begin(&course->script, 0, SPOIL_NOTHING);
+        if (run(course, pool.pool, &error) != 0)
+            fail_msg("%s: %s", course->script.name, error.text);
+        test_pool_free(&pool);
+        if (scripted.records)
+            script_save(&course->script);
+        else
+            assert_true(scripted_was_usual());
+    }
+}
+
+static void every_answer_may_be_spoilt(void **state)
+{
+    (void)state;
+    if (scripted.records)
+        skip();
+    for (int i = 0; i < COURSES; i++)
+        spoil_all(&courses[i]);
+    assert_int_equal(failures, 0);
+}
+
+static void make_database(void)
+{
+    test_find_server();
+    test_new_database("pgs", "");
+    test_sql("pgs", "CREATE EXTENSION vector");
+    test_sql("pgs", "CREATE TABLE plain (id int PRIMARY KEY, v vector(2), words text);"
+                    "INSERT INTO plain SELECT g, ARRAY[g, g]::float4[]::vector, 'w' FROM"
+                    " generate_series(1, 3) g;"
+                    "CREATE TABLE tree (id int) PARTITION BY RANGE (id);"
+                    "CREATE TABLE tree1 PARTITION OF tree FOR VALUES FROM (0) TO (10);"
+                    "CREATE TABLE tree2 PARTITION OF tree FOR VALUES FROM (10) TO (20);"
+                    "INSERT INTO tree VALUES (1), (11);"
+                    "CREATE VIEW viewed AS SELECT id FROM plain WHERE id < 3;"
+                    "CREATE TABLE owned (id int); INSERT INTO owned VALUES (1), (2);"
+                    "ALTER TABLE owned ENABLE ROW LEVEL SECURITY;"
+                    "CREATE POLICY few ON owned USING (id < 2);"
+                    "DROP ROLE IF EXISTS scripted; CREATE ROLE scripted LOGIN;"
+                    "CREATE VIEW guarded AS SELECT id FROM owned WHERE id < 2;"
+                    "GRANT SELECT ON ALL TABLES IN SCHEMA public TO scripted; ANALYZE");
+}
+
+static void read_catalog(void)
+{
+    const struct course course = {.user = "postgres"};
+    struct test_pool pool = pool_of(&course);
+    scripted_begin(&catalog_script, 0, SPOIL_NOTHING);
+    struct session *session = test_take(&pool);
+    catalog = test_catalog(session);
+    session_give(session);
+    test_pool_free(&pool);
+    if (scripted.records)
+        script_save(&catalog_script);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    if (scripted_is_recorded())
+        make_database();
+    scripted_start(stop_what_hangs);
+    for (int i = 0; i < COURSES && !scripted.records; i++)
+        script_load(&courses[i].script);
+    if (!scripted.records)
+        script_load(&catalog_script);
+    read_catalog();
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    catalog_free(catalog);
+    script_clear(&catalog_script);
+    for (int i = 0; i < COURSES; i++)
+        script_clear(&courses[i].script);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_course_goes_as_recorded),
+        cmocka_unit_test(every_answer_may_be_spoilt),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
