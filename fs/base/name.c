@@ -25,7 +25,7 @@ int name_encode(const char *sql, struct buffer *out)
 {
     static const char digits[] = "0123456789ABCDEF";
     int rc = 0;
-    size_t left = 0; /* of the bytes to escape */
+    size_t left = 0, before = out->size; /* bytes still to escape */
     for (const unsigned char *at = (const unsigned char *)sql; rc == 0 && *at != '\0'; at++) {
         if (left == 0)
             left = escaped_size(at, (const char *)at == sql);
@@ -33,6 +33,8 @@ int name_encode(const char *sql, struct buffer *out)
         rc = left > 0 ? buffer_append(out, escaped, 3) : buffer_append_byte(out, *at);
         left -= left > 0;
     }
+    if (rc < 0)
+        out->size = before;
     return rc;
 }
 
