@@ -56,7 +56,7 @@ static int search(const char *table, const char *path, const char *device, char 
         if (out != NULL)
             strcpy(out, its_device);
     }
-    if (ferror(file))
+    if (!feof(file)) /* or there is no memory for a line */
         rc = errno != 0 ? -errno : -EIO;
     free(line);
     fclose(file);
