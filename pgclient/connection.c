@@ -327,19 +327,24 @@ int connection_parse(struct connection *connection, const char *sql, struct erro
     " FROM pg_catalog.pg_settings s WHERE s.name OPERATOR(pg_catalog.=) 'log_min_messages'"        \
     " AND pg_catalog.current_setting('is_superuser') OPERATOR(pg_catalog.=) 'on'"
 
+struct told_tree {
+    char *text; /* NULL: none was told, */
+    bool lost;  /* or there was no memory for it */
+};
+
 static void keep_tree(void *context, const PGresult *notice)
 {
-    char **tree = context;
+    struct told_tree *tree = context;
     const char *what = PQresultErrorField(notice, PG_DIAG_MESSAGE_PRIMARY);
     const char *detail = PQresultErrorField(notice, PG_DIAG_MESSAGE_DETAIL);
-    if (*tree == NULL && what != NULL && detail != NULL && strcmp(what, "parse tree:") == 0)
-        *tree = strdup(detail);
+    if (tree->text == NULL && what != NULL && detail != NULL && strcmp(what, "parse tree:") == 0)
+        tree->lost = (tree->text = strdup(detail)) == NULL;
 }
 
 int connection_parse_tree(struct connection *connection, const char *sql, char **out,
                           struct error *error)
 {
-    char *tree = NULL;
+    struct told_tree tree = {0};
     int rc = connection_run(connection, PRINT_TREES, error);
     if (rc < 0)
         return rc;
@@ -348,12 +353,14 @@ int connection_parse_tree(struct connection *connection, const char *sql, char *
     PQsetNoticeReceiver(connection->pg, before, NULL);
     if (rc == 0)
         rc = connection_run(connection, PRINT_NO_TREES, error);
-    if (rc == 0 && tree == NULL)
+    if (rc == 0 && tree.lost)
+        rc = error_set(error, -ENOMEM, "out of memory");
+    else if (rc == 0 && tree.text == NULL)
         rc = error_set(error, -EIO, "the server does not say how it understands a statement");
     if (rc == 0)
-        *out = tree;
+        *out = tree.text;
     else
-        free(tree);
+        free(tree.text);
     return rc;
 }
 
