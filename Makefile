@@ -64,14 +64,16 @@ $(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/libpgvecfs.a
 	@mkdir -p $(@D)
 	@echo "  CC $@"; $(CC) $(ALL_CFLAGS) -MMD -MP -o $@ $< $(BUILD)/libpgvecfs.a $(WRAP) $(PGCOMMON) -lcmocka $(ALL_LIBS)
 
-$(BUILD)/tests/unit/test_no_memory: WRAP := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=reallocarray,--wrap=strdup,--wrap=aligned_alloc,--wrap=free,--wrap=fuse_reply_err,--wrap=fuse_req_ctx
+NO_MEMORY := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=reallocarray,--wrap=strdup,--wrap=strndup,--wrap=asprintf,--wrap=aligned_alloc,--wrap=free
+$(BUILD)/tests/unit/test_no_memory: WRAP := $(NO_MEMORY),--wrap=fuse_reply_err,--wrap=fuse_req_ctx
+$(BUILD)/tests/unit/test_no_memory_rows: WRAP := $(NO_MEMORY)
 $(BUILD)/tests/unit/test_hnsw_no_memory: WRAP := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=reallocarray,--wrap=aligned_alloc,--wrap=free,--wrap=mmap,--wrap=munmap
 $(BUILD)/tests/unit/test_child: WRAP := -Wl,--wrap=posix_spawn_file_actions_addopen,--wrap=posix_spawn_file_actions_adddup2,--wrap=posix_spawnattr_setsigmask
 $(BUILD)/tests/unit/test_snapshot: WRAP := -Wl,--wrap=version_key_copy,--wrap=version_key_believes,--wrap=version_key_prove,--wrap=strdup,--wrap=hash64,--wrap=crew_unref
 $(BUILD)/tests/unit/test_answer: WRAP := -Wl,--wrap=vector_index_get,--wrap=vector_index_unref,--wrap=vector_index_intact,--wrap=vector_index_searcher,--wrap=vector_index_done,--wrap=query_within
 $(BUILD)/tests/unit/test_partitions: WRAP := -Wl,--wrap=name_encode,--wrap=strcmp
 $(BUILD)/tests/unit/test_crew: WRAP := -Wl,--wrap=session_take,--wrap=session_give,--wrap=session_usable,--wrap=session_pool_wanted,--wrap=session_is_wanted,--wrap=session_also_stop,--wrap=session_lock_patience,--wrap=readpoint_open,--wrap=readpoint_join,--wrap=readpoint_leave,--wrap=readpoint_close,--wrap=patience_wait
-$(BUILD)/tests/unit/test_scripted: WRAP := -Wl,--wrap=clock_after_ms
+$(BUILD)/tests/unit/test_scripted: WRAP := $(NO_MEMORY),--wrap=clock_after_ms,--wrap=log_say
 $(BUILD)/tests/unit/test_prefill: WRAP := -Wl,--wrap=fuse_lowlevel_notify_store
 $(BUILD)/tests/unit/test_lock_line $(BUILD)/tests/unit/test_answer_room: WRAP := -Wl,--wrap=clock_ms
 # They have functions of their own: the first definition is the one that counts.

@@ -280,7 +280,8 @@ static const char question[] =
     "  JOIN pg_catalog.pg_extension x ON x.oid = d.refobjid) ON true"
     " WHERE c.oid = $1::pg_catalog.oid ORDER BY 4";
 
-enum { COLUMN_SETTINGS, COLUMN_SCHEMA, COLUMN_NAME, COLUMN_EXTENSION, COLUMN_LOCKED, COLUMNS };
+enum { COLUMN_SETTINGS, COLUMN_SCHEMA, COLUMN_NAME, COLUMN_EXTENSION, COLUMN_LOCKED };
+#define COLUMNS "TttTb"
 
 static int take_address(const struct connection *connection, struct dump *dump)
 {

@@ -197,9 +197,8 @@ static int lock(struct kept_readpoint *r, struct connection *connection, PGresul
     text_printf(&probe, "%s%s", r->probe, user ? OUR_PATH : "");
     statements = text_string(&probe);
     if (rc == 0)
-        rc = statements == NULL
-                 ? out_of_memory(error)
-                 : connection_rows(connection, statements, ROWS_OF(ANY), present, error);
+        rc = statements == NULL ? out_of_memory(error)
+                                : connection_rows(connection, statements, ANYTHING, present, error);
     text_clear(&begin);
     text_clear(&probe);
     return rc;
@@ -529,7 +528,7 @@ static int ask_fingerprints(struct connection *connection, const struct source *
     const char *statement = text_string(&sql);
     int rc = statement == NULL ? out_of_memory(error)
                                : connection_rows(connection, statement,
-                                                 (struct shape){(int)count, 3}, &rows, error);
+                                                 (struct shape){(int)count, "nnn"}, &rows, error);
     uint64_t told = 0;
     for (int i = 0; rc == 0 && i < PQntuples(rows); i++) {
         size_t number = strtoul(PQgetvalue(rows, i, 0), NULL, 10);

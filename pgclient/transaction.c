@@ -263,7 +263,7 @@ int connection_wait_as_usual(struct connection *connection, struct error *error)
         return 0;
     connection->lock_limit_is_own = has_own_lock_limit(connection, kind);
     put_lock_limit(connection, kind, &sql);
-    return run(connection, &sql, ROWS_OF(ANY), NULL, error);
+    return run(connection, &sql, ANYTHING, NULL, error);
 }
 
 int connection_set_again(struct connection *connection, const char *more, struct error *error)
@@ -271,7 +271,7 @@ int connection_set_again(struct connection *connection, const char *more, struct
     struct text sql = {0};
     put_settings(connection, TRANSACTION_USER, &sql);
     text_put(&sql, more);
-    return run(connection, &sql, ROWS_OF(ANY), NULL, error);
+    return run(connection, &sql, ANYTHING, NULL, error);
 }
 
 int connection_let_policies_choose(struct connection *connection, struct error *error)

@@ -1,8 +1,12 @@
-/* Every allocation fails once. The Makefile links this test with --wrap for the functions below, so
- * that the n-th allocation of what is under test can be made to fail, for n = 1, 2, … until all
- * goes well. Each time the answer is -ENOMEM and nothing is lost or left behind. */
+/* codec/, snapshots in the cache, searches and requests without memory (no_memory.h). */
+#include "tests/unit/no_memory.h"
+
+#include "codec/compress.h"
 #include "codec/copy_stream.h"
 #include "codec/json_writer.h"
+#include "codec/rowgroup_agree.h"
+#include "codec/rowgroup_pick.h"
+#include "codec/vector_parse.h"
 #include "fs/request.h"
 #include "fs/tree/query_dir.h"
 #include "fs/views/manifest.h"
@@ -14,75 +18,6 @@
 
 #include "tests/unit/place.h"
 #include "tests/unit/vectors.h"
-
-#include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
-
-static long countdown; /* 0: nothing fails */
-
-static long blocks; /* allocated, and not freed yet */
-
-static bool fails(void) { return countdown > 0 && --countdown == 0; }
-
-static void *counted(void *block)
-{
-    blocks += block != NULL;
-    return block;
-}
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *block, size_t size);
-void *__real_reallocarray(void *block, size_t count, size_t size);
-char *__real_strdup(const char *text);
-void *__real_aligned_alloc(size_t alignment, size_t size);
-void __real_free(void *block);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *block, size_t size);
-void *__wrap_reallocarray(void *block, size_t count, size_t size);
-char *__wrap_strdup(const char *text);
-void *__wrap_aligned_alloc(size_t alignment, size_t size);
-void __wrap_free(void *block);
-
-void *__wrap_malloc(size_t size) { return fails() ? NULL : counted(__real_malloc(size)); }
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-    return fails() ? NULL : counted(__real_calloc(count, size));
-}
-
-void *__wrap_realloc(void *block, size_t size)
-{
-    if (fails())
-        return NULL;
-    return block == NULL ? counted(__real_malloc(size)) : __real_realloc(block, size);
-}
-
-void *__wrap_reallocarray(void *block, size_t count, size_t size)
-{
-    if (fails())
-        return NULL;
-    return block == NULL ? counted(__real_calloc(count, size))
-                         : __real_reallocarray(block, count, size);
-}
-
-char *__wrap_strdup(const char *text) { return fails() ? NULL : counted(__real_strdup(text)); }
-
-void *__wrap_aligned_alloc(size_t alignment, size_t size)
-{
-    return fails() ? NULL : counted(__real_aligned_alloc(alignment, size));
-}
-
-void __wrap_free(void *block)
-{
-    blocks -= block != NULL;
-    __real_free(block);
-}
 
 /* What the attempts work on, made without failures. */
 struct setting {
@@ -97,34 +32,14 @@ struct setting {
     struct span span;
 };
 
-/* Calls `attempt` until no allocation fails in it. `also`: another errno that stands for it. */
-static void each_failure(int (*attempt)(struct setting *), struct setting *setting, int also)
-{
-    for (long n = 1;; n++) {
-        assert_true(n < 100000);
-        countdown = n;
-        long before = blocks;
-        int rc = attempt(setting);
-        bool failed = countdown == 0;
-        countdown = 0;
-        assert_int_equal(blocks, before);
-        if (!failed) {
-            assert_int_equal(rc, 0);
-            assert_true(n > 1); /* it did allocate */
-            return;
-        }
-        assert_true(rc == -ENOMEM || rc == also);
-    }
-}
-
-static void each_table(int (*attempt)(struct setting *), int also)
+static void each_table(int (*attempt)(void *), int also)
 {
     for (size_t i = 0; i < ROWS_TABLES; i++) {
         struct setting setting = {.table = &rows_tables[i], .schema = rows_schema(&rows_tables[i])};
         setting.group = rows_group(&rows_tables[i], setting.schema, 0, 40);
         rows_stream(&rows_tables[i], setting.schema, 40, &setting.stream);
         must(schema_put(setting.schema, &setting.record) == 0);
-        each_failure(attempt, &setting, also);
+        no_memory_each(attempt, &setting, also);
         rowgroup_free(setting.group);
         schema_free(setting.schema);
         buffer_clear(&setting.stream);
@@ -132,8 +47,9 @@ static void each_table(int (*attempt)(struct setting *), int also)
     }
 }
 
-static int make_schema(struct setting *setting)
+static int make_schema(void *context)
 {
+    (void)context;
     struct schema *schema;
     int rc = schema_new(true, &schema);
     if (rc < 0)
@@ -142,21 +58,22 @@ static int make_schema(struct setting *setting)
         rc = schema_add(schema, "name", "type", NULL, true);
         assert_int_equal(schema->column_count, rc == 0 ? i + 1 : i);
     }
-    (void)setting;
     schema_free(schema);
     return rc;
 }
 
-static int put_schema(struct setting *setting)
+static int put_schema(void *context)
 {
+    struct setting *setting = context;
     struct buffer record = {0};
     int rc = schema_put(setting->schema, &record);
     buffer_clear(&record);
     return rc;
 }
 
-static int get_schema(struct setting *setting)
+static int get_schema(void *context)
 {
+    struct setting *setting = context;
     struct record_reader in = {.at = setting->record.data,
                                .end = setting->record.data + setting->record.size};
     struct schema *schema = NULL;
@@ -171,8 +88,9 @@ static int add_row(void *context, const uint8_t *tuple, size_t size)
     return rowgroup_builder_add(context, tuple, size, NULL);
 }
 
-static int build(struct setting *setting)
+static int build(void *context)
 {
+    struct setting *setting = context;
     struct copy_stream stream = {.fields = rowgroup_fields(setting->schema)};
     struct rowgroup_builder *builder;
     struct rowgroup *group = NULL;
@@ -196,8 +114,9 @@ static int build(struct setting *setting)
     return rc;
 }
 
-static int encode(struct setting *setting)
+static int encode(void *context)
 {
+    struct setting *setting = context;
     struct rowgroup_image image = {0};
     int rc = rowgroup_encode(setting->group, setting->schema, true, &image);
     assert_int_equal(image.pieces != NULL, rc == 0);
@@ -205,14 +124,14 @@ static int encode(struct setting *setting)
     return rc;
 }
 
-static int decode(struct setting *setting)
+static int decode(void *context)
 {
-    long at = countdown;
-    countdown = 0;
+    struct setting *setting = context;
+    long at = no_memory_not_now();
     size_t size;
     struct rowgroup *group = NULL;
     uint8_t *file = rows_file(setting->group, setting->schema, &size);
-    countdown = at;
+    no_memory_again(at);
     int rc = rowgroup_decode(file, size, setting->schema, &group);
     assert_int_equal(group != NULL, rc == 0);
     if (rc < 0)
@@ -238,36 +157,130 @@ static int write_format(struct setting *setting)
     return rc;
 }
 
-static int write_csv(struct setting *setting)
+static int write_csv(void *context)
 {
+    struct setting *setting = context;
     setting->format = 0;
     return write_format(setting);
 }
 
-static int write_bin(struct setting *setting)
+static int write_bin(void *context)
 {
+    struct setting *setting = context;
     setting->format = 1;
     return write_format(setting);
 }
 
-static int write_tsv(struct setting *setting)
+static int write_tsv(void *context)
 {
+    struct setting *setting = context;
     setting->format = 3;
     return write_format(setting);
 }
 
-static int write_jsonl(struct setting *setting)
+static int write_jsonl(void *context)
 {
+    struct setting *setting = context;
     setting->format = 2;
     return write_format(setting);
 }
 
-/* The bytes of a buffer are as before. */
-static int append(struct setting *setting)
+/* As the cache has it, run by run. */
+static int read_runs(void *context)
 {
+    struct setting *setting = context;
+    long at = no_memory_not_now();
+    size_t size;
+    uint8_t *file = rows_file(setting->group, setting->schema, &size);
+    no_memory_again(at);
+    struct buffer some = {0}; /* there may be none that takes any */
+    struct rowgroup_head head;
+    int rc = buffer_append_byte(&some, 0);
+    if (rc == 0)
+        rc = rowgroup_file_head(file, size, setting->schema, &head);
+    for (int i = 0; rc == 0 && i <= head.runs; i++) {
+        struct buffer memory[2];
+        struct run run;
+        rc = rowgroup_file_run(file, size, &head, i, memory, &run);
+        if (rc == 0) {
+            buffer_clear(&memory[0]);
+            buffer_clear(&memory[1]);
+        }
+    }
+    buffer_clear(&some);
+    free(file);
+    return rc;
+}
+
+/* In doubt they are of two histories. */
+static int agree(void *context)
+{
+    const struct setting *setting = context;
+    struct rowgroup none = {0};
+    const struct rowgroup *group = setting->schema->with_row_ids ? setting->group : &none;
+    return rowgroup_agrees(group, group, UINT32_MAX / 2) ? 0 : -ENOMEM;
+}
+
+static int pick_text(void *context, int run, uint32_t row, struct buffer *out)
+{
+    (void)context, (void)run;
+    if (row % 3 == 0)
+        return PICK_NULL;
+    int rc = buffer_append_text(out, rows_texts[row % ROWS_TEXTS]);
+    return rc < 0 ? rc : PICK_VALUE;
+}
+
+static int pick(void *context)
+{
+    struct rowgroup *group = NULL;
+    int rc = rowgroup_pick(3, 50, pick_text, context, &group);
+    assert_int_equal(group != NULL, rc == 0);
+    rowgroup_free(group);
+    return rc;
+}
+
+/* What is there already stays. */
+static int squeeze(void *context)
+{
+    const struct setting *setting = context;
+    struct buffer out = {0};
+    long at = no_memory_not_now();
+    must(buffer_append_text(&out, "before") == 0);
+    no_memory_again(at);
+    int rc = compress(setting->stream.data, setting->stream.size, &out);
+    assert_true(rc == 0 || out.size == strlen("before"));
+    assert_memory_equal(out.data, "before", strlen("before"));
+    buffer_clear(&out);
+    return rc;
+}
+
+static int parse_vectors(void *context)
+{
+    static const char *const texts[] = {
+        [VECTOR_FLOAT32] = "[1,2.5,-3e2]\n[0,0,1]\n[4,5,6]",
+        [VECTOR_FLOAT16] = "[1,2.5,-3]",
+        [VECTOR_SPARSE] = "{1:0.5,7:-1}/300\n{2:1}/300",
+        [VECTOR_BIT] = "0101\n1111",
+    };
+    int rc = 0;
+    (void)context;
+    for (int kind = 0; rc == 0 && kind <= VECTOR_BIT; kind++) {
+        struct vector_form form = {.kind = (enum vector_kind)kind};
+        struct vector_batch batch = {.count = 999};
+        rc = vector_parse(&form, (const uint8_t *)texts[kind], strlen(texts[kind]), &batch, NULL);
+        assert_int_equal(batch.count == 999, rc < 0);
+        if (rc == 0)
+            vector_batch_clear(&batch);
+    }
+    return rc;
+}
+
+/* The bytes of a buffer are as before. */
+static int append(void *context)
+{
+    (void)context;
     struct buffer out = {0};
     int rc = 0;
-    (void)setting;
     for (int i = 0; rc == 0 && i < 50; i++) {
         struct buffer before = out;
         rc = i % 2 != 0 ? buffer_printf(&out, "%d and %s", i, "some text")
@@ -279,8 +292,9 @@ static int append(struct setting *setting)
     return rc;
 }
 
-static int load_snapshot(struct setting *setting)
+static int load_snapshot(void *context)
 {
+    struct setting *setting = context;
     struct snapshot *snapshot = NULL;
     int rc = snapshot_load(setting->place->store, PLACE_RELATION, &snapshot);
     assert_int_equal(snapshot != NULL, rc == 0);
@@ -288,26 +302,26 @@ static int load_snapshot(struct setting *setting)
     return rc;
 }
 
-static int save_snapshot(struct setting *setting)
+static int save_snapshot(void *context)
 {
+    struct setting *setting = context;
     struct snapshot *snapshot = NULL;
-    long at = countdown;
-    countdown = 0;
+    long at = no_memory_not_now();
     must(snapshot_load(setting->place->store, PLACE_RELATION, &snapshot) == 0);
-    countdown = at;
+    no_memory_again(at);
     int rc = snapshot_save(snapshot);
     snapshot_unref(snapshot);
     return rc;
 }
 
-static int get_group(struct setting *setting)
+static int get_group(void *context)
 {
+    struct setting *setting = context;
     struct snapshot *snapshot = NULL;
     struct rowgroup *rows = NULL;
-    long at = countdown;
-    countdown = 0;
+    long at = no_memory_not_now();
     must(snapshot_load(setting->place->store, PLACE_RELATION, &snapshot) == 0);
-    countdown = at;
+    no_memory_again(at);
     int rc = fetch_group(&setting->place->fetch, snapshot, 0, &rows, NULL);
     assert_int_equal(rows != NULL, rc == 0);
     rowgroup_free(rows);
@@ -336,6 +350,16 @@ static void test_rowgroup(void **state)
     each_table(build, 0);
     each_table(encode, 0);
     each_table(decode, 0);
+    each_table(read_runs, 0);
+    each_table(agree, 0);
+    each_table(pick, 0);
+    each_table(squeeze, 0);
+}
+
+static void test_vectors(void **state)
+{
+    (void)state;
+    no_memory_each(parse_vectors, NULL, 0);
 }
 
 static void test_formats(void **state)
@@ -356,15 +380,16 @@ static void test_snapshot(void **state)
     struct snapshot *snapshot = place_snapshot(&place, &rows_tables[0], 20, 5);
     must(snapshot_save(snapshot) == 0);
     snapshot_unref(snapshot);
-    each_failure(load_snapshot, &setting, -EBADMSG);
-    each_failure(save_snapshot, &setting, 0);
-    each_failure(get_group, &setting, 0);
+    no_memory_each(load_snapshot, &setting, -EBADMSG);
+    no_memory_each(save_snapshot, &setting, 0);
+    no_memory_each(get_group, &setting, 0);
     place_close(&place);
 }
 
 /* The first row is the query, too. */
-static int search(struct setting *setting)
+static int search(void *context)
 {
+    struct setting *setting = context;
     struct query *query;
     struct neighbour found[50];
     uint32_t count = 999;
@@ -400,7 +425,7 @@ static void test_search(void **state)
             vector_clear(&vector);
         }
         setting.span = (struct span){bytes, 100, 0, starts};
-        each_failure(search, &setting, 0);
+        no_memory_each(search, &setting, 0);
         free(bytes);
     }
 }
@@ -428,7 +453,7 @@ static int put_pieces(struct ddl_cut *cut)
     return rc;
 }
 
-static int cut_archive(struct setting *setting)
+static int cut_archive(void *context)
 {
     static const char printed[] = "SET x = 1;\n\n"
                                   "--\n-- TOC entry 2 (class 3079 OID 17000)\n"
@@ -440,7 +465,7 @@ static int cut_archive(struct setting *setting)
     const struct buffer lines = {.data = (uint8_t *)list, .size = sizeof list - 1};
     struct buffer text = {0};
     struct ddl_cut *cut;
-    (void)setting;
+    (void)context;
     int rc = buffer_append_text(&text, printed);
     if (rc == 0)
         rc = ddl_cut_new(&text, &lines, &cut);
@@ -450,7 +475,7 @@ static int cut_archive(struct setting *setting)
 static void test_ddl(void **state)
 {
     (void)state;
-    each_failure(cut_archive, NULL, 0);
+    no_memory_each(cut_archive, NULL, 0);
 }
 
 /* What libfuse is told and asks; the Makefile wraps it, too. */
@@ -475,14 +500,13 @@ const struct fuse_ctx *__wrap_fuse_req_ctx(fuse_req_t req)
 }
 
 /* It is answered with EIO, since the mount ends. */
-static int make_session(struct setting *setting)
+static int make_session(void *context)
 {
+    (void)context;
     static struct mount mount = {.ending = true};
     struct node node = {.class = &query_dir};
-    (void)setting;
     replies = 0;
-    request_start(&mount, NULL, &node, CALL_MKDIR,
-                  &(struct request_detail){.name = "a session"});
+    request_start(&mount, NULL, &node, CALL_MKDIR, &(struct request_detail){.name = "a session"});
     assert_int_equal(replies, 1);
     assert_int_equal(node.calls, 0);
     return replied == EIO ? 0 : -replied;
@@ -491,13 +515,13 @@ static int make_session(struct setting *setting)
 static void test_request(void **state)
 {
     (void)state;
-    each_failure(make_session, NULL, 0);
+    no_memory_each(make_session, NULL, 0);
 }
 
-static int write_text(struct setting *setting)
+static int write_text(void *context)
 {
     struct text text = {0};
-    (void)setting;
+    (void)context;
     for (int i = 0; i < 100; i++)
         text_printf(&text, "%d, ", i);
     char *string = text_take(&text);
@@ -506,11 +530,11 @@ static int write_text(struct setting *setting)
     return rc;
 }
 
-static int write_json(struct setting *setting)
+static int write_json(void *context)
 {
     struct json_writer json = {0};
     struct buffer out = {0};
-    (void)setting;
+    (void)context;
     json_open_object(&json, NULL, JSON_LINES);
     json_open_array(&json, "a long list of words that are \xff no UTF-8", JSON_LINES);
     for (unsigned i = 0; i < 100; i++)
@@ -523,8 +547,9 @@ static int write_json(struct setting *setting)
     return rc;
 }
 
-static int write_sql(struct setting *setting)
+static int write_sql(void *context)
 {
+    struct setting *setting = context;
     const struct source source = {.from = (char *)"ONLY \"t\""};
     struct text sql = {0};
     sql_literal(&sql, "a literal");
@@ -539,8 +564,9 @@ static int write_sql(struct setting *setting)
     return rc;
 }
 
-static int write_manifest(struct setting *setting)
+static int write_manifest(void *context)
 {
+    struct setting *setting = context;
     struct buffer out = {0};
     int rc = manifest_write(setting->snapshot, 7, true, &out);
     assert_int_equal(out.size > 0, rc == 0);
@@ -554,22 +580,22 @@ static void test_writers(void **state)
     struct place place;
     place_open(&place, 100 << 20);
     struct setting setting = {.snapshot = place_snapshot(&place, &rows_tables[0], 20, 5)};
-    each_failure(write_manifest, &setting, 0);
+    no_memory_each(write_manifest, &setting, 0);
     snapshot_unref(setting.snapshot);
     place_close(&place);
     each_table(write_sql, 0);
-    each_failure(write_text, NULL, 0);
-    each_failure(write_json, NULL, 0);
+    no_memory_each(write_text, NULL, 0);
+    no_memory_each(write_json, NULL, 0);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_buffer),   cmocka_unit_test(test_schema),
-        cmocka_unit_test(test_rowgroup), cmocka_unit_test(test_formats),
-        cmocka_unit_test(test_snapshot), cmocka_unit_test(test_search),
-        cmocka_unit_test(test_ddl),      cmocka_unit_test(test_request),
-        cmocka_unit_test(test_writers),
+        cmocka_unit_test(test_buffer),  cmocka_unit_test(test_vectors),
+        cmocka_unit_test(test_schema),  cmocka_unit_test(test_rowgroup),
+        cmocka_unit_test(test_formats), cmocka_unit_test(test_snapshot),
+        cmocka_unit_test(test_search),  cmocka_unit_test(test_ddl),
+        cmocka_unit_test(test_request), cmocka_unit_test(test_writers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,16 +1,13 @@
 /* Every answer of a server spoilt in every way, one after the other, without a server
  * (scripted_server.h): each question of pgclient/, and a whole fetch, gives a clean error with words
  * or what is so; and the next one on the same pool is right. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
+#include "tests/unit/no_memory.h"
 #include "tests/unit/scripted_server.h"
 #include "tests/unit/test_pgclient.h"
 
 #include "codec/clock.h"
 #include "codec/utf8.h"
+#include "fs/base/log.h"
 #include "fs/rows/fetch.h"
 #include "pgclient/cluster.h"
 #include "pgclient/ddl.h"
@@ -50,6 +47,11 @@ struct timespec __wrap_clock_after_ms(int64_t milliseconds)
     (void)milliseconds;
     return __real_clock_after_ms(1);
 }
+
+/* It tells each attempt. */
+void __wrap_log_say(enum log_level level, const char *format, ...);
+
+void __wrap_log_say(enum log_level level, const char *format, ...) { (void)level, (void)format; }
 
 /* ---- courses: what is asked ---- */
 
@@ -171,11 +173,13 @@ static int ask_nearest(struct session *session, struct error *error)
     struct schema *schema;
     size_t bytes = 0;
     uint64_t said = 0;
+    long at = no_memory_not_now();
     assert_int_equal(schema_new(false, &schema), 0);
     assert_int_equal(schema_add(schema, "id", "integer", type_find(NULL, "int4"), true), 0);
     assert_int_equal(
         schema_add(schema, "distance", "double precision", type_find(NULL, "float8"), true), 0);
     schema_number(schema, with_binary, ALL_PARTS);
+    no_memory_again(at);
     struct search_nearest search = {.relation = relation_of("plain"),
                                     .schema = schema,
                                     .names = names,
@@ -420,6 +424,52 @@ static void every_answer_may_be_spoilt(void **state)
     assert_int_equal(failures, 0);
 }
 
+static bool is_without_memory(int rc, const struct error *error)
+{
+    /* Nothing fails if it can be done without. A connection whose transaction could not be ended is
+     * lost. */
+    return rc == 0 || ((rc == -ENOMEM || rc == -ENOTCONN) && error->text[0] != '\0');
+}
+
+static void fail_allocations(struct course *course)
+{
+    bool failed = true;
+    for (long n = 1; failed; n++) {
+        struct test_pool pool = pool_of(course);
+        struct error error = {""};
+        scripted_begin(&course->script, 0, SPOIL_NOTHING);
+        scripted.spoilt = true; /* what follows a failure is not in the script's order */
+        struct session *session = test_take(&pool);
+        long before = blocks;
+        no_memory_at = n;
+        int rc = course->ask(session, &error);
+        failed = no_memory_at == 0;
+        no_memory_at = 0;
+        if (!is_without_memory(rc, &error) || blocks != before) {
+            print_error("%s: allocation %ld failed: %d, %s, %ld blocks left\n", course->script.name,
+                        n, rc, error.text, blocks - before);
+            failures++;
+        }
+        session_give(session);
+        session = test_take(&pool);
+        assert_true(session_usable(session));
+        session_give(session);
+        test_pool_free(&pool);
+    }
+}
+
+static void every_allocation_may_fail(void **state)
+{
+    (void)state;
+    if (scripted.records)
+        skip();
+    failures = 0;
+    for (int i = 0; i < COURSES; i++)
+        if (courses[i].ask != NULL)
+            fail_allocations(&courses[i]);
+    assert_int_equal(failures, 0);
+}
+
 static void make_database(void)
 {
     test_find_server();
@@ -482,6 +532,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_course_goes_as_recorded),
+        cmocka_unit_test(every_allocation_may_fail),
         cmocka_unit_test(every_answer_may_be_spoilt),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
