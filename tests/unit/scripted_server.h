@@ -363,8 +363,10 @@ static inline bool scripted_answer(int fd, const struct exchange *question, char
 static inline void scripted_play_to(int fd)
 {
     char state = 'I';
-    bool good = scripted_send(fd, scripted.script->list[0].answered.data,
-                              scripted.script->list[0].answered.size);
+    pthread_mutex_lock(&scripted.lock);
+    const struct buffer *greeting = &scripted.script->list[0].answered;
+    pthread_mutex_unlock(&scripted.lock);
+    bool good = scripted_send(fd, greeting->data, greeting->size);
     while (good) {
         struct exchange question = {0};
         good = scripted_take(fd, "QS", &question.asked) && scripted_answer(fd, &question, &state);
@@ -485,6 +487,15 @@ static inline void scripted_begin(struct script *script, size_t at, enum spoil h
     scripted.at = at;
     scripted.how = how;
     scripted.spoilt = scripted.differs = false;
+    pthread_mutex_unlock(&scripted.lock);
+}
+
+/* The same with nothing spoilt, and anything may be asked. */
+static inline void scripted_begin_freely(struct script *script)
+{
+    scripted_begin(script, 0, SPOIL_NOTHING);
+    pthread_mutex_lock(&scripted.lock);
+    scripted.spoilt = true;
     pthread_mutex_unlock(&scripted.lock);
 }
 

@@ -372,8 +372,7 @@ static void spoil(struct course *course, size_t at, enum spoil how)
     if (!is_right(rc, how, &error))
         complain(course, at, how, rc, &error);
     /* What is left of it does no harm. */
-    scripted_begin(&course->script, 0, SPOIL_NOTHING);
-    scripted.spoilt = true;
+    scripted_begin_freely(&course->script);
     error.text[0] = '\0';
     rc = run(course, pool.pool, &error);
     /* Once refused something, a connection may ask in other words. */
@@ -437,8 +436,7 @@ static void fail_allocations(struct course *course)
     for (long n = 1; failed; n++) {
         struct test_pool pool = pool_of(course);
         struct error error = {""};
-        scripted_begin(&course->script, 0, SPOIL_NOTHING);
-        scripted.spoilt = true; /* what follows a failure is not in the script's order */
+        scripted_begin_freely(&course->script);
         struct session *session = test_take(&pool);
         long before = blocks;
         no_memory_at = n;
