@@ -18,9 +18,9 @@
  *     what holds now                             REFRESH
  *   its face has failed                          FAIL
  *   its face is known as far as it is needed     ANSWER
- *   superseded: the face was left out, or nobody
- *     keeps the version or has the file open     STALE
- *   superseded                                   MEASURE
+ *   an older version's face was left out, or
+ *     nobody keeps it or has the file open       STALE
+ *   an older version's                           MEASURE
  *   the face was left out                        REFRESH; GIVE_UP after a refresh
  *   its face is not known                        MEASURE (an open: READ_ROWS)
  *
