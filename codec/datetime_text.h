@@ -1,9 +1,9 @@
-/* date, timestamp and timestamptz, in UTC and DateStyle ISO; type.h has the contract of render and
+/* date, timestamp and timestamptz, in UTC and DateStyle ISO; value.h has the contract of render and
  * write functions. In JSON they are XSD strings: a T between day and time, +00:00 for +00. */
 #ifndef CODEC_DATETIME_TEXT_H
 #define CODEC_DATETIME_TEXT_H
 
-#include "codec/type.h"
+#include "codec/value.h"
 
 render_value date_render;
 render_value timestamp_render;

@@ -1,9 +1,9 @@
-/* Numbers and bool; type.h has the contract of render and write functions. In JSON NaN, the
+/* Numbers and bool; value.h has the contract of render and write functions. In JSON NaN, the
  * infinities and an oid are strings, as to_json() makes them. */
 #ifndef CODEC_NUMBER_TEXT_H
 #define CODEC_NUMBER_TEXT_H
 
-#include "codec/type.h"
+#include "codec/value.h"
 
 #define INTEGER_TEXT_MAX 20 /* "-9223372036854775808" */
 

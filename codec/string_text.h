@@ -1,11 +1,11 @@
-/* Types whose bytes are text or opaque: text and its like, json, jsonb, bytea, uuid; type.h has the
+/* Types whose bytes are text or opaque: text and its like, json, jsonb, bytea, uuid; value.h has the
  * contract of render and write functions. The server answers for text being valid in the database's
  * encoding, and json being JSON. Refused is only what it could never send: a NUL byte, empty json,
  * another version of jsonb. */
 #ifndef CODEC_STRING_TEXT_H
 #define CODEC_STRING_TEXT_H
 
-#include "codec/type.h"
+#include "codec/value.h"
 
 render_value text_render; /* text, varchar, bpchar with its padding, name */
 render_value json_render;

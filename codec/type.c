@@ -38,18 +38,6 @@ static const struct type types[] = {
 
 static const size_t type_count = sizeof types / sizeof *types;
 
-int value_append(write_value *write, const uint8_t *wire, size_t size, struct buffer *out)
-{
-    int rc = buffer_reserve(out, VALUE_ROOM);
-    if (rc < 0)
-        return rc;
-    uint8_t *end = write(NULL, out->data + out->size, wire, size);
-    if (end == NULL)
-        return -EBADMSG;
-    out->size = (size_t)(end - out->data);
-    return 0;
-}
-
 static bool same_extension(const char *a, const char *b)
 {
     return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;

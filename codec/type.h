@@ -12,22 +12,7 @@
 #ifndef CODEC_TYPE_H
 #define CODEC_TYPE_H
 
-#include "codec/pen.h"
-
-/* Appends one value that is not NULL. */
-typedef int render_value(const uint8_t *wire, size_t size, struct buffer *out);
-
-/* Writes one value that is not NULL, as it stands in a file, and returns its end (pen.h). NULL
- * while the pen's rc is 0: the bytes are not a value of the type. There is room for VALUE_ROOM
- * bytes, and the function may overwrite all of them. If it needs more, it asks the pen, and leaves
- * as much. */
-typedef uint8_t *write_value(struct pen *pen, uint8_t *at, const uint8_t *wire, size_t size);
-
-#define VALUE_ROOM 64
-
-/* A value of n bytes is rendered into a room of RENDERED_AT_MOST * n + VALUE_ROOM bytes; a longer
- * text costs more, but nothing else. */
-#define RENDERED_AT_MOST 9
+#include "codec/value.h"
 
 /* What the text of a value may hold that CSV has to quote. */
 enum csv_care {
@@ -61,16 +46,6 @@ struct type {
     /* Its size, if integer_lanes.h can write text and JSON; or 0. */
     uint8_t integer;
 };
-
-/* Renders by a write function that does not use its pen. */
-MUST_CHECK int value_append(write_value *write, const uint8_t *wire, size_t size,
-                            struct buffer *out);
-
-#define RENDER_BY_WRITE(render, write)                                                             \
-    int render(const uint8_t *wire, size_t size, struct buffer *out)                               \
-    {                                                                                              \
-        return value_append(write, wire, size, out);                                               \
-    }
 
 /* The row of a type; NULL: the server renders it. `extension`: NULL if the type belongs to none.
  * For a domain, ask for its base type. */

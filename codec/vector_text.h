@@ -1,4 +1,4 @@
-/* pgvector's vector, halfvec and sparsevec, and the bit strings of pg_catalog; type.h has the
+/* pgvector's vector, halfvec and sparsevec, and the bit strings of pg_catalog; value.h has the
  * contract of render functions.
  *
  *   type               text             JSON
@@ -13,7 +13,7 @@
 #ifndef CODEC_VECTOR_TEXT_H
 #define CODEC_VECTOR_TEXT_H
 
-#include "codec/type.h"
+#include "codec/value.h"
 
 render_value vector_render, halfvec_render;
 render_value sparsevec_render, sparsevec_render_json;

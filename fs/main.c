@@ -11,7 +11,7 @@
 #include "fs/read.h"
 #include "fs/request.h"
 #include "fs/rows/lock_watch.h"
-#include "fs/search/corpora.h"
+#include "fs/search/corpus_cache.h"
 #include "fs/search/vector_index.h"
 #include "fs/status.h"
 #include "fs/tables/job_wanted.h"
@@ -130,8 +130,8 @@ static int open_store(struct program *program, struct error *error)
     int slot = store_slot(mount->store, &why);
     if (slot != 0)
         fprintf(stderr, "pgvecfs: cache slot %d: %s\n", slot, why);
-    struct corpora *corpora;
-    rc = corpora_new(program->options.memory / 4, &corpora);
+    struct corpus_cache *corpora;
+    rc = corpus_cache_new(program->options.memory / 4, &corpora);
     if (rc < 0)
         return error_set(error, rc, "no memory");
     mount->prefill_room.limit = program->options.memory / 4;
@@ -159,6 +159,9 @@ static int prepare(struct program *program, struct error *error)
     mount->options = &program->options;
     mount->tree = &program->tree;
     mount->users = &tree_users;
+    mount->schema_text.lock = &mount->lock;
+    mount->schema_text.waits = &mount->waits;
+    mount->schema_text.way = &mount->ddl;
     mount->started_ms = clock_ms();
     mount->tree->groups_matter = ((program->options.umask >> 3) ^ program->options.umask) & 07;
     pthread_mutex_init(&mount->lock, NULL);
@@ -235,7 +238,7 @@ static void tidy(void *argument)
 {
     struct program *program = argument;
     session_pool_tend(program->mount.pool);
-    corpora_tend(program->mount.place.corpora);
+    corpus_cache_tend(program->mount.place.corpora);
     body_cache_tend(program->mount.bodies);
     vector_indexes_tend(program->mount.search.indexes, keep_gone, &program->mount);
     leftovers_tend(&program->mount);
@@ -263,7 +266,7 @@ static void *tick(void *argument)
         pthread_mutex_lock(&mount->lock);
         if (n % 10 == 0) {
             job_tend_all(mount);
-            schema_text_tend(mount);
+            schema_text_tend(&mount->schema_text);
             request_retry_all(mount); /* a job that could not be started tells nobody */
         }
         pthread_mutex_unlock(&mount->lock);
@@ -434,7 +437,7 @@ static void free_all(struct program *program)
     free(mount->ddl_signature);
     schema_text_clear(&mount->schema_text);
     refreshes_clear(&mount->refreshes);
-    corpora_free(mount->place.corpora);
+    corpus_cache_free(mount->place.corpora);
     waiters_free(mount->enders); /* the last of all that came before has gone to them */
     held_clear(&mount->held);
     session_pool_free(mount->pool);

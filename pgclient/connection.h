@@ -19,7 +19,7 @@
 #ifndef PGCLIENT_CONNECTION_H
 #define PGCLIENT_CONNECTION_H
 
-#include "pgclient/lock.h"
+#include "pgclient/lock_party.h"
 #include "pgclient/server.h"
 #include "pgclient/shape.h"
 

@@ -1,9 +1,11 @@
 #include "pgclient/departing.h"
 
 #include "codec/clock.h"
-#include "pgclient/helper.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>

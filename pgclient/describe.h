@@ -8,8 +8,10 @@
 #ifndef PGCLIENT_DESCRIBE_H
 #define PGCLIENT_DESCRIBE_H
 
+#include "codec/schema.h"
+#include "pgclient/catalog.h"
 #include "pgclient/connection.h"
-#include "pgclient/readpoint.h"
+#include "pgclient/source.h"
 
 /* The sources in order; one stream for the whole relation where its rows cannot be had by ctid. */
 struct sources {

@@ -8,7 +8,7 @@
 #ifndef PGCLIENT_LOCK_H
 #define PGCLIENT_LOCK_H
 
-#include "codec/error.h"
+#include "pgclient/lock_party.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -16,19 +16,6 @@
 struct connection;
 struct session;
 struct session_pool;
-
-/* A lock is waited for no longer than this, by each statement: -EBUSY. So nobody keeps a session,
- * and other locks, for as long as somebody else likes. */
-enum { LOCK_PATIENCE_MS = 500 };
-#define LOCK_PATIENCE "500" /* in SQL */
-
-enum { LOCK_NAME_SIZE = 160 };
-
-struct lock_party {
-    int pid; /* 0: none that is known */
-    char application[64];
-    char relation[LOCK_NAME_SIZE]; /* schema.name of what is locked; "": no relation, or unknown */
-};
 
 /* Who has locked the relation, or what is needed to read it (partitions, indexes, what a view is
  * made of, any catalog), so that it cannot be read, or waits to. *out: pid 0 if it is nobody any
@@ -67,8 +54,5 @@ MUST_CHECK int lock_forget_look(struct connection *connection, struct error *err
  * ends, it is half a second at most. */
 MUST_CHECK int lock_look(struct session_pool *pool, struct session *session, int patience_ms,
                          struct error *error);
-
-/* "pid 4711 (psql)" */
-void lock_party_name(const struct lock_party *party, char *out, size_t size);
 
 #endif

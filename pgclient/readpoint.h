@@ -5,10 +5,6 @@
  * version_key), its columns, and the sources its rows come from, in order. Other sessions join it;
  * each joined session and the leader itself may then run COPYs, one at a time each.
  *
- * A source is an ordinary heap (a table, a materialized view, a partition: its rows have a usable
- * ctid, so any range of them can be copied again), or a stream (a view, a foreign table, another
- * table access method: one COPY, all or nothing).
- *
  * Lifetime: readpoint_close ends the leader's transaction; joined sessions are ended by
  * readpoint_leave or session_give. Threads: the read point itself is used by one thread; once
  * described, its fields are read by all. Errors: as session.h; -ESTALE where the relation was
@@ -19,15 +15,7 @@
 
 #include "codec/schema.h"
 #include "pgclient/catalog.h"
-
-struct source {
-    uint32_t oid;
-    uint32_t filenode; /* pg_relation_filenode(); 0: none */
-    bool by_ctid;      /* a heap; else a stream */
-    uint32_t pages;    /* of a heap: under this snapshot no row is beyond them */
-    uint64_t bytes;    /* pg_table_size(), with TOAST */
-    char *from;        /* what stands behind FROM: ONLY "s"."t" */
-};
+#include "pgclient/source.h"
 
 /* readpoint.c keeps more behind it: only readpoint_open makes one. */
 struct readpoint {
@@ -59,19 +47,6 @@ void readpoint_close(struct readpoint *readpoint);
 MUST_CHECK int readpoint_join(struct readpoint *readpoint, struct session *worker,
                               const atomic_bool *stop, struct error *error);
 void readpoint_leave(struct session *worker);
-
-/* Rows with first <= ctid < end; end of {UINT32_MAX, 0}: to the end. */
-struct ctid {
-    uint32_t block;
-    uint16_t offset;
-};
-static inline bool ctid_before(struct ctid a, struct ctid b)
-{
-    return a.block != b.block ? a.block < b.block : a.offset < b.offset;
-}
-struct ctid_range {
-    struct ctid first, end;
-};
 
 /* What the rows of one range of a ctid source have in common with those of an earlier fetch, if
  * they are the same: their number, and their row_id_sum (codec/row_id.h). */

@@ -6,8 +6,9 @@
 #ifndef PGCLIENT_SELECTION_H
 #define PGCLIENT_SELECTION_H
 
+#include "codec/schema.h"
 #include "codec/text.h"
-#include "pgclient/readpoint.h"
+#include "pgclient/source.h"
 
 /* Appends SELECT … FROM …. `encoding`: the database's. Unless it is UTF8 the
  * parts rendered by the server are converted there, and come as bytea; but of SQL_ASCII text, whose

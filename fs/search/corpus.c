@@ -58,7 +58,7 @@ static int take_groups(struct corpus *corpus)
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < snapshot->group_count; i++) {
         struct group *group = snapshot->groups[i];
-        rc = group_rows_get(corpora_groups(corpus->place->corpora), group, snapshot->schema,
+        rc = group_rows_get(corpus_cache_groups(corpus->place->corpora), group, snapshot->schema,
                             &corpus->groups[i]);
         corpus->first[i + 1] = corpus->first[i] + group->rows;
         while (source <= group->source && source < snapshot->source_count)
@@ -97,13 +97,13 @@ static int make(const struct fetch_place *place, struct snapshot *snapshot, stru
 int corpus_get(const struct fetch_place *place, struct snapshot *snapshot, struct corpus **out,
                struct error *error)
 {
-    *out = corpora_find(place->corpora, snapshot);
+    *out = corpus_cache_find(place->corpora, snapshot);
     if (*out != NULL)
         return 0;
     int rc = make(place, snapshot, out);
     if (rc < 0)
         return error_set(error, rc, "no memory for a query");
-    corpora_keep(place->corpora, *out);
+    corpus_cache_keep(place->corpora, *out);
     return 0;
 }
 
@@ -133,7 +133,7 @@ bool corpus_intact(struct corpus *corpus)
     bool intact = !corpus->broken;
     pthread_mutex_unlock(&corpus->breaks_lock);
     if (!intact)
-        corpora_drop(corpus->place->corpora, corpus);
+        corpus_cache_drop(corpus->place->corpora, corpus);
     return intact;
 }
 
@@ -265,7 +265,7 @@ int corpus_made(struct corpus *corpus, size_t group, make_part *made, void *cont
 
 bool corpus_has_room(const struct corpus *corpus, uint64_t bytes)
 {
-    return bytes <= group_cache_budget(corpora_groups(corpus->place->corpora)) / 2;
+    return bytes <= group_cache_budget(corpus_cache_groups(corpus->place->corpora)) / 2;
 }
 
 int corpus_value(struct corpus *corpus, struct corpus_row row, int part, const uint8_t **bytes,

@@ -4,7 +4,7 @@
  * What is made for a row group (the map of its file, checked once; its keys in order) is kept with
  * the group and shared by all snapshots that have it; kept as long as it is used, and some more, up
  * to a share of memory= (fs/rows/group_rows.h). A relation's latest corpus is kept
- * (fs/search/corpora.h).
+ * (fs/search/corpus_cache.h).
  *
  * A mapped file that is cut short under our hands gives zeroes, not a SIGBUS, and is found out
  * (corpus_intact).
@@ -15,7 +15,7 @@
 #ifndef FS_SEARCH_CORPUS_H
 #define FS_SEARCH_CORPUS_H
 
-#include "fs/search/corpora.h"
+#include "fs/search/corpus_cache.h"
 #include "index/hnsw.h"
 
 struct corpus;

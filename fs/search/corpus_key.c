@@ -91,18 +91,18 @@ int corpus_key_columns(struct corpus *corpus, struct key_columns *out, struct er
 {
     struct snapshot *snapshot = corpus_snapshot(corpus);
     struct key_place place = corpus_key_place(corpus);
-    struct corpora *corpora = place.place->corpora;
+    struct corpus_cache *corpora = place.place->corpora;
     uint32_t relation = snapshot->relation.oid;
     struct key_columns key = {0};
     char *mark = may_have_key(snapshot) ? snapshot_mark(snapshot) : NULL;
     int rc = 0;
-    if (may_have_key(snapshot) && !corpora_find_key(corpora, relation, mark, &key) &&
+    if (may_have_key(snapshot) && !corpus_cache_find_key(corpora, relation, mark, &key) &&
         (rc = patience_lock(place.lock, error)) == 0) {
-        if (!corpora_find_key(corpora, relation, mark, &key)) {
+        if (!corpus_cache_find_key(corpora, relation, mark, &key)) {
             bool lasts = false;
             rc = ask(place.place, snapshot, &key, &lasts, error);
             if (rc == 0 && lasts)
-                corpora_keep_key(corpora, relation, mark, &key);
+                corpus_cache_keep_key(corpora, relation, mark, &key);
         }
         pthread_mutex_unlock(place.lock);
     }

@@ -272,8 +272,8 @@ static int read_text(struct subject *subject, struct schema_turn *turn, const ch
 {
     int rc = turn->lock.wait.since != 0
                  ? -ENOENT
-                 : schema_text_get(subject->table->mount, subject->table->relation.oid, signature,
-                                   &subject->stop, text);
+                 : schema_text_get(&subject->table->mount->schema_text,
+                                   subject->table->relation.oid, signature, &subject->stop, text);
     turn->for_text = rc == -EINPROGRESS;
     return rc == -ENOENT  ? read_patiently(subject, turn, signature, text, error)
            : rc == -EINTR ? error_set(error, rc, "stopped")

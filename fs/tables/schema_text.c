@@ -2,7 +2,6 @@
 
 #include "codec/clock.h"
 #include "fs/base/log.h"
-#include "fs/tables/mount.h"
 #include "pgclient/ddl_whole.h"
 
 #include <errno.h>
@@ -76,7 +75,8 @@ static int64_t pause_after(int64_t took, int rc)
 }
 
 /* Takes the text made. */
-static struct schema_dump *keep(struct mount *mount, struct ddl_whole *whole, const char *signature)
+static struct schema_dump *keep(struct schema_text *text, struct ddl_whole *whole,
+                                const char *signature)
 {
     struct schema_dump *dump = calloc(1, sizeof *dump);
     char *kept = strdup(signature);
@@ -88,73 +88,71 @@ static struct schema_dump *keep(struct mount *mount, struct ddl_whole *whole, co
     }
     *dump =
         (struct schema_dump){.refs = 1, .whole = whole, .signature = kept, .used_at = clock_ms()};
-    unref(mount->schema_text.dump);
-    mount->schema_text.dump = dump;
+    unref(text->dump);
+    text->dump = dump;
     return dump;
 }
 
-/* With the lock, which it gives up meanwhile. What comes of it is in the mount; -EINTR: nothing
+/* With the lock, which it gives up meanwhile. What comes of it is kept; -EINTR: nothing
  * does, and nobody is to blame. */
-static int make(struct mount *mount, const char *signature, const atomic_bool *stop)
+static int make(struct schema_text *text, const char *signature, const atomic_bool *stop)
 {
-    struct schema_text *text = &mount->schema_text;
     struct ddl_whole *whole = NULL;
     struct error error = {""};
     int64_t began = clock_ms();
     text->making = true;
     unref(text->dump); /* of another state */
     text->dump = NULL;
-    pthread_mutex_unlock(&mount->lock);
-    int rc = ddl_whole_read(&mount->ddl, signature, stop, &whole, &error);
+    pthread_mutex_unlock(text->lock);
+    int rc = ddl_whole_read(text->way, signature, stop, &whole, &error);
     int64_t took = clock_ms() - began;
     if (rc == 0)
         log_say(LOG_SAY_INFO, "the DDL of all relations was read at once, in %lld ms",
                 (long long)took);
     else if (rc != -EINTR)
         log_say(LOG_SAY_INFO, "the DDL of all relations cannot be read at once: %s", error.text);
-    pthread_mutex_lock(&mount->lock);
+    pthread_mutex_lock(text->lock);
     text->making = false;
     if (rc != -EINTR)
         text->pause_until = clock_ms() + pause_after(took, rc);
-    if (rc == 0 && keep(mount, whole, signature) == NULL)
+    if (rc == 0 && keep(text, whole, signature) == NULL)
         rc = -ENOMEM;
-    wait_call(&mount->waits, &text->waiting);
+    wait_call(text->waits, &text->waiting);
     return rc;
 }
 
 /* With the lock, which it gives up meanwhile. */
-static int put(struct mount *mount, struct schema_dump *dump, uint32_t relation, struct buffer *out)
+static int put(struct schema_text *text, struct schema_dump *dump, uint32_t relation,
+               struct buffer *out)
 {
     dump->refs++;
-    pthread_mutex_unlock(&mount->lock);
+    pthread_mutex_unlock(text->lock);
     int rc = ddl_whole_put(dump->whole, relation, out);
-    pthread_mutex_lock(&mount->lock);
+    pthread_mutex_lock(text->lock);
     unref(dump);
     return rc;
 }
 
-int schema_text_get(struct mount *mount, uint32_t relation, const char *signature,
+int schema_text_get(struct schema_text *text, uint32_t relation, const char *signature,
                     const atomic_bool *stop, struct buffer *out)
 {
-    struct schema_text *text = &mount->schema_text;
     int rc = 0;
-    pthread_mutex_lock(&mount->lock);
+    pthread_mutex_lock(text->lock);
     enum schema_text_way way = schema_text_ask(text, signature, clock_ms());
     if (way == SCHEMA_TEXT_MAKE)
-        rc = make(mount, signature, stop);
+        rc = make(text, signature, stop);
     if (way == SCHEMA_TEXT_WAIT)
         rc = -EINPROGRESS;
     else if (rc == 0 && way != SCHEMA_TEXT_ALONE && text->dump != NULL)
-        rc = put(mount, text->dump, relation, out);
+        rc = put(text, text->dump, relation, out);
     else if (rc != -EINTR)
         rc = -ENOENT;
-    pthread_mutex_unlock(&mount->lock);
+    pthread_mutex_unlock(text->lock);
     return rc == 0 || rc == -EINTR || rc == -EINPROGRESS ? rc : -ENOENT;
 }
 
-void schema_text_tend(struct mount *mount)
+void schema_text_tend(struct schema_text *text)
 {
-    struct schema_text *text = &mount->schema_text;
     if (text->dump == NULL || clock_ms() - text->dump->used_at < IDLE_MS)
         return;
     unref(text->dump);

@@ -7,7 +7,7 @@
  * has a pg_dump of its own; so it is with what is not in the text. It is kept while it is used,
  * and as long as the state holds.
  *
- * Lifetime: {0} in the mount; schema_text_clear. Threads: all is guarded by mount->lock.
+ * Lifetime: {0} in the mount, but for what it borrows; schema_text_clear. Threads: all is guarded by `lock`.
  */
 #ifndef FS_TABLES_SCHEMA_TEXT_H
 #define FS_TABLES_SCHEMA_TEXT_H
@@ -15,18 +15,22 @@
 #include "codec/buffer.h"
 #include "fs/base/wait.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 
-struct mount;
+struct ddl_way;
 
 struct schema_text {
-    struct schema_dump *dump; /* NULL: there is none */
-    bool making;              /* some job makes one */
-    struct wait waiting;      /* for that; called with mount->lock */
-    char *state;              /* signature of what is asked for now; NULL: nothing yet */
-    unsigned asked;           /* so many times */
-    int64_t pause_until;      /* clock_ms() */
+    pthread_mutex_t *lock;     /* the mount's, which guards all that follows, */
+    struct waits *waits;       /* its waits, and */
+    const struct ddl_way *way; /* its way to the DDL; all three borrowed */
+    struct schema_dump *dump;  /* NULL: there is none */
+    bool making;               /* some job makes one */
+    struct wait waiting;       /* for that; called with the lock */
+    char *state;               /* signature of what is asked for now; NULL: nothing yet */
+    unsigned asked;            /* so many times */
+    int64_t pause_until;       /* clock_ms() */
 };
 
 enum schema_text_way {
@@ -39,13 +43,13 @@ enum schema_text_way {
 enum schema_text_way schema_text_ask(struct schema_text *text, const char *signature, int64_t now);
 
 /* Appends the relation's text of the state of this signature, which was read before. Without
- * mount->lock. -ENOENT: pg_dump has to be asked for it alone; -EINPROGRESS: while `making`,
+ * the lock. -ENOENT: pg_dump has to be asked for it alone; -EINPROGRESS: while `making`,
  * `waiting` is to be waited for, and the signature read anew; -EINTR: `stop` was set; -ENOMEM. */
-MUST_CHECK int schema_text_get(struct mount *mount, uint32_t relation, const char *signature,
+MUST_CHECK int schema_text_get(struct schema_text *text, uint32_t relation, const char *signature,
                                const atomic_bool *stop, struct buffer *out);
 
-/* Forgets what has not been used for a while. To be called now and then, with mount->lock. */
-void schema_text_tend(struct mount *mount);
+/* Forgets what has not been used for a while. To be called now and then, with the lock. */
+void schema_text_tend(struct schema_text *text);
 void schema_text_clear(struct schema_text *text);
 
 #endif

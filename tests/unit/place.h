@@ -4,7 +4,7 @@
 #ifndef TESTS_PLACE_H
 #define TESTS_PLACE_H
 
-#include "fs/search/corpora.h"
+#include "fs/search/corpus_cache.h"
 #include "fs/views/view.h"
 #include "tests/unit/rows.h"
 
@@ -41,12 +41,12 @@ static inline void place_open(struct place *place, uint64_t limit)
                                         .database = place_name.database,
                                         .jobs = 1};
     must(session_pool_new(place->server, 1, &place->fetch.pool) == 0);
-    must(corpora_new(64 << 20, &place->fetch.corpora) == 0);
+    must(corpus_cache_new(64 << 20, &place->fetch.corpora) == 0);
 }
 
 static inline void place_close(struct place *place)
 {
-    corpora_free(place->fetch.corpora);
+    corpus_cache_free(place->fetch.corpora);
     session_pool_free(place->fetch.pool);
     server_free(place->server);
     store_close(place->store);

@@ -31,7 +31,8 @@ static int set_up_table(int table, int key)
     search = (struct search){.place = &place.fetch, .memory = 64 << 20};
     /* The server's answer about the key. */
     struct key_columns columns = {key >= 0, {key}, {KEY_SIGNED}};
-    corpora_keep_key(place.fetch.corpora, snapshot->relation.oid, snapshot->key.mark, &columns);
+    corpus_cache_keep_key(place.fetch.corpora, snapshot->relation.oid, snapshot->key.mark,
+                          &columns);
     answer = plan = (struct buffer){0};
     error = (struct error){""};
     return question_init(&question);

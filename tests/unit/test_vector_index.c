@@ -51,7 +51,7 @@ struct corpus {
     struct row_key *keys;
 };
 
-static atomic_int corpora_alive, spans_asked, keys_asked;
+static atomic_int corpus_cache_alive, spans_asked, keys_asked;
 static _Thread_local int keys_asked_here, files_read_here; /* by this thread */
 
 struct corpus *corpus_ref(struct corpus *corpus)
@@ -88,7 +88,7 @@ void corpus_unref(struct corpus *corpus)
     free(corpus->keys);
     snapshot_unref(corpus->snapshot);
     free(corpus);
-    corpora_alive--;
+    corpus_cache_alive--;
 }
 
 struct snapshot *corpus_snapshot(const struct corpus *corpus) { return corpus->snapshot; }
@@ -187,7 +187,7 @@ static struct corpus *corpus_of(void)
     must(corpus != NULL);
     corpus->keys = calloc(GROUPS_MOST * GROUP_ROWS, sizeof *corpus->keys);
     must(corpus->keys != NULL);
-    corpora_alive++;
+    corpus_cache_alive++;
     corpus->refs = 1;
     struct snapshot *snapshot;
     must(snapshot_new(fixture.place.store, &snapshot) == 0);
@@ -302,7 +302,7 @@ static int tear_down(void **state)
 {
     (void)state;
     mount_end();
-    assert_int_equal(corpora_alive, 0);
+    assert_int_equal(corpus_cache_alive, 0);
     assert_int_equal(dangling, 0);
     vectors_clear(&fixture.v);
     place_close(&fixture.place);
@@ -1276,7 +1276,7 @@ static void test_stopped(void **state)
     table_begin(clustered, 8000);
     assert_null(get(true));
     mount_end(); /* in the middle, or before it has begun */
-    assert_int_equal(corpora_alive, 0);
+    assert_int_equal(corpus_cache_alive, 0);
     mount_begin();
     build();
     assert_right(0);

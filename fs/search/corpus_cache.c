@@ -1,4 +1,4 @@
-#include "fs/search/corpora.h"
+#include "fs/search/corpus_cache.h"
 
 #include "codec/clock.h"
 #include "fs/search/corpus.h"
@@ -19,7 +19,7 @@ struct known_key {
     struct key_columns key;
 };
 
-struct corpora {
+struct corpus_cache {
     struct group_cache *groups;
     pthread_mutex_t lock; /* guards what follows */
     struct kept kept[KEPT_MOST];
@@ -28,9 +28,9 @@ struct corpora {
     int key_count, next_key;
 };
 
-int corpora_new(uint64_t memory, struct corpora **out)
+int corpus_cache_new(uint64_t memory, struct corpus_cache **out)
 {
-    struct corpora *corpora = calloc(1, sizeof *corpora);
+    struct corpus_cache *corpora = calloc(1, sizeof *corpora);
     if (corpora == NULL)
         return -ENOMEM;
     int rc = group_cache_new(memory, &corpora->groups);
@@ -43,7 +43,7 @@ int corpora_new(uint64_t memory, struct corpora **out)
     return 0;
 }
 
-void corpora_free(struct corpora *corpora)
+void corpus_cache_free(struct corpus_cache *corpora)
 {
     if (corpora == NULL)
         return;
@@ -56,11 +56,11 @@ void corpora_free(struct corpora *corpora)
     free(corpora);
 }
 
-struct group_cache *corpora_groups(struct corpora *corpora) { return corpora->groups; }
+struct group_cache *corpus_cache_groups(struct corpus_cache *corpora) { return corpora->groups; }
 
 /* ---- corpora ---- */
 
-struct corpus *corpora_find(struct corpora *corpora, const struct snapshot *snapshot)
+struct corpus *corpus_cache_find(struct corpus_cache *corpora, const struct snapshot *snapshot)
 {
     struct corpus *found = NULL;
     pthread_mutex_lock(&corpora->lock);
@@ -74,7 +74,7 @@ struct corpus *corpora_find(struct corpora *corpora, const struct snapshot *snap
 }
 
 /* Takes those out that `is` says yes to; they are let go outside of the lock. */
-static void take_out(struct corpora *corpora, bool (*is)(const struct kept *, const void *),
+static void take_out(struct corpus_cache *corpora, bool (*is)(const struct kept *, const void *),
                      const void *context)
 {
     struct corpus *out[KEPT_MOST];
@@ -99,7 +99,7 @@ static bool is_of_relation(const struct kept *kept, const void *context)
     return mine->relation.oid == other->relation.oid;
 }
 
-void corpora_keep(struct corpora *corpora, struct corpus *corpus)
+void corpus_cache_keep(struct corpus_cache *corpora, struct corpus *corpus)
 {
     take_out(corpora, is_of_relation, corpus_snapshot(corpus));
     struct kept kept = {corpus_ref(corpus), clock_ms() / 1000};
@@ -122,7 +122,7 @@ void corpora_keep(struct corpora *corpora, struct corpus *corpus)
 
 static bool is_it(const struct kept *kept, const void *context) { return kept->corpus == context; }
 
-void corpora_drop(struct corpora *corpora, const struct corpus *corpus)
+void corpus_cache_drop(struct corpus_cache *corpora, const struct corpus *corpus)
 {
     take_out(corpora, is_it, corpus);
 }
@@ -141,7 +141,7 @@ static bool is_idle(const struct kept *kept, const void *context)
     return holds || idle > IDLE_SECONDS;
 }
 
-void corpora_tend(struct corpora *corpora)
+void corpus_cache_tend(struct corpus_cache *corpora)
 {
     int64_t now = clock_ms() / 1000;
     take_out(corpora, is_idle, &now);
@@ -149,7 +149,7 @@ void corpora_tend(struct corpora *corpora)
 
 /* ---- keys ---- */
 
-static struct known_key *find_key(struct corpora *corpora, uint32_t relation)
+static struct known_key *find_key(struct corpus_cache *corpora, uint32_t relation)
 {
     for (int i = 0; i < corpora->key_count; i++)
         if (corpora->keys[i].relation == relation)
@@ -163,8 +163,8 @@ static bool is_as_of(const struct known_key *known, const char *mark)
     return strcmp(known->mark, mark) == 0 || mark_holds(known->mark, mark);
 }
 
-bool corpora_find_key(struct corpora *corpora, uint32_t relation, const char *mark,
-                      struct key_columns *out)
+bool corpus_cache_find_key(struct corpus_cache *corpora, uint32_t relation, const char *mark,
+                           struct key_columns *out)
 {
     pthread_mutex_lock(&corpora->lock);
     const struct known_key *known = find_key(corpora, relation);
@@ -176,8 +176,8 @@ bool corpora_find_key(struct corpora *corpora, uint32_t relation, const char *ma
 }
 
 /* Without memory it is asked for again. */
-void corpora_keep_key(struct corpora *corpora, uint32_t relation, const char *mark,
-                      const struct key_columns *key)
+void corpus_cache_keep_key(struct corpus_cache *corpora, uint32_t relation, const char *mark,
+                           const struct key_columns *key)
 {
     char *copy = strdup(mark != NULL ? mark : "");
     if (copy == NULL)

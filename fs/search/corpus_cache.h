@@ -1,0 +1,47 @@
+/* What the queries of a mount share: the row groups at hand, the corpora of the latest snapshots,
+ * and the relations' primary keys.
+ *
+ * Threads: any. Lifetime: corpus_cache_free after all corpora that were handed out.
+ */
+#ifndef FS_SEARCH_CORPUS_CACHE_H
+#define FS_SEARCH_CORPUS_CACHE_H
+
+#include "codec/key_compare.h"
+#include "fs/rows/group_rows.h"
+
+struct corpus;
+struct corpus_cache;
+
+/* `memory`: bytes for what is unpacked. */
+MUST_CHECK int corpus_cache_new(uint64_t memory, struct corpus_cache **out);
+void corpus_cache_free(struct corpus_cache *corpora); /* NULL is fine */
+
+struct group_cache *corpus_cache_groups(struct corpus_cache *corpora);
+
+/* Lets go of corpora that nobody has asked for in ten minutes, or ten seconds if that keeps a read
+ * point open. Called now and then. */
+void corpus_cache_tend(struct corpus_cache *corpora);
+
+/* The kept corpus of this snapshot, a new reference; NULL: none is. */
+struct corpus *corpus_cache_find(struct corpus_cache *corpora, const struct snapshot *snapshot);
+/* Keeps it, and not the others of its relation. */
+void corpus_cache_keep(struct corpus_cache *corpora, struct corpus *corpus);
+void corpus_cache_drop(struct corpus_cache *corpora, const struct corpus *corpus);
+
+enum { KEY_COLUMNS_MOST = 32 };
+
+/* Columns by their numbers in the schema, and how the values of each are ordered. */
+struct key_columns {
+    int count; /* 0: there is no key */
+    int columns[KEY_COLUMNS_MOST];
+    enum key_order orders[KEY_COLUMNS_MOST];
+};
+
+/* Whether the relation's key is known, as of the mark (NULL: none), at which a refresh has found
+ * what it has found. To make a key, or to drop it, changes nothing else. */
+bool corpus_cache_find_key(struct corpus_cache *corpora, uint32_t relation, const char *mark,
+                           struct key_columns *out);
+void corpus_cache_keep_key(struct corpus_cache *corpora, uint32_t relation, const char *mark,
+                           const struct key_columns *key);
+
+#endif
