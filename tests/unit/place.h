@@ -68,7 +68,8 @@ static inline void place_measure(struct snapshot *snapshot, const struct rowgrou
 
 /* A pointer to the view of a whole file. */
 #define PLACE_WHOLE(of, format_place)                                                              \
-    (&(struct view){.snapshot = (of), .rendition = {formats[format_place]}, .end = VIEW_TO_END})
+    (&(struct view){                                                                               \
+        .snapshot = (of), .rendition = {.format = formats[format_place]}, .end = VIEW_TO_END})
 
 /* The face of a whole file, and a group's size in it, to be changed. */
 static inline struct face *place_face(struct snapshot *snapshot, int format)

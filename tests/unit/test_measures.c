@@ -18,7 +18,7 @@ static struct columns *column(int number)
 static void test_add_and_find(void **state)
 {
     (void)state;
-    struct measures measures = {0}, copy = {0};
+    struct measures measures = {NULL}, copy = {NULL};
     struct columns *first = column(1), *again = column(1);
     const struct rendition csv = {.format = &format_csv}, some = {&format_csv, first},
                            same = {&format_csv, again}, jsonl = {.format = &format_jsonl};
@@ -73,7 +73,7 @@ static void *add_all(void *argument)
 static void test_many_threads(void **state)
 {
     (void)state;
-    struct measures measures = {0};
+    struct measures measures = {NULL};
     struct columns *columns[COLUMNS];
     struct adder adders[THREADS];
     pthread_t threads[THREADS];

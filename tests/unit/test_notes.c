@@ -103,8 +103,8 @@ static void assert_reads(const struct view *view, const struct buffer *expected)
     struct workers *workers;
     struct body_cache *cache;
     struct buffer got = {0};
-    must(workers_new(1, &workers) == 0 &&
-         body_cache_new(&place.fetch, workers, 1, NULL, 1 << 20, &cache) == 0);
+    must(workers_new(1, &workers) == 0);
+    must(body_cache_new(&place.fetch, workers, 1, NULL, 1 << 20, &cache) == 0);
     assert_true(view_face(view)->measured);
     assert_int_equal(place_read(cache, view, 0, UINT64_MAX, true, &got, NULL), 0);
     assert_int_equal(got.size, expected->size);
