@@ -157,8 +157,8 @@ MUST_CHECK int hnsw_open(const struct hnsw_image *image, const struct space *spa
                          const atomic_bool *stop, struct hnsw **out, struct buffer *binding,
                          struct error *error);
 
-/* A copy in memory of its own, in huge pages, in which searches are faster. -EBADMSG: it was opened,
- * and is not what was saved. */
+/* A copy in memory of its own, in huge pages, in which searches are faster. -EBADMSG: it was
+ * opened, and is not what was saved. */
 MUST_CHECK int hnsw_copy(const struct hnsw *hnsw, struct hnsw **out);
 
 /* For tests: whether all lists are in order and without doubles, and every row can be reached from
