@@ -6,6 +6,7 @@
 #include "fs/base/shared_text.h"
 #include "fs/base/waiters.h"
 #include "fs/base/workers.h"
+#include "fs/rows/snapshot_view.h"
 #include "fs/search/question.h"
 #include "pgclient/ddl_text.h"
 
@@ -230,8 +231,9 @@ static int make_snapshot(void *context)
             group_unref(like->groups[i]);
     }
     for (int f = 0; rc == 0 && f < FORMAT_COUNT; f++) {
-        rc = snapshot_measured(snapshot, f);
-        assert_int_equal(snapshot->faces[f].measured, rc == 0);
+        const struct view view = view_whole(snapshot, formats[f]);
+        rc = view_measured(&view);
+        assert_int_equal(view_face(&view)->measured, rc == 0);
     }
     snapshot_unref(snapshot);
     return rc;

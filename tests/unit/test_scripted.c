@@ -114,8 +114,6 @@ static int ask_rows(struct session *session, const char *name, uint64_t rows, st
     int rc = readpoint_open(session, relation_of(name), &readpoint, error);
     if (rc == 0)
         schema_number(readpoint->schema, readpoint->with_binary, ALL_PARTS);
-    if (rc == 0)
-        rc = readpoint_try(readpoint, readpoint->schema, error);
     for (size_t i = 0; rc == 0 && i < readpoint->source_count; i++)
         rc = copy_source(readpoint, &readpoint->sources[i], &sum, error);
     readpoint_close(readpoint);
