@@ -36,7 +36,8 @@ struct fetch_place {
     struct held *held;        /* read points held by snapshots; NULL: none may be */
     struct lock_waits *waits; /* NULL: nobody waits for a lock, */
     struct lock_line *line;   /* and there is no line of those who do */
-    struct corpus_cache *corpora;  /* what queries keep (fs/search/corpus_cache.h); NULL: there are none */
+    struct corpus_cache
+        *corpora; /* what queries keep (fs/search/corpus_cache.h); NULL: there are none */
     bool (*in_use)(void *context, uint32_t relation); /* whose row groups must stay; NULL: all */
     void *context;
 };
