@@ -221,7 +221,7 @@ static int add_entry(struct cutting *cutting, const struct ddl_entry *entry)
 /* If an entry begins at this "--" an entry is added, and *at is its title's line. */
 static int try_entry(struct cutting *cutting, const char **at)
 {
-    static const char dependencies[] = "-- Dependencies:";
+    static const char dependencies[] = "-- Dependencies:", place[] = "-- Data Pos: ";
     const char *end = cutting->end;
     const char *line = *at + strlen("--\n");
     struct ddl_entry entry = {.first_need = cutting->need_count};
@@ -233,10 +233,14 @@ static int try_entry(struct cutting *cutting, const char **at)
     const char *needs = line = line_end(line, end);
     if (starts(line, end, dependencies))
         line = line_end(line, end);
-    if (!read_title(line, line_end(line, end), &entry))
+    const char *body = line_end(line, end);
+    if (!read_title(line, body, &entry))
         return 0;
     listed->found++;
-    entry.body = (struct slice){line, 0}; /* its end is the next one's beginning */
+    entry.title = (struct slice){line, (size_t)(body - line)};
+    if (starts(body, end, place))
+        body = line_end(body, end);
+    entry.body = (struct slice){body, 0}; /* its end is the next one's beginning */
     int rc = needs == line ? 0 : read_needs(cutting, needs + strlen(dependencies), line, &entry);
     if (rc == 0)
         rc = add_entry(cutting, &entry);
@@ -257,7 +261,7 @@ static int find_entries(struct cutting *cutting)
 /* The lines that only --verbose prints above an entry's title: where they begin. */
 static const char *top_of(const struct ddl_entry *entry, const char *floor)
 {
-    const char *top = line_above(entry->body.at, floor);
+    const char *top = line_above(entry->title.at, floor);
     if (entry->need_count > 0)
         top = line_above(top, floor);
     return line_above(top, floor); /* "--" */
@@ -303,7 +307,7 @@ static void find_ends(struct cutting *cutting)
             cut->head.size = (size_t)(top - cutting->begin);
         else
             cut->entries[i - 1].body.size = (size_t)(top - cut->entries[i - 1].body.at);
-        floor = entry->body.at;
+        floor = entry->title.at;
     }
     if (cut->count > 0) {
         struct ddl_entry *last = &cut->entries[cut->count - 1];

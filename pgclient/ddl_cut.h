@@ -7,9 +7,10 @@
  *   SET default_table_access_method = heap;        the same
  *
  *   --
- *   -- TOC entry 214 (class 1259 OID 16385)        these two are left out of its text
+ *   -- TOC entry 214 (class 1259 OID 16385)        these lines are left out of its text
  *   -- Dependencies: 3 4
  *   -- Name: t; Type: TABLE; Schema: public; Owner: postgres
+ *   -- Data Pos: 0                                 this one, too
  *   --
  *
  *   CREATE TABLE …                                 down to the next entry's first line
@@ -52,7 +53,8 @@ struct ddl_entry {
     uint32_t id;                     /* in its archive */
     uint32_t catalog, object;        /* of the server: oids; 0: it has none */
     struct slice kind, name, schema; /* "TABLE", "t", "public" ("-": none) */
-    struct slice body;               /* from "-- Name: " on; "--\n" comes before it */
+    struct slice title;              /* its line "-- Name: …"; "--\n" comes before it, */
+    struct slice body;               /* from the "--\n" behind it on */
     struct slice tablespace, method; /* the two SET lines that hold for it, without a newline;
                                           size 0: there has been none */
     bool has_tablespace, has_method; /* they stand above it, and not above an earlier one */

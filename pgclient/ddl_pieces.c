@@ -34,7 +34,7 @@ static const struct kind {
     {"TABLE", 0, false, false, true, true},
     {"VIEW", 0, false, false, true, false},
     {"MATERIALIZED VIEW", 0, false, false, true, true},
-    {"FOREIGN TABLE", 0, false, false, true, true},
+    {"FOREIGN TABLE", 0, false, false, true, false},
     {"SEQUENCE", 1, true, false, false, false},
     {"SEQUENCE OWNED BY", 0, false, true, false, false},
     {"TABLE ATTACH", 2, false, false, false, false},
@@ -391,6 +391,8 @@ static int put_entry(struct putting *putting, const struct ddl_entry *entry)
         rc = put_setting(putting, entry->method, &putting->method);
     if (rc == 0)
         rc = buffer_append_text(putting->out, "--\n");
+    if (rc == 0)
+        rc = put_slice(putting->out, entry->title);
     return rc == 0 ? put_slice(putting->out, entry->body) : rc;
 }
 
@@ -446,7 +448,9 @@ int ddl_pieces_put(const struct ddl_pieces *pieces, const struct ddl_pieces *ext
     struct run run = find_run(pieces, CATALOG_CLASS, relation);
     /* A dump of some relations alone does not have the functions through which a circle may go. */
     bool unsure = pieces->tangled && extensions != pieces;
-    if (known == NULL || known->member || known->deep || known->left_out || unsure ||
+    /* Whether the setting of the tablespace holds for a foreign table depends on pg_dump's version. */
+    bool foreign = known != NULL && known->kind == 'f';
+    if (known == NULL || known->member || known->deep || known->left_out || unsure || foreign ||
         !run_is_plain(pieces, run, relation))
         return -ENOENT;
     struct putting putting = {.out = out, .kind = known->kind};

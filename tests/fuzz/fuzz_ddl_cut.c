@@ -69,10 +69,11 @@ static void check_cut(const struct ddl_cut *cut)
     must(within(cut, cut->head) && within(cut, cut->head_rest) && within(cut, cut->tail));
     for (size_t i = 0; i < cut->count; i++) {
         const struct ddl_entry *entry = &cut->entries[i];
-        must(within(cut, entry->body) && within(cut, entry->kind) && within(cut, entry->name));
+        must(within(cut, entry->title) && within(cut, entry->body) && within(cut, entry->kind) &&
+             within(cut, entry->name));
         must(within(cut, entry->schema) && within(cut, entry->tablespace) &&
              within(cut, entry->method));
-        must(entry->body.at >= last && entry->body.size > 0);
+        must(entry->title.at >= last && entry->body.at > entry->title.at && entry->body.size > 0);
         must(ddl_cut_entry(cut, entry->id) != NULL);
         last = entry->body.at + entry->body.size;
         fuzz_taken[DOUBTFUL] += entry->doubtful;

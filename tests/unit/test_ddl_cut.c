@@ -37,8 +37,9 @@ static int put_verbose(struct buffer *text, const struct sample *entry)
                            entry->id, entry->catalog, entry->object);
     if (rc == 0 && entry->needs[0] != '\0')
         rc = buffer_printf(text, "-- Dependencies:%s\n", entry->needs);
-    return rc == 0 ? buffer_printf(text, "-- Name: %s; Type: %s; Schema: %s; Owner: me\n--\n\n%s",
-                                   entry->name, entry->kind, entry->schema, entry->body)
+    return rc == 0 ? buffer_printf(text, "-- Name: %s; Type: %s; Schema: %s; Owner: me\n%s--\n\n%s",
+                                   entry->name, entry->kind, entry->schema,
+                                   entry->id % 2 == 0 ? "-- Data Pos: 0\n" : "", entry->body)
                    : rc;
 }
 
