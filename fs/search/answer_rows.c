@@ -2,10 +2,10 @@
 #include "fs/search/answer_parts.h"
 
 #include "codec/bytes.h"
+#include "codec/column_list.h"
 #include "codec/rowgroup_pick.h"
 #include "codec/text.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 
@@ -38,79 +38,15 @@ static bool is_vector(const struct column *column)
     return column->type != NULL && element_find(column->type->name) >= 0;
 }
 
-/* One of the list's names: in quotes as it is, else also in lower case, as in SQL. */
-static int find_name(const struct answer *answer, const char *name, bool quoted)
-{
-    const struct schema *schema = answer->snapshot->schema;
-    for (int i = 0; i < schema->column_count; i++)
-        if (strcmp(schema->columns[i].name, name) == 0)
-            return i;
-    for (int i = 0; !quoted && i < schema->column_count; i++) {
-        const char *other = schema->columns[i].name, *at = name;
-        while (*at != '\0' && tolower((unsigned char)*at) == (unsigned char)*other)
-            at++, other++;
-        if (*at == '\0' && *other == '\0')
-            return i;
-    }
-    return -1;
-}
-
-/* Takes one name off the list; returns what follows it, or NULL: it is not written as one. */
-static const char *take_name(const char *at, char *name, bool *quoted)
-{
-    while (isspace((unsigned char)*at))
-        at++;
-    *quoted = *at == '"';
-    if (*quoted) {
-        for (at++; *at != '\0' && (*at != '"' || at[1] == '"'); at++) {
-            at += *at == '"';
-            *name++ = *at;
-        }
-        if (*at++ != '"')
-            return NULL;
-        while (isspace((unsigned char)*at))
-            at++;
-    } else {
-        char *start = name;
-        while (*at != '\0' && *at != ',')
-            *name++ = *at++;
-        while (name > start && isspace((unsigned char)name[-1]))
-            name--;
-    }
-    *name = '\0';
-    return *at == ',' || *at == '\0' ? at : NULL;
-}
-
-static bool is_told(const struct answer *answer, int number)
-{
-    for (int i = 0; i < answer->schema->column_count; i++)
-        if (answer->sources[i] == number)
-            return true;
-    return false;
-}
-
 static int add_listed(struct answer *answer, const char *list)
 {
-    char *name = malloc(strlen(list) + 1);
-    if (name == NULL)
-        return no_memory(answer);
-    int rc = 0;
-    for (const char *at = list; rc == 0 && at != NULL;) {
-        bool quoted;
-        at = take_name(at, name, &quoted);
-        int number = at != NULL ? find_name(answer, name, quoted) : -1;
-        if (at == NULL)
-            rc = error_set(answer->error, -EINVAL,
-                           "columns: names are separated by commas, odd ones are in quotes");
-        else if (number < 0)
-            rc = error_set(answer->error, -EINVAL, "columns: there is no column \"%s\"", name);
-        else if (is_told(answer, number))
-            rc = error_set(answer->error, -EINVAL, "columns: \"%s\" is named twice", name);
-        else
-            rc = add_column(answer, number, true);
-        at = at != NULL && *at == ',' ? at + 1 : NULL;
-    }
-    free(name);
+    int *numbers, count;
+    int rc = column_list_numbers(list, answer->snapshot->schema, &numbers, &count, answer->error);
+    if (rc < 0)
+        return rc;
+    for (int i = 0; rc == 0 && i < count; i++)
+        rc = add_column(answer, numbers[i], true);
+    free(numbers);
     return rc;
 }
 
