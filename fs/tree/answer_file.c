@@ -273,7 +273,7 @@ static int need_rows(struct mount *mount, struct call *call)
 {
     struct answer_node *answer = of(call->node);
     const struct subject *before = answer->node.subject;
-    int rc = call_need_subject(mount, call, SUBJECT_ROWS, answer->result != NULL);
+    int rc = call_need_subject(mount, call, node_rows, answer->result != NULL);
     const struct subject *now = answer->node.subject;
     if (rc == 0 && now != before && !now->table->relation.has_vectors) {
         node_set_subject(&answer->node, NULL);

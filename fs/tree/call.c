@@ -111,7 +111,7 @@ int call_need_directory(struct mount *mount, struct call *call)
 
 /* ---- subjects ---- */
 
-static int find_subject(struct mount *mount, struct call *call, int kind)
+static int set_subject(struct mount *mount, struct call *call, find_subject *find)
 {
     struct node *node = call->node;
     const struct node *directory = node_table(node);
@@ -124,16 +124,16 @@ static int find_subject(struct mount *mount, struct call *call, int kind)
     }
     if (relation == NULL)
         return -ENOENT;
-    struct table *table = table_get(mount, relation);
-    if (table == NULL)
+    struct subject *subject = find(mount, node);
+    if (subject == NULL)
         return -ENOMEM;
-    node_set_subject(node, &table->subjects[kind]);
+    node_set_subject(node, subject);
     return 0;
 }
 
 /* The relation behind the name has gone: from its name again, for as long as a later catalog knows
  * another one. A node that shows something for good stays what it was: the kernel looks its name up again. */
-static int look_again(struct mount *mount, struct call *call, int kind, bool keeps)
+static int look_again(struct mount *mount, struct call *call, find_subject *find, bool keeps)
 {
     struct node *node = call->node;
     uint32_t gone = node->subject->table->relation.oid;
@@ -147,7 +147,7 @@ static int look_again(struct mount *mount, struct call *call, int kind, bool kee
     call->listing_seen = listing_now(mount);
     node_set_subject(node, NULL);
     listing_doubt(mount);
-    return find_subject(mount, call, kind);
+    return set_subject(mount, call, find);
 }
 
 /* Another call has found the relation that has gone, by an older catalog. */
@@ -175,15 +175,15 @@ void call_count_from_now(struct call *call)
     call->waited = false;
 }
 
-int call_need_subject(struct mount *mount, struct call *call, int kind, bool keeps)
+int call_need_subject(struct mount *mount, struct call *call, find_subject *find, bool keeps)
 {
     struct node *node = call->node;
     if (node->subject != NULL && has_gone(mount, call, keeps))
         node_set_subject(node, NULL);
-    int rc = node->subject == NULL ? find_subject(mount, call, kind) : 0;
+    int rc = node->subject == NULL ? set_subject(mount, call, find) : 0;
     if (rc == 0 && call_has_seen_failure(call))
         rc =
-            node->subject->rc != -ENOENT ? node->subject->rc : look_again(mount, call, kind, keeps);
+            node->subject->rc != -ENOENT ? node->subject->rc : look_again(mount, call, find, keeps);
     if (rc == 0)
         call_count_from_now(call);
     return rc;

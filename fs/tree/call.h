@@ -81,8 +81,11 @@ MUST_CHECK int call_need_listing(struct mount *mount, struct call *call, bool fr
 /* The directory is there, for what is asked of it. */
 MUST_CHECK int call_need_directory(struct mount *mount, struct call *call);
 /* The node has a subject, of the relation that its directory stands for, and no refresh of it has failed since the call came.
- * `kind`: SUBJECT_ROWS or SUBJECT_DDL. `keeps`: the node shows something for good, so that it cannot have another. */
-MUST_CHECK int call_need_subject(struct mount *mount, struct call *call, int kind, bool keeps);
+ * `find`: the node's subject, if the relation is known; NULL: no memory. `keeps`: the node shows something for good, so that it
+ * cannot have another. */
+typedef struct subject *find_subject(struct mount *mount, struct node *node);
+MUST_CHECK int call_need_subject(struct mount *mount, struct call *call, find_subject *find,
+                                 bool keeps);
 /* Whether a refresh that it has waited for is over. */
 bool call_is_refreshed(const struct call *call);
 /* It waits for a refresh that begins now, or later. */

@@ -25,6 +25,7 @@ struct node;
 struct owner;
 struct relation;
 struct size_news;
+struct subject;
 
 enum class_flags {
     CLASS_LASTS = 1,   /* the kernel may keep its name and attributes: they never change */
@@ -57,6 +58,10 @@ struct node_class {
     bool (*exists)(const struct mount *mount, const struct node *node);
     /* The relation that it stands for now, or none. NULL: it stands for none. */
     const struct relation *(*relation)(const struct mount *mount, const struct node *node);
+    /* Of one that has files of tables in it (table_file.h): which face the name is of, -1: of none; and of which subject of the
+     * relation at hand; NULL: there is none, or no memory. There is one if there is the other. */
+    int (*face)(const struct node *node, const char *name);
+    struct subject *(*subject)(struct mount *mount, const struct node *node, const char *name);
     /* mkdir, rmdir, unlink. The names need not exist. `make` gives a node that is counted as looked up once; `unlink` may give up
      * the lock. NULL: -EPERM if other things can be made in it, else -EROFS. */
     int (*make)(struct mount *mount, struct node *node, const char *name, const struct owner *owner,

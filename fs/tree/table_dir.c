@@ -86,10 +86,31 @@ static bool table_exists(const struct mount *mount, const struct node *node)
     return node_relation(mount, node) != NULL;
 }
 
+static int face_of(const struct node *table, const char *name)
+{
+    size_t n = strlen(table->name);
+    if (strcmp(name, "schema.sql") == 0)
+        return FACE_DDL;
+    if (strcmp(name, "manifest.json") == 0)
+        return FACE_MANIFEST;
+    /* Below partitions/ a foreign schema stands in the directory's name only: the file is called as
+     * the directory. */
+    if (strncmp(name, table->name, n) != 0 || name[n] != '.')
+        return -1;
+    return format_find(name + n + 1, strlen(name + n + 1));
+}
+
+static struct subject *subject_of(struct mount *mount, const struct node *node, const char *name)
+{
+    const struct relation *relation = node_relation(mount, node);
+    struct table *table = relation != NULL ? table_get(mount, relation) : NULL;
+    return table != NULL ? table_subject(table, face_of(node, name)) : NULL;
+}
+
 static int look_up_entry(struct mount *mount, const struct lookup *lookup, struct node **out)
 {
     struct node *table = lookup->parent;
-    if (table_lookup_face(table, lookup->name) >= 0)
+    if (face_of(table, lookup->name) >= 0)
         return table_lookup(mount, lookup, out);
     int i = 0;
     while (i < DIRECTORIES && strcmp(lookup->name, directories[i].name) != 0)
@@ -108,12 +129,10 @@ static int look_up_entry(struct mount *mount, const struct lookup *lookup, struc
 static int list_face(struct mount *mount, const struct node *node, int face, const char *name,
                      struct entries *out)
 {
-    const struct relation *relation = node_relation(mount, node);
-    struct table *table = relation != NULL ? table_get(mount, relation) : NULL;
-    const struct subject *subject = table != NULL ? table_subject(table, face) : NULL;
+    const struct subject *subject = subject_of(mount, node, name);
     if (subject == NULL || subject->current == NULL)
         return entries_add(out, node, name, false);
-    uint64_t ino = node_ino(mount, relation->oid, face, subject->current->serial);
+    uint64_t ino = node_ino(mount, subject->table->relation.oid, face, subject->current->serial);
     return entries_add_ino(out, name, ino, false);
 }
 
@@ -188,8 +207,8 @@ static void reasons(struct mount *mount, struct node *node, char *text, size_t s
 
 #define TABLE_CLASS                                                                                \
     .mode = S_IFDIR | 0555, .size = sizeof(struct table_node), .clear = clear_table,               \
-    .lookup = look_up_entry, .doubt = table_lookup_doubt, .list = list_table,                      \
-    .exists = table_exists, .ready = call_need_directory, .reason = reasons
+    .lookup = look_up_entry, .doubt = table_lookup_doubt, .face = face_of, .subject = subject_of,  \
+    .list = list_table, .exists = table_exists, .ready = call_need_directory, .reason = reasons
 
 const struct node_class table_dir = {TABLE_CLASS, .begin = begin_table, .relation = find_table};
 const struct node_class table_partition_dir = {TABLE_CLASS, .relation = find_partition};

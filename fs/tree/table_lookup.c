@@ -6,26 +6,15 @@
 #include <errno.h>
 #include <string.h>
 
-int table_lookup_face(const struct node *table, const char *name)
+/* What the name leads to: the same name is of the same face and subject as long as its relation is. */
+static int face_of(const struct lookup *lookup)
 {
-    size_t n = strlen(table->name);
-    if (strcmp(name, "schema.sql") == 0)
-        return FACE_DDL;
-    if (strcmp(name, "manifest.json") == 0)
-        return FACE_MANIFEST;
-    /* Below partitions/ a foreign schema stands in the directory's name only: the file is called as
-     * the directory. */
-    if (strncmp(name, table->name, n) != 0 || name[n] != '.')
-        return -1;
-    return format_find(name + n + 1, strlen(name + n + 1));
+    return lookup->parent->class->face(lookup->parent, lookup->name);
 }
 
 static struct subject *subject_of(struct mount *mount, const struct lookup *lookup)
 {
-    const struct relation *relation = node_relation(mount, lookup->parent);
-    struct table *table = relation != NULL ? table_get(mount, relation) : NULL;
-    return table != NULL ? table_subject(table, table_lookup_face(lookup->parent, lookup->name))
-                         : NULL;
+    return lookup->parent->class->subject(mount, lookup->parent, lookup->name);
 }
 
 static bool is_sized(const struct table_file *file)
@@ -58,30 +47,35 @@ static struct table_file *next_file(struct node *node)
     return node != NULL ? table_file(node) : NULL;
 }
 
+static bool is_named(const struct table_file *file, const struct lookup *lookup)
+{
+    return strcmp(file->node.name, lookup->name) == 0;
+}
+
 /* Of those of a version, or of a subject and pending, the oldest, which stands at the end: who goes
  * by one has that one for as long as the version lasts. */
-static struct table_file *file_with(const struct node *parent, int face,
-                                    const struct version *version, const struct subject *subject)
+static struct table_file *file_with(const struct lookup *lookup, const struct version *version,
+                                    const struct subject *subject)
 {
     struct table_file *oldest = NULL;
-    for (struct table_file *file = next_file(parent->files); file != NULL;
+    for (struct table_file *file = next_file(lookup->parent->files); file != NULL;
          file = next_file(file->node.next_file)) {
         const struct subject *own = file->node.subject;
         bool other = version == NULL && subject != NULL && own != NULL && own != subject;
-        if (file->face == face && table_file_is_of(file, version) && !other && !is_taken(file))
+        if (is_named(file, lookup) && table_file_is_of(file, version) && !other && !is_taken(file))
             oldest = file;
     }
     return oldest;
 }
 
 /* One whose size a fetch that is under way will tell; `version` NULL: as far as is known. */
-static struct table_file *file_in_the_making(const struct node *parent, int face,
+static struct table_file *file_in_the_making(const struct lookup *lookup,
                                              const struct subject *subject)
 {
     struct table_file *oldest = NULL;
-    for (struct table_file *file = next_file(parent->files); file != NULL;
+    for (struct table_file *file = next_file(lookup->parent->files); file != NULL;
          file = next_file(file->node.next_file))
-        if (file->face == face && file->node.subject == subject && is_filling(file) &&
+        if (is_named(file, lookup) && file->node.subject == subject && is_filling(file) &&
             !file->spoiled && !file->own && !file->direct &&
             (file->version == NULL || file->version == subject->current))
             oldest = file;
@@ -115,19 +109,18 @@ static enum lease_title title_of(const struct subject *subject, const struct loo
 static struct lease_look look_of(const struct subject *subject, const struct lookup *lookup,
                                  struct version **sure, struct table_file **file)
 {
-    int face = table_lookup_face(lookup->parent, lookup->name);
     struct lease_look look = {.title = title_of(subject, lookup, sure),
                               .waited = lookup->waited,
                               .changed = lookup->changed,
                               .many = !caller_is_process(lookup->caller)};
     struct version *version = *sure != NULL ? *sure : subject->current;
-    *file = version != NULL ? file_with(lookup->parent, face, version, subject) : NULL;
+    *file = version != NULL ? file_with(lookup, version, subject) : NULL;
     if (*file != NULL) {
         look.found = (*file)->node.opens > 0 ? LEASE_FOUND_OPEN : LEASE_FOUND_CLOSED;
         look.opened = table_file_is_opened_by(*file, lookup->caller);
         return look;
     }
-    *file = file_in_the_making(lookup->parent, face, subject);
+    *file = file_in_the_making(lookup, subject);
     bool ready = *sure != NULL && *sure == subject->current;
     if (*file != NULL)
         look.found = ready && can_be_bound(*file, *sure) ? LEASE_FOUND_READY : LEASE_FOUND_MAKING;
@@ -136,8 +129,7 @@ static struct lease_look look_of(const struct subject *subject, const struct loo
 
 struct node *table_lookup_doubt(struct mount *mount, const struct lookup *lookup)
 {
-    int face = table_lookup_face(lookup->parent, lookup->name);
-    const struct subject *subject = face >= 0 ? subject_of(mount, lookup) : NULL;
+    const struct subject *subject = face_of(lookup) >= 0 ? subject_of(mount, lookup) : NULL;
     struct version *sure;
     struct table_file *file;
     if (subject == NULL)
@@ -149,35 +141,34 @@ struct node *table_lookup_doubt(struct mount *mount, const struct lookup *lookup
 static int file_new(struct mount *mount, const struct lookup *lookup, struct subject *subject,
                     struct table_file **out)
 {
-    int face = table_lookup_face(lookup->parent, lookup->name);
-    return table_file_new(mount, lookup->parent, lookup->name, face, subject, out);
+    return table_file_new(mount, lookup->parent, lookup->name, face_of(lookup), subject, out);
 }
 
 /* The name leads to it for good: who goes by one that is pending keeps that. */
 static struct table_file *pending_for(const struct lookup *lookup, const struct subject *subject,
                                       const struct version *version)
 {
-    int face = table_lookup_face(lookup->parent, lookup->name);
     if (version != subject->current)
         return NULL;
-    struct table_file *file = file_in_the_making(lookup->parent, face, subject);
+    struct table_file *file = file_in_the_making(lookup, subject);
     if (file == NULL || !can_be_bound(file, version))
-        file = file_with(lookup->parent, face, NULL, subject);
+        file = file_with(lookup, NULL, subject);
     return file != NULL && file->node.subject == subject && !file->filling ? file : NULL;
 }
 
 static int file_of(struct mount *mount, const struct lookup *lookup, struct subject *subject,
                    struct version *version, struct table_file **out)
 {
-    int face = table_lookup_face(lookup->parent, lookup->name), rc = 0;
-    *out = file_with(lookup->parent, face, version, subject);
+    int rc = 0;
+    *out = file_with(lookup, version, subject);
     if (*out != NULL)
         return 0;
     *out = pending_for(lookup, subject, version);
     if (*out == NULL) {
         rc = file_new(mount, lookup, subject, out);
         if (rc == 0)
-            (*out)->node.told = version_has_size(version, face); /* all that is ever said of it */
+            (*out)->node.told =
+                version_has_size(version, face_of(lookup)); /* all that is ever said of it */
     }
     if (rc == 0)
         table_file_bind(*out, version);
@@ -187,8 +178,7 @@ static int file_of(struct mount *mount, const struct lookup *lookup, struct subj
 static int file_to_ask(struct mount *mount, const struct lookup *lookup, struct subject *subject,
                        struct table_file **out)
 {
-    int face = table_lookup_face(lookup->parent, lookup->name);
-    *out = file_with(lookup->parent, face, NULL, subject);
+    *out = file_with(lookup, NULL, subject);
     return *out != NULL ? 0 : file_new(mount, lookup, subject, out);
 }
 

@@ -1,4 +1,4 @@
-/* Looking up the name of a table's file: which node it leads to.
+/* Looking up the name of a table's file: which node it leads to. What it is of its directory tells (class.h: face, subject).
  *
  * While the version is sure (leased, or promised) that is its node, or a new one. Else it is the node
  * of the current version, if nobody has it open: its stat or open will ask the server. A node that is
@@ -13,9 +13,6 @@
 #define FS_TREE_TABLE_LOOKUP_H
 
 #include "fs/tree/node.h"
-
-/* Which face of a table's directory this file name is; -1: none. */
-int table_lookup_face(const struct node *table, const char *name);
 
 /* As node_class.doubt. */
 struct node *table_lookup_doubt(struct mount *mount, const struct lookup *lookup);

@@ -23,12 +23,16 @@ static bool is_of_reader(const struct call *call)
     return call->kind == CALL_GETATTR && file->streams > 0 && file->read_by == call->caller;
 }
 
+static struct subject *subject_of_name(struct mount *mount, struct node *node)
+{
+    return node->parent->class->subject(mount, node->parent, node->name);
+}
+
 static int need_subject(struct mount *mount, struct call *call)
 {
     const struct table_file *file = file_of(call);
-    int kind = file->face == FACE_DDL ? SUBJECT_DDL : SUBJECT_ROWS;
     bool keeps = file->version != NULL || file->streams > 0;
-    int rc = call_need_subject(mount, call, kind, keeps);
+    int rc = call_need_subject(mount, call, subject_of_name, keeps);
     return rc == -ESTALE && is_of_reader(call) ? -ENOENT : rc;
 }
 
