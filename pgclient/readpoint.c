@@ -397,6 +397,27 @@ void readpoint_close(struct readpoint *readpoint)
     free(readpoint);
 }
 
+int readpoint_choose(struct readpoint *readpoint, const int *numbers, int count)
+{
+    struct schema *chosen;
+    bool *with_binary = calloc((size_t)count + 1, sizeof *with_binary);
+    int rc =
+        with_binary == NULL ? -ENOMEM : schema_choose(readpoint->schema, numbers, count, &chosen);
+    if (rc < 0) {
+        free(with_binary);
+        return rc;
+    }
+    for (int i = 0; i < count; i++) {
+        with_binary[i] = readpoint->with_binary[numbers[i]];
+        chosen->columns[i].in_copy = true; /* as COPY (SELECT …) has it */
+    }
+    schema_free(readpoint->schema);
+    free(readpoint->with_binary);
+    readpoint->schema = chosen;
+    readpoint->with_binary = with_binary;
+    return 0;
+}
+
 /* ---- joining ---- */
 
 /* What a worker reads must not be changed before it has begun to. Behind a queued ACCESS EXCLUSIVE

@@ -41,6 +41,10 @@ MUST_CHECK int readpoint_open(struct session *leader, const struct relation *rel
                               struct readpoint **out, struct error *error);
 void readpoint_close(struct readpoint *readpoint);
 
+/* From here on the schema is of these columns alone, by number, in this order, generated ones too.
+ * Before it is numbered. Errors: those of schema_choose. */
+MUST_CHECK int readpoint_choose(struct readpoint *readpoint, const int *numbers, int count);
+
 /* A worker joins: its transaction sees the same snapshot. Locks are taken with NOWAIT, those of
  * partitions only while they are read. Where a
  * pooler may have to be waited for, only for a second (-ETIMEDOUT), and not after `stop` is set. */

@@ -1,6 +1,7 @@
 #include "fs/rows/fetch.h"
 
 #include "codec/clock.h"
+#include "codec/column_list.h"
 #include "fs/base/log.h"
 #include "fs/rows/fetch_changes.h"
 #include "fs/rows/fetch_copy.h"
@@ -24,6 +25,7 @@ struct fetch {
     struct crew *crew;
     struct fetch_copy copy;
     struct prefill *prefills[FORMAT_COUNT];
+    const char *columns;       /* NULL: all */
     struct changes found, all; /* what the plan borrows; if all is copied, the second */
     int64_t after;             /* the mtime of what its path showed before */
     struct feed_ids made_of;
@@ -103,6 +105,8 @@ void fetch_stop(struct fetch *fetch)
 const struct feed_ids *fetch_made_of(const struct fetch *fetch) { return &fetch->made_of; }
 
 void fetch_after(struct fetch *fetch, int64_t mtime) { fetch->after = mtime; }
+
+void fetch_choose(struct fetch *fetch, const char *columns) { fetch->columns = columns; }
 
 void fetch_prefill(struct fetch *fetch, int format, struct prefill *prefill)
 {
@@ -356,10 +360,13 @@ static int64_t now_microseconds(void)
 }
 
 /* All but the groups. */
-static int take_basis(const struct readpoint *readpoint, struct snapshot *snapshot)
+static int take_basis(const struct fetch *fetch, struct snapshot *snapshot)
 {
+    const struct readpoint *readpoint = crew_readpoint(fetch->crew);
     int rc =
         snapshot_take_basis(snapshot, &readpoint->relation, &readpoint->key, readpoint->schema);
+    if (rc == 0)
+        rc = snapshot_take_columns(snapshot, fetch->columns);
     for (size_t i = 0; rc == 0 && i < readpoint->source_count; i++) {
         const struct source *source = &readpoint->sources[i];
         const struct snapshot_source known = {source->oid, source->filenode, source->by_ctid};
@@ -389,7 +396,7 @@ static int measure_known(struct snapshot *snapshot)
 /* Makes the snapshot of what has been copied. */
 static int assemble(struct fetch *fetch, struct snapshot *snapshot)
 {
-    int rc = take_basis(crew_readpoint(fetch->crew), snapshot);
+    int rc = take_basis(fetch, snapshot);
     if (rc == 0)
         rc = fetch_copy_take(&fetch->copy, snapshot);
     return rc < 0 ? rc : measure_known(snapshot);
@@ -426,7 +433,7 @@ static int begin_feed(struct fetch *fetch, struct error *error)
     struct feed *feed;
     int rc = snapshot_new(fetch->place->store, &basis);
     if (rc == 0)
-        rc = take_basis(crew_readpoint(fetch->crew), basis);
+        rc = take_basis(fetch, basis);
     if (rc == 0)
         snapshot_share(basis, fetch->crew);
     if (rc == 0)
@@ -656,7 +663,7 @@ static void leave(struct fetch *fetch)
         fetch->copy.discard || fetch->copy.task_count == 0 ||
         snapshot_new(fetch->place->store, &basis) < 0)
         return;
-    if (take_basis(readpoint, basis) < 0 || fetch_copy_leave(&fetch->copy, &changes) < 0) {
+    if (take_basis(fetch, basis) < 0 || fetch_copy_leave(&fetch->copy, &changes) < 0) {
         snapshot_unref(basis);
         return;
     }
@@ -766,14 +773,33 @@ static bool may_lock_more(const struct readpoint *readpoint)
     return !readpoint->schema->with_row_ids || readpoint->json_apart;
 }
 
+/* For whoever asks for columns that there are not there is no such file. */
+static int choose_columns(struct fetch *fetch, struct error *error)
+{
+    struct readpoint *readpoint = crew_readpoint(fetch->crew);
+    int *numbers, count;
+    int rc = column_list_numbers(fetch->columns, readpoint->schema, &numbers, &count, error);
+    if (rc < 0)
+        return rc == -EINVAL ? -ENOENT : rc;
+    rc = readpoint_choose(readpoint, numbers, count);
+    free(numbers);
+    return rc < 0 ? error_set(error, rc, "no memory to fetch with") : 0;
+}
+
+static int open_chosen(struct fetch *fetch, const struct relation *relation, struct error *error)
+{
+    int rc = crew_open(fetch->crew, relation, error);
+    return rc == 0 && fetch->columns != NULL ? choose_columns(fetch, error) : rc;
+}
+
 /* Where others have the lock it is waited for as long as the turn allows. */
 static int lock_and_open(struct fetch *fetch, const struct relation *relation, struct error *error)
 {
     struct lock_line *line = fetch->place->line;
     if (line == NULL)
-        return crew_open(fetch->crew, relation, error);
+        return open_chosen(fetch, relation, error);
     crew_lock_patience(fetch->crew, lock_turn_begin(line, &fetch->turn));
-    int rc = crew_open(fetch->crew, relation, error);
+    int rc = open_chosen(fetch, relation, error);
     bool all = rc == 0 && !may_lock_more(crew_readpoint(fetch->crew));
     lock_turn_end(line, &fetch->turn, all);
     if (all)

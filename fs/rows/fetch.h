@@ -52,6 +52,10 @@ void fetch_free(struct fetch *fetch);
 /* A new version is stamped with a later second than this. Before fetch_table. */
 void fetch_after(struct fetch *fetch, int64_t mtime);
 
+/* Only these columns (codec/column_list.h; NULL: all); borrowed. Before fetch_table, whose `old` is of
+ * the same ones. -ENOENT from that: there are no such columns. */
+void fetch_choose(struct fetch *fetch, const char *columns);
+
 /* What is rendered of this format on the way goes into `prefill` too; borrowed. Before fetch_table.
  */
 void fetch_prefill(struct fetch *fetch, int format, struct prefill *prefill);

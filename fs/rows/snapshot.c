@@ -100,6 +100,18 @@ int snapshot_take_basis(struct snapshot *snapshot, const struct relation *relati
     return copy_schema(schema, &snapshot->schema);
 }
 
+uint64_t selection_number(const char *columns)
+{
+    uint64_t number = columns != NULL ? hash64(columns, strlen(columns)) : 0;
+    return columns != NULL && number == 0 ? 1 : number;
+}
+
+int snapshot_take_columns(struct snapshot *snapshot, const char *columns)
+{
+    snapshot->columns = columns != NULL ? strdup(columns) : NULL;
+    return columns != NULL && snapshot->columns == NULL ? -ENOMEM : 0;
+}
+
 int snapshot_add_source(struct snapshot *snapshot, const struct snapshot_source *source)
 {
     size_t n = snapshot->source_count;
@@ -121,6 +133,8 @@ int snapshot_copy_basis(const struct snapshot *from, struct snapshot **out)
     pthread_mutex_lock(lock);
     rc = snapshot_take_basis(copy, &from->relation, &from->key, from->schema);
     pthread_mutex_unlock(lock);
+    if (rc == 0)
+        rc = snapshot_take_columns(copy, from->columns);
     for (size_t i = 0; rc == 0 && i < from->source_count; i++)
         rc = snapshot_add_source(copy, &from->sources[i]);
     struct crew *crew = snapshot_held((struct snapshot *)from);
@@ -237,6 +251,7 @@ void snapshot_unref(struct snapshot *snapshot)
     free(snapshot->groups);
     free(snapshot->sources);
     free(snapshot->children);
+    free(snapshot->columns);
     faces_free(snapshot->faces);
     free((char *)snapshot->relation.schema);
     free((char *)snapshot->relation.name);

@@ -75,6 +75,7 @@ struct snapshot {
     struct version_key key;   /* mark: of the last time it was found unchanged */
     struct relation relation; /* as it was called then; the names are its own */
     struct schema *schema;
+    char *columns; /* those that were asked for, a list (codec/column_list.h); NULL: all */
     struct snapshot_source *sources;
     size_t source_count;
     char *children; /* as in readpoint.h: "": none; NULL: an older program has not asked */
@@ -122,6 +123,10 @@ MUST_CHECK int snapshot_new(struct store *store, struct snapshot **out);
 /* What it stands for: copied. */
 MUST_CHECK int snapshot_take_basis(struct snapshot *snapshot, const struct relation *relation,
                                    const struct version_key *key, const struct schema *schema);
+/* It has these columns only: copied; NULL: all. */
+MUST_CHECK int snapshot_take_columns(struct snapshot *snapshot, const char *columns);
+/* A number that stands for a list of columns, never 0; 0: of NULL, all. */
+uint64_t selection_number(const char *columns);
 MUST_CHECK int snapshot_add_source(struct snapshot *snapshot, const struct snapshot_source *source);
 /* A new one with all that `from` has but its groups; it shares its crew. */
 MUST_CHECK int snapshot_copy_basis(const struct snapshot *from, struct snapshot **out);
@@ -165,6 +170,12 @@ MUST_CHECK int snapshot_prove(struct snapshot *snapshot, const struct version_ke
 MUST_CHECK int snapshot_save(struct snapshot *snapshot);
 /* What a record does not say, because the program that wrote it did not know of it, is unknown. */
 MUST_CHECK int snapshot_load(struct store *store, uint32_t relation, struct snapshot **out);
+
+/* The same of those columns; that of NULL is snapshot_load's. */
+MUST_CHECK int snapshot_load_columns(struct store *store, uint32_t relation, const char *columns,
+                                     struct snapshot **out);
+/* Deletes the relation's row groups that no record names. Nothing of it may be being fetched. */
+void snapshot_sweep(struct store *store, uint32_t relation);
 
 /* A newer one has been saved: the files of groups that only this one has go when it does. NULL: all
  * of them go, unless a record comes to name them. */

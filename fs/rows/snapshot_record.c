@@ -1,12 +1,14 @@
 /* A table snapshot as a record of the store, and back:
  *
- *   u32 version of this layout, key, times, schema, sources, formats, groups, faces, children
+ *   u32 version of this layout, key, times, schema, sources, formats, groups, faces, children,
+ *   columns
  *
  * all as record.h writes numbers and strings. `formats` are the names of those that the program
  * had, and whether it made notes of their bodies: of each group as many sizes follow, in their
  * order, with the notes, and as many faces. What is not among them is unknown; what this program
  * does not have is passed over. Files of some columns or some groups are not among them: there may
- * be any number, and each is measured again when it is asked for.
+ * be any number, and each is measured again when it is asked for. The list of columns is in the
+ * record of a snapshot that has only those, which is called select-HASH in place of table.
  *
  * Records of layout 5 are read, too: they have no notes. So are those of layout 4: their formats,
  * which they do not name, are csv, bin and jsonl. So are those of layout 3, whose rows were proven
@@ -14,6 +16,7 @@
 #include "fs/rows/snapshot_view.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define TRY(call)                                                                                  \
@@ -35,7 +38,18 @@ enum { ERRNO_MOST = 4095 };
 #define BODY_MOST (UINT64_C(1) << 40)
 _Static_assert(RECORD_BYTES_MOST / 64 * BODY_MOST <= INT64_MAX, "sums of sizes do not overflow");
 
-static const char kind[] = "table";
+static const char table_kind[] = "table", select_kind[] = "select-";
+
+enum { KIND_SIZE = 32 };
+
+static void kind_of(const char *columns, char kind[KIND_SIZE])
+{
+    if (columns == NULL)
+        snprintf(kind, KIND_SIZE, "%s", table_kind);
+    else
+        snprintf(kind, KIND_SIZE, "%s%016llx", select_kind,
+                 (unsigned long long)selection_number(columns));
+}
 
 /* The formats that a record tells of, in its order; NULL: this program does not have it, or takes
  * notes if the other did not, or does not if that did. */
@@ -162,12 +176,17 @@ static int put_all(const struct snapshot *snapshot, struct buffer *out)
     }
     for (int i = 0; i < known.count; i++)
         TRY(put_face(snapshot_face(snapshot, known.all[i]), out));
-    return snapshot->children != NULL ? record_put_string(out, snapshot->children) : 0;
+    const char *columns = snapshot->columns, *children = snapshot->children;
+    if (children != NULL || columns != NULL)
+        TRY(record_put_string(out, children != NULL ? children : ""));
+    return columns != NULL ? record_put_string(out, columns) : 0;
 }
 
 int snapshot_save(struct snapshot *snapshot)
 {
     struct buffer record = {0};
+    char kind[KIND_SIZE];
+    kind_of(snapshot->columns, kind);
     int rc = put_all(snapshot, &record);
     if (rc == 0)
         rc = store_put_record(snapshot->store, snapshot->key.relation, kind, &record);
@@ -451,10 +470,13 @@ static int get_all(struct record_reader *in, struct snapshot *snapshot)
         TRY(get_face(in, snapshot, known.all[i]));
     if (!in->bad && in->at != in->end)
         snapshot->children = record_get_string(in);
+    if (!in->bad && in->at != in->end)
+        snapshot->columns = record_get_string(in);
     return in->bad || in->at != in->end ? -EBADMSG : 0;
 }
 
-int snapshot_load(struct store *store, uint32_t relation, struct snapshot **out)
+static int load_record(struct store *store, uint32_t relation, const char *kind,
+                       struct snapshot **out)
 {
     struct buffer record = {0};
     struct snapshot *snapshot = NULL;
@@ -474,4 +496,81 @@ int snapshot_load(struct store *store, uint32_t relation, struct snapshot **out)
     }
     *out = snapshot;
     return 0;
+}
+
+static bool same_columns(const char *a, const char *b)
+{
+    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+int snapshot_load_columns(struct store *store, uint32_t relation, const char *columns,
+                          struct snapshot **out)
+{
+    struct snapshot *snapshot;
+    char kind[KIND_SIZE];
+    kind_of(columns, kind);
+    int rc = load_record(store, relation, kind, &snapshot);
+    if (rc == 0 && !same_columns(snapshot->columns, columns)) {
+        snapshot_unref(snapshot);
+        rc = -EBADMSG;
+    }
+    if (rc == 0)
+        *out = snapshot;
+    return rc;
+}
+
+int snapshot_load(struct store *store, uint32_t relation, struct snapshot **out)
+{
+    return snapshot_load_columns(store, relation, NULL, out);
+}
+
+/* ---- what no record names ---- */
+
+struct sweep {
+    struct store *store;
+    uint32_t relation;
+    struct snapshot *all; /* of all records' groups; it is none itself */
+    int rc;
+};
+
+static int gather_groups(struct snapshot *all, const struct snapshot *snapshot)
+{
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < snapshot->group_count; i++) {
+        struct group *group = group_ref(snapshot->groups[i]);
+        rc = snapshot_add_group(all, group);
+        if (rc < 0)
+            group_unref(group);
+    }
+    return rc;
+}
+
+/* One that cannot be used names nothing. */
+static void gather_record(void *context, const char *kind)
+{
+    struct sweep *sweep = context;
+    struct snapshot *snapshot;
+    if (strcmp(kind, table_kind) != 0 && strncmp(kind, select_kind, strlen(select_kind)) != 0)
+        return;
+    int rc = load_record(sweep->store, sweep->relation, kind, &snapshot);
+    if (rc == 0) {
+        rc = gather_groups(sweep->all, snapshot);
+        snapshot_unref(snapshot);
+    }
+    if (rc == -ENOMEM)
+        sweep->rc = rc;
+}
+
+void snapshot_sweep(struct store *store, uint32_t relation)
+{
+    struct sweep sweep = {.store = store, .relation = relation};
+    uint64_t *ids;
+    if (snapshot_new(store, &sweep.all) < 0)
+        return; /* the next mount comes by again */
+    store_each_record(store, relation, gather_record, &sweep);
+    if (sweep.rc == 0 && snapshot_group_ids(sweep.all, &ids) == 0) {
+        store_sweep(store, relation, ids, sweep.all->group_count);
+        free(ids);
+    }
+    snapshot_unref(sweep.all);
 }

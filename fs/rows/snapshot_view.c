@@ -24,7 +24,9 @@ uint64_t view_id(const struct view *view)
         key->system_id,         key->database, key->relation, rendition_hash(&view->rendition),
         view->snapshot->serial, view->first,   view->end};
     bool whole = view->first == 0 && view->end == VIEW_TO_END;
-    return hash64(parts, whole ? sizeof parts - 2 * sizeof *parts : sizeof parts);
+    uint64_t id = hash64(parts, whole ? sizeof parts - 2 * sizeof *parts : sizeof parts);
+    uint64_t selected[] = {id, selection_number(view->snapshot->columns)};
+    return selected[1] == 0 ? id : hash64(selected, sizeof selected);
 }
 
 /* ---- faces ---- */

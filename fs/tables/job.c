@@ -51,16 +51,14 @@ static struct version *version_of_rows(struct mount *mount, struct snapshot *sna
 
 /* ---- rows ---- */
 
-/* Groups that no record names. */
-static void sweep(struct store *store, uint32_t relation, const struct snapshot *snapshot)
+/* Before anything of it is fetched: what has come and is in no record yet must stay. */
+static void sweep_once(struct table *table)
 {
-    static const uint64_t none;
-    uint64_t *ids = NULL;
-    if (snapshot != NULL && snapshot_group_ids(snapshot, &ids) < 0)
-        return; /* the next mount comes by again */
-    store_sweep(store, relation, snapshot != NULL ? ids : &none,
-                snapshot != NULL ? snapshot->group_count : 0);
-    free(ids);
+    pthread_mutex_lock(&table->sweeping);
+    if (!table->swept)
+        snapshot_sweep(table->mount->store, table->relation.oid);
+    table->swept = true;
+    pthread_mutex_unlock(&table->sweeping);
 }
 
 /* What an earlier mount has left of this relation. */
@@ -73,7 +71,7 @@ static struct version *load_rows(struct subject *subject)
         log_say(LOG_SAY_ERROR,
                 "%s.%s: its record in the cache cannot be used (%s); it is fetched again",
                 subject->table->relation.schema, subject->table->relation.name, strerror(-rc));
-    sweep(mount->store, subject->table->relation.oid, snapshot);
+    sweep_once(subject->table);
     return snapshot != NULL ? version_of_rows(mount, snapshot) : NULL;
 }
 

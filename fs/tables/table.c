@@ -46,6 +46,7 @@ struct table *table_get(struct mount *mount, const struct relation *relation)
         return NULL;
     }
     table->mount = mount;
+    pthread_mutex_init(&table->sweeping, NULL);
     for (int i = 0; i < SUBJECT_COUNT; i++) {
         table->subjects[i].table = table;
         table->subjects[i].kind = i;
@@ -67,6 +68,7 @@ void table_free(struct table *table)
     }
     free((char *)table->relation.schema);
     free((char *)table->relation.name);
+    pthread_mutex_destroy(&table->sweeping);
     free(table);
 }
 

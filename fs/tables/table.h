@@ -70,6 +70,8 @@ struct table {
     struct mount *mount;
     struct relation relation; /* owns its names */
     struct subject subjects[SUBJECT_COUNT];
+    pthread_mutex_t sweeping; /* taken without mount->lock, by jobs; guards: */
+    bool swept;               /* the cache has no row groups of it any more that no record names */
 };
 
 /* The table of a relation, made if need be; NULL: no memory. A renamed relation's table takes the

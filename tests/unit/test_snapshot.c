@@ -600,25 +600,97 @@ static void test_files_of_groups(void **state)
     group_unref(NULL);
 }
 
+/* The snapshots of a relation's columns have records of their own, and are other files. */
+static void test_columns(void **state)
+{
+    (void)state;
+    static const char *const lists[] = {NULL, "a", "b,a", ""};
+    enum { LISTS = sizeof lists / sizeof *lists };
+    struct snapshot *all[LISTS], *back = NULL;
+    for (int i = 0; i < LISTS; i++) {
+        all[i] = place_snapshot(&place, &rows_tables[0], 10, 5);
+        assert_int_equal(snapshot_take_columns(all[i], lists[i]), 0);
+        assert_int_equal(snapshot_save(all[i]), 0);
+        assert_int_equal(selection_number(lists[i]) == 0, lists[i] == NULL);
+        for (int k = 0; k < i; k++) {
+            assert_true(selection_number(lists[i]) != selection_number(lists[k]));
+            assert_true(view_id(PLACE_WHOLE(all[i], 0)) != view_id(PLACE_WHOLE(all[k], 0)));
+        }
+    }
+    for (int i = 0; i < LISTS; i++) {
+        struct snapshot *copy;
+        assert_int_equal(snapshot_load_columns(place.store, PLACE_RELATION, lists[i], &back), 0);
+        assert_same(all[i], back);
+        assert_int_equal(snapshot_copy_basis(back, &copy), 0);
+        assert_int_equal(back->columns != NULL, lists[i] != NULL);
+        if (lists[i] != NULL) {
+            assert_string_equal(back->columns, lists[i]);
+            assert_string_equal(copy->columns, lists[i]);
+        }
+        snapshot_unref(copy);
+        snapshot_unref(back);
+    }
+    back = NULL;
+    assert_int_equal(snapshot_load_columns(place.store, PLACE_RELATION, "b", &back), -ENOENT);
+    assert_null(back);
+    for (int i = 0; i < LISTS; i++)
+        snapshot_unref(all[i]);
+}
+
+/* Two lists may have one number: then the record is the other one's. */
+static void test_columns_of_another_list(void **state)
+{
+    (void)state;
+    struct snapshot *snapshot = place_snapshot(&place, &rows_tables[0], 10, 5), *back = NULL;
+    struct buffer record = {0};
+    char kind[40];
+    assert_int_equal(snapshot_take_columns(snapshot, "a"), 0);
+    assert_int_equal(snapshot_save(snapshot), 0);
+    snprintf(kind, sizeof kind, "select-%016llx", (unsigned long long)selection_number("a"));
+    assert_int_equal(store_get_record(place.store, PLACE_RELATION, kind, &record), 0);
+    snprintf(kind, sizeof kind, "select-%016llx", (unsigned long long)selection_number("b"));
+    assert_int_equal(store_put_record(place.store, PLACE_RELATION, kind, &record), 0);
+    assert_int_equal(store_put_record(place.store, PLACE_RELATION, "table", &record), 0);
+    assert_int_equal(snapshot_load_columns(place.store, PLACE_RELATION, "b", &back), -EBADMSG);
+    assert_int_equal(snapshot_load(place.store, PLACE_RELATION, &back), -EBADMSG);
+    assert_null(back);
+    buffer_clear(&record);
+    snapshot_unref(snapshot);
+}
+
+/* What no record names goes: neither the table's, nor that of some of its columns. */
+static void test_sweep(void **state)
+{
+    (void)state;
+    struct snapshot *all[3];
+    for (int i = 0; i < 3; i++)
+        all[i] = place_snapshot(&place, &rows_tables[0], 10, 5);
+    assert_int_equal(snapshot_take_columns(all[1], "a"), 0);
+    assert_int_equal(snapshot_save(all[0]), 0);
+    assert_int_equal(snapshot_save(all[1]), 0);
+    snapshot_sweep(place.store, PLACE_RELATION + 1); /* there is none */
+    snapshot_sweep(place.store, PLACE_RELATION);
+    for (int i = 0; i < 3; i++) {
+        for (size_t k = 0; k < all[i]->group_count; k++)
+            assert_int_equal(store_has_group(place.store, PLACE_RELATION, all[i]->groups[k]->id),
+                             i < 2);
+        snapshot_unref(all[i]);
+    }
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(test_record_round_trip),
-        TEST(test_no_record),
-        TEST(test_record_of_another),
-        TEST(test_damaged_records),
-        TEST(test_numbers_out_of_bounds),
-        TEST(test_ids_of_a_record),
-        TEST(test_other_formats),
-        TEST(test_sizes),
-        TEST(test_files_are_bounded),
-        TEST(test_same_content),
-        TEST(test_files_of_groups),
-        TEST(test_taking_an_identity),
-        TEST(test_runs),
-        TEST(test_key_is_used_by_one),
-        TEST(test_held_while_let_go),
+        TEST(test_record_round_trip),       TEST(test_no_record),
+        TEST(test_record_of_another),       TEST(test_damaged_records),
+        TEST(test_numbers_out_of_bounds),   TEST(test_ids_of_a_record),
+        TEST(test_other_formats),           TEST(test_sizes),
+        TEST(test_files_are_bounded),       TEST(test_same_content),
+        TEST(test_files_of_groups),         TEST(test_columns),
+        TEST(test_columns_of_another_list), TEST(test_sweep),
+        TEST(test_taking_an_identity),      TEST(test_runs),
+        TEST(test_key_is_used_by_one),      TEST(test_held_while_let_go),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
