@@ -11,7 +11,10 @@ static void time_kind(const struct subject *subject, char kind[40])
     const struct relation *relation = &subject->table->relation;
     uint64_t parts[] = {hash64(relation->schema, strlen(relation->schema)),
                         hash64(relation->name, strlen(relation->name))};
-    snprintf(kind, 40, "%016llx-%d", (unsigned long long)hash64(parts, sizeof parts),
+    uint64_t name = hash64(parts, sizeof parts);
+    uint64_t chosen[] = {name, selection_number(subject->columns)};
+    snprintf(kind, 40, "%016llx-%d",
+             (unsigned long long)(chosen[1] == 0 ? name : hash64(chosen, sizeof chosen)),
              subject->kind);
 }
 

@@ -66,7 +66,8 @@ static struct version *load_rows(struct subject *subject)
 {
     struct mount *mount = subject->table->mount;
     struct snapshot *snapshot = NULL;
-    int rc = snapshot_load(mount->store, subject->table->relation.oid, &snapshot);
+    int rc = snapshot_load_columns(mount->store, subject->table->relation.oid, subject->columns,
+                                   &snapshot);
     if (rc < 0 && rc != -ENOENT)
         log_say(LOG_SAY_ERROR,
                 "%s.%s: its record in the cache cannot be used (%s); it is fetched again",
@@ -92,6 +93,7 @@ static void note_refresh(struct subject *subject, enum refresh_result result)
     pthread_mutex_lock(&mount->lock);
     const struct refresh refresh = {.schema = (char *)subject->table->relation.schema,
                                     .name = (char *)subject->table->relation.name,
+                                    .columns = subject->columns,
                                     .at = time(NULL),
                                     .ms = clock_ms() - progress->began,
                                     .result = result,
@@ -108,6 +110,7 @@ static int refresh_rows(struct subject *subject, struct version *old, unsigned m
 {
     struct mount *mount = subject->table->mount;
     struct snapshot *fresh;
+    fetch_choose(subject->fetch, subject->columns);
     if (old == NULL)
         fetch_after(subject->fetch, file_time_load(subject));
     int rc = fetch_table(subject->fetch, &subject->table->relation,

@@ -65,7 +65,11 @@ static void tend_subject(struct subject *subject, int64_t now)
     subject_tend(subject, now);
 }
 
-void job_tend_all(struct mount *mount) { table_each_subject(mount, tend_subject); }
+void job_tend_all(struct mount *mount)
+{
+    table_each_subject(mount, tend_subject);
+    table_free_idle(mount);
+}
 
 static void stop_subject(struct subject *subject, int64_t now)
 {

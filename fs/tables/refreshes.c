@@ -7,6 +7,7 @@ static void clear(struct refresh *refresh)
 {
     free(refresh->schema);
     free(refresh->name);
+    free(refresh->columns);
     *refresh = (struct refresh){0};
 }
 
@@ -15,7 +16,9 @@ void refreshes_add(struct refreshes *refreshes, const struct refresh *refresh)
     struct refresh copy = *refresh;
     copy.schema = strdup(refresh->schema);
     copy.name = strdup(refresh->name);
-    if (copy.schema == NULL || copy.name == NULL) {
+    copy.columns = refresh->columns != NULL ? strdup(refresh->columns) : NULL;
+    if (copy.schema == NULL || copy.name == NULL ||
+        (copy.columns == NULL && refresh->columns != NULL)) {
         clear(&copy);
         return;
     }

@@ -21,6 +21,7 @@ enum refresh_result {
 
 struct refresh {
     char *schema, *name; /* of the relation */
+    char *columns;       /* of these alone; NULL: of all */
     time_t at;           /* when it ended */
     int64_t ms;          /* that it took */
     enum refresh_result result;

@@ -26,6 +26,25 @@ static int set_names(struct table *table, const struct relation *relation)
     return 0;
 }
 
+struct subject *table_next_subject(struct table *table, const struct subject *subject)
+{
+    const struct subject *last = &table->subjects[SUBJECT_COUNT - 1];
+    if (subject == NULL)
+        return &table->subjects[0];
+    if (subject == last)
+        return table->selections;
+    return subject->columns != NULL ? subject->next : (struct subject *)subject + 1;
+}
+
+/* A running job reads the names: it learns of a rename from the server, and fails. */
+static bool has_running(struct table *table)
+{
+    struct subject *subject = table_next_subject(table, NULL);
+    while (subject != NULL && !subject->running)
+        subject = table_next_subject(table, subject);
+    return subject != NULL;
+}
+
 struct table *table_get(struct mount *mount, const struct relation *relation)
 {
     struct table **bucket = &mount->tables[relation->oid % TABLE_BUCKETS];
@@ -34,9 +53,7 @@ struct table *table_get(struct mount *mount, const struct relation *relation)
             continue;
         bool renamed = strcmp(table->relation.name, relation->name) != 0 ||
                        strcmp(table->relation.schema, relation->schema) != 0;
-        /* A running job reads the names: it learns of the rename from the server, and fails. */
-        bool busy = table->subjects[SUBJECT_ROWS].running || table->subjects[SUBJECT_DDL].running;
-        if (renamed && !busy && set_names(table, relation) < 0)
+        if (renamed && !has_running(table) && set_names(table, relation) < 0)
             return NULL;
         return table;
     }
@@ -57,14 +74,51 @@ struct table *table_get(struct mount *mount, const struct relation *relation)
     return table;
 }
 
+struct subject *table_selection(struct table *table, const char *columns)
+{
+    for (struct subject *known = table->selections; known != NULL; known = known->next)
+        if (strcmp(known->columns, columns) == 0)
+            return known;
+    struct subject *subject = calloc(1, sizeof *subject);
+    char *copy = strdup(columns);
+    if (subject == NULL || copy == NULL) {
+        free(subject);
+        free(copy);
+        return NULL;
+    }
+    subject->table = table;
+    subject->kind = SUBJECT_ROWS;
+    subject->columns = copy;
+    subject->wanted_at = clock_ms();
+    subject->next = table->selections;
+    table->selections = subject;
+    return subject;
+}
+
+static void clear_subject(struct subject *subject)
+{
+    version_unref(subject->current);
+    subject_unwant_all(subject);
+    promises_clear(&subject->promises);
+    for (size_t k = 0; k < STAYS; k++)
+        version_unref(subject->stays[k].version);
+}
+
+static void free_selection(struct subject *subject)
+{
+    clear_subject(subject);
+    free(subject->columns);
+    free(subject);
+}
+
 void table_free(struct table *table)
 {
-    for (int i = 0; i < SUBJECT_COUNT; i++) {
-        version_unref(table->subjects[i].current);
-        subject_unwant_all(&table->subjects[i]);
-        promises_clear(&table->subjects[i].promises);
-        for (size_t k = 0; k < STAYS; k++)
-            version_unref(table->subjects[i].stays[k].version);
+    for (int i = 0; i < SUBJECT_COUNT; i++)
+        clear_subject(&table->subjects[i]);
+    while (table->selections != NULL) {
+        struct subject *next = table->selections->next;
+        free_selection(table->selections);
+        table->selections = next;
     }
     free((char *)table->relation.schema);
     free((char *)table->relation.name);
@@ -72,15 +126,47 @@ void table_free(struct table *table)
     free(table);
 }
 
-static bool is_used(const struct table *table)
+static bool subject_is_used(const struct subject *subject)
 {
-    for (int i = 0; i < SUBJECT_COUNT; i++) {
-        const struct subject *subject = &table->subjects[i];
-        if (subject->running || subject->nodes > 0 || subject->opens > 0 ||
-            subject->waiting.first != NULL)
-            return true;
+    return subject->running || subject->nodes > 0 || subject->opens > 0 ||
+           subject->waiting.first != NULL;
+}
+
+static bool is_used(struct table *table)
+{
+    struct subject *subject = table_next_subject(table, NULL);
+    while (subject != NULL && !subject_is_used(subject))
+        subject = table_next_subject(table, subject);
+    return subject != NULL;
+}
+
+/* For a while it is known why it has failed, and what somebody was told of it. */
+static bool is_done_with(const struct subject *subject, int64_t now)
+{
+    enum { IDLE_MS = 60000 };
+    return !subject_is_used(subject) && now >= subject->lease_until &&
+           now - subject->wanted_at > IDLE_MS && subject->promises.count == 0;
+}
+
+static void free_idle_of(struct table *table, int64_t now)
+{
+    for (struct subject **at = &table->selections; *at != NULL;) {
+        struct subject *subject = *at;
+        if (!is_done_with(subject, now)) {
+            at = &subject->next;
+            continue;
+        }
+        *at = subject->next;
+        free_selection(subject);
     }
-    return false;
+}
+
+void table_free_idle(struct mount *mount)
+{
+    int64_t now = clock_ms();
+    for (int i = 0; i < TABLE_BUCKETS; i++)
+        for (struct table *table = mount->tables[i]; table != NULL; table = table->next)
+            free_idle_of(table, now);
 }
 
 bool table_free_gone(struct mount *mount, bool *remain)
@@ -234,17 +320,23 @@ static bool can_be_read_again(const struct subject *rows)
     return held;
 }
 
+static bool needs_groups(const struct subject *subject)
+{
+    return subject->kind == SUBJECT_ROWS &&
+           (subject->running || ((subject->opens > 0 || clock_ms() < subject->lease_until) &&
+                                 !can_be_read_again(subject)));
+}
+
 bool table_needs_groups(struct mount *mount, uint32_t relation)
 {
     bool used = false;
     pthread_mutex_lock(&mount->lock);
-    for (const struct table *table = mount->tables[relation % TABLE_BUCKETS]; table != NULL;
-         table = table->next) {
-        const struct subject *rows = &table->subjects[SUBJECT_ROWS];
-        if (table->relation.oid == relation)
-            used = rows->running || ((rows->opens > 0 || clock_ms() < rows->lease_until) &&
-                                     !can_be_read_again(rows));
-    }
+    struct table *table = mount->tables[relation % TABLE_BUCKETS];
+    while (table != NULL && table->relation.oid != relation)
+        table = table->next;
+    struct subject *subject = table != NULL ? table_next_subject(table, NULL) : NULL;
+    for (; subject != NULL && !used; subject = table_next_subject(table, subject))
+        used = needs_groups(subject);
     pthread_mutex_unlock(&mount->lock);
     return used;
 }
@@ -270,6 +362,7 @@ void table_each_subject(struct mount *mount, void (*visit)(struct subject *subje
     int64_t now = clock_ms();
     for (int i = 0; i < TABLE_BUCKETS; i++)
         for (struct table *table = mount->tables[i]; table != NULL; table = table->next)
-            for (int k = 0; k < SUBJECT_COUNT; k++)
-                visit(&table->subjects[k], now);
+            for (struct subject *subject = table_next_subject(table, NULL); subject != NULL;
+                 subject = table_next_subject(table, subject))
+                visit(subject, now);
 }

@@ -1,5 +1,6 @@
 /* What is known of one relation: two subjects, its rows and its DDL, each with its current version,
- * its lease and its job.
+ * its lease and its job; and one for each list of columns that somebody asks for alone, as long as
+ * something is of it.
  *
  * A subject is refreshed by a job (one at a time, job.h): it asks the server whether the version still
  * holds, makes a new one if not, and measures the faces that requests wait for.
@@ -25,7 +26,9 @@ struct stay {
 
 struct subject {
     struct table *table;
+    struct subject *next; /* of some columns: the next such of the table */
     int kind;
+    char *columns; /* of rows: these only, a list (codec/column_list.h); NULL: all */
     struct version *current;
     bool loaded;         /* the store's record has been looked at */
     int64_t lease_until; /* clock_ms() */
@@ -68,10 +71,11 @@ struct subject {
 struct table {
     struct table *next; /* in its bucket */
     struct mount *mount;
-    struct relation relation; /* owns its names */
-    struct subject subjects[SUBJECT_COUNT];
-    pthread_mutex_t sweeping; /* taken without mount->lock, by jobs; guards: */
-    bool swept;               /* the cache has no row groups of it any more that no record names */
+    struct relation relation;               /* owns its names */
+    struct subject subjects[SUBJECT_COUNT]; /* of rows: of all columns */
+    struct subject *selections;             /* of some */
+    pthread_mutex_t sweeping;               /* taken without mount->lock, by jobs; guards: */
+    bool swept; /* the cache has no row groups of it any more that no record names */
 };
 
 /* The table of a relation, made if need be; NULL: no memory. A renamed relation's table takes the
@@ -92,6 +96,14 @@ static inline struct subject *table_subject(struct table *table, int face)
 {
     return &table->subjects[face == FACE_DDL ? SUBJECT_DDL : SUBJECT_ROWS];
 }
+
+/* The rows in these columns alone, made if need be; NULL: no memory. */
+struct subject *table_selection(struct table *table, const char *columns);
+/* All of a table's, one after another: the first behind NULL, NULL behind the last. */
+struct subject *table_next_subject(struct table *table, const struct subject *subject);
+
+/* Frees the subjects of some columns that nothing is of any more. */
+void table_free_idle(struct mount *mount);
 
 /* Whether the current version may be handed out without asking the server. */
 bool subject_leased(const struct subject *subject);

@@ -97,6 +97,8 @@ static void put_job(struct json_writer *json, const struct subject *subject)
     int64_t now = clock_ms();
     open_relation(json, relation->schema, relation->name);
     json_put_words(json, "what", subject->kind == SUBJECT_ROWS ? "rows" : "schema.sql");
+    if (subject->columns != NULL)
+        json_put_words(json, "columns", subject->columns);
     json_put_words(json, "stage", progress_stage_name(progress));
     put_moved(json, progress->rows, progress->bytes, progress->groups_copied,
               progress->groups_kept);
@@ -111,14 +113,14 @@ static void put_job(struct json_writer *json, const struct subject *subject)
 /* The running subjects, one after another, from `after` on (NULL: the first); NULL: no more. */
 static const struct subject *next_job(const struct mount *mount, const struct subject *after)
 {
-    const struct table *table = after != NULL ? after->table : NULL;
-    int k = after != NULL ? after->kind + 1 : 0;
+    struct table *table = after != NULL ? after->table : NULL;
+    const struct subject *subject = after;
     size_t bucket = table != NULL ? table->relation.oid % TABLE_BUCKETS : 0;
     for (table = table != NULL ? table : mount->tables[0]; bucket < TABLE_BUCKETS;) {
-        for (; table != NULL; table = table->next, k = 0)
-            for (; k < SUBJECT_COUNT; k++)
-                if (table->subjects[k].running)
-                    return &table->subjects[k];
+        for (; table != NULL; table = table->next)
+            while ((subject = table_next_subject(table, subject)) != NULL)
+                if (subject->running)
+                    return subject;
         table = ++bucket < TABLE_BUCKETS ? mount->tables[bucket] : NULL;
     }
     return NULL;
@@ -138,6 +140,8 @@ static void put_refresh(struct json_writer *json, const struct refresh *refresh)
     char at[32];
     strftime(at, sizeof at, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&refresh->at, &tm));
     open_relation(json, refresh->schema, refresh->name);
+    if (refresh->columns != NULL)
+        json_put_words(json, "columns", refresh->columns);
     json_put_words(json, "at", at);
     json_put_fixed(json, "seconds", (double)refresh->ms / 1000, 3);
     json_put_words(json, "result", refresh_result_name(refresh->result));
