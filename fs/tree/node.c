@@ -30,6 +30,14 @@ uint64_t node_ino(const struct mount *mount, uint32_t relation, int face, uint64
     return number_of(parts, sizeof parts);
 }
 
+uint64_t node_ino_of(const struct mount *mount, const struct subject *subject, int face,
+                     uint64_t serial)
+{
+    uint64_t ino = node_ino(mount, subject->table->relation.oid, face, serial);
+    uint64_t parts[] = {ino, selection_number(subject->columns)};
+    return parts[1] == 0 ? ino : number_of(parts, sizeof parts);
+}
+
 /* ---- making and freeing ---- */
 
 static void link_node(struct tree *tree, struct node *node)

@@ -6,6 +6,7 @@
 #include "fs/tree/call.h"
 #include "fs/tree/entries.h"
 #include "fs/tree/query_dir.h"
+#include "fs/tree/select_dir.h"
 #include "fs/tree/table_file.h"
 #include "fs/tree/table_lookup.h"
 #include "pgclient/catalog.h"
@@ -29,10 +30,23 @@ static bool lists_partitions(const struct mount *mount, const struct relation *r
     return mount->options->list_partitions && is_partitioned(relation);
 }
 
+static bool has_columns(const struct relation *relation)
+{
+    (void)relation;
+    return true;
+}
+
 static bool lists_query(const struct mount *mount, const struct relation *relation)
 {
     (void)mount;
     return has_vectors(relation) && !relation->refuses_rows;
+}
+
+/* An empty directory in each table tells nobody anything. */
+static bool lists_select(const struct mount *mount, const struct relation *relation)
+{
+    (void)mount, (void)relation;
+    return false;
 }
 
 static const struct {
@@ -43,6 +57,7 @@ static const struct {
 } directories[] = {
     {"partitions", &table_partitions_dir, is_partitioned, lists_partitions},
     {"query", &query_dir, has_vectors, lists_query},
+    {"select", &select_dir, has_columns, lists_select},
 };
 enum { DIRECTORIES = sizeof directories / sizeof *directories };
 
@@ -132,7 +147,7 @@ static int list_face(struct mount *mount, const struct node *node, int face, con
     const struct subject *subject = subject_of(mount, node, name);
     if (subject == NULL || subject->current == NULL)
         return entries_add(out, node, name, false);
-    uint64_t ino = node_ino(mount, subject->table->relation.oid, face, subject->current->serial);
+    uint64_t ino = node_ino_of(mount, subject, face, subject->current->serial);
     return entries_add_ino(out, name, ino, false);
 }
 
@@ -207,8 +222,9 @@ static void reasons(struct mount *mount, struct node *node, char *text, size_t s
 
 #define TABLE_CLASS                                                                                \
     .mode = S_IFDIR | 0555, .size = sizeof(struct table_node), .clear = clear_table,               \
-    .lookup = look_up_entry, .doubt = table_lookup_doubt, .face = face_of, .subject = subject_of,  \
-    .list = list_table, .exists = table_exists, .ready = call_need_directory, .reason = reasons
+    .lookup = look_up_entry, .doubt = table_lookup_doubt, .files = &table_file_class,              \
+    .face = face_of, .subject = subject_of, .list = list_table, .exists = table_exists,            \
+    .ready = call_need_directory, .reason = reasons
 
 const struct node_class table_dir = {TABLE_CLASS, .begin = begin_table, .relation = find_table};
 const struct node_class table_partition_dir = {TABLE_CLASS, .relation = find_partition};

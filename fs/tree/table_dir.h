@@ -4,6 +4,7 @@
  *   manifest.json schema.sql
  *   partitions/         of a partitioned table (table_partitions.c)
  *   query/              of a table with vectors (query_dir.h)
+ *   select/             some columns; not listed (select_dir.h)
  */
 #ifndef FS_TREE_TABLE_DIR_H
 #define FS_TREE_TABLE_DIR_H

@@ -12,7 +12,7 @@ int table_file_new(struct mount *mount, struct node *parent, const char *name, i
                    struct subject *subject, struct table_file **out)
 {
     struct node *node;
-    int rc = node_new(mount, parent, &table_file_class, name, &node);
+    int rc = node_new(mount, parent, parent->class->files, name, &node);
     if (rc < 0)
         return rc;
     *out = table_file(node);
@@ -116,7 +116,7 @@ static void attributes(const struct mount *mount, const struct node *node, struc
         return;
     if (version_has_size(version, file->face))
         st->st_size = (off_t)version->size[file->face];
-    st->st_ino = node_ino(mount, node->subject->table->relation.oid, file->face, version->serial);
+    st->st_ino = node_ino_of(mount, node->subject, file->face, version->serial);
     st->st_atime = st->st_mtime = st->st_ctime = (time_t)version->mtime;
 }
 
@@ -297,16 +297,11 @@ static int choose_source(struct handle *opened, uint64_t offset, size_t size,
 static const struct handle_class table_handle_class = {.read = choose_source,
                                                        .close = close_handle};
 
-const struct node_class table_file_class = {
-    .mode = S_IFREG | 0444,
-    .size = sizeof(struct table_file),
-    .clear = clear,
-    .ready = table_ready,
-    .overdue = table_ready_overdue,
-    .attributes = attributes,
-    .settled = settled,
-    .reason = reason,
-    .open = open_file,
-    .size_news = size_news,
-    .misleads = misleads,
-};
+#define TABLE_FILE_CLASS                                                                           \
+    .mode = S_IFREG | 0444, .size = sizeof(struct table_file), .clear = clear,                     \
+    .ready = table_ready, .overdue = table_ready_overdue, .attributes = attributes,                \
+    .settled = settled, .reason = reason, .open = open_file, .size_news = size_news,               \
+    .misleads = misleads
+
+const struct node_class table_file_class = {TABLE_FILE_CLASS};
+const struct node_class table_selection_class = {TABLE_FILE_CLASS, .flags = CLASS_UNBOUNDED};

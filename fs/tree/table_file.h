@@ -30,7 +30,13 @@ struct table_file {
     caller_id read_by; /* who has opened it so last */
 };
 
-extern const struct node_class table_file_class;
+/* The second of some columns, of which anybody can name as many as he likes. */
+extern const struct node_class table_file_class, table_selection_class;
+
+static inline bool is_table_file(const struct node *node)
+{
+    return node->class == &table_file_class || node->class == &table_selection_class;
+}
 
 static inline struct table_file *table_file(const struct node *node)
 {

@@ -42,7 +42,7 @@ static bool is_taken(const struct table_file *file)
 /* The next file of a table at or behind this one in its directory; NULL: none. */
 static struct table_file *next_file(struct node *node)
 {
-    while (node != NULL && node->class != &table_file_class)
+    while (node != NULL && !is_table_file(node))
         node = node->next_file;
     return node != NULL ? table_file(node) : NULL;
 }

@@ -12,7 +12,7 @@ static bool is_open(struct mount *mount, uint64_t nodeid)
 static struct table_file *find_file(struct mount *mount, uint64_t nodeid)
 {
     struct node *node = node_find(mount, nodeid);
-    return node != NULL && node->class == &table_file_class ? table_file(node) : NULL;
+    return node != NULL && is_table_file(node) ? table_file(node) : NULL;
 }
 
 /* If the kernel has none of its bytes, and it is to be this version, or the next one. */

@@ -1,0 +1,74 @@
+#include "fs/tree/select_dir.h"
+
+#include "fs/base/name.h"
+#include "fs/tree/call.h"
+#include "fs/tree/table_file.h"
+#include "fs/tree/table_lookup.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Of the names of columns the last dot may be one, of formats none is. */
+static int face_of(const struct node *directory, const char *name)
+{
+    const char *dot = strrchr(name, '.');
+    (void)directory;
+    return dot != NULL && dot > name ? format_find(dot + 1, strlen(dot + 1)) : -1;
+}
+
+static struct table *table_of(struct mount *mount, const struct node *directory)
+{
+    const struct relation *relation = node_relation(mount, directory->parent);
+    return relation != NULL ? table_get(mount, relation) : NULL;
+}
+
+static struct subject *subject_of(struct mount *mount, const struct node *directory,
+                                  const char *name)
+{
+    struct table *table = table_of(mount, directory);
+    char *columns = NULL;
+    if (table == NULL || name_decode(name, (size_t)(strrchr(name, '.') - name), &columns) < 0)
+        return NULL;
+    struct subject *subject = table_selection(table, columns);
+    free(columns);
+    return subject;
+}
+
+static int look_up_selection(struct mount *mount, const struct lookup *lookup, struct node **out)
+{
+    char *columns;
+    const char *name = lookup->name;
+    if (face_of(lookup->parent, name) < 0)
+        return -ENOENT;
+    int rc = name_decode(name, (size_t)(strrchr(name, '.') - name), &columns);
+    if (rc < 0)
+        return rc;
+    free(columns);
+    return table_lookup(mount, lookup, out);
+}
+
+/* A line for each list of columns that has failed. */
+static void reasons(struct mount *mount, struct node *node, char *text, size_t size)
+{
+    const struct table *table = table_of(mount, node);
+    size_t n = 0;
+    text[0] = '\0';
+    for (const struct subject *subject = table != NULL ? table->selections : NULL;
+         subject != NULL && n < size; subject = subject->next)
+        if (subject->error.text[0] != '\0')
+            n += (size_t)snprintf(text + n, size - n, "%s%s: %s", n > 0 ? "\n" : "",
+                                  subject->columns, subject->error.text);
+}
+
+const struct node_class select_dir = {.mode = S_IFDIR | 0555,
+                                      .size = sizeof(struct node),
+                                      .lookup = look_up_selection,
+                                      .doubt = table_lookup_doubt,
+                                      .files = &table_selection_class,
+                                      .face = face_of,
+                                      .subject = subject_of,
+                                      .exists = node_exists_in_parent,
+                                      .ready = call_need_directory,
+                                      .reason = reasons};
