@@ -83,6 +83,9 @@ size_t rowgroup_builder_bytes(const struct rowgroup_builder *builder);
 MUST_CHECK int rowgroup_builder_finish(struct rowgroup_builder *builder, struct rowgroup **out);
 void rowgroup_builder_free(struct rowgroup_builder *builder);
 
+/* Computes the content hash of the runs, which are there: as a builder's group of these rows has it. */
+MUST_CHECK int rowgroup_hash(struct rowgroup *group);
+
 /* The bytes of a file, in pieces that stand one behind another. */
 struct rowgroup_image {
     struct iovec *pieces; /* borrow from the group and from `owned` */
@@ -119,6 +122,12 @@ MUST_CHECK int rowgroup_file_head(const uint8_t *file, size_t size, const struct
  * are stored raw; else into memory[0] and memory[1], which the caller clears. */
 MUST_CHECK int rowgroup_file_run(const uint8_t *file, size_t size, const struct rowgroup_head *head,
                                  int number, struct buffer memory[2], struct run *out);
+
+/* A group of the same rows with some parts alone, by number, in this order: what it would be had
+ * only these been fetched. It may point into the file, which stays until it is freed. */
+MUST_CHECK int rowgroup_file_choose(const uint8_t *file, size_t size,
+                                    const struct rowgroup_head *head, const int *parts, int count,
+                                    struct rowgroup **out);
 
 struct row_id rowgroup_row_id(const struct rowgroup *group, uint32_t row);
 

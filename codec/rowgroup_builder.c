@@ -241,33 +241,44 @@ static void hash_run(struct hash_stream *hash, struct run *run, uint32_t rows)
         hash_stream_add(hash, run->sizes, (size_t)rows * sizeof(int32_t));
 }
 
+int rowgroup_hash(struct rowgroup *group)
+{
+    struct hash_stream *hash = hash_stream_new();
+    if (hash == NULL)
+        return -ENOMEM;
+    uint32_t rows = htole32(group->rows);
+    hash_stream_add(hash, &rows, sizeof rows);
+    for (int i = 0; i < group->run_count; i++)
+        hash_run(hash, &group->runs[i], group->rows);
+    group->content = hash_stream_value(hash);
+    hash_stream_free(hash);
+    return 0;
+}
+
 int rowgroup_builder_finish(struct rowgroup_builder *builder, struct rowgroup **out)
 {
     struct rowgroup *group = calloc(1, sizeof *group);
     struct run *runs = calloc((size_t)builder->run_count + 1, sizeof *runs);
     struct buffer *memory = calloc(2 * ((size_t)builder->run_count + 1), sizeof *memory);
-    struct hash_stream *hash = hash_stream_new();
-    if (group == NULL || runs == NULL || memory == NULL || hash == NULL) {
+    if (group == NULL || runs == NULL || memory == NULL) {
         free(group);
         free(runs);
         free(memory);
-        hash_stream_free(hash);
         return -ENOMEM;
     }
     *group = (struct rowgroup){
         .rows = builder->rows, .run_count = builder->run_count, .runs = runs, .memory = memory};
-    uint32_t rows = htole32(group->rows);
-    hash_stream_add(hash, &rows, sizeof rows);
-    for (int i = 0; i < builder->run_count; i++) {
+    for (int i = 0; i < builder->run_count; i++)
         hand_over(&builder->runs[i], &runs[i], group);
-        hash_run(hash, &runs[i], group->rows);
-    }
     hand_over(&builder->row_ids, &group->row_ids, group);
     group->row_id_sum = row_id_sum(group->row_ids.bytes, group->row_ids.size / ROW_ID_SIZE);
-    group->content = hash_stream_value(hash);
-    hash_stream_free(hash);
     builder->rows = 0;
     builder->bytes = 0;
+    int rc = rowgroup_hash(group);
+    if (rc < 0) {
+        rowgroup_free(group);
+        return rc;
+    }
     *out = group;
     return 0;
 }

@@ -323,6 +323,48 @@ int rowgroup_file_run(const uint8_t *file, size_t size, const struct rowgroup_he
     return rc;
 }
 
+/* All of `runs` runs, the last one the row ids'. */
+static int new_group(const struct rowgroup_head *head, int runs, struct rowgroup **out)
+{
+    struct rowgroup *group = calloc(1, sizeof *group);
+    if (group == NULL)
+        return -ENOMEM;
+    group->runs = calloc((size_t)runs, sizeof *group->runs);
+    group->memory = calloc(2 * (size_t)runs + 1, sizeof *group->memory);
+    group->rows = head->rows;
+    group->run_count = runs - 1;
+    group->content = head->content;
+    group->row_id_sum = head->row_id_sum;
+    if (group->runs == NULL || group->memory == NULL) {
+        rowgroup_free(group);
+        return -ENOMEM;
+    }
+    *out = group;
+    return 0;
+}
+
+int rowgroup_file_choose(const uint8_t *file, size_t size, const struct rowgroup_head *head,
+                         const int *parts, int count, struct rowgroup **out)
+{
+    struct rowgroup *group;
+    int rc = new_group(head, count + 1, &group);
+    if (rc < 0)
+        return rc;
+    for (int i = 0; rc == 0 && i <= count; i++) {
+        rc = rowgroup_file_run(file, size, head, i < count ? parts[i] : head->runs,
+                               group->memory + group->memory_count,
+                               i < count ? &group->runs[i] : &group->row_ids);
+        group->memory_count += 2;
+    }
+    if (rc == 0)
+        rc = rowgroup_hash(group);
+    if (rc < 0)
+        rowgroup_free(group);
+    else
+        *out = group;
+    return rc;
+}
+
 int rowgroup_decode(uint8_t *bytes, size_t size, const struct schema *schema, struct rowgroup **out)
 {
     struct rowgroup_head head;
@@ -330,16 +372,10 @@ int rowgroup_decode(uint8_t *bytes, size_t size, const struct schema *schema, st
     if (rc < 0)
         return rc;
     int runs = head.runs + 1;
-    struct rowgroup *group = calloc(1, sizeof *group);
-    if (group == NULL)
-        return -ENOMEM;
-    group->runs = calloc((size_t)runs, sizeof *group->runs);
-    group->memory = calloc(2 * (size_t)runs + 1, sizeof *group->memory);
-    rc = group->runs == NULL || group->memory == NULL ? -ENOMEM : 0;
-    group->rows = head.rows;
-    group->run_count = head.runs;
-    group->content = head.content;
-    group->row_id_sum = head.row_id_sum;
+    struct rowgroup *group;
+    rc = new_group(&head, runs, &group);
+    if (rc < 0)
+        return rc;
     for (int i = 0; rc == 0 && i < runs; i++) {
         rc = read_run(bytes, size, i, head.rows, group->memory + group->memory_count,
                       i < head.runs ? &group->runs[i] : &group->row_ids);

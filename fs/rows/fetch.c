@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum { ATTEMPTS = 3 };
 
@@ -352,13 +351,6 @@ static int explain_impossible(struct fetch *fetch, unsigned mask, struct snapsho
 
 /* ---- the snapshot ---- */
 
-static int64_t now_microseconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
 /* All but the groups. */
 static int take_basis(const struct fetch *fetch, struct snapshot *snapshot)
 {
@@ -400,23 +392,6 @@ static int assemble(struct fetch *fetch, struct snapshot *snapshot)
     if (rc == 0)
         rc = fetch_copy_take(&fetch->copy, snapshot);
     return rc < 0 ? rc : measure_known(snapshot);
-}
-
-/* Later than the one before by a whole second at least, so that tools which compare whole seconds
- * see it. */
-static void stamp(struct snapshot *snapshot, const struct snapshot *old, int64_t after)
-{
-    snapshot->fetched_at = now_microseconds();
-    snapshot->mtime = snapshot->fetched_at / 1000000;
-    snapshot->serial = (uint64_t)snapshot->fetched_at;
-    if (snapshot->mtime <= after)
-        snapshot->mtime = after + 1;
-    if (old == NULL)
-        return;
-    if (snapshot->mtime <= old->mtime)
-        snapshot->mtime = old->mtime + 1;
-    if (snapshot->serial <= old->serial)
-        snapshot->serial = old->serial + 1;
 }
 
 /* Its rows, with more parts of them. */
@@ -603,7 +578,7 @@ static int make_snapshot(struct fetch *fetch, const struct snapshot *old,
     if (fetch->same_rows)
         stamp_as(snapshot, old);
     else
-        stamp(snapshot, old, fetch->after);
+        snapshot_stamp(snapshot, old, fetch->after);
     bool of_old = fetch->of_old && !fetch->copy.strayed;
     snapshot->lineage = of_old ? old->lineage : snapshot->serial;
     if (old != NULL)

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <time.h>
 
 struct group *group_new(struct store *store, uint32_t relation, const struct rowgroup *rows)
 {
@@ -110,6 +111,28 @@ int snapshot_take_columns(struct snapshot *snapshot, const char *columns)
 {
     snapshot->columns = columns != NULL ? strdup(columns) : NULL;
     return columns != NULL && snapshot->columns == NULL ? -ENOMEM : 0;
+}
+
+static int64_t now_microseconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+void snapshot_stamp(struct snapshot *snapshot, const struct snapshot *old, int64_t after)
+{
+    snapshot->fetched_at = now_microseconds();
+    snapshot->mtime = snapshot->fetched_at / 1000000;
+    snapshot->serial = (uint64_t)snapshot->fetched_at;
+    if (snapshot->mtime <= after)
+        snapshot->mtime = after + 1;
+    if (old == NULL)
+        return;
+    if (snapshot->mtime <= old->mtime)
+        snapshot->mtime = old->mtime + 1;
+    if (snapshot->serial <= old->serial)
+        snapshot->serial = old->serial + 1;
 }
 
 int snapshot_add_source(struct snapshot *snapshot, const struct snapshot_source *source)

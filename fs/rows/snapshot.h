@@ -127,6 +127,9 @@ MUST_CHECK int snapshot_take_basis(struct snapshot *snapshot, const struct relat
 MUST_CHECK int snapshot_take_columns(struct snapshot *snapshot, const char *columns);
 /* A number that stands for a list of columns, never 0; 0: of NULL, all. */
 uint64_t selection_number(const char *columns);
+/* It is a new version, of now: later by a whole second at least than `old` (NULL: none) and `after`, so
+ * that tools which compare whole seconds see it. */
+void snapshot_stamp(struct snapshot *snapshot, const struct snapshot *old, int64_t after);
 MUST_CHECK int snapshot_add_source(struct snapshot *snapshot, const struct snapshot_source *source);
 /* A new one with all that `from` has but its groups; it shares its crew. */
 MUST_CHECK int snapshot_copy_basis(const struct snapshot *from, struct snapshot **out);

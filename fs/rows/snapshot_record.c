@@ -30,7 +30,7 @@ enum { LAYOUT = 6, LAYOUT_WITHOUT_NOTES = 5, LAYOUT_OF_THREE_FORMATS = 4, LAYOUT
 
 enum { ERRNO_MOST = 4095 };
 
-/* A serial is a time, or a little more than the one before (fetch.c: stamp). */
+/* A serial is a time, or a little more than the one before (snapshot_stamp). */
 #define SERIAL_MOST ((uint64_t)RECORD_MICROSECONDS_MOST)
 
 /* The text of a group is not much longer than its rows. So many of them as a record has room for

@@ -3,6 +3,7 @@
 #include "codec/clock.h"
 #include "fs/base/log.h"
 #include "fs/base/patience.h"
+#include "fs/rows/snapshot_choose.h"
 #include "fs/tables/file_time.h"
 #include "fs/tables/listing.h"
 #include "fs/tables/schema_file.h"
@@ -74,6 +75,19 @@ static struct version *load_rows(struct subject *subject)
                 subject->table->relation.schema, subject->table->relation.name, strerror(-rc));
     sweep_once(subject->table);
     return snapshot != NULL ? version_of_rows(mount, snapshot) : NULL;
+}
+
+/* What the rows of the whole table, which are at hand, have of the subject's columns. */
+static struct version *choose_rows(struct subject *subject, const struct version *whole)
+{
+    struct mount *mount = subject->table->mount;
+    struct snapshot *chosen;
+    int rc = snapshot_choose(whole->snapshot, subject->columns, file_time_load(subject),
+                             &subject->stop, &chosen);
+    if (rc < 0)
+        return NULL; /* they are fetched */
+    file_time_save(subject, chosen->mtime);
+    return version_of_rows(mount, chosen);
 }
 
 static void log_refused(const struct snapshot *snapshot, int format)
@@ -332,6 +346,7 @@ struct refreshing {
     struct subject *subject;
     struct waiting waiting; /* for the text of all schema.sql */
     struct version *old;
+    struct version *whole; /* of some columns, of which nothing is known: the rows of all */
     bool begun;
     bool loaded; /* the store's record had been looked at before */
     unsigned measure;
@@ -371,6 +386,9 @@ static int begin_refresh(struct subject *subject)
     subject->refresh = refresh;
     subject->refreshing = true;
     refresh->old = subject->current != NULL ? version_ref(subject->current) : NULL;
+    struct version *all = subject->table->subjects[SUBJECT_ROWS].current;
+    if (subject->columns != NULL && subject->current == NULL && all != NULL)
+        refresh->whole = version_ref(all);
     refresh->loaded = subject->loaded;
     refresh->measure = measure;
     if (subject->kind == SUBJECT_ROWS)
@@ -392,6 +410,8 @@ static int work_on_refresh(struct subject *subject, struct version **fresh, stru
                 fetch_prefill(subject->fetch, i, refresh->fillings[i].prefill);
         if (!refresh->loaded)
             refresh->old = rows ? load_rows(subject) : schema_file_load(subject);
+        if (refresh->old == NULL && refresh->whole != NULL)
+            refresh->old = choose_rows(subject, refresh->whole);
     }
     return rows ? refresh_rows(subject, refresh->old, refresh->measure, fresh, error)
                 : schema_file_refresh(subject, refresh->old, &refresh->turn, fresh, error);
@@ -424,6 +444,7 @@ static void end_refresh(struct subject *subject, int rc, struct version *fresh,
             false; /* who is not content with this one, having come later, asks again */
     }
     version_unref(refresh->old);
+    version_unref(refresh->whole);
     free(refresh);
     wait_call(&mount->waits, &subject->waiting);
     pthread_mutex_unlock(&mount->lock);

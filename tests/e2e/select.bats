@@ -48,7 +48,7 @@ assert_selected() {
     psql_pinned -c "COPY (SELECT $3 FROM $from) TO STDOUT (FORMAT csv, HEADER)" >"$OUT/csv"
     psql_pinned -c "COPY (SELECT $3 FROM $from) TO STDOUT (FORMAT csv, HEADER, DELIMITER E'\t')" >"$OUT/tsv"
     psql_pinned -c "COPY (SELECT $3 FROM $from) TO STDOUT (FORMAT binary)" >"$OUT/bin"
-    psql_pinned -c "SELECT row_to_json(r) FROM (SELECT ${4:-$3} FROM $from) r" >"$OUT/jsonl"
+    psql_pinned -c "SELECT row_to_json(\"whole row\") FROM (SELECT ${4:-$3} FROM $from) \"whole row\"" >"$OUT/jsonl"
     for format in csv tsv bin jsonl; do
         [ "$(stat -c %s "$file.$format")" -eq "$(stat -c %s "$OUT/$format")" ] || { stat "$file.$format"; return 1; }
         assert_same_bytes "$file.$format" "$OUT/$format" || return
@@ -116,6 +116,28 @@ identity() { stat -c '%i %s %Y' "$@"; }
     [ "$output" -gt 0 ]
     [ "$output" -lt 700000 ] # the whole has 20 MB
     [ "$(moved wide '')" -eq 0 ]
+}
+
+@test "if the whole table is at hand only what has changed since leaves the server" {
+    psql -X -q -c "CREATE TABLE held AS SELECT id, t, pad FROM wide"
+    within 10 cat "$T/held/held.csv" >/dev/null
+    assert_selected held t,id t,id
+    [ "$(moved held t,id)" -eq 0 ]
+    psql -X -q -c "INSERT INTO held VALUES (-1, 'new', '')"
+    assert_selected held id id
+    assert_selected held t,id t,id
+    echo "$(moved held id), $(moved held t,id) of $(moved held '')"
+    [ "$(moved held id)" -lt 100000 ]
+    [ "$(moved held t,id)" -lt 300000 ]
+    identity "$T"/held/select/{id,t\,id}.csv >"$OUT/before"
+    psql -X -q -c "ALTER TABLE held DROP COLUMN pad"
+    identity "$T"/held/select/{id,t\,id}.csv >"$OUT/after"
+    diff "$OUT/before" "$OUT/after"
+    mount_stop
+    mount_start -o lease=0
+    identity "$T"/held/select/{id,t\,id}.csv >"$OUT/after"
+    diff "$OUT/before" "$OUT/after"
+    assert_selected held t,id t,id
 }
 
 @test "what is no selection is not there, and says why" {

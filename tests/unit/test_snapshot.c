@@ -1,4 +1,4 @@
-#include "fs/rows/snapshot.h"
+#include "fs/rows/snapshot_choose.h"
 
 #include "tests/unit/place.h"
 
@@ -678,19 +678,117 @@ static void test_sweep(void **state)
     }
 }
 
+static const atomic_bool going;
+
+static int choose(struct snapshot *whole, const char *columns, struct snapshot **out)
+{
+    return snapshot_choose(whole, columns, 0, &going, out);
+}
+
+/* What is chosen of a group is what a group of these columns alone would be, and is in the store. */
+static void assert_chosen(const struct snapshot *whole, const struct snapshot *chosen,
+                          const struct rows_table *alone)
+{
+    struct schema *schema = rows_schema(alone);
+    assert_int_equal(chosen->group_count, whole->group_count);
+    for (size_t i = 0, first = 0; i < chosen->group_count; i++) {
+        const struct group *from = whole->groups[i], *group = chosen->groups[i];
+        struct rowgroup *wanted = rows_group(alone, schema, (uint32_t)first,
+                                             (uint32_t)first + from->rows),
+                        *rows;
+        assert_int_equal(fetch_stored(place.store, chosen, group, &rows), 0);
+        assert_true(hash128_equal(group->content, wanted->content));
+        assert_true(hash128_equal(rows->content, wanted->content));
+        assert_true(group->rows == from->rows && group->source == from->source &&
+                    group->row_id_sum == from->row_id_sum && group->id != from->id);
+        assert_memory_equal(&group->range, &from->range, sizeof from->range);
+        for (int k = 0; k < 2; k++) {
+            uint64_t run = server_run_id(&whole->key.runs[k]);
+            assert_int_equal(group_is_proven(group, run), group_is_proven(from, run));
+        }
+        first += from->rows;
+        rowgroup_free(rows);
+        rowgroup_free(wanted);
+    }
+    schema_free(schema);
+}
+
+static void test_choosing(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *columns;
+        struct rows_table alone;
+    } all[] = {
+        {"\"c,2\"", {"mixed", true, 1, {ROWS_VECTOR}}},
+        {"\"c,3\", \"c,1\"", {"mixed", true, 2, {ROWS_SERVER, ROWS_TEXT}}},
+        {"\"c,0\",\"c,1\",\"c,2\",\"c,3\"",
+         {"mixed", true, 4, {ROWS_INT4, ROWS_TEXT, ROWS_VECTOR, ROWS_SERVER}}},
+    };
+    struct snapshot *whole = place_snapshot(&place, &rows_tables[0], 20, 7), *chosen;
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        assert_int_equal(choose(whole, all[i].columns, &chosen), 0);
+        assert_string_equal(chosen->columns, all[i].columns);
+        assert_int_equal(chosen->schema->column_count, all[i].alone.count);
+        assert_chosen(whole, chosen, &all[i].alone);
+        assert_string_equal(chosen->key.mark, whole->key.mark);
+        assert_true(chosen->unsaved && chosen->serial == chosen->lineage);
+        snapshot_unref(chosen);
+    }
+    snapshot_unref(whole);
+}
+
+/* It is left to the server what is not there, or may be had from it in more ways. */
+static void test_nothing_to_choose_from(void **state)
+{
+    (void)state;
+    struct snapshot *whole = place_snapshot(&place, &rows_tables[0], 20, 7), *chosen = NULL;
+    static const atomic_bool stopped = true;
+    assert_int_equal(choose(whole, "\"c,9\"", &chosen), -ENOENT);
+    assert_int_equal(choose(whole, "\"c,4\"", &chosen), -ENOENT); /* generated */
+    assert_int_equal(snapshot_choose(whole, "\"c,0\"", 0, &stopped, &chosen), -EINTR);
+    whole->broken = true;
+    assert_int_equal(choose(whole, "\"c,0\"", &chosen), -ENOENT);
+    whole->broken = false;
+    whole->key.proves = false;
+    assert_int_equal(choose(whole, "\"c,0\"", &chosen), -ENOENT);
+    whole->key.proves = true;
+    uint64_t used = store_used(place.store);
+    store_drop_group(place.store, PLACE_RELATION, whole->groups[2]->id);
+    assert_int_equal(choose(whole, "\"c,0\"", &chosen), -ENOENT);
+    assert_true(store_used(place.store) < used); /* what had been chosen is gone, too */
+    assert_null(chosen);
+    snapshot_unref(whole);
+    whole = place_snapshot(&place, &rows_tables[6], 20, 7); /* binary is refused */
+    whole->key.proves = true;
+    assert_int_equal(choose(whole, "\"c,0\"", &chosen), -ENOENT);
+    snapshot_unref(whole);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(test_record_round_trip),       TEST(test_no_record),
-        TEST(test_record_of_another),       TEST(test_damaged_records),
-        TEST(test_numbers_out_of_bounds),   TEST(test_ids_of_a_record),
-        TEST(test_other_formats),           TEST(test_sizes),
-        TEST(test_files_are_bounded),       TEST(test_same_content),
-        TEST(test_files_of_groups),         TEST(test_columns),
-        TEST(test_columns_of_another_list), TEST(test_sweep),
-        TEST(test_taking_an_identity),      TEST(test_runs),
-        TEST(test_key_is_used_by_one),      TEST(test_held_while_let_go),
+        TEST(test_record_round_trip),
+        TEST(test_no_record),
+        TEST(test_record_of_another),
+        TEST(test_damaged_records),
+        TEST(test_numbers_out_of_bounds),
+        TEST(test_ids_of_a_record),
+        TEST(test_other_formats),
+        TEST(test_sizes),
+        TEST(test_files_are_bounded),
+        TEST(test_same_content),
+        TEST(test_files_of_groups),
+        TEST(test_columns),
+        TEST(test_columns_of_another_list),
+        TEST(test_sweep),
+        TEST(test_choosing),
+        TEST(test_nothing_to_choose_from),
+        TEST(test_taking_an_identity),
+        TEST(test_runs),
+        TEST(test_key_is_used_by_one),
+        TEST(test_held_while_let_go),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
