@@ -177,8 +177,9 @@ MUST_CHECK int snapshot_load(struct store *store, uint32_t relation, struct snap
 /* The same of those columns; that of NULL is snapshot_load's. */
 MUST_CHECK int snapshot_load_columns(struct store *store, uint32_t relation, const char *columns,
                                      struct snapshot **out);
-/* Deletes the relation's row groups that no record names. Nothing of it may be being fetched. */
-void snapshot_sweep(struct store *store, uint32_t relation);
+/* The same by what the record is called (store_each_record). -ENOENT, too: it is of no snapshot. */
+MUST_CHECK int snapshot_load_kind(struct store *store, uint32_t relation, const char *kind,
+                                  struct snapshot **out);
 
 /* A newer one has been saved: the files of groups that only this one has go when it does. NULL: all
  * of them go, unless a record comes to name them. */

@@ -475,12 +475,17 @@ static int get_all(struct record_reader *in, struct snapshot *snapshot)
     return in->bad || in->at != in->end ? -EBADMSG : 0;
 }
 
-static int load_record(struct store *store, uint32_t relation, const char *kind,
+static bool is_of_rows(const char *kind)
+{
+    return strcmp(kind, table_kind) == 0 || strncmp(kind, select_kind, strlen(select_kind)) == 0;
+}
+
+int snapshot_load_kind(struct store *store, uint32_t relation, const char *kind,
                        struct snapshot **out)
 {
     struct buffer record = {0};
     struct snapshot *snapshot = NULL;
-    int rc = store_get_record(store, relation, kind, &record);
+    int rc = is_of_rows(kind) ? store_get_record(store, relation, kind, &record) : -ENOENT;
     if (rc == 0)
         rc = snapshot_new(store, &snapshot);
     if (rc == 0) {
@@ -509,7 +514,7 @@ int snapshot_load_columns(struct store *store, uint32_t relation, const char *co
     struct snapshot *snapshot;
     char kind[KIND_SIZE];
     kind_of(columns, kind);
-    int rc = load_record(store, relation, kind, &snapshot);
+    int rc = snapshot_load_kind(store, relation, kind, &snapshot);
     if (rc == 0 && !same_columns(snapshot->columns, columns)) {
         snapshot_unref(snapshot);
         rc = -EBADMSG;
@@ -522,55 +527,4 @@ int snapshot_load_columns(struct store *store, uint32_t relation, const char *co
 int snapshot_load(struct store *store, uint32_t relation, struct snapshot **out)
 {
     return snapshot_load_columns(store, relation, NULL, out);
-}
-
-/* ---- what no record names ---- */
-
-struct sweep {
-    struct store *store;
-    uint32_t relation;
-    struct snapshot *all; /* of all records' groups; it is none itself */
-    int rc;
-};
-
-static int gather_groups(struct snapshot *all, const struct snapshot *snapshot)
-{
-    int rc = 0;
-    for (size_t i = 0; rc == 0 && i < snapshot->group_count; i++) {
-        struct group *group = group_ref(snapshot->groups[i]);
-        rc = snapshot_add_group(all, group);
-        if (rc < 0)
-            group_unref(group);
-    }
-    return rc;
-}
-
-/* One that cannot be used names nothing. */
-static void gather_record(void *context, const char *kind)
-{
-    struct sweep *sweep = context;
-    struct snapshot *snapshot;
-    if (strcmp(kind, table_kind) != 0 && strncmp(kind, select_kind, strlen(select_kind)) != 0)
-        return;
-    int rc = load_record(sweep->store, sweep->relation, kind, &snapshot);
-    if (rc == 0) {
-        rc = gather_groups(sweep->all, snapshot);
-        snapshot_unref(snapshot);
-    }
-    if (rc == -ENOMEM)
-        sweep->rc = rc;
-}
-
-void snapshot_sweep(struct store *store, uint32_t relation)
-{
-    struct sweep sweep = {.store = store, .relation = relation};
-    uint64_t *ids;
-    if (snapshot_new(store, &sweep.all) < 0)
-        return; /* the next mount comes by again */
-    store_each_record(store, relation, gather_record, &sweep);
-    if (sweep.rc == 0 && snapshot_group_ids(sweep.all, &ids) == 0) {
-        store_sweep(store, relation, ids, sweep.all->group_count);
-        free(ids);
-    }
-    snapshot_unref(sweep.all);
 }

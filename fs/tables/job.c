@@ -4,6 +4,7 @@
 #include "fs/base/log.h"
 #include "fs/base/patience.h"
 #include "fs/rows/snapshot_choose.h"
+#include "fs/rows/snapshot_records.h"
 #include "fs/tables/file_time.h"
 #include "fs/tables/listing.h"
 #include "fs/tables/schema_file.h"

@@ -1,6 +1,7 @@
 #include "fs/tree/leftovers.h"
 
 #include "fs/base/log.h"
+#include "fs/rows/snapshot_records.h"
 #include "fs/tables/file_time.h"
 #include "fs/tables/listing.h"
 #include "fs/tree/node.h"
@@ -196,12 +197,12 @@ static int compare_oids(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Whether a server of which `now` is told has had the table that the record is of: a copy of the
+/* Whether a server of which `now` is told has had the table that the records are of: a copy of the
  * cluster from before, or a standby that lags behind, does not have it yet. */
 static bool had_table(struct mount *mount, uint32_t relation, const struct version_key *now)
 {
     struct snapshot *snapshot;
-    int rc = snapshot_load(mount->store, relation, &snapshot);
+    int rc = snapshot_load_any(mount->store, relation, &snapshot);
     if (rc < 0)
         return rc != -ENOMEM; /* without a record there is nothing to lose */
     bool had = version_key_believes(&snapshot->key, now);

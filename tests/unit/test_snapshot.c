@@ -1,4 +1,5 @@
 #include "fs/rows/snapshot_choose.h"
+#include "fs/rows/snapshot_records.h"
 
 #include "tests/unit/place.h"
 
@@ -630,7 +631,17 @@ static void test_columns(void **state)
         snapshot_unref(copy);
         snapshot_unref(back);
     }
+    for (int i = 0; i < LISTS; i++) {
+        char kind[40] = "table";
+        assert_int_equal(snapshot_load_any(place.store, PLACE_RELATION, &back), 0);
+        snapshot_unref(back);
+        if (lists[i] != NULL)
+            snprintf(kind, sizeof kind, "select-%016llx",
+                     (unsigned long long)selection_number(lists[i]));
+        store_drop_record(place.store, PLACE_RELATION, kind);
+    }
     back = NULL;
+    assert_int_equal(snapshot_load_any(place.store, PLACE_RELATION, &back), -ENOENT);
     assert_int_equal(snapshot_load_columns(place.store, PLACE_RELATION, "b", &back), -ENOENT);
     assert_null(back);
     for (int i = 0; i < LISTS; i++)
