@@ -58,8 +58,8 @@ struct node_class {
     bool (*exists)(const struct mount *mount, const struct node *node);
     /* The relation that it stands for now, or none. NULL: it stands for none. */
     const struct relation *(*relation)(const struct mount *mount, const struct node *node);
-    /* Of one that has files of tables in it (table_file.h): their class; which face the name is of, -1: of none; and of which subject of the
-     * relation at hand; NULL: there is none, or no memory. There is one if there is the other. */
+    /* Of one that has files of tables in it (table_file.h): their class; which face a name is of, -1: of none; and of which
+     * subject of the relation at hand; NULL: there is none, or no memory. There is one if there is the other. */
     const struct node_class *files;
     int (*face)(const struct node *node, const char *name);
     struct subject *(*subject)(struct mount *mount, const struct node *node, const char *name);
