@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# Whether files of the mount are, byte for byte, what the server itself says; for tests/e2e/exact_*.bats, which load it
-# after helper. The comparison is exact.py's; here psql makes what it compares with, for any number of relations at once.
+# Checks whether files of the mount are, byte for byte, what the server itself says; for tests/e2e/exact_*.bats, which load it
+# after helper. exact.py compares; here psql makes what it compares with, for any number of relations at once.
 
 # Runs SQL from the arguments, or from standard input.
 sql() {
@@ -79,8 +79,8 @@ SELECT json_agg(json_build_object('i', i, 'folder', folder, 'name', name, 'lists
 END
 }
 
-# Fails unless all files of every relation that condition $1 names (over pg_class c, pg_namespace n) are exact: what
-# COPY refuses must be refused, with the server's words. The rest are options of exact.py.
+# Fails unless all files of every relation that condition $1 names (over pg_class c, pg_namespace n) are exact. What COPY
+# refuses the mount must refuse, with the server's words. The other arguments are options of exact.py.
 assert_exact_where() {
     local work=$E2E/exact.$BASHPID rc=0 encoding
     rm -rf "$work"
@@ -102,8 +102,8 @@ quote_literal() { printf "E'%s'" "$(printf %s "$1" | sed "s/\\\\/\\\\\\\\/g; s/'
 assert_schema_exact() { assert_exact_where "n.nspname = $(quote_literal "$1")" "${@:2}"; }
 assert_exact() { assert_exact_where "n.nspname = $(quote_literal "$1") AND c.relname = $(quote_literal "$2")" "${@:3}"; }
 
-# Reading file $1 of the mount must fail, at stat already, and the reason hold the text $2, as the file's attribute says and its
-# directory's, which getfattr needs: it asks for the attributes of what it is given.
+# Fails unless reading file $1 of the mount fails, at stat already, with a reason that holds the text $2. The file's attribute and
+# its directory's must both say so: getfattr needs the directory's, since it first asks for the attributes of what it is given.
 assert_refused() {
     local said
     if stat "$MNT/$1" >/dev/null 2>&1; then echo "$1 can be stat'ed" >&2; return 1; fi
@@ -114,7 +114,7 @@ assert_refused() {
     [[ $said == *"$2"* ]] || { echo "the directory of $1 says: $said" >&2; return 1; }
 }
 
-# A metric of the mount, by its name without pgvecfs_.
+# Prints a metric of the mount, by its name without pgvecfs_.
 metric() {
     sleep 1.1 # control files are kept for a second
     sed -n "s/^pgvecfs_$1 //p" "$MNT/.pgvecfs/metrics"

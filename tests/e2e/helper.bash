@@ -5,7 +5,7 @@
 #   setup_file()    { server_start; psql -X -q -c "CREATE TABLE …"; mount_start; }
 #   teardown_file() { teardown_all; }
 #
-# Everything a file makes is under build/e2e/NAME, NAME being the file's own without .bats. With
+# Everything that a file makes is under build/e2e/NAME; NAME is the file's own without .bats. With
 # E2E_KEEP=1 in the environment teardown_all ends the mounts and servers, but leaves the files.
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -16,11 +16,11 @@ E2E=$ROOT/build/e2e/$E2E_NAME
 : "${PGVECFS:=$ROOT/build/pgvecfs}" # another build of it can be tested: PGVECFS=build/asan/pgvecfs
 export E2E_NAME MNT CACHE PGVECFS
 
-# Starts the server with database "test", and points psql to it. Options as of private-pg start.
+# Starts the server with database "test", and points psql to it. The options are those of private-pg start.
 server_start() {
     local python
-    teardown_all || return # what an interrupted run left
-    # The interpreter itself: what stands for it in PATH may be a script that takes longer than many a test.
+    teardown_all || return # what an interrupted run has left
+    # The interpreter itself: `python3` in PATH may be a script that takes longer than many a test.
     python=$(python3 -c 'import sys; print(sys.executable)' 2>/dev/null) && export PATH=${python%/*}:$PATH
     mkdir -p "$E2E" || return
     "$ROOT/scripts/private-pg" start "$E2E/pg" "$@" || return
@@ -44,7 +44,7 @@ server_stop() { "$ROOT/scripts/private-pg" stop "$E2E/pg"; }
 mount_start() {
     mkdir -p "$MNT" "$CACHE" || return
     (
-        # bats waits until nobody has its descriptors open any more, so the daemon must not get them.
+        # bats waits until no process has its descriptors open any more, so the daemon must not get them.
         for fd in /proc/self/fd/*; do
             fd=${fd##*/}
             if [ "$fd" -gt 2 ] && [ "$fd" -lt 255 ]; then eval "exec $fd>&-"; fi
@@ -55,12 +55,12 @@ mount_start() {
     daemon_pid >"$E2E/$(basename "$MNT").pid"
 }
 
-# The pid of the daemon behind $MNT, as the mount itself says it.
+# Prints the pid of the daemon behind $MNT, as the mount itself says it.
 daemon_pid() {
     timeout 10 sed -n 's/.*"pid" *: *\([0-9][0-9]*\).*/\1/p' "$MNT/.pgvecfs/status.json" 2>/dev/null | sed -n 1p
 }
 
-# Whether process $1 has ended; a zombie has, whoever is to reap it.
+# Whether process $1 has ended; a zombie counts as ended, even if its parent has not reaped it yet.
 process_gone() {
     local state
     state=$(sed -n 's/^State:[[:space:]]*\(.\).*/\1/p' "/proc/$1/status" 2>/dev/null) || true
@@ -70,7 +70,7 @@ process_gone() {
 # Waits until process $1 has ended, at most $2 seconds.
 wait_gone() { within "$2" process_gone "$1"; }
 
-# within SECONDS COMMAND...: waits until the command succeeds, at most so long.
+# within SECONDS COMMAND...: waits until the command succeeds, at most SECONDS.
 within() {
     local tenths=$(($1 * 10))
     shift
@@ -106,7 +106,7 @@ teardown_all() {
     for file in "$E2E"/*.pid; do
         pid=$(cat "$file" 2>/dev/null) || true
         [ -n "$pid" ] || continue
-        # The number may by now be another process: ours has the folder on its command line.
+        # The pid may be another process by now: ours has the folder on its command line.
         for signal in none TERM KILL; do
             grep -qF -- "$E2E" "/proc/$pid/cmdline" 2>/dev/null || break
             [ $signal = none ] || kill -s $signal "$pid" 2>/dev/null || true
@@ -121,8 +121,8 @@ teardown_all() {
 
 # ---- for setup() and teardown() of a test -----------------------------------------------------
 
-# The mount's tables are in $T, what the test writes in $OUT; the cache is empty. Processes whose pids the test adds to PIDS are
-# killed at its end, those in STOPPED go on.
+# The mount's tables are in $T, what the test writes is in $OUT; the cache is empty. At the test's end processes whose pids it has
+# added to PIDS are killed, and those in STOPPED go on.
 test_begin() {
     # shellcheck disable=SC2034 # the tests use it
     T=$MNT/public
@@ -144,12 +144,12 @@ test_end() {
 
 # ---- what others do -----------------------------------------------------------------------------
 
-# The sessions of which an SQL condition on pg_stat_activity holds.
+# Prints the number of sessions for which an SQL condition on pg_stat_activity holds.
 count() { psql -X -At -c "SELECT count(*) FROM pg_stat_activity WHERE $1"; }
 at_least() { [ "$(count "$2")" -ge "$1" ]; } # NUMBER CONDITION
 exactly() { [ "$(count "$2")" = "$1" ]; }
 
-# lock_start TABLE...: a session of somebody else, "locker", has them against readers, too, until lock_stop.
+# lock_start TABLE...: another session, "locker", locks the tables, against readers too, until lock_stop.
 lock_start() {
     local name locks=()
     for name; do locks+=(-c "LOCK TABLE $name IN ACCESS EXCLUSIVE MODE"); done
@@ -169,7 +169,7 @@ lock_stop() {
     within 20 exactly 0 "application_name = 'locker'" && LOCKED=
 }
 
-# A pgbouncer in transaction mode with $1 sessions of the server, for database test and role $2 (postgres).
+# Starts a pgbouncer in transaction mode with $1 sessions of the server, for database test and role $2 (postgres).
 pooler_start() {
     local as_pooler=()
     POOLER=$(mktemp -d "${TMPDIR:-/tmp}/pgvecfs-pooler.XXXXXX")
@@ -188,7 +188,7 @@ default_pool_size = $1
 logfile = $POOLER/log
 pidfile = $POOLER/pid
 INI
-    if [ "$(id -u)" = 0 ]; then # it refuses to run as root
+    if [ "$(id -u)" = 0 ]; then # pgbouncer refuses to run as root
         chown -R postgres: "$POOLER"
         as_pooler=(setpriv --reuid=postgres --regid=postgres --init-groups)
     fi
@@ -209,7 +209,8 @@ pooler_stop() {
 pooled() { PGHOST=$POOLER PGPORT=6432 PGUSER=$POOLED_AS PGDATABASE=test psql -X -q -At -v ON_ERROR_STOP=1 "$@"; }
 pooled_mount() { PGHOST=$POOLER PGPORT=6432 PGUSER=$POOLED_AS PGDATABASE=test mount_start "$@"; }
 
-# tests/e2e/gate.py in front of the server, for those who connect with PGHOST=$E2E/gate; its pid is in $GATE. $1: bytes a second.
+# Starts tests/e2e/gate.py in front of the server, for clients that connect with PGHOST=$E2E/gate; its pid is in $GATE. $1: bytes
+# a second.
 gate_start() {
     mkdir -p "$E2E/gate"
     rm -f "$E2E/gate/.s.PGSQL.$PGPORT"
@@ -221,7 +222,7 @@ gate_start() {
 
 # ---- what a file of the mount must hold, by the server's own word -----------------------------
 
-# psql under the session settings that pgvecfs pins; synchronised scans and parallel plans would
+# psql under the session settings that pgvecfs pins. Synchronised scans and parallel plans would
 # change the order of rows.
 psql_pinned() {
     PGOPTIONS="-c search_path= -c DateStyle=ISO -c IntervalStyle=postgres -c extra_float_digits=1 \
@@ -229,8 +230,8 @@ psql_pinned() {
         psql -X -q -At -v ON_ERROR_STOP=1 "$@"
 }
 
-# What to COPY for relation $1 (schema-qualified, quoted as SQL wants it): a table by its name, which
-# leaves generated columns out; the others only go as a query.
+# Prints what to COPY for relation $1 (schema-qualified, quoted as SQL wants it): for a table its name,
+# which leaves generated columns out; other relations can only be copied as a query.
 copy_source() {
     local kind
     kind=$(psql_pinned -c "SELECT relkind FROM pg_catalog.pg_class WHERE oid = '${1//\'/\'\'}'::regclass") || return
@@ -276,7 +277,7 @@ assert_same_bytes() {
         echo "  $1: $(wc -c <"$1") bytes"
         echo "  $2: $(wc -c <"$2") bytes"
         at=$(LC_ALL=C cmp -- "$1" "$2" 2>/dev/null | sed -n 's/.* \(byte\|char\) \([0-9]*\),.*/\2/p')
-        # No difference within the shorter one: it ends where the other goes on.
+        # The shorter file has no difference: it ends where the other one goes on.
         [ -n "$at" ] || at=$(($(stat -c %s -- "$1" "$2" | sort -n | sed -n 1p) + 1))
         echo "first difference at offset $((at - 1)); from 16 bytes before it:"
         at=$((at > 17 ? at - 17 : 0))

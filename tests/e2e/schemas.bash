@@ -1,15 +1,15 @@
 # shellcheck shell=bash
-# schema.sql of many relations: each by a pg_dump of its own, and all from one. Needs a server with log_connections=on.
+# schema.sql of many relations: each from a pg_dump of its own, and all from one. Needs a server with log_connections=on.
 
-# The runs of pg_dump until now; a probe's connection has another name.
+# Prints how many runs of pg_dump there were until now; a probe's connection has another name.
 dumps() { grep -c 'connection authorized.*application_name=pgvecfs pg_dump [0-9]*-[0-9]*$' "$E2E/pg/log" || true; }
-# How often this mount has read all at once.
+# Prints how often this mount has read the schemas of all relations at once.
 at_once() { grep -c 'was read at once' "$MNT/.pgvecfs/log" || true; }
 
-# How long it has one pg_dump for each after that, in seconds, and a moment.
+# Prints for how long the mount runs one pg_dump for each relation after that, in seconds, and a moment more.
 pause() { echo $(($(sed -n 's/.* was read at once, in \([0-9]*\) ms.*/\1/p' "$MNT/.pgvecfs/log" | tail -n 1) * 5 / 1000 + 1)); }
 
-# The paths of the schema.sql of all relations in schema $1, and of their partitions.
+# Prints the paths of the schema.sql of all relations in schema $1, and of their partitions.
 schema_files() {
     psql -X -At <<END
 SELECT format('%s/%s/schema.sql', n.nspname, coalesce(p.relname || '/partitions/', '') || c.relname)
@@ -21,10 +21,10 @@ ORDER BY c.relname
 END
 }
 
-# Another state of the DDL, in which every text is as before.
+# Makes another state of the DDL, in which every text is as before.
 other_state() { psql -X -q -c "COMMENT ON SCHEMA public IS '$RANDOM $RANDOM'"; }
 
-# Reads each file of stdin in a state of its own, so by a pg_dump of its own, into $1.
+# Reads each file of stdin into $1, each in a state of its own, and so from a pg_dump of its own.
 read_alone() {
     local path
     while IFS= read -r path; do
@@ -47,7 +47,7 @@ same_as_alone() {
     return $bad
 }
 
-# Three files of schema $1 that are read first: with the third of them all are read at once.
+# Reads the first three files of schema $1: with the third of them the mount reads all relations at once.
 read_three() {
     local path
     while IFS= read -r path; do cat "$MNT/$path" </dev/null >/dev/null || return; done < <(schema_files "$1" | sed -n 1,3p)
