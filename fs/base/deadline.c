@@ -15,18 +15,18 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { WORDS_MS = 300 }; /* for what is still to be written: nobody may be reading it */
+enum { WORDS_MS = 300 }; /* for lines that are still to be written: perhaps nobody reads them */
 
 static struct {
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t changed;
     bool started, unmounted, met;
-    struct timespec at; /* CLOCK_MONOTONIC: whoever sets the time does not put it off */
+    struct timespec at; /* CLOCK_MONOTONIC: setting the clock does not put it off */
     char mountpoint[PATH_MAX];
 } deadline = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
-/* As libfuse does, but without closing the descriptor: whoever is about to reply would write into
- * somebody else's file. */
+/* Unmounts as libfuse does, but without closing the descriptor: a thread that is about to reply
+ * would write into another file. */
 static void unmount(void)
 {
     extern char **environ;

@@ -6,8 +6,9 @@
 #include <stddef.h>
 #include <unistd.h>
 
-/* Else the next file or socket that is opened gets the number, words for stderr are written into
- * it, and becoming a daemon puts /dev/null in its place. */
+/* Opens the closed ones among descriptors 0 to 2. Else the next file or socket that is opened gets
+ * such a number, words for stderr are written into it, and becoming a daemon puts /dev/null in its
+ * place. */
 static int open_standard(void)
 {
     int fd;
@@ -23,12 +24,13 @@ static int open_standard(void)
 int inherited_shed(void)
 {
     sigset_t none;
-    /* Whose SIGCHLD is ignored is not told how pg_dump ended; SIGTERM ends the mount, always. */
+    /* A process that ignores SIGCHLD is not told how pg_dump ended. SIGTERM ends the mount,
+     * always. */
     static const int usual[] = {SIGCHLD, SIGTERM, SIGBUS};
     for (size_t i = 0; i < sizeof usual / sizeof *usual; i++)
         signal(usual[i], SIG_DFL);
-    /* A file of the cache that is larger than the limit of files (RLIMIT_FSIZE) is an error, as on
-     * a full disk, not the end. */
+    /* A write beyond the limit of file sizes (RLIMIT_FSIZE) then gives an error, as on a full disk,
+     * and does not end the process. */
     signal(SIGXFSZ, SIG_IGN);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);

@@ -19,7 +19,7 @@ enum { KEPT_LINES = 500, LINE_SIZE = 1400, STAMP_SIZE = 32 };
 
 struct line {
     enum log_level level;
-    size_t said; /* where the text begins, behind time and level */
+    size_t said; /* the text begins here, behind time and level */
     char text[];
 };
 
@@ -27,17 +27,17 @@ static struct {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     int foreground, debug;
-    struct line *lines[KEPT_LINES]; /* guarded by lock, as all that follows; a ring */
-    size_t next, written;           /* counts of lines; what lies between is still to be written */
-    bool writing, ending;           /* there is a thread; it is to end */
-    bool busy;                      /* and it has a line in its hands */
+    struct line *lines[KEPT_LINES]; /* a ring; guarded by the lock, as all that follows */
+    size_t next, written;           /* counts of lines; those between are still to be written */
+    bool writing, ending;           /* the thread runs; it is to end */
+    bool busy;                      /* the thread is writing a line */
     pthread_t writer;
 } the_log = {.lock = PTHREAD_MUTEX_INITIALIZER, .foreground = 1};
 
 /* ---- writing ---- */
 
-/* Not by stdio, whose lock would be held while it waits, and exit() needs it. It waits, also if
- * somebody else has set the description of stderr so that it does not. */
+/* Does not use stdio: its lock would be held during the wait, and exit() needs it. Waits even if
+ * another process has made the shared description of stderr non-blocking. */
 static void write_all(const char *text, size_t size)
 {
     while (size > 0) {
@@ -77,7 +77,7 @@ static struct line *line_new(enum log_level level, const char *said)
     return line;
 }
 
-/* The next one that is to be written, a copy. Under the lock. */
+/* A copy of the next line to write. Under the lock. */
 static struct line *next_line(void)
 {
     if (the_log.next - the_log.written > KEPT_LINES) {
@@ -142,7 +142,7 @@ void log_open(int foreground, int debug)
     pthread_mutex_unlock(&the_log.lock);
 }
 
-/* Waits for a change, until then. */
+/* Waits for a change, until that time at most. */
 static int wait_until(const struct timespec *until)
 {
     return pthread_cond_clockwait(&the_log.changed, &the_log.lock, CLOCK_MONOTONIC, until);
@@ -158,7 +158,7 @@ void log_flush(int milliseconds)
     pthread_mutex_unlock(&the_log.lock);
 }
 
-/* A thread that hangs in a write is left to the end of the process. */
+/* A thread that hangs in a write is left alone: it ends with the process. */
 void log_close(void)
 {
     struct timespec until = clock_after_ms(1000);
@@ -179,7 +179,7 @@ void log_close(void)
 
 /* ---- saying ---- */
 
-/* Whatever a table is called, a line stays a line, of UTF-8. */
+/* Keeps a line one line of UTF-8, whatever names a table has. */
 static void keep_on_one_line(char *text)
 {
     utf8_mend(text);

@@ -1,9 +1,10 @@
-/* What the daemon has to say: at once to a ring of the last lines, which `.pgvecfs/log` shows, and
- * from there to stderr while it runs in the foreground, else to syslog. Never a password, never
- * table data.
+/* The daemon's log. A line goes at once into a ring of the last lines, which `.pgvecfs/log` shows,
+ * and from there to stderr while the daemon runs in the foreground, else to syslog. It never has a
+ * password or table data in it.
  *
- * A terminal, a pipe or syslog may be slow, or stand still: a thread writes to them, and nobody
- * else waits. What the ring has lost before it was written is counted, and said.
+ * A terminal, a pipe or syslog may be slow, or stand still: one thread writes to them, and no other
+ * waits. Lines that the ring has lost before they were written are counted, and the log says how
+ * many.
  *
  * Threads: any; log_open and log_close are the main thread's.
  */
@@ -14,19 +15,19 @@
 
 enum log_level { LOG_SAY_ERROR, LOG_SAY_INFO, LOG_SAY_DEBUG };
 
-/* `foreground`: stderr. `debug`: debug lines too. Starts the thread; before that lines go to stderr
- * at once. */
+/* Starts the thread that writes; before that lines go to stderr at once. `foreground`: to stderr.
+ * `debug`: debug lines too. */
 void log_open(int foreground, int debug);
 
-/* Has the rest written, as far as that is done within a second. */
+/* Waits until the rest is written, for a second at most. */
 void log_close(void);
 
-/* Waits until all that was said is written, for so long at most. */
+/* Waits until all lines so far are written, for `milliseconds` at most. */
 void log_flush(int milliseconds);
 
 void log_say(enum log_level level, const char *format, ...) PRINTF_LIKE(2, 3);
 
-/* Appends the lines kept, oldest first. */
+/* Appends the lines that the ring has, oldest first. */
 MUST_CHECK int log_show(struct buffer *out);
 
 #endif

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* The handler looks through them: nothing in it may wait for a lock. */
+/* The handler searches these without a lock: it must not wait for one. */
 struct mapping {
     atomic_uintptr_t start; /* 0: the place is free */
     atomic_size_t size;
@@ -43,11 +43,11 @@ static void on_bus_error(int number, siginfo_t *info, void *context)
         errno = saved;
         return;
     }
-    sigaction(number, &before, NULL); /* the access is tried again, and meets that */
+    sigaction(number, &before, NULL); /* the access is tried again, and meets that handler */
     errno = saved;
 }
 
-/* Somebody else may have set another one since. Under `lock`. */
+/* Sets it again: a library may have set another one since. Under `lock`. */
 static void set_handler(void)
 {
     struct sigaction action = {.sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO | SA_RESTART};

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A space, tab, newline or backslash is written \NNN, octal. */
+/* The kernel writes a space, tab, newline or backslash as \NNN, octal. */
 static void unescape(char *text)
 {
     char *to = text;
@@ -23,7 +23,8 @@ static void unescape(char *text)
     *to = '\0';
 }
 
-/* ID PARENT DEVICE ROOT PATH OPTIONS [TAG...] - TYPE SOURCE OPTIONS. Cuts the line. */
+/* A line is ID PARENT DEVICE ROOT PATH OPTIONS [TAG...] - TYPE SOURCE OPTIONS. Cuts it into
+ * pieces. */
 static bool parse(char *line, char **device, char **path)
 {
     char *fields[5], *rest = strstr(line, " - ");
@@ -38,7 +39,7 @@ static bool parse(char *line, char **device, char **path)
     return strlen(*device) < MOUNT_DEVICE && strcmp(fields[3], "/") == 0;
 }
 
-/* `device` NULL: any. The one found last goes to `out`, if that is not NULL. */
+/* `device` NULL: any. The one found last goes to `out`, unless that is NULL. */
 static int search(const char *table, const char *path, const char *device, char *out)
 {
     FILE *file = fopen(table != NULL ? table : "/proc/self/mountinfo", "re");

@@ -4,9 +4,9 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-/* How many bytes of the character at `at` are escaped; 0: it stays. A terminal obeys U+0080-9F as
- * it does ESC [, and the characters that turn the direction of writing make one name look like
- * another. */
+/* How many bytes the character at `at` has, if it is escaped; 0: it stays. Reasons: a terminal
+ * obeys U+0080-9F as it does ESC [, and the characters that turn the direction of writing make one
+ * name look like another. */
 static size_t escaped_size(const unsigned char *at, bool first)
 {
     if (at[0] == '%' || at[0] == '/' || at[0] < 0x20 || at[0] == 0x7F || (first && at[0] == '.'))
@@ -25,7 +25,7 @@ int name_encode(const char *sql, struct buffer *out)
 {
     static const char digits[] = "0123456789ABCDEF";
     int rc = 0;
-    size_t left = 0, before = out->size; /* bytes still to escape */
+    size_t left = 0, before = out->size; /* bytes of this character still to escape */
     for (const unsigned char *at = (const unsigned char *)sql; rc == 0 && *at != '\0'; at++) {
         if (left == 0)
             left = escaped_size(at, (const char *)at == sql);
@@ -45,7 +45,7 @@ static int hex_value(char c)
     return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-/* Whatever may stand behind a %. The length, or 0: no name. */
+/* Decodes %XX of any byte. Gives the length; 0: it is no name. */
 static size_t unescape(const char *file, size_t size, char *sql)
 {
     size_t n = 0;
@@ -75,7 +75,7 @@ int name_decode(const char *file, size_t size, char **out)
     if (rc == 0)
         rc = name_encode(sql, &again);
     if (rc == 0 && (again.size != size || memcmp(again.data, file, size) != 0))
-        rc = -ENOENT; /* it is written in another way */
+        rc = -ENOENT; /* the name is encoded in another way than ours */
     buffer_clear(&again);
     if (rc < 0)
         free(sql);

@@ -1,7 +1,7 @@
-/* SQL names as file names: `%`, `/`, a leading `.`, control characters (also DEL and U+0080-9F) and
- * those that turn the direction of writing (U+061C, 200E, 200F, 202A-202E, 2066-2069) are written
- * %XX, each of their bytes, in upper-case hex; the rest, UTF-8, stays. One name for one name, both
- * ways: a file name that encodes in any other way names nothing. */
+/* SQL names as file names. Each byte of `%`, `/`, a leading `.`, control characters (also DEL and
+ * U+0080-9F) and the characters that turn the direction of writing (U+061C, 200E, 200F, 202A-202E,
+ * 2066-2069) is written %XX in upper-case hex; the rest, UTF-8, stays. The names correspond one to
+ * one: a file name that is encoded in any other way names nothing. */
 #ifndef FS_BASE_NAME_H
 #define FS_BASE_NAME_H
 
@@ -10,7 +10,7 @@
 /* Appends the file name. */
 MUST_CHECK int name_encode(const char *sql, struct buffer *out);
 
-/* The SQL name of `size` bytes of a file name, newly allocated. -ENOENT: no SQL name is written
+/* The SQL name of `size` bytes of a file name, newly allocated. -ENOENT: no SQL name is encoded
  * like that. */
 MUST_CHECK int name_decode(const char *file, size_t size, char **out);
 

@@ -1,4 +1,4 @@
-/* What the mount was told by its command line (fs/options.h); it does not change. */
+/* The options of the command line (fs/options.h); they do not change. */
 #ifndef FS_BASE_OPTIONS_H
 #define FS_BASE_OPTIONS_H
 
@@ -12,21 +12,22 @@ struct options {
     uint64_t cache_size, memory; /* bytes */
     int jobs;
     int connections;      /* to the server at once, pg_dump's included */
-    int64_t lock_wait_ms; /* how long a lock is waited for; negative: without limit */
-    char *direct;         /* how pg_dump reaches the server beside a pooler; NULL: as we do */
-    bool rls_filter;      /* policies may hide rows from the mount's role */
-    bool trust_all;       /* a superuser's mount may run functions of other owners */
+    int64_t lock_wait_ms; /* how long the mount waits for a lock; negative: without limit */
+    char *direct;    /* how pg_dump reaches the server beside a pooler; NULL: as the mount does */
+    bool rls_filter; /* policies may hide rows from the mount's role */
+    bool trust_all;  /* a superuser's mount may run functions of other owners */
     int64_t lease_ms;
     bool allow_other;
-    uint32_t uid, gid;       /* that everything belongs to, but what others have made */
-    unsigned umask;          /* bits that no mode has */
+    uint32_t uid, gid;       /* the owner of everything but what others have made */
+    unsigned umask;          /* bits that no mode of ours has */
     unsigned listed_formats; /* mask of format numbers */
     bool list_partitions, list_control;
     char **schemas; /* NULL-terminated, or NULL: all */
     bool system;
     bool foreground, debug, single;
     bool help, version;
-    bool status; /* the mount point is one in use; nothing but it is set then */
+    /* show the status of this mount point, which is in use; no other option is set then */
+    bool status;
 };
 
 #endif

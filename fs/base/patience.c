@@ -55,7 +55,7 @@ int patience_ask(struct error *error)
 
 static bool lock_for_a_tick(pthread_mutex_t *lock)
 {
-#ifdef __SANITIZE_THREAD__ /* it does not know that pthread_mutex_clocklock locks */
+#ifdef __SANITIZE_THREAD__ /* this sanitizer does not know that pthread_mutex_clocklock locks */
     usleep(1000);
     return pthread_mutex_trylock(lock) == 0;
 #else

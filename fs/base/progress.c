@@ -2,7 +2,7 @@
 
 #include "codec/clock.h"
 
-enum { EARLY_MS = 1000 }; /* what is started together comes in together at first */
+enum { EARLY_MS = 1000 }; /* threads that start together bring their first results together */
 
 void progress_begin(struct progress *progress)
 {
@@ -26,11 +26,11 @@ const char *progress_stage_name(const struct progress *progress)
                                         [STAGE_COMPARING] = "comparing",
                                         [STAGE_COPYING] = "copying",
                                         [STAGE_MEASURING] = "measuring"};
-    int stage = progress->stage; /* gcc 12 indexes by an atomic without reading it as one */
+    int stage = progress->stage; /* gcc 12 would index by an atomic without reading it as one */
     return names[stage];
 }
 
-/* 0 to 1; -1: nobody knows. */
+/* 0 to 1; -1: unknown. */
 static double part_done(const struct progress *progress)
 {
     uint64_t total = progress->total, done = progress->done;

@@ -6,7 +6,7 @@
 struct shared_text {
     atomic_uint refs;
     size_t size;
-    struct written *written; /* where it is counted; NULL: nowhere */
+    struct written *written; /* the budget that counts it; NULL: none */
     uint64_t counted;
     char bytes[];
 };

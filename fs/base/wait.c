@@ -28,7 +28,7 @@ void wait_make_due(struct waits *waits, struct waiting *waiting)
     wait_hang(&waits->due, waiting);
 }
 
-/* What must go on waiting hangs on another list than this one. */
+/* One that must go on waiting is hung on another list than this one. */
 void wait_try_due(struct waits *waits)
 {
     while (waits->due.first != NULL) {

@@ -9,7 +9,7 @@
 enum { IDLE_MS = 10000 };
 
 struct thread {
-    struct thread *next; /* among those that have ended */
+    struct thread *next; /* in the list of threads that have ended */
     struct waiters *waiters;
     pthread_t id;
 };
@@ -20,10 +20,10 @@ struct waiters {
     struct waiters_task *first, **last;
     int queued, idle, count, away, most;
     bool stopped, ending;
-    struct thread *gone; /* to be joined */
+    struct thread *gone; /* ended, to be joined */
 };
 
-static _Thread_local struct waiters *mine; /* whose thread this is; NULL: nobody's here */
+static _Thread_local struct waiters *mine; /* the pool that this thread belongs to; NULL: none */
 
 /* ---- the threads ---- */
 
@@ -39,7 +39,8 @@ static struct waiters_task *pop(struct waiters *waiters)
     return task;
 }
 
-/* Whether the thread may go on: something was added, or the time is not over. */
+/* Waits. Gives whether the thread goes on: a task was added, the time is not over, or it is the
+ * last. */
 static bool wait_for_work(struct waiters *waiters)
 {
     waiters->idle++;
@@ -80,7 +81,7 @@ static void *work_off(void *argument)
     return NULL;
 }
 
-/* They need nothing more to end than the processor. */
+/* Such a thread needs only the processor to end. */
 static void join_gone(struct waiters *waiters)
 {
     while (waiters->gone != NULL) {
@@ -199,7 +200,7 @@ static void put(struct waiters *waiters, struct waiters_task *task)
     join_gone(waiters);
 }
 
-/* After the lock has been given up, so that who wakes finds it free. */
+/* Wakes after the lock is given up, so that the thread that wakes finds it free. */
 static void unlock_and_wake(struct waiters *waiters)
 {
     pthread_mutex_unlock(&waiters->lock);

@@ -1,8 +1,8 @@
-/* What users have written below query/, and the mount keeps in memory for that: questions of
- * conversations, values of sessions and of files that are open. All of it has one budget, half of
- * memory=, however many files it is in.
+/* The budget of what users write below query/ and the mount keeps in memory: questions of
+ * conversations, values of sessions and of open files. All of it together may take half of memory=,
+ * however many files it is in.
  *
- * Threads: any; what one part has is guarded by its owner. Lifetime: outlives all parts.
+ * Threads: any; each part's owner guards the part. Lifetime: outlives all parts.
  */
 #ifndef FS_BASE_WRITTEN_H
 #define FS_BASE_WRITTEN_H
@@ -20,12 +20,13 @@ struct written {
 
 void written_init(struct written *written, uint64_t memory);
 
-/* The part that had *bytes has `now` from here on. -ENOBUFS, with what to do, and nothing has
- * changed: that is more, and too much. NULL: nothing is counted. */
+/* Counts a part that had *bytes as `now` bytes from here on. -ENOBUFS, with words that say what to
+ * do, and without a change: the part grows, and the budget would be exceeded. `written` NULL:
+ * nothing is counted. */
 MUST_CHECK int written_change(struct written *written, uint64_t *bytes, uint64_t now,
                               struct error *error);
 
-/* The same, for what there is already. */
+/* The same for bytes that exist already: it is not refused. */
 void written_note(struct written *written, uint64_t *bytes, uint64_t now);
 
 #endif
