@@ -12,15 +12,15 @@
 
 enum {
     SESSIONS_AT_MOST = 64,
-    AGAIN_MS = 250 /* after this a session may be to be had that was not before */
+    AGAIN_MS = 250 /* after this the pool may have a session that it had not before */
 };
 
 struct member {
     struct session *session; /* NULL: joining or leaving, or there is none */
-    bool busy;               /* whoever has set it sets it back */
+    bool busy;               /* the thread that has set it sets it back */
 };
 
-/* In line for a session. */
+/* A caller of crew_take, in line for a session. */
 struct taker {
     struct taker *next;
 };
@@ -31,18 +31,18 @@ struct crew {
     struct waiters *enders;
     struct waiters_task ending, leaving;
     int most;
-    bool of_users; /* what users wrote is read, as far as is known */
+    bool of_users; /* it reads what users wrote, as far as is known */
     int lock_patience_ms;
     struct readpoint *readpoint;
     atomic_bool stopped;  /* written under the lock */
-    atomic_bool hurry;    /* who is still about to join need not: the work is done */
+    atomic_bool hurry;    /* the work is done: threads that are about to join need not */
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t given;
     bool leaves;   /* crew_leave has been called */
-    bool ends;     /* somebody dismisses it */
+    bool ends;     /* a thread is dismissing it */
     bool open;     /* there is a read point to work under */
-    bool complete; /* nobody can join: the read point, or the server, is not for it */
-    bool broken;   /* the leader's session is good for nothing but to be given back */
+    bool complete; /* no session can join: the read point, or the server, does not allow it */
+    bool broken;   /* the leader's session can only be given back */
     int64_t join_at;
     struct taker *takers;                    /* the first is served first */
     struct member members[SESSIONS_AT_MOST]; /* the leader is the first */
@@ -78,7 +78,8 @@ static void end_crew(void *argument)
     free(crew);
 }
 
-/* Then its end waits for the server: a session is to be given back, or the read point closed. */
+/* If it has something, its end waits for the server: to give a session back, or to close the read
+ * point. */
 bool crew_has_something(struct crew *crew)
 {
     pthread_mutex_lock(&crew->lock);
@@ -118,7 +119,7 @@ static void delist(struct crew *crew, struct member *member)
     session_give(session);
 }
 
-/* What a view, or a foreign server, does may take any time. */
+/* A view or a foreign server may take any time. */
 static enum session_purpose purpose_of(const struct relation *relation)
 {
     return relation->kind == RELATION_VIEW || relation->kind == RELATION_FOREIGN ? SESSION_USER
@@ -175,8 +176,8 @@ static int open_readpoint(struct crew *crew, const struct relation *relation, st
     return rc;
 }
 
-/* The read point turns out to read what users wrote: where they have all the sessions that they may
- * have, the leader's is given back, and one of theirs is waited for. */
+/* The read point turns out to read what users wrote. If the sessions for that are all in use, gives
+ * the leader's back and waits for one of those. */
 static int change_lines(struct crew *crew, const struct relation *relation, struct error *error)
 {
     crew->of_users = true;
@@ -237,7 +238,7 @@ static bool is_anyone_busy(const struct crew *crew)
     return false;
 }
 
-/* Who joins needs the leader's transaction; those who have joined go on without it. */
+/* A session that joins needs the leader's transaction; those that have joined go on without it. */
 static void look_after_leader(struct crew *crew)
 {
     bool others = false;
@@ -247,7 +248,7 @@ static void look_after_leader(struct crew *crew)
     crew->open &= !crew->broken || others;
 }
 
-/* Who leaves is busy with it. */
+/* The member stays busy until its session is given back. */
 static void leave(struct crew *crew, struct member *member)
 {
     readpoint_leave(member->session);
@@ -325,7 +326,7 @@ static struct member *idle_member(struct crew *crew)
     return NULL;
 }
 
-/* A place for one more; `beside`: more than those of crew_run. */
+/* A place for one more member; `beside`: one more than crew_run may have. */
 static struct member *free_member(struct crew *crew, bool beside)
 {
     int most = crew->most + (beside && crew->most < SESSIONS_AT_MOST);
@@ -335,7 +336,8 @@ static struct member *free_member(struct crew *crew, bool beside)
     return NULL;
 }
 
-/* Whoever cannot join is missed, not an error: those at hand do the work. Gives the lock up. */
+/* If the session cannot join, that is no error: the others do the work. Gives the lock up
+ * meanwhile. */
 static bool join(struct crew *crew, struct member *member)
 {
     struct session *session;
@@ -401,7 +403,7 @@ int crew_take(struct crew *crew, struct session **out, struct error *error)
                  : error_set(error, -EINTR, "stopped");
 }
 
-/* Of those that have joined none waits idly for what may come. */
+/* A member that has joined leaves if nobody is in line: it does not wait idly. */
 void crew_give(struct crew *crew, struct session *session)
 {
     bool wanted = session_pool_wanted(crew->pool), usable = session_usable(session);
@@ -423,7 +425,7 @@ void crew_give(struct crew *crew, struct session *session)
 
 /* ---- locks that others wait for ---- */
 
-/* Whoever is at work looks himself, where nobody else has for a while. */
+/* The working session asks itself who waits for locks, if nobody has asked for a while. */
 static int look(struct crew *crew, struct session *session, struct error *error)
 {
     enum { PATIENCE_MS = 1500 };
@@ -479,7 +481,7 @@ static bool next_number(struct run *run, size_t *number)
     return more;
 }
 
-/* The first failure is kept: a worker that ends because another has failed does not know why. */
+/* Keeps the first failure: a worker that ends because another has failed does not know why. */
 static void fail(struct run *run, int rc, const struct error *error)
 {
     pthread_mutex_lock(&run->lock);
@@ -499,7 +501,7 @@ static bool has_takers(struct crew *crew)
     return has;
 }
 
-/* One number after another, until none is left, or somebody else is to have the session. */
+/* Takes one number after another, until none is left or another thread is to have the session. */
 static void work_off(struct run *run, struct session *session, bool leader)
 {
     size_t number;
@@ -515,7 +517,7 @@ static void work_off(struct run *run, struct session *session, bool leader)
     }
 }
 
-/* A session for the one who helps; NULL: there is none, now. */
+/* A session for the thread that helps; NULL: there is none now. */
 static struct session *join_in(struct crew *crew)
 {
     struct session *session = NULL;
@@ -527,7 +529,7 @@ static struct session *join_in(struct crew *crew)
     return session;
 }
 
-/* Whether there is more to do, after a while. */
+/* Waits for a while. Gives whether there is more to do. */
 static bool rest(struct run *run)
 {
     pthread_mutex_lock(&run->lock);
@@ -551,7 +553,8 @@ static void *help(void *argument)
     return NULL;
 }
 
-/* The leader's part: it gives its session away between two numbers, if somebody needs one. */
+/* The leader's part: it gives its session away between two numbers, if a caller of crew_take waits
+ * for one. */
 static void lead(struct run *run)
 {
     struct session *session;
@@ -571,7 +574,7 @@ static void lead(struct run *run)
     }
 }
 
-/* Who is joining is not waited for: he may stand in a line behind our own leader. */
+/* Does not wait for a session that is joining: it may stand in a line behind our own leader. */
 static void end_joining(struct crew *crew)
 {
     pthread_mutex_lock(&crew->lock);

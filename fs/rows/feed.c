@@ -71,7 +71,7 @@ uint64_t feed_id(const struct feed *feed) { return feed->id; }
 
 const struct snapshot *feed_basis(const struct feed *feed) { return feed->basis; }
 
-/* Runs that others have not come to yet are empty. */
+/* The run of this number. Those before it that do not exist yet are made, empty. */
 static struct feed_run *find_run(struct feed *feed, size_t number)
 {
     if (number >= feed->run_count) {
@@ -149,7 +149,7 @@ struct feed *feed_successor(struct feed *feed)
     return successor;
 }
 
-/* 0: it is there (NULL: the end), -EAGAIN: not yet. */
+/* 0: the group is there (NULL: the end). -EAGAIN: it has not come yet. */
 static int look(struct feed *feed, struct feed_place *place, struct group **out,
                 struct error *error)
 {

@@ -12,11 +12,11 @@
 enum { ATTEMPTS = 3 };
 
 struct tries {
-    bool led;    /* the server has been there */
-    bool enough; /* a lock was waited for too long, or given up too often */
-    bool let_go; /* others wanted our locks; so often: */
+    bool led;    /* an attempt has reached the server */
+    bool enough; /* it has waited for a lock too long, or given one up too often */
+    bool let_go; /* it has let go because others wanted our locks; so often: */
     int gave_way;
-    int failed; /* not counting those that stepped aside */
+    int failed; /* not counting attempts that let go */
 };
 
 struct fetch {
@@ -28,23 +28,23 @@ struct fetch {
     struct changes found, all; /* what the plan borrows; if all is copied, the second */
     int64_t after;             /* the mtime of what its path showed before */
     struct feed_ids made_of;
-    struct feed *shelved[FEEDS_IN_A_ROW - 1]; /* of attempts that came to nothing */
+    struct feed *shelved[FEEDS_IN_A_ROW - 1]; /* feeds of attempts that failed */
     int shelved_count;
     struct {
-        struct snapshot *basis; /* without groups; NULL: there is nothing */
+        struct snapshot *basis; /* without groups; NULL: nothing was left */
         struct changes changes;
-        bool of_old; /* it was brought up to date from the old snapshot */
-    } left;          /* by an attempt that came to nothing */
-    bool of_old;     /* of what is being copied */
-    bool same_rows;  /* they are those of the old snapshot; only parts of them were left out */
+        bool of_old; /* its rows were brought up to date from the old snapshot's */
+    } left;          /* what a failed attempt has left */
+    bool of_old;     /* the same of what is being copied now */
+    bool same_rows;  /* the rows are those of the old snapshot, which lacks parts of them */
     struct tries tries;
     struct lock_turn turn;
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t stopping;
     struct feed *feed; /* of the copying under way */
-    bool changes;      /* there are some, for sure */
+    bool changes;      /* rows have changed, for certain */
     bool stopped;
-    bool held; /* the crew is the snapshot's now: stopping the fetch must not stop it */
+    bool held; /* the crew belongs to the snapshot: stopping the fetch must not stop it */
 };
 
 int fetch_new(const struct fetch_place *place, struct progress *progress, struct fetch **out)
@@ -112,7 +112,7 @@ void fetch_prefill(struct fetch *fetch, int format, struct prefill *prefill)
     fetch->prefills[format] = prefill;
 }
 
-/* What has been stored will not be what the file is. */
+/* The bytes stored so far will not be the file's. */
 static void spoil_prefills(struct fetch *fetch)
 {
     for (int i = 0; i < FORMAT_COUNT; i++)
@@ -155,10 +155,10 @@ static void set_feed(struct fetch *fetch, struct feed *feed)
     feed_unref(before);
 }
 
-/* An attempt that fails so is made again. */
+/* An attempt that fails with such an error is made again. */
 static bool is_passing(int rc) { return rc == -ENOTCONN || rc == -EAGAIN || rc == -EBUSY; }
 
-/* The oldest goes if there are too many: its readers have been handed over. */
+/* Lets the oldest feed go if there are too many: its readers have been handed over. */
 static void shelve(struct fetch *fetch, struct feed *feed)
 {
     if (fetch->shelved_count == FEEDS_IN_A_ROW - 1) {
@@ -169,7 +169,7 @@ static void shelve(struct fetch *fetch, struct feed *feed)
     fetch->shelved[fetch->shelved_count++] = feed_ref(feed);
 }
 
-/* Whoever reads along waits for the next attempt. */
+/* Ends the feed; if the attempt will be made again, its readers wait for that. */
 static void end_feed(struct fetch *fetch, int rc, const struct error *error)
 {
     struct feed *feed = fetch->feed;
@@ -180,7 +180,7 @@ static void end_feed(struct fetch *fetch, int rc, const struct error *error)
     set_feed(fetch, NULL);
 }
 
-/* Those who read along with the attempt before go on with `feed`. */
+/* Readers of the attempt before go on with `feed`. */
 static void take_over(struct fetch *fetch, struct feed *feed)
 {
     if (fetch->shelved_count > 0)
@@ -193,7 +193,8 @@ static void end_shelved(struct fetch *fetch, int rc, const struct error *error)
         feed_end(fetch->shelved[fetch->shelved_count - 1], rc, error != NULL ? error->text : "");
 }
 
-/* All that was read of a feed, and of those that it was handed over to, must be in `feed`. */
+/* Notes the feeds whose groups are all in `feed`: what was read of them, and of those that they
+ * were handed over to, is in it. */
 static void note_made_of(struct fetch *fetch, struct feed *feed)
 {
     fetch->made_of = (struct feed_ids){{feed_id(feed)}};
@@ -213,8 +214,8 @@ static int copy_all(struct fetch *fetch, bool discard, struct error *error)
                   : fetch_copy_run(&fetch->copy, error);
 }
 
-/* With a binary part for every column, so that the server says in its own words which it has none
- * for. */
+/* Gives every column a binary part, so that the server says in its own words which column has
+ * none. */
 static void number_for_trial(struct readpoint *readpoint, int format, bool *all)
 {
     for (int i = 0; i < readpoint->schema->column_count; i++)
@@ -234,8 +235,8 @@ static int try_format(struct fetch *fetch, int format, struct error *error)
     return copy_all(fetch, true, error);
 }
 
-/* Formats that need the same parts are given, or refused, together: the first of them is asked for,
- * and the others get what that got. */
+/* The server gives or refuses formats that need the same parts together: the first of them is asked
+ * for, and the others get the same answer. */
 static int ask_format(struct fetch *fetch, const struct snapshot *snapshot, int format,
                       struct error *error)
 {
@@ -256,7 +257,8 @@ static int refuse(struct snapshot *snapshot, int format, int rc, const struct er
 
 enum { ALL_PARTS = 1 << PART_BINARY | 1 << PART_TEXT | 1 << PART_JSON };
 
-/* What this fetch asks for. JSON that runs what users wrote only where somebody waits for it. */
+/* The parts that this fetch asks for. JSON that runs what users wrote is among them only if a
+ * request waits for it. */
 static unsigned wanted_parts(const struct fetch *fetch)
 {
     const struct readpoint *readpoint = crew_readpoint(fetch->crew);
@@ -286,9 +288,9 @@ static int refuse_json(struct fetch *fetch, struct snapshot *snapshot)
     return rc;
 }
 
-/* The server has refused the whole (-EIO or -EACCES; what failed for a reason of the moment is
- * -EREMOTEIO, and of all formats): finds the formats that come alone. Returns the mask of their
- * parts, or the error of all. */
+/* The server has refused all parts together (-EIO or -EACCES; a failure for a reason of the moment
+ * is -EREMOTEIO, and concerns all formats). Finds the formats that it gives one by one. Returns the
+ * mask of their parts, or the error of all. */
 static int find_refusals(struct fetch *fetch, struct snapshot *snapshot, struct error *error)
 {
     unsigned parts = 0, wanted = wanted_parts(fetch);
@@ -316,7 +318,7 @@ static int find_refusals(struct fetch *fetch, struct snapshot *snapshot, struct 
     return given > 0 ? (int)parts : snapshot_face(snapshot, formats[0])->refused;
 }
 
-/* Formats for which the schema as numbered has not all parts, though they were asked for. */
+/* Formats that need parts which the schema as numbered lacks, though they were asked for. */
 static unsigned impossible_formats(const struct schema *schema, const struct snapshot *snapshot,
                                    unsigned wanted)
 {
@@ -328,9 +330,9 @@ static unsigned impossible_formats(const struct schema *schema, const struct sna
     return mask;
 }
 
-/* Asks for each of them: the server says in its own words why not, or gives it after all (an array
- * of a type without binary output is fine as long as it is NULL), and then its columns are fetched.
- */
+/* Asks for each of these formats. The server says in its own words why not, or gives it after all
+ * (an array of a type without binary output is fine as long as it is NULL); then its columns are
+ * fetched. */
 static int explain_impossible(struct fetch *fetch, unsigned mask, struct snapshot *snapshot)
 {
     struct readpoint *readpoint = crew_readpoint(fetch->crew);
@@ -385,7 +387,7 @@ static int measure_known(struct snapshot *snapshot)
     return 0;
 }
 
-/* Makes the snapshot of what has been copied. */
+/* Makes the snapshot from what has been copied. */
 static int assemble(struct fetch *fetch, struct snapshot *snapshot)
 {
     int rc = take_basis(fetch, snapshot);
@@ -421,7 +423,7 @@ static int begin_feed(struct fetch *fetch, struct error *error)
     return 0;
 }
 
-/* All that has been planned is what the readers along get. */
+/* Copies what is planned, all of which the readers along get. */
 static int copy_planned(struct fetch *fetch, struct error *error)
 {
     struct error reason = {""};
@@ -441,8 +443,8 @@ static int copy_planned(struct fetch *fetch, struct error *error)
     return rc;
 }
 
-/* Whether the files that the rows of `old` came from are those of the read point. A record that was
- * made before filenodes were kept has none. */
+/* Whether the rows of `old` came from the same files as the read point's. A record from before
+ * filenodes were kept has none. */
 static bool same_files(const struct snapshot *old, const struct readpoint *readpoint)
 {
     bool same = old->source_count == readpoint->source_count;
@@ -455,7 +457,8 @@ static bool same_files(const struct snapshot *old, const struct readpoint *readp
     return same;
 }
 
-/* Cut as `old` was, where that is possible: else equal contents would not be seen to be equal. */
+/* Cuts groups as `old` was cut, if that is possible: else equal contents would not be seen to be
+ * equal. */
 static int plan_all(struct fetch *fetch)
 {
     const struct snapshot *old = fetch->copy.old;
@@ -497,7 +500,8 @@ static int copy_whole(struct fetch *fetch, struct snapshot *snapshot, struct err
     unsigned impossible = impossible_formats(schema, snapshot, wanted);
     if (impossible == 0 && !anew)
         return 0;
-    /* Their columns were left out of what has been copied, and asking moves the parts. */
+    /* The columns of these formats were left out of what has been copied, and asking changes the
+     * parts. */
     spoil_prefills(fetch);
     rc = impossible == 0 ? 0 : explain_impossible(fetch, impossible, snapshot);
     if (rc < 0)
@@ -506,8 +510,8 @@ static int copy_whole(struct fetch *fetch, struct snapshot *snapshot, struct err
     return plan_and_copy_all(fetch, error);
 }
 
-/* Whether groups of `old` can stand beside new ones: cut by the same schema, nothing refused by the
- * server. */
+/* Whether groups of `old` can stand beside new ones: cut by the same schema, and nothing was
+ * refused by the server. */
 static bool is_kept_schema(const struct snapshot *old, const struct fetch *fetch)
 {
     struct readpoint *readpoint = crew_readpoint(fetch->crew);
@@ -519,8 +523,8 @@ static bool is_kept_schema(const struct snapshot *old, const struct fetch *fetch
     return schema_same(old->schema, readpoint->schema);
 }
 
-/* What has not changed is rendered when it is read: there is no use in storing what stands between
- * it ahead. */
+/* Copies what has changed. Nothing is stored ahead: the groups that have not changed stand in
+ * between, and are rendered only when they are read. */
 static int copy_changed(struct fetch *fetch, const struct changes *changes, struct error *error)
 {
     spoil_prefills(fetch);
@@ -544,8 +548,9 @@ static int put_heads(struct fetch *fetch)
     return rc;
 }
 
-/* `changes` of `basis`, or NULL: the whole. Within a lineage a row's id names it for ever: it ends
- * where ids could not be compared, or may stand for other rows than before. */
+/* `changes`: those of `basis`; NULL: everything is copied. Within a lineage a row's id names the
+ * same row for ever: a lineage ends if ids could not be compared, or may stand for other rows than
+ * before. */
 static int make_snapshot(struct fetch *fetch, const struct snapshot *old,
                          const struct snapshot *basis, const struct changes *changes,
                          struct snapshot **out, struct error *error)
@@ -561,7 +566,7 @@ static int make_snapshot(struct fetch *fetch, const struct snapshot *old,
     bool whole = changes == NULL || !is_kept_schema(basis, fetch);
     if (rc == 0 && !whole) {
         rc = copy_changed(fetch, changes, error);
-        whole = rc == -EIO; /* what is refused is found out with the whole */
+        whole = rc == -EIO; /* copying everything finds out what is refused */
     }
     if (whole && (rc == 0 || rc == -EIO)) {
         fetch->copy.old = old;
@@ -599,7 +604,7 @@ static bool same_relation(const struct snapshot *old, const struct readpoint *re
            same_files(old, readpoint);
 }
 
-/* A format is waited for whose parts were left out of `old`. */
+/* Whether a request waits for a format whose parts were left out of `old`. */
 static bool is_lacking(const struct fetch *fetch, const struct snapshot *old)
 {
     for (int i = 0; i < FORMAT_COUNT; i++)
@@ -609,7 +614,7 @@ static bool is_lacking(const struct fetch *fetch, const struct snapshot *old)
     return false;
 }
 
-/* What of `old` has changed. 1: it cannot be told. */
+/* Finds what of `old` has changed. 1: it cannot be told. */
 static int compare(struct fetch *fetch, const struct snapshot *old, struct changes *out,
                    struct error *error)
 {
@@ -628,7 +633,8 @@ static int compare(struct fetch *fetch, const struct snapshot *old, struct chang
 
 /* ---- going on after an attempt that came to nothing ---- */
 
-/* Of rows that can be compared, what has been copied need not be copied again. */
+/* Keeps what has been copied, if its rows can be compared: the next attempt need not copy it
+ * again. */
 static void leave(struct fetch *fetch)
 {
     const struct readpoint *readpoint = crew_readpoint(fetch->crew);
@@ -656,9 +662,9 @@ static bool can_go_on(const struct fetch *fetch)
            version_key_believes(&basis->key, &readpoint->key) && is_kept_schema(basis, fetch);
 }
 
-/* Where the disk is full, the row groups of `old` go all the same: else a disk that they fill would
- * have no room for those of `snapshot`, ever. Until its record is saved, a later mount finds that
- * of `old`, without rows. */
+/* Saves the record of `snapshot`. The row groups of `old` go even if the disk is too full for that:
+ * else a disk that they fill would never have room for those of `snapshot`. Until the record is
+ * saved, a later mount finds that of `old`, without rows. */
 static void save(struct snapshot *snapshot, struct snapshot *old)
 {
     int rc = snapshot_save(snapshot);
@@ -672,8 +678,8 @@ static void save(struct snapshot *snapshot, struct snapshot *old)
         snapshot_forsake(old, rc == 0 ? snapshot : NULL);
 }
 
-/* `old` is what is true now. A run that it did not know is to be known after the next mount, too.
- */
+/* `old` is up to date. If it did not know the run, its record is saved, so that the next mount
+ * knows the run, too. */
 static int prove(struct snapshot *old, const struct version_key *now)
 {
     int joined = snapshot_prove(old, now);
@@ -682,7 +688,7 @@ static int prove(struct snapshot *old, const struct version_key *now)
     return joined < 0 ? joined : 0;
 }
 
-/* 1: nothing visible has changed in the whole cluster since `old` was found to be current. */
+/* 1: no visible change in the whole cluster since `old` was found to be up to date. */
 static int nothing_happened(struct fetch *fetch, struct snapshot *old, struct error *error)
 {
     if (old == NULL || old->broken || !old->key.proves || is_lacking(fetch, old))
@@ -696,7 +702,7 @@ static int nothing_happened(struct fetch *fetch, struct snapshot *old, struct er
     return same;
 }
 
-/* The path that led here must still be the relation's. */
+/* Checks that the relation still has the name of the path that led here. */
 static int check_name(const struct readpoint *readpoint, const struct relation *relation,
                       struct error *error)
 {
@@ -706,7 +712,7 @@ static int check_name(const struct readpoint *readpoint, const struct relation *
     return error_set(error, -ENOENT, "it is called %s.%s now", now->schema, now->name);
 }
 
-/* The fresh one, or `old` again. */
+/* *out: a fresh snapshot, or `old` again. */
 static int compare_and_copy(struct fetch *fetch, const struct relation *relation,
                             struct snapshot *old, struct snapshot **out, struct error *error)
 {
@@ -719,7 +725,8 @@ static int compare_and_copy(struct fetch *fetch, const struct relation *relation
     bool on = rc == 0 && can_go_on(fetch);
     if (!on)
         forget_left(fetch);
-    /* What an attempt has left does not tell whether only parts are added to the rows of `old`. */
+    /* What a failed attempt has left does not tell whether only parts are to be added to the rows
+     * of `old`. */
     bool with_old = rc == 0 && (!on || (old != NULL && is_lacking(fetch, old)));
     if (with_old)
         rc = compare(fetch, old, &fetch->found, error);
@@ -742,7 +749,8 @@ static int compare_and_copy(struct fetch *fetch, const struct relation *relation
     return rc;
 }
 
-/* Whether copying may lock more than what has been locked: by functions of users' that it runs. */
+/* Whether copying may lock more than what is locked by now, through users' functions that it
+ * runs. */
 static bool may_lock_more(const struct readpoint *readpoint)
 {
     return !readpoint->schema->with_row_ids || readpoint->json_apart;
@@ -784,8 +792,8 @@ static int lock_and_open(struct fetch *fetch, const struct relation *relation, s
     return rc;
 }
 
-/* Where groups found no room on disk, the read point is held: they are read from it as long as
- * somebody needs the snapshot. */
+/* If groups found no room on disk, the snapshot holds the read point: its readers get those groups
+ * from there as long as they need the snapshot. */
 static int fetch_under(struct fetch *fetch, const struct relation *relation, struct snapshot *old,
                        struct snapshot **out, struct error *error)
 {
@@ -817,8 +825,9 @@ static int fetch_under(struct fetch *fetch, const struct relation *relation, str
     return rc;
 }
 
-/* Equal rows are the same version, however they were found to be equal: for all who look at files
- * nothing has happened. If only the rows' ids are others, they are what queries must know. */
+/* Equal rows are the same version, however that was found out: nothing has happened for those that
+ * look at files. If only the rows' ids differ, the fresh snapshot takes over the identity, since
+ * queries must know the new ids. */
 static struct snapshot *settle(struct snapshot *fresh, struct snapshot *old)
 {
     if (fresh == old) {
@@ -841,7 +850,7 @@ static struct snapshot *settle(struct snapshot *fresh, struct snapshot *old)
     return snapshot_ref(old);
 }
 
-/* Some time after an attempt that came to nothing, unless the fetch is stopped. */
+/* Pauses after a failed attempt, unless the fetch is stopped. */
 static void pause_before(struct fetch *fetch, int milliseconds)
 {
     struct timespec until = clock_after_ms(milliseconds);
@@ -852,15 +861,15 @@ static void pause_before(struct fetch *fetch, int milliseconds)
     pthread_mutex_unlock(&fetch->lock);
 }
 
-/* A connection may be lost, and a standby ends a COPY that stands in the way of its recovery:
- * another one may do better, a moment later. Locks of others are waited for as long as that takes:
- * -EINPROGRESS. */
+/* Whether to try again. A connection may be lost, and a standby ends a COPY that stands in the way
+ * of its recovery: another attempt may succeed a moment later. For another session's lock the fetch
+ * waits as long as that takes: -EINPROGRESS. */
 static bool try_again(struct fetch *fetch, int *rc, const struct error *error)
 {
     struct tries *tries = &fetch->tries;
     const struct relation *relation = fetch->turn.wait.relation;
     if (!is_passing(*rc) || tries->enough || !tries->led)
-        return false; /* the server is not there: no use in asking three times */
+        return false; /* the server cannot be reached: asking three times is of no use */
     bool locked = *rc == -EBUSY;
     if (!locked && !tries->let_go && ++tries->failed >= ATTEMPTS)
         return false;
@@ -878,7 +887,7 @@ static bool try_again(struct fetch *fetch, int *rc, const struct error *error)
     return true;
 }
 
-/* Somebody else has a lock: who? Negative: he has had it for too long. */
+/* Another session has a lock. Notes which. Negative: it has had the lock for too long. */
 static int wait_for_lock(struct fetch *fetch, struct error *error)
 {
     struct error reason = {""};
@@ -891,8 +900,8 @@ static int wait_for_lock(struct fetch *fetch, struct error *error)
     return rc;
 }
 
-/* Somebody else waits for a lock that this attempt had. -EAGAIN; -EBUSY after five times in a row.
- */
+/* Another session waits for a lock that this attempt had. -EAGAIN; -EBUSY after five times in a
+ * row. */
 static int note_giving_way(struct fetch *fetch, const char *why, struct error *error)
 {
     enum { TIMES = 5 };
@@ -910,7 +919,7 @@ static int note_giving_way(struct fetch *fetch, const char *why, struct error *e
                          : error_set(error, -EAGAIN, "%s", why);
 }
 
-/* *out: the fresh one, or `old` again. */
+/* One attempt. *out: a fresh snapshot, or `old` again. */
 static int try(struct fetch *fetch, struct snapshot *old, struct snapshot **out,
                struct error *error)
 {
@@ -933,8 +942,8 @@ static int try(struct fetch *fetch, struct snapshot *old, struct snapshot **out,
     return rc;
 }
 
-/* Those who read along with an attempt that came to nothing have their feed's end, or go on with
- * what was there before. */
+/* Readers of a failed attempt's feed get its end, or go on with the snapshot that was there
+ * before. */
 static void settle_feeds(struct fetch *fetch, int rc, struct snapshot *fresh,
                          const struct error *error)
 {
@@ -972,7 +981,7 @@ int fetch_table(struct fetch *fetch, const struct relation *relation, struct sna
         return rc;
     if (fetch->place->line != NULL)
         lock_wait_over(fetch->place->waits, &fetch->turn.wait);
-    rc = rc == -EREMOTEIO ? -EIO : rc; /* no refusal, but for those who wait it is the same */
+    rc = rc == -EREMOTEIO ? -EIO : rc; /* it is no refusal, but those that wait treat it alike */
     settle_feeds(fetch, rc, fresh, &reason);
     if (rc < 0) {
         if (error != NULL)

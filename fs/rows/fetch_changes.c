@@ -34,7 +34,7 @@ int changes_of(const struct snapshot *snapshot, struct changes *out)
             stretch.range.first = stretch.range.end;
         } while (rc == 0 && stretch.range.end.block != UINT32_MAX);
     }
-    /* Groups out of order: not a record of ours. */
+    /* the groups are out of order: it is no record of ours */
     if (rc == 0 && next != snapshot->group_count)
         rc = -EBADMSG;
     if (rc < 0)
@@ -53,7 +53,7 @@ void changes_doubt(struct changes *changes, uint64_t run, bool believes)
     }
 }
 
-/* One statement's worth. */
+/* What one statement asks for. */
 struct asking {
     struct changes *changes;
     const struct source *sources;
@@ -107,7 +107,7 @@ int changes_find(struct crew *crew, struct changes *changes, struct progress *pr
         rows += changes->stretches[i].group != NULL ? changes->stretches[i].group->rows : 0;
     struct asking asking = {
         .changes = changes, .sources = crew_readpoint(crew)->sources, .progress = progress};
-    /* Another session costs more than so many rows do. */
+    /* Using another session costs more than this many rows do. */
     asking.each = rows < ROWS_FOR_ONE ? changes->count : changes->count / 8 + 1;
     asking.each = asking.each < AT_ONCE ? asking.each : AT_ONCE;
     int rc = 0;

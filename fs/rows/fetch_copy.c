@@ -11,9 +11,8 @@
 #include <time.h>
 
 enum {
-    /* A COPY's start costs about a millisecond; but what the workers have rendered ahead of the
-     * first of them waits in memory, so that together they are not further than this from each
-     * other. */
+    /* A COPY's start costs about a millisecond. But what the workers have rendered ahead of the
+     * first of them waits in memory: together they are at most this far from each other. */
     TASKS_BYTES = 16 << 20,
     TASK_BYTES_LEAST = 2 << 20,
     TASKS_AT_MOST = 1 << 16
@@ -82,7 +81,7 @@ static int add_range(struct fetch_copy *copy, uint32_t number, struct ctid_range
     return 0;
 }
 
-/* The tasks that are work. */
+/* Lists the tasks that are to be copied. */
 static int list_work(struct fetch_copy *copy)
 {
     copy->work = malloc((copy->task_count + 1) * sizeof *copy->work);
@@ -125,14 +124,15 @@ static int keep(struct fetch_copy *copy, const struct stretch *stretch)
     return 0;
 }
 
-/* That may have left small groups beside it. What was not copied yet has not. */
+/* Whether it has changed, and so may have left small groups beside it. What was not copied yet has
+ * not. */
 static bool has_changed(const struct stretch *stretch)
 {
     return stretch->changed && !stretch->unknown;
 }
 
-/* A group next to what has changed is cut anew with it if it is so small that many like it would
- * gather. */
+/* Whether to cut a group anew with the changed one next to it: if it is so small that many like it
+ * would gather. */
 static bool again(const struct changes *changes, size_t i)
 {
     enum { SMALL = 1 << 20 };
@@ -145,7 +145,7 @@ static bool again(const struct changes *changes, size_t i)
            (i + 1 < changes->count && at[1].source == at->source && has_changed(&at[1]));
 }
 
-/* To be compared with what was there. */
+/* Whether its rows are to be compared with what was there. */
 static bool is_to_compare(const struct stretch *stretch)
 {
     return stretch->unknown && stretch->group != NULL;
@@ -158,7 +158,7 @@ static bool is_proven(const struct fetch_copy *copy, const struct group *group)
     return copy->believes && group_is_proven(group, server_run_id(&key->runs[0]));
 }
 
-/* A task of as many of them as make one. Returns their number. */
+/* Adds a task of as many stretches as one task takes. Returns their number. */
 static int add_compared(struct fetch_copy *copy, const struct stretch *first, size_t most)
 {
     enum { GROWN = 4 };
@@ -177,7 +177,7 @@ static int add_compared(struct fetch_copy *copy, const struct stretch *first, si
         bytes += more;
     }
     const struct ctid_range range = {first->range.first, first[n - 1].range.end};
-    /* Behind the last group the table has grown: that is work for several. */
+    /* Behind the last group the table has grown: that is work for several tasks. */
     if (range.end.block == UINT32_MAX && bytes > GROWN * each) {
         for (size_t i = 0; i < n; i++)
             if (!is_proven(copy, first[i].group))
@@ -228,10 +228,11 @@ struct task_copy {
     struct task *task;
     struct group_copy groups;
     struct fetch_body body;
-    uint64_t pages; /* passed over so far */
+    uint64_t pages; /* pages that count as done so far */
 };
 
-/* What cannot be measured now stays unknown, and says why when somebody asks for it. */
+/* If the group cannot be measured now its size stays unknown; the error shows when a request asks
+ * for it. */
 static void measure_group(struct task_copy *t, const struct rowgroup *rows, struct group *group)
 {
     struct fetch_copy *copy = t->copy;
@@ -258,7 +259,7 @@ static int store_group(struct fetch_copy *copy, const struct rowgroup *rows,
     const struct fetch_place *place = copy->place;
     int rc = store_put_rows(place->store, group->relation, group->id, rows, copy->schema);
     if (rc == -ENOSPC && place->in_use != NULL) {
-        /* Some more than that, so that not every group has to make room for itself. */
+        /* Makes more room than that, so that not every group has to make room for itself. */
         bool disk = store_disk_is_full(place->store, group->bytes);
         uint64_t share = disk ? store_used(place->store) : store_limit(place->store);
         store_make_room(place->store, 2 * group->bytes + share / 64, disk, place->in_use,
@@ -274,7 +275,8 @@ static int store_group(struct fetch_copy *copy, const struct rowgroup *rows,
     return rc == -ENOMEM ? rc : 0;
 }
 
-/* The group that stood where these rows do; NULL: none. Groups are cut wherever one ended. */
+/* The old group in the place of these rows; NULL: there is none. Groups are cut wherever an old one
+ * ended. */
 static struct group *group_before(const struct task_copy *t, const struct rowgroup *rows)
 {
     const struct stretch *like = t->task->like;
@@ -287,8 +289,8 @@ static struct group *group_before(const struct task_copy *t, const struct rowgro
     return NULL;
 }
 
-/* Rows that another run of the server has in the group's place, and that are not the same: whether
- * they may be what has become of the group's since. */
+/* Another run of the server has other rows in the group's place: whether they may be what the
+ * group's rows have become since. */
 static bool is_later(const struct fetch_copy *copy, const struct group *group,
                      const struct rowgroup *rows)
 {
@@ -302,7 +304,7 @@ static bool is_later(const struct fetch_copy *copy, const struct group *group,
     return agrees;
 }
 
-/* The old group, a new reference, if these are its rows; else a new one. */
+/* The old group, a new reference, if these are its rows; else a new group. */
 static struct group *settle_group(struct task_copy *t, const struct rowgroup *rows,
                                   const struct ctid_range *range, bool *kept)
 {
@@ -430,7 +432,7 @@ static bool take_slot(sem_t *slots)
     return sem_clockwait(slots, CLOCK_MONOTONIC, &until) == 0;
 }
 
-/* One task of each fetch is always at work: a slow relation must not stop the others. */
+/* One task of each fetch always works: a slow relation must not stop the others. */
 static int run_task(void *context, size_t number, struct session *session, struct error *error)
 {
     struct fetch_copy *copy = context;
@@ -486,7 +488,7 @@ static int feed_kept(struct fetch_copy *copy)
 int fetch_copy_run(struct fetch_copy *copy, struct error *error)
 {
     progress_stage(copy->progress, STAGE_COPYING, pages_to_copy(copy));
-    copy->progress->groups_kept = 0; /* that an attempt before this one kept are counted again */
+    copy->progress->groups_kept = 0; /* groups that an earlier attempt kept are counted again */
     int rc = feed_kept(copy);
     if (rc < 0)
         return error_set(error, rc, "no memory to fetch with");
@@ -494,7 +496,7 @@ int fetch_copy_run(struct fetch_copy *copy, struct error *error)
                                  : crew_run(copy->crew, copy->work_count, run_task, copy, error);
 }
 
-/* What is still to be compared of a task that was broken off behind `from`. */
+/* Adds what is still to be compared of a task that was broken off behind `from`. */
 static int leave_compared(const struct task *task, struct ctid from, struct changes *out)
 {
     int rc = 0;
@@ -509,7 +511,8 @@ static int leave_compared(const struct task *task, struct ctid from, struct chan
     return rc;
 }
 
-/* The groups of a task that was broken off are whole: each ends where the next one would begin. */
+/* The groups of a task that was broken off are whole: each ends at the beginning of the next
+ * one. */
 static int leave_task(const struct task *task, bool compared, struct changes *out)
 {
     struct stretch stretch = {.source = task->source, .range = task->range};

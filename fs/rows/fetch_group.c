@@ -29,7 +29,7 @@ int fetch_stored(struct store *store, const struct snapshot *snapshot, const str
     return -EBADMSG;
 }
 
-/* Picks one group out of a COPY; of a stream, all rows in front of it are passed over. */
+/* Picks one group out of a COPY. Of a stream it passes over all rows in front of the group. */
 struct picker {
     struct group_copy copy;
     uint64_t skip;
@@ -37,8 +37,8 @@ struct picker {
     struct rowgroup *found;
 };
 
-/* The next piece ends where the group begins, or where the group ends: it is known by its number of
- * rows. */
+/* Sets where the next piece ends: where the group begins, or where the group ends. The group is
+ * known by its number of rows. */
 static void aim(struct picker *picker)
 {
     enum { PIECE_ROWS = 1 << 16, PIECE_BYTES = 4 << 20 };
@@ -97,7 +97,7 @@ static int copy_again(struct readpoint *readpoint, struct session *session,
     if (rc == 0)
         rc = group_copy_finish(&picker.copy, said);
     if (rc == -EBADMSG || rc == -EREMOTEIO)
-        rc = -EIO; /* of the way here, not of the rows */
+        rc = -EIO; /* the way here was at fault, not the rows */
     if (rc == -ECANCELED && picker.found != NULL)
         rc = 0;
     group_copy_clear(&picker.copy);
@@ -116,7 +116,7 @@ static int copy_again(struct readpoint *readpoint, struct session *session,
     return rc;
 }
 
-/* The same, as long as somebody needs it. */
+/* The same, as long as the reader needs it. */
 static int copy_patiently(struct readpoint *readpoint, struct session *session,
                           struct snapshot *snapshot, size_t number, struct rowgroup **out,
                           struct error *error)
@@ -127,8 +127,8 @@ static int copy_patiently(struct readpoint *readpoint, struct session *session,
     return rc;
 }
 
-/* From the read point that the snapshot itself was read from. -ENOTCONN: it has none, or none any
- * more. */
+/* Reads the group from the read point that the snapshot itself was read from. -ENOTCONN: it has
+ * none, or no longer. */
 static int from_held(struct snapshot *snapshot, size_t number, struct rowgroup **out,
                      struct error *error)
 {
@@ -142,7 +142,7 @@ static int from_held(struct snapshot *snapshot, size_t number, struct rowgroup *
         crew_give(crew, session);
     }
     if (rc == -EAGAIN || rc == -EBUSY || (rc == -EINTR && !patience_stopped()))
-        /* not by this reader's fault */
+        /* this reader did not cause it */
         rc = -ENOTCONN;
     if (rc == -ENOTCONN)
         snapshot_let_go_of(snapshot, crew);
@@ -152,18 +152,18 @@ static int from_held(struct snapshot *snapshot, size_t number, struct rowgroup *
 
 /* ---- a read point that is opened for lost groups ---- */
 
-/* What a lost group has been tried for. */
+/* The attempts to get a lost group. */
 struct chase {
     const struct fetch_place *place;
     struct snapshot *snapshot;
-    struct crew *crew; /* of the attempt under way */
+    struct crew *crew; /* the crew of the attempt under way */
     struct lock_turn turn;
     int failed;
-    bool reopens; /* has the snapshot's lock for that */
+    bool reopens; /* this reader opens the read point, and has the snapshot's lock for that */
 };
 
-/* 0: it is this reader who opens one; the lock is his. 1: somebody else has. Negative: somebody
- * else has failed to meanwhile. */
+/* 0: this reader is to open a read point, and has the lock for that. 1: another reader has opened
+ * one. Negative: another reader has failed to, meanwhile. */
 static int begin_reopening(struct chase *chase, struct error *error)
 {
     struct reopening *reopening = &chase->snapshot->reopening;
@@ -185,8 +185,8 @@ static int begin_reopening(struct chase *chase, struct error *error)
     return rc;
 }
 
-/* What ends because nobody needs it any more, for want of memory, or because a connection is lost,
- * is no failure of the others': the next one tries. */
+/* Whether a failure concerns this reader only: it was stopped, had no memory, or lost its
+ * connection. Then the next reader tries. */
 static bool is_own_failure(int rc) { return rc == -EINTR || rc == -ENOMEM || rc == -ENOTCONN; }
 
 static void end_reopening(struct chase *chase, int rc, const struct error *error)
@@ -216,7 +216,7 @@ static int open_in_turn(struct chase *chase, struct error *error)
     return rc;
 }
 
-/* *session: the leader's, taken. */
+/* *session: the leader's session, taken. */
 static int open_readpoint(struct chase *chase, struct session **session, struct error *error)
 {
     const struct fetch_place *place = chase->place;
@@ -234,10 +234,11 @@ static int open_readpoint(struct chase *chase, struct session **session, struct 
                          "them; open the file again",
                          snapshot->relation.schema, snapshot->relation.name);
     rc = crew_take(chase->crew, session, error);
-    return rc == -ENOTCONN ? -EAGAIN : rc; /* others want its lock already */
+    return rc == -ENOTCONN ? -EAGAIN : rc; /* others already wait for its lock */
 }
 
-/* A lock that others have is waited for; those who want ours, and conflicts, are given way to. */
+/* Whether to try again. Waits for a lock that another session has; gives way to sessions that wait
+ * for ours, and after conflicts. */
 static bool chase_again(struct chase *chase, int *rc, struct error *error)
 {
     enum { TIMES = 5 };
@@ -258,14 +259,14 @@ static bool chase_again(struct chase *chase, int *rc, struct error *error)
     return true;
 }
 
-/* Until it is its turn, or, not for a lock, for a moment. */
+/* For a lock, waits for the turn; else for a moment. */
 static int pause_before(struct chase *chase, bool locked)
 {
     return locked ? lock_turn_wait(chase->place->line, &chase->turn, patience_stop())
                   : lock_wait_pause(patience_stop());
 }
 
-/* If one group is lost, others are: once the read point is open, all read from it. */
+/* Opens a read point. If one group is lost, others are, too: once it is open, all read from it. */
 static bool from_now(struct chase *chase, size_t number, struct rowgroup **out, int *rc,
                      struct error *error)
 {
@@ -392,7 +393,7 @@ int fetch_body_measure(struct fetch_body *body, const struct rendition *renditio
                         &(struct note){body->note.data, body->note.size});
 }
 
-/* Threads that take one group after another. */
+/* Threads that measure one group after another. */
 struct measuring {
     const struct fetch_place *place;
     const struct view *view;
@@ -401,7 +402,7 @@ struct measuring {
     struct prefill *prefill;
     struct progress *progress;
     atomic_size_t next;
-    pthread_mutex_t lock; /* guards rc and error: the first one's */
+    pthread_mutex_t lock; /* guards rc and error, which are of the first failure */
     int rc;
     struct error error;
 };

@@ -1,5 +1,5 @@
-/* A hash table with open addressing: a key stands at its own place, or as soon behind it as there
- * is a free one. */
+/* A hash table with open addressing: a key is at its own place, or at the next free one behind
+ * it. */
 #include "fs/rows/file_sizes.h"
 
 #include "codec/hash.h"
@@ -24,7 +24,7 @@ static size_t home(const struct file_sizes *sizes, const struct file_key *key)
     return (size_t)hash64(parts, sizeof parts) & (sizes->room - 1);
 }
 
-/* Where the key is, or may be put. */
+/* The place where the key is, or may be put. */
 static struct file_size *find(const struct file_sizes *sizes, const struct file_key *key)
 {
     size_t at = home(sizes, key);
@@ -64,8 +64,8 @@ int file_sizes_set(struct file_sizes *sizes, struct file_key key, uint64_t size,
     return 0;
 }
 
-/* What stands behind the gap moves into it, unless it stands at home: else it would not be found.
- */
+/* Moves what stands behind the gap into it, unless it is at its own place: else it would not be
+ * found. */
 static void close_gap(struct file_sizes *sizes, size_t gap)
 {
     size_t mask = sizes->room - 1;

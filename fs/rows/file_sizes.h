@@ -1,5 +1,5 @@
-/* How many bytes each file of a store is counted with. What was added when it came is taken off
- * when it goes, whatever has become of the file meanwhile: cut short, grown, taken away.
+/* How many bytes each file of a store counts as. What was added when a file came is subtracted when
+ * it goes, whatever has become of the file meanwhile: cut short, grown, deleted.
  *
  * Threads: the owner locks. Errors: -ENOMEM.
  */
@@ -29,10 +29,11 @@ struct file_sizes {
 
 void file_sizes_clear(struct file_sizes *sizes);
 
-/* *before: what it was counted with until now; 0: it was not. A size of 0 is that of no file. */
+/* Counts the file as `size` bytes, which is not 0. *before: what it counted as until now; 0: it did
+ * not count. */
 MUST_CHECK int file_sizes_set(struct file_sizes *sizes, struct file_key key, uint64_t size,
                               uint64_t *before);
-/* What it was counted with; from now on it is not. */
+/* Gives what the file counted as; from now on it does not count. */
 uint64_t file_sizes_remove(struct file_sizes *sizes, struct file_key key);
 /* A copy of all keys, for the caller to free. */
 MUST_CHECK int file_sizes_list(const struct file_sizes *sizes, struct file_key **out,

@@ -34,8 +34,8 @@ static int hand_out(struct group_copy *copy, struct ctid end)
     return copy->sink(copy->context, rows, &range);
 }
 
-/* The row's ctid: the tuple's first field. The builder checks the tuple; here a short one is only
- * not read beyond its end. */
+/* The row's ctid: the tuple's first field. The builder checks the tuple; this function only does
+ * not read beyond the end of a short one. */
 static struct ctid tuple_ctid(const struct group_copy *copy, const uint8_t *tuple, size_t size)
 {
     if (!copy->schema->with_row_ids || size < 10)
@@ -43,7 +43,7 @@ static struct ctid tuple_ctid(const struct group_copy *copy, const uint8_t *tupl
     return (struct ctid){load_be32(tuple + 4), load_be16(tuple + 8)};
 }
 
-/* Whether the row is the first one behind a cut, which is taken off. */
+/* Whether the row is the first one behind a cut; that cut is then used up. */
 static bool is_cut(struct group_copy *copy, struct ctid row, struct ctid *cut)
 {
     if (copy->cut_count == 0 || ctid_before(row, copy->cuts[0]))

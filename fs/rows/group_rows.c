@@ -8,22 +8,23 @@
 
 enum { BUCKETS = 4096 };
 
-/* Readers of parts take no lock: they pin the group, then look for the part. Who frees one takes it
- * out first, and then looks for pins; if there are any, it goes back. */
+/* Readers of parts take no lock: they pin the group, then look for the part. The thread that frees
+ * a part takes it out first, and then looks for pins; if there are any, it puts the part back. */
 struct group_rows {
     struct group_cache *cache;
     struct group_rows *next; /* in its bucket */
-    unsigned refs;           /* guarded by cache->lock, as is next */
+    unsigned refs;           /* guarded by cache->lock, as is `next` */
     struct group *group;
-    int runs; /* parts before the row ids */
+    int runs; /* number of parts before the row ids */
     atomic_uint pins;
-    _Atomic uint64_t used; /* when it was last, by the cache's clock */
-    pthread_mutex_t lock;  /* guards what follows, but for the reading of parts; held by who waits
-                            * for the server: see patience.h */
+    _Atomic uint64_t used; /* time of the last use, by the cache's clock */
+    /* guards what follows, except the reading of parts; a thread that waits for the server may hold
+     * it: see patience.h */
+    pthread_mutex_t lock;
     bool opened;
     struct mapping *_Atomic mapping;
     struct rowgroup_head head;
-    struct rowgroup *memory; /* where the cache does not have it, or has it damaged */
+    struct rowgroup *memory; /* set if the cache does not have the file, or has it damaged */
     struct part *_Atomic parts[];
 };
 
@@ -164,10 +165,10 @@ bool group_rows_intact(const struct group_rows *rows)
 
 /* ---- making room ---- */
 
-/* Frees what nobody uses; under rows->lock. */
+/* Frees parts that nobody uses; under rows->lock. */
 static void shed(struct group_rows *rows, bool made)
 {
-    bool needed = false; /* the rows in memory are */
+    bool needed = false; /* whether a part needs the rows in memory */
     for (int i = 0; i < rows->runs + 1 + made && rows->pins == 0; i++) {
         struct part *part = rows->parts[i];
         if (part == NULL || part->held || part->bytes + part->of_memory == 0)
@@ -199,7 +200,7 @@ static int by_use(const void *a, const void *b)
     return x->used < y->used ? -1 : x->used > y->used;
 }
 
-/* The groups, a reference each, used longest ago first. */
+/* Lists the groups, a reference each, the least recently used first. */
 static size_t list_groups(struct group_cache *cache, struct candidate **out)
 {
     size_t count = 0;
@@ -217,7 +218,7 @@ static size_t list_groups(struct group_cache *cache, struct candidate **out)
     return count;
 }
 
-/* Down to three quarters, so that it is not done for every part. What was made goes last: it is
+/* Goes down to three quarters, so that not every part makes it run. A made part goes last: it is
  * small, and costs the most. */
 static void make_room(struct group_cache *cache)
 {
@@ -278,7 +279,8 @@ static int fetch_rows(struct group_rows *rows, const struct group_origin *origin
     return 0;
 }
 
-/* From the cache, else from the server, which fills the cache again where there is room. */
+/* Opens the rows from the cache, else from the server; that fills the cache again if there is
+ * room. */
 static int open_rows(struct group_rows *rows, const struct group_origin *origin,
                      struct error *error)
 {

@@ -25,7 +25,7 @@ bool held_add(struct held *held, struct crew *crew)
     return room;
 }
 
-/* Under the lock. NULL: it is not there. */
+/* Under the lock. Takes the crew out; NULL: it is not there. */
 static struct crew *take_out(struct held *held, const struct crew *crew)
 {
     for (int i = 0; i < held->count; i++) {
@@ -54,7 +54,8 @@ static bool has(struct crew *crew, enum session_lack lack)
            (lack == LACK_OF_LOCKS && crew_has_locks(crew));
 }
 
-/* Under the lock. NULL: there is none, or one that has what is lacked is on its way. */
+/* Under the lock. Takes out the oldest that has what is lacked; NULL: there is none, or one that
+ * has it is ending already. */
 static struct crew *take_oldest(struct held *held, enum session_lack lack)
 {
     struct crew *oldest = NULL;

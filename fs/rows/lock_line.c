@@ -10,10 +10,10 @@
 #include <string.h>
 
 enum {
-    PACE_MS = LOCK_PATIENCE_MS + LOCK_PAUSE_MS, /* of each place */
-    FREE_AT_ONCE = 16,                          /* turns of those who need not wait, a tick */
-    LOOK_MOST = 512,                            /* relations that are looked at together */
-    FEW_CONNECTIONS = 4                         /* with fewer, one stands at a time */
+    PACE_MS = LOCK_PATIENCE_MS + LOCK_PAUSE_MS, /* milliseconds between two turns of one place */
+    FREE_AT_ONCE = 16,                          /* turns to take a free lock, for each tick */
+    LOOK_MOST = 512,                            /* relations in one look */
+    FEW_CONNECTIONS = 4                         /* with fewer, only one stands at a time */
 };
 
 void lock_line_init(struct lock_line *line, struct lock_waits *waits, int connections)
@@ -47,7 +47,7 @@ static void leave(struct lock_line *line, struct lock_turn *turn)
     line->count--;
 }
 
-/* Out of the line, to those whose turn it is; a thread that waits for it sees it. */
+/* Moves the turn from the line to `given`; if a thread waits for it, wakes the thread. */
 static void give(struct lock_line *line, struct lock_turn *turn, struct lock_turn **given)
 {
     leave(line, turn);
@@ -59,7 +59,7 @@ static void give(struct lock_line *line, struct lock_turn *turn, struct lock_tur
     *given = turn;
 }
 
-/* Who is the next to stand in the server's line. */
+/* The next turn to stand in the server's line. */
 static struct lock_turn *next_to_stand(const struct lock_line *line, int64_t now)
 {
     struct lock_turn *next = NULL;
@@ -84,12 +84,12 @@ static void give_next(struct lock_line *line, int64_t now, struct lock_turn **gi
     give(line, turn, given);
 }
 
-/* Not under the lock. */
+/* Runs the turns given, not under the lock. */
 static void call(struct lock_turn *given)
 {
     while (given != NULL) {
         struct lock_turn *turn = given;
-        given = turn->next; /* before it goes */
+        given = turn->next; /* read before `go`, after which the turn may be gone */
         turn->go(turn->context);
     }
 }
@@ -113,7 +113,8 @@ static void leave_place(struct lock_line *line, struct lock_turn *turn)
     turn->stands_until = 0;
 }
 
-/* A place is one's own for as long as the server's limit, whatever else one does meanwhile. */
+/* A place belongs to the turn for as long as the server's limit, whatever its owner does
+ * meanwhile. */
 int lock_turn_begin(struct lock_line *line, struct lock_turn *turn)
 {
     pthread_mutex_lock(&line->lock);
@@ -132,14 +133,14 @@ void lock_turn_end(struct lock_line *line, struct lock_turn *turn, bool had)
     bool stood = turn->stands_until != 0;
     leave_place(line, turn);
     if (stood || had)
-        turn->may_stand = turn->moves = false; /* else it is owed */
+        turn->may_stand = turn->moves = false; /* else the turn is still owed */
     if (had && turn->wait.since != 0)
         give_next(line, clock_ms(), &given);
     pthread_mutex_unlock(&line->lock);
     call(given);
 }
 
-/* Under the lock. What was free, and could not be had, goes from hand to hand. */
+/* Under the lock. A lock that was free, but could not be taken, goes from hand to hand. */
 static void come_back(struct lock_line *line, struct lock_turn *turn)
 {
     turn->moves = !turn->wait.for_room && (turn->moves || turn->free || turn->may_stand);
@@ -224,7 +225,8 @@ static int compare(const void *a, const void *b)
     return x->relation < y->relation ? -1 : x->relation > y->relation;
 }
 
-/* Under the lock. Those that have waited for it longest, in rounds. */
+/* Under the lock. Gathers the relations to look at, in rounds: those waited for longest come
+ * first. */
 static size_t gather(struct lock_line *line, struct lock_held *out)
 {
     size_t count = 0;
@@ -249,7 +251,7 @@ static size_t sort(struct lock_held *relations, size_t count)
     return kept;
 }
 
-/* Under the lock. */
+/* Under the lock. Notes what a look has found. */
 static void see(struct lock_line *line, struct lock_turn *turn, const struct lock_held *held)
 {
     bool other = strcmp(turn->transaction, held->transaction) != 0;

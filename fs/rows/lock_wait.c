@@ -57,7 +57,7 @@ void lock_wait_seen(struct lock_waits *waits, struct lock_wait *wait,
         say(wait);
 }
 
-/* After which the next attempt is the last one. */
+/* Sets the end, after which the next attempt is the last one. */
 static void set_end(const struct lock_waits *waits, struct lock_wait *wait, int own_ms)
 {
     int64_t limit_ms = waits->limit_ms;
@@ -95,8 +95,8 @@ int lock_wait_note(struct lock_waits *waits, struct lock_wait *wait, struct sess
         lock_wait_note_room(waits, wait);
         return 0;
     }
-    int own_ms =
-        session != NULL ? session_own_limit(session, &of_locks) : 0; /* before it is used */
+    /* read before the session is used again */
+    int own_ms = session != NULL ? session_own_limit(session, &of_locks) : 0;
     bool known = session != NULL &&
                  lock_find_holder(session, wait->relation->oid, &holder, NULL) == 0 &&
                  holder.application[0] + holder.pid != 0;

@@ -13,13 +13,14 @@ struct lock_watch {
     struct session_pool *pool;
     struct held *held;
     struct lock_line *line;
-    int64_t line_ms;  /* then it looks at those who wait for locks of others */
-    int64_t again_ms; /* until then it does not look itself */
+    int64_t line_ms;  /* clock_ms() of the next look for the line (lock_line.h) */
+    int64_t again_ms; /* clock_ms() until which it does not look itself */
     atomic_bool stop;
     pthread_t thread;
 };
 
-/* Where it has had no answer, those who have a session that answers look, for a while. */
+/* If it has had no answer, fetches and held read points, which have a session that answers, look
+ * for a while. */
 static void look(struct lock_watch *watch)
 {
     enum { AGAIN_MS = 10000, PATIENCE_MS = 3000 };
@@ -37,7 +38,7 @@ static void look(struct lock_watch *watch)
         log_say(LOG_SAY_DEBUG, "cannot see who waits for locks: %s", error.text);
 }
 
-/* Where there is no session, or no answer, they get their turns one after the other. */
+/* If there is no session, or no answer, those in line get their turns one after the other. */
 static void look_at_line(struct lock_watch *watch)
 {
     enum { LOOK_MS = 1000, AGAIN_MS = 10000, PATIENCE_MS = 3000 };

@@ -1,11 +1,12 @@
-/* The thread that looks, once a second while some session of ours has had a transaction for so
- * long, whether others wait for our locks (pgclient/lock.h). Fetches and questions see it for
- * themselves and let go; what is held for open files is let go of here.
+/* The thread that looks, once a second while some session of ours has been in a transaction for so
+ * long, whether others wait for our locks (pgclient/lock.h). Fetches and questions see the result
+ * for themselves and let go; the thread lets go of read points held for open files.
  *
- * It looks on a session that it need not wait for. Where there is none, fetches look between their
+ * It looks on a session that it need not wait for. If there is none, fetches look between their
  * ranges, and held read points on their own sessions; one long statement then goes on unwatched.
  *
- * It looks, once a second, whose locks are free of those that many of us wait for (lock_line.h).
+ * Once a second it also looks which of the locks are free that many of our turns wait for
+ * (lock_line.h).
  *
  * Lifetime: lock_watch_stop, once the pool of sessions is stopped. Threads: its owner's.
  */

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* From `first` up to `last`, which has been looked at. */
+/* Searches from `first` up to `last`, which has been searched already. */
 static const struct measure *search(const struct measure *first, const struct measure *last,
                                     const struct rendition *rendition)
 {

@@ -1,5 +1,5 @@
-/* What is known of the bodies of one row group: the size of each that has been made, by its
- * rendition, and the note that came with it. A short list, to which is only added.
+/* What is known of the bodies of one row group: for each rendition that has been made, its size and
+ * the note that came with it. A short list that only grows.
  *
  * Threads: any; reading takes no lock. Errors: -ENOMEM.
  */
@@ -21,18 +21,18 @@ struct measures {
     _Atomic(struct measure *) first;
 };
 
-/* NULL: it has not been measured. */
+/* The measure of a rendition; NULL: it has not been measured. */
 const struct measure *measures_find(const struct measures *measures,
                                     const struct rendition *rendition);
 
-/* Copies the note (nullable). What has been measured before stays as it is. */
+/* Adds a measure; copies the note (nullable). One that is there already stays as it is. */
 MUST_CHECK int measures_add(struct measures *measures, const struct rendition *rendition,
                             uint64_t size, const struct note *note);
 
 /* Adds all of `from`. */
 MUST_CHECK int measures_copy(struct measures *measures, const struct measures *from);
 
-/* Nobody else reads it any more. */
+/* The caller is the last reader. */
 void measures_clear(struct measures *measures);
 
 #endif

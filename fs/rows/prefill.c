@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* Pieces of a run whose turn has not come, in order. */
+/* A piece of a run whose turn has not come. */
 struct piece {
     struct piece *next;
     size_t size;
@@ -26,9 +26,9 @@ struct prefill {
     uint64_t nodeid, budget;
     struct prefill_room *room;
     pthread_mutex_t lock; /* guards what follows */
-    uint64_t offset;      /* of the first byte not stored: a multiple of the page size */
-    struct buffer rest;   /* the beginning of a page whose end has not come */
-    size_t major;         /* whose turn it is */
+    uint64_t offset;      /* offset of the first byte not stored: a multiple of the page size */
+    struct buffer rest;   /* the beginning of a page whose rest has not come */
+    size_t major;         /* the run whose turn it is */
     struct waiting *waiting;
     bool stored, stopped, spoiled;
 };
@@ -75,19 +75,19 @@ static void stop(struct prefill *prefill)
 
 static void send(struct prefill *prefill, const void *bytes, size_t size)
 {
-    /* One piece a call: libfuse copies several together first. */
+    /* One piece for each call: libfuse would copy several together first. */
     struct fuse_bufvec piece = FUSE_BUFVEC_INIT(size);
     piece.buf[0].mem = (void *)bytes;
     prefill->stored = true;
     if (fuse_lowlevel_notify_store(prefill->session, prefill->nodeid, (off_t)prefill->offset,
                                    &piece, 0) < 0)
-        stop(prefill); /* the kernel has forgotten the node, or has no memory: what is missing comes
-                          by READ */
+        /* The kernel has forgotten the node, or has no memory: what is missing comes by READ. */
+        stop(prefill);
     prefill->offset += size;
 }
 
-/* Only whole pages: the kernel takes a page for complete, with zeros behind, that was filled up to
- * the end of the file as known so far. */
+/* Stores whole pages only: if a page is filled up to the end of the file as known so far, the
+ * kernel takes it for complete, with zeros behind. */
 static void store(struct prefill *prefill, const uint8_t *bytes, size_t size)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE), missing = page - prefill->rest.size;
@@ -120,7 +120,7 @@ static struct waiting **find(struct prefill *prefill, size_t major)
     return at;
 }
 
-/* The next runs, as far as they have come already. */
+/* Stores the runs whose turn it is next, as far as they have come already. */
 static void advance(struct prefill *prefill)
 {
     for (;;) {
@@ -234,7 +234,7 @@ enum prefill_result prefill_end(struct prefill *prefill, const struct buffer *ta
 {
     if (prefill == NULL)
         return PREFILL_NOTHING;
-    /* Nothing was put, for one, where the version turned out to be the old one. */
+    /* Not all was put, for example, if the version turned out to be the old one. */
     if (tail != NULL && prefill->offset + prefill->rest.size + tail->size == size) {
         store(prefill, tail->data, tail->size);
         if (!prefill->stopped && prefill->rest.size > 0)

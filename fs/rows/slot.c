@@ -28,13 +28,13 @@ struct search {
     const char *prefix, *mountpoint;
     int64_t began_ms;
     bool said;
-    struct holder first; /* who has slot 0 */
+    struct holder first; /* the holder of slot 0 */
 };
 
 /* ---- the lock file ---- */
 
-/* Equal texts: the same mounts are seen. "": unknown. Machines that share a cache directory have
- * namespaces of equal numbers, but other boots. */
+/* Two processes with equal texts see the same mounts. "": unknown. Machines that share a cache
+ * directory have namespaces of equal numbers, but other boots. */
 static void read_namespace(char out[NAMESPACE_SIZE])
 {
     char boot[40] = "", mounts[64] = "";
@@ -70,7 +70,7 @@ static void copy_line(const char *from, char *out, size_t size)
     out[n] = '\0';
 }
 
-/* Whether the process that wrote the text is still mounted, or soon will be. */
+/* Finds whether the process that wrote the text is still mounted, or soon will be. */
 static void judge(const char *text, struct holder *holder)
 {
     char device[MOUNT_DEVICE], its_namespace[NAMESPACE_SIZE], namespace[NAMESPACE_SIZE];
@@ -95,14 +95,15 @@ static void read_holder(int lock, struct holder *holder)
         text[n] = '\0';
         const char *pid = find_field(text, "pid"), *path = find_field(text, "mountpoint");
         holder->pid = pid != NULL ? strtol(pid, NULL, 10) : 0;
-        if (path != NULL && strlen(path) < PATH_MAX) /* a path may have lines */
+        if (path != NULL && strlen(path) < PATH_MAX) /* a path may contain newlines */
             strcpy(holder->mountpoint, path);
         judge(text, holder);
     }
     free(text);
 }
 
-/* On a full disk it stays unsaid, and whoever comes next waits for a shorter time. */
+/* Writes the text. On a full disk that fails in silence, and a mount that comes next waits for a
+ * shorter time. */
 static void write_holder(const struct slot *slot, const char *state, const char *device,
                          const char *mountpoint)
 {
@@ -111,7 +112,8 @@ static void write_holder(const struct slot *slot, const char *state, const char 
     read_namespace(namespace);
     if (buffer_printf(&text, "%-*s\npid %d\nnamespace %s\ndevice %s\nmountpoint %s", STATE_SIZE,
                       state, (int)getpid(), namespace, device, mountpoint) == 0) {
-        /* Written first as a whole: what stood there before is of somebody who has gone. */
+        /* Writes the whole text before it cuts the file: what stood there is of a process that has
+         * gone. */
         ssize_t n = pwrite(slot->lock, text.data, text.size, 0);
         if (n >= 0 && ftruncate(slot->lock, n) < 0)
             n = -1;
@@ -153,7 +155,7 @@ static int make_dirs(char *path, struct error *error)
     return 0;
 }
 
-/* Others must not read the tables from the cache. */
+/* Makes the folder private: other users must not read the tables from the cache. */
 static int check_private(int dir, const char *path, struct error *error)
 {
     struct stat st;
@@ -202,7 +204,7 @@ static void say_waiting(struct search *search, const struct holder *holder)
             holder->mountpoint[0] != '\0' ? " on " : "", holder->mountpoint);
 }
 
-/* -EWOULDBLOCK: somebody has it who will not let go soon. */
+/* -EWOULDBLOCK: another process has the slot, and will not let go soon. */
 static int lock_slot(struct search *search, const struct slot *slot)
 {
     while (flock(slot->lock, LOCK_EX | LOCK_NB) < 0) {
@@ -237,7 +239,7 @@ static int take_one(struct search *search, int number, struct slot *slot, struct
 
 /* ---- which one ---- */
 
-/* Whether the slot was last that of this mount point. */
+/* Whether this mount point had the slot last. */
 static bool had_it(const struct search *search, int number)
 {
     char *path;

@@ -50,7 +50,7 @@ bool group_is_proven(const struct group *group, uint64_t run)
     return false;
 }
 
-/* Where there is no room, another is forgotten, which costs a comparison at most. */
+/* If there is no place left, forgets another run, which costs a comparison at most. */
 void group_prove(struct group *group, uint64_t run)
 {
     if (group_is_proven(group, run))
@@ -223,7 +223,7 @@ void snapshot_hand_over(struct snapshot *from, struct snapshot *to)
     struct held *holder = from->holder;
     pthread_mutex_unlock(&from->lock);
     if (crew == NULL || has_all_groups(to))
-        return; /* it ends with `from` */
+        return; /* the read point ends with `from` */
     pthread_mutex_lock(&to->lock);
     bool takes = to->held == NULL;
     if (takes) {
@@ -239,7 +239,7 @@ void snapshot_hand_over(struct snapshot *from, struct snapshot *to)
     snapshot_let_go(from);
 }
 
-/* `which` NULL: whichever it is. */
+/* `which`: the crew to let go of; NULL: whichever it is. */
 static void let_go(struct snapshot *snapshot, const struct crew *which)
 {
     struct crew *crew = NULL;
@@ -288,7 +288,7 @@ void snapshot_unref(struct snapshot *snapshot)
 int snapshot_add_group(struct snapshot *snapshot, struct group *group)
 {
     size_t n = snapshot->group_count;
-    if ((n & (n - 1)) == 0) { /* at each power of two, room for as many again */
+    if ((n & (n - 1)) == 0) { /* at each power of two it makes room for as many again */
         struct group **grown = realloc(snapshot->groups, (n == 0 ? 1 : 2 * n) * sizeof *grown);
         if (grown == NULL)
             return -ENOMEM;

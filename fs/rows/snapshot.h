@@ -1,12 +1,13 @@
 /* A table snapshot: the schema, the ordered row groups and the version key of one fetch of a
  * relation.
  *
- * A row group (struct group) is known here by its measures; its rows are in the store, or are
- * fetched again from where they came from (fs/rows/fetch.h) and then checked against `content`.
- * Snapshots of one relation may share groups.
+ * A row group (struct group) is known here by its measures. Its rows are in the store, or are
+ * fetched again from their source (fs/rows/fetch.h) and then checked against `content`. Snapshots
+ * of one relation may share groups.
  *
- * Lifetime: reference-counted. Built by fs/rows/fetch.c, then published: from there on nothing changes
- * but what is known of its views, each once (fs/rows/snapshot_view.h). Threads: any, once published.
+ * Lifetime: reference-counted. fs/rows/fetch.c builds and publishes it; from then on nothing
+ * changes but what is known of its views, each fact once (fs/rows/snapshot_view.h). Threads: any,
+ * once published.
  */
 #ifndef FS_ROWS_SNAPSHOT_H
 #define FS_ROWS_SNAPSHOT_H
@@ -22,31 +23,31 @@
 
 struct group {
     atomic_uint refs;
-    atomic_bool kept; /* a record on disk names it: its file outlives the last reference */
+    atomic_bool kept; /* a record on disk names it: its file stays when the last reference goes */
     struct store *store;
     uint32_t relation;
     uint64_t id;
-    uint32_t source;         /* number of the snapshot's source that it is from */
+    uint32_t source;         /* number of the source, in the snapshot, that it is from */
     struct ctid_range range; /* of a ctid source */
     uint32_t rows;
-    uint64_t bytes; /* of its parts, roughly what it takes in memory */
+    uint64_t bytes; /* of its parts: roughly what it takes in memory */
     uint64_t row_id_sum;
     struct hash128 content;
-    /* server_run_id() of runs under which its range was seen to hold these rows under these row
+    /* server_run_id() of the runs under which its range was seen to hold these rows under these row
      * ids, so that a fingerprint tells whether it still does; 0: none. */
     _Atomic uint64_t proven[RUNS_KEPT];
-    struct measures measures; /* of its bodies */
+    struct measures measures; /* the measures of its bodies */
 };
 
 struct group *group_new(struct store *store, uint32_t relation, const struct rowgroup *rows);
 struct group *group_ref(struct group *group);
 void group_unref(struct group *group);
-bool group_same(const struct group *a, const struct group *b); /* the same rows */
+bool group_same(const struct group *a, const struct group *b); /* whether the rows are the same */
 
 void group_prove(struct group *group, uint64_t run);
 bool group_is_proven(const struct group *group, uint64_t run);
 
-/* Of its body; SIZE_UNKNOWN: it has not been measured. */
+/* The size of its body; SIZE_UNKNOWN: it has not been measured. */
 static inline uint64_t group_size(const struct group *group, const struct rendition *rendition)
 {
     const struct measure *measure = measures_find(&group->measures, rendition);
@@ -59,68 +60,71 @@ struct snapshot_source {
     bool by_ctid;
 };
 
-/* One at a time opens a read point for groups that the store has lost; the others read from it, too,
- * or fail as he has. */
+/* One reader at a time opens a read point for groups that the store has lost. The others read from
+ * it, too, or fail as that reader has. */
 struct reopening {
     pthread_mutex_t lock;
-    atomic_uint failures; /* written under the lock; why the last one was: */
+    atomic_uint failures; /* written under the lock; why the last one failed: */
     int rc;
     struct error reason;
 };
 
 struct snapshot {
     atomic_uint refs;
-    pthread_mutex_t lock; /* guards the measuring of views, `held`, and of the key mark and runs */
+    /* guards the measuring of views, `held`, and the mark and runs of the key */
+    pthread_mutex_t lock;
     struct store *store;
-    struct version_key key;   /* mark: of the last time it was found unchanged */
-    struct relation relation; /* as it was called then; the names are its own */
+    struct version_key key;   /* its mark: of the last time it was found unchanged */
+    struct relation relation; /* as it was called then, with names of its own */
     struct schema *schema;
     char *columns; /* those that were asked for, a list (codec/column_list.h); NULL: all */
     struct snapshot_source *sources;
     size_t source_count;
-    char *children; /* as in readpoint.h: "": none; NULL: an older program has not asked */
+    /* as in readpoint.h; "": none; NULL: unknown, since an older program wrote the record */
+    char *children;
     struct group **groups;
     size_t group_count;
     uint64_t rows;
     uint64_t row_id_sum;
-    uint64_t serial;    /* grows with each new version of the relation; two with the same contents
-                           may share it */
-    uint64_t lineage;   /* serial of the first version that this one was brought up to date from:
-                           among versions of one lineage (ctid, xmin) names one row, for ever */
+    /* grows with each new version of the relation; two versions with the same contents may share
+     * it */
+    uint64_t serial;
+    /* serial of the first version that this one was brought up to date from; among versions of one
+     * lineage (ctid, xmin) names the same row for ever */
+    uint64_t lineage;
     int64_t mtime;      /* seconds since 1970 */
-    int64_t fetched_at; /* the point in time it stands for, microseconds since 1970 */
-    _Atomic(struct face *) faces; /* of its views: a list, to which is added under the lock */
-    atomic_bool
-        broken; /* a group is lost and cannot be had again: the next fetch makes a new version */
-    atomic_bool unsaved; /* there was no room for its record: each refresh tries again */
-    struct crew *held;   /* where groups that are not in the store are read from; NULL: none */
-    struct held *holder; /* of the whole mount; NULL: the crew is only shared */
+    int64_t fetched_at; /* microseconds since 1970: the point in time that it stands for */
+    _Atomic(struct face *) faces; /* the faces of its views: a list that grows under the lock */
+    /* a group is lost and cannot be had again: the next fetch makes a new version */
+    atomic_bool broken;
+    atomic_bool unsaved; /* there was no room for its record: each refresh tries to save it again */
+    struct crew *held;   /* readers get groups that are not in the store from it; NULL: none */
+    struct held *holder; /* that of the whole mount; NULL: the crew is only shared */
     struct reopening reopening;
 };
 
-/* Keeps the crew and its read point, unless there is one, or so many are held already that others
- * would go short of sessions. Whether it did. */
+/* Keeps the crew and its read point, unless the snapshot has one, or so many are held that others
+ * would be short of sessions. Gives whether it did. */
 bool snapshot_hold(struct snapshot *snapshot, struct crew *crew, struct held *holder);
 
-/* Reads from a crew that is somebody else's, and is dismissed when he likes. Before it is
- * published.
- */
+/* Reads from a crew that has another owner, which dismisses it at any time. Before the snapshot is
+ * published. */
 void snapshot_share(struct snapshot *snapshot, struct crew *crew);
 
-/* The crew, a new reference; NULL: none. */
+/* The crew that it holds or shares, a new reference; NULL: none. */
 struct crew *snapshot_held(struct snapshot *snapshot);
 
-/* Gives the read point that `from` holds to `to`, which has the same rows, if that misses any of
- * them and has none itself. */
+/* Gives the read point that `from` holds to `to`, which has the same rows, if `to` misses any of
+ * them and has no read point itself. */
 void snapshot_hand_over(struct snapshot *from, struct snapshot *to);
 
-/* Lets the read point go, if one is held: it ends once nobody reads from it. */
+/* Lets go of the read point, if one is held: it ends once nobody reads from it. */
 void snapshot_let_go(struct snapshot *snapshot);
 /* The same, if it is this crew's. */
 void snapshot_let_go_of(struct snapshot *snapshot, const struct crew *crew);
 
 MUST_CHECK int snapshot_new(struct store *store, struct snapshot **out);
-/* What it stands for: copied. */
+/* Copies what the snapshot stands for. */
 MUST_CHECK int snapshot_take_basis(struct snapshot *snapshot, const struct relation *relation,
                                    const struct version_key *key, const struct schema *schema);
 /* It has these columns only: copied; NULL: all. */
@@ -131,7 +135,7 @@ uint64_t selection_number(const char *columns);
  * that tools which compare whole seconds see it. */
 void snapshot_stamp(struct snapshot *snapshot, const struct snapshot *old, int64_t after);
 MUST_CHECK int snapshot_add_source(struct snapshot *snapshot, const struct snapshot_source *source);
-/* A new one with all that `from` has but its groups; it shares its crew. */
+/* A new snapshot with everything of `from` but its groups; it shares the crew. */
 MUST_CHECK int snapshot_copy_basis(const struct snapshot *from, struct snapshot **out);
 struct snapshot *snapshot_ref(struct snapshot *snapshot);
 void snapshot_unref(struct snapshot *snapshot);
@@ -141,37 +145,38 @@ MUST_CHECK int snapshot_add_group(struct snapshot *snapshot, struct group *group
 /* The ids of all its groups, in ascending order, for the caller to free. */
 MUST_CHECK int snapshot_group_ids(const struct snapshot *snapshot, uint64_t **out);
 
-/* Whether the same tables inherit from it, as far as that is known. */
+/* Whether the same child tables inherit from it, as far as that is known. */
 bool snapshot_same_children(const struct snapshot *snapshot, const char *children);
 
-/* Whether two are the same files: the same rows in the same order, by contents, called the same and
- * rendered alike. */
+/* Whether two are the same files: the same rows in the same order, by contents, with the same name
+ * and rendered alike. */
 bool snapshot_same_content(const struct snapshot *a, const struct snapshot *b);
 
-/* Of two with the same content: whether the rows' ids are the same, too. */
+/* Whether two with the same content have the same row ids, too. */
 bool snapshot_same_row_ids(const struct snapshot *a, const struct snapshot *b);
 
-/* Whether a format is refused of which `old` does not know whether it is. */
+/* Whether `fresh` refuses a format of which `old` does not know whether it is refused. */
 bool snapshot_has_news(const struct snapshot *fresh, const struct snapshot *old);
 
-/* `fresh`, which has the same content as `old`, is the same version: serial, times, and what is
- * known of its views. Before it is published. */
+/* Makes `fresh`, which has the same content as `old`, the same version: it gets the serial, the
+ * times, and what is known of the views. Before it is published. */
 MUST_CHECK int snapshot_take_identity(struct snapshot *fresh, const struct snapshot *old);
 
-/* Whether its row ids name its rows under the run that `now` is of: each group has been proven
- * under it, and its position has not gone back. */
+/* Whether its row ids name its rows under the run of `now`: each group has been proven under that
+ * run, and the run's position has not gone back. */
 bool snapshot_believes(struct snapshot *snapshot, const struct version_key *now);
 
-/* The mark of the last time that it was found unchanged, a copy of it; NULL: no memory. */
+/* A copy of the mark of the last time it was found unchanged; NULL: no memory. */
 char *snapshot_mark(struct snapshot *snapshot);
-uint64_t snapshot_mark_number(struct snapshot *snapshot); /* a hash of it; 0: there is none */
+uint64_t snapshot_mark_number(struct snapshot *snapshot); /* a hash of the mark; 0: there is none */
 
-/* It was found to be what is true now, row ids included. 1: under a run that it did not know. */
+/* Notes that it was found up to date at `now`, row ids included. 1: under a run that it did not
+ * know. */
 MUST_CHECK int snapshot_prove(struct snapshot *snapshot, const struct version_key *now);
 
-/* The record in the store; after it, the groups' files stay. */
+/* Saves its record in the store; from then on the groups' files stay. */
 MUST_CHECK int snapshot_save(struct snapshot *snapshot);
-/* What a record does not say, because the program that wrote it did not know of it, is unknown. */
+/* Loads the record. What a record does not tell, because an older program wrote it, is unknown. */
 MUST_CHECK int snapshot_load(struct store *store, uint32_t relation, struct snapshot **out);
 
 /* The same of those columns; that of NULL is snapshot_load's. */

@@ -10,9 +10,9 @@
  * be any number, and each is measured again when it is asked for. The list of columns is in the
  * record of a snapshot that has only those, which is called select-HASH in place of table.
  *
- * Records of layout 5 are read, too: they have no notes. So are those of layout 4: their formats,
- * which they do not name, are csv, bin and jsonl. So are those of layout 3, whose rows were proven
- * under one run of the server, whose position they do not tell. */
+ * Records of older layouts are read, too. Those of layout 5 have no notes. Those of layout 4 do not
+ * name their formats, which are csv, bin and jsonl. Rows in those of layout 3 were proven under one
+ * run of the server, and the record does not tell the run's position. */
 #include "fs/rows/snapshot_view.h"
 
 #include <errno.h>
@@ -33,8 +33,8 @@ enum { ERRNO_MOST = 4095 };
 /* A serial is a time, or a little more than the one before (snapshot_stamp). */
 #define SERIAL_MOST ((uint64_t)RECORD_MICROSECONDS_MOST)
 
-/* The text of a group is not much longer than its rows. So many of them as a record has room for
- * have a size that a file can have. */
+/* The most bytes of a group's body: its text is not much longer than its rows. As many such bodies
+ * as a record has room for have a size together that a file can have. */
 #define BODY_MOST (UINT64_C(1) << 40)
 _Static_assert(RECORD_BYTES_MOST / 64 * BODY_MOST <= INT64_MAX, "sums of sizes do not overflow");
 
@@ -51,8 +51,8 @@ static void kind_of(const char *columns, char kind[KIND_SIZE])
                  (unsigned long long)selection_number(columns));
 }
 
-/* The formats that a record tells of, in its order; NULL: this program does not have it, or takes
- * notes if the other did not, or does not if that did. */
+/* The formats that a record tells of, in its order; NULL: this program does not have the format, or
+ * only one of the two programs takes notes for it. */
 enum { FORMATS_MOST = 64 };
 _Static_assert((int)FORMAT_COUNT <= (int)FORMATS_MOST, "a record has room for all formats");
 struct record_formats {
@@ -91,7 +91,7 @@ static int put_head(const struct snapshot *snapshot, struct buffer *out)
     return record_put_u64(out, (uint64_t)snapshot->fetched_at);
 }
 
-/* A bit for each run of the key. */
+/* A bit for each run of the key under which the group is proven. */
 static uint8_t proven_under(const struct group *group, const struct version_key *key)
 {
     uint8_t mask = 0;
@@ -322,7 +322,7 @@ static const struct format *get_format(struct record_reader *in, uint32_t layout
     return place >= 0 && formats[place]->notes == *notes ? formats[place] : NULL;
 }
 
-/* Each once. */
+/* Reads the formats' names, each of which may occur once. */
 static int get_formats(struct record_reader *in, uint32_t layout, struct snapshot *snapshot,
                        struct record_formats *out)
 {
@@ -398,7 +398,7 @@ static int get_group(struct record_reader *in, uint32_t layout, const struct rec
     return rc;
 }
 
-/* Each group has an id, and so a file, of its own. */
+/* Checks that each group has an id, and so a file, of its own. */
 static int check_ids(const struct snapshot *snapshot)
 {
     uint64_t *ids;
@@ -412,7 +412,7 @@ static int check_ids(const struct snapshot *snapshot)
     return rc;
 }
 
-/* What it has been refused for, if it has: there is a place for it in any case. */
+/* Reads why the view was refused, if it was: the field is there in any case. */
 static int get_refusal(struct record_reader *in, struct face *face)
 {
     int refused = -(int)record_get_u32_to(in, ERRNO_MOST);
@@ -426,7 +426,7 @@ static int get_refusal(struct record_reader *in, struct face *face)
     return 0;
 }
 
-/* `format` NULL: one that this program does not have. */
+/* `format` NULL: this program does not have it. */
 static int get_face(struct record_reader *in, struct snapshot *snapshot,
                     const struct format *format)
 {

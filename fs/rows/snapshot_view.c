@@ -89,7 +89,7 @@ static int new_face(const struct view *view, struct face **out)
     return 0;
 }
 
-/* With the snapshot's lock. */
+/* Under the snapshot's lock. */
 static int need_face(const struct view *view, struct face **out)
 {
     struct snapshot *snapshot = view->snapshot;
@@ -158,7 +158,7 @@ static uint64_t rows_of(const struct view *view)
     return rows;
 }
 
-/* *out: NULL where the format has none. */
+/* *out: NULL if the format has none. */
 static int list_notes(const struct view *view, struct note **out)
 {
     size_t end = view_end(view);

@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { HEAD_SIZE = 16 }; /* of a record */
+enum { HEAD_SIZE = 16 }; /* bytes of a record's head */
 static const char record_magic[8] = {'p', 'g', 'v', 'e', 'c', 'r', 'e', 1};
 
 const char *store_path(const struct store *store) { return store->slot.path; }
@@ -98,8 +98,8 @@ void store_each(struct store *store, void (*visit)(void *, uint32_t), void *cont
     closedir(folder);
 }
 
-/* Index files of a relation whose rows are not known any more, what a save that was ended has left,
- * and what is called as a row group that no record can name. */
+/* Whether a file is left over: index files of a relation whose rows are not known any more, what an
+ * interrupted save has left, and names of row groups that no record can have. */
 static bool is_left_over(int folder, const char *name)
 {
     uint64_t id;
@@ -109,10 +109,11 @@ static bool is_left_over(int folder, const char *name)
             faccessat(folder, "table.record", F_OK, AT_SYMLINK_NOFOLLOW) < 0);
 }
 
-/* What a row group has besides its bytes is no more than them. */
+/* The most bytes of a row group's file: what it has besides the rows' bytes is no more than
+ * those. */
 #define GROUP_FILE_MOST (4 * ROWGROUP_BYTES_MOST)
 
-/* Counts what is there, and begins new ids behind every one seen. */
+/* Counts the files that are there, and lets new ids begin behind all of theirs. */
 static void count_relation(void *context, uint32_t relation)
 {
     struct store *store = context;
@@ -120,7 +121,7 @@ static void count_relation(void *context, uint32_t relation)
     snprintf(name, sizeof name, "%" PRIu32, relation);
     DIR *folder = store_open_folder(store->dir, name);
     if (folder == NULL && (errno == ENOTDIR || errno == ELOOP))
-        unlinkat(store->dir, name, 0); /* a link would lead out of the cache */
+        unlinkat(store->dir, name, 0); /* it is no folder; a link would lead out of the cache */
     struct dirent *entry;
     while (folder != NULL && (entry = readdir(folder)) != NULL) {
         uint64_t id;
@@ -133,7 +134,7 @@ static void count_relation(void *context, uint32_t relation)
             fstatat(dirfd(folder), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
             !S_ISREG(st.st_mode))
             continue;
-        /* Larger than any of ours: it is not to drive out all others. */
+        /* A file larger than any of ours must not drive out all others. */
         uint64_t size = (uint64_t)st.st_size;
         if (size > (index ? store->limit : GROUP_FILE_MOST) &&
             unlinkat(dirfd(folder), entry->d_name, 0) == 0)
@@ -173,7 +174,7 @@ int store_open(const char *dir, const struct store_name *name, uint64_t limit, s
         return rc;
     }
     store->dir = store->slot.dir;
-    /* Ids of lost files are not used again either, within this clock. */
+    /* Ids of lost files are not used again either, as long as the clock does not go back. */
     store->next_id = (uint64_t)time(NULL) << 24;
     store_each(store, count_relation, store);
     *out = store;
@@ -196,7 +197,7 @@ static void group_name(uint32_t relation, uint64_t id, char name[STORE_NAME_SIZE
     snprintf(name, STORE_NAME_SIZE, "%" PRIu32 "/%016" PRIx64 ".rows", relation, id);
 }
 
-/* `how`: O_EXCL or O_TRUNC. */
+/* Opens a file to be written. `how`: O_EXCL or O_TRUNC. */
 static int open_new(struct store *store, uint32_t relation, const char *name, int how)
 {
     char folder[STORE_NAME_SIZE];
@@ -235,8 +236,8 @@ int store_put_group(struct store *store, uint32_t relation, uint64_t id,
     }
     char name[STORE_NAME_SIZE];
     group_name(relation, id, name);
-    int fd =
-        open_new(store, relation, name, O_EXCL); /* or two who put it back would count it twice */
+    /* O_EXCL: else two threads that put it back would count it twice */
+    int fd = open_new(store, relation, name, O_EXCL);
     int rc = fd < 0 ? fd : write_pieces(fd, image->pieces, image->count);
     if (fd >= 0 && close(fd) < 0 && rc == 0)
         rc = -errno;
@@ -269,8 +270,8 @@ int store_put_rows(struct store *store, uint32_t relation, uint64_t id, const st
 
 static int read_file(int dir, const char *name, uint64_t most, uint8_t **bytes, size_t *size)
 {
-    int fd =
-        openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK); /* a FIFO would block */
+    /* O_NONBLOCK: a FIFO would block */
+    int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (fd < 0)
         return -errno;
     struct stat st;
@@ -525,6 +526,6 @@ void store_touch(struct store *store, uint32_t relation)
 {
     char name[STORE_NAME_SIZE];
     snprintf(name, sizeof name, "%" PRIu32, relation);
-    utimensat(store->dir, name, NULL,
-              AT_SYMLINK_NOFOLLOW); /* not there yet: made now, and so new anyway */
+    /* A folder that is missing is made later, and is new then anyway. */
+    utimensat(store->dir, name, NULL, AT_SYMLINK_NOFOLLOW);
 }

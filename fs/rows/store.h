@@ -6,12 +6,12 @@
  *     OID/ID.rows                 a row group's file (rowgroup.h); ID is 16 hex digits
  *     OID/ID.hnsw                 an index of one of its columns (index/hnsw.h)
  *
- * Whatever is read back is checked by checksum; nothing is trusted. Files that no record names are
- * swept when the relation is first refreshed (store_sweep).
+ * Everything that is read back is checked by checksum; nothing is trusted. Files that no record
+ * names are deleted when the relation is first refreshed (store_sweep).
  *
  * Threads: any. Groups are put, read and dropped by their (relation, id), which is never used
- * twice. Errors: -ENOSPC the disk or cache_size is full, -ENOENT not there, -EBADMSG there, but
- * damaged, or another errno of the disk.
+ * twice. Errors: -ENOSPC: the disk or cache_size is full; -ENOENT: it is not there; -EBADMSG: it is
+ * there, but damaged; or another errno of the disk.
  */
 #ifndef FS_ROWS_STORE_H
 #define FS_ROWS_STORE_H
@@ -25,20 +25,23 @@ struct store_name {
     uint64_t system_id;
     uint32_t database;
     const char *role;
-    const char *mountpoint; /* whose slot it was is preferred; NULL: the first that is free */
+    /* the slot that it had last is preferred; NULL: the first that is free */
+    const char *mountpoint;
 };
 
-/* Makes the folders where they are missing. Waits for the lock of a daemon whose mount has ended
+/* Makes the folders that are missing. Waits for the lock of a daemon whose mount has ended
  * (slot.h). `limit`: bytes of row groups and index files at most. */
 MUST_CHECK int store_open(const char *dir, const struct store_name *name, uint64_t limit,
                           struct store **out, struct error *error);
 void store_close(struct store *store);
 
-/* Where it is, for messages. */
+/* Its path, for messages. */
 const char *store_path(const struct store *store);
-/* The number of its slot; *why, for people, is "" where it is 0, and lives as long as the store. */
+/* The number of its slot; *why says the reason to people, is "" for slot 0, and lives as long as
+ * the store. */
 int store_slot(const struct store *store, const char **why);
-/* Tell whoever wants the slot next that this process is mounted there, and that it soon lets go. */
+/* Tell the next mount that wants the slot that this process is mounted there, and that it is about
+ * to let go. */
 void store_mounted(const struct store *store, const char *mountpoint);
 void store_ending(const struct store *store);
 uint64_t store_used(const struct store *store);
@@ -46,44 +49,46 @@ uint64_t store_limit(const struct store *store);
 
 /* A new id, never used before in this store. */
 uint64_t store_new_id(struct store *store);
-/* All ids are below: no clock leads to another. */
+/* All ids are below it: no clock leads beyond. */
 #define STORE_ID_END (UINT64_C(1) << 62)
-/* The id has been used: a record names it. */
+/* Notes that the id has been used: a record names it. */
 void store_note_id(struct store *store, uint64_t id);
 
 MUST_CHECK int store_put_group(struct store *store, uint32_t relation, uint64_t id,
                                const struct rowgroup_image *image);
-/* The same with the rows: text is compressed only where room is short, since that takes long. */
+/* The same from the rows: compresses text only if room is short, since that takes long. */
 MUST_CHECK int store_put_rows(struct store *store, uint32_t relation, uint64_t id,
                               const struct rowgroup *rows, const struct schema *schema);
-/* The whole file; the caller frees *bytes. One larger than `most` bytes is -EBADMSG: whatever has
- * become of it, it takes no more memory than that. */
+/* Reads the whole file; the caller frees *bytes. A file larger than `most` bytes is -EBADMSG:
+ * whatever has become of it, it takes no more memory than that. */
 MUST_CHECK int store_get_group(struct store *store, uint32_t relation, uint64_t id, uint64_t most,
                                uint8_t **bytes, size_t *size);
-/* The same, mapped; the caller closes it. It stays readable when the group is dropped. */
+/* The same, mapped; the caller closes it. It stays readable after the group is dropped. */
 MUST_CHECK int store_map_group(struct store *store, uint32_t relation, uint64_t id, uint64_t most,
                                struct mapping **out);
-/* Notes that the relation has been used: others' groups go before its. */
+/* Notes that the relation has been used: groups of others go before its own. */
 void store_touch(struct store *store, uint32_t relation);
 
-/* Drops groups and index files until `bytes` more fit below the limit; of a full disk, until it has
- * as many bytes less of them. First go those of the relations that were used longest ago, of one
- * relation first those that were read longest ago, and none of those that `in_use` says yes to.
- * Whether they fit. */
+/* Drops groups and index files until `bytes` more fit below the limit; on a full disk, until the
+ * store has as many bytes less of them. Those of the least recently used relations go first, and of
+ * one relation those that were read longest ago; those of relations for which `in_use` says yes
+ * stay. Gives whether the bytes fit. */
 bool store_make_room(struct store *store, uint64_t bytes, bool disk_full,
                      bool (*in_use)(void *context, uint32_t relation), void *context);
-/* After a put of so many bytes that was -ENOSPC: whether the disk is full, and not the limit. */
+/* After a put of so many bytes gave -ENOSPC: whether the disk is full, and not the limit
+ * reached. */
 bool store_disk_is_full(const struct store *store, uint64_t bytes);
 
-/* A relation's index files: ID.hnsw in its folder, of which this opens a descriptor, for the caller
- * to close; -ENOENT: it has none. Sets the file's time, its last use, if it is there. */
+/* A relation's index files are ID.hnsw in its folder. Opens a descriptor of the folder, for the
+ * caller to close; -ENOENT: it has none. Sets the file's time, its last use, if the file is
+ * there. */
 enum { STORE_INDEX_NAME = 24 };
 MUST_CHECK int store_open_index(struct store *store, uint32_t relation, uint64_t id,
                                 char name[STORE_INDEX_NAME]);
-/* The size of one; 0: there is none. */
+/* The size of an index file; 0: there is none. */
 uint64_t store_index_size(struct store *store, uint32_t relation, uint64_t id);
-/* Has `write` put the file, which takes about `size` bytes, into the folder, which is made if it is
- * missing. */
+/* Has `write` put the file, which takes about `size` bytes, into the folder; makes the folder if it
+ * is missing. */
 MUST_CHECK int store_put_index(struct store *store, uint32_t relation, uint64_t id, uint64_t size,
                                int (*write)(void *context, int folder, const char *name),
                                void *context);
@@ -92,7 +97,7 @@ void store_drop_index(struct store *store, uint32_t relation, uint64_t id);
 void store_drop_group(struct store *store, uint32_t relation, uint64_t id);
 bool store_has_group(struct store *store, uint32_t relation, uint64_t id);
 
-/* A record has RECORD_BYTES_MOST at most: that of a table of some TiB is a tenth of it. */
+/* The most bytes of a record; that of a table of some TiB has a tenth of it. */
 #define RECORD_BYTES_MOST (UINT64_C(256) << 20)
 MUST_CHECK int store_put_record(struct store *store, uint32_t relation, const char *kind,
                                 const struct buffer *record);
@@ -101,10 +106,10 @@ MUST_CHECK int store_get_record(struct store *store, uint32_t relation, const ch
                                 struct buffer *out);
 void store_drop_record(struct store *store, uint32_t relation, const char *kind);
 
-/* Deletes the relation's groups but those with these ids, which are in ascending order. */
+/* Deletes the relation's groups except those with these ids, which are in ascending order. */
 void store_sweep(struct store *store, uint32_t relation, const uint64_t *ids, size_t count);
 
-/* Deletes all that there is of the relation, and its folder. */
+/* Deletes everything of the relation, and its folder. */
 void store_drop_relation(struct store *store, uint32_t relation);
 
 /* Calls `visit` for each record of the relation. */

@@ -1,5 +1,5 @@
-/* The store, for fs/store*.c alone: store.c reads and writes files, store_room.c counts them and
- * makes room for more. */
+/* The store, for fs/rows/store*.c alone: store.c reads and writes files, store_room.c counts them
+ * and makes room for more. */
 #ifndef FS_ROWS_STORE_PARTS_H
 #define FS_ROWS_STORE_PARTS_H
 
@@ -15,27 +15,27 @@ enum { STORE_NAME_SIZE = 64 };
 
 struct store {
     struct slot slot;
-    int dir; /* the slot's */
+    int dir; /* the slot's folder */
     uint64_t limit;
-    _Atomic uint64_t used; /* bytes of all that is counted, and of what is being written */
+    _Atomic uint64_t used; /* bytes of all files counted, and of those being written */
     _Atomic uint64_t next_id;
-    pthread_mutex_t
-        counting; /* guards `sizes`; held while a file goes, so that it goes from both */
+    /* guards `sizes`; held while a file is deleted, so that both change together */
+    pthread_mutex_t counting;
     struct file_sizes sizes;
     pthread_mutex_t making_room;
 };
 
-/* Whether this is the name of a row group's, or an index's, file. Only what this program writes:
- * another spelling of the same number is another's file. */
+/* Whether this is the name of a row group's, or an index's, file, exactly as this program writes
+ * it: another spelling of the same number is another program's file. */
 bool store_parse_group_name(const char *name, uint64_t *id);
 bool store_parse_index_name(const char *name, const char *suffix, uint64_t *id);
 void store_index_name(uint64_t id, const char *suffix, char name[STORE_NAME_SIZE]);
 DIR *store_open_folder(int at, const char *name);
 
-/* The file has come, with so many bytes that `used` has already; it is counted with them in place
- * of what it was counted with before. -ENOMEM: it is not. */
+/* Counts a file that has come, with so many bytes, which `used` has already, in place of what it
+ * counted as before. -ENOMEM: it is not counted. */
 MUST_CHECK int store_count(struct store *store, struct file_key key, uint64_t size);
-/* Deletes the file, and takes off what it was counted with. */
+/* Deletes the file, and subtracts what it counted as. */
 void store_drop(struct store *store, struct file_key key);
 
 #endif

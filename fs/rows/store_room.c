@@ -1,4 +1,4 @@
-/* What the files of the store take, and which of them go for others. */
+/* What the files of the store take, and which of them go to make room for others. */
 #include "fs/rows/store_parts.h"
 
 #include <errno.h>
@@ -37,7 +37,7 @@ void store_drop(struct store *store, struct file_key key)
     char path[2 * STORE_NAME_SIZE];
     path_of(&key, path);
     pthread_mutex_lock(&store->counting);
-    /* In its place there may be a folder now, which is not ours. */
+    /* A folder may be in its place now, which is not ours. */
     bool gone = unlinkat(store->dir, path, 0) == 0 || errno == ENOENT || errno == ENOTDIR ||
                 errno == EISDIR || errno == EPERM;
     if (gone)
@@ -45,7 +45,7 @@ void store_drop(struct store *store, struct file_key key)
     pthread_mutex_unlock(&store->counting);
 }
 
-/* What somebody else has deleted, to make room, is not counted any more. */
+/* Takes files off the count that another program, or a user, has deleted to make room. */
 static void forget_gone(struct store *store)
 {
     struct file_key *keys;
@@ -58,7 +58,8 @@ static void forget_gone(struct store *store)
     for (size_t i = 0; i < count; i++) {
         char path[2 * STORE_NAME_SIZE];
         path_of(&keys[i], path);
-        pthread_mutex_lock(&store->counting); /* one that is put back now is counted afterwards */
+        /* a file that is put back now is counted afterwards */
+        pthread_mutex_lock(&store->counting);
         if (faccessat(store->dir, path, F_OK, AT_SYMLINK_NOFOLLOW) < 0 &&
             (errno == ENOENT || errno == ENOTDIR))
             store->used -= file_sizes_remove(&store->sizes, keys[i]);
@@ -69,9 +70,9 @@ static void forget_gone(struct store *store)
 
 /* ---- making room ---- */
 
-/* What may go. */
+/* A file that may go. */
 struct candidate {
-    struct timespec used; /* the later of its own and its relation's last use, */
+    struct timespec used; /* the later of its own last use and its relation's, */
     struct timespec read; /* and its own */
     struct file_key key;
 };
@@ -100,7 +101,7 @@ static int compare_candidates(const void *a, const void *b)
     return order != 0 ? order : x->key.id < y->key.id ? -1 : x->key.id > y->key.id;
 }
 
-/* Without memory there are fewer candidates. */
+/* Adds a candidate; without memory for it there is one fewer. */
 static void add_candidate(struct candidates *candidates, const struct candidate *one)
 {
     if (candidates->count == candidates->room) {
@@ -153,7 +154,7 @@ bool store_make_room(struct store *store, uint64_t bytes, bool disk_full,
     pthread_mutex_lock(&store->making_room);
     if (disk_full || store->used + bytes > store->limit)
         forget_gone(store);
-    /* What fits on a full disk is not known: as many bytes go as are to come. */
+    /* It is not known what fits on a full disk: as many bytes go as are to come. */
     uint64_t used = store->used, limit = store->limit;
     if (disk_full && used < limit)
         limit = used;
@@ -163,7 +164,7 @@ bool store_make_room(struct store *store, uint64_t bytes, bool disk_full,
         qsort(candidates.list, candidates.count, sizeof *candidates.list, compare_candidates);
     for (size_t i = 0; i < candidates.count && store->used + bytes > limit; i++) {
         const struct candidate *one = &candidates.list[i];
-        if (!in_use(context, one->key.relation)) /* by now: collecting takes its time */
+        if (!in_use(context, one->key.relation)) /* asked again: collecting takes time */
             store_drop(store, one->key);
     }
     pthread_mutex_unlock(&store->making_room);
