@@ -9,24 +9,24 @@
 
 enum {
     BUCKETS = 1024,
-    LARGE_KEPT = 2,     /* that one reader goes from one to the next */
-    LARGE_SECONDS = 10, /* without a reader */
+    LARGE_KEPT = 2,     /* two, so that a reader can go from one to the next */
+    LARGE_SECONDS = 10, /* a large body is kept for so long without a reader */
     FETCHED_AHEAD = 8
 };
 
 struct body {
-    uint64_t group;             /* id: unique, so that a body is found whatever snapshot asks */
+    uint64_t group; /* its id, which is unique: whichever snapshot asks finds the body */
     struct rendition rendition; /* with a reference to its columns */
-    int rc;                     /* 0 once rendered, -EINPROGRESS while it is, else why not */
+    int rc; /* 0 once rendered, -EINPROGRESS while it is rendered, else the failure */
     struct error error;
     struct buffer bytes;
     uint64_t served;    /* bytes of it that readers have got */
-    unsigned borrowers; /* guarded by the cache's lock, like all links */
-    bool waits;         /* it is made by a thread that may wait for the server */
-    bool hidden;        /* it has failed: the next who asks makes another */
+    unsigned borrowers; /* guarded by the cache's lock, as are all links */
+    bool waits;         /* the thread that renders it may wait for the server */
+    bool hidden;        /* it has failed: the next caller makes another */
     time_t used_at;
     struct body *next_in_bucket;
-    struct body *newer, *older; /* by use */
+    struct body *newer, *older; /* by last use */
 };
 
 struct body_cache {
@@ -34,13 +34,13 @@ struct body_cache {
     struct workers *workers;
     struct waiters *waiters;
     uint64_t limit;
-    int depth;              /* groups rendered ahead of a reader */
+    int depth;              /* number of groups rendered ahead of a reader */
     pthread_mutex_t lock;   /* guards what follows */
     pthread_cond_t changed; /* a rendering has ended */
     uint64_t used, rendered;
     int large;         /* bodies of more than half the limit */
     int ahead;         /* renderings queued for later */
-    int fetched_ahead; /* of these, those that wait for the server */
+    int fetched_ahead; /* those of them that wait for the server */
     struct body *buckets[BUCKETS];
     struct body *newest, *oldest;
 };
@@ -98,7 +98,7 @@ static void hide(struct body_cache *cache, struct body *body)
     body->hidden = true;
 }
 
-/* The body has these bytes now, or none. */
+/* Sets the body's bytes, or none. */
 static void set_bytes(struct body_cache *cache, struct body *body, struct buffer bytes)
 {
     cache->used -= body->bytes.capacity;
@@ -119,15 +119,16 @@ static void drop(struct body_cache *cache, struct body *body)
     free(body);
 }
 
-/* Read once from one end to the other, it is in the kernel's page cache: of no more use here than
- * its memory, which is there already and need not be cleared again. */
+/* Whether the body was read once from one end to the other: then its bytes are in the kernel's page
+ * cache. Only its memory is of use, which is there already and need not be cleared again. */
 static bool is_served(const struct body *body)
 {
     return body->borrowers == 0 && body->rc == 0 && body->served >= body->bytes.size;
 }
 
-/* A body that does not fit beside others is kept beyond the limit until it has been read to its
- * end, or is not read any more: made anew for each READ it would take a reader hours. Few are. */
+/* Whether a body that does not fit beside others is kept beyond the limit: until it has been read
+ * to its end, or is not read any more. If it were made anew for each READ, a reader would need
+ * hours. Only a few are kept. */
 static bool is_kept(const struct body_cache *cache, const struct body *body)
 {
     int newer = 0;
@@ -138,7 +139,7 @@ static bool is_kept(const struct body_cache *cache, const struct body *body)
     return newer < LARGE_KEPT;
 }
 
-/* Without those. */
+/* The bytes in use, without those bodies. */
 static uint64_t counted(const struct body_cache *cache)
 {
     uint64_t used = cache->used;
@@ -151,8 +152,8 @@ static uint64_t counted(const struct body_cache *cache)
     return used;
 }
 
-/* The memory of the body that is needed least, if it is needed no more or room gets short, and if
- * it is enough for `size`; else none. */
+/* The memory of the body that is needed least, if it is not needed any more or room gets short, and
+ * if it is large enough for `size`; else none. */
 static struct buffer recycle(struct body_cache *cache, uint64_t size)
 {
     struct buffer bytes = {0};
@@ -171,7 +172,7 @@ static struct buffer recycle(struct body_cache *cache, uint64_t size)
     body->bytes = (struct buffer){0};
     bytes.size = 0;
     drop(cache, body);
-    if (bytes.capacity < size) /* to let it grow would mean to copy what it held */
+    if (bytes.capacity < size) /* to grow would copy what it held */
         buffer_clear(&bytes);
     return bytes;
 }
@@ -240,7 +241,7 @@ static int render(struct body_cache *cache, const struct view *view, size_t numb
     return rc;
 }
 
-/* Called with the lock held; gives it up while it renders. */
+/* Called with the lock held; gives the lock up while it renders. */
 static void render_into(struct body_cache *cache, const struct view *view, size_t number,
                         struct body *body)
 {
@@ -292,7 +293,8 @@ static void release_locked(struct body_cache *cache, struct body *body)
     shed_large(cache, 0);
 }
 
-/* One that another thread makes. A thread that computes does not wait for one that waits. */
+/* Waits for a body that another thread makes. A thread that computes does not wait for a thread
+ * that waits. */
 static int await(struct body_cache *cache, struct body *body, struct error *error)
 {
     int rc = 0;
@@ -306,7 +308,8 @@ static int await(struct body_cache *cache, struct body *body, struct error *erro
     return rc == 0 ? body->rc : rc;
 }
 
-/* -ECANCELED: who made it could not, or was stopped, which need not be true of others. */
+/* -ECANCELED: the thread that made it could not wait, or was stopped, which need not be true of
+ * this caller. */
 static int get_once(struct body_cache *cache, const struct view *view, size_t number,
                     struct body **out, struct error *error)
 {
@@ -362,7 +365,7 @@ int body_try(struct body_cache *cache, const struct view *view, size_t number, s
 
 struct ahead {
     struct body_cache *cache;
-    struct view view; /* kept */
+    struct view view; /* with references of its own */
     size_t group;
 };
 
@@ -382,7 +385,8 @@ static void render_ahead(struct ahead *ahead)
         body_release(ahead->cache, body, 0);
 }
 
-/* With the reference to the snapshot the last of them ends it: on waiters it may. */
+/* Releases the last reference to a snapshot, perhaps, and so ends it: on waiters that is
+ * allowed. */
 static void fetch_ahead(void *argument)
 {
     struct ahead *ahead = argument;
@@ -393,8 +397,8 @@ static void fetch_ahead(void *argument)
     end_ahead(ahead);
 }
 
-/* A group that the cache has lost: some are fetched at once, but they must not be in the way of
- * others. */
+/* Begins to fetch a group that the cache has lost. A few are fetched at once; more would be in the
+ * way of others. */
 static bool begin_fetch(struct ahead *ahead)
 {
     struct body_cache *cache = ahead->cache;

@@ -11,23 +11,23 @@ struct stream {
     struct waiters_task ending;
     const struct fetch_place *place;
     struct rendition rendition; /* with a reference to its columns */
-    uint64_t feed_id;           /* of the first feed */
+    uint64_t feed_id;           /* feed_id() of the first feed */
     pthread_mutex_t lock;       /* guards what follows */
     struct feed *feed;
-    struct snapshot *snapshot; /* its own, of the groups that have come so far */
-    size_t checked;            /* groups of it that have come from this feed, too */
-    size_t measured;           /* of whose bodies the size is known: all, or all but the last */
+    struct snapshot *snapshot; /* of its own, with the groups that have come so far */
+    size_t checked;            /* number of its groups that have come from this feed, too */
+    size_t measured;           /* number of bodies whose size is known: all, or all but the last */
     struct feed_place next;
     bool whole;        /* the last group has come */
-    uint64_t *offsets; /* where each measured body begins; one more: where what comes next does */
+    uint64_t *offsets; /* the offset of each measured body, and of what comes next */
     struct buffer head, tail;
-    struct fetch_body body; /* of the group read last */
-    int rc;                 /* it has failed, and what comes next has no known place: for good */
+    struct fetch_body body; /* that of the group read last */
+    int rc; /* reading on has failed, for good: no place is known for what comes next */
     struct error error;
     size_t body_group;
 };
 
-/* All that has come, and will. */
+/* The view of everything that has come, and will come. */
 static struct view all_of(const struct stream *stream)
 {
     return (struct view){stream->snapshot, stream->rendition, 0, VIEW_TO_END};
@@ -96,7 +96,7 @@ static void free_stream(void *argument)
     free(stream);
 }
 
-/* The last reference deletes files. */
+/* Frees the stream with the last reference. That deletes files, so another thread does it. */
 void stream_unref(struct stream *stream)
 {
     if (stream == NULL || atomic_fetch_sub(&stream->refs, 1) != 1)
@@ -107,7 +107,7 @@ void stream_unref(struct stream *stream)
         free_stream(stream);
 }
 
-/* The group's body into stream->body. */
+/* Renders the group's body into stream->body. */
 static int render(struct stream *stream, size_t number, struct error *error)
 {
     const struct view view = all_of(stream);
@@ -131,7 +131,7 @@ static int render(struct stream *stream, size_t number, struct error *error)
     return 0;
 }
 
-/* -ESTALE: there is no other feed to go on with. */
+/* Goes on with the next feed. -ESTALE: there is none to go on with. */
 static int follow(struct stream *stream)
 {
     struct feed *next = feed_successor(stream->feed);
@@ -147,8 +147,8 @@ static int follow(struct stream *stream)
     return 0;
 }
 
-/* The next group that this stream has not had yet. NULL: there are no more. -EAGAIN: none has come.
- */
+/* The next group that this stream has not had yet. NULL: there are no more. -EAGAIN: none has
+ * come. */
 static int next_group(struct stream *stream, struct group **out, struct error *error)
 {
     const struct snapshot *snapshot = stream->snapshot;
@@ -170,7 +170,8 @@ static int next_group(struct stream *stream, struct group **out, struct error *e
     }
 }
 
-/* The size of the next body. What stops it is nothing that has failed: the next read does it. */
+/* Finds the size of the next body. If something stops it, nothing has failed: the next read does
+ * it. */
 static int measure(struct stream *stream, struct error *error)
 {
     size_t number = stream->measured;
@@ -182,7 +183,7 @@ static int measure(struct stream *stream, struct error *error)
     return 0;
 }
 
-/* The last group has come. */
+/* Writes the tail: the last group has come. */
 static int end(struct stream *stream, struct error *error)
 {
     const struct view view = all_of(stream);
@@ -217,7 +218,7 @@ static int advance(struct stream *stream, struct error *error)
     return measure(stream, error);
 }
 
-/* Appends what [offset, end) and a piece that begins at `start` have in common. */
+/* Appends the bytes that [offset, end) and a piece that begins at `start` have in common. */
 static int append_common(struct buffer *out, uint64_t start, const struct buffer *piece,
                          uint64_t offset, uint64_t end)
 {
@@ -249,7 +250,7 @@ int stream_read(struct stream *stream, uint64_t offset, uint64_t size,
 {
     uint64_t end = size > UINT64_MAX - offset ? UINT64_MAX : offset + size;
     int rc = 0;
-    while (pthread_mutex_trylock(&stream->lock) != 0) { /* another reads, and may wait */
+    while (pthread_mutex_trylock(&stream->lock) != 0) { /* another thread reads, and may wait */
         if (give_up(context))
             return -EINTR;
         usleep(PATIENCE_MS / 10 * 1000);

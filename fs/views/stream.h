@@ -1,13 +1,13 @@
-/* Reading a view from its beginning while its size is not known yet: the row groups are rendered as
- * they come from a fetch that is under way, or as far as one gets through a snapshot that nobody
- * has measured.
+/* Reading a view from its beginning while its size is not known yet. The row groups are rendered as
+ * they come from a fetch under way, or one after another from a snapshot that has not been
+ * measured.
  *
- * Where the fetch is tried again, it goes on with the feed of the next attempt, if the groups that
- * it has had come there again.
+ * If the fetch is tried again, the stream goes on with the feed of the next attempt, if the groups
+ * that it has had come again there.
  *
- * Lifetime: reference-counted. Threads: stream_read by one at a time (others wait), the rest by
- * any. Errors: those of fetch_group and of the fetch; -EINTR where `give_up` said so; -EBADMSG a
- * value that is not one of its type.
+ * Lifetime: reference-counted. Threads: one at a time reads by stream_read (others wait); any may
+ * call the rest. Errors: those of fetch_group and of the fetch; -EINTR if `give_up` said so;
+ * -EBADMSG a value that is not one of its type.
  */
 #ifndef FS_VIEWS_STREAM_H
 #define FS_VIEWS_STREAM_H
@@ -17,16 +17,17 @@
 
 struct stream;
 
-/* Borrows the rendition's columns for the call. -EIO: it has not all that the format needs. */
+/* Borrows the rendition's columns for the call. -EIO: the rows lack something that the format
+ * needs. */
 MUST_CHECK int stream_new(const struct fetch_place *place, struct feed *feed,
                           const struct rendition *rendition, struct stream **out);
-/* feed_id() of what it was made for. */
+/* feed_id() of the feed that it was made for. */
 uint64_t stream_feed(const struct stream *stream);
 struct stream *stream_ref(struct stream *stream);
 void stream_unref(struct stream *stream); /* the caller does not wait; NULL is fine */
 
-/* Appends the bytes [offset, offset + size) to `out`, fewer only where the view ends. Waits for
- * them as long as `give_up` (asked every 100 ms) says no. */
+/* Appends the bytes [offset, offset + size) to `out`, fewer only if the view ends there. Waits for
+ * them until `give_up`, which is asked every 100 ms, says yes. */
 MUST_CHECK int stream_read(struct stream *stream, uint64_t offset, uint64_t size,
                            bool (*give_up)(void *context), void *context, struct buffer *out,
                            struct error *error);

@@ -2,10 +2,9 @@
 
 #include <errno.h>
 
-/* The part of a piece that begins at `start` in the view and is `size` long which the range meets.
- */
+/* The part of a piece that the range meets. */
 struct overlap {
-    uint64_t from; /* in the piece */
+    uint64_t from; /* offset in the piece */
     uint64_t size;
 };
 
@@ -16,7 +15,8 @@ static struct overlap meet(uint64_t start, uint64_t size, uint64_t offset, uint6
     return (struct overlap){first, last > first ? last - first : 0};
 }
 
-/* The first of so many groups whose body ends behind `offset`; `count` where the tail is meant. */
+/* The first of `count` groups whose body ends behind `offset`; `count`: the offset is in the
+ * tail. */
 static size_t group_at(const struct face *face, size_t count, uint64_t offset)
 {
     size_t low = 0, high = count;
@@ -39,7 +39,7 @@ void view_bytes_clear(struct body_cache *cache, struct view_bytes *bytes)
     *bytes = (struct view_bytes){0};
 }
 
-/* Copies all pieces into one, to make room. */
+/* Copies all pieces into one, which makes room for more. */
 static int gather(struct body_cache *cache, struct view_bytes *bytes)
 {
     struct buffer all = {0};
@@ -56,7 +56,7 @@ static int gather(struct body_cache *cache, struct view_bytes *bytes)
     return 0;
 }
 
-/* `body` NULL: the bytes last as long as the snapshot. Takes the body. */
+/* Adds a piece; takes the body. `body` NULL: the bytes last as long as the snapshot. */
 static int add_piece(struct body_cache *cache, struct view_bytes *bytes, const struct buffer *from,
                      struct overlap part, struct body *body)
 {
