@@ -49,7 +49,7 @@ static void put_search(struct json_writer *json, const struct answer *answer)
         json_put_short(json, "recall_expected", answer->recall, 4);
 }
 
-/* What is known; of a question that failed early that is not much. */
+/* Writes what is known; if the question failed early that is not much. */
 static int write_plan(const struct answer *answer, int failed, double ms, struct buffer *out)
 {
     const struct question *question = answer->question;
@@ -84,7 +84,8 @@ static int write_plan(const struct answer *answer, int failed, double ms, struct
 
 int answer_fits(const struct answer *answer, uint64_t bytes)
 {
-    enum { SHARE = 4, LEAST = 4 << 20 }; /* of memory=; an answer is there twice for a moment */
+    /* the share of memory= that an answer may take; for a moment it takes that twice */
+    enum { SHARE = 4, LEAST = 4 << 20 };
     uint64_t most = answer->search->memory / SHARE;
     most = most < LEAST ? LEAST : most;
     if (bytes <= most)
@@ -96,7 +97,8 @@ int answer_fits(const struct answer *answer, uint64_t bytes)
                      most >> 20);
 }
 
-/* Rows without ids cannot be filtered here. */
+/* Chooses the server if the question asks for it, or if the rows have no ids: then they cannot be
+ * filtered here. */
 static void choose_server(struct answer *answer)
 {
     const struct question *question = answer->question;
@@ -114,8 +116,8 @@ static void choose_server(struct answer *answer)
                                   "here";
 }
 
-/* While the table changes all the time, what the condition is about and what is at hand never are
- * the same: then the server finds the nearest, too. */
+/* Answers from the rows at hand. While the table changes all the time, the server filters other
+ * rows than those at hand: then the server finds the nearest, too. */
 static int answer_locally(struct answer *answer, struct buffer *out)
 {
     int rc = answer_filter(answer);
@@ -169,7 +171,7 @@ static void answer_clear(struct answer *answer)
         answer_room_leave(&answer->search->room);
 }
 
-/* `broken`: a file of the cache was cut short while it was read. */
+/* One attempt. *broken: a file of the cache was cut short while it was read. */
 static int attempt(struct answer *answer, struct snapshot *snapshot, struct buffer *out,
                    bool *broken)
 {

@@ -16,7 +16,7 @@ const char *answer_column_name(const struct answer *answer)
     return answer->snapshot->schema->columns[answer->column].name;
 }
 
-/* -1: no vectors. */
+/* The element of a column's vectors; -1: it has no vectors. */
 static int element_of(const struct column *column)
 {
     return column->type != NULL ? element_find(column->type->name) : -1;
@@ -162,7 +162,8 @@ int answer_vectors(struct answer *answer)
 
 /* ---- vectors of other dimensions ---- */
 
-/* Whether the value has as many dimensions as the row's. Of dense ones the size tells. */
+/* Whether the value has as many dimensions as the row's vector. For dense vectors the size
+ * tells. */
 static int is_alike(const struct answer *answer, const uint8_t *value, size_t size, bool *out)
 {
     enum element element = answer->space.element;
@@ -177,7 +178,7 @@ static int is_alike(const struct answer *answer, const uint8_t *value, size_t si
                   : 0;
 }
 
-/* A filter that all rows meet, for some to be taken out. */
+/* Makes a filter that all rows match, so that some can be taken out. */
 static int make_filter(struct answer *answer)
 {
     uint64_t rows = answer->snapshot->rows;
@@ -202,7 +203,8 @@ static int take_out(struct answer *answer, uint64_t row)
     return 0;
 }
 
-/* `first`: the number of the span's first row. */
+/* Takes out the rows of a span whose vectors have other dimensions. `first`: the number of the
+ * span's first row. */
 static int take_others_out(struct answer *answer, const struct span *span, uint64_t first)
 {
     int rc = 0;

@@ -1,5 +1,5 @@
-/* A condition: the server says which rows meet it, by (table, ctid, xmin); these are bits of the
- * snapshot's rows. */
+/* The filter's condition: the server says which rows meet it, by (table, ctid, xmin), and they
+ * become bits of the snapshot's rows. */
 #include "fs/search/answer_parts.h"
 
 #include "pgclient/search.h"
@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* -1: a table that the snapshot does not know. */
+/* -1: the snapshot does not know the table. */
 static int source_of(const struct snapshot *snapshot, uint32_t table)
 {
     for (size_t i = 0; i < snapshot->source_count; i++)
@@ -16,13 +16,14 @@ static int source_of(const struct snapshot *snapshot, uint32_t table)
     return -1;
 }
 
-/* The rows that the server names, as they come: what is to be known of a row may have to be
- * fetched, and nobody may wait for a session who has one. Most are the next row of the same page,
- * of the same transaction: a few bytes each, numbers in groups of seven bits. */
+/* The rows that the server names, kept as they come: what is to be known of a row may have to be
+ * fetched, and a thread that has a session must not wait for another session. Most rows are the
+ * next one of the same page and transaction, and take a few bytes each: numbers in groups of seven
+ * bits. */
 struct named_rows {
     struct buffer bytes;
     uint64_t count;
-    uint32_t table, block, xmin; /* of the last one */
+    uint32_t table, block, xmin; /* of the last row */
 };
 
 static int put_number(struct buffer *out, uint64_t number)
@@ -44,7 +45,7 @@ static uint64_t get_number(const uint8_t **at)
     }
 }
 
-/* Differences are modulo 2^32. */
+/* Appends a row, as differences from the last one, modulo 2^32. */
 static int note_row(void *context, uint32_t table, struct ctid place, uint32_t xmin)
 {
     struct named_rows *rows = context;
@@ -103,7 +104,7 @@ int answer_begin(struct answer *answer, struct session *session, struct version_
     return rc < 0 ? rc : mark_check(now->mark, place->system_id, place->database, answer->error);
 }
 
-/* What is known of each heap's rows, added up over its row groups. */
+/* Adds up what is known of each heap's rows over its row groups. */
 static int add_up(const struct snapshot *snapshot, struct search_heap **out)
 {
     struct search_heap *heaps = calloc(snapshot->source_count + 1, sizeof *heaps);
@@ -124,8 +125,8 @@ static int add_up(const struct snapshot *snapshot, struct search_heap **out)
     return 0;
 }
 
-/* The condition is about the rows that the server sees, the answer about those of the version. Row
- * ids mean nothing under another run of the server. */
+/* Checks that the server sees the rows of the snapshot: the condition is about the former, the
+ * answer about the latter. Row ids mean nothing under another run of the server. */
 static int compare_rows(struct answer *answer, struct session *session,
                         const struct version_key *now)
 {

@@ -1,13 +1,13 @@
-/* One answer in the making, for fs/answer*.c alone. The steps, in order:
+/* One answer in the making, for fs/search/answer*.c alone. The steps, in order:
  *
- *   answer_asked    which column, metric and vectors are meant                  (answer_asked.c)
- *   answer_columns  what is told of a row                                        (answer_rows.c)
- *   answer_filter   the server says which rows meet the condition                (answer_filter.c)
- *   answer_search   the nearest, exactly or from an index                        (answer_search.c)
- *   answer_rows     these rows, rendered                                         (answer_rows.c)
+ *   answer_asked    finds which column, metric and vectors are meant            (answer_asked.c)
+ *   answer_columns  chooses what is told of a row                                (answer_rows.c)
+ *   answer_filter   has the server say which rows meet the condition             (answer_filter.c)
+ *   answer_search   finds the nearest rows, exactly or from an index             (answer_search.c)
+ *   answer_rows     renders these rows                                           (answer_rows.c)
  *
- * or, instead of the last three, answer_server (answer_server.c); so, too, where the table changes
- * faster than it can be read.
+ * or, instead of the last three, answer_server (answer_server.c), also if the table changes faster
+ * than it can be read.
  */
 #ifndef FS_SEARCH_ANSWER_PARTS_H
 #define FS_SEARCH_ANSWER_PARTS_H
@@ -25,56 +25,56 @@ struct answer {
     const struct question *question;
     int format;
     const atomic_bool *stop; /* or NULL */
-    bool waits;              /* its thread may, for the server */
+    bool waits;              /* its thread may wait for the server */
     bool last;               /* it is not made again if the table has changed meanwhile */
-    atomic_bool refused;     /* one of its threads would have had to */
+    atomic_bool refused;     /* one of its threads would have had to wait */
     struct error *error;
     struct corpus *corpus;
-    const struct snapshot *snapshot; /* the corpus's */
+    const struct snapshot *snapshot; /* that of the corpus */
 
-    /* What is asked. */
+    /* The question. */
     int column;
-    struct space space;       /* dims 0: not known before the server says it */
+    struct space space;       /* dims 0: unknown until the server says it */
     bool typed;               /* the column's type says how many dimensions */
-    bool mixed;               /* it has vectors of others, which are left out */
-    const struct span *spans; /* NULL: not loaded */
+    bool mixed;               /* it has vectors of other dimensions, which are left out */
+    const struct span *spans; /* NULL: the column is not loaded */
     size_t span_count;
-    struct vector_batch batch; /* empty: the vector is that of the row `except` */
-    bool batched;              /* the answer is numbered */
-    bool by_key;               /* `except` is left out */
+    struct vector_batch batch; /* empty: the vector is that of row `except` */
+    bool batched;              /* the answer's rows have the query's number */
+    bool by_key;               /* row `except` is left out */
     uint64_t except;
-    struct key_columns key;   /* of the table */
-    struct buffer key_vector; /* its value */
+    struct key_columns key;   /* the primary key of the table */
+    struct buffer key_vector; /* the vector of row `except` */
     size_t query_count;
-    struct query **queries; /* not for the server */
+    struct query **queries; /* not used if the server answers */
 
-    /* What is told: a column for each of the schema's. */
+    /* The answer's columns. */
     struct schema *schema;
-    int *sources; /* the table's column, or SOURCE_… */
+    int *sources; /* of each: the number of the table's column, or SOURCE_… */
 
-    uint64_t taken; /* bytes of values */
-    bool large;     /* it has its place in search->room */
+    uint64_t taken; /* bytes of values so far */
+    bool large;     /* it has a place in search->room */
 
-    /* Which rows count. */
-    uint64_t *filter; /* NULL: all */
+    /* The rows that match the filter. */
+    uint64_t *filter; /* a bit for each row; NULL: all match */
     uint64_t matched;
 
-    /* What was found: up to `room` for each query, its number in counts. */
+    /* The rows found: up to `room` for each query; `counts` has their number. */
     uint32_t room;
     struct neighbour *found;
     uint32_t *counts;
 
-    /* How, for the plan. */
+    /* How the answer was made, for the plan. */
     enum method method;
     const char *why; /* or NULL */
     int threads;
     uint32_t ef;
     uint64_t visited, returned;
     bool scanned;
-    double recall; /* expected; 0: not known */
+    double recall; /* expected; 0: unknown */
     uint64_t index_serial;
     int64_t index_fetched_at;
-    bool index_broken; /* its file was cut short meanwhile */
+    bool index_broken; /* the index's file was cut short meanwhile */
     uint32_t fresh;
 };
 
@@ -88,14 +88,15 @@ MUST_CHECK int answer_search(struct answer *answer);
 MUST_CHECK int answer_rows(struct answer *answer, struct buffer *out);
 MUST_CHECK int answer_server(struct answer *answer, struct buffer *out);
 
-/* Begins the transaction that a part of the answer is made in; `now`: what it sees, which the
- * caller clears. */
+/* Begins the transaction in which a part of the answer is made. `now`: what the transaction sees;
+ * the caller clears it. */
 MUST_CHECK int answer_begin(struct answer *answer, struct session *session,
                             struct version_key *now);
 
-/* Has the server do a part of the answer: `work` on a session, in a transaction that has begun, and
- * sees `now`. Where others have a lock that it needs, or want one that it has, it is done again
- * later, from its beginning: -EBUSY for as long as lock_wait says, and five times in a row. */
+/* Has the server do a part of the answer: calls `work` on a session, in a transaction that has
+ * begun and sees `now`. If other sessions have a lock that it needs, or wait for one that it has,
+ * it is done again later, from its beginning. It ends with -EBUSY if locks are not free for as long
+ * as lock_wait says, or if others have wanted its locks five times in a row. */
 typedef int answer_work(struct answer *answer, struct session *session,
                         const struct version_key *now, void *context);
 MUST_CHECK int answer_on_server(struct answer *answer, answer_work *work, void *context);
@@ -103,19 +104,20 @@ MUST_CHECK int answer_on_server(struct answer *answer, answer_work *work, void *
 /* Loads the column, then the vectors. */
 MUST_CHECK int answer_vectors(struct answer *answer);
 
-/* Next to a row there are rows with vectors of as many dimensions: the others are left out. */
+/* If the question is about a row, leaves out all rows whose vectors have another number of
+ * dimensions. */
 MUST_CHECK int answer_alike(struct answer *answer);
 
-/* Of the first vector of the column; 0: there is none. */
+/* The dimensions of the column's first vector; 0: there is none. */
 MUST_CHECK int answer_stored_dims(struct answer *answer, uint32_t *out);
 
-/* -EINVAL: so many bytes, of values or as they are written, are more than an answer may have. */
+/* -EINVAL: so many bytes, of values or of text, are more than an answer may have. */
 MUST_CHECK int answer_fits(const struct answer *answer, uint64_t bytes);
 
-/* A query's value, as COPY BINARY has it. */
+/* A query's vector, as COPY BINARY has it. */
 const uint8_t *answer_vector(const struct answer *answer, size_t number, size_t *size);
 
-/* Takes its place among the large ones (answer_room.h), unless it has it. */
+/* Takes a place among the large answers (answer_room.h), unless it has one. */
 MUST_CHECK int answer_enter_room(struct answer *answer);
 
 const char *answer_column_name(const struct answer *answer);

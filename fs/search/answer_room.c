@@ -17,7 +17,7 @@ void answer_room_init(struct answer_room *room)
 
 /* ---- the line; all under the lock ---- */
 
-/* Those that have waited longest come first. */
+/* The places that have waited longest come first. */
 static void join(struct answer_room *room, struct answer_place *place)
 {
     struct answer_place **at = &room->first;
@@ -41,7 +41,8 @@ static void call(struct answer_room *room, struct answer_place *place, struct an
     *called = place;
 }
 
-/* As many as may wait with a thread; who is on the way is counted among them. */
+/* Calls as many as may wait with a thread; those called that have not come back count among
+ * them. */
 static void call_next(struct answer_room *room, struct answer_place **called)
 {
     while (room->first != NULL && room->waiting + room->called < ANSWERS_WAIT_AT_ONCE)
@@ -54,12 +55,12 @@ static void come_back(struct answer_room *room, struct answer_place *place)
     place->called = false;
 }
 
-/* Not under the lock. */
+/* Runs the places called, not under the lock. */
 static void go(struct answer_place *called)
 {
     while (called != NULL) {
         struct answer_place *place = called;
-        called = place->next; /* before it goes */
+        called = place->next; /* read before `go`, after which the place may be gone */
         place->go(place->context);
     }
 }
@@ -74,7 +75,8 @@ static void unlock_and_call_next(struct answer_room *room)
 
 /* ---- waiting ---- */
 
-/* Those that have one may wait for the server, for rows that the cache has lost. */
+/* Whether the answers in the room do not get on: they may wait for the server, for rows that the
+ * cache has lost. */
 static bool is_stuck(const struct answer_room *room, int64_t began)
 {
     int64_t since = room->moved_ms > began ? room->moved_ms : began;
@@ -108,8 +110,8 @@ static int wait_here(struct answer_room *room, int64_t began, struct error *erro
     return rc;
 }
 
-/* Whether the answer keeps its thread. Who was called does, unless others have come late as well.
- */
+/* Whether the answer keeps its thread. One that was called does, unless other calls have come late
+ * as well. */
 static bool may_wait(const struct answer_room *room, const struct answer_place *place, bool called)
 {
     if (place == NULL)
@@ -219,8 +221,9 @@ void answer_room_call(struct answer_room *room, struct answer_place *place)
     go(called);
 }
 
-/* Who was called may have a question for the server before it comes: nobody waits behind that. Nor
- * does who is to be told that the others do not get on. */
+/* An answer that was called may have a question for the server before it comes back: the others
+ * must not wait for that. Nor must an answer wait that is to be told that the others do not get
+ * on. */
 void answer_room_tend(struct answer_room *room)
 {
     struct answer_place *called = NULL;

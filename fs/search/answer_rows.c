@@ -1,4 +1,4 @@
-/* What is told of the rows that were found: which columns, and their values. */
+/* What an answer tells of the rows found: which columns, and their values. */
 #include "fs/search/answer_parts.h"
 
 #include "codec/bytes.h"
@@ -25,7 +25,7 @@ static int add(struct answer *answer, int source, const char *name, const char *
     return 0;
 }
 
-/* `named`: asked for by its name, so that it is told in CSV too. */
+/* `named`: the question names the column, so that CSV has it, too. */
 static int add_column(struct answer *answer, int number, bool named)
 {
     const struct column *column = &answer->snapshot->schema->columns[number];
@@ -60,8 +60,8 @@ static int add_all(struct answer *answer, bool vectors)
     return rc;
 }
 
-/* Each column has what the format needs, as far as it is there in the table: the binary of what is
- * rendered here, else what the server has rendered. */
+/* Gives each column the parts that the format needs, as far as the table has them: the binary of
+ * what is rendered here, else what the server has rendered. */
 static void number_parts(struct answer *answer)
 {
     struct schema *schema = answer->schema;
@@ -81,7 +81,7 @@ static void number_parts(struct answer *answer)
     }
 }
 
-/* The server has refused to give a column's text, or its JSON. */
+/* Checks whether the server has refused to give a column's text, or its JSON. */
 static int check_format(const struct answer *answer)
 {
     const struct schema *schema = answer->schema;
@@ -101,8 +101,9 @@ static int check_format(const struct answer *answer)
     return error_set(answer->error, -EINVAL, "the columns cannot be had as %s", format->name);
 }
 
-/* A name of ours, which is none of the table's: `distance`, else `distance_`, `distance__`, … Told
- * or not: what a column is called does not depend on which others are. */
+/* Adds a column of ours, whose name differs from those of all of the table's columns, in the answer
+ * or not: `distance`, else `distance_`, `distance__`, … So a column's name does not depend on which
+ * others the answer has. */
 static int add_own(struct answer *answer, int source, const char *wanted, const char *type_name,
                    const char *type)
 {
@@ -112,7 +113,7 @@ static int add_own(struct answer *answer, int source, const char *wanted, const 
     for (int i = 0; i < schema->column_count && text_string(&name) != NULL; i++)
         if (strcmp(schema->columns[i].name, text_string(&name)) == 0) {
             text_put_byte(&name, '_');
-            i = -1; /* from the first again */
+            i = -1; /* compare with all again */
         }
     const char *string = text_string(&name);
     int rc = string == NULL ? no_memory(answer)
@@ -145,7 +146,7 @@ int answer_columns(struct answer *answer)
 
 /* ---- values ---- */
 
-/* With so many bytes more, beside which it must have room among the large ones. */
+/* Whether the answer, with so many bytes more, needs room among the large ones, and has none. */
 static bool lacks_room(const struct answer *answer, size_t size)
 {
     enum { SMALL = 256 << 10 };
@@ -161,23 +162,23 @@ int answer_enter_room(struct answer *answer)
     return rc;
 }
 
-/* Which value a run of the answer is. */
+/* Which values a run of the answer has. */
 struct picked {
     int source;
-    int part; /* of the table, of a column */
+    int part; /* a part of the table's column */
 };
 
-/* So many rows are picked at once at most. */
+/* The most rows picked at once. */
 enum { ROWS_AT_ONCE = 1024 };
 
 struct picking {
     struct answer *answer;
-    size_t next_query; /* the next row is its found[next] */
+    size_t next_query; /* the next row is found[next] of this query */
     uint32_t next;
-    uint32_t count; /* of those that follow */
+    uint32_t count; /* number of the rows that follow */
     struct corpus_row rows[ROWS_AT_ONCE];
     struct neighbour found[ROWS_AT_ONCE];
-    uint32_t query[ROWS_AT_ONCE]; /* of each */
+    uint32_t query[ROWS_AT_ONCE]; /* the query of each */
     const struct picked *runs;
 };
 
@@ -195,7 +196,7 @@ static int put_be64(struct buffer *out, uint64_t value)
     return buffer_append(out, bytes, sizeof bytes);
 }
 
-/* *lacks: it takes room, and is left where it is. */
+/* *lacks: the value needs room, and is not appended. */
 static int put_value(struct answer *answer, struct corpus_row row, int part, struct buffer *out,
                      bool *lacks)
 {
@@ -229,7 +230,7 @@ static int pick(void *context, int run, uint32_t row, struct buffer *out)
         rc = answer_enter_room(picking->answer);
     if (rc == 0 && lacks)
         rc = put_value(picking->answer, picking->rows[row], picked->part, out, &lacks);
-    if (picking->answer->large) /* a value may have come from the server */
+    if (picking->answer->large) /* the value may have come from the server */
         answer_room_moves(&picking->answer->search->room);
     return rc;
 }
@@ -250,7 +251,7 @@ static struct picked *list_runs(const struct answer *answer)
     return runs;
 }
 
-/* The next rows of all queries', as many as there may be. */
+/* Gathers the next rows of all queries, as many as are allowed. */
 static void gather(struct picking *picking, uint32_t most)
 {
     const struct answer *answer = picking->answer;
@@ -278,7 +279,8 @@ static int render(struct answer *answer, const struct rowgroup *group, struct bu
     return rc == -ENOMEM ? no_memory(answer) : rc;
 }
 
-/* How many rows are next: few that are long, since their values are in memory beside the text. */
+/* How many rows to render next: few if they are long, since their values are in memory beside the
+ * text. */
 static uint32_t rows_next(const struct answer *answer)
 {
     enum { FIRST = 64, BYTES = 1 << 20 };

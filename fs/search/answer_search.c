@@ -29,7 +29,7 @@ static bool has_bit(const uint64_t *bits, uint64_t number)
 
 /* ---- exactly ---- */
 
-/* A thread costs about as much as looking at so many bytes does. */
+/* As many threads as pay: a thread costs about as much as looking at this many bytes does. */
 static int threads_for(const struct answer *answer)
 {
     enum { BYTES_EACH = 2 << 20 };
@@ -45,7 +45,8 @@ static int threads_for(const struct answer *answer)
     return threads < (uint64_t)processors() ? (int)threads : processors();
 }
 
-/* A value that is no vector of the space has other dimensions: its type allows nothing else. */
+/* The error for a value that is no vector of the space: it has other dimensions, since its type
+ * allows nothing else. */
 static int odd_value(const struct answer *answer)
 {
     error_prefix(
@@ -56,7 +57,7 @@ static int odd_value(const struct answer *answer)
     return -EINVAL;
 }
 
-/* Called by all threads of a search, which have no patience of their own. */
+/* Compares rows by key. All threads of a search call it, which have no patience of their own. */
 static bool is_before(void *context, uint64_t a, uint64_t b)
 {
     struct answer *answer = context;
@@ -69,7 +70,7 @@ static bool is_before(void *context, uint64_t a, uint64_t b)
     return before;
 }
 
-/* Of `count` queries from `first` on. */
+/* Searches exactly for `count` queries, from `first` on. */
 static int exact(struct answer *answer, size_t first, size_t count)
 {
     struct exact_search search = {.spans = answer->spans,
@@ -97,24 +98,24 @@ static int search_exactly(struct answer *answer)
 
 /* ---- from an index ---- */
 
-/* What is needed for all queries of one answer. */
+/* What the queries of one answer share. */
 struct graph {
     struct answer *answer;
     struct vector_index *index;
     struct hnsw_searcher *searcher;
-    uint64_t *slots;  /* that count; NULL: those that are live */
-    uint32_t matches; /* how many of them; 0: to be counted */
-    uint32_t ask;     /* slots to ask for */
+    uint64_t *slots;  /* bits of the slots that match the filter; NULL: those that are live */
+    uint32_t matches; /* the number of those slots; 0: to be counted */
+    uint32_t ask;     /* number of slots to ask for */
     struct hnsw_found *slots_found;
     struct neighbour *candidates;
     uint32_t count, room;
 };
 
-/* So many rows more that have the same vector are looked at together: of them those come first
- * whose keys do. Where there are more, all rows are looked at. */
+/* So many more rows that have the same vector are compared: of those the ones with the first keys
+ * come first. If there are more, all rows are looked at. */
 enum { TWINS_MOST = 4096 };
 
-/* The filter, by slot. */
+/* Makes the filter's bits by slot. */
 static int map_filter(struct graph *graph)
 {
     const struct vector_index *index = graph->index;
@@ -143,8 +144,8 @@ static struct value value_of(const struct answer *answer, uint64_t row)
     return value;
 }
 
-/* The candidates from number `first` on get their real distances; those that have none, or are
- * farther away than `most`, go. */
+/* Gives the candidates from number `first` on their real distances. Those that have none, or are
+ * farther away than `most`, are dropped. */
 static int measure(struct graph *graph, const struct query *query, uint32_t first, double most)
 {
     enum { AT_ONCE = 64 };
@@ -185,7 +186,7 @@ static int by_distance(const void *a, const void *b, void *context)
     return corpus_before(answer->corpus, &answer->key, x->row, y->row) ? -1 : 1;
 }
 
-/* False: rows that are as near as the last one may be missing. */
+/* *whole false: rows that are as near as the last one may be missing. */
 static int ask_graph(struct graph *graph, const struct query *query, bool *whole)
 {
     struct answer *answer = graph->answer;
@@ -218,7 +219,8 @@ static int ask_graph(struct graph *graph, const struct query *query, bool *whole
     return 0;
 }
 
-/* Rows that the index does not have: few, or it would have been brought up to date. */
+/* Adds the rows that the index does not have. They are few, or it would have been brought up to
+ * date. */
 static void add_fresh(struct graph *graph)
 {
     const struct vector_index *index = graph->index;
@@ -234,8 +236,8 @@ static int by_distance_alone(const void *a, const void *b)
     return x->distance < y->distance ? -1 : x->distance > y->distance;
 }
 
-/* Fresh rows that are farther away than the last one wanted are not looked at to their end, and
- * need no place in the order. */
+/* Measures the fresh rows. Those that are farther away than the last one wanted are not compared to
+ * their end, and are not sorted. */
 static int join_fresh(struct graph *graph, const struct query *query)
 {
     uint32_t count = graph->count, room = graph->answer->room;
@@ -278,8 +280,8 @@ static int search_graph(struct graph *graph, size_t number)
     return 0;
 }
 
-/* Distances of the index are a little off, the less the more dimensions there are: some more are
- * asked for, as many as are looked at anyway. */
+/* How many slots to ask for. The index's distances are a little off, less so with more dimensions:
+ * some more are asked for, as many as are looked at anyway. */
 static uint32_t slots_to_ask(const struct answer *answer)
 {
     enum { MANY_DIMS = 512 };
@@ -319,7 +321,7 @@ static int search_index(struct answer *answer, struct vector_index *index)
 
 /* ---- which of them ---- */
 
-/* What the question wants, or what reaches its recall; 0: nothing measured does. */
+/* The ef that the question asks for, or that reaches its recall; 0: none that was measured does. */
 static uint32_t effort_for(const struct answer *answer, const struct vector_index *index)
 {
     const struct question *question = answer->question;
@@ -328,12 +330,12 @@ static uint32_t effort_for(const struct answer *answer, const struct vector_inde
     uint32_t ef = hnsw_ef(index->hnsw, question->recall, answer->room);
     if (ef != 0 || question->mode != MODE_HNSW)
         return ef;
-    struct hnsw_recall curve[HNSW_RECALLS]; /* the best there is */
+    struct hnsw_recall curve[HNSW_RECALLS]; /* the best that was measured */
     int points = hnsw_recall(index->hnsw, curve);
     return points > 0 && curve[points - 1].ef > 200 ? curve[points - 1].ef : 200;
 }
 
-/* An index has all vectors of the column. */
+/* Whether the column may have an index, which has all of its vectors. */
 static bool may_have_index(struct answer *answer)
 {
     uint32_t dims = answer->space.dims;
@@ -342,11 +344,11 @@ static bool may_have_index(struct answer *answer)
     return !answer->mixed && dims == answer->space.dims;
 }
 
-/* NULL: exactly; and why. */
+/* The index to search; NULL: search exactly, for the reason in answer->why. */
 static struct vector_index *choose(struct answer *answer)
 {
-    /* An effort of 1 looks at about so many rows, in odd places; where it is greater than EF_MOST,
-     * to keep candidates in order costs more than to look at all rows. */
+    /* For each unit of ef an index looks at about so many rows, in scattered places. If ef is
+     * greater than EF_MOST, keeping candidates in order costs more than looking at all rows. */
     enum { ROWS_EACH = 8, EF_MOST = 4000 };
     const struct question *question = answer->question;
     bool forced = question->mode == MODE_HNSW;
@@ -380,7 +382,7 @@ static struct vector_index *choose(struct answer *answer)
     return NULL;
 }
 
-/* The row whose vector it is goes, else the last. */
+/* Leaves out the row that the vector is of, else the last row. */
 static void leave_out(struct answer *answer)
 {
     for (size_t i = 0; i < answer->query_count; i++) {
@@ -406,7 +408,7 @@ static uint64_t bytes_of_queries(const struct answer *answer)
     return bytes;
 }
 
-/* A search takes what its queries do, and what each thread finds. */
+/* Checks the bytes that a search takes: those of its queries, and of what each thread finds. */
 static int check_bytes(struct answer *answer, uint64_t rows)
 {
     enum { SHARE = 4, LEAST = 8 << 20, LARGE = 8 << 20 };
@@ -473,7 +475,7 @@ static int search(struct answer *answer)
 int answer_search(struct answer *answer)
 {
     int rc = answer_alike(answer);
-    if (rc == 0) /* asked for before threads compare by it */
+    if (rc == 0) /* asked for now, before threads compare by it */
         rc = corpus_key_columns(answer->corpus, &answer->key, answer->error);
     if (rc == 0)
         rc = make_room(answer);

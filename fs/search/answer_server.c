@@ -1,4 +1,4 @@
-/* The server does it: its own ORDER BY … LIMIT, for each query one. */
+/* The server makes the answer: by its own ORDER BY … LIMIT, once for each query. */
 #include "fs/search/answer_parts.h"
 
 #include "codec/copy_stream.h"
@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* One query's rows as they come. */
+/* Takes one query's rows as they come. */
 struct taking {
     struct answer *answer;
     struct copy_stream stream;
@@ -50,7 +50,8 @@ static int take_group(struct answer *answer, struct session *session,
     return rc == -EBADMSG ? -EIO : rc;
 }
 
-/* An index may have found fewer than match; looking at all rows finds them. */
+/* Takes a query's rows. An index of the server's may have found fewer than match; then the server
+ * looks at all rows. */
 static int take_all(struct answer *answer, struct session *session, struct search_nearest *search,
                     struct buffer *out)
 {
@@ -71,7 +72,7 @@ static int take_all(struct answer *answer, struct session *session, struct searc
         if (rc == -ENOMEM)
             no_memory(answer);
         else if (rc == -EBADMSG)
-            rc = error_set(answer->error, -ESTALE, /* the column's may be another by now */
+            rc = error_set(answer->error, -ESTALE, /* by now the column's type may be another */
                            "the server sent a value that is none of its type");
         if (rc == 0)
             rc = answer_fits(answer, out->size);
@@ -140,7 +141,7 @@ static int ask_each(struct answer *answer, struct session *session, struct searc
 struct asking {
     struct search_nearest *search;
     struct buffer *out;
-    uint64_t taken, returned; /* as they were in the beginning */
+    uint64_t taken, returned; /* as they were at the beginning */
     size_t size;
 };
 

@@ -1,4 +1,4 @@
-/* A part of an answer that the server does: a turn on one of its sessions. */
+/* A part of an answer that the server makes: a turn on one of its sessions. */
 #include "fs/search/answer_parts.h"
 
 #include "fs/base/log.h"
@@ -20,12 +20,12 @@ static void begin(struct turns *turns, const struct answer *answer)
     if (turns->turn == NULL)
         turns->turn = &turns->own;
     if (turns->turn->wait.since != 0)
-        return; /* it goes on: others see what it waits for */
+        return; /* the wait goes on: others see what it waits for */
     turns->turn->wait.relation = &answer->snapshot->relation;
     turns->turn->wait.what = "question";
 }
 
-/* Somebody else has a lock. Whether this thread waits for it. */
+/* Another session has a lock. Gives whether this thread waits for it. */
 static bool is_to_wait(struct answer *answer, struct turns *turns, struct session *session, int *rc)
 {
     struct error reason = {""};
@@ -38,7 +38,7 @@ static bool is_to_wait(struct answer *answer, struct turns *turns, struct sessio
     return *rc == 0;
 }
 
-/* The server had no room for its locks: the next time those that need many are alone. */
+/* The server had no room for its locks: the next time those that need many run alone. */
 static bool after_shortage(struct turns *turns, int *rc)
 {
     enum { ATTEMPTS = 3 };
@@ -74,7 +74,7 @@ static bool again(struct answer *answer, struct turns *turns, struct session *se
     return !enough;
 }
 
-/* Until it is its turn, or, not for a lock, for a moment. */
+/* For a lock, waits for the turn; else for a moment. */
 static int pause_before(struct lock_line *line, struct lock_turn *turn, bool locked,
                         const atomic_bool *stop)
 {

@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* One column's values. */
+/* The values of one column. */
 struct column_spans {
     struct column_spans *next;
     int column;
@@ -17,14 +17,16 @@ struct corpus {
     const struct fetch_place *place;
     struct snapshot *snapshot;
     struct group_rows **groups;
-    uint64_t *first;             /* number of each group's first row; one more: all rows */
-    size_t *source_first;        /* each source's first group; one more: all groups */
+    uint64_t *first;             /* number of each group's first row, then that of all rows */
+    size_t *source_first;        /* each source's first group, then the number of groups */
     pthread_mutex_t breaks_lock; /* held for a moment; guards what follows */
-    unsigned breaks;             /* mapping_breaks() when all was whole */
+    unsigned breaks;             /* mapping_breaks() at the last time all was whole */
     bool broken;
-    char *rows_mark; /* of the last time that others were found to see the same rows; or NULL */
-    pthread_mutex_t lock; /* held by who waits for the server (patience.h), as the other one */
-    struct column_spans *_Atomic spans; /* added to under the lock */
+    /* mark of the last time that the server was found to see the same rows; or NULL */
+    char *rows_mark;
+    /* a thread that waits for the server may hold it (patience.h), as key_lock */
+    pthread_mutex_t lock;
+    struct column_spans *_Atomic spans; /* grows under the lock */
     pthread_mutex_t key_lock;           /* corpus_key.c */
 };
 
@@ -50,7 +52,7 @@ static void corpus_free(struct corpus *corpus)
     free(corpus);
 }
 
-/* Groups are in the order of their sources. */
+/* Takes the groups, which are in the order of their sources. */
 static int take_groups(struct corpus *corpus)
 {
     struct snapshot *snapshot = corpus->snapshot;
@@ -159,7 +161,7 @@ static int load_span(struct corpus *corpus, size_t number, int part_number, stru
                          .rows = corpus->snapshot->groups[number]->rows,
                          .fixed = fixed ? part->run.fixed : 0,
                          .starts = part->starts};
-    if (fixed && part->run.fixed == 0) /* no rows */
+    if (fixed && part->run.fixed == 0) /* it has no rows */
         out->fixed = 1;
     return 0;
 }
@@ -280,7 +282,7 @@ int corpus_value(struct corpus *corpus, struct corpus_row row, int part, const u
 
 /* ---- identities ---- */
 
-/* The group's row ids, ten bytes a row; the group is pinned. */
+/* The group's row ids, ten bytes for each row; the group is pinned. */
 static int row_ids(struct corpus *corpus, size_t group, struct rowgroup *out, struct error *error)
 {
     const struct part *part;
@@ -328,7 +330,7 @@ static bool is_before(const struct ctid *a, uint32_t block, uint16_t offset)
     return a->block < block || (a->block == block && a->offset < offset);
 }
 
-/* The group whose range has this place. */
+/* Finds the group whose range has this place. */
 static bool find_group(const struct corpus *corpus, const struct row_key *key, size_t *out)
 {
     size_t source = (size_t)(key->place >> 48);
@@ -336,7 +338,7 @@ static bool find_group(const struct corpus *corpus, const struct row_key *key, s
         return false;
     size_t low = corpus->source_first[source], end = corpus->source_first[source + 1], high = end;
     struct ctid place = {(uint32_t)(key->place >> 16), (uint16_t)key->place};
-    while (low < high) { /* the first that ends behind it */
+    while (low < high) { /* finds the first that ends behind it */
         size_t middle = low + (high - low) / 2;
         const struct ctid *last = &corpus->snapshot->groups[middle]->range.end;
         if (is_before(&place, last->block, last->offset))
@@ -355,7 +357,7 @@ static int find_in_group(struct corpus *corpus, size_t group, const struct row_k
     uint32_t low = 0, rows = corpus->snapshot->groups[group]->rows, high = rows;
     struct ctid place = {(uint32_t)(key->place >> 16), (uint16_t)key->place};
     int rc = row_ids(corpus, group, &ids, error);
-    while (rc == 0 && low < high) { /* the first that is not before it */
+    while (rc == 0 && low < high) { /* finds the first that is not before it */
         uint32_t middle = low + (high - low) / 2;
         struct row_id id = rowgroup_row_id(&ids, middle);
         if (is_before(&(struct ctid){id.block, id.offset}, place.block, place.offset))
@@ -396,7 +398,7 @@ bool corpus_rows_hold(struct corpus *corpus, const char *mark)
     return holds;
 }
 
-/* Without memory it is found out again. */
+/* Without memory for the note it is found out again. */
 void corpus_note_rows(struct corpus *corpus, const char *mark)
 {
     char *copy = strdup(mark);

@@ -1,13 +1,13 @@
 /* The rows of one table snapshot, at hand for queries: a vector column as spans, mapped from the
- * cache, the other columns' values of single rows, and rows by key.
+ * cache; the other columns' values of single rows; and rows by key.
  *
  * What is made for a row group (the map of its file, checked once; its keys in order) is kept with
- * the group and shared by all snapshots that have it; kept as long as it is used, and some more, up
- * to a share of memory= (fs/rows/group_rows.h). A relation's latest corpus is kept
- * (fs/search/corpus_cache.h).
+ * the group and shared by all snapshots that have the group. It is kept as long as it is used, and
+ * some beyond that, up to a share of memory= (fs/rows/group_rows.h). A relation's latest corpus is
+ * kept (fs/search/corpus_cache.h).
  *
- * A mapped file that is cut short under our hands gives zeroes, not a SIGBUS, and is found out
- * (corpus_intact).
+ * If a mapped file is cut short it reads as zeroes and causes no SIGBUS; corpus_intact then says
+ * so.
  *
  * Threads: any, without mount->lock. Lifetime: corpus_get gives a new reference, corpus_unref.
  * Errors: those of fetch_group; -ENOSPC the vectors fit neither into the cache nor into memory.
@@ -20,8 +20,8 @@
 
 struct corpus;
 
-/* Rows are numbered in the snapshot's order, 0 first. place->corpora must be set; `place` outlives
- * it. */
+/* Rows are numbered in the snapshot's order, from 0. place->corpora must be set; `place` outlives
+ * the corpus. */
 MUST_CHECK int corpus_get(const struct fetch_place *place, struct snapshot *snapshot,
                           struct corpus **out, struct error *error);
 struct corpus *corpus_ref(struct corpus *corpus);
@@ -29,25 +29,25 @@ void corpus_unref(struct corpus *corpus);
 
 struct snapshot *corpus_snapshot(const struct corpus *corpus); /* borrowed */
 
-/* The values of one column, by its number in the schema; all groups, in order. Borrowed from the
- * corpus. corpus_load breaks off with -EINTR when `stop` is set. */
+/* The values of one column, by its number in the schema: all groups, in order, borrowed from the
+ * corpus. corpus_load ends with -EINTR if `stop` is set. */
 MUST_CHECK int corpus_spans(struct corpus *corpus, int column, const struct span **spans,
                             size_t *count, struct error *error);
 MUST_CHECK int corpus_load(struct corpus *corpus, int column, const atomic_bool *stop,
                            const struct span **spans, size_t *count, struct error *error);
 
-/* The identities of one group's rows, if schema->with_row_ids says that rows have some that last
- * from one snapshot to another: those of views and foreign tables have not. */
+/* The identities of one group's rows. Only if schema->with_row_ids do rows have identities that
+ * last from one snapshot to another: rows of views and foreign tables have none. */
 MUST_CHECK int corpus_group_keys(struct corpus *corpus, size_t group, struct row_key *keys,
                                  struct error *error);
 
-/* Whether all mapped files are still whole. False: what was read from them since is worth nothing,
- * and the next corpus_get makes another one. */
+/* Whether all mapped files are still whole. False: what was read from them since must not be used,
+ * and the next corpus_get makes a new corpus. */
 bool corpus_intact(struct corpus *corpus);
 
 /* ---- single rows ---- */
 
-/* Where a row is. */
+/* The place of a row. */
 struct corpus_row {
     size_t group;
     uint32_t row;
@@ -55,15 +55,16 @@ struct corpus_row {
 struct corpus_row corpus_row(const struct corpus *corpus, uint64_t number);
 uint64_t corpus_number(const struct corpus *corpus, struct corpus_row row);
 
-/* While the row's group is pinned, its values may be read. */
+/* While a group is pinned, its rows' values may be read. */
 void corpus_pin(struct corpus *corpus, size_t group);
 void corpus_unpin(struct corpus *corpus, size_t group);
 
-/* A part of a group that is pinned, which is made of others (group_rows.h). */
+/* A part of a pinned group that is made of other parts (group_rows.h). */
 MUST_CHECK int corpus_made(struct corpus *corpus, size_t group, make_part *made, void *context,
                            const struct part **out, struct error *error);
 
-/* Whether so many bytes, for all groups, may be made and kept without what else is kept going. */
+/* Whether so many bytes, for all groups, may be made and kept without driving out what else is
+ * kept. */
 bool corpus_has_room(const struct corpus *corpus, uint64_t bytes);
 
 /* The value of a part; *size is -1 for NULL. The group is pinned. */
@@ -74,29 +75,29 @@ MUST_CHECK int corpus_value(struct corpus *corpus, struct corpus_row row, int pa
 MUST_CHECK int corpus_row_key(struct corpus *corpus, uint64_t row, struct row_key *out,
                               struct error *error);
 
-/* 1, and which row: the one with this identity. 0: there is none. */
+/* 1: *row is the row with this identity. 0: there is none. */
 MUST_CHECK int corpus_find_row(struct corpus *corpus, const struct row_key *key, uint64_t *row,
                                struct error *error);
 
-/* Whether it is known that who sees `mark` (version_key.h) sees the rows of the snapshot, with the
- * ids that they have there; and notes that it is so. */
+/* Whether it is known that a transaction that sees `mark` (version_key.h) sees the snapshot's rows,
+ * with the ids that they have there; corpus_note_rows notes that it does. */
 bool corpus_rows_hold(struct corpus *corpus, const char *mark);
 void corpus_note_rows(struct corpus *corpus, const char *mark);
 
 /* ---- by primary key ---- */
 
-/* The relation's primary key; asked of the server after each refresh that has found anything
- * changed. Of views and the like there is none. */
+/* The relation's primary key. The server is asked for it after each refresh that has found a
+ * change. Views and the like have none. */
 MUST_CHECK int corpus_key_columns(struct corpus *corpus, struct key_columns *out,
                                   struct error *error);
 
 /* The row whose key has this text, as question.h says. -ENOENT: there is no such row, or no key;
- * -EINTR: the thread's patience has ended. A row group's keys are looked up in two bytes a row,
- * which are kept where all of them fit; else each time all keys are read. */
+ * -EINTR: the thread's patience has ended. Keys of a row group are looked up by two bytes for each
+ * row, which are kept if those of all groups fit; else all keys are read each time. */
 MUST_CHECK int corpus_find_key(struct corpus *corpus, const char *text, uint64_t *row,
                                struct error *error);
 
-/* For corpus_key.c alone: the lock is held by the one who asks for it. */
+/* For corpus_key.c alone: the thread that asks for the key holds the lock. */
 struct key_place {
     const struct fetch_place *place;
     pthread_mutex_t *lock;

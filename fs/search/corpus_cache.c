@@ -73,7 +73,7 @@ struct corpus *corpus_cache_find(struct corpus_cache *corpora, const struct snap
     return found;
 }
 
-/* Takes those out that `is` says yes to; they are let go outside of the lock. */
+/* Takes out the corpora for which `is` says yes, and lets go of them outside of the lock. */
 static void take_out(struct corpus_cache *corpora, bool (*is)(const struct kept *, const void *),
                      const void *context)
 {
@@ -106,7 +106,7 @@ void corpus_cache_keep(struct corpus_cache *corpora, struct corpus *corpus)
     struct corpus *last = NULL;
     pthread_mutex_lock(&corpora->lock);
     int place = corpora->count;
-    if (place == KEPT_MOST) { /* instead of the one used longest ago */
+    if (place == KEPT_MOST) { /* in place of the least recently used */
         place = 0;
         for (int i = 1; i < KEPT_MOST; i++)
             if (corpora->kept[i].used_at < corpora->kept[place].used_at)
@@ -157,7 +157,8 @@ static struct known_key *find_key(struct corpus_cache *corpora, uint32_t relatio
     return NULL;
 }
 
-/* A server may have no marks that hold: then one is as good as itself. */
+/* Whether the key is known as of this mark. A server may have no marks that hold: then an equal one
+ * will do. */
 static bool is_as_of(const struct known_key *known, const char *mark)
 {
     return strcmp(known->mark, mark) == 0 || mark_holds(known->mark, mark);
@@ -175,7 +176,7 @@ bool corpus_cache_find_key(struct corpus_cache *corpora, uint32_t relation, cons
     return good;
 }
 
-/* Without memory it is asked for again. */
+/* Without memory the key is asked for again. */
 void corpus_cache_keep_key(struct corpus_cache *corpora, uint32_t relation, const char *mark,
                            const struct key_columns *key)
 {

@@ -1,8 +1,8 @@
 /* Rows by primary key, and the order of keys.
  *
- * What a group's keys are looked up by is made on first use: a u64 that says which columns are the
- * key, then a u16 for each of its rows, in order: the upper bits of a hash of its key's text. Of
- * the few rows whose tag fits the key itself is compared. */
+ * A group's keys are looked up by tags, which are made on first use: a u64 that says which columns
+ * are the key, then a u16 for each of its rows, in order: the upper bits of a hash of its key's
+ * text. For the few rows whose tag fits the key itself is compared. */
 #include "fs/search/corpus.h"
 
 #include "codec/key_compare.h"
@@ -19,7 +19,7 @@ struct gathering {
     struct key_columns key;
 };
 
-/* A column whose values are not at hand makes a key that is of no use. */
+/* Adds a column to the key. If its values are not at hand the key is of no use. */
 static int take_column(void *context, const char *name, const char *type)
 {
     struct gathering *gathering = context;
@@ -43,7 +43,7 @@ struct asking {
     const struct fetch_place *place;
     const struct snapshot *snapshot;
     struct key_columns key;
-    struct version_key now; /* which server has told it */
+    struct version_key now; /* the server that has told it */
 };
 
 static int ask_now(void *context, struct session *session, struct error *error)
@@ -62,8 +62,8 @@ static int ask_now(void *context, struct session *session, struct error *error)
     return mark_check(asking->now.mark, place->system_id, place->database, error);
 }
 
-/* `lasts`: for as long as the snapshot has its mark. A copy of the cluster, or a standby of it that
- * nothing was fetched from, may know another key. */
+/* Asks the server for the key. *lasts: the answer holds as long as the snapshot has its mark. A
+ * copy of the cluster, or a standby of it that nothing was fetched from, may know another key. */
 static int ask(const struct fetch_place *place, struct snapshot *snapshot, struct key_columns *out,
                bool *lasts, struct error *error)
 {
@@ -114,7 +114,7 @@ int corpus_key_columns(struct corpus *corpus, struct key_columns *out, struct er
 
 /* ---- a key's text ---- */
 
-/* Appends it; the row's group is pinned. */
+/* Appends a value's text; the row's group is pinned. */
 static int put_value(struct corpus *corpus, int number, struct corpus_row row, struct buffer *out,
                      struct error *error)
 {
@@ -160,11 +160,11 @@ struct lookup {
     const struct key_columns *key;
     const struct buffer *wanted;
     bool kept; /* there is room for the tags of all groups */
-    int most;  /* rows to find */
+    int most;  /* number of rows to find */
     size_t group;
 };
 
-/* What a group's tags begin with: which key they are of. */
+/* The number with which a group's tags begin: it says which key they are of. */
 static uint64_t key_number(const struct key_columns *key)
 {
     return hash64(key->columns, (size_t)key->count * sizeof *key->columns);
@@ -196,7 +196,7 @@ static int make_tags(void *context, struct buffer *out, struct error *error)
     return rc == -ENOMEM ? error_set(error, rc, "no memory to look up rows") : rc;
 }
 
-/* Each row's tag; NULL: they are not kept, or are those of a key that there was before. */
+/* The tag of each row; NULL: tags are not kept, or are those of an earlier key. */
 static int get_tags(struct lookup *lookup, const uint8_t **out, struct error *error)
 {
     const struct part *made;
@@ -220,7 +220,7 @@ static bool has_tag(const uint8_t *tags, uint32_t row, uint16_t wanted)
     return tag == wanted;
 }
 
-/* How many there are. The group is pinned. */
+/* Gives how many rows have the key. The group is pinned. */
 static int find_in_group(struct lookup *lookup, uint32_t *row, struct error *error)
 {
     const struct buffer *wanted = lookup->wanted;
@@ -245,8 +245,8 @@ static int find_in_group(struct lookup *lookup, uint32_t *row, struct error *err
     return rc < 0 ? rc : found;
 }
 
-/* Whether it may stand for several keys, whose values hold commas: ('a,b', 'c') and ('a', 'b,c').
- */
+/* Whether the text may stand for several keys, whose values contain commas: ('a,b', 'c') and ('a',
+ * 'b,c'). */
 static bool is_ambiguous(const struct key_columns *key, const struct buffer *text)
 {
     int commas = 0;
@@ -255,7 +255,7 @@ static bool is_ambiguous(const struct key_columns *key, const struct buffer *tex
     return key->count > 1 && commas >= key->count;
 }
 
-/* How many rows have the key, as far as it matters. */
+/* Gives how many rows have the key, as far as that matters. */
 static int find(struct corpus *corpus, const struct key_columns *key, const struct buffer *wanted,
                 uint64_t *row, struct error *error)
 {
@@ -309,7 +309,7 @@ int corpus_find_key(struct corpus *corpus, const char *text, uint64_t *row, stru
 
 /* ---- order ---- */
 
-/* By the key's column of this number. 0 also where they cannot be read. */
+/* Compares by the key's column of this number. 0 also if the values cannot be read. */
 static int compare(struct corpus *corpus, const struct key_columns *key, int number,
                    struct corpus_row a, struct corpus_row b)
 {

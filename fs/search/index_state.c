@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
-/* Of what is stored in the column. */
+/* Finds the dimensions of what is stored in the column. */
 static int find_dims(const struct fetch_place *place, struct snapshot *snapshot, int column,
                      struct space *space, struct error *error)
 {

@@ -56,7 +56,7 @@ static int check_text(const char *bytes, size_t size, const char *what, struct e
     return 0;
 }
 
-/* Replaces the shared text; NULL where there is nothing. */
+/* Replaces the shared text; sets NULL if there are no bytes. */
 static int set_text(char **text, const char *bytes, size_t size, const char *what,
                     struct error *error)
 {
@@ -93,7 +93,7 @@ static bool is_blank(const char *bytes, size_t size)
     return true;
 }
 
-/* A whole number in plain digits. */
+/* Reads a whole number in plain digits. */
 static bool parse_number(const char *bytes, size_t size, uint32_t most, uint32_t *out)
 {
     uint64_t number = 0;
@@ -189,7 +189,7 @@ const char *question_skip(const char *at, const char *end, const char *these)
     return at;
 }
 
-/* Only roughly: of which type the column is, is not known here. */
+/* Whether it looks like a vector's text, roughly: the column's type is unknown here. */
 static bool is_vector_text(const char *at, const char *end)
 {
     static const char blanks[] = " \t\r\v\f", numbers[] = "0123456789.eE+-, \t",

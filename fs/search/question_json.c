@@ -5,12 +5,11 @@
 #include <ctype.h>
 #include <errno.h>
 
-/* Where the reader is. The first thing that is not JSON makes it `bad`: then nothing more is read.
- */
+/* The reader's place. The first thing that is not JSON sets `bad`: then nothing more is read. */
 struct json {
     const char *at, *end;
     const char *start;
-    const char *bad; /* what was expected there */
+    const char *bad; /* what was expected instead */
 };
 
 static void json_blanks(struct json *in) { in->at = question_skip(in->at, in->end, " \t\r\n"); }
@@ -21,7 +20,7 @@ static void json_fail(struct json *in, const char *expected)
         in->bad = expected;
 }
 
-/* Whether the next character is this one, which is then passed. */
+/* Whether the next character is this one; if so, passes it. */
 static bool json_take(struct json *in, char c)
 {
     json_blanks(in);
@@ -37,7 +36,7 @@ static void json_expect(struct json *in, char c, const char *name)
         json_fail(in, name);
 }
 
-/* What has become of reading a text. */
+/* The outcome of reading a text. */
 static int outcome(const struct json *in, const struct text *text)
 {
     return text->failed != 0 ? text->failed : in->bad != NULL ? -EINVAL : 0;
@@ -45,7 +44,7 @@ static int outcome(const struct json *in, const struct text *text)
 
 /* ---- strings ---- */
 
-/* The four digits behind \u; -1: there are none. */
+/* Reads the four digits behind \u; -1: there are none. */
 static int json_code(struct json *in)
 {
     int code = 0;
@@ -96,7 +95,7 @@ static void json_escape(struct json *in, struct text *out)
         put_utf8(out, (uint32_t)code);
 }
 
-/* A string behind its first quote. */
+/* Reads a string, behind its first quote. */
 static void json_text(struct json *in, struct text *out)
 {
     while (in->bad == NULL) {
@@ -127,7 +126,7 @@ static bool text_is(const struct text *text, const char *word)
 
 /* ---- numbers ---- */
 
-/* A number or a word, as it stands there; null is nothing. */
+/* Reads a number or a word, as it is written; null gives nothing. */
 static void json_word(struct json *in, struct text *out)
 {
     const char *from = in->at;
@@ -142,7 +141,7 @@ static void json_word(struct json *in, struct text *out)
         text_put_bytes(out, from, size);
 }
 
-/* An array of numbers, which is pgvector's text as it stands. */
+/* Reads an array of numbers, which is pgvector's text as it is written. */
 static void json_numbers(struct json *in, struct text *out)
 {
     const char *stop = memchr(in->at, ']', (size_t)(in->end - in->at));
@@ -161,7 +160,7 @@ enum { DIM, INDICES, VALUES, SPARSE_PARTS };
 static const char *const sparse_parts[SPARSE_PARTS] = {"dim", "indices", "values"};
 static const char sparse_expected[] = "dim, indices or values";
 
-/* As many indices as values, both arrays, as pairs. */
+/* Writes indices and values, two arrays of equal length, as pairs. */
 static void json_pairs(struct json *in, const struct buffer *indices, const struct buffer *values,
                        struct text *out)
 {
@@ -185,7 +184,7 @@ static void json_pairs(struct json *in, const struct buffer *indices, const stru
     }
 }
 
-/* One of the parts, each of which is there once. */
+/* Reads one of the parts, each of which occurs once. */
 static void json_sparse_part(struct json *in, struct text parts[SPARSE_PARTS])
 {
     struct text name = {0};
@@ -205,7 +204,8 @@ static void json_sparse_part(struct json *in, struct text parts[SPARSE_PARTS])
     text_clear(&name);
 }
 
-/* A sparse vector as .jsonl has it, {"dim":5,"indices":[1,3],"values":[1.5,-2]}, into its text. */
+/* Reads a sparse vector as .jsonl has it, {"dim":5,"indices":[1,3],"values":[1.5,-2]}, and writes
+ * its text. */
 static void json_sparse(struct json *in, struct text *out)
 {
     struct text parts[SPARSE_PARTS] = {0};
@@ -224,7 +224,7 @@ static void json_sparse(struct json *in, struct text *out)
     }
 }
 
-/* One vector, into its text. */
+/* Reads one vector, and writes its text. */
 static void json_vector(struct json *in, struct text *out)
 {
     json_blanks(in);
@@ -238,7 +238,7 @@ static void json_vector(struct json *in, struct text *out)
         json_word(in, out);
 }
 
-/* A vector, or an array of them: one a line. */
+/* Reads a vector, or an array of them, and writes one in each line. */
 static void json_vectors(struct json *in, struct text *out, bool *batch)
 {
     struct json ahead = *in;
@@ -259,7 +259,7 @@ static void json_vectors(struct json *in, struct text *out, bool *batch)
 
 /* ---- the line ---- */
 
-/* An array of names behind its bracket, as SQL would list them. */
+/* Reads an array of names, behind its bracket, and writes it as a list in SQL. */
 static void json_names(struct json *in, struct text *out)
 {
     if (json_take(in, ']'))
@@ -287,7 +287,7 @@ static int field_named(const struct text *name)
     return text_is(name, "key") ? KEY : -1;
 }
 
-/* *field: which it is. */
+/* Reads a field's name. *field: which it is. */
 static int json_field(struct json *in, int *field, struct error *error)
 {
     struct text name = {0};
@@ -303,7 +303,7 @@ static int json_field(struct json *in, int *field, struct error *error)
     return rc;
 }
 
-/* `: value` */
+/* Reads `: value`. */
 static int json_value(struct json *in, int field, struct question *question, struct error *error)
 {
     struct text text = {0};

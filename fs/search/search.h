@@ -1,6 +1,7 @@
 /* What all searches of a mount share.
  *
- * Threads: it is filled before they are started, and not changed; its parts say what guards them.
+ * Threads: filled before they are started, and not changed afterwards; its parts say what guards
+ * them.
  */
 #ifndef FS_SEARCH_SEARCH_H
 #define FS_SEARCH_SEARCH_H
@@ -11,8 +12,8 @@
 struct vector_indexes;
 
 struct search {
-    const struct fetch_place *place; /* where rows come from */
-    uint64_t memory;         /* bytes that the mount may take; an answer gets a part of it */
+    const struct fetch_place *place; /* the place that rows come from */
+    uint64_t memory;         /* bytes that the mount may take; an answer may take a part of it */
     struct answer_room room; /* for large answers */
     struct vector_indexes *indexes;
 };

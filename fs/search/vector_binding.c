@@ -5,11 +5,11 @@
 
 #define NONE UINT32_MAX
 
-/* Goes through the rows of spans upwards. */
+/* Goes through the rows of spans, upwards. */
 struct span_cursor {
     const struct span *span;
     const struct span *end;
-    uint64_t first; /* row of the span */
+    uint64_t first; /* the span's first row */
 };
 
 static bool row_has_place(struct span_cursor *cursor, const struct space *space, uint64_t row)
@@ -40,7 +40,7 @@ static uint64_t key_hash(struct row_key key)
     return mixed ^ mixed >> 29;
 }
 
-/* Of the slots in use to which no row has been found yet. */
+/* Fills the map with the slots in use for which no row has been found yet. */
 static int slot_map_init(struct slot_map *map, const struct hnsw *hnsw, const uint32_t *row_of_slot)
 {
     uint32_t slots = hnsw_slots(hnsw), left = 0;
@@ -84,8 +84,8 @@ struct join {
     const struct space *space;
     struct span_cursor cursor;
     struct bound_group *groups;     /* in the order of rows */
-    const struct bound_group **was; /* what each was in `before`; NULL: it was not */
-    struct row_key *keys;           /* of one group */
+    const struct bound_group **was; /* what each group was in `before`; NULL: it was not there */
+    struct row_key *keys;           /* those of one group */
     struct slot_map map;
     struct error *error;
     size_t fresh_room;
@@ -97,7 +97,7 @@ static int compare_ids(const void *a, const void *b)
     return x->id < y->id ? -1 : x->id > y->id;
 }
 
-/* The groups of the corpus; and which of them `before` has. */
+/* Lists the groups of the corpus, and finds which of them `before` has. */
 static int list_groups(struct join *join, const struct snapshot *snapshot)
 {
     struct vector_binding *binding = join->binding;
@@ -154,7 +154,8 @@ static int add_fresh(struct join *join, uint64_t row)
     return 0;
 }
 
-/* Those of a group that was taken over: they were fresh before, or had nothing to be found by. */
+/* Lists the fresh rows of a group that was taken over: they were fresh before, or had nothing to be
+ * found by. */
 static int carry_fresh(struct join *join, size_t number)
 {
     const struct bound_group *was = join->was[number], *is = &join->groups[number];
@@ -174,7 +175,7 @@ static int carry_fresh(struct join *join, size_t number)
     return rc;
 }
 
-/* Of the group, into `keys`. */
+/* Loads the group's keys into `keys`. */
 static int load_keys(struct join *join, size_t number)
 {
     const struct bound_group *is = &join->groups[number];
@@ -195,7 +196,7 @@ static int join_group(struct join *join, size_t number)
     int rc = load_keys(join, number);
     for (uint64_t row = is->first; rc == 0 && row < is->first + is->rows; row++) {
         uint32_t slot = slot_map_find(&join->map, join->keys[row - is->first]);
-        /* A second row of the same key would be a damaged one: it is searched exactly. */
+        /* Only a damaged group has a second row with the same key: that row is searched exactly. */
         if (slot != NONE && join->binding->row_of_slot[slot] != NONE)
             slot = NONE;
         put(join->binding, row, slot);
@@ -221,7 +222,7 @@ static int join_groups(struct join *join)
     return rc;
 }
 
-/* Which slots have rows; nothing where all in use have. */
+/* Marks which slots have rows; marks nothing if all in use have. */
 static int mark_live(struct vector_binding *binding)
 {
     uint32_t slots = hnsw_slots(binding->graph->hnsw), live = 0;
@@ -252,7 +253,7 @@ static int allocate(struct vector_binding *binding, uint64_t rows)
     return 0;
 }
 
-/* What the others see. */
+/* Fills in what other files see. */
 static void show(struct vector_binding *binding)
 {
     struct vector_index *index = &binding->index;
@@ -357,7 +358,7 @@ int vector_binding_move(const struct vector_binding *from, struct vector_graph *
     return 0;
 }
 
-/* ---- for those who search ---- */
+/* ---- for searches ---- */
 
 void vector_index_unref(struct vector_index *index)
 {

@@ -1,8 +1,8 @@
-/* The threads that make indexes, behind whoever else wants the processors: one builds, one at a
- * time, on all of them; the other does what takes no longer than to read an index, so that what is
- * there already never waits for a build. Whatever is wanted passes the opener first: it opens the
- * file and joins it with the rows, and judges whether the builder has to have it. They are started
- * with the first one wanted. */
+/* The threads that make indexes, with lower priority than all others. The builder builds one at a
+ * time, on all processors. The opener does what takes no longer than to read an index, so that an
+ * index that exists never waits for a build. Everything wanted goes to the opener first: it opens
+ * the file, joins it with the rows, and judges whether the builder must have it. Both threads start
+ * when something is wanted for the first time. */
 #include "codec/clock.h"
 #include "fs/base/log.h"
 #include "fs/base/patience.h"
@@ -20,7 +20,7 @@ struct build {
     struct vector_indexes *indexes;
     struct vector_entry *entry;
     struct corpus *corpus;
-    bool impossible; /* of these rows, however often it is tried */
+    bool impossible; /* it cannot be built of these rows, however often it is tried */
     struct error error;
 };
 
@@ -66,7 +66,7 @@ static int load_keys(struct build *build, struct row_key *keys)
     return rc;
 }
 
-/* Says of which rows there can be no index. */
+/* Notes that there can be no index of these rows. */
 static void refuse(struct build *build, int rc)
 {
     build->impossible = true;
@@ -106,7 +106,7 @@ struct pieces {
     size_t count;
 };
 
-/* Fresh rows that are neighbours in a span make a span. */
+/* Cuts the spans into pieces: fresh rows that are neighbours in a span become one. */
 static int cut_pieces(const struct vector_index *index, const struct span *spans, size_t count,
                       struct pieces *out)
 {
@@ -148,7 +148,7 @@ static int list_keys(struct build *build, const struct vector_index *index, stru
     return rc;
 }
 
-/* The bits of the slots in use that are not live. */
+/* Lists the bits of the slots in use that are not live. */
 static int list_dead(const struct vector_binding *binding, uint64_t **out)
 {
     uint32_t slots = hnsw_slots(binding->graph->hnsw);
@@ -203,7 +203,7 @@ static int make_graph(struct build *build, const struct vector_binding *binding,
     basis.m = VECTOR_M;
     basis.ef_construction = VECTOR_EF_CONSTRUCTION;
     rc = verdict == VECTOR_UPDATE ? update(build, binding, &hnsw) : -EBADMSG;
-    if (rc == -EBADMSG) /* or the old one is damaged */
+    if (rc == -EBADMSG) /* or the old graph is damaged */
         rc = build_whole(build, &hnsw);
     if (!corpus_intact(build->corpus)) {
         if (rc == 0)
@@ -242,7 +242,7 @@ static void save(const struct build *build, struct vector_graph *graph)
     pthread_mutex_unlock(&indexes->lock);
 }
 
-/* What is too large for memory of its own is used from its file. */
+/* Uses a graph from its file if it is too large for memory of its own. */
 static struct vector_graph *map_large(const struct build *build, struct vector_graph *graph)
 {
     struct vector_graph *mapped;
@@ -256,7 +256,7 @@ static struct vector_graph *map_large(const struct build *build, struct vector_g
     return mapped;
 }
 
-/* -EINTR: it was stopped, and nothing is said. */
+/* -EINTR: it was stopped, and the log says nothing. */
 static int run_build(struct build *build)
 {
     int64_t began = clock_ms();
@@ -279,7 +279,7 @@ static int run_build(struct build *build)
     save(build, graph);
     graph = map_large(build, graph);
     vector_entry_publish(build->indexes, build->entry, vector_graph_ref(graph));
-    /* Now, so that no query has to. */
+    /* Binds it now, so that no query has to. */
     if (vector_entry_bind(build->indexes, build->entry, build->corpus, true, &binding) == 0 &&
         binding != NULL)
         vector_index_unref(&binding->index);
@@ -296,7 +296,8 @@ static void end_build(struct build *build, int rc)
     if (failed && build->error.text[0] == '\0')
         error_set(&build->error, rc, "%s", rc == -ENOMEM ? "no memory" : strerror(-rc));
     if (failed && build->impossible) {
-        if (!entry->impossible) /* which only this thread writes; once, however it changes */
+        /* only this thread writes it; said once, however the reason changes */
+        if (!entry->impossible)
             log_say(LOG_SAY_INFO, "%s.%s.%s: there can be no %s index: %s",
                     snapshot->relation.schema, snapshot->relation.name,
                     snapshot->schema->columns[entry->column].name, metric_name(entry->space.metric),
@@ -306,7 +307,7 @@ static void end_build(struct build *build, int rc)
                 snapshot->relation.name, build->error.text);
     }
     pthread_mutex_lock(&build->indexes->lock);
-    entry->building = false; /* from here on it may be removed */
+    entry->building = false; /* from here on the entry may be removed */
     entry->impossible = failed && build->impossible;
     entry->failed = failed ? rc : 0;
     entry->error = build->error;
@@ -316,7 +317,7 @@ static void end_build(struct build *build, int rc)
     corpus_unref(build->corpus);
 }
 
-/* The next one that is to be built. Called with the lock held. */
+/* Takes the next entry that is to be built. Called with the lock held. */
 static bool take_judged(struct vector_indexes *indexes, struct build *out)
 {
     for (struct vector_entry *entry = indexes->entries; entry != NULL; entry = entry->next) {
@@ -335,7 +336,8 @@ static bool take_judged(struct vector_indexes *indexes, struct build *out)
     return false;
 }
 
-/* The next one that is to be copied; a new reference to its graph. Called with the lock held. */
+/* Takes the next entry whose graph is to be copied, and a new reference to the graph. Called with
+ * the lock held. */
 static struct vector_entry *take_copy(struct vector_indexes *indexes, struct vector_graph **graph)
 {
     for (struct vector_entry *entry = indexes->entries; entry != NULL; entry = entry->next) {
@@ -360,7 +362,7 @@ static void copy(struct vector_indexes *indexes, struct vector_entry *entry,
     vector_entry_leave(indexes, entry);
 }
 
-/* The next one whose file is to be opened. Called with the lock held. */
+/* Takes the next entry whose file is to be opened. Called with the lock held. */
 static struct vector_entry *take_unread(struct vector_indexes *indexes, struct snapshot **snapshot)
 {
     struct vector_entry *entry = indexes->entries;
@@ -396,7 +398,7 @@ static void open_unread(struct vector_indexes *indexes, struct vector_entry *ent
 
 /* ---- what is there already ---- */
 
-/* The next one of which it is not known what it needs. Called with the lock held. */
+/* Takes the next entry of which it is unknown what it needs. Called with the lock held. */
 static bool take_wanted(struct vector_indexes *indexes, struct build *out)
 {
     struct vector_entry *entry = indexes->entries;
@@ -411,7 +413,7 @@ static bool take_wanted(struct vector_indexes *indexes, struct build *out)
     return true;
 }
 
-/* Whether it is for the builder: also what failed, who will find out why. */
+/* Whether the builder must have it: also if it failed, since the builder finds out why. */
 static bool needs_build(struct build *build)
 {
     struct vector_binding *binding;
@@ -423,7 +425,7 @@ static bool needs_build(struct build *build)
     return !good;
 }
 
-/* It may have been let go of meanwhile. */
+/* Judges what the entry needs; meanwhile the entry may have let go of the corpus. */
 static void judge(struct build *build)
 {
     struct vector_entry *entry = build->entry;
@@ -443,14 +445,15 @@ static void judge(struct build *build)
     pthread_cond_broadcast(&build->indexes->changed);
     pthread_mutex_unlock(&build->indexes->lock);
     if (same && !needs)
-        corpus_unref(build->corpus); /* which was the entry's */
+        corpus_unref(build->corpus); /* the entry's reference */
     corpus_unref(build->corpus);
     vector_entry_leave(build->indexes, entry);
 }
 
 /* ---- the threads ---- */
 
-/* One thing, if there is any. Called with the lock held, which is given up meanwhile. */
+/* Does one piece of work, if there is any. Called with the lock held, which it gives up
+ * meanwhile. */
 static bool open_next(struct vector_indexes *indexes)
 {
     struct build build;
@@ -482,13 +485,13 @@ static bool build_next(struct vector_indexes *indexes)
     struct patience patience = {.waits = true, .stop = &build.entry->stop};
     patience_begin(&patience);
     int rc = run_build(&build);
-    patience_end(&patience); /* the flag is the entry's */
+    patience_end(&patience); /* ends before the entry may be removed, to which the flag belongs */
     end_build(&build, rc);
     pthread_mutex_lock(&indexes->lock);
     return true;
 }
 
-/* The priority is that of this thread, and of those that it starts. */
+/* Sets the priority of this thread, and of the threads that it starts. */
 static void work(struct vector_indexes *indexes, bool (*next)(struct vector_indexes *))
 {
     setpriority(PRIO_PROCESS, 0, NICE);
@@ -519,7 +522,7 @@ static bool start(struct vector_worker *worker, void *(*run)(void *),
     return worker->running;
 }
 
-/* Called with the lock held. Whether there are threads to do something. */
+/* Whether the threads run that can do something. Called with the lock held. */
 static bool wake(struct vector_indexes *indexes)
 {
     bool there =
@@ -546,7 +549,7 @@ void vector_entry_want_opened(struct vector_indexes *indexes, struct vector_entr
 {
     snapshot_ref(snapshot);
     pthread_mutex_lock(&indexes->lock);
-    struct snapshot *before = entry->unread; /* of an older version, maybe */
+    struct snapshot *before = entry->unread; /* perhaps of an older version */
     bool busy = entry->building || entry->opening || entry->wanted != NULL;
     bool take = !busy && wake(indexes);
     if (take)

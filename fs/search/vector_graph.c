@@ -206,8 +206,8 @@ uint64_t vector_graph_id(int column, const struct space *space)
     return hash64(of, sizeof of);
 }
 
-/* No link, and nothing that would have to be waited for. Mapping costs nothing, however large it
- * is: hnsw_open looks at its head first. */
+/* Opens no link, and no file that would have to be waited for. Mapping costs nothing, however large
+ * the file is: hnsw_open looks at its head first. */
 static int map_file(struct store *store, uint32_t relation, uint64_t id, struct mapping **out)
 {
     char name[STORE_INDEX_NAME];
@@ -282,7 +282,8 @@ static int save(void *context, int folder, const char *name)
                      saving->error);
 }
 
-/* An index must not drive out the rows it is made of. */
+/* Whether a relation's row groups must stay: an index must not drive out the rows that it is made
+ * of. */
 static bool in_use(void *context, uint32_t relation)
 {
     const struct saving *saving = context;

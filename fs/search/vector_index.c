@@ -1,9 +1,9 @@
-/* What is asked of indexes, and when they are used, built and brought up to date.
+/* What queries ask of indexes, and when indexes are used, built and brought up to date.
  *
- * Memory: an index is in memory of its own, in huge pages, once it is used, unless it alone takes
- * more than memory=: then it stays mapped from its file. Those loaded may take a quarter of memory=
- * together, or be one alone; those used longest ago go, and are mapped again when they are asked
- * for. What a build needs on top is not counted.
+ * Memory: once it is used, an index is in memory of its own, in huge pages, unless it alone takes
+ * more than memory=: then it stays mapped from its file. The indexes loaded may take a quarter of
+ * memory= together, or one alone may take more. The least recently used go, and are mapped again
+ * when they are asked for. What a build needs beyond that is not counted.
  */
 #include "fs/search/vector_index.h"
 
@@ -15,10 +15,11 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* When an index is worth its building. */
+/* When an index is worth building. */
 enum { ROWS_LEAST = 5000, BYTES_LEAST = 8 << 20, SPARSE_GUESS = 128 };
-/* Fresh and dead rows: more are brought up to date, of a share that would spoil the graph it is
- * built anew; and so many are more than can be searched beside it. */
+/* Limits for fresh and dead rows: if there are more than STALE, the index is brought up to date; if
+ * they are so large a share that they would spoil the graph (CHURN), it is built anew; with more
+ * fresh rows than FRESH_PERCENT it is not searched. */
 enum { STALE_ROWS = 1000, STALE_PERCENT = 2, CHURN_PERCENT = 30, FRESH_PERCENT = 30 };
 /* A larger file is opened in the background. */
 enum { BYTES_AT_ONCE = 64 << 20 };
@@ -50,7 +51,7 @@ static bool is_share(uint64_t part, uint64_t whole, int percent)
     return part * 100 > whole * (uint64_t)percent;
 }
 
-/* Rows of the corpus that have a vector. */
+/* The number of rows of the corpus that have a vector. */
 static uint64_t vectors_of(const struct vector_binding *binding)
 {
     return (uint64_t)hnsw_rows(binding->graph->hnsw) - binding->dead + binding->index.fresh_count;
@@ -99,7 +100,7 @@ static void remove_entry(struct vector_indexes *indexes, struct vector_entry **a
     free(entry);
 }
 
-/* Of the entries that have nothing the one that was made first. */
+/* Removes, of the entries that have nothing, the one that was made first. */
 static bool remove_one(struct vector_indexes *indexes)
 {
     struct vector_entry **empty = NULL;
@@ -194,8 +195,8 @@ static struct leftovers empty_entry(struct vector_entry *entry)
     return leftovers;
 }
 
-/* Of those in memory the one that goes first: used longest ago, and rather with a file than
- * without. Not `keep`. */
+/* The entry in memory whose graph goes first: the least recently used, but one with a file before
+ * one without. Not `keep`. */
 static struct vector_entry *find_idle(const struct vector_indexes *indexes,
                                       const struct vector_entry *keep, uint64_t *sum)
 {
@@ -242,7 +243,8 @@ void vector_entry_publish(struct vector_indexes *indexes, struct vector_entry *e
     make_room(indexes, entry);
 }
 
-/* Whether it took the copies' place. */
+/* Puts the copies in place of the graph and its binding, if both are still the same. Gives whether
+ * it did. */
 static bool replace(struct vector_indexes *indexes, struct vector_entry *entry,
                     const struct vector_graph *graph, struct vector_graph *copy,
                     const struct vector_binding *bound, struct vector_binding *moved)
@@ -264,7 +266,7 @@ void vector_entry_replace(struct vector_indexes *indexes, struct vector_entry *e
                           const struct vector_graph *graph, struct vector_graph *copy)
 {
     bool done = false, there = true;
-    while (!done && there) { /* again, when it was bound anew meanwhile */
+    while (!done && there) { /* again, if it was bound anew meanwhile */
         struct vector_binding *bound = NULL, *moved = NULL;
         pthread_mutex_lock(&indexes->lock);
         there = entry->graph == graph;
@@ -292,7 +294,7 @@ static bool passes(int rc)
            rc == -EINTR;
 }
 
-/* The file, if it is of these rows. A damaged one goes. */
+/* Opens the file, if it is of these rows. Deletes a damaged one. */
 static int open_file(struct vector_indexes *indexes, struct vector_entry *entry,
                      const struct snapshot *snapshot, struct vector_graph **out)
 {
@@ -317,7 +319,7 @@ static int open_file(struct vector_indexes *indexes, struct vector_entry *entry,
     return rc;
 }
 
-/* Notes what came of opening its file. */
+/* Notes the outcome of opening its file. */
 static void note_opened(struct vector_indexes *indexes, struct vector_entry *entry,
                         const struct snapshot *snapshot, int rc)
 {
@@ -337,7 +339,7 @@ int vector_entry_load(struct vector_indexes *indexes, struct vector_entry *entry
     bool is_there = graph != NULL;
     if (is_there && !vector_basis_fits(&graph->basis, snapshot, entry->column))
         graph = NULL;
-    /* One of a later lineage stays: this snapshot is of the past. */
+    /* A graph of a later lineage stays: this snapshot is out of date. */
     bool look = graph == NULL && entry->no_file_for != snapshot->lineage &&
                 (!is_there || entry->graph->basis.serial < snapshot->serial);
     int rc = look && clock_ms() - entry->unopened_at < OPEN_AGAIN_MS ? entry->unopened : 0;
@@ -356,7 +358,7 @@ int vector_entry_load(struct vector_indexes *indexes, struct vector_entry *entry
     return 0;
 }
 
-/* The binding in memory, if it is this one. A new reference. */
+/* The binding in memory, a new reference, if it is the one for this snapshot. */
 static struct vector_binding *find_bound(struct vector_indexes *indexes, struct vector_entry *entry,
                                          const struct snapshot *snapshot)
 {
@@ -372,7 +374,7 @@ static struct vector_binding *find_bound(struct vector_indexes *indexes, struct 
     return bound;
 }
 
-/* Keeps it, if it is of the graph that is the entry's still. */
+/* Keeps the binding, if the entry still has its graph. */
 static void keep_bound(struct vector_indexes *indexes, struct vector_entry *entry,
                        struct vector_binding *binding)
 {
@@ -388,7 +390,7 @@ static void keep_bound(struct vector_indexes *indexes, struct vector_entry *entr
     release(&leftovers);
 }
 
-/* What cannot be joined is as good as none. */
+/* Binds the graph to the corpus. A graph that cannot be bound counts as none. */
 static int make_bound(struct vector_indexes *indexes, struct vector_entry *entry,
                       struct corpus *corpus, struct vector_graph *graph,
                       struct vector_binding **out)
@@ -426,7 +428,7 @@ bool vector_entry_has_file(struct vector_indexes *indexes, struct vector_entry *
     return *size > 0;
 }
 
-/* Whoever makes one holds entry->making meanwhile. */
+/* The thread that makes one holds entry->making meanwhile. */
 bool vector_entry_is_unread(struct vector_indexes *indexes, struct vector_entry *entry,
                             const struct snapshot *snapshot)
 {
@@ -439,7 +441,7 @@ bool vector_entry_is_unread(struct vector_indexes *indexes, struct vector_entry 
     return vector_entry_has_file(indexes, entry, snapshot, &size) && size > indexes->at_once;
 }
 
-/* Whether all of its keys would have to be compared, of many rows. */
+/* Whether all of its keys would have to be compared, those of many rows. */
 static bool is_unjoined(struct vector_indexes *indexes, const struct vector_entry *entry)
 {
     pthread_mutex_lock(&indexes->lock);
@@ -487,7 +489,7 @@ static bool may_begin(const struct vector_indexes *indexes, const struct vector_
     if (indexes->ending || entry->building || entry->wanted != NULL)
         return false;
     if (entry->graph != NULL && entry->graph->basis.serial > snapshot->serial)
-        return false; /* that would be going back */
+        return false; /* that would go back in time */
     if (entry->failed == 0 || entry->failed_serial != snapshot->serial)
         return true;
     return !entry->impossible && clock_ms() - entry->failed_at >= RETRY_MS;
@@ -554,8 +556,8 @@ static uint32_t *relations_of(struct vector_indexes *indexes, size_t *count)
     return relations;
 }
 
-/* Takes away what one entry of the relation has in memory, and the entry, if it is in no use.
- * False: they have nothing, all of them. */
+/* Frees what one entry of the relation has in memory, and removes the entry, if it is not in use.
+ * False: none of them has anything. */
 static bool empty_one(struct vector_indexes *indexes, uint32_t relation)
 {
     struct leftovers leftovers = {0};

@@ -1,4 +1,4 @@
-/* How an index stands, as JSON. */
+/* The state of an index, as JSON. */
 #include "codec/clock.h"
 #include "codec/json_writer.h"
 #include "fs/search/vector_indexes.h"
@@ -8,7 +8,7 @@ struct state {
     const char *name;
     bool running;
     double progress, seconds;
-    int64_t fresh; /* -1: not known */
+    int64_t fresh; /* -1: unknown */
     struct error error;
 };
 
@@ -23,7 +23,7 @@ static void read_state(struct vector_indexes *indexes, struct vector_entry *entr
         out->graph = vector_graph_ref(entry->graph);
     if (out->graph != NULL && entry->bound != NULL && entry->bound->serial == snapshot->serial)
         out->fresh = entry->bound->index.fresh_count;
-    /* Until it is judged, what is wanted is only opened, or joined with its rows. */
+    /* Until it is judged, a wanted index is only opened, or joined with its rows. */
     bool begins = entry->judged || (entry->graph == NULL && !has_file);
     out->running = entry->building || (entry->wanted != NULL && begins);
     if (entry->building) {
@@ -116,8 +116,8 @@ int vector_index_write_state(struct vector_indexes *indexes, struct snapshot *sn
     if (indexes != NULL)
         entry = vector_entry_find(indexes, snapshot->key.relation, column, space);
     if (entry != NULL) {
-        /* Who asks for this may be a thread that others wait for: it reads no large file, and does
-         * not wait for whoever makes something there now. */
+        /* The calling thread may be one that others wait for: it reads no large file, and does not
+         * wait for a thread that makes something there now. */
         if (vector_entry_is_unread(indexes, entry, snapshot)) {
             vector_entry_want_opened(indexes, entry, snapshot);
         } else if (pthread_mutex_trylock(&entry->making) == 0) {
