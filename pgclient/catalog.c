@@ -28,10 +28,10 @@ enum {
 };
 #define COLUMNS "tNTTNBbB"
 
-/* A row for each relation, and one without a relation for a schema that has none. Behind it: which
- * system schemas. */
+/* One row for each relation, and one without a relation for each schema that has none. A condition
+ * on the system schemas follows it. */
 static const char question[] =
-    /* The types of vectors, and the domains over them, and over those. */
+    /* The types of vectors, the domains over them, and the domains over those. */
     "WITH RECURSIVE vector_type(oid) AS ("
     " SELECT t.oid FROM pg_catalog.pg_type t"
     "  WHERE t.oid IN ('pg_catalog.bit'::regtype, 'pg_catalog.varbit'::regtype)"
@@ -53,8 +53,8 @@ static const char question[] =
     "  LEFT JOIN pg_catalog.pg_inherits i ON c.relispartition AND i.inhrelid = c.oid)"
     " ON c.relnamespace = n.oid AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relpersistence <> "
     "'t'"
-    /* NULL: it was dropped since the snapshot, which shows what took its place no more than that it
-     * has gone. */
+    /* NULL: the relation was dropped after the snapshot, which shows neither that it has gone nor
+     * what took its place. */
     "  AND (has_table_privilege(c.oid, 'SELECT') IS NOT FALSE"
     "   OR has_any_column_privilege(c.oid, 'SELECT')"
     "   AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND "
@@ -65,7 +65,7 @@ static const char without_system[] =
     "NOT starts_with(n.nspname, 'pg_') AND n.nspname <> 'information_schema'";
 static const char with_system[] = "(NOT starts_with(n.nspname, 'pg_') OR n.nspname = 'pg_catalog')";
 
-/* In an SQL_ASCII database a name may be any bytes; what has no UTF-8 name cannot be shown. */
+/* In an SQL_ASCII database a name may be any bytes; a name that is not UTF-8 cannot be shown. */
 static bool in_scope(const struct catalog_scope *scope, const char *schema)
 {
     if (!utf8_is(schema))
@@ -149,7 +149,7 @@ static void take_verdict(struct relation *relation, const PGresult *verdict)
             relation->refuses_json = true;
 }
 
-/* Which relations are not for a superuser. */
+/* Notes which relations a superuser must not read. */
 static int judge(struct connection *connection, struct catalog *catalog, struct error *error)
 {
     PGresult *verdict = NULL;

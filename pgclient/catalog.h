@@ -18,19 +18,21 @@ enum relation_kind {
     RELATION_VIEW = 'v',
     RELATION_MATVIEW = 'm',
     RELATION_FOREIGN = 'f',
-    RELATION_SPREAD = 's' /* a table whose rows an extension keeps in others: a hypertable, a
-                             distributed table. Only a read point knows; a catalog says table */
+    /* a table whose rows an extension keeps in others: a hypertable, a distributed table. Only a
+     * read point knows; a catalog says RELATION_TABLE */
+    RELATION_SPREAD = 's'
 };
 
 struct relation {
     uint32_t oid;
-    uint32_t parent; /* the partitioned table that it is a partition of; 0: none */
+    uint32_t parent; /* the partitioned table that this is a partition of; 0: none */
     enum relation_kind kind;
     const char *schema, *name; /* SQL names, UTF-8, unquoted */
     bool has_vectors; /* a column is a vector, halfvec, sparsevec or bit string, or a domain */
     bool refuses_rows, refuses_json; /* reading these would run functions of others with a
                                         superuser's rights (trust.h) */
-    bool has_ddl; /* the role may lock it as pg_dump does: not with privileges on columns only */
+    /* the role may lock it as pg_dump does; privileges on columns alone do not allow that */
+    bool has_ddl;
 };
 
 struct catalog {
@@ -38,11 +40,11 @@ struct catalog {
     size_t schema_count;
     struct relation *relations; /* sorted by (schema, name), bytes */
     size_t relation_count;
-    uint64_t system_id; /* of the cluster; decides, with database, which cache is ours */
+    uint64_t system_id; /* of the cluster; it and `database` decide which cache is ours */
     uint32_t database;  /* oid */
     const char *role;   /* current_user */
-    bool superuser;     /* it is one, or may become one */
-    bool pooled;        /* a pooler stood in between when it was read */
+    bool superuser;     /* the role is a superuser, or may become one */
+    bool pooled;        /* a pooler stood in between when the catalog was read */
     int64_t born; /* seconds since 1970 when the cluster was made, from system_id; 0 if the role may
                      not know that */
 };
@@ -52,18 +54,19 @@ struct catalog_scope {
     bool system;    /* pg_catalog and information_schema too */
 };
 
-/* Two queries, a superuser's three, whatever the number of relations. Tables, partitioned tables,
- * views, materialized views and foreign tables on which the role has SELECT (on the table or on
- * every column) in schemas on which it has USAGE; no temporary ones. */
+/* It takes two queries, for a superuser three, whatever the number of relations. Tables,
+ * partitioned tables, views, materialized views and foreign tables on which the role has SELECT (on
+ * the table or on every column) in schemas on which it has USAGE; no temporary ones. */
 MUST_CHECK int catalog_read(struct session *session, const struct catalog_scope *scope,
                             struct catalog **out, struct error *error);
 void catalog_free(struct catalog *catalog);
 
-/* Which of these relations, sorted, are there, whoever may read them: sets there[i]. */
+/* Sets there[i] for each of these sorted relations: whether it exists, also if the role may not
+ * read it. */
 MUST_CHECK int catalog_has(struct session *session, const uint32_t *oids, size_t count, bool *there,
                            struct error *error);
 
-/* The mark of now (version_key.h): if it holds later, nothing that a transaction could change has
+/* The present mark (version_key.h): if it holds later, nothing that a transaction could change has
  * become visible in the whole cluster. Newly allocated. It proves nothing about views with volatile
  * functions and about foreign tables. */
 MUST_CHECK int catalog_mark(struct session *session, char **out, struct error *error);

@@ -24,8 +24,8 @@ static void close_both(int ends[2])
             close(ends[i]);
 }
 
-/* A child whose output went elsewhere would end well and have said nothing: each step is checked.
- */
+/* Each step is checked: a child whose output went elsewhere would succeed and seem to have said
+ * nothing. */
 static int spawn_into(int out, int err, const char *program, char *const *arguments,
                       char *const *environment, pid_t *pid)
 {
@@ -81,7 +81,7 @@ static int spawn(const char *program, char *const *arguments, char *const *envir
     return 0;
 }
 
-/* Takes what there is; *fd becomes -1 at the end. */
+/* Reads what there is; *fd becomes -1 at the end. */
 static int drain(int *fd, struct buffer *into)
 {
     for (;;) {
@@ -120,8 +120,8 @@ static int listen_to(struct child *child, child_look *look, void *context, struc
     return rc;
 }
 
-/* Waits for its end; one that is to go is asked once, then made to. It may have something to take
- * back first: pg_dump cancels its statement. */
+/* Waits for the child's end. To kill it, asks it once to end, and forces it later: it may have
+ * something to undo first, as pg_dump cancels its statement. */
 static int reap(struct child *child, bool kill_it)
 {
     int status = 0;

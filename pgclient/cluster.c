@@ -9,18 +9,18 @@
 #include <string.h>
 #include <time.h>
 
-/* Each of these may be forbidden to a role, and a mere mention of it then fails; some servers have
- * no WAL that could be asked for, and refuse its functions. So each is asked for by itself where
- * the whole is refused, and left out from then on.
+/* Each of these may be forbidden to a role, and a statement that mentions it then fails; some
+ * servers have no WAL to ask about, and refuse its functions. So if the whole statement is refused,
+ * each part is asked for by itself, and the refused ones are left out from then on.
  *
- * The timeline of a primary is in the name of the WAL file that it writes; a standby knows that of
- * its last restart point and that of the last position its files depend on, of which the later is
- * nearer to the truth.
+ * The timeline of a primary is in the name of the WAL file that it writes; a standby knows the
+ * timeline of its last restart point and that of the last position that its files depend on. The
+ * later of the two is nearer to the truth.
  *
  * A crash that the postmaster survives leaves its start time as it was, but loses all statistics.
  *
- * The position comes after the statement's snapshot: what it sees is not later. A standby's is that
- * of what it has replayed.
+ * The position is read after the statement's snapshot: what the snapshot sees is not later. A
+ * standby's position is what it has replayed.
  */
 enum {
     NO_RECOVERY = 1,
@@ -34,7 +34,8 @@ enum {
     KNOWN = 128 /* the others have been found out */
 };
 
-/* Before PostgreSQL 14 there is no such setting: then it may be a standby. */
+/* Before PostgreSQL 14 there is no such setting: then the server is taken to be a possible standby.
+ */
 #define BY_FUNCTION "pg_catalog.pg_is_in_recovery()"
 #define BY_SETTING                                                                                 \
     "coalesce(pg_catalog.current_setting('in_hot_standby', true)::pg_catalog.bool, true)"
@@ -56,7 +57,7 @@ enum {
     "CASE WHEN " recovery " THEN pg_catalog.pg_last_wal_replay_lsn()"                              \
     " ELSE pg_catalog.pg_current_wal_insert_lsn() END::pg_catalog.text"
 
-/* The SQL of a part, or what stands for it. */
+/* The SQL of a part, or what replaces it if it is refused. */
 static const char *part(int refused, int which)
 {
     bool by_setting = refused & NO_RECOVERY;
@@ -78,7 +79,8 @@ static const char *part(int refused, int which)
     }
 }
 
-/* Forbidden, not in this state, not here, not known. */
+/* Whether the server refused the part: forbidden, not in this state, not on this server, or unknown
+ * to it. */
 static bool is_refusal(const struct connection *connection, int rc)
 {
     static const char *const states[] = {"42501", "55000", "0A000", "42883"};
@@ -89,7 +91,7 @@ static bool is_refusal(const struct connection *connection, int rc)
     return false;
 }
 
-/* A session that a pooler lends may have been left with another. */
+/* A session that a pooler lends may have another lc_monetary, left by an earlier client. */
 static const char *money_of(const struct connection *connection)
 {
     return connection_is_pooled(connection) ? "(SELECT s.reset_val FROM pg_catalog.pg_settings s"
@@ -149,7 +151,7 @@ static int ask_one(struct connection *connection, const char *expression, struct
     return rc;
 }
 
-/* Which parts are refused: each is asked for. */
+/* Finds out which parts are refused, by asking for each. */
 static int find_out(struct connection *connection, int *refused, struct error *error)
 {
     int rc = 0;
@@ -167,7 +169,7 @@ static int find_out(struct connection *connection, int *refused, struct error *e
     return rc;
 }
 
-/* The whole without what is refused: on one connection always the same. */
+/* Asks for everything but the refused parts, which are always the same on one connection. */
 static int ask(struct connection *connection, PGresult **row, struct error *error)
 {
     int refused = connection_modesty(connection);
@@ -189,8 +191,8 @@ static int ask(struct connection *connection, PGresult **row, struct error *erro
     return rc;
 }
 
-/* FNV-1a. What it gives is in the cache's names and records: by another hash the cluster would be
- * another one. */
+/* FNV-1a. The cache's names and records contain this hash: with another function the cluster would
+ * be taken for another one. */
 static uint64_t hash_more(uint64_t hash, const char *text)
 {
     do
@@ -284,8 +286,8 @@ uint64_t cluster_position(const char *text)
     return sscanf(text, "%X/%X", &high, &low) == 2 ? (uint64_t)high << 32 | low : 0;
 }
 
-/* Of a standby that does not tell its position, or a server that does not tell its run: no two are
- * equal, nor is one that an earlier mount has noted. */
+/* For a standby that does not tell its position, or a server that does not tell its run: no two of
+ * these marks are equal, and none equals one that an earlier mount has noted. */
 static void put_unknown(struct text *mark)
 {
     static _Atomic unsigned long long count;
@@ -294,7 +296,7 @@ static void put_unknown(struct text *mark)
     text_printf(mark, "unknown %lld.%09ld.%llu", (long long)now.tv_sec, now.tv_nsec, ++count);
 }
 
-/* A standby's snapshot says nothing (its list of running transactions is empty), and its position
+/* A standby's snapshot says nothing (its list of running transactions is empty), its position says
  * everything. A setting is changed by a reload, without a transaction. */
 int cluster_mark(const struct cluster *cluster, const char *snapshot, uint64_t position, char **out)
 {

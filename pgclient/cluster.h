@@ -1,4 +1,4 @@
-/* Which cluster, and which run and history of it, a connection is to.
+/* The cluster that a connection leads to, and the run and the history of it.
  *
  * Lifetime: filled by cluster_read, cluster_clear. Errors: as session.h.
  */
@@ -9,24 +9,25 @@
 #include "pgclient/version_key.h"
 
 struct cluster {
-    uint64_t system_id; /* where the role may not ask for it: a hash of the server's address and the
-                           database */
+    /* if the role may not ask for it: a hash of the server's address and the database */
+    uint64_t system_id;
     bool system_id_known;
     uint32_t timeline; /* 0: unknown (a standby, and the role may not ask) */
     uint32_t database;
-    bool standby;      /* or it may be one */
-    char *run;         /* changes whenever the server is started, or recovers from a crash; "":
+    bool standby; /* or it may be one */
+    char *run;    /* changes whenever the server is started, or recovers from a crash; "":
                           unknown */
-    uint64_t position; /* of WAL, not before what this answer's snapshot sees; 0: unknown. Of a
-                          standby: replayed before the snapshot of any later answer */
-    int refused;       /* cluster.c's own: what is not to be had */
-    char *snapshot;    /* pg_current_snapshot() of this answer */
+    /* of WAL, not before what this answer's snapshot sees; 0: unknown. A standby has replayed it
+     * before the snapshot of any later answer */
+    uint64_t position;
+    int refused;    /* cluster.c's own: which parts the server refuses */
+    char *snapshot; /* pg_current_snapshot() of this answer */
     char *role;
-    char *money; /* lc_monetary, by which values print, as the session would have it by itself */
+    char *money; /* lc_monetary, by which values print, as the session has it by default */
 };
 
-/* SQL for more statements, in any transaction, without what the server refuses: text of the run and
- * of the position ("" where it is unknown), and the exported snapshot's name (NULL). */
+/* SQL for use in other statements, in any transaction, without what the server refuses: the run and
+ * the position as text ("" if unknown), and the exported snapshot's name (NULL if unknown). */
 const char *cluster_run_sql(const struct cluster *cluster);
 const char *cluster_position_sql(const struct cluster *cluster);
 const char *cluster_export_sql(const struct cluster *cluster);
@@ -36,10 +37,10 @@ const char *cluster_export_sql(const struct cluster *cluster);
 bool cluster_does_without_export(const struct cluster *cluster, struct connection *connection,
                                  int rc);
 
-/* Where the role may not ask for the run, nothing can be proven by it. */
+/* Whether the run is known: if the role may not ask for it, nothing can be proven by it. */
 bool cluster_run_known(const struct cluster *cluster);
 
-/* Of such text. */
+/* The position that such text stands for. */
 uint64_t cluster_position(const char *text);
 
 MUST_CHECK int cluster_read(struct connection *connection, struct cluster *out,
@@ -51,7 +52,7 @@ void cluster_clear(struct cluster *cluster);
 MUST_CHECK int cluster_mark(const struct cluster *cluster, const char *snapshot, uint64_t position,
                             char **out);
 
-/* What of a version key is the cluster's: the caller clears it. */
+/* Fills the part of a version key that is about the cluster. The caller clears the key. */
 MUST_CHECK int cluster_key(const struct cluster *cluster, const char *snapshot, uint64_t position,
                            struct version_key *out);
 

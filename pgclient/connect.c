@@ -1,4 +1,4 @@
-/* Opening a connection, and finding out what it is to. */
+/* Opening a connection, and finding out which server it leads to. */
 #include "codec/clock.h"
 #include "pgclient/connection_parts.h"
 #include "pgclient/departing.h"
@@ -20,8 +20,8 @@ struct connecting {
 
 /* ---- the server has no connection left ---- */
 
-/* What the server itself has said: "…failed: FATAL:  too many…". libpq gives its words for a failed
- * attempt, not its SQLSTATE. NULL: nothing. */
+/* Finds the server's own words in "…failed: FATAL: too many…": for a failed attempt libpq gives
+ * these, not the SQLSTATE. NULL: the server said nothing. */
 static const char *severity_of(const char *text)
 {
     const char *end = strstr(text, ":  ");
@@ -32,7 +32,8 @@ static const char *severity_of(const char *text)
     return end;
 }
 
-/* In the server's words, those of poolers, and 53300 as PQERRORS_VERBOSE has it. */
+/* Knows the refusal by the server's words, by those of poolers, and by 53300, which
+ * PQERRORS_VERBOSE shows. */
 static bool is_refusal(const char *text)
 {
     static const char *const words[] = {":  53300:",
@@ -47,9 +48,9 @@ static bool is_refusal(const char *text)
     return false;
 }
 
-/* In a thread of its own: resolving names blocks, and only the blocking call tries the next of
- * several hosts when connect_timeout has passed. A server that speaks another language than English
- * is asked once more, for the number of its error. */
+/* Runs in a thread of its own: resolving names blocks, and only the blocking call tries the next of
+ * several hosts when connect_timeout has passed. If the server does not speak English it is asked
+ * once more, for the SQLSTATE of its error. */
 static void connecting_run(struct helper *helper)
 {
     struct connecting *connecting = (struct connecting *)helper;
@@ -96,12 +97,12 @@ static int connect_to(struct connection *connection, const struct server *server
     return connection->pg == NULL ? -ENOMEM : 0;
 }
 
-/* ---- what it is to ---- */
+/* ---- what it leads to ---- */
 
 static void no_notices(void *context, const char *message) { (void)context, (void)message; }
 
 /* libpq reads at most what its buffer has room for, which is 16 KiB until a larger row has come,
- * and it never shrinks. With room for all that a socket holds, a COPY costs us fewer system calls
+ * and it never shrinks. With room for all that a socket holds, a COPY takes fewer system calls
  * (measured: 0.45 instead of 0.48 s of CPU for 308 MB). */
 #define WIDE_ANSWER                                                                                \
     "SELECT pg_catalog.pg_backend_pid(), pg_catalog.repeat(' ', 200000),"                          \
@@ -115,8 +116,8 @@ static void no_notices(void *context, const char *message) { (void)context, (voi
     "  'transaction_timeout', 'search_path']::pg_catalog.text[])"                                  \
     " AND s.reset_val OPERATOR(pg_catalog.<>) '0';"
 
-/* A role that may not ask has a connection all the same. Behind a pooler the next question is
- * another session's. */
+/* A role that may not ask gets a connection all the same. Behind a pooler another session may
+ * answer the next question. */
 static int learn_to_ask(struct connection *connection, struct error *error)
 {
     PGresult *none = NULL;
@@ -126,8 +127,8 @@ static int learn_to_ask(struct connection *connection, struct error *error)
     return connection_usable(connection) && rc != -EBUSY ? 0 : rc;
 }
 
-/* Behind a pooler temporary tables are others', and a function of a view's would find them first.
- */
+/* Behind a pooler temporary tables belong to other clients, and a function in a view would find
+ * them first. */
 static int learn_path(struct connection *connection, const char *path, struct error *error)
 {
     struct text sql = {0};
@@ -145,9 +146,9 @@ static int learn_path(struct connection *connection, const char *path, struct er
                          : error_set(error, -ENOMEM, "out of memory");
 }
 
-/* Finds out, in the same round trip, the role's own limits and path, whether the session is the
- * server's own or one behind a pooler, whose number of the backend is made up; and whether the
- * server looks after its clients while it works for them, which it cannot do on every platform. */
+/* Finds out, in one round trip: the role's own limits and path; whether a pooler stands in between,
+ * which makes up the backend's process id; and whether the server checks during a statement that
+ * its client is still there, which it cannot do on every platform. */
 static int look_around(struct connection *connection, struct error *error)
 {
     PGresult *row = NULL;

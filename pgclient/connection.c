@@ -31,8 +31,8 @@ static void cancelling_drop(struct helper *helper)
     free(helper);
 }
 
-/* Asks the server to end the running statement; true once it has been told, within `milliseconds`,
- * unless the connection is stopped meanwhile. */
+/* Asks the server to end the running statement. True: the server has been told within
+ * `milliseconds`, and the connection was not stopped meanwhile. */
 static bool cancel(struct connection *connection, int milliseconds)
 {
     struct cancelling *cancelling = malloc(sizeof *cancelling);
@@ -52,7 +52,8 @@ static bool cancel(struct connection *connection, int milliseconds)
 
 /* ---- errors ---- */
 
-/* While a COPY runs in the database's own encoding, the server's words are in that too. */
+/* While a COPY runs in the database's own encoding, the server's messages are in that encoding,
+ * too. */
 static void tidy_words(const struct connection *connection, struct error *error)
 {
     words_tidy(error->text, sizeof error->text,
@@ -75,7 +76,7 @@ static int errno_of(const char *state)
     return -EIO;
 }
 
-/* A limit of time has struck, not a NOWAIT of a function in a view. */
+/* Tells whether a time limit was reached, or a function in a view used NOWAIT. */
 static int lock_timeout(const struct connection *connection, const PGresult *result)
 {
     const char *function = PQresultErrorField(result, PG_DIAG_SOURCE_FUNCTION);
@@ -84,8 +85,8 @@ static int lock_timeout(const struct connection *connection, const PGresult *res
     return connection->lock_limit_is_own ? -EIO : -EBUSY;
 }
 
-/* Whether libpq itself has given up a connection for want of memory. In a line of the server's
- * there is a severity in front. */
+/* Whether libpq itself has given up a connection for lack of memory. A line from the server begins
+ * with a severity. */
 static bool lacks_memory(const char *words)
 {
     static const char *const lines[] = {"out of memory", "cannot allocate memory"};
@@ -98,7 +99,7 @@ static bool lacks_memory(const char *words)
     return false;
 }
 
-/* -ENOMEM: to connect again would not help. */
+/* -ENOMEM: connecting again would not help. */
 int connection_fail_lost(struct connection *connection, struct error *error)
 {
     const char *words = PQerrorMessage(connection->pg);
@@ -122,7 +123,7 @@ bool connection_stopped(const struct connection *connection)
             atomic_load_explicit(connection->also_stop, memory_order_relaxed));
 }
 
-/* Others want the locks that it has, and it has had the time to come to an end. */
+/* Other clients wait for this connection's locks, and it has had enough time to finish. */
 static bool must_let_go(const struct connection *connection)
 {
     enum { GRACE_MS = 500 };
@@ -132,7 +133,7 @@ static bool must_let_go(const struct connection *connection)
     return wanted != 0 && clock_ms() - wanted > GRACE_MS;
 }
 
-/* Stopped, out of patience, or in others' way. */
+/* Whether to give up: stopped, out of time, or in the way of other clients. */
 static bool stopped(const struct connection *connection)
 {
     return connection_stopped(connection) || must_let_go(connection) ||
@@ -166,7 +167,7 @@ static int fail_result(struct connection *connection, const PGresult *result, st
         connection->broken = true;
     if (strcmp(state, "55P03") == 0)
         rc = lock_timeout(connection, result);
-    /* Of its memory it says the same, but for the setting that would help. */
+    /* A server that runs out of memory says the same, but does not name this setting as a help. */
     connection->lacks_locks = strcmp(state, "53200") == 0 && hint != NULL &&
                               strstr(hint, "max_locks_per_transaction") != NULL;
     if (connection->lacks_locks)
@@ -180,9 +181,9 @@ static int fail_result(struct connection *connection, const PGresult *result, st
 
 /* ---- waiting ---- */
 
-/* Waits until something came in, or a tick has passed, and takes in what came. Losing the
- * connection is seen by whoever asks libpq for the next result: it then gives the server's last
- * words, if there were any. */
+/* Waits until something came in, or a tick has passed, and reads what came. A lost connection shows
+ * when the caller asks libpq for the next result: libpq then gives the server's last words, if
+ * there were any. */
 static int take_in(struct connection *connection, short events, struct error *error)
 {
     if (stopped(connection))
@@ -215,8 +216,8 @@ static int next_result(struct connection *connection, PGresult **out, struct err
     return rc;
 }
 
-/* Takes all results; the first error is the answer, else the last result is, or the last one with
- * rows. */
+/* Reads all results. The answer is the first error; if there is none, the last result, or the last
+ * one with rows. */
 static int finish(struct connection *connection, PGresult **out, struct error *error)
 {
     PGresult *last = NULL, *result = NULL;
@@ -271,7 +272,7 @@ int connection_run(struct connection *connection, const char *sql, struct error 
     return rc == 0 ? finish(connection, NULL, error) : rc;
 }
 
-/* The answer, if it has its shape. */
+/* Gives the answer if it has the expected shape. */
 static int finish_rows(struct connection *connection, struct shape shape, PGresult **out,
                        struct error *error)
 {
@@ -315,7 +316,7 @@ int connection_parse(struct connection *connection, const char *sql, struct erro
     return rc == 0 ? finish(connection, NULL, error) : rc;
 }
 
-/* The server tells a tree to nobody but its log and, as a debugging aid, the client. */
+/* The server prints a tree only to its log and, as a debugging aid, to the client. */
 #define PRINT_TREES                                                                                \
     "SELECT pg_catalog.set_config('log_min_messages', 'fatal', true)"                              \
     " WHERE pg_catalog.current_setting('is_superuser') OPERATOR(pg_catalog.=) 'on';"               \
@@ -328,7 +329,7 @@ int connection_parse(struct connection *connection, const char *sql, struct erro
     " AND pg_catalog.current_setting('is_superuser') OPERATOR(pg_catalog.=) 'on'"
 
 struct told_tree {
-    char *text; /* NULL: none was told, */
+    char *text; /* NULL: no tree came, */
     bool lost;  /* or there was no memory for it */
 };
 
@@ -369,11 +370,11 @@ void connection_also_stop(struct connection *connection, const atomic_bool *stop
     connection->also_stop = stop;
 }
 
-/* A pooler lends a session of the server for it, which may have to be waited for: there a
- * connection that is open is taken to be alive. */
+/* A pooler would have to lend a session of the server for it, which may take time: so behind a
+ * pooler an open connection is taken to be alive. */
 bool connection_ping(struct connection *connection, const atomic_bool *stop, int milliseconds)
 {
-    (void)PQconsumeInput(connection->pg); /* the server's farewell, if it has said one */
+    (void)PQconsumeInput(connection->pg); /* the server's last message, if it has sent one */
     if (connection->pooled || !connection_usable(connection))
         return connection_usable(connection);
     connection_patience(connection, milliseconds);
@@ -386,7 +387,7 @@ bool connection_ping(struct connection *connection, const atomic_bool *stop, int
 
 /* ---- COPY ---- */
 
-/* Feeds the sink until the stream ends; 0 then says nothing yet about how the statement ended. */
+/* Feeds the sink until the stream ends; 0 says nothing yet about how the statement ended. */
 static int feed(struct connection *connection, copy_sink *sink, void *context, int *sink_error,
                 struct error *error)
 {
@@ -432,7 +433,7 @@ static void end_early(struct connection *connection)
         connection->broken = true;
         return;
     }
-    (void)finish(connection, NULL, NULL); /* canceled, or it had just succeeded */
+    (void)finish(connection, NULL, NULL); /* cancelled, or it had just succeeded */
 }
 
 /* The end of the statement: "COPY 20000". */
@@ -482,7 +483,7 @@ int connection_copy(struct connection *connection, const char *sql, copy_sink *s
 
 /* ---- what it is ---- */
 
-/* A backend closes its socket last of all, which can be seen if ours stays open. */
+/* A backend closes its socket last of all; we see that if our end stays open. */
 void connection_finish(PGconn *pg, struct departing *departing)
 {
     int fd = departing != NULL ? PQsocket(pg) : -1;

@@ -6,8 +6,9 @@
 
 #include <errno.h>
 
-/* pg_dump's LOCK TABLE, and ours before it, takes a table with all that inherits from it. `session`
- * has the locks reserved that the connection, its own or another, will take. */
+/* pg_dump's LOCK TABLE, and ours before it, locks a table and all that inherits from it. The locks
+ * that the connection will take are reserved for `session`; the connection may be another than the
+ * session's. */
 static int take_room(struct connection *connection, struct session *session,
                      const struct relation *relation, struct lock_room *room, struct error *error)
 {

@@ -29,7 +29,7 @@ static bool starts(const char *at, const char *end, const char *with)
     return (size_t)(end - at) >= n && memcmp(at, with, n) == 0;
 }
 
-/* Behind the line's newline. */
+/* The place behind the line's newline. */
 static const char *line_end(const char *line, const char *end)
 {
     const char *newline = memchr(line, '\n', (size_t)(end - line));
@@ -71,7 +71,7 @@ static bool skip_text(const char **at, const char *end, const char *text)
 
 struct listed {
     uint32_t id, catalog, object;
-    unsigned found; /* lines of the text that seem to be its */
+    unsigned found; /* lines of the text that seem to be this entry's */
 };
 
 static int by_listed_id(const void *a, const void *b)
@@ -112,7 +112,8 @@ static int read_list(const struct buffer *list, struct listed **out, size_t *cou
 
 /* ---- an entry's first lines ---- */
 
-/* Where `word` is last in what ends at `end`, and the end moves there; NULL: it is not. */
+/* Finds the last `word` before *end, moves *end to where it begins, and returns where it ends;
+ * NULL: it is not there. */
 static const char *split_last(const char *begin, const char **end, const char *word)
 {
     const size_t n = strlen(word);
@@ -124,8 +125,8 @@ static const char *split_last(const char *begin, const char **end, const char *w
     return NULL;
 }
 
-/* "-- Name: t; Type: TABLE; Schema: public; Owner: postgres", perhaps with "; Tablespace: x". From
- * its end: a name may have any of the words in it. */
+/* "-- Name: t; Type: TABLE; Schema: public; Owner: postgres", perhaps with "; Tablespace: x". It is
+ * read from its end, since a name may contain any of these words. */
 static bool read_title(const char *line, const char *end, struct ddl_entry *entry)
 {
     const char *at = line, *last = end - 1;
@@ -218,7 +219,7 @@ static int add_entry(struct cutting *cutting, const struct ddl_entry *entry)
     return 0;
 }
 
-/* If an entry begins at this "--" an entry is added, and *at is its title's line. */
+/* If an entry begins at this "--", adds it and moves *at to the line of its title. */
 static int try_entry(struct cutting *cutting, const char **at)
 {
     static const char dependencies[] = "-- Dependencies:", place[] = "-- Data Pos: ";
@@ -240,7 +241,7 @@ static int try_entry(struct cutting *cutting, const char **at)
     entry.title = (struct slice){line, (size_t)(body - line)};
     if (starts(body, end, place))
         body = line_end(body, end);
-    entry.body = (struct slice){body, 0}; /* its end is the next one's beginning */
+    entry.body = (struct slice){body, 0}; /* its end is where the next one begins */
     int rc = needs == line ? 0 : read_needs(cutting, needs + strlen(dependencies), line, &entry);
     if (rc == 0)
         rc = add_entry(cutting, &entry);
@@ -258,7 +259,7 @@ static int find_entries(struct cutting *cutting)
     return rc;
 }
 
-/* The lines that only --verbose prints above an entry's title: where they begin. */
+/* Where the lines begin that only --verbose prints above an entry's title. */
 static const char *top_of(const struct ddl_entry *entry, const char *floor)
 {
     const char *top = line_above(entry->title.at, floor);
@@ -267,7 +268,8 @@ static const char *top_of(const struct ddl_entry *entry, const char *floor)
     return line_above(top, floor); /* "--" */
 }
 
-/* Whether a line like this, with an empty one behind it, ends at *top, which moves above it. */
+/* Whether a line like this, with an empty one behind it, ends at *top; if so, *top moves above it.
+ */
 static bool take_setting(const char **top, const char *floor, const char *begins,
                          struct slice *setting)
 {
@@ -282,8 +284,8 @@ static bool take_setting(const char **top, const char *floor, const char *begins
     return true;
 }
 
-/* Sets where each body ends, and which settings hold: those above an entry, or an earlier one. What
- * stands above a doubtful one may be anybody's. */
+/* Sets where each body ends, and which settings hold for it: those above this entry or above an
+ * earlier one. What stands above a doubtful entry may be part of something else. */
 static void find_ends(struct cutting *cutting)
 {
     struct ddl_cut *cut = cutting->cut;
@@ -315,8 +317,8 @@ static void find_ends(struct cutting *cutting)
     }
 }
 
-/* Each listed entry is found once; where its line is there again, none of the entries in which that
- * may be is certain. */
+/* Each listed entry must be found once. If its line is there more often, every entry that may
+ * contain such a line is doubtful. */
 static int judge_entries(struct cutting *cutting)
 {
     struct ddl_cut *cut = cutting->cut;
@@ -351,8 +353,8 @@ static int sort_by_id(struct ddl_cut *cut)
     return 0;
 }
 
-/* The last line that begins so, which --verbose prints with an empty one behind it; NULL: there is
- * none. */
+/* The last line that begins like this; --verbose prints it with an empty line behind it. NULL:
+ * there is none. */
 static const char *find_time(const char *begin, const char *end, const char *begins)
 {
     const char *line = end;

@@ -15,9 +15,9 @@
  *
  *   CREATE TABLE …                                 down to the next entry's first line
  *
- * What users wrote, a comment or the body of a function, may look like that, too. So the entries are
- * those of the archive's own list (pg_restore --list), and one whose line is there more than once is
- * doubtful, as is each in which such a line may be.
+ * What users wrote, a comment or the body of a function, may look like that, too. So the entries
+ * are those of the archive's own list (pg_restore --list). An entry whose line is there more than
+ * once is doubtful, and so is each entry that may contain such a line.
  *
  * Lifetime: ddl_cut_new, ddl_cut_free; then immutable. Errors: -ENOMEM, -EBADMSG the text is not
  * what pg_restore prints of that list.
@@ -29,7 +29,7 @@
 
 #include <stdbool.h>
 
-/* Catalogs by their oids, which are the same in all servers. */
+/* Catalogs by their oids, which are the same on all servers. */
 enum {
     CATALOG_CLASS = 1259,
     CATALOG_ATTRDEF = 2604,
@@ -51,25 +51,27 @@ int slice_order(struct slice a, struct slice b); /* by bytes, as strcmp */
 
 struct ddl_entry {
     uint32_t id;                     /* in its archive */
-    uint32_t catalog, object;        /* of the server: oids; 0: it has none */
+    uint32_t catalog, object;        /* oids on the server; 0: the entry has none */
     struct slice kind, name, schema; /* "TABLE", "t", "public" ("-": none) */
     struct slice title;              /* its line "-- Name: …"; "--\n" comes before it, */
     struct slice body;               /* from the "--\n" behind it on */
     struct slice tablespace, method; /* the two SET lines that hold for it, without a newline;
                                           size 0: there has been none */
-    bool has_tablespace, has_method; /* they stand above it, and not above an earlier one */
-    bool unsure_of_tablespace, unsure_of_method; /* which holds for it cannot be told */
+    /* the lines stand above this entry, not above an earlier one */
+    bool has_tablespace, has_method;
+    bool unsure_of_tablespace, unsure_of_method; /* which line holds for it is not certain */
     bool doubtful;
     size_t first_need, need_count; /* in the cut's `needs` */
 };
 
 struct ddl_cut {
     struct buffer text;
-    struct slice head, head_rest; /* before the first entry, without the time between the two */
+    /* what comes before the first entry, without the time between the two */
+    struct slice head, head_rest;
     struct slice tail;
     struct ddl_entry *entries; /* in the order of the text */
     size_t count;
-    uint32_t *needs; /* ids of the entries that entries need */
+    uint32_t *needs; /* ids of the entries that each entry needs */
     size_t *by_id;   /* places of the entries, by their ids */
 };
 

@@ -3,10 +3,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* What initdb makes has smaller oids. */
+/* Objects made by initdb have smaller oids. */
 #define OF_USERS " >= 16384"
-/* The limit is DDL_RELATIONS_MOST and one. pg_dump locks a table with its children, and its server
- * looks for the names in a view's query with a lock on what it reads. */
+/* The limit is DDL_RELATIONS_MOST + 1. pg_dump locks a table with its children, and the server
+ * locks what a view reads when it looks up the names in the view's query. */
 static const char relations_question[] =
     "WITH RECURSIVE locked(oid) AS ("
     " SELECT l.relation FROM pg_catalog.pg_locks l"
@@ -50,7 +50,7 @@ enum {
 };
 #define COLUMNS "ntttbnbbb"
 
-/* A sequence is owned as pg_dump understands it. */
+/* Ownership of a sequence is as pg_dump understands it. */
 static const char objects_question[] =
     "SELECT 1259, c.oid, coalesce((SELECT d.refobjid FROM pg_catalog.pg_depend d"
     "  WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid"
@@ -68,8 +68,8 @@ static const char objects_question[] =
     " UNION ALL SELECT 3256, oid, polrelid FROM pg_catalog.pg_policy WHERE oid" OF_USERS
     " ORDER BY 1, 2";
 
-/* Types that columns have, and what they are made of: elements of arrays, bases of domains, parts
- * of ranges and composites. */
+/* The types of columns, and what they are made of: elements of arrays, bases of domains, parts of
+ * ranges and composites. */
 static const char needs_question[] =
     "WITH RECURSIVE part(root, oid) AS ("
     " SELECT u.oid, u.oid FROM (SELECT DISTINCT a.atttypid AS oid FROM pg_catalog.pg_attribute a"

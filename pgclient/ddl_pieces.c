@@ -3,9 +3,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* Whose an entry is: a relation's, an extension's, or nobody's that matters here. */
+/* What an entry belongs to: a relation, an extension, or nothing that matters here. */
 struct owner {
-    uint32_t catalog; /* CATALOG_CLASS, CATALOG_EXTENSION; 0: nobody's */
+    uint32_t catalog; /* CATALOG_CLASS, CATALOG_EXTENSION; 0: it belongs to neither */
     uint32_t oid;
 };
 
@@ -14,21 +14,22 @@ struct ddl_pieces {
     const struct ddl_facts *facts;
     struct owner *owners; /* of the entries, by their places */
     size_t *order;        /* their places, by owner, then as in the text */
-    bool *split;          /* entries that are parts of a definition which others have broken up */
-    bool tangled;         /* there are such */
-    bool strays;          /* grants and the like on what is an extension's */
+    bool *split;          /* entries that are parts of a definition that pg_dump had to split */
+    bool tangled;         /* there are such entries */
+    bool strays;          /* there are grants and the like on parts of an extension */
 };
 
 /* ---- kinds of entries ---- */
 
-/* In the order in which pg_dump prints a relation's, if nothing makes it change that; those of one
- * place by their names, if `sorted`. */
+/* In the order in which pg_dump prints a relation's entries, unless something makes it change that.
+ * Entries of one place are ordered by name, if `sorted`. */
 static const struct kind {
     const char *name;
     int place;
     bool sorted;
-    bool follows; /* it stands behind what it is of, or in the last part, that of grants */
-    bool defines; /* it is the relation */
+    /* it stands behind the object that it belongs to, or in the last part, that of grants */
+    bool follows;
+    bool defines; /* it is the relation itself */
     bool has_tablespace;
 } kinds[] = {
     {"TABLE", 0, false, false, true, true},
@@ -78,7 +79,7 @@ static bool ends(struct slice slice, const char *with)
     return slice.size >= n && memcmp(slice.at + slice.size - n, with, n) == 0;
 }
 
-/* ---- whose ---- */
+/* ---- what an entry belongs to ---- */
 
 static size_t place_of(const struct ddl_pieces *pieces, const struct ddl_entry *entry)
 {
@@ -106,8 +107,8 @@ static bool is_parent(const struct ddl_pieces *pieces, const struct ddl_entry *e
     return false;
 }
 
-/* Of what attaches a partition, or its index, to its parent's: it needs both, as far as both are in
- * this archive, and is the partition's. */
+/* The owner of an entry that attaches a partition, or its index, to the parent: the entry needs
+ * both, if both are in this archive, and belongs to the partition. */
 static struct owner owner_of_attached(const struct ddl_pieces *pieces,
                                       const struct ddl_entry *entry)
 {
@@ -127,8 +128,8 @@ static struct owner owner_of_attached(const struct ddl_pieces *pieces,
     return several ? (struct owner){0} : any;
 }
 
-/* Whether a grant or label whose object has no entry is on a part of an extension, or may be. The
- * others are those on what every database has. */
+/* Whether this grant or label, whose object has no entry, is or may be on a part of an extension.
+ * All others are on objects that every database has. */
 static bool is_stray(const struct ddl_entry *entry)
 {
     return (is(entry, "ACL") || is(entry, "SECURITY LABEL")) &&
@@ -138,8 +139,8 @@ static bool is_stray(const struct ddl_entry *entry)
            !begins(entry->name, "LANGUAGE ");
 }
 
-/* Of what has no oid of its own. It says itself what it is of; if it does not, nothing here is
- * understood. */
+/* Finds the owner of an entry without an oid of its own. The entry's needs name its object; if they
+ * do not, the whole archive is not understood. */
 static int find_owner_by_needs(struct ddl_pieces *pieces, const struct ddl_entry *entry,
                                struct owner *out)
 {
@@ -185,9 +186,10 @@ static int find_owner(struct ddl_pieces *pieces, const struct ddl_entry *entry, 
 
 /* ---- what pg_dump has broken up ---- */
 
-/* Where objects need each other in a circle pg_dump takes something out of a definition. Of one
- * relation alone it knows fewer objects, and might not have to. What it always takes out: the
- * default that is a sequence's of the same table, and a constraint that does not hold yet. */
+/* If objects need each other in a circle, pg_dump takes something out of a definition. When it
+ * dumps one relation alone it knows fewer objects, and might not have to. Two things it takes out
+ * in any case: a default that takes values from a sequence of the same table, and a constraint that
+ * is not valid yet. */
 static bool is_split(const struct ddl_pieces *pieces, const struct ddl_entry *entry)
 {
     const struct owner *owners = pieces->owners, owner = owners[place_of(pieces, entry)];
@@ -199,7 +201,7 @@ static bool is_split(const struct ddl_pieces *pieces, const struct ddl_entry *en
         return false;
     const struct ddl_relation *relation = ddl_facts_relation(pieces->facts, owner.oid);
     if (relation != NULL && relation->kind == 'v')
-        return false; /* a view's always stand by themselves */
+        return false; /* a view's defaults always stand by themselves */
     for (size_t i = 0; i < entry->need_count; i++) {
         const struct ddl_entry *need = need_of(pieces, entry, i);
         if (need != NULL && is(need, "SEQUENCE") && owners[place_of(pieces, need)].oid == owner.oid)
@@ -221,7 +223,7 @@ static int find_owners(struct ddl_pieces *pieces)
             ddl_facts_relation(pieces->facts, pieces->owners[i].oid);
         pieces->strays |= relation != NULL && relation->member;
         pieces->split[i] = is_split(pieces, &cut->entries[i]);
-        /* The default of an inherited column may stand by itself for no other reason. */
+        /* The default of an inherited column may stand by itself for this reason alone. */
         bool of_column =
             relation != NULL && relation->parent != 0 && is(&cut->entries[i], "DEFAULT");
         pieces->tangled |= pieces->split[i] && !of_column;
@@ -276,9 +278,9 @@ void ddl_pieces_free(struct ddl_pieces *pieces)
     free(pieces);
 }
 
-/* ---- one relation's ---- */
+/* ---- one relation's entries ---- */
 
-struct run { /* of entries of one owner, in `order` */
+struct run { /* the entries of one owner, in `order` */
     size_t first, count;
 };
 
@@ -306,7 +308,7 @@ static const struct ddl_entry *entry_at(const struct ddl_pieces *pieces, size_t 
     return &pieces->cut->entries[pieces->order[i]];
 }
 
-/* Where a circle has been broken up, others through the same functions may have been, too. */
+/* If one circle has been broken up, others through the same functions may have been, too. */
 static bool needs_function(const struct ddl_pieces *pieces, const struct ddl_entry *entry)
 {
     for (size_t i = 0; i < entry->need_count; i++) {
@@ -328,7 +330,7 @@ static bool is_plain(const struct ddl_pieces *pieces, size_t i)
            !(pieces->tangled && kind->defines && needs_function(pieces, entry));
 }
 
-/* Names as pg_dump compares them: one without its schema, and after others of their schemas. */
+/* Compares as pg_dump does: first the schemas, then the names without their schemas. */
 static bool in_order(const struct ddl_entry *before, const struct ddl_entry *after)
 {
     const struct kind *a = kind_of(before), *b = kind_of(after);
@@ -362,7 +364,7 @@ static bool run_is_plain(const struct ddl_pieces *pieces, struct run run, uint32
 
 struct putting {
     struct buffer *out;
-    struct slice tablespace, method; /* the SET lines that hold */
+    struct slice tablespace, method; /* the SET lines that hold now */
     char kind;                       /* of the relation */
 };
 
@@ -402,7 +404,7 @@ static int by_place(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
-/* The places of the entries of all these extensions, in the order of the text. */
+/* Finds the places of the entries of all these extensions, in the order of the text. */
 static int find_extensions(const struct ddl_pieces *pieces, const struct ddl_need *needs,
                            size_t count, size_t **out, size_t *found)
 {
@@ -446,7 +448,7 @@ int ddl_pieces_put(const struct ddl_pieces *pieces, const struct ddl_pieces *ext
 {
     const struct ddl_relation *known = ddl_facts_relation(pieces->facts, relation);
     struct run run = find_run(pieces, CATALOG_CLASS, relation);
-    /* A dump of some relations alone does not have the functions through which a circle may go. */
+    /* A dump of some relations alone lacks the functions through which a circle may go. */
     bool unsure = pieces->tangled && extensions != pieces;
     /* Whether the setting of the tablespace holds for a foreign table depends on pg_dump's version. */
     bool foreign = known != NULL && known->kind == 'f';

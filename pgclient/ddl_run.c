@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* pg_dump's place, and that of the session whose snapshot it has. */
+/* PLACES_TO_EXPORT: pg_dump's place, and that of the session that has exported its snapshot. */
 enum { LOOK_MS = 1000, PLACES_TO_EXPORT = 2 };
 
 int ddl_run_reserve(struct session *session, const struct lock_room *room, struct error *error)
@@ -19,7 +19,7 @@ int ddl_run_reserve(struct session *session, const struct lock_room *room, struc
     return rc == -EBUSY ? -ENOLCK : rc;
 }
 
-/* Its backend, and whether that waits for a lock. Depends on no setting. */
+/* Asks for pg_dump's backend, and whether it waits for a lock. Depends on no setting. */
 static const char backend_question[] =
     "%s SELECT d.pid, EXISTS (SELECT FROM pg_catalog.pg_locks l"
     " WHERE NOT l.granted AND l.pid OPERATOR(pg_catalog.=) d.pid)"
@@ -65,7 +65,8 @@ static int find_backend(const struct ddl_run *run, struct connection *connection
     return rc;
 }
 
-/* Whoever runs into a lock on a catalog when he looks takes it that pg_dump does, too. */
+/* Looks through `connection`. If a lock on a catalog stops this look, pg_dump is taken to wait for
+ * it, too. */
 static void look_with(struct ddl_run *run, struct connection *connection)
 {
     struct lock_party waiter = {0};
@@ -79,8 +80,9 @@ static void look_with(struct ddl_run *run, struct connection *connection)
         judge_locks(run, waits || rc == -EBUSY, &waiter);
 }
 
-/* The server of the one whose snapshot pg_dump has is pg_dump's. He goes as soon as pg_dump is
- * there and somebody wants a session. */
+/* Looks through the exporter, the session that has exported pg_dump's snapshot: it is on pg_dump's
+ * server. The exporter is given back as soon as pg_dump is connected and another thread wants a
+ * session. */
 static void look_with_exporter(struct ddl_run *run)
 {
     struct connection *connection = session_connection(run->exporter);
@@ -91,7 +93,8 @@ static void look_with_exporter(struct ddl_run *run)
         end_snapshot(run);
 }
 
-/* The pool may lead to a standby, which does not see what is on its primary. */
+/* Looks through a connection of its own, since the pool may lead to a standby, which does not see
+ * the primary's backends. */
 static void look_directly(struct ddl_run *run)
 {
     struct connection *connection = NULL;
@@ -111,7 +114,7 @@ static void look_directly(struct ddl_run *run)
     session_place_give(place);
 }
 
-/* With a session that is to be had at once; without one pg_dump goes on unseen. */
+/* Looks through a session that is free at once; if there is none, pg_dump goes on unseen. */
 static void look_with_another(struct ddl_run *run)
 {
     struct session *session;
@@ -162,9 +165,9 @@ static int export_from(struct ddl_run *run, struct connection *connection, struc
     return 0;
 }
 
-/* Pins pg_dump to the server that was asked: what stands behind one name, or one address, may be
- * several. Not without a session at hand, nor if the server does not let the role export a
- * snapshot. The session is in a transaction until pg_dump has ended. */
+/* Pins pg_dump to the server that was asked: several may stand behind one name, or one address.
+ * Does nothing without a session at hand, or if the server does not let the role export a snapshot.
+ * The session stays in a transaction until pg_dump has ended. */
 static int export_snapshot(struct ddl_run *run, struct error *error)
 {
     const struct ddl_way *way = run->way;
@@ -185,7 +188,7 @@ static int export_snapshot(struct ddl_run *run, struct error *error)
     return rc;
 }
 
-/* Connects as pg_dump does, in a place of its own, and looks whom it has met. */
+/* Connects as pg_dump does, in a place of its own, and checks which server it has met. */
 static int meet_once(const struct ddl_run *run, struct error *error)
 {
     const struct ddl_way *way = run->way;
@@ -216,8 +219,8 @@ static int meet_once(const struct ddl_run *run, struct error *error)
     return rc;
 }
 
-/* So many times. The server may not have let go yet of pg_dump's connection, which is not ours to
- * see off. */
+/* Meets the server this many times. The server may still have pg_dump's connection, which is not
+ * ours to watch. */
 static int meet(const struct ddl_run *run, int times, struct error *error)
 {
     enum { PAUSE_MS = 50, REFUSALS_MOST = 40 };
@@ -249,9 +252,9 @@ static int run_in_place(struct ddl_run *run, struct session *place, struct buffe
     return run->ended == 0 ? rc : error_set(error, run->ended, "%s", run->error.text);
 }
 
-/* Without a snapshot that the right server has, connections before and after pg_dump's tell
- * where that was likely to go: two afterwards, so that a balancer that takes two servers in turn is
- * found out. What is asked directly was met just before. */
+/* Without a snapshot that only the right server has, connections before and after pg_dump's tell
+ * which server pg_dump is likely to have met. Two come afterwards, to find out a balancer that
+ * takes two servers in turn. A server that is asked directly was met just before. */
 static int run_pinned(struct ddl_run *run, struct buffer *out, enum dump_failure *failure,
                       struct error *error)
 {
@@ -285,7 +288,7 @@ static int run_pinned(struct ddl_run *run, struct buffer *out, enum dump_failure
     return rc;
 }
 
-/* What its failure means to whoever may try again. */
+/* What pg_dump's failure means to the caller, who may try again. */
 static int judge_failure(enum dump_failure failure, int rc, struct error *error)
 {
     return rc != -EIO                      ? rc

@@ -1,5 +1,5 @@
-/* One run of pg_dump, watched: it has a place among the connections, meets the server that was
- * asked, and is ended where its locks are in the way of others.
+/* One run of pg_dump, watched: it has a place among the connections, is led to the server that was
+ * asked, and is ended if its locks are in the way of others.
  *
  * Errors: as of ddl.h.
  */
@@ -11,18 +11,18 @@
 #include "pgclient/dump.h"
 #include "pgclient/lock_room.h"
 
-/* The first four are to be set, and borrowed; the rest is {0} at first. */
+/* The caller sets the first four members, which are borrowed; the rest is {0} at first. */
 struct ddl_run {
     const struct ddl_way *way;
     const atomic_bool *stop;
     struct dump *dump;
     const struct cluster *there; /* the server that pg_dump has to meet */
-    struct lock_room room;       /* that its locks take */
-    char application[48];        /* by which its backend is found */
+    struct lock_room room;       /* room that its locks take */
+    char application[48];        /* by this its backend is found */
     int64_t look_at;             /* clock_ms() of the next look at its locks */
-    struct session *exporter;    /* whose snapshot it has; NULL: none, or no longer */
-    bool found;                  /* its backend, at the last look */
-    bool waited;                 /* for a lock, at the last look */
+    struct session *exporter;    /* the session whose snapshot it has; NULL: none, or no longer */
+    bool found;                  /* its backend was found at the last look */
+    bool waited;                 /* it waited for a lock at the last look */
     int ended;                   /* why it had to be ended; 0: it did not */
     struct error error;
 };

@@ -16,8 +16,8 @@ static int read_ours(const struct ddl_way *way, const atomic_bool *stop, struct 
     return rc;
 }
 
-/* A standby may be behind the signature that its text would go with, another primary be a copy of
- * ours: only the same run of the same server will do, or the primary of our standby. */
+/* A standby may be behind the signature that its text would go with, and another primary may be a
+ * copy of ours. So only the same run of the same server will do, or the primary of our standby. */
 static int compare_clusters(const struct cluster *ours, const struct cluster *theirs,
                             struct error *error)
 {
@@ -50,9 +50,8 @@ int ddl_server_elsewhere(struct error *error)
                      "after it, has met another than the one that was asked");
 }
 
-/* Opens a connection to where pg_dump will connect, after it has been proved to be the right
- * server, `theirs`.
- */
+/* Opens a connection to where pg_dump will connect, once that has been proven to be the right
+ * server, `theirs`. */
 static int open_direct(const struct ddl_way *way, const struct cluster *ours,
                        const atomic_bool *stop, struct connection **out, struct cluster *theirs,
                        struct error *error)

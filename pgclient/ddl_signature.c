@@ -1,5 +1,5 @@
-/* Whether any DDL has changed, without asking pg_dump. A row of a catalog that is written to gets
- * another (ctid, xmin); what VACUUM and ANALYZE note in place keeps them. */
+/* Whether any DDL has changed, without asking pg_dump. A catalog's row that is written anew gets
+ * another (ctid, xmin); a row that VACUUM and ANALYZE change in place keeps them. */
 #include "pgclient/cluster.h"
 #include "pgclient/ddl.h"
 

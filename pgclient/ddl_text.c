@@ -2,7 +2,8 @@
 
 static const char restrict_word[] = "\\restrict ", unrestrict_word[] = "\\unrestrict ";
 
-/* A dump without its versions and its \restrict, and where the two lines stood. */
+/* A dump without its versions and without its \restrict and \unrestrict lines, and where these two
+ * stood. */
 struct plain {
     struct buffer text;
     bool restricted;
@@ -26,8 +27,8 @@ static const char *skip_empty(const char *line, const char *end)
     return line < end && *line == '\n' ? line + 1 : line;
 }
 
-/* The last line that takes back this \restrict: what stands in between, a function's body for
- * instance, may look like one. */
+/* Finds the last line that ends this \restrict: what stands in between, a function's body for
+ * instance, may contain lines like it. */
 static const char *find_unrestrict(const char *at, const char *end, const char *key, size_t n)
 {
     const size_t word = strlen(unrestrict_word);

@@ -14,19 +14,19 @@
 
 enum {
     PORTIONS_MOST = 16,
-    LEFT_OUT_MOST = 2000, /* else those that are not are named */
+    LEFT_OUT_MOST = 2000, /* if more are left out, the others are named instead */
     NAMES_IN_PATTERN = 100,
-    CATALOG_LOCKS = 100 /* that pg_dump takes in any case */
+    CATALOG_LOCKS = 100 /* the catalogs' locks that pg_dump takes in any case */
 };
 
 struct ddl_whole {
     const struct ddl_way *way;
     struct ddl_facts facts;
-    struct ddl_pieces *portions[PORTIONS_MOST]; /* extensions are in the first */
+    struct ddl_pieces *portions[PORTIONS_MOST]; /* the first one has the extensions */
     size_t count;
 };
 
-/* ---- which relations, and at once ---- */
+/* ---- which relations, and which of them at once ---- */
 
 static int by_schema(const void *a, const void *b)
 {
@@ -41,8 +41,8 @@ struct chosen {
     size_t count;
 };
 
-/* Those that are left out, or the others; of the others `single` ones alone: without children,
- * which pg_dump would lock with them, and of no extension. */
+/* Chooses the relations that are left out, or the others. Of the others, `single` chooses only
+ * those that have no children, which pg_dump would lock with them, and belong to no extension. */
 static int choose(const struct ddl_facts *facts, bool left_out, bool single, struct chosen *out)
 {
     struct chosen chosen = {calloc(facts->relation_count + 1, sizeof *chosen.relations), 0};
@@ -100,7 +100,7 @@ struct making {
     const atomic_bool *stop;
     const struct cluster *there;
     struct dump dump;
-    struct lock_room room; /* for one lock: what there is */
+    struct lock_room room; /* for one lock: how much room there is */
     char archive[4096];    /* its path */
     size_t text_size;      /* of all portions */
 };
@@ -153,7 +153,7 @@ static int cut_archive(struct making *making, struct ddl_pieces **out, struct er
     return rc;
 }
 
-/* Of what is selected; `locks` of the server's are taken meanwhile. */
+/* Dumps what is selected; that takes `locks` of the server's locks meanwhile. */
 static int add_portion(struct making *making, size_t locks, struct error *error)
 {
     struct ddl_whole *whole = making->whole;
@@ -231,7 +231,7 @@ static int ask(void *context, struct connection *connection, struct session *ses
                struct error *error)
 {
     struct making *making = context;
-    (void)session; /* nothing is locked by what is asked here */
+    (void)session; /* these questions lock nothing */
     int rc = lock_room_of(connection, &making->room, error);
     if (rc == 0)
         rc = connection_begin(connection, TRANSACTION_TABLES, NULL, error);
@@ -262,7 +262,7 @@ static int try_once(const struct ddl_way *way, const char *signature, const atom
     return rc;
 }
 
-/* The second time whoever was in the way is seen, and what he has locked is left out. */
+/* A second try sees the client that was in the way, and leaves out what that has locked. */
 int ddl_whole_read(const struct ddl_way *way, const char *signature, const atomic_bool *stop,
                    struct ddl_whole **out, struct error *error)
 {

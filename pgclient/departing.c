@@ -10,15 +10,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* A backend that does not listen ends when it looks after its client, which is every ten seconds.
- */
+/* A backend that does not read its socket ends when it checks for its client, every ten seconds. */
 enum { PATIENCE_MS = 5000, WATCHED_MS = 15000, BYTES_MOST = 4 << 20 };
 
 struct watched {
     struct watched *next;
     int fd;
     int64_t since;
-    long left; /* bytes that it may still send */
+    long left; /* bytes that we still accept from it */
 };
 
 struct departing {
@@ -89,7 +88,7 @@ void departing_gone(struct departing *departing)
     departing_end(departing);
 }
 
-/* It sees that its client has gone, as if the socket were closed. */
+/* Shuts our side down: the backend sees that its client has gone, as if the socket were closed. */
 void departing_watch(struct departing *departing, int fd)
 {
     struct watched *watched = malloc(sizeof *watched);
@@ -105,9 +104,9 @@ void departing_watch(struct departing *departing, int fd)
     pthread_mutex_unlock(&departing->lock);
 }
 
-/* A backend that finds no room for what it sends looks at nothing else: so all is taken, but no
- * more than what may have been under way. Then the socket is closed, which ends the backend as
- * well. */
+/* A backend that has no room for what it sends looks at nothing else. So we read what it sends, but
+ * no more than may have been under way; then we close the socket, which ends the backend as well.
+ */
 static bool has_gone(struct watched *watched, int64_t now)
 {
     char bytes[1 << 14];

@@ -27,11 +27,11 @@ static int out_of_memory(struct error *error) { return error_set(error, -ENOMEM,
 
 /* ---- tables whose rows are in others ---- */
 
-/* Who can tell of the relation ($1), for each extension that is there: its catalog ('c'), if the
- * extension has made it itself, with the columns that are known, and the role may read it; a
- * trigger of the extension's that the relation has, which everybody may see ('t'). All tables of
- * Citus have theirs. A hypertable of some versions has none: of a table with children nobody tells
- * then ('n'). TimescaleDB keeps names, Citus oids. */
+/* What can tell us about the relation ($1), for each extension that is installed: the extension's
+ * catalog ('c'), if the extension has made it itself, it has the known columns, and the role may
+ * read it; or a trigger of the extension on the relation, which every role may see ('t'). All
+ * tables of Citus have such a trigger. A hypertable of some versions has none: then nothing tells
+ * about a table with children ('n'). TimescaleDB keeps names, Citus oids. */
 static const char spreading_extensions[] =
     "SELECT x.extname, CASE WHEN c.readable THEN 'c'"
     "  WHEN EXISTS (SELECT FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid"
@@ -107,8 +107,8 @@ int describe_spread(struct connection *connection, struct relation *relation, st
 
 /* ---- sources ---- */
 
-/* Leaves come in the order in which the server itself reads them, which only its plan says; $1 is
- * EXPLAIN's JSON. */
+/* Leaves come in the order in which the server itself reads them. Only its plan tells that order;
+ * $1 is EXPLAIN's JSON. */
 static const char leaves_in_order[] =
     "SELECT c.oid FROM jsonb_path_query($1::pg_catalog.jsonb, 'strict $.** ? (exists(@.\"Relation "
     "Name\"))')"
@@ -165,7 +165,7 @@ static int list_members(struct connection *connection, const struct relation *re
 }
 
 /* Whether all virtual columns of a leaf are computed as those of the tree's root: the server takes
- * the expression of whichever of them a query names. */
+ * the expression of the relation that a query names. */
 #define COMPUTES_AS_ROOT                                                                           \
     "NOT EXISTS (SELECT FROM pg_catalog.pg_attribute v"                                            \
     "  LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = v.attrelid AND d.adnum = v.attnum"         \
@@ -175,10 +175,10 @@ static int list_members(struct connection *connection, const struct relation *re
     "  WHERE v.attrelid = s.oid AND v.attgenerated = 'v' AND NOT v.attisdropped"                   \
     "   AND pg_get_expr(d.adbin, d.adrelid) IS DISTINCT FROM pg_get_expr(rd.adbin, rd.adrelid))"
 
-/* A leaf is read directly only where that shows the same rows as its parent does: the role may, no
- * policy interferes, and nothing is computed otherwise. Columns: oid, schema, name, filenode seen,
- * filenode now, a heap, to be read directly, pages, bytes, the tree's number of leaves, children.
- */
+/* A leaf is read directly only if that shows the same rows as its parent does: the role may read
+ * it, no policy interferes, and no column is computed otherwise. Columns: oid, schema, name,
+ * filenode seen, filenode now, whether a heap, whether to be read directly, pages, bytes, the
+ * tree's number of leaves, children. */
 static const char sources_question[] =
     "SELECT s.oid, n.nspname, c.relname, c.relfilenode, coalesce(pg_relation_filenode(s.oid), 0),"
     " c.relkind IN ('r', 'm') AND coalesce(a.amhandler = "
@@ -244,7 +244,8 @@ static int take_heaps(const PGresult *rows, struct sources *out)
     return 0;
 }
 
-/* Everything in one stream. An ordinary table does not include its children, as COPY t does not. */
+/* Reads everything in one stream. An ordinary table does not include its children, as with COPY t.
+ */
 static int take_stream(const struct relation *relation, const PGresult *rows, struct sources *out)
 {
     bool itself = relation->kind != RELATION_PARTITIONED;
@@ -267,16 +268,16 @@ static int take_sources(struct connection *connection, const struct relation *re
     int count = PQntuples(rows);
     bool heaps = relation->kind != RELATION_SPREAD, direct = true;
     for (int i = 0; i < count; i++) {
-        uint32_t seen = number(
-            rows, i, S_SEEN); /* 0 also for the few catalogs whose file is mapped elsewhere */
+        /* 0 also for the few catalogs whose file is in the relation map */
+        uint32_t seen = number(rows, i, S_SEEN);
         if (PQgetisnull(rows, i, S_NAME) || (seen != 0 && seen != number(rows, i, S_NOW)))
             return -ESTALE;
         heaps = heaps && yes(rows, i, S_HEAP);
         direct = direct && yes(rows, i, S_DIRECT);
     }
+    /* the plan does not show each leaf: a foreign server's join, or a plan of a future server */
     if (count > 0 && number(rows, 0, S_LEAVES) != (uint32_t)count)
-        heaps = false; /* the plan does not tell leaf by leaf: a foreign server's join, or a
-                          cleverness to come */
+        heaps = false;
     out->list = calloc((size_t)count + 1, sizeof *out->list);
     if (out->list == NULL)
         return -ENOMEM;
@@ -324,7 +325,7 @@ void sources_clear(struct sources *sources)
 
 /* ---- columns ---- */
 
-/* part: for each column's type (root) the types it consists of, through arrays, domains,
+/* part: for each column's type (root), the types it consists of, through arrays, domains,
  * composites, ranges. $1: relations. */
 #define PARTS_OF_TYPES(multiranges)                                                                \
     "WITH RECURSIVE part(root, oid) AS ("                                                          \
@@ -340,8 +341,8 @@ void sources_clear(struct sources *sources)
 #define WITH_MULTIRANGES                                                                           \
     "  UNION ALL SELECT r.rngtypid FROM pg_catalog.pg_range r WHERE r.rngmultitypid = t.oid"
 
-/* A virtual column whose expression has more in it than columns and what is built in: that could be
- * replaced under it. What is built in has no dependencies recorded. */
+/* A virtual column whose expression uses more than columns and built-in objects: what else it uses
+ * could be replaced. For built-in objects no dependencies are recorded. */
 #define COMPUTED_BY_USERS                                                                          \
     "a.attgenerated = 'v' AND EXISTS (SELECT FROM pg_catalog.pg_depend d"                          \
     " WHERE d.refclassid <> 'pg_catalog.pg_class'::pg_catalog.regclass"                            \
@@ -350,10 +351,10 @@ void sources_clear(struct sources *sources)
     "    AND d.objid IN (SELECT v.oid FROM pg_catalog.pg_attrdef v"                                \
     "     WHERE v.adrelid = a.attrelid AND v.adnum = a.attnum)))"
 
-/* Types whose text is not a function of their value and of what the signature holds: those that
- * print the names of other objects, and output functions or casts to json of users that do not
- * promise it. PostgreSQL's own stable output functions depend on settings that are pinned, and on
- * types that are parts. */
+/* Types whose text depends on more than their value and what the signature holds: those that print
+ * the names of other objects, and those with a user's output function or cast to json that does not
+ * promise it. PostgreSQL's own stable output functions depend on pinned settings and on the types
+ * of their parts. */
 #define COLUMNS_QUESTION(multiranges)                                                              \
     PARTS_OF_TYPES(multiranges)                                                                    \
     ", base(root, oid, type) AS ("                                                                 \
@@ -500,8 +501,8 @@ void columns_clear(struct columns *columns)
 /* ---- signature ---- */
 
 /* $1: the relation and its sources, $2: the sources' (oid, filenode) in order, $3: the relation,
- * $4: what else decides, NULL: nothing. Each line is an unambiguous text of catalog rows in a fixed
- * order. */
+ * $4: what else the output depends on, NULL: nothing. Each line is an unambiguous text of catalog
+ * rows in a fixed order. */
 #define SIGNATURE_QUESTION(multiranges, multirange_column)                                         \
     PARTS_OF_TYPES(multiranges)                                                                    \
     ", type AS (SELECT t.*, t.xmin AS version, x.extname, x.extversion FROM pg_catalog.pg_type t"  \

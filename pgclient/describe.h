@@ -1,9 +1,9 @@
 /* What a relation is, as one snapshot sees it: its columns, the sources of its rows, and the
- * signature of all that its output depends on. For readpoint.c, inside its transaction, the
- * relation being locked.
+ * signature of all that its output depends on. For readpoint.c, which calls it in its transaction,
+ * after it has locked the relation.
  *
- * Errors: as session.h; -ESTALE where the snapshot and the server's present do not agree: a new
- * snapshot is needed.
+ * Errors: as session.h; -ESTALE if the snapshot and the present state of the server do not agree: a
+ * new snapshot is needed.
  */
 #ifndef PGCLIENT_DESCRIBE_H
 #define PGCLIENT_DESCRIBE_H
@@ -13,19 +13,20 @@
 #include "pgclient/connection.h"
 #include "pgclient/source.h"
 
-/* The sources in order; one stream for the whole relation where its rows cannot be had by ctid. */
+/* The sources in order; one stream for the whole relation if its rows cannot be read by ctid. */
 struct sources {
     struct source *list;
     size_t count;
-    bool by_ctid;   /* all of them; true also where there are none */
-    bool heaps;     /* all rows are in this server's heaps, and no policy chooses them: they are
-                       what they were as long as nothing is written, also if they come as a stream */
+    bool by_ctid; /* all of them are; true also if there are none */
+    /* all rows are in this server's heaps, and no policy chooses them: they stay the same as long
+     * as nothing is written, also if they come as a stream */
+    bool heaps;
     char *children; /* as in readpoint.h; may be NULL */
 };
 
-/* Makes a table a RELATION_SPREAD if the catalog of an extension says that it is one, or, to a role
- * that may not read that, a trigger of the extension's does. -EACCES, with the reason: to this role
- * nothing tells. */
+/* Turns a table into a RELATION_SPREAD if the catalog of an extension says that it is one; if the
+ * role may not read that catalog, a trigger of the extension tells. -EACCES, with the reason:
+ * nothing tells this role. */
 MUST_CHECK int describe_spread(struct connection *connection, struct relation *relation,
                                struct error *error);
 
@@ -38,11 +39,10 @@ struct columns {
     struct schema *schema; /* with_row_ids if sources->by_ctid */
     bool *with_binary;
     bool json_apart;     /* as in readpoint.h */
-    bool self_contained; /* the columns' texts depend on nothing but their values and the signature
-                          */
+    bool self_contained; /* the columns' texts depend on their values and the signature alone */
 };
 
-/* `present` (nullable) has the columns as the lock found them: a SELECT * of no rows. */
+/* `present` (nullable) has the columns as they are under the lock: a SELECT * of no rows. */
 MUST_CHECK int describe_columns(struct connection *connection, const struct relation *relation,
                                 bool with_row_ids, const PGresult *present, struct columns *out,
                                 struct error *error);

@@ -22,7 +22,7 @@ struct list {
     size_t count;
 };
 
-static int list_add(struct list *list, char *item) /* takes it; NULL: -ENOMEM */
+static int list_add(struct list *list, char *item) /* takes `item`; NULL: -ENOMEM */
 {
     char **items = item == NULL ? NULL : reallocarray(list->items, list->count + 2, sizeof *items);
     if (items == NULL) {
@@ -71,8 +71,8 @@ static void look_in(const char *parent, const char *prefix, int *best, char *pat
     closedir(folder);
 }
 
-/* Distributions keep each version in a folder of its own; elsewhere there is the one in PATH, which
- * says itself if it is too old. */
+/* Distributions keep each version in a folder of its own; elsewhere it is the one in PATH, which
+ * complains itself if it is too old. */
 static void find_program(int server_major, char *path)
 {
     int best = server_major;
@@ -81,7 +81,7 @@ static void find_program(int server_major, char *path)
     look_in("/usr", "pgsql-", &best, path);
 }
 
-/* ---- what it is told ---- */
+/* ---- what pg_dump is told ---- */
 
 static bool sets(const char *entry, const char *variable)
 {
@@ -129,8 +129,8 @@ static int put_keyword(struct buffer *conninfo, const char *keyword, const char 
 }
 
 /* Each connection parameter goes where libpq looks for it: its environment variable; the few that
- * have none, and are no secret, into `conninfo`, an argument. (A secret without a variable, such as
- * sslpassword, cannot be handed on.) */
+ * have no variable, and are no secret, go into `conninfo`, an argument. (A secret without a
+ * variable, such as sslpassword, cannot be handed on.) */
 static int tell_server(const struct server *server, struct list *environment,
                        struct buffer *conninfo)
 {
@@ -168,7 +168,7 @@ int dump_server(const struct dump *dump, const struct server *server, const char
     return server_copy_with(server, keywords, values, out);
 }
 
-/* Ours, in which messages are in English. */
+/* Copies our own environment, but sets the language of messages to English. */
 static int copy_environment(struct list *environment)
 {
     int rc = 0;
@@ -177,7 +177,7 @@ static int copy_environment(struct list *environment)
     return rc == 0 ? set_variable(environment, "LC_ALL", "C") : rc;
 }
 
-/* What a service file says would win over the environment. */
+/* A service file would override the environment, so what must hold goes into `conninfo`. */
 static int make_environment(const struct dump *dump, const struct server *server,
                             const char *application, struct list *environment,
                             struct buffer *conninfo)
@@ -242,10 +242,10 @@ static int make_arguments(const struct dump *dump, const char *conninfo, struct 
     return rc == 0 ? add_formatted(arguments, "--dbname=", conninfo) : rc;
 }
 
-/* ---- what the server has to be asked before ---- */
+/* ---- what must be asked of the server before ---- */
 
-/* Settings to be pinned: limits of time hold for pg_dump's first statements, too; an orphan of it
- * is to end. */
+/* Settings to be pinned: time limits hold for pg_dump's first statements, too, and an orphaned
+ * backend of it must end. */
 #define SETTINGS                                                                                   \
     "(SELECT string_agg(format(' -c %s=%s', s.name, CASE s.reset_val WHEN 'on' THEN 'off' WHEN "   \
     "'off' THEN 'on' WHEN '0' THEN '10s' ELSE '0' END), '') FROM pg_catalog.pg_settings s"         \
@@ -257,8 +257,8 @@ static int make_arguments(const struct dump *dump, const char *conninfo, struct 
     "'linux')"
 
 /* The settings, the relation's present name and kind, and the extensions that its columns' types
- * (also as elements of arrays, bases of domains, parts of ranges and composites) come from. One row
- * at least, unless it has been dropped. */
+ * (also as elements of arrays, bases of domains, parts of ranges and composites) come from. There
+ * is at least one row, unless the relation has been dropped. */
 static const char question[] =
     "WITH RECURSIVE part(oid) AS ("
     " SELECT atttypid FROM pg_catalog.pg_attribute WHERE attrelid = $1::pg_catalog.oid AND attnum "
@@ -294,7 +294,7 @@ static int take_address(const struct connection *connection, struct dump *dump)
     return 0;
 }
 
-/* What does not depend on the relation. */
+/* Reads what does not depend on the relation. */
 static int take_server(const struct connection *connection, const PGresult *rows, struct dump *dump)
 {
     const char *settings = PQgetvalue(rows, 0, COLUMN_SETTINGS);
@@ -316,7 +316,7 @@ static int select_extension(struct dump *dump, const char *name)
     return rc;
 }
 
-/* Inside double quotes patterns are literal. */
+/* Patterns are literal inside double quotes. */
 static int select_relation(const PGresult *rows, struct dump *dump)
 {
     struct buffer table = {0};
@@ -335,7 +335,8 @@ static int select_relation(const PGresult *rows, struct dump *dump)
     return rc;
 }
 
-/* As pg_dump will, in the words of this server: the answer has an SQLSTATE, pg_dump's has none. */
+/* Tries the lock that pg_dump will take: this server's answer has an SQLSTATE, pg_dump's has none.
+ */
 static int try_lock(struct connection *connection, const PGresult *rows, struct error *error)
 {
     struct buffer sql = {0};
@@ -420,7 +421,8 @@ void dump_clear(struct dump *dump)
 
 /* ---- running it ---- */
 
-/* pg_dump's last words in one line; they are in English, but for the server's own in them. */
+/* Puts pg_dump's last words into one line. They are in English, but for the server's messages in
+ * them. */
 static int fail_dump(struct buffer *words, int status, enum dump_failure *failure,
                      struct error *error)
 {
@@ -483,7 +485,7 @@ int dump_run(const struct dump *dump, const struct server *server, const char *a
 
 /* ---- pg_restore ---- */
 
-/* The one beside pg_dump. */
+/* Finds the pg_restore beside pg_dump. */
 static void find_restorer(const struct dump *dump, char path[PATH_SIZE])
 {
     static const char name[] = "pg_restore";
@@ -506,7 +508,7 @@ static int run_restorer(const struct dump *dump, char *const *arguments, char *c
         error_set(error, rc, "cannot run %s: %s", program, strerror(-rc));
     else if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
         rc = error_set(error, -EIO, "pg_restore ended with status %d", status);
-    buffer_clear(&words); /* with --verbose it says what it does */
+    buffer_clear(&words); /* with --verbose it reports its progress */
     return rc;
 }
 

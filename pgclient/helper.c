@@ -21,7 +21,7 @@ void helper_free(struct helper *helper)
     helper->drop(helper);
 }
 
-static atomic_int helpers; /* at work now */
+static atomic_int helpers; /* running now */
 
 static void *help(void *argument)
 {

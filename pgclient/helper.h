@@ -1,5 +1,5 @@
-/* A helper: a thread for a call of libpq's that blocks and must not be waited for without looking
- * at a stop flag. One other thread waits for it, or gives it up; who is last frees it.
+/* A helper: a thread for a blocking call of libpq, so that the caller can look at a stop flag while
+ * it waits. One other thread waits for the helper, or gives it up; the last of the two frees it.
  *
  * Lifetime: helper_init, helper_start; helper_wait, and after true helper_free. After a failed
  * start: helper_free.
@@ -23,23 +23,24 @@ struct helper {
     void (*drop)(struct helper *helper); /* frees all of it */
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    bool done, given_up;         /* guarded by lock */
-    struct departing *departing; /* nullable: counts it from when it is given up until it ends */
+    bool done, given_up; /* guarded by lock */
+    /* nullable: counts the helper from when it is given up until it ends */
+    struct departing *departing;
 };
 
 void helper_init(struct helper *helper, void (*run)(struct helper *),
                  void (*drop)(struct helper *));
 void helper_free(struct helper *helper);
 
-/* Signals are the daemon's business, not the helper's. */
+/* The helper blocks signals: the daemon's other threads handle them. */
 MUST_CHECK int helper_start(struct helper *helper);
 
-/* Waits until it is done; false: given up, because of a stop flag (both nullable) or the time
- * (negative: any). Then it is not the caller's any more. */
+/* Waits until it is done; false: it was given up, because a stop flag (both nullable) was set or
+ * the time (negative: any) is over. Then the helper does not belong to the caller any more. */
 bool helper_wait(struct helper *helper, const atomic_bool *stop, const atomic_bool *also,
                  int milliseconds);
 
-/* Whether all helpers have ended, those that were given up too, within this time. */
+/* Whether all helpers, also those given up, have ended within this time. */
 bool helpers_ended(int milliseconds);
 
 #endif

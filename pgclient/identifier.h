@@ -1,4 +1,4 @@
-/* Names in SQL: in double quotes, inner ones doubled, whatever they hold. */
+/* Names in SQL: always in double quotes, and quotes inside are doubled. */
 #ifndef PGCLIENT_IDENTIFIER_H
 #define PGCLIENT_IDENTIFIER_H
 

@@ -9,9 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* What reading each of the relations `root` needs, whose oids stand between the two. Indexes and
- * TOAST tables are opened by whatever reads their tables. What a materialized view was made of is
- * not. */
+/* What reading needs, for each relation `root`; the oids stand between the two strings. A statement
+ * that reads a table opens its indexes and its TOAST table, too. One that reads a materialized view
+ * does not open what the view was made of. */
 #define NEEDED_OF "WITH RECURSIVE needed(root, oid) AS (SELECT r, r FROM pg_catalog.unnest('{"
 #define NEEDED                                                                                     \
     "}'::pg_catalog.oid[]) AS r UNION"                                                             \
@@ -53,7 +53,7 @@ static const char holders[] =
            " FROM needed AS x JOIN l ON l.relation OPERATOR(pg_catalog.=) x.oid" PARTY_JOINS(
                "l") " WHERE c.oid IS NOT NULL ORDER BY x.root, l.granted DESC";
 
-/* Catalogs without which no name is found. */
+/* Catalogs without which the server finds no name. */
 static const struct {
     uint32_t oid;
     const char *name;
@@ -70,14 +70,14 @@ static const char name_question[] =
     " ON n.oid OPERATOR(pg_catalog.=) c.relnamespace"
     " WHERE c.oid OPERATOR(pg_catalog.=) %u::pg_catalog.oid";
 
-/* What a lock is on, as text. */
+/* The object that a lock is on, as text. */
 #define ON(lock)                                                                                   \
     "pg_catalog.concat_ws('/', " lock ".locktype, " lock ".database, " lock ".relation, " lock     \
     ".page, " lock ".tuple, " lock ".virtualxid, " lock ".transactionid, " lock ".classid, " lock  \
     ".objid, " lock ".objsubid)"
 
-/* Nothing can be had beside ACCESS EXCLUSIVE; for other modes the server is asked, which stops all
- * locking while it looks. What stands in a standby's way is not told by it at all. */
+/* ACCESS EXCLUSIVE conflicts with every lock; for other modes the server is asked, which stops all
+ * locking while it looks. It does not tell at all what is in a standby's way. */
 #define WAITERS_ON                                                                                 \
     "WITH l AS MATERIALIZED (SELECT * FROM pg_catalog.pg_locks)"                                   \
     " SELECT h.pid, w.pid," PARTY " FROM l AS w JOIN l AS h"                                       \
@@ -93,14 +93,14 @@ static void take_party(const PGresult *rows, int row, int column, struct lock_pa
     snprintf(out->relation, sizeof out->relation, "%s", PQgetvalue(rows, row, column + 2));
 }
 
-/* A transaction may be prepared, and has no backend then. */
+/* A prepared transaction has no backend. */
 static void name_prepared(struct lock_party *party)
 {
     if (party->pid == 0)
         snprintf(party->application, sizeof party->application, "a prepared transaction");
 }
 
-/* "": it cannot be told, since a catalog is locked. */
+/* "": unknown, since a catalog is locked. */
 static void name_catalog(struct connection *connection, uint32_t oid, char *out, size_t size)
 {
     char sql[sizeof name_question + 16];
@@ -117,7 +117,8 @@ static void name_catalog(struct connection *connection, uint32_t oid, char *out,
     PQclear(rows);
 }
 
-/* Of any catalog, all of which are needed by all. Who has a lock comes before who waits for it. */
+/* Finds the holder of any of these catalogs, all of which every statement needs. A holder of a lock
+ * comes before a waiter. */
 static int find_of_catalogs(struct connection *connection, struct lock_party *out,
                             struct error *error)
 {
@@ -144,8 +145,8 @@ static int find_of_catalogs(struct connection *connection, struct lock_party *ou
 
 static void put_holders_question(struct text *sql, const struct lock_held *relations, size_t count)
 {
-    /* How little it has to look at the planner cannot know: it would have the statement compiled,
-     * for a second. */
+    /* The planner cannot know how few rows this statement has to look at: it would have it
+     * compiled, for a second. */
     text_put(sql, "SET LOCAL jit = off; " NEEDED_OF);
     for (size_t i = 0; i < count; i++)
         sql_listed(sql, i, relations[i].relation);
@@ -159,7 +160,7 @@ static void take_holder(const PGresult *rows, int row, struct lock_held *out)
     name_prepared(&out->holder);
 }
 
-/* The rows come by relation, as the relations do. */
+/* The answer's rows are ordered by relation, and so are `relations`. */
 int lock_find_holders(struct session *session, struct lock_held *relations, size_t count,
                       int patience_ms, struct error *error)
 {

@@ -1,14 +1,14 @@
-/* Who has locked catalogs, asked without reading any.
+/* Which clients have locked catalogs, asked without reading any catalog.
  *
- * What a statement's words mean the server looks up in catalogs, too, but keeps it for the session:
- * so the question is asked once when a connection is new, and can be answered later, whichever
- * catalog is locked then.
+ * To understand a statement the server reads catalogs, too, but it keeps what it has found for the
+ * session. So the question is asked once when a connection is new; then the server can answer it
+ * later, whichever catalog is locked.
  */
 #ifndef PGCLIENT_LOCK_HOLDERS_H
 #define PGCLIENT_LOCK_HOLDERS_H
 
-/* Process id (0: a prepared transaction), application, catalog, and whether the lock is had, or
- * waited for. What initdb makes has lower oids than users' own. */
+/* Process id (0: a prepared transaction), application, catalog, and whether the client has the lock
+ * or waits for it. Objects made by initdb have lower oids than those of users. */
 #define LOCK_HOLDERS                                                                               \
     "SELECT coalesce(l.pid, 0), a.application_name, l.relation, l.granted"                         \
     " FROM pg_catalog.pg_lock_status() AS l"                                                       \

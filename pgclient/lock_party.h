@@ -1,4 +1,5 @@
-/* Who has a lock that somebody waits for, and how long we wait for one. Threads: pure. */
+/* A client that has a lock that another waits for, and how long we wait for a lock. Threads: pure.
+ */
 #ifndef PGCLIENT_LOCK_PARTY_H
 #define PGCLIENT_LOCK_PARTY_H
 
@@ -6,15 +7,15 @@
 
 #include <stddef.h>
 
-/* A lock is waited for no longer than this, by each statement: -EBUSY. So nobody keeps a session,
- * and other locks, for as long as somebody else likes. */
+/* Each statement waits no longer than this for a lock: -EBUSY. So other clients' locks do not keep
+ * a session, and the locks that it has, for an unlimited time. */
 enum { LOCK_PATIENCE_MS = 500 };
 #define LOCK_PATIENCE "500" /* in SQL */
 
 enum { LOCK_NAME_SIZE = 160 };
 
 struct lock_party {
-    int pid; /* 0: none that is known */
+    int pid; /* 0: unknown */
     char application[64];
     char relation[LOCK_NAME_SIZE]; /* schema.name of what is locked; "": no relation, or unknown */
 };

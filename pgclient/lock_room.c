@@ -6,14 +6,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Of each transaction's, and how many transactions. */
+/* The number of locks of each transaction, and the number of transactions. */
 #define ROOM                                                                                       \
     "pg_catalog.current_setting('max_locks_per_transaction'),"                                     \
     " pg_catalog.current_setting('max_connections')::pg_catalog.int8 OPERATOR(pg_catalog.+)"       \
     "  pg_catalog.current_setting('max_prepared_transactions')::pg_catalog.int8"
 
-/* What a view reads, by its definition; partitions, and what inherits. Of functions in a view
- * nothing is known. */
+/* Counts what a view reads, by its definition; partitions, and what inherits. What functions in a
+ * view lock is unknown. */
 #define LOCKS                                                                                      \
     "WITH RECURSIVE reach(oid, kind) AS ("                                                         \
     " SELECT c.oid, c.relkind FROM pg_catalog.pg_class c"                                          \
@@ -31,7 +31,7 @@
     "  FROM reach r JOIN pg_catalog.pg_index i ON i.indrelid OPERATOR(pg_catalog.=) r.oid),"       \
     " " ROOM " FROM reach"
 
-/* What ROOM says, from this column on. */
+/* The answer to ROOM, from this column on. */
 static struct lock_room room_of(const PGresult *row, int column)
 {
     int64_t each = strtoll(PQgetvalue(row, 0, column), NULL, 10);

@@ -1,10 +1,10 @@
 /* How many of the server's locks a mount's transactions take at once.
  *
- * Whoever reads a relation locks all that it is made of, each partition with each index, and all
- * clients of the server share one table of locks: where that runs full, others' statements fail. A
- * transaction of no more locks than the server counts on for each (max_locks_per_transaction) goes
- * ahead. Larger ones have half of the table, together: one that needs more goes alone, the others
- * wait.
+ * A transaction that reads a relation locks all that the relation is made of, each partition with
+ * each index. All clients of the server share one table of locks: if that runs full, others'
+ * statements fail. A transaction that takes no more locks than the server reckons for each
+ * (max_locks_per_transaction) goes ahead. Larger ones have half of the table together: one that
+ * needs more runs alone, the others wait.
  *
  * Threads: as sessions. Errors: as session.h.
  */
@@ -14,26 +14,25 @@
 #include "pgclient/catalog.h"
 #include "pgclient/session.h"
 
-/* Before a transaction that reads the relation begins; one that is a RELATION_TABLE is read
- * without its children. What it takes is free again when the session is given back. -EBUSY: there
- * is no room now. */
+/* Call it before a transaction that reads the relation; a RELATION_TABLE is read without its
+ * children. The room is free again when the session is given back. -EBUSY: there is no room now. */
 MUST_CHECK int lock_room_take(struct session *session, const struct relation *relation,
                               struct error *error);
 
-/* The same in two steps, also for a table with its children: the one who has the session need not
- * be the one who asks. */
+/* The same in two steps, also for a table with its children: the connection that asks need not be
+ * that of the session. */
 struct lock_room {
     int64_t locks; /* 0: so few that they are not counted */
     int64_t few;   /* no more than that */
-    int64_t most;  /* of all large transactions together */
+    int64_t most;  /* most locks of all large transactions together */
 };
 MUST_CHECK int lock_room_ask(struct connection *connection, const struct relation *relation,
                              struct lock_room *out, struct error *error);
 MUST_CHECK int lock_room_reserve(struct session *session, const struct lock_room *room,
                                  struct error *error);
 
-/* The same for whoever knows how many locks it will be: the room that there is, for none, and the
- * number that `locks` of them count as. */
+/* The same for a caller that knows the number of locks: the room for no locks yet, and what number
+ * `locks` of them count as. */
 MUST_CHECK int lock_room_of(struct connection *connection, struct lock_room *out,
                             struct error *error);
 int64_t lock_room_counts(const struct lock_room *room, int64_t locks);

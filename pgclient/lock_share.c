@@ -9,7 +9,7 @@ static void forget_gone(struct lock_share *share, int64_t now)
             share->claims[i] = (struct lock_claim){0};
 }
 
-/* 0: an unused one. NULL: there is none. */
+/* Finds the claim of this number; 0: an unused one. NULL: there is none. */
 static struct lock_claim *find(struct lock_share *share, int64_t locks)
 {
     for (int i = 0; i < LOCK_CLAIMS; i++)
@@ -18,7 +18,7 @@ static struct lock_claim *find(struct lock_share *share, int64_t locks)
     return NULL;
 }
 
-/* NULL: nobody has waited for long. */
+/* The claim whose turn it is; NULL: none has waited long enough. */
 static const struct lock_claim *find_next(const struct lock_share *share, int64_t now)
 {
     const struct lock_claim *next = NULL;

@@ -2,17 +2,18 @@
 
 #include <stdio.h>
 
-/* A function that reads a table itself does so as the role, whoever owns the view that calls it.
- * What is known not to: what is built in, except for what runs SQL that it is given as text (in
- * `runner`); what is compiled and says of itself that it depends on nothing but its arguments. An
- * aggregate says so of itself whatever it calls. */
+/* A function that reads a table does so as the role, whatever the owner of the view that calls it.
+ * These are known not to read tables: built-in functions, except for those that run SQL given as
+ * text (in `runner`); compiled functions that are declared immutable. The declaration of an
+ * aggregate tells nothing about what it calls. */
 #define MAY_READ(p)                                                                                \
     p ".oid >= 16384 AND " p ".prokind <> 'a' AND (" p ".provolatile <> 'i'"                       \
       " OR " p ".prolang NOT IN (SELECT oid FROM pg_language WHERE lanname IN ('c', 'internal')))"
 
 /* $1: the view. */
 static const char question[] =
-    /* What it reads, by its definition, by those of the views in it, by their tables' policies. */
+    /* What the view reads: by its definition, by those of the views in it, by the policies of their
+     * tables. */
     "WITH RECURSIVE reach(oid, kind, policies) AS ("
     " SELECT oid, relkind, relrowsecurity FROM pg_class WHERE oid = $1::oid"
     " UNION SELECT c.oid, c.relkind, c.relrowsecurity FROM reach r, LATERAL ("
@@ -29,8 +30,8 @@ static const char question[] =
     " UNION ALL SELECT 'pg_policy'::regclass, p.oid, p.polqual::text FROM reach r"
     "  JOIN pg_policy p ON p.polrelid = r.oid WHERE r.policies),"
 
-    /* And what it calls. Checks of domains and casts that are looked for by a value's type have no
-     * name in it: any of the database counts. */
+    /* What the view calls. Checks of domains, and casts that are found by a value's type, are not
+     * named in it: all of the database count. */
     " named(function) AS ("
     " SELECT d.refobjid FROM body b JOIN pg_depend d ON d.classid = b.class AND d.objid = b.oid"
     "  WHERE d.refclassid = 'pg_proc'::regclass"
@@ -55,9 +56,9 @@ static const char question[] =
     "  UNION ALL SELECT conbin::text FROM pg_constraint WHERE contypid >= 16384)"
 
     " SELECT CASE"
-    /* Nothing to choose: it is of no use. */
+    /* There are no policies: row_security is of no use. */
     "  WHEN NOT EXISTS (SELECT FROM reach WHERE policies) THEN false"
-    /* A view of the role's own, or a security_invoker, as far down as there are views. */
+    /* A view that the role owns, or a security_invoker view, at any depth. */
     "  WHEN EXISTS (SELECT FROM reach v JOIN pg_class c ON c.oid = v.oid"
     "   JOIN pg_rewrite w ON w.ev_class = v.oid JOIN pg_depend d"
     "    ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid"
@@ -65,7 +66,8 @@ static const char question[] =
     "    AND row_security_active(d.refobjid) AND (pg_get_userbyid(c.relowner) = current_user"
     "     OR EXISTS (SELECT FROM pg_options_to_table(c.reloptions)"
     "      WHERE option_name = 'security_invoker' AND option_value::bool))) THEN false"
-    /* No table that the role may read chooses for it: whatever is called. */
+    /* No table that the role may read has policies for it: then it does not matter what is called.
+     */
     "  WHEN NOT EXISTS (SELECT FROM pg_class c WHERE c.relrowsecurity"
     "   AND row_security_active(c.oid) AND has_any_column_privilege(c.oid, 'SELECT')) THEN true"
     "  ELSE NOT EXISTS (SELECT FROM called n JOIN pg_proc p ON p.oid = n.function"

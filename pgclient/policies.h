@@ -1,9 +1,9 @@
-/* What row-level security may choose for a view in silence.
+/* Which rows row-level security may choose for a view in silence.
  *
- * The server checks the policies of a table that a view reads as the view's owner, who may well be
- * shown less than all: that is what the view is. What is checked as the role itself would be
- * missing from a file, and nobody would know. One setting, row_security, decides for both; off, it
- * makes either an error.
+ * The server checks the policies of a table that a view reads as the view's owner, who may be shown
+ * fewer rows: that belongs to the view's meaning. Rows that are hidden from the role itself would
+ * be missing from a file, and no reader would know. One setting, row_security, decides for both; if
+ * it is off, either case is an error.
  *
  * Errors: as connection.h.
  */
@@ -12,8 +12,8 @@
 
 #include "pgclient/connection.h"
 
-/* Whether a view needs row_security, and could hide nothing from the role with it: asked under
- * SEARCH_PATH_OURS. In doubt, not. */
+/* Whether a view needs row_security, and hides nothing from the role with it; false if in doubt.
+ * Call it under SEARCH_PATH_OURS. */
 MUST_CHECK int policies_bind_owners_only(struct connection *connection, uint32_t view, bool *out,
                                          struct error *error);
 

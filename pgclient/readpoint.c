@@ -17,34 +17,36 @@
  *
  *   look up    the relation's present names by its oid, and which run of which server this is
  *   lock       as the transaction's first statement: LOCK TABLE takes no snapshot, so the snapshot
- * is later than the lock, and TRUNCATE and the like, which snapshots do not protect from, are over
- * or will wait. Views, materialized views and foreign tables cannot be locked like that, and LOCK
- * TABLE wants a privilege on the whole table: those are locked by a SELECT, whose snapshot is
- * earlier; hence describe   compares what the snapshot sees with what is true now. If they differ:
- * all over again.
+ *              is later than the lock. TRUNCATE and the like, which snapshots do not protect from,
+ *              are over by then or have to wait. Views, materialized views and foreign tables
+ *              cannot be locked like that, and LOCK TABLE needs a privilege on the whole table:
+ *              these relations are locked by a SELECT, whose snapshot is earlier; hence
+ *   describe   compares what the snapshot sees with what is true now. If they differ, all steps
+ *              are taken again.
  */
 enum { ATTEMPTS = 3 };
 
-/* The questions to the catalog follow a few oids through large tables; the planner, which cannot
- * know how few, would read those as a whole (16 ms instead of 2 with 10,000 tables). */
+/* The questions to the catalog follow a few oids through large tables. The planner cannot know how
+ * few they are, and would read the whole tables (16 ms instead of 2 with 10,000 tables). */
 #define PLAN_SMALL "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off;"
 #define PLAN_AS_USUAL "SET LOCAL enable_hashjoin = DEFAULT; SET LOCAL enable_mergejoin = DEFAULT;"
 
 /* What users wrote may need the role's own path, our questions about it need none. */
 #define OUR_PATH ";" SEARCH_PATH_OURS
 
-/* Or the planner evaluates what is constant in the checks of tables, too. */
+/* Without this the planner also evaluates what is constant in the checks of tables. */
 #define NO_EXCLUSION "SET LOCAL constraint_exclusion = off;"
 
 struct kept_readpoint {
-    struct readpoint public; /* first, so that the others find the rest */
+    struct readpoint public; /* first, so that a pointer to it leads to the rest */
     char *lock;              /* LOCK TABLE … IN ACCESS SHARE MODE, or "" */
     char *probe;             /* SELECT * FROM … LIMIT 0 */
     char *seen;              /* pg_current_snapshot() */
-    bool judged;             /* whose functions would run is asked first */
-    bool filtered;           /* a table: policies hide rows from the role, who wants it so */
-    bool may_be_spread;      /* an extension that does so is there */
-    bool shows_owners;       /* a view: it shows what its owner may see (policies.h) */
+    bool judged;             /* it is asked first whose functions would run */
+    /* a table: policies hide rows from the role, and filter_rows allows that */
+    bool filtered;
+    bool may_be_spread; /* an extension that spreads tables is installed */
+    bool shows_owners;  /* a view: it shows what its owner may see (policies.h) */
     struct cluster cluster;
 };
 
@@ -55,7 +57,8 @@ static struct kept_readpoint *kept(struct readpoint *readpoint)
 
 static int out_of_memory(struct error *error) { return error_set(error, -ENOMEM, "out of memory"); }
 
-/* A foreign server's statements are made by its wrapper. A policy is what a user wrote. */
+/* A foreign server's wrapper makes its statements, and a policy is what a user wrote: both need
+ * TRANSACTION_USER. */
 static enum transaction_kind kind_of(const struct kept_readpoint *r)
 {
     enum relation_kind kind = r->public.relation.kind;
@@ -63,7 +66,7 @@ static enum transaction_kind kind_of(const struct kept_readpoint *r)
                                                                             : TRANSACTION_TABLES;
 }
 
-/* What is read of the relation is read under these, in a transaction of its kind. */
+/* The settings under which the relation is read, in a transaction of its kind. */
 static void put_own_settings(const struct kept_readpoint *r, const struct connection *connection,
                              struct text *sql)
 {
@@ -72,8 +75,8 @@ static void put_own_settings(const struct kept_readpoint *r, const struct connec
                     r->shows_owners ? "SET LOCAL row_security = on;" : "");
 }
 
-/* The same for all of its sessions, and for as long as it lasts: each would else follow a reload,
- * or what has been set for its role since others began. */
+/* Gives lc_monetary the same value in all sessions of the read point, as long as it lasts:
+ * otherwise each session would follow a reload, or what was set for its role after others began. */
 static void put_money(const struct kept_readpoint *r, struct text *sql)
 {
     text_put(sql, "SET LOCAL lc_monetary = ");
@@ -83,7 +86,7 @@ static void put_money(const struct kept_readpoint *r, struct text *sql)
 
 /* ---- opening ---- */
 
-/* By oid: the catalog's names may be old. */
+/* Looks up by oid, since the catalog's names may be old. */
 #define LOOKUP                                                                                     \
     "SELECT n.nspname, c.relname, c.relkind, pg_catalog.has_table_privilege(c.oid, 'SELECT'),"     \
     " " TRUST_IS_SUPERUSER ", pg_catalog.row_security_active(c.oid),"                              \
@@ -110,8 +113,8 @@ static void put_names(struct text *sql, const struct relation *relation)
 }
 
 /* LOCK TABLE of a partitioned table locks its leaves too, and that of a view all that it reads.
- * That of a view may need more privileges of its owner than reading it does: only what is judged,
- * and must stay what it is, is locked so. */
+ * LOCK TABLE of a view may need more privileges of its owner than reading does: so a view is locked
+ * only if it is judged, and must stay what it is. */
 static int write_statements(struct kept_readpoint *r, bool may_lock)
 {
     const struct relation *relation = &r->public.relation;
@@ -159,7 +162,8 @@ static int look_up(struct kept_readpoint *r, struct connection *connection,
     return rc == 0 ? 0 : out_of_memory(error);
 }
 
-/* Even to plan a query may run functions: those in the expressions of an index. */
+/* Asks whose functions would run. Planning a query may run some, too: those in the expressions of
+ * an index. */
 static int judge(struct kept_readpoint *r, struct connection *connection, struct error *error)
 {
     PGresult *rows = NULL;
@@ -175,8 +179,8 @@ static int judge(struct kept_readpoint *r, struct connection *connection, struct
     return rc;
 }
 
-/* Begins, locks, and tells the columns as they are under the lock. -ENOENT: renamed or dropped
- * meanwhile. */
+/* Begins the transaction, locks the relation, and gives the columns as they are under the lock.
+ * -ENOENT: it was renamed or dropped meanwhile. */
 static int lock(struct kept_readpoint *r, struct connection *connection, PGresult **present,
                 struct error *error)
 {
@@ -204,7 +208,7 @@ static int lock(struct kept_readpoint *r, struct connection *connection, PGresul
     return rc;
 }
 
-/* The position is asked for under the snapshot: it is not before what that sees. */
+/* The position is asked for under the snapshot, so it is not before what the snapshot sees. */
 static int ask_seen(const struct kept_readpoint *r, struct connection *connection, PGresult **row,
                     struct error *error)
 {
@@ -223,7 +227,8 @@ static int ask_seen(const struct kept_readpoint *r, struct connection *connectio
     return rc;
 }
 
-/* Is the name that was locked the relation that was meant, and on the server that was asked? */
+/* Checks that the name that was locked is the relation that was meant, and on the server that was
+ * asked. */
 static int verify_name(struct kept_readpoint *r, struct connection *connection, struct error *error)
 {
     PGresult *row = NULL;
@@ -247,7 +252,7 @@ static int verify_name(struct kept_readpoint *r, struct connection *connection, 
     return rc;
 }
 
-/* For what is read from now on. */
+/* Makes the settings for all that is read from now on. */
 static int set_own(const struct kept_readpoint *r, struct connection *connection,
                    struct error *error)
 {
@@ -325,7 +330,8 @@ static void empty(struct kept_readpoint *r)
     *r = (struct kept_readpoint){.public = {.leader = out->leader}};
 }
 
-/* Which table is spread only the transaction tells. */
+/* Only the transaction tells which table is spread, so any that may be is counted with its
+ * children. */
 static int take_lock_room(const struct kept_readpoint *r, struct error *error)
 {
     struct relation relation = r->public.relation;
@@ -350,7 +356,7 @@ static int attempt(struct kept_readpoint *r, const struct relation *relation, bo
     rc = lock(r, connection, &present, error);
     *missing = rc == -ENOENT;
     if (rc == -ENOENT)
-        rc = -ESTALE; /* the next look-up tells */
+        rc = -ESTALE; /* the next look-up tells what happened */
     if (rc == 0)
         rc = describe(r, connection, present, error);
     PQclear(present);
@@ -374,7 +380,7 @@ int readpoint_open(struct session *leader, const struct relation *relation, stru
             empty(r);
     }
     if (rc == -ESTALE && missing)
-        rc = -EIO; /* not the relation itself: something that a view needs */
+        rc = -EIO; /* not the relation itself is missing, but something that a view needs */
     if (rc == -ESTALE)
         error_set(error, rc,
                   "\"%s\".\"%s\" was rewritten or renamed again and again while its read began: "
@@ -420,11 +426,11 @@ int readpoint_choose(struct readpoint *readpoint, const int *numbers, int count)
 
 /* ---- joining ---- */
 
-/* What a worker reads must not be changed before it has begun to. Behind a queued ACCESS EXCLUSIVE
- * it would wait for the one who waits for the leader, who waits for the worker: so it does not
- * wait. Of a partitioned table each COPY locks the leaf that it reads, for as long as it does, and
- * the leader has locked them all: were each worker to do so as well, the server's lock table might
- * run full. */
+/* What a worker reads must not change before it begins to read. Behind a queued ACCESS EXCLUSIVE
+ * the worker would wait for a client that waits for the leader, which waits for the worker: so it
+ * does not wait. In a partitioned table each COPY locks the leaf that it reads, while it reads, and
+ * the leader has locked all leaves: if each worker did that, too, the server's lock table might run
+ * full. */
 static void put_lock(const struct kept_readpoint *r, struct text *sql)
 {
     if (r->public.relation.kind == RELATION_PARTITIONED && r->public.source_count > 0 &&
@@ -438,8 +444,8 @@ static void put_lock(const struct kept_readpoint *r, struct text *sql)
                     r->probe);
 }
 
-/* Behind a balancer the worker may be on another server, where a snapshot of the same name is
- * another one. */
+/* Behind a balancer the worker may be on another server, on which the same name stands for another
+ * snapshot. */
 static int compare_snapshots(const struct kept_readpoint *r, struct connection *connection,
                              struct error *error)
 {
@@ -496,8 +502,8 @@ void readpoint_leave(struct session *worker) { connection_end(session_connection
 
 /* ---- reading ---- */
 
-/* An error of what follows leaves the transaction as it was. It is undone in any case: the settings
- * go back, too. */
+/* Sets a savepoint: an error of what follows leaves the transaction as it was. It is rolled back in
+ * any case, so that the settings go back, too. */
 static int guard(struct connection *connection, const char *settings, struct error *error)
 {
     struct text sql = {0};
@@ -518,8 +524,8 @@ static int unguard(struct connection *connection, struct error *error)
                           error);
 }
 
-/* PostgreSQL 17 and earlier have no hash of an xid. Its distance from another is a number, without
- * a detour over text; the three special ones have none. */
+/* PostgreSQL 17 and earlier have no hash of an xid. Its distance from another xid is a number,
+ * without a detour over text; the three special xids have no distance. */
 #define XMIN_NUMBER                                                                                \
     "CASE WHEN pg_catalog.age(xmin) = 2147483647 THEN xmin::pg_catalog.text::pg_catalog.int8"      \
     " ELSE pg_catalog.age('3'::pg_catalog.xid)::pg_catalog.int8 + 3 - pg_catalog.age(xmin) & "     \
@@ -585,16 +591,16 @@ int readpoint_fingerprint(struct session *session, const struct source *source,
     return rc == 0 ? after : rc;
 }
 
-/* Not UTF-8, and an encoding that is known. */
+/* Whether the database's encoding is known, and is not UTF-8. */
 static bool has_own_encoding(const struct connection *connection)
 {
     return !connection_is_utf8(connection) &&
            strcmp(connection_encoding(connection), "SQL_ASCII") != 0;
 }
 
-/* The statement in the database's own encoding: there text comes as the database's own bytes, so
- * the statement has to be sent in it, too. No server's encoding has bytes inside a character that
- * would look like ASCII. */
+/* Converts the statement to the database's own encoding: text comes as the database's own bytes, so
+ * the statement must be sent in the same encoding. No server's encoding has bytes inside a
+ * character that would look like ASCII. */
 static int convert(struct connection *connection, struct text *sql, struct error *error)
 {
     const char *parameter = text_string(sql);
@@ -628,7 +634,8 @@ static int write_copy(struct connection *connection, const struct schema *schema
     return has_own_encoding(connection) ? convert(connection, sql, error) : 0;
 }
 
-/* A table's rows come in the order of the heap, as COPY t gives them, never in that of an index. */
+/* A table's rows come in the order of the heap, as COPY t gives them, never in the order of an
+ * index. */
 static void put_copy_settings(struct readpoint *readpoint, const struct schema *schema,
                               const struct connection *connection, struct text *sql)
 {
@@ -640,18 +647,19 @@ static void put_copy_settings(struct readpoint *readpoint, const struct schema *
         text_printf(sql, "SET LOCAL client_encoding = '%s'", connection_encoding(connection));
 }
 
-/* Not the rows' fault, nor the format's: the server had no time, memory, disk or peace for it. Of
- * these classes what is worth trying again, and a lock, has a code of its own already. */
+/* Tells errors that are not the fault of the rows or the format: the server had no time, memory,
+ * disk or peace for the COPY. Errors of these classes that are worth trying again, and locks, have
+ * codes of their own already. */
 static int blame(const struct connection *connection, int rc)
 {
     static const char *const of_the_moment[] = {
         "08",             /* a connection, of a foreign server too */
         "25P02",          /* the transaction had failed before */
-        "25P03", "25P04", /* limits of time of transactions */
+        "25P03", "25P04", /* time limits of transactions */
         "40",             /* conflicts with others */
         "53",             /* memory, disk, connections, limits of the configuration */
         "55P03",          /* a lock */
-        "57",             /* cancelled, a limit of time, a shutdown */
+        "57",             /* cancelled, a time limit, a shutdown */
         "58",             /* files */
         "72",             /* the snapshot is too old */
     };

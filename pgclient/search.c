@@ -18,8 +18,8 @@
 
 static int out_of_memory(struct error *error) { return error_set(error, -ENOMEM, "out of memory"); }
 
-/* A statement with the user's words in it has failed: the words are to blame, unless it was the
- * connection, or the server that lacks something or is damaged. */
+/* A statement with the user's words in it has failed: those words are to blame, unless the
+ * connection failed, or the server lacks something or is damaged. */
 static int blame(const struct connection *connection, int rc)
 {
     static const char *const servers[] = {"53", "57P", "58", "F0", "XX"};
@@ -35,10 +35,11 @@ static void put_from(struct text *sql, const struct relation *relation)
     sql_relation(sql, relation->schema, relation->name);
 }
 
-/* What is to be known of a role and a relation before a transaction begins. */
+/* What must be known about a role and a relation before a transaction begins. */
 struct beginning {
-    bool judged;   /* it is asked whose functions would run */
-    bool may_lock; /* which needs more than reading some columns */
+    bool judged; /* it is asked whose functions would run */
+    /* the role may read the whole table, not only some columns: LOCK TABLE needs that */
+    bool may_lock;
 };
 
 static int find_beginning(struct connection *connection, const struct relation *relation,
@@ -58,17 +59,18 @@ static int find_beginning(struct connection *connection, const struct relation *
     return rc;
 }
 
-/* Questions of ours come between the lock and what users wrote. */
+/* Whether we ask questions between the lock and what users wrote. */
 static bool asks_more(const struct relation *relation, const struct beginning *beginning)
 {
     return beginning->judged || relation->kind == RELATION_VIEW;
 }
 
-/* Else a condition has the planner evaluate what is constant in the checks of partitions. */
+/* Without this a condition makes the planner evaluate what is constant in the checks of partitions.
+ */
 #define NO_EXCLUSION "SET LOCAL constraint_exclusion = off"
 
-/* Locked first, as a fetch does it, so that it stays what is judged, and what a snapshot sees that
- * is taken behind it: TRUNCATE, and whatever else writes a file anew, is not seen through one. */
+/* Locks the relation first, as a fetch does. So it stays what is judged, and what a later snapshot
+ * sees: a snapshot does not protect from TRUNCATE, and from whatever else writes a file anew. */
 static char *write_beginning(const struct relation *relation, const struct beginning *beginning)
 {
     struct text sql = {0};
@@ -87,9 +89,9 @@ static char *write_beginning(const struct relation *relation, const struct begin
     return text_take(&sql);
 }
 
-/* What was fetched may be another thing by now, and the statement goes by its name; and its file,
- * or a partition's, may be one that this snapshot knows nothing of. What has read it has locked it,
- * so that what is true behind a statement was true of it. */
+/* The statement goes by name, and the name may be another relation by now than the one that was
+ * fetched; and the relation's file, or a partition's, may be one that this snapshot does not know.
+ * A statement locks what it reads, so what is true after it was true for it. */
 static int check_same(struct connection *connection, const struct relation *relation,
                       struct error *error)
 {
@@ -119,7 +121,7 @@ static int check_same(struct connection *connection, const struct relation *rela
     return rc;
 }
 
-/* As where its rows are fetched: a view whose owner is subject to policies is read with them. */
+/* As in a fetch: a view whose owner is subject to policies is read with these. */
 static int settle_policies(struct connection *connection, const struct relation *relation,
                            struct error *error)
 {
@@ -130,9 +132,9 @@ static int settle_policies(struct connection *connection, const struct relation 
     return rc == 0 && owners_only ? connection_let_policies_choose(connection, error) : rc;
 }
 
-/* A condition may call functions that change settings: they go back with the transaction. `later`
- * (nullable): what is to be run, and the relation with it, must be judged before it is; else the
- * relation is judged now. */
+/* A condition may call functions that change settings: they go back with the transaction. If
+ * `later` is given, *later says whether what is to be run, and the relation with it, must be judged
+ * before it runs. If it is NULL the relation is judged now. */
 static int begin(struct session *session, const struct relation *relation, bool *later,
                  struct error *error)
 {
@@ -149,7 +151,7 @@ static int begin(struct session *session, const struct relation *relation, bool 
     if (rc == 0)
         rc = connection_begin(connection, TRANSACTION_USER, text, error);
     free(text);
-    if (rc == -ENOENT) /* what is locked has another name by now */
+    if (rc == -ENOENT) /* the relation to be locked has another name by now */
         rc = error_set(error, -ESTALE, "the table was renamed or dropped in the meantime");
     if (rc < 0)
         return rc;
@@ -167,7 +169,8 @@ static int begin(struct session *session, const struct relation *relation, bool 
     return rc;
 }
 
-/* What a standby has replayed says what a snapshot sees if it was asked for before that. */
+/* If a standby's replayed position is asked for before the snapshot is taken, it tells what the
+ * snapshot sees. */
 static int read_now(struct connection *connection, const struct cluster *before,
                     struct version_key *out, struct error *error)
 {
@@ -201,7 +204,7 @@ int search_begin(struct session *session, const struct relation *relation, const
 
 /* ---- rows ---- */
 
-/* Our own question, not the user's: without his limits, and with our path. */
+/* For our own question, not the user's: without the user's time limits, and with our path. */
 #define OURS SEARCH_PATH_OURS "; SET LOCAL statement_timeout = 0"
 
 static int set_theirs(struct connection *connection, struct error *error)
@@ -211,9 +214,9 @@ static int set_theirs(struct connection *connection, struct error *error)
                    : rc;
 }
 
-/* Whose functions the statement would run, and `json` of the relation's columns. By the names in it
- * and their places in search_path the server may have taken others than who wrote it meant: what
- * fits the arguments better wins. */
+/* Asks whose functions the statement would run, and, if `json`, those for JSON of the relation's
+ * columns. The server may have found other functions than the user meant, by their names and their
+ * places in search_path: the one that fits the arguments better wins. */
 static int judge_statement(struct connection *connection, const struct relation *relation,
                            const char *statement, bool json, struct error *error)
 {
@@ -228,7 +231,8 @@ static int judge_statement(struct connection *connection, const struct relation 
     return rc == 0 ? set_theirs(connection, error) : rc;
 }
 
-/* To parse a statement locks what it names; the plan that describe_sources looks at, partitions. */
+/* Parsing a statement locks what it names; the plan that describe_sources looks at locks
+ * partitions. */
 static int lock_heaps(struct connection *connection, const struct relation *relation,
                       struct error *error)
 {
@@ -296,7 +300,8 @@ int search_compare(struct session *session, const struct relation *relation,
 
 /* ---- conditions ---- */
 
-/* In lines of its own, so that a comment at its end does not take the rest with it. */
+/* Puts the condition on lines of its own, so that a comment at its end does not swallow the rest.
+ */
 static void put_condition(struct text *sql, const char *before, const char *condition,
                           const char *behind)
 {
@@ -322,9 +327,9 @@ static int parse_condition(struct connection *connection, const struct relation 
     return rc;
 }
 
-/* That it is one expression, of boolean, whole by itself: what has an open comment, string or
- * bracket finds nothing behind it that closes it, and what closes a bracket of ours makes sense
- * inside of ( ) or of [ ], not of both. */
+/* Checks that the condition is one whole expression of type boolean. If it has an open comment,
+ * string or bracket, nothing behind it closes that. If it closes a bracket of ours, it makes sense
+ * inside ( ) or inside [ ], but not inside both. */
 static int check_condition(struct connection *connection, const struct relation *relation,
                            const char *condition, bool judged, struct error *error)
 {
@@ -338,7 +343,7 @@ struct row_reader {
     search_sink *sink;
     void *context;
     struct copy_stream stream;
-    bool failed; /* the sink did */
+    bool failed; /* the sink has failed */
     struct error *error;
 };
 
@@ -404,7 +409,7 @@ int search_rows(struct session *session, const struct relation *relation, const 
 
 /* ---- nearest ---- */
 
-/* The schema that pgvector is in. */
+/* Finds the schema that pgvector is in. */
 static int find_extension(struct connection *connection, char **out, struct error *error)
 {
     PGresult *row = NULL;
@@ -423,7 +428,7 @@ static int find_extension(struct connection *connection, char **out, struct erro
 }
 
 /* An index scan ends after ef_search rows, whatever a filter or LIMIT wants. The settings exist
- * once the library is loaded, and not in all versions of it. */
+ * once the library is loaded, and not in all versions of pgvector. */
 static int set_effort(struct connection *connection, const struct search_nearest *search,
                       const char *schema, struct error *error)
 {
@@ -463,8 +468,8 @@ static bool is_bits(const struct search_nearest *search)
     return strcmp(search->type, "bit") == 0 || strcmp(search->type, "varbit") == 0;
 }
 
-/* As just the type that pgvector has its operators and functions for: of a domain or a varbit,
- * others that somebody has put into the same schema would fit better. */
+/* Casts to exactly the type for which pgvector has its operators and functions: for a domain or a
+ * varbit, others that a user has put into the same schema would fit better. */
 static void put_vectors(struct text *sql, const struct search_nearest *search, const char *schema)
 {
     sql_name(sql, search->column);
@@ -486,7 +491,7 @@ static void put_distance(struct text *sql, const struct search_nearest *search, 
     }
 }
 
-/* Columns go out by number: their names may be double. */
+/* Names the columns by number, since two may have the same name. */
 static void put_columns(struct text *sql, const struct search_nearest *search)
 {
     for (int i = 0; i < search->schema->column_count - 1; i++) {
@@ -498,7 +503,7 @@ static void put_columns(struct text *sql, const struct search_nearest *search)
     }
 }
 
-/* Text as hexadecimal digits, which mean the same whatever the settings are. */
+/* Puts text as hexadecimal digits, which mean the same under all settings. */
 static void put_bytes(struct text *sql, const char *text)
 {
     text_put(sql, "pg_catalog.decode('");
@@ -507,8 +512,8 @@ static void put_bytes(struct text *sql, const char *text)
     text_put(sql, "', 'hex')");
 }
 
-/* By what the key's values look like: where the row is now nobody knows, and not every type has an
- * operator that everybody finds. */
+/* Excludes the row by the text of its key's values: its present place is unknown, and not every
+ * type has an operator that is always found. */
 static void put_except(struct text *sql, const struct search_nearest *search, const char *encoding)
 {
     text_put(sql, " AND NOT (true");
@@ -521,7 +526,7 @@ static void put_except(struct text *sql, const struct search_nearest *search, co
     text_put_byte(sql, ')');
 }
 
-/* Of a sparsevec nothing but its text tells. */
+/* For a sparsevec only its text tells the dimensions. */
 static void put_dims(struct text *sql, const struct search_nearest *search, const char *schema)
 {
     bool sparse = strcmp(search->type, "sparsevec") == 0;
@@ -571,7 +576,7 @@ static char *nearest_rows(const struct search_nearest *search, const char *schem
     return text_take(&sql);
 }
 
-/* The schema, its columns called as put_columns calls them. */
+/* A copy of the schema, with the column names of put_columns. */
 static struct schema *numbered(const struct schema *schema)
 {
     struct schema *out;
@@ -591,7 +596,7 @@ static struct schema *numbered(const struct schema *schema)
     return out;
 }
 
-/* `encoding`: what the connection speaks. */
+/* `encoding`: that of the connection. */
 static char *nearest_statement(const struct search_nearest *search, const char *schema,
                                const char *encoding)
 {
@@ -601,7 +606,7 @@ static char *nearest_statement(const struct search_nearest *search, const char *
     if (source.from != NULL && columns != NULL) {
         text_put(&sql, "COPY (");
         selection_put(&sql, columns, &source, NULL, encoding);
-        /* Zero vectors have no cosine. */
+        /* Zero vectors have no cosine distance. */
         text_printf(&sql, " WHERE c%d OPERATOR(pg_catalog.<>) 'NaN') TO STDOUT (FORMAT binary)",
                     search->schema->column_count - 1);
     } else {
@@ -612,7 +617,8 @@ static char *nearest_statement(const struct search_nearest *search, const char *
     return text_take(&sql);
 }
 
-/* What is put together here, the condition included; and what makes JSON of the columns. */
+/* Judges the statement that is put together here, the condition included, and the functions that
+ * make JSON of the columns. */
 static int judge_nearest(struct connection *connection, const struct search_nearest *search,
                          const char *schema, const char *encoding, struct error *error)
 {
@@ -652,7 +658,7 @@ static bool fits(const struct search_nearest *search, const struct schema *now)
     return fits;
 }
 
-/* Behind the statement, which has locked what it has read. */
+/* Call it after the statement, which has locked what it has read. */
 static int check_types(struct connection *connection, const struct search_nearest *search,
                        struct error *error)
 {
@@ -678,7 +684,8 @@ int search_nearest(struct session *session, const struct search_nearest *search,
     connection_also_stop(connection, search->stop);
     bool judged = false, first = search->number == 0 || !connection_in_transaction(connection);
     int rc = begin(session, search->relation, first ? &judged : NULL, error);
-    if (rc == 0 && search->condition != NULL) /* it may have run before, in this transaction */
+    /* the condition may have run before, in this transaction */
+    if (rc == 0 && search->condition != NULL)
         rc = connection_set_again(connection, NO_EXCLUSION, error);
     if (rc == 0)
         rc = find_extension(connection, &schema, error);
@@ -708,7 +715,7 @@ int search_nearest(struct session *session, const struct search_nearest *search,
 
 /* ---- keys ---- */
 
-/* Of a domain, or one over one, the type that its values are of. */
+/* For a domain, also one over another domain, the type is that of its values. */
 #define PRIMARY_KEY                                                                                \
     "SELECT a.attname, (WITH RECURSIVE base AS ("                                                  \
     "  SELECT t.* FROM pg_catalog.pg_type t WHERE t.oid = a.atttypid"                              \

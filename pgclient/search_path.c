@@ -8,7 +8,8 @@
 
 static const char spaces[] = " \t\n\r\f\v";
 
-/* In double quotes, an inner one doubled: as it is. Moves `at` behind it. */
+/* Reads a name in double quotes, an inner quote doubled: it is kept as it is. Moves `at` behind it.
+ */
 static void take_quoted(const char **at, struct text *name)
 {
     for (const char *c = *at + 1; *c != '\0'; c++) {
@@ -22,7 +23,7 @@ static void take_quoted(const char **at, struct text *name)
     text_fail(name, -EINVAL);
 }
 
-/* Without quotes: up to a space or a comma, in small letters. */
+/* Reads a name without quotes: up to a space or a comma, in small letters. */
 static void take_plain(const char **at, struct text *name)
 {
     size_t size = strcspn(*at, " \t\n\r\f\v,");

@@ -10,10 +10,9 @@
 #include "codec/text.h"
 #include "pgclient/source.h"
 
-/* Appends SELECT … FROM …. `encoding`: the database's. Unless it is UTF8 the
- * parts rendered by the server are converted there, and come as bytea; but of SQL_ASCII text, whose
- * encoding nobody knows, only JSON, which is an error then if it is no UTF-8. `range` NULL: all
- * rows. */
+/* Appends SELECT … FROM …. `encoding`: the database's. Unless it is UTF8 the parts rendered by the
+ * server are converted there, and come as bytea; of SQL_ASCII text, whose encoding is unknown, only
+ * JSON is; it is an error then if it is no UTF-8. `range` NULL: all rows. */
 void selection_put(struct text *sql, const struct schema *schema, const struct source *source,
                    const struct ctid_range *range, const char *encoding);
 

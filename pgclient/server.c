@@ -44,7 +44,7 @@ static void wipe(char *text)
         explicit_bzero(text, strlen(text));
 }
 
-/* PQconninfoFree leaves passwords behind in the heap. */
+/* PQconninfoFree leaves passwords in the heap. */
 static void options_free(PQconninfoOption *options)
 {
     for (PQconninfoOption *o = options; o != NULL && o->keyword != NULL; o++)
@@ -60,9 +60,9 @@ static const char *option_value(const PQconninfoOption *options, const char *key
     return NULL;
 }
 
-/* What libpq takes for each parameter but sslmode, environment, service file and defaults included.
- * Only an attempt to connect reads the service that a string names, so one is made that libpq
- * refuses before it looks for the server: with an sslmode that there is not. */
+/* What libpq uses for each parameter but sslmode, with environment, service file and defaults.
+ * libpq reads the service that a string names only when it connects. So we make an attempt that
+ * libpq refuses before it looks for the server: its sslmode does not exist. */
 static PQconninfoOption *effective_options(const struct server *server)
 {
     size_t n = 0;
@@ -125,7 +125,7 @@ static int fill(struct server *server, const PQconninfoOption *given)
     return rc;
 }
 
-/* A server that has gone away without a word is noticed within a minute. */
+/* With these a server that is gone without a word is noticed within a minute. */
 static int add_defaults(struct server *server, const PQconninfoOption *effective)
 {
     static const char *const defaults[][2] = {
@@ -134,8 +134,8 @@ static int add_defaults(struct server *server, const PQconninfoOption *effective
     };
     int rc = 0;
     for (size_t i = 0; i < sizeof defaults / sizeof *defaults && rc == 0; i++) {
-        /* libpq itself says tcp_user_timeout 0 where nothing is given; whoever wants none gives a
-         * large one. */
+        /* libpq itself says tcp_user_timeout 0 if nothing is given; a user who wants no limit gives
+         * a large one. */
         const char *value = option_value(effective, defaults[i][0]);
         if (value == NULL || strcmp(value, "0") == 0)
             rc = add(server, defaults[i][0], defaults[i][1]);

@@ -12,10 +12,11 @@
 
 enum {
     IDLE_MS = 30000,
-    SPARE_MS = 3000, /* of idle ones beyond the first */
+    SPARE_MS = 3000, /* how long idle sessions beyond the first are kept */
     PING_MS = 3000,
-    SMALL_MS = 30000, /* for so long after a refusal no more connections, or locks, are tried */
-    JUST_MS = 3000    /* a server may not have noticed yet what went less than so long ago */
+    SMALL_MS = 30000, /* for this long after a refusal no more connections, or locks, are tried */
+    /* a server may not have noticed yet that a connection went less than this ago */
+    JUST_MS = 3000
 };
 
 int session_pool_new(const struct server *server, int limit, struct session_pool **out)
@@ -61,7 +62,8 @@ static void set_connection(struct session *session, struct connection *connectio
     connection_close(before);
 }
 
-/* Closes it and lets somebody else have its place: once that is free. */
+/* Closes the session. A waiting thread gets its place, once the server has let go of the
+ * connection. */
 static void discard(struct session *session)
 {
     struct session_pool *pool = session->pool;
@@ -74,16 +76,16 @@ static void discard(struct session *session)
     free(session);
 }
 
-/* Under the lock. The server has refused one more than there are. */
+/* Under the lock. The server has refused a connection beyond these `connections`. */
 static void shrink(struct session_pool *pool, int connections)
 {
     pool->most = connections < 1 ? 1 : connections < pool->limit ? connections : pool->limit;
     pool->more_at = clock_ms() + SMALL_MS;
 }
 
-/* Closes the connection of a session that keeps its place, which is to be had once that connection
- * has gone: idle ones, which are closed by and by, are there as well. It waits for nobody who has a
- * session, or wants one. */
+/* Closes the connection of a session that keeps its place, and waits until there is room for
+ * another one: until that connection has gone, or idle ones, which are closed by and by. It waits
+ * for no thread that has a session, or wants one. */
 static int replace_connection(struct session *session, const atomic_bool *stop)
 {
     struct session_pool *pool = session->pool;
@@ -100,7 +102,7 @@ static int replace_connection(struct session *session, const atomic_bool *stop)
     return stopped ? -EINTR : 0;
 }
 
-/* `waits` false: one that joins is not waited for, since it may stand in a pooler's line behind the
+/* `waits` false: does not wait long. A session that joins may stand in a pooler's line behind the
  * very session that it is to join. */
 static int connect_session(struct session *session, bool waits, const atomic_bool *stop,
                            struct error *error)
@@ -134,7 +136,8 @@ static int verify(struct session *session, bool waits, const atomic_bool *stop, 
                : rc;
 }
 
-/* Whether there is one of the pool's own to wait for; *gone: one that has just gone. */
+/* The server has refused a connection. Whether the pool has one to wait for; *gone: one has just
+ * gone. */
 static bool refused(struct session *session, bool *gone)
 {
     struct session_pool *pool = session->pool;
@@ -165,7 +168,7 @@ static int take(struct session_pool *pool, enum session_purpose purpose, bool wa
                  (rc = replace_connection(waiter.session, stop)) < 0)
             error_set(error, rc, "stopped");
         if (rc == 0 && purpose != SESSION_PLACE && stop != NULL && atomic_load(stop)) {
-            session_give(waiter.session); /* somebody else may need it */
+            session_give(waiter.session); /* another thread may need it */
             return error_set(error, -EINTR, "stopped");
         }
         if (rc == 0) {
@@ -283,8 +286,8 @@ void session_place_give(struct session *place)
 
 /* ---- the pool ---- */
 
-/* Takes those out of the list that have been idle for longer than that, the first one perhaps for
- * longer than the others. */
+/* Removes sessions from the list that have been idle for longer than this; the limit of the first
+ * one may be longer than that of the others. */
 static void close_idle(struct session_pool *pool, int64_t first_ms, int64_t others_ms)
 {
     struct session *old = NULL;
@@ -316,7 +319,7 @@ void session_place_refused(struct session *place)
 {
     struct session_pool *pool = place->pool;
     pthread_mutex_lock(&pool->lock);
-    /* Before idle ones go, which were in its way. */
+    /* Shrink before idle connections are closed: they were in the program's way. */
     shrink(pool, pool->count + departing_count(pool->departing) - 1);
     pthread_mutex_unlock(&pool->lock);
     close_idle(pool, 0, 0);

@@ -1,5 +1,5 @@
-/* The line for sessions: whose turn it is. All but session_pool_wanted and pool_get_turn is called
- * under the pool's lock. */
+/* The line for sessions: whose turn it is. All functions but session_pool_wanted and pool_get_turn
+ * are called under the pool's lock. */
 #include "codec/clock.h"
 #include "pgclient/session_parts.h"
 
@@ -57,15 +57,15 @@ int pool_room(const struct session_pool *pool)
     return pool->most + more;
 }
 
-/* How many of SESSION_USER there may be. */
+/* How many sessions of SESSION_USER there may be. */
 int pool_users(const struct session_pool *pool)
 {
     int most = pool_room(pool);
     return most > 3 ? most - 2 : 1;
 }
 
-/* Whether one more may be lent, `less` fewer of SESSION_JOIN or SESSION_FETCH being so. What
- * departs has its place still. */
+/* Whether one more session may be lent, if `less` sessions of SESSION_JOIN or SESSION_FETCH were
+ * given back. A departing connection still has its place. */
 static bool fits(const struct session_pool *pool, enum session_purpose purpose, int less)
 {
     int most = pool_room(pool), lent = pool->lent_in_all - less + departing_count(pool->departing);
@@ -83,7 +83,7 @@ static struct session *find_idle(const struct session_pool *pool)
     return session;
 }
 
-/* The most recently used idle session, or a place for a new one; NULL: it has to wait. */
+/* The most recently used idle session, or a place for a new one; NULL: the caller has to wait. */
 static struct session *claim(struct session_pool *pool, enum session_purpose purpose, int *rc)
 {
     if (!fits(pool, purpose, 0))
@@ -103,7 +103,7 @@ static struct session *claim(struct session_pool *pool, enum session_purpose pur
     return session;
 }
 
-/* Whom something is in the way of that does not concern those behind him is passed over. */
+/* A waiter that cannot be served yet is passed over: those behind it may not need what it lacks. */
 void pool_serve(struct session_pool *pool)
 {
     bool served = false;
@@ -146,7 +146,7 @@ bool session_pool_wanted(struct session_pool *pool)
     for (const struct waiter *waiter = pool->waiters; waiter != NULL && !wanted;
          waiter = waiter->next)
         wanted = fits(pool, waiter->purpose, 1);
-    /* At a pooler the line is the pooler's. */
+    /* Behind a pooler, sessions stand in the pooler's own line. */
     int64_t before = clock_ms() - POOL_SHORT_MS;
     for (const struct session *session = pool->sessions; session != NULL && !wanted;
          session = session->next) {
@@ -166,7 +166,7 @@ void pool_wait_a_tick(struct session_pool *pool)
                      departing_count(pool->departing) > 0 ? SOON_MS : POOL_TICK_MS);
 }
 
-/* Whether one that is given back would do. *of_users: only one of SESSION_USER. */
+/* Whether one session given back would be enough. *of_users: only one of SESSION_USER would. */
 static bool needs_one_back(const struct session_pool *pool, enum session_purpose purpose,
                            bool *of_users)
 {
@@ -196,7 +196,7 @@ static void wait_for_turn(struct session_pool *pool, struct waiter *waiter, cons
         } else {
             pool_wait_a_tick(pool);
         }
-        pool_serve(pool); /* the time may have come for one more */
+        pool_serve(pool); /* the pool may have grown by one */
     }
 }
 

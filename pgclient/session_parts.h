@@ -10,7 +10,7 @@
 
 enum {
     POOL_TICK_MS = 100,
-    POOL_SHORT_MS = 1000 /* whoever waits longer makes room, or has room made */
+    POOL_SHORT_MS = 1000 /* a thread that waits longer makes room, or has room made */
 };
 
 struct session {
@@ -22,13 +22,13 @@ struct session {
     enum session_purpose purpose;
     bool lent;
     int backend;
-    bool lacks_room;                      /* for locks of its own: it was refused them */
+    bool lacks_room;                      /* it was refused room for locks of its own */
     int64_t locks;                        /* of the server's, reserved; few are not counted */
-    char why[256];                        /* it is wanted (pgclient/lock.h) */
+    char why[256];                        /* why it is wanted (pgclient/lock.h) */
     int64_t idle_since, connecting_since; /* ms; the second 0: it is not connecting */
 };
 
-/* In line for a session. */
+/* A thread in line for a session. */
 struct waiter {
     struct waiter *next;
     enum session_purpose purpose;
@@ -48,19 +48,19 @@ struct session_pool {
     struct session *sessions; /* lent, connecting and idle ones; most recently used first */
     int count;
     int lent[SESSION_PURPOSES], lent_in_all;
-    int most;               /* that the server has room for, as far as is known */
+    int most;               /* connections that the server has room for, as far as known */
     int64_t more_at;        /* ms: then one more is tried */
-    int64_t join_at;        /* ms: until then nobody joins */
+    int64_t join_at;        /* ms: until then no session joins */
     struct waiter *waiters; /* by ticket */
     uint64_t tickets;
     struct lock_share locks;
-    int64_t locks_back_at; /* ms: when it was last asked that some be given back */
+    int64_t locks_back_at; /* ms: when some were last asked back */
     bool stopped;
-    _Atomic int64_t looked_at; /* ms: at the locks that others wait for; not guarded */
+    _Atomic int64_t looked_at; /* ms: last look at the locks that others wait for; not guarded */
 };
 
-/* Under the lock: the session is the most recently used one from now on; is in the list no more; is
- * not lent any more. */
+/* Under the lock: pool_link puts the session into the list as the most recently used one,
+ * pool_unlink takes it out, pool_take_back marks it as not lent. */
 void pool_link(struct session_pool *pool, struct session *session);
 void pool_unlink(struct session_pool *pool, struct session *session);
 void pool_take_back(struct session_pool *pool, struct session *session);
@@ -69,14 +69,15 @@ void pool_take_back(struct session_pool *pool, struct session *session);
 int pool_room(const struct session_pool *pool);
 int pool_users(const struct session_pool *pool);
 
-/* Under the lock: gives those who wait what they may have. */
+/* Under the lock: gives waiting threads what they may have. */
 void pool_serve(struct session_pool *pool);
 
-/* Under the lock, which it gives up: until something has changed, or for a moment. */
+/* Under the lock, which it gives up: waits until something has changed, or for a moment. */
 void pool_wait_a_tick(struct session_pool *pool);
 
-/* Gets the waiter a session, idle or without a connection; his place in the line he keeps from one
- * call to the next. `wait` false, or one who joins: only if there is one now, else -EAGAIN. */
+/* Gets the waiter a session, idle or without a connection. The waiter keeps its place in the line
+ * from one call to the next. With `wait` false, or for SESSION_JOIN: only if there is one now, else
+ * -EAGAIN. */
 MUST_CHECK int pool_get_turn(struct session_pool *pool, struct waiter *waiter, bool wait,
                              const atomic_bool *stop);
 

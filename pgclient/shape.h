@@ -1,6 +1,6 @@
-/* What an answer must look like to be taken: a server, or what stands in between, may give another.
- * So no row and no column is asked for that is not there, and no value taken for another.
- */
+/* What an answer must look like to be accepted: a server, or what stands in between, may give
+ * another. The check keeps us from reading a row or a column that is not there, and from mistaking
+ * one value for another. */
 #ifndef PGCLIENT_SHAPE_H
 #define PGCLIENT_SHAPE_H
 
@@ -8,8 +8,8 @@
 
 #include <libpq-fe.h>
 
-/* `rows` ANY: whatever number. `columns` has a letter for each, n a whole number, b a boolean, t any
- * text, and N, B, T the same or NULL; NULL: whatever there are. */
+/* `rows` ANY: any number. `columns` has a letter for each column: n a whole number, b a boolean, t
+ * any text; N, B, T the same or NULL. NULL: any columns. */
 struct shape {
     int rows;
     const char *columns;
@@ -19,7 +19,7 @@ enum { ANY = -1 };
 #define ROWS_OF(columns) ((struct shape){ANY, columns}) /* none as well */
 #define ONE_ROW_OF(columns) ((struct shape){1, columns})
 
-/* -EIO, with what there is instead: the result is no rows of this shape. */
+/* -EIO, with what came instead: the result does not have this shape. */
 MUST_CHECK int shape_check(const PGresult *rows, struct shape shape, struct error *error);
 
 #endif

@@ -1,5 +1,5 @@
-/* What a statement is put together of, beside pieces that are SQL already: a struct text
- * (codec/text.h) takes them all, and tells once whether there was memory for them. */
+/* Parts of a statement that are not SQL yet. They are added to a struct text (codec/text.h), which
+ * tells once, at the end, whether there was memory for all. */
 #ifndef PGCLIENT_SQL_TEXT_H
 #define PGCLIENT_SQL_TEXT_H
 
@@ -9,7 +9,8 @@
 void sql_name(struct text *sql, const char *name);
 void sql_relation(struct text *sql, const char *schema, const char *name);
 
-/* 'value': for where standard_conforming_strings is on, as in each of our transactions. */
+/* 'value', for a session whose standard_conforming_strings is on, as in each of our transactions.
+ */
 void sql_literal(struct text *sql, const char *value);
 
 /* A number of a list, whose numbers are counted from 0 and separated by commas. */

@@ -9,10 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What decides how values print, what is converted to what, and in which order rows come, whatever
- * the role, the database or the server's configuration say: what pg_dump sets, and what keeps scans
- * in physical order. lc_monetary stays as it is: no value of it is right for every database; it is
- * a part of the signature. */
+/* Settings that decide how values print, what is converted to what, and in which order rows come.
+ * They override the role, the database and the server's configuration: what pg_dump sets, and what
+ * keeps scans in physical order. lc_monetary stays as it is, since no value of it is right for
+ * every database; it is part of the signature. */
 static const struct {
     int since;
     const char *sql;
@@ -43,24 +43,25 @@ enum { RENAMED_PARALLEL_DEBUGGING = 160000, TRANSACTION_TIMEOUT = 170000 };
 
 static const char no_limits[] = "SET LOCAL idle_in_transaction_session_timeout = 0;";
 
-/* The role's own: a session that a pooler lends may have others, which somebody has left there.
- * transaction_timeout runs already, and is left alone. */
+/* Sets the role's own limits: a session that a pooler lends may have others, left by another
+ * client. transaction_timeout runs already, and is left alone. */
 static const char own_limits[] = "SET LOCAL statement_timeout TO DEFAULT;"
                                  " SET LOCAL idle_in_transaction_session_timeout TO DEFAULT;";
 
-/* What is not pinned and decides how values print, as the role, the database or the server has it.
- */
+/* Settings that are not pinned and decide how values print: as the role, the database or the server
+ * has them. */
 static const char own_locale[] = "SET LOCAL lc_monetary TO DEFAULT;"
                                  " SET LOCAL lc_numeric TO DEFAULT; SET LOCAL lc_time TO DEFAULT;";
 
-/* From an SQL_ASCII database nothing can be converted; whoever reads names checks that they are
+/* Nothing can be converted from an SQL_ASCII database; callers that read names check that they are
  * UTF-8. */
 static const char *encoding_wanted(const struct connection *connection)
 {
     return strcmp(connection_encoding(connection), "SQL_ASCII") == 0 ? "SQL_ASCII" : "UTF8";
 }
 
-/* The server converts a message before it runs anything of it. */
+/* Whether the connection has the wanted encoding already: the server converts a message before it
+ * runs any of it. */
 static bool has_encoding(const struct connection *connection)
 {
     const char *encoding = PQparameterStatus(connection->pg, "client_encoding");
@@ -122,15 +123,15 @@ static void put_settings(const struct connection *connection, enum transaction_k
     text_printf(sql, "SET LOCAL %s = off;",
                 version >= RENAMED_PARALLEL_DEBUGGING ? "debug_parallel_query"
                                                       : "force_parallel_mode");
-    /* How it is shown depends on quote_all_identifiers. */
+    /* search_path comes after these: how it is shown depends on quote_all_identifiers. */
     text_printf(sql, "%s;", user ? connection_own_path(connection) : SEARCH_PATH_OURS);
     put_encoding(connection, sql);
 }
 
 static int out_of_memory(struct error *error) { return error_set(error, -ENOMEM, "out of memory"); }
 
-/* Runs what has been written, the transaction ended if that fails. `out` (nullable): the rows.
- * Clears it. */
+/* Runs the statements in `sql` and clears it; if they fail, ends the transaction. `out` (nullable):
+ * the rows. */
 static int run(struct connection *connection, struct text *sql, struct shape shape, PGresult **out,
                struct error *error)
 {
@@ -153,7 +154,8 @@ static void forget_others_locks(struct connection *connection)
     connection->others_locks = NULL;
 }
 
-/* `sql` (nullable) in the same message, if the server is sure to understand it there. */
+/* Begins a transaction, with `sql` (nullable) in the same message if the server is sure to
+ * understand it there. */
 static int begin(struct connection *connection, enum transaction_kind kind, const char *sql,
                  const char *behind, struct shape shape, PGresult **out, struct error *error)
 {
@@ -162,9 +164,10 @@ static int begin(struct connection *connection, enum transaction_kind kind, cons
     connection->policies_choose = connection->lacks_locks = false;
     put_begin(connection, &text);
     put_settings(connection, kind, &text);
-    /* For a table, too: casts, policies, what an index or a partition's bound computes. */
+    /* Also when it reads a table: casts, policies, what an index or a partition's bound computes.
+     */
     connection->users_words = true;
-    forget_others_locks(connection); /* it may be another session's now */
+    forget_others_locks(connection); /* the transaction may be in another session now */
     connection->lock_limit_is_own = has_own_lock_limit(connection, kind);
     connection->own_limits_hold = kind == TRANSACTION_USER;
     if (!at_once) {
@@ -177,14 +180,15 @@ static int begin(struct connection *connection, enum transaction_kind kind, cons
     return run(connection, &text, shape, out, error);
 }
 
-/* Advisory locks that a function of a user's takes may outlive the transaction. In a session that a
- * pooler lends to us there may be others' as well: those of before. */
+/* Advisory locks that a user's function takes may outlive the transaction. A session that a pooler
+ * lends to us may have locks of other clients as well: those that it had before. */
 #define LOCK_NAME "pg_catalog.concat_ws(' ', l.mode, l.classid, l.objid, l.objsubid)"
 #define LOCKS_OF_SESSION                                                                           \
     " FROM pg_catalog.pg_locks l WHERE l.locktype OPERATOR(pg_catalog.=) 'advisory'"               \
     " AND l.pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid()"
 
-/* Which backend it is, whose number a pooler makes up, and what it has locked. */
+/* Asks which backend serves the transaction, since a pooler makes up that number, and what it has
+ * locked. */
 static int ask_pooled(struct connection *connection, int *pid, struct error *error)
 {
     PGresult *row = NULL;
@@ -215,7 +219,7 @@ static int note_beginning(struct connection *connection, struct error *error)
     return 0;
 }
 
-/* Each as often as it was taken: until there is none, which is a warning. */
+/* Releases each lock as often as it was taken: until there is none left, which gives a warning. */
 #define UNLOCK(t)                                                                                  \
     "CASE WHEN " t ".objsubid = 1 AND " t ".mode = 'ShareLock' THEN"                               \
     " pg_advisory_unlock_shared((" t ".classid::bigint::bit(32) || " t ".objid::bigint::bit(32))"  \
@@ -276,7 +280,7 @@ int connection_set_again(struct connection *connection, const char *more, struct
 
 int connection_let_policies_choose(struct connection *connection, struct error *error)
 {
-    connection->policies_choose = true; /* when settings are made again, too */
+    connection->policies_choose = true; /* it also holds when settings are made again */
     return connection_run(connection, "SET LOCAL row_security = on", error);
 }
 
@@ -286,8 +290,8 @@ int connection_read(struct connection *connection, enum transaction_kind kind, c
     return begin(connection, kind, sql, ";COMMIT", shape, out, error);
 }
 
-/* In a transaction of its own all the same: a role may have another isolation level, which a
- * standby refuses. Before version 14 times are float8, whose digits are a setting. */
+/* It runs in a transaction of its own all the same: a role may have another isolation level, which
+ * a standby refuses. Before version 14 times are float8, whose digits are a setting. */
 int connection_question(struct connection *connection, const char *sql, struct shape shape,
                         PGresult **out, struct error *error)
 {

@@ -3,22 +3,22 @@
 #include <errno.h>
 #include <stdio.h>
 
-/* Functions of the server that only tell something, though they are volatile. */
+/* Functions of the server that are volatile, but only tell something. */
 #define HARMLESS                                                                                   \
     "'^(random(_normal)?|clock_timestamp|timeofday|gen_random_uuid|uuidv[47]|currval|lastval"      \
     "|pg_((total_)?relation|table|indexes|database|tablespace)_size"                               \
     "|pg_partition_(tree|ancestors)|pg_is_in_recovery)$'"
 
-/* Those that are volatile and run what they are given, be it in a text or in a function's body. */
+/* Functions that are volatile and run what they are given, in a text or in a function's body. */
 #define TOLD_TO_RUN "'(_to_xml|^ts_stat$|^ts_rewrite$|_validator$)'"
 
-/* Those that change nothing, are given a text, a name, the number of an object or a value of any
- * type, and do no more than look that up, write it down or render it. Not among them, although
- * they say that they compute: pg_input_is_valid and pg_input_error_info (a type's input),
+/* Functions that change nothing, are given a text, a name, the oid of an object or a value of any
+ * type, and do no more than look that up, write it down or render it. Not among them, although they
+ * are declared not volatile: pg_input_is_valid and pg_input_error_info (a type's input),
  * fmgr_sql_validator (constants in a body), pg_get_partition_constraintdef and
- * satisfies_hash_partition (constants in a partition key), table_to_xml and its like. One that a
- * later server brings is none of these before somebody has looked at it. json_populate_record is
- * judged by what it fills. */
+ * satisfies_hash_partition (constants in a partition key), table_to_xml and its like. A function
+ * that a later server brings is added only after a developer has looked at it. json_populate_record
+ * is judged by the row that it fills. */
 #define TOLD_HARMLESSLY                                                                            \
     "'^(has_[a-z_]+_privilege|row_security_active|(col|obj|shobj)_description|format(_type)?"      \
     "|pg_(typeof|basetype|collation_for|column_(size|compression|is_updatable|toast_chunk_id)"     \
@@ -38,13 +38,14 @@
     "|(phraseto_|plainto_|websearch_to_|to_)tsquery|(jsonb?_)?to_tsvector"                         \
     "|ts_(debug|headline|lexize|parse|token_type)|xml_is_well_formed)$'"
 
-/* $1: the relation, or 0 for all. Everything is asked from the relations downwards, so that one
+/* $1: the relation, or 0 for all. The question goes from relations down to functions, so that one
  * relation costs little in a large catalog.
  *
- * $2: the tree of a statement about it, or NULL. It is treated as a view of ours is, by the oid 0;
- * but what it depends on is in its text alone. */
+ * $2: the tree of a statement about the relation, or NULL. It is treated as a view that the role
+ * owns, with the oid 0; but only its text tells what it depends on. */
 static const char question[] =
-    /* Whose functions may run. Who can become a superuser has nothing to gain from his own. */
+    /* The roles whose functions may run. A role that can become a superuser gains nothing from its
+     * own functions. */
     "WITH RECURSIVE trusted AS MATERIALIZED ("
     " SELECT oid FROM pg_roles WHERE rolsuper OR rolname = session_user),"
     " seed AS MATERIALIZED (SELECT c.oid, c.relkind AS kind FROM pg_class c"
@@ -52,7 +53,7 @@ static const char question[] =
     "   AND c.relpersistence <> 't' AND ($1::oid = 0 OR c.oid = $1::oid)),"
 
     /* Every number of the tree that may be an oid: new kinds of nodes have new fields. A column's
-     * type (`named` is false) is not what something is cast to. */
+     * type (`named` is false) is not the target of a cast. */
     " statement(tree) AS MATERIALIZED (SELECT regexp_replace($2::text, '\\s+', ' ', 'g')"
     "  WHERE $2::text IS NOT NULL),"
     " word(oid, named) AS MATERIALIZED (SELECT n.oid::oid, bool_or(n.named) FROM ("
@@ -62,9 +63,10 @@ static const char question[] =
     "     ' ', 'g'), '\\m(\\d{5,10})\\M', 'g') AS m) AS n"
     "  WHERE n.oid BETWEEN 16384 AND 4294967295 GROUP BY n.oid),"
 
-    /* What is read of which other relations: by a view, as a child, by a policy. A materialized
-     * view is read as a table. Most tables bring nothing along. Whether a table is read with its
-     * children is not known yet where an extension may keep its rows in them: then it is. */
+    /* Which other relations are read with a relation: by a view, as a child, by a policy. A
+     * materialized view is read as a table. Most tables bring nothing along. If an extension may
+     * keep a table's rows in its children, it is not known yet whether they are read: then they
+     * count. */
     " reach(root, oid, kind, inside) AS ("
     " SELECT oid, oid, kind, false FROM seed WHERE kind IN ('v', 'p', 'f') OR oid IN ("
     "   SELECT indrelid FROM pg_index WHERE indexprs IS NOT NULL OR indpred IS NOT NULL"
@@ -114,8 +116,8 @@ static const char question[] =
     "    SELECT FROM statement WHERE strpos(tree, ':hasForUpdate true') > 0))"
     " UNION ALL SELECT 0, 0, NULL, 0, s.tree FROM statement s),"
 
-    /* And the checks of domains that they cast to. What makes a row from JSON or the like casts to
-     * whatever its columns are, and so does what comes from a foreign server. */
+    /* And the checks of domains that they cast to. A function that makes a row from JSON or the
+     * like casts to the types of the row's columns, and so does a foreign table. */
     " filler AS MATERIALIZED (SELECT string_agg(p.oid::text, '|') AS oids FROM pg_proc p"
     "  WHERE EXISTS (SELECT FROM pg_constraint k WHERE k.contypid <> 0 AND k.oid >= 16384)"
     "   AND (p.proname ~ 'populate_record' OR p.oid >= 16384 AND EXISTS (SELECT FROM pg_type t"
@@ -125,7 +127,7 @@ static const char question[] =
     " target(relation, type) AS MATERIALIZED (SELECT c.relation, d.refobjid FROM code c"
     "  JOIN pg_depend d ON d.classid = c.class AND d.objid = c.object"
     "   AND d.refclassid = 'pg_type'::regclass"
-    /* What JSON_VALUE and its like return has no dependency before it is cast. */
+    /* No dependency is recorded for the type that JSON_VALUE and its like return, before a cast. */
     " UNION SELECT c.relation, t.oid FROM code c,"
     "  LATERAL regexp_matches(c.body, '[{]JSONRETURNING [^}]*[}]? ?:typid (\\d{5,10})', 'g') AS m"
     "  JOIN pg_type t ON t.oid = m[1]::oid"
@@ -152,7 +154,7 @@ static const char question[] =
     "   FROM target g JOIN part p ON p.root = g.type JOIN pg_type t ON t.oid = p.oid"
     "   JOIN pg_constraint k ON k.contypid = p.oid WHERE k.conbin IS NOT NULL),"
 
-    /* The planner puts an operator's negator or commutator in its place. */
+    /* The planner may replace an operator by its negator or commutator. */
     " operator(relation, owner, oid) AS (SELECT b.relation, b.owner, d.refobjid FROM body b"
     "  JOIN pg_depend d ON d.classid = b.class AND d.objid = b.object"
     "   AND d.refclassid = 'pg_operator'::regclass"
@@ -161,13 +163,13 @@ static const char question[] =
     " UNION SELECT p.relation, p.owner, e.oid FROM operator p JOIN pg_operator o ON o.oid = p.oid,"
     "  LATERAL unnest(ARRAY[o.oprcom, o.oprnegate]) AS e(oid) WHERE e.oid <> 0),"
 
-    /* The functions of all that. The catalog knows no dependency on what comes with the server:
-     * that is in the expression's own text alone, and is asked of others' expressions alone.
-     * `written`: called with what somebody has written, not by the server as a type or an
-     * estimate needs it.
+    /* The functions of all that. The catalog records no dependency on functions that come with the
+     * server: these are in the expression's own text alone, and are looked for only in expressions
+     * of untrusted owners. `written`: called with arguments that a user has written, not by the
+     * server for a type or an estimate.
      *
-     * Expressions that are only planned: a function that has a column itself as its first argument
-     * is not evaluated there, and if it is not written in SQL, nothing in it is, either. */
+     * In expressions that are only planned, a function whose first argument is a bare column is not
+     * evaluated; if it is not written in SQL, nothing in it is, either. */
     " named(relation, owner, function, written) AS MATERIALIZED ("
     " SELECT b.relation, b.owner, d.refobjid, true FROM body b JOIN pg_depend d"
     "  ON d.classid = b.class AND d.objid = b.object AND d.refclassid = 'pg_proc'::regclass"
@@ -195,7 +197,7 @@ static const char question[] =
     "   a.aggmfinalfn]::oid[]) f),"
 
     /* Functions that look for a cast by the value's type when they run: those that make JSON, and
-     * those in SQL that take any type, as text || any does. */
+     * functions in SQL that take any type, such as text || any. */
     " by_cast AS MATERIALIZED (SELECT c.castsource AS type, c.casttarget AS target,"
     "   CASE WHEN c.casttarget = 'json'::regtype THEN 'json' ELSE 'cast' END AS way,"
     "   p.oid AS function, p.proowner AS owner"
@@ -212,8 +214,8 @@ static const char question[] =
     "   AND EXISTS (SELECT FROM unnest(p.proargtypes) AS i(type) JOIN pg_type t ON t.oid = i.type"
     "    WHERE t.typtype = 'p')),"
 
-    /* What the columns' types run by themselves, through what they are made of: with each row, in
-     * JSON, in a cast that is looked for, in what the planner estimates of a range. */
+    /* Functions that the columns' types, and the types they are made of, run by themselves: with
+     * each row, in JSON, in a cast that is looked for, in what the planner estimates of a range. */
     " own(type, way, reason) AS ("
     " SELECT t.oid, 'rows', format('function %s of %I, who is no superuser', p.oid::regprocedure,"
     "   pg_get_userbyid(p.proowner)) FROM pg_type t JOIN pg_proc p"
@@ -239,13 +241,13 @@ static const char question[] =
     " SELECT * FROM own"
     " UNION SELECT w.type, m.way, m.reason FROM made m JOIN whole w ON w.part = m.type),"
 
-    /* What must not be called: what is somebody's, and at the will of somebody what he could not
-     * call himself, what does more than compute, and what may be told to run something: in a text,
-     * by a name or the number of an object. Of the server's own functions those that are told such
-     * a thing are known to be harmless, or not called. What only the server calls, or a type's
-     * input, is not called by hand at all: with the number of a type it runs a domain's check, on
-     * which nothing is seen to depend. A statement (owner 0) may do the rest, at the role's will.
-     */
+    /* Functions that must not be called: those of an untrusted owner; and, in an untrusted owner's
+     * expression, those that this owner may not call, those that do more than compute, and those
+     * that may be told to run something, in a text, by a name or by the oid of an object. The
+     * server's own functions that are told such a thing are known to be harmless, or not called. A
+     * function that only the server calls, or a type's input, must not be written in an expression
+     * at all: given the oid of a type it runs a domain's check, and no dependency on that is seen.
+     * A statement (owner 0) may call the rest, at the role's will. */
     " judged AS MATERIALIZED (SELECT DISTINCT owner, function, written FROM call),"
     " told AS MATERIALIZED (SELECT p.oid FROM pg_proc p"
     "  JOIN pg_namespace n ON n.oid = p.pronamespace"
@@ -283,7 +285,8 @@ static const char question[] =
     " bad(relation, reason) AS MATERIALIZED ("
     " SELECT c.relation, f.reason FROM forbidden f JOIN call c"
     "  ON c.owner = f.owner AND c.function = f.function AND c.written = f.written"
-    /* Its functions run at its own server, which may be this one, as whom its owner says. */
+    /* A foreign table's functions run on its own server, which may be this one, as the user that
+     * its owner has chosen. */
     " UNION ALL SELECT r.oid, format('foreign server %I for %I, who is no superuser', s.srvname,"
     "   pg_get_userbyid(CASE WHEN r.owner IN (SELECT oid FROM trusted) THEN s.srvowner"
     "    ELSE r.owner END)) FROM reached r JOIN pg_foreign_table f ON f.ftrelid = r.oid"
@@ -291,8 +294,8 @@ static const char question[] =
     "  WHERE r.owner NOT IN (SELECT oid FROM trusted)"
     "   OR s.srvowner NOT IN (SELECT oid FROM trusted)),"
 
-    /* No expression names what is looked for when it runs: a view that may look for it must not
-     * have such a type at hand. Any view may be estimated. */
+    /* No expression names a cast that is looked for when it runs: a view that may look for one must
+     * not have such a type at hand. Estimates are possible for any view. */
     " makes(relation, way) AS MATERIALIZED (SELECT DISTINCT b.relation, m.way FROM body b, maker m"
     "  WHERE b.body ~ (':(?:funcid|opfuncid|aggfnoid|winfnoid) (?:' || m.oids || ') ')"
     "   OR m.way = 'json' AND b.body ~ '[{]JSONCONSTRUCTOREXPR'"

@@ -33,7 +33,7 @@ static bool same_run(const struct server_run *a, const struct server_run *b)
     return a->timeline == b->timeline && strcmp(a->text, b->text) == 0;
 }
 
-/* -1: not listed. */
+/* The run's place in the key; -1: it is not listed. */
 static int find_run(const struct version_key *key, const struct server_run *run)
 {
     for (int i = 0; i < key->run_count; i++)

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What iconv calls it: CP1252, EUC-JP, KOI8-R, ISO_8859-5, LATIN1. */
+/* The name that iconv has for the encoding: CP1252, EUC-JP, KOI8-R, ISO_8859-5, LATIN1. */
 static void name_for_iconv(const char *encoding, char *out, size_t size)
 {
     static const struct {
@@ -23,8 +23,8 @@ static void name_for_iconv(const char *encoding, char *out, size_t size)
     }
 }
 
-/* Whether it is UTF-8 now, as far as there is room, with '?' for each byte of no character;
- * otherwise nothing has changed. */
+/* Converts the text to UTF-8, as far as there is room, with '?' for each byte that belongs to no
+ * character. false: nothing has changed. */
 static bool convert(char *text, size_t size, const char *encoding)
 {
     char name[32], *converted = malloc(size), *in = text, *out = converted;
@@ -36,7 +36,7 @@ static bool convert(char *text, size_t size, const char *encoding)
         return false;
     }
     while (room > 0 && iconv(way, &in, &left, &out, &room) == (size_t)-1 && errno != E2BIG) {
-        *out++ = '?'; /* above all of the last one, if the text was cut */
+        *out++ = '?'; /* most often for the last character, if the text was cut */
         in++;
         left--;
         room--;
@@ -48,7 +48,8 @@ static bool convert(char *text, size_t size, const char *encoding)
     return true;
 }
 
-/* A server without an encoding (SQL_ASCII) hands on what it has, whatever it was asked for. */
+/* A server without an encoding (SQL_ASCII) sends its bytes as they are, whatever encoding was asked
+ * for. */
 static bool may_be_utf8(char *text, size_t size, const char *encoding)
 {
     return encoding != NULL &&

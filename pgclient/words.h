@@ -1,4 +1,4 @@
-/* The server's words, as they can be shown.
+/* The server's messages, made fit to be shown.
  *
  * Threads: none of its own. Errors: none.
  */
@@ -9,7 +9,7 @@
 
 /* Makes of a text in `encoding` (PostgreSQL's name of it; NULL: unknown) one line of UTF-8 within
  * `size` bytes, cut at a character's start. Bytes that belong to no character, and all beyond ASCII
- * where the encoding is not known, come as '?'. */
+ * if the encoding is not known, become '?'. */
 void words_tidy(char *text, size_t size, const char *encoding);
 
 #endif
