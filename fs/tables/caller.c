@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Ids are given out in turn: none comes again within a second. */
+/* The kernel gives out thread ids in turn: none is used again within a second. */
 enum { RECENT = 256, RECENT_MS = 1000 };
 
 static struct recent {
@@ -20,10 +20,11 @@ static struct recent {
 } recent[RECENT];
 static pthread_mutex_t recent_lock = PTHREAD_MUTEX_INITIALIZER;
 
-static bool is_ours; /* the /proc: its numbers are those that requests say */
+static bool is_ours; /* /proc is of our namespace: it uses the numbers that requests have */
 static pthread_once_t looked_whose = PTHREAD_ONCE_INIT;
 
-/* The beginning of a file, which holds all that is asked for; false: it cannot be read. */
+/* Reads the beginning of a file, in which everything is that we look for; false: it cannot be read.
+ */
 static bool read_file(const char *path, char *text, size_t size)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -43,8 +44,8 @@ static unsigned long long number_of(const char *text, const char *name, int base
     return at != NULL ? strtoull(at + strlen(name), NULL, base) : otherwise;
 }
 
-/* Of a /proc of a namespace around ours the list has a number for that one, too; in one of another
- * there is no self. */
+/* Finds out whether /proc is of our PID namespace. If it is of one around ours, NSpid begins with
+ * that one's number; if it is of another one, there is no /proc/self. */
 static void look_whose(void)
 {
     static const char name[] = "\nNSpid:\t";
@@ -54,7 +55,7 @@ static void look_whose(void)
     is_ours = at != NULL && strncmp(at + strlen(name), ours, strlen(ours)) == 0;
 }
 
-/* /proc/THREAD/status. False: it cannot be read, or is another's. */
+/* Reads /proc/THREAD/status. False: it cannot be read, or /proc is of another namespace. */
 static bool read_status(pid_t thread, char *text, size_t size)
 {
     char path[40];

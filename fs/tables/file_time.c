@@ -1,4 +1,4 @@
-/* Records of relation 0, which there is none of. */
+/* The times are kept as records of relation 0, which does not exist. */
 #include "fs/tables/file_time.h"
 
 #include "fs/base/log.h"
@@ -39,7 +39,7 @@ struct sweep {
 
 static void sweep_one(void *context, const char *kind)
 {
-    enum { CLOCK_BACK = 86400 }; /* a clock that is set back by no more than this does no harm */
+    enum { CLOCK_BACK = 86400 }; /* setting the clock back by no more than this does no harm */
     const struct sweep *sweep = context;
     struct buffer record = {0};
     char own[40];

@@ -1,7 +1,7 @@
-/* The last time (mtime) that the files of a subject's name had, also across mounts.
+/* The last mtime that the files of a subject's name had, also across mounts.
  *
- * A table may be dropped and made anew under its name: for tools that is one file that has changed,
- * and its time must not go back.
+ * A table may be dropped and created anew under its name: tools see one file that has changed, and
+ * its time must not go back.
  */
 #ifndef FS_TABLES_FILE_TIME_H
 #define FS_TABLES_FILE_TIME_H
@@ -12,9 +12,8 @@
 int64_t file_time_load(const struct subject *subject);
 void file_time_save(const struct subject *subject, int64_t mtime);
 
-/* Deletes the times that say nothing any more, because what is made now is later anyway. Any
- * thread.
- */
+/* Deletes times that are not needed any more, because a file made now gets a later one anyway. Any
+ * thread. */
 void file_time_sweep(struct store *store, int64_t now);
 
 #endif

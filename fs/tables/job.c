@@ -63,7 +63,7 @@ static void sweep_once(struct table *table)
     pthread_mutex_unlock(&table->sweeping);
 }
 
-/* What an earlier mount has left of this relation. */
+/* Loads what an earlier mount has left of this relation. */
 static struct version *load_rows(struct subject *subject)
 {
     struct mount *mount = subject->table->mount;
@@ -167,7 +167,7 @@ static int refresh_rows(struct subject *subject, struct version *old, unsigned m
 
 /* ---- faces ---- */
 
-/* Not of a version of the past: the record is the current one's. */
+/* Does not save a version of the past: the record is that of the current one. */
 static void save(const struct subject *subject, const struct version *version, const char *what)
 {
     struct snapshot *snapshot = version->snapshot;
@@ -188,7 +188,7 @@ static int measure_format(struct subject *subject, struct version *version, int 
                          formats[format]->name);
     int rc = fetch_measure(&subject->table->mount->place, &view, &subject->stop, prefill,
                            &subject->progress, error);
-    if (rc == -EBADMSG) { /* it will not get better */
+    if (rc == -EBADMSG) { /* trying again would not help */
         rc = view_refuse(&view, -EIO, error->text);
         if (rc == 0)
             log_refused(snapshot, format);
@@ -245,7 +245,7 @@ static void fail_subject(struct subject *subject, int rc, const struct error *er
 {
     struct mount *mount = subject->table->mount;
     if (rc == -EINTR && !mount->ending)
-        return; /* nobody waited; whoever has come since asks again */
+        return; /* no request waited; one that has come since asks again */
     subject->want_refresh = false;
     subject->next_sizes = 0;
     subject_unwant_all(subject);
@@ -267,7 +267,7 @@ static void fail_subject(struct subject *subject, int rc, const struct error *er
 static void install(struct subject *subject, struct version *fresh)
 {
     if (fresh != subject->current) {
-        if (subject->current != NULL) /* who goes by it all the same asks again */
+        if (subject->current != NULL) /* a caller that still uses it asks again */
             subject_unwant(subject, subject->current);
         version_unref(subject->current);
         subject->current = fresh;
@@ -287,7 +287,7 @@ struct filling {
     enum prefill_result result;
 };
 
-/* For each face wanted that some node waits for without having any bytes. */
+/* Begins for each wanted face for which a node waits that has no bytes yet. */
 static void begin_filling(struct subject *subject, unsigned faces,
                           struct filling fillings[FORMAT_COUNT])
 {
@@ -318,7 +318,7 @@ static void end_filling(struct filling fillings[FORMAT_COUNT], const struct snap
     }
 }
 
-/* What the nodes are from now on; `version` NULL: nothing came of it. */
+/* Tells the nodes what they show from now on; `version` NULL: the filling failed. */
 static void settle_filling(struct mount *mount, struct filling fillings[FORMAT_COUNT],
                            struct version *version)
 {
@@ -327,7 +327,8 @@ static void settle_filling(struct mount *mount, struct filling fillings[FORMAT_C
             mount->users->filled(mount, fillings[i].nodeid, fillings[i].result, version);
 }
 
-/* Nodes that were read along are of this version, if it is what they have been read from. */
+/* Nodes that were read along with the fetch belong to this version, if it is made of what they have
+ * read. */
 static void bind_streamed(struct subject *subject, struct version *version)
 {
     const struct feed_ids none = {{0}};
@@ -349,10 +350,10 @@ struct refreshing {
     struct version *old;
     struct version *whole; /* of some columns, of which nothing is known: the rows of all */
     bool begun;
-    bool loaded; /* the store's record had been looked at before */
+    bool loaded; /* the store's record had been read before */
     unsigned measure;
     struct filling fillings[FORMAT_COUNT];
-    struct schema_turn turn; /* of schema.sql; that of rows is the fetch's */
+    struct schema_turn turn; /* of schema.sql; the turn of rows is the fetch's */
 };
 
 static struct lock_turn *turn_of(const struct subject *subject)
@@ -397,7 +398,8 @@ static int begin_refresh(struct subject *subject)
     return 0;
 }
 
-/* Not called with the lock held. -EINPROGRESS: it waits for a lock, or for the text of all. */
+/* Not called with the lock held. -EINPROGRESS: it waits for a lock, or for the text of all
+ * relations. */
 static int work_on_refresh(struct subject *subject, struct version **fresh, struct error *error)
 {
     struct mount *mount = subject->table->mount;
@@ -432,8 +434,8 @@ static void end_refresh(struct subject *subject, int rc, struct version *fresh,
     subject->loaded = true;
     subject->refreshing = false;
     if (rc < 0) {
-        /* What was loaded from the cache has not been proved: it is kept to be compared, behind an
-         * expired lease. */
+        /* What was loaded from the cache is not proven: it is kept, to be compared, with an expired
+         * lease. */
         if (!refresh->loaded && subject->current == NULL) {
             subject->current = refresh->old;
             refresh->old = NULL;
@@ -442,20 +444,20 @@ static void end_refresh(struct subject *subject, int rc, struct version *fresh,
     } else {
         install(subject, fresh);
         subject->want_refresh =
-            false; /* who is not content with this one, having come later, asks again */
+            false; /* a request that came later, and needs more than this version, asks again */
     }
     version_unref(refresh->old);
     version_unref(refresh->whole);
     free(refresh);
     wait_call(&mount->waits, &subject->waiting);
     pthread_mutex_unlock(&mount->lock);
-    fetch_free(fetch); /* files of groups that came to nothing go with it */
+    fetch_free(fetch); /* that deletes the files of groups that are not used */
     pthread_mutex_lock(&mount->lock);
 }
 
 static void run_job(void *argument);
 
-/* It is the turn of a job that waits for a lock. */
+/* Called when it is the turn of a job that waits for a lock. */
 static void resume(void *argument)
 {
     struct subject *subject = argument;
@@ -470,7 +472,7 @@ static struct wait *resume_with_text(struct waiting *waiting)
     return NULL;
 }
 
-/* The job waits without a thread; false: there is nothing any more that it would wait for. */
+/* Lets the job wait without a thread; false: there is nothing to wait for any more. */
 static bool park(struct subject *subject)
 {
     struct mount *mount = subject->table->mount;
@@ -487,7 +489,7 @@ static bool park(struct subject *subject)
     return true;
 }
 
-/* false: it waits for a lock, or a text, and another thread will go on with it. */
+/* false: the refresh waits for a lock, or a text, and another thread will go on with it. */
 static bool do_refresh(struct subject *subject)
 {
     struct mount *mount = subject->table->mount;
@@ -532,7 +534,7 @@ static bool face_satisfied(const struct version *version, int face, bool bytes)
            version->state[face] >= (bytes ? FACE_READABLE : FACE_SIZED);
 }
 
-/* It is not to be had any more of a version of the past: the kernel looks its name up again. */
+/* The face of a version of the past cannot be made any more: the kernel looks its name up again. */
 static void give_up_face(struct version *version, int face)
 {
     version->state[face] = FACE_FAILED;
@@ -548,7 +550,7 @@ static void face_is_done(struct subject *subject, struct version *version, int f
         subject_unwant(subject, version);
 }
 
-/* The first face that is wanted of the version. */
+/* Makes the first face that is wanted of the version. */
 static void do_face(struct subject *subject, struct version *wanted)
 {
     struct mount *mount = subject->table->mount;
@@ -559,11 +561,12 @@ static void do_face(struct subject *subject, struct version *wanted)
     struct error error = {""};
     struct buffer text = {0};
     int rc = 0;
-    bool lacking = version_lacks(version, face); /* whoever waits for it asks for a refresh */
+    /* a request that waits for it asks for a refresh */
+    bool lacking = version_lacks(version, face);
     bool missing = !lacking && !face_satisfied(version, face, bytes);
     if (missing) {
         struct filling fillings[FORMAT_COUNT] = {{0}};
-        if (!past) /* the nodes that wait are of the current one, or of the next */
+        if (!past) /* waiting nodes show the current version, or the next one */
             begin_filling(subject, 1U << face, fillings);
         subject->making = version;
         pthread_mutex_unlock(&mount->lock);
@@ -591,10 +594,11 @@ static void do_face(struct subject *subject, struct version *wanted)
     wait_call(&mount->waits, &subject->waiting);
 }
 
-/* Of which version a face is to be made next; NULL: a refresh comes first, if one is wanted. Faces
- * of the current one come before it: whoever waits for one has been given this version, and must
- * not be told twice that it is superseded. One of the past after it: that may take long, and only
- * those wait for it who go by that version whatever a refresh finds. `owed`: one has come first. */
+/* The version of which a face is made next; NULL: a refresh comes first, if one is wanted. Faces of
+ * the current version come before a refresh: a request that waits for one was given this version,
+ * and must not be told twice that it is superseded. A face of a past version comes after a refresh:
+ * it may take long, and the requests that wait for it keep that version whatever the refresh finds.
+ * `owed`: a refresh has just come first. */
 static struct version *next_face(const struct subject *subject, bool owed)
 {
     struct version *version = subject->wanted, *current = subject->current;
@@ -626,7 +630,7 @@ static void run_job(void *argument)
             break;
         }
         if (subject->stop && subject->refresh == NULL) {
-            /* For want of waiters: what was wanted is not wanted any more. */
+            /* It was stopped since no request waits: what was wanted is not wanted any more. */
             subject->want_refresh = false;
             subject->next_sizes = 0;
             subject_unwant_all(subject);

@@ -1,5 +1,4 @@
-/* The job of a subject: the only one that talks to the server for it. Called with mount->lock held.
- */
+/* The job of a subject: only the job talks to the server for it. Called with mount->lock held. */
 #ifndef FS_TABLES_JOB_H
 #define FS_TABLES_JOB_H
 
@@ -8,7 +7,7 @@
 void job_start(struct subject *subject);
 void job_stop(struct subject *subject);
 
-/* The wait for a lock of its refresh, which goes on while `since` is set (mount->lock_waits.lock);
+/* The lock wait of the subject's refresh; it goes on while `since` is set (mount->lock_waits.lock);
  * NULL: there is no refresh. */
 const struct lock_wait *job_lock_wait(const struct subject *subject);
 

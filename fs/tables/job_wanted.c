@@ -4,11 +4,11 @@
 #include "fs/base/log.h"
 #include "fs/tables/job.h"
 
-enum { ORPHAN_MS = 10000 /* a job goes on so long without anybody waiting */ };
+enum { ORPHAN_MS = 10000 /* a job goes on for this long while no request waits */ };
 
 void job_renew(struct subject *subject)
 {
-    enum { WORTH_MS = 1000, SHARE = 4 }; /* in the last quarter of a lease */
+    enum { WORTH_MS = 1000, SHARE = 4 }; /* renew in the last quarter of a lease */
     int64_t lease = subject->table->mount->options->lease_ms;
     if (lease >= WORTH_MS && !subject->running && subject->lease_until - clock_ms() < lease / SHARE)
         job_want_refresh(subject, -1);
@@ -45,7 +45,7 @@ void job_want_face(struct subject *subject, struct version *version, int face, e
     want_job(subject);
 }
 
-/* A face of a superseded version is wanted by those alone who go by that. */
+/* A face of a superseded version is wanted only by callers that use that version. */
 static bool is_orphaned(const struct subject *subject, int64_t now)
 {
     const struct version *making = subject->making;

@@ -1,4 +1,4 @@
-/* What is wanted of the jobs of subjects: each starts the job, if it does not run.
+/* What is wanted of the jobs of subjects: each call starts the job if it does not run.
  *
  * Threads: called with mount->lock held.
  */
@@ -7,15 +7,16 @@
 
 #include "fs/tables/table.h"
 
-/* A refresh, with this face of what it finds; -1: none, only the rows are wanted. */
+/* Wants a refresh, with this face of what it finds; -1: only the rows, no face. */
 void job_want_refresh(struct subject *subject, int face);
-/* A face of the current version, or of one that is superseded. */
+/* Wants a face of the current version, or of a superseded one. */
 void job_want_face(struct subject *subject, struct version *version, int face, enum need need);
 
-/* The current version is in use: if the end of its lease is near the server is asked already now, so that nobody has to wait for it. */
+/* The current version is in use: if the end of its lease is near, asks the server already now, so
+ * that no request has to wait for that. */
 void job_renew(struct subject *subject);
 
-/* Ends jobs that nobody waits for, and read points that nobody needs. Called now and then. */
+/* Ends jobs that no request waits for, and read points that are not needed. Called now and then. */
 void job_tend_all(struct mount *mount);
 
 /* Makes all jobs end soon; does not wait for them. */

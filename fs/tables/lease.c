@@ -5,7 +5,7 @@ static bool is_good(const struct lease_state *state)
     return state->asked == LEASE_REFRESHED || state->hold != LEASE_EXPIRED;
 }
 
-/* Whether it is to be told what holds now. */
+/* Whether the caller must be told what holds now. */
 static bool wants_news(const struct lease_state *state)
 {
     return !state->is_open || state->named == LEASE_IN_DOUBT;
@@ -16,8 +16,8 @@ static bool opens_by_name(const struct lease_state *state)
     return state->opens && state->named != LEASE_BY_NODE;
 }
 
-/* Of one that shows nothing. What lacks the face is asked for before it is bound: bound, it could
- * only say STALE if the refresh finds a change. */
+/* Decides for a file that shows nothing. If the version lacks the face, the server is asked before
+ * the file is bound: once bound, it could only say STALE if the refresh finds a change. */
 static enum lease_verdict decide_pending(const struct lease_state *state)
 {
     bool lacks = state->face == LEASE_FACE_LACKS && state->asked != LEASE_REFRESHED;
@@ -26,7 +26,7 @@ static enum lease_verdict decide_pending(const struct lease_state *state)
     return state->along ? LEASE_READ_FETCH : LEASE_REFRESH;
 }
 
-/* Of one that is answered for the version that it shows, once the face is there. */
+/* Decides for a file that is answered for the version that it shows, once the face is there. */
 static enum lease_verdict decide_face(const struct lease_state *state)
 {
     enum lease_face enough = state->opens ? LEASE_FACE_READABLE : LEASE_FACE_SIZED;
@@ -63,8 +63,9 @@ enum lease_verdict lease_decide(const struct lease_state *state)
     return decide_face(state);
 }
 
-/* A file that somebody has open goes on answering for what it is: where that can be mistaken, or is
- * likely to be of the past, a fresh node has to ask. */
+/* Whether the existing node can ask the server later. A file that a process has open goes on
+ * answering for its version: if its answers could be mistaken, or its version is likely to be of
+ * the past, a new node has to ask. */
 static bool may_ask_later(const struct lease_look *look)
 {
     return look->found == LEASE_FOUND_CLOSED || (look->found == LEASE_FOUND_OPEN && look->waited &&

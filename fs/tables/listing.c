@@ -17,7 +17,7 @@ static bool has_oid(const uint32_t *oids, size_t count, uint32_t oid)
     return count > 0 && bsearch(&oid, oids, count, sizeof *oids, compare_oids) != NULL;
 }
 
-/* What is made of a catalog that has been read. */
+/* What is made from a catalog that has been read. */
 struct prepared {
     struct catalog *catalog; /* NULL: none has been read, because the last one holds */
     struct partitions partitions;
@@ -36,7 +36,8 @@ static int list_oids(const struct catalog *catalog, uint32_t **out)
     return 0;
 }
 
-/* A partition whose parent the role may not read stands in its schema, or nobody would find it. */
+/* A partition whose parent the role may not read is put into its schema: otherwise no path would
+ * lead to it. */
 static void adopt_orphans(struct catalog *catalog, const uint32_t *oids)
 {
     for (size_t i = 0; i < catalog->relation_count; i++) {
@@ -99,7 +100,7 @@ static int ask_now(void *context, struct session *session, struct error *error)
     return rc;
 }
 
-/* Reads the mark, and the catalog too unless `known` is the mark still. */
+/* Reads the mark, and the catalog, too, unless `known` is still the mark. */
 static int ask(struct mount *mount, const char *known, struct prepared *out, char **mark,
                struct error *error)
 {
@@ -144,7 +145,8 @@ static bool has_schema(const struct catalog *catalog, const char *schema)
     return false;
 }
 
-/* Whether a directory of the relation is no more: under this name, at this place, or in it. */
+/* Whether a directory of the relation has gone: under this name, at this place, or one inside it.
+ */
 static bool has_lost(const struct catalog *now, const struct relation *before)
 {
     const struct relation *found = find(now, before->schema, before->name);
@@ -152,7 +154,7 @@ static bool has_lost(const struct catalog *now, const struct relation *before)
            found->has_vectors < before->has_vectors;
 }
 
-/* A relation, or a name. */
+/* Whether a relation or a name of the last catalog has gone. */
 static bool lacks_some(const struct mount *mount, const struct prepared *prepared)
 {
     const struct catalog *before = mount->catalog, *now = prepared->catalog;
@@ -168,7 +170,7 @@ static bool lacks_some(const struct mount *mount, const struct prepared *prepare
     return false;
 }
 
-/* What a check has found that had this number, and began at `asked`. */
+/* Takes over what a check has found; it had this number, and began at `asked`. */
 static void take(struct mount *mount, const struct prepared *prepared, char *mark, unsigned number,
                  int64_t asked)
 {

@@ -1,4 +1,4 @@
-/* One mount: what tables and all above them share, and the lock that guards it.
+/* One mount: what fs/tables and the folders above it share, and the lock that guards it.
  *
  * The state of paths, tables, jobs and parked requests is guarded by the one `lock`. It is held for
  * looking things up and for linking, never while talking to the server, the disk or the kernel's
@@ -34,16 +34,17 @@ enum { TABLE_BUCKETS = 4096 };
 struct mount {
     const struct options *options;
     struct fuse_session *session;
-    struct server *server, *direct; /* the second, of pg_dump, may be NULL */
+    struct server *server, *direct; /* the second is pg_dump's, and may be NULL */
     struct session_pool *pool;
     struct store *store;
     struct fetch_place place;
     struct workers *renderers; /* rendering for reads */
     struct workers *queriers;  /* similarity search that libfuse's threads do not do themselves */
-    atomic_int answering;      /* threads of libfuse that do */
-    struct waiters *waiters;   /* what may wait: jobs of tables, the catalog, reading along with
-                                  fetches, questions of which the server does a part */
-    struct waiters *enders;    /* ends of transactions, which nothing that waits may hold up */
+    atomic_int answering;      /* threads of libfuse that do similarity search */
+    /* for work that may wait: jobs of tables, the catalog, reading along with fetches, questions of
+     * which the server answers a part */
+    struct waiters *waiters;
+    struct waiters *enders; /* ends of transactions, which nothing that waits may hold up */
     struct body_cache *bodies;
     struct written written;
     struct search search;
@@ -53,14 +54,14 @@ struct mount {
     sem_t slots; /* of fetch_place */
     struct prefill_room prefill_room;
     struct catalog_scope scope;
-    uint64_t system_id; /* of the cluster mounted; with another one the mount refuses to go on */
+    uint64_t system_id; /* of the mounted cluster; the mount refuses to go on with another one */
     uint32_t database;
     struct ddl_way ddl;
     int64_t born; /* seconds; the time of every directory */
     int64_t started_ms;
 
-    struct tree *tree;               /* fs/tree/tree.h */
-    const struct table_users *users; /* what tables tell to it (table.h) */
+    struct tree *tree;               /* see fs/tree/tree.h */
+    const struct table_users *users; /* what tables call in it (table.h) */
 
     pthread_mutex_t lock; /* guards all that follows, and what node.h, table.h and request.h say */
     struct table *tables[TABLE_BUCKETS]; /* by oid */
@@ -71,19 +72,21 @@ struct mount {
     atomic_bool ending;
 
     struct catalog *catalog;
-    struct partitions partitions; /* of it, by parent and name */
-    uint32_t *oids;               /* of its relations, sorted; oid_count of them */
+    struct partitions partitions; /* of the catalog, by parent and name */
+    uint32_t *oids;               /* of the catalog's relations, sorted; oid_count of them */
     size_t oid_count;
-    bool catalog_lost; /* relations or names that an older one had, or the cache may have
-                          (leftovers.h) */
-    bool leftovers;    /* tables or files of what is gone are still used */
-    bool clearing;     /* a thread does away with leftovers */
+    /* the catalog lacks relations or names that an older one had, or the cache may have
+     * (leftovers.h) */
+    bool catalog_lost;
+    bool leftovers; /* tables or files of gone relations are still used */
+    bool clearing;  /* a thread clears leftovers */
     char *catalog_mark;
-    int64_t catalog_checked; /* clock_ms() when the server was asked whether it still holds */
-    unsigned catalog_asks, catalog_answered; /* numbers of checks: the last that has begun, and the
-                                                one whose answer is at hand (listing.h) */
+    /* clock_ms() when the server was asked whether the catalog still holds */
+    int64_t catalog_checked;
+    /* numbers of checks: the last one begun, and the one whose answer is at hand (listing.h) */
+    unsigned catalog_asks, catalog_answered;
     bool catalog_running, catalog_wanted;
-    char *ddl_mark, *ddl_signature; /* of the last time that anything had happened */
+    char *ddl_mark, *ddl_signature; /* of the last time that anything in the cluster had changed */
     struct schema_text schema_text;
     unsigned catalog_failures; /* counts; the last one's reason: */
     int catalog_rc;
@@ -97,8 +100,9 @@ struct mount {
     } count;
 };
 
-/* The errno that a user is told: what he can act on, and EIO for everything else. What our own
- * rooms say to each other (try again, stale, lost connection) means other things to the kernel. */
+/* The errno that a user is told: one that the user can act on, and EIO for everything else. What
+ * our own folders tell each other (try again, stale, lost connection) means other things to the
+ * kernel. */
 static inline int user_errno(int rc)
 {
     return rc == -EACCES || rc == -ENOENT || rc == -ENOMEM || rc == -ENOSPC || rc == -EBUSY ||

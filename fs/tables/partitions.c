@@ -82,7 +82,7 @@ void partitions_clear(struct partitions *partitions)
     *partitions = (struct partitions){0};
 }
 
-/* The first that does not come before parent and name. */
+/* The first partition that does not come before parent and name. */
 static size_t place_of(const struct partitions *partitions, uint64_t parent, const char *name)
 {
     size_t low = 0, high = partitions->count;

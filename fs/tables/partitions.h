@@ -1,8 +1,9 @@
-/* How the partitions of a catalog are called below their parents' partitions/: a foreign schema
- * goes in front, behind it a dot that no other name has escaped. The names are made once a catalog,
- * so that finding one costs a binary search, however many there are.
+/* The names of a catalog's partitions below their parents' partitions/. A schema that is not the
+ * parent's goes in front, followed by a dot; no other name has an escaped dot. The names are made
+ * once for a catalog, so that finding one costs a binary search, however many there are.
  *
- * Lifetime: of the catalog that it was made of, whose relations it points to. Threads: read by all.
+ * Lifetime: that of the catalog that it was made from, to whose relations it points. Threads: read
+ * by all.
  */
 #ifndef FS_TABLES_PARTITIONS_H
 #define FS_TABLES_PARTITIONS_H
@@ -25,7 +26,7 @@ struct partitions {
 MUST_CHECK int partitions_make(const struct catalog *catalog, struct partitions *out);
 void partitions_clear(struct partitions *partitions);
 
-/* Those of a parent, the first of *count; sorted by name. */
+/* The first partition of a parent, sorted by name; *count gets their number. */
 const struct partition *partitions_of(const struct partitions *partitions, uint32_t parent,
                                       size_t *count);
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PROMISE_MS = 1000 }; /* between a process's stat and its open */
+enum { PROMISE_MS = 1000 }; /* from a process's stat to its open */
 
 static struct promise *find(const struct promises *promises, caller_id caller)
 {
@@ -35,7 +35,7 @@ static void drop_of(struct promises *promises, caller_id caller)
             drop(promises, i);
 }
 
-/* The oldest come first, and all last equally long. */
+/* The oldest come first, since all last equally long. */
 void promises_expire(struct promises *promises)
 {
     int64_t now = clock_ms();
@@ -88,7 +88,7 @@ static void put(struct promises *promises, const struct promise *promise)
     place->until = clock_ms() + PROMISE_MS;
 }
 
-/* Of a caller that is many processes: how many opens of this version it has been promised. (Not a
+/* For a caller that is many processes: how many opens of this version it was promised. (Not a
  * conditional expression: gcc 14 reads the field of a NULL promise for its other half.) */
 static unsigned opens_promised(const struct promise *before, caller_id caller,
                                const struct version *version)
@@ -113,7 +113,7 @@ void promise_repeat(struct promises *promises, caller_id caller, struct version 
     if (before == NULL || !before->told || before->version != version)
         promise_tell(promises, caller, version);
     else if (!caller_is_process(caller))
-        before->opens++; /* stays where it is in the list: its time is the same */
+        before->opens++; /* it keeps its place in the list: its time is the same */
 }
 
 void promise_show(struct promises *promises, caller_id caller, struct version *version,

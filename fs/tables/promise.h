@@ -1,8 +1,8 @@
-/* What callers were told by stat they may open a moment later, whatever has become of it since: cp
- * and tar take anything else for a file replaced under their hands.
+/* What stat has told a caller, the caller may open a moment later, whatever has changed since: cp
+ * and tar would take anything else for a file that was replaced while they work.
  *
- * Each caller has one promise in a list. A caller that is many processes (caller.h) has one, too,
- * of what it was told last, for as many opens as it was told so.
+ * Each caller has one promise in a list. A caller that is many processes (caller.h) has one, too:
+ * for the version that it was told last, and for as many opens as it was told that.
  *
  * Lifetime: a list is {0} at first; promises_clear. Threads: guarded by mount->lock.
  */
@@ -14,25 +14,27 @@
 
 #include <stddef.h>
 
-enum { PROMISES_AT_MOST = 1024 /* in a list; then the oldest is broken */ };
+enum { PROMISES_AT_MOST = 1024 /* in a list; beyond that the oldest is broken */ };
 
 /* What a look-up has shown. */
 struct glance {
     uint64_t nodeid; /* 0: nothing */
-    bool asks;       /* without knowing whether it is still that: whoever asks its attributes next
-                        waits for the server, even if somebody has it open */
-    bool waited;     /* the look-up has waited for a refresh, since this count of them: */
+    /* it was shown without knowing whether it still holds: the next request for its attributes
+     * waits for the server, even if a process has the file open */
+    bool asks;
+    bool waited; /* the look-up has waited for a refresh since the count of these was: */
     unsigned refreshes_seen;
 };
 
 struct promise {
     caller_id caller;
-    int64_t until;           /* clock_ms() */
-    struct version *version; /* a reference; NULL: of what has none, or it was told ESTALE, and must
-                                not be told so again */
-    struct glance glance;    /* if it has only looked up the name, */
-    bool told;               /* which is false */
-    unsigned opens;          /* that it is good for */
+    int64_t until; /* clock_ms() */
+    /* a reference; NULL: the file has no version, or the caller was told ESTALE, and must not be
+     * told so again */
+    struct version *version;
+    struct glance glance; /* if the caller has only looked up the name (`told` is false) */
+    bool told;            /* stat has told it; false: a look-up has shown it */
+    unsigned opens;       /* number of opens that the promise is good for */
 };
 
 struct promises {
@@ -43,18 +45,18 @@ struct promises {
 /* NULL: nothing is promised. */
 const struct promise *promise_find(const struct promises *promises, caller_id caller);
 
-/* Replaces what it was promised, or counts one more open of it. If there is no memory nothing is
+/* Replaces what the caller was promised, or counts one more open of it. Without memory nothing is
  * promised. */
 void promise_tell(struct promises *promises, caller_id caller, struct version *version);
-/* The same, told without asking the server: what was promised already lasts no longer for it. Who
- * asks again and again would otherwise be told the same for ever. */
+/* The same, if the caller was told without asking the server: a promise that it has does not last
+ * longer by that. Otherwise a caller that asks again and again would be told the same for ever. */
 void promise_repeat(struct promises *promises, caller_id caller, struct version *version);
-/* Notes what it has looked up, if it has not been told anything: so that its stat, or open, is of
- * the path. */
+/* Notes what the caller has looked up, if stat has told it nothing: so its stat, or open, is known
+ * to be by path. */
 void promise_show(struct promises *promises, caller_id caller, struct version *version,
                   const struct glance *glance);
 
-/* It is kept, or void: it ends, of a caller that is many processes for one of them. */
+/* The promise was kept, or is void: it ends; if the caller is many processes, for one of them. */
 void promise_keep(struct promises *promises, caller_id caller);
 
 void promises_expire(struct promises *promises); /* frees those whose time is over */

@@ -1,4 +1,4 @@
-/* The last refreshes of a mount's tables, and what each of them moved: for status.json.
+/* The last refreshes of a mount's tables, and what each of them received: for status.json.
  *
  * Lifetime: init to {0}; refreshes_clear frees. Threads: guarded by mount->lock.
  */
@@ -16,14 +16,14 @@ enum refresh_result {
     REFRESH_CHANGED,
     REFRESH_UNCHANGED,
     REFRESH_FAILED,
-    REFRESH_STOPPED /* nobody waited any more */
+    REFRESH_STOPPED /* no request waited any more */
 };
 
 struct refresh {
     char *schema, *name; /* of the relation */
     char *columns;       /* of these alone; NULL: of all */
     time_t at;           /* when it ended */
-    int64_t ms;          /* that it took */
+    int64_t ms;          /* how long it took */
     enum refresh_result result;
     uint64_t rows, bytes; /* received */
     uint64_t groups_copied, groups_kept;
@@ -31,13 +31,13 @@ struct refresh {
 
 struct refreshes {
     struct refresh kept[REFRESHES_KEPT]; /* number n at n % REFRESHES_KEPT */
-    size_t count;                        /* of all there ever were */
+    size_t count;                        /* of all that there ever were */
 };
 
-/* Copies it, names included, in the place of the oldest. Without memory for that it is left out. */
+/* Copies it, names included, over the oldest. Without memory for that it is left out. */
 void refreshes_add(struct refreshes *refreshes, const struct refresh *refresh);
 
-/* The oldest that is kept; `count` is behind the newest. */
+/* The oldest that is kept; `count` is one past the newest. */
 static inline size_t refreshes_first(const struct refreshes *refreshes)
 {
     return refreshes->count > REFRESHES_KEPT ? refreshes->count - REFRESHES_KEPT : 0;

@@ -13,7 +13,7 @@
 
 static const char ddl_kind[] = "ddl", secret_kind[] = "secret";
 
-/* A part of `memory`, as others of its parts. */
+/* The text of all takes at most 1 / TEXT_SHARE of `memory`. */
 enum { TEXT_SHARE = 8 };
 
 /* ---- the secret ---- */
@@ -46,7 +46,7 @@ int schema_file_prepare(struct mount *mount, struct error *error)
     return 0;
 }
 
-/* pg_dump sets its session, which a pooler would then give to others. */
+/* pg_dump changes the settings of its session, which a pooler would then give to other clients. */
 const char *schema_file_refusal(const struct mount *mount)
 {
     return mount->catalog->pooled && mount->direct == NULL
@@ -79,8 +79,8 @@ static struct version *version_of_ddl(struct mount *mount, struct buffer *text, 
     return version;
 }
 
-/* The signature, which is of the whole database, with the relation whose record it is in: another's
- * record in its place is not believed. */
+/* In a record the signature, which is that of the whole database, follows the relation's oid: a
+ * record of another relation in this place is not believed. */
 static const char owner_form[] = "of %u: ";
 
 static int put_signature(struct buffer *record, const struct version *version, uint32_t relation)
@@ -97,8 +97,9 @@ static int put_signature(struct buffer *record, const struct version *version, u
     return rc;
 }
 
-/* Takes the text of the record. NULL: it is another relation's, or there is no memory. What an older
- * mount has put there says of none: it has no signature, so that the server is asked. */
+/* Takes the text of the record. NULL: it is another relation's, or there is no memory. A record of
+ * an older version of pgvecfs names no relation: then the signature is empty, so that the server is
+ * asked. */
 static char *own_signature(char *recorded, uint32_t relation)
 {
     char owner[32];
@@ -185,8 +186,8 @@ static int ask_signature(void *context, struct session *session, struct error *e
     return rc;
 }
 
-/* The signature of the database's DDL now. It is computed again only if anything at all has
- * happened since the last one. */
+/* Reads the present signature of the database's DDL. It is computed again only if anything at all
+ * has changed since the last time. */
 static int read_signature(struct subject *subject, char **out, struct error *error)
 {
     struct mount *mount = subject->table->mount;
@@ -213,7 +214,7 @@ static void save_ddl_or_say(struct subject *subject, const struct version *versi
 
 /* ---- reading it ---- */
 
-/* Who has the lock? -EBUSY: he has had it for too long. */
+/* Notes which client has the lock. -EBUSY: it has had it for too long. */
 static int wait_for_lock(struct subject *subject, struct lock_wait *wait, struct error *error)
 {
     struct mount *mount = subject->table->mount;
@@ -225,7 +226,7 @@ static int wait_for_lock(struct subject *subject, struct lock_wait *wait, struct
     return rc;
 }
 
-/* 0: to be tried again, after a pause; else the answer. */
+/* Judges a failure. 0: try again, after a pause; else the answer. */
 static int bear(struct subject *subject, struct schema_turn *turn, int rc, struct error *error)
 {
     enum { TRIES = 5 };
@@ -246,7 +247,8 @@ static int bear(struct subject *subject, struct schema_turn *turn, int rc, struc
     return turn->tries < TRIES ? 0 : rc == -EAGAIN ? -EBUSY : rc;
 }
 
-/* Locks are waited for without a session; others' locks and connections go away. */
+/* Tries until it has the text. It waits for locks without a session; reasons such as other clients'
+ * locks and connections go away. */
 static int read_patiently(struct subject *subject, struct schema_turn *turn, const char *signature,
                           struct buffer *text, struct error *error)
 {
@@ -266,7 +268,8 @@ static int read_patiently(struct subject *subject, struct schema_turn *turn, con
     return rc;
 }
 
-/* From the text of all, or by itself; so it is once it has waited for a lock. */
+/* Reads the text from that of all relations, or with a pg_dump of its own: always so once it has
+ * waited for a lock. */
 static int read_text(struct subject *subject, struct schema_turn *turn, const char *signature,
                      struct buffer *text, struct error *error)
 {
@@ -280,7 +283,7 @@ static int read_text(struct subject *subject, struct schema_turn *turn, const ch
                           : rc;
 }
 
-/* The version of `text`, which it takes, with the signature. */
+/* Makes the version of `text`. Takes the text and the signature. */
 static int make_version(struct subject *subject, struct version *old, struct buffer *text,
                         char *signature, struct version **out, struct error *error)
 {
@@ -306,7 +309,7 @@ static int make_version(struct subject *subject, struct version *old, struct buf
     return 0;
 }
 
-/* One attempt, from its beginning: the signature must be older than the text. */
+/* Makes one attempt, from the beginning: the signature must be older than the text. */
 static int refresh(struct subject *subject, struct version *old, struct schema_turn *turn,
                    struct version **out, struct error *error)
 {
@@ -333,8 +336,8 @@ static int refresh(struct subject *subject, struct version *old, struct schema_t
     return rc;
 }
 
-/* Several servers behind one address: which is met next is a matter of luck. 0: to be tried again,
- * with a signature of that one. */
+/* Several servers stand behind one address, and chance decides which one is met next. 0: try again,
+ * with a signature read anew. */
 static int bear_another(struct subject *subject, struct schema_turn *turn, struct error *error)
 {
     enum { PAUSE_MS = 50, TRIES = 40 };

@@ -8,13 +8,13 @@
 #include <stdlib.h>
 
 enum {
-    WORTH = 3, /* relations that ask: a pg_dump of all costs a few of one */
-    PAUSE_SHARE =
-        5, /* the pause is so many times as long as what came before it, but within these: */
+    WORTH = 3, /* so many relations must ask: a pg_dump of all costs as much as a few of one */
+    PAUSE_SHARE = 5, /* the pause is so many times as long as the last dump took, within these: */
     PAUSE_LEAST_MS = 500,
-    PAUSE_FAILED_MS = 5000,       /* if that failed, for a reason that may be gone soon */
-    PAUSE_MOST_MS = 60000,        /* for another reason always so long, */
-    PAUSE_TOO_LARGE_MS = 3600000, /* and where there is too much of it */
+    /* at least so long if the dump failed for a reason that may be gone soon */
+    PAUSE_FAILED_MS = 5000,
+    PAUSE_MOST_MS = 60000,        /* always so long if it failed for another reason */
+    PAUSE_TOO_LARGE_MS = 3600000, /* so long if the text is too large */
     IDLE_MS = 60000
 };
 
@@ -34,7 +34,7 @@ static void unref(struct schema_dump *dump)
     free(dump);
 }
 
-/* Either may have been read first. */
+/* Compares both ways: either signature may have been read first. */
 static bool same_state(const char *a, const char *b)
 {
     return mark_holds(a, b) || mark_holds(b, a);
@@ -47,7 +47,7 @@ static void count_asker(struct schema_text *text, const char *signature)
         return;
     }
     free(text->state);
-    text->state = strdup(signature); /* without memory for it nobody is counted */
+    text->state = strdup(signature); /* without memory for it, requests are not counted */
     text->asked = 1;
 }
 
@@ -74,7 +74,7 @@ static int64_t pause_after(int64_t took, int rc)
     return pause < least ? least : pause > PAUSE_MOST_MS ? PAUSE_MOST_MS : pause;
 }
 
-/* Takes the text made. */
+/* Keeps the text that was made. Takes `whole`. */
 static struct schema_dump *keep(struct schema_text *text, struct ddl_whole *whole,
                                 const char *signature)
 {
@@ -93,15 +93,15 @@ static struct schema_dump *keep(struct schema_text *text, struct ddl_whole *whol
     return dump;
 }
 
-/* With the lock, which it gives up meanwhile. What comes of it is kept; -EINTR: nothing
- * does, and nobody is to blame. */
+/* Makes the text. Called with the lock, which it gives up meanwhile. The text is kept. -EINTR: it
+ * was stopped, which does not count as a failure. */
 static int make(struct schema_text *text, const char *signature, const atomic_bool *stop)
 {
     struct ddl_whole *whole = NULL;
     struct error error = {""};
     int64_t began = clock_ms();
     text->making = true;
-    unref(text->dump); /* of another state */
+    unref(text->dump); /* that is of another state */
     text->dump = NULL;
     pthread_mutex_unlock(text->lock);
     int rc = ddl_whole_read(text->way, signature, stop, &whole, &error);
@@ -121,7 +121,7 @@ static int make(struct schema_text *text, const char *signature, const atomic_bo
     return rc;
 }
 
-/* With the lock, which it gives up meanwhile. */
+/* Called with the lock, which it gives up meanwhile. */
 static int put(struct schema_text *text, struct schema_dump *dump, uint32_t relation,
                struct buffer *out)
 {

@@ -1,13 +1,15 @@
-/* The texts of all schema.sql of a mount, from one pg_dump for a state of the DDL (ddl_whole.h).
+/* The texts of all schema.sql files of a mount, from one pg_dump for a state of the DDL
+ * (ddl_whole.h).
  *
- * It is made when several relations ask for theirs in one state: by the job of the one that asks
- * last, while those of others wait for it here, without threads. Whoever reads the schema.sql of
- * one table has a pg_dump of that table. Making it again and again must not be what the server is
- * busy with: between two there is a pause, longer than the first has taken, in which each relation
- * has a pg_dump of its own; so it is with what is not in the text. It is kept while it is used,
- * and as long as the state holds.
+ * This text of all is made when several relations ask for theirs in one state: the job that asks
+ * last makes it, while the others wait for it here, without threads. If only one table's schema.sql
+ * is read, that table gets a pg_dump of its own. The server must not be kept busy with such dumps:
+ * between two there is a pause, longer than the first has taken, in which each relation gets a
+ * pg_dump of its own. So does a relation that is not in the text. The text is kept while it is
+ * used, and as long as the state holds.
  *
- * Lifetime: {0} in the mount, but for what it borrows; schema_text_clear. Threads: all is guarded by `lock`.
+ * Lifetime: {0} in the mount, except for what it borrows; schema_text_clear. Threads: all is
+ * guarded by `lock`.
  */
 #ifndef FS_TABLES_SCHEMA_TEXT_H
 #define FS_TABLES_SCHEMA_TEXT_H
@@ -22,29 +24,30 @@
 struct ddl_way;
 
 struct schema_text {
-    pthread_mutex_t *lock;     /* the mount's, which guards all that follows, */
-    struct waits *waits;       /* its waits, and */
-    const struct ddl_way *way; /* its way to the DDL; all three borrowed */
+    pthread_mutex_t *lock;     /* the mount's lock, which guards all that follows; borrowed */
+    struct waits *waits;       /* the mount's; borrowed */
+    const struct ddl_way *way; /* the mount's way to the DDL; borrowed */
     struct schema_dump *dump;  /* NULL: there is none */
-    bool making;               /* some job makes one */
-    struct wait waiting;       /* for that; called with the lock */
-    char *state;               /* signature of what is asked for now; NULL: nothing yet */
-    unsigned asked;            /* so many times */
+    bool making;               /* a job makes one */
+    struct wait waiting;       /* for the one being made; called with the lock */
+    char *state;               /* signature of the state that is asked for now; NULL: none yet */
+    unsigned asked;            /* how many times it was asked for */
     int64_t pause_until;       /* clock_ms() */
 };
 
 enum schema_text_way {
     SCHEMA_TEXT_READ, /* the text is there */
-    SCHEMA_TEXT_WAIT, /* it is made */
-    SCHEMA_TEXT_MAKE, /* by the one who asks */
-    SCHEMA_TEXT_ALONE /* he has a pg_dump of his own */
+    SCHEMA_TEXT_WAIT, /* the text is being made */
+    SCHEMA_TEXT_MAKE, /* the relation that asks makes it */
+    SCHEMA_TEXT_ALONE /* the relation gets a pg_dump of its own */
 };
-/* How one who asks in the state of this signature gets his; this counts him. */
+/* How a relation that asks in the state of this signature gets its text; the call counts the
+ * request. */
 enum schema_text_way schema_text_ask(struct schema_text *text, const char *signature, int64_t now);
 
-/* Appends the relation's text of the state of this signature, which was read before. Without
- * the lock. -ENOENT: pg_dump has to be asked for it alone; -EINPROGRESS: while `making`,
- * `waiting` is to be waited for, and the signature read anew; -EINTR: `stop` was set; -ENOMEM. */
+/* Appends the relation's text in the state of this signature, which was read before. Called without
+ * the lock. -ENOENT: run pg_dump for this relation alone; -EINPROGRESS: wait on `waiting` as long
+ * as `making` is set, then read the signature anew; -EINTR: `stop` was set; -ENOMEM. */
 MUST_CHECK int schema_text_get(struct schema_text *text, uint32_t relation, const char *signature,
                                const atomic_bool *stop, struct buffer *out);
 

@@ -307,8 +307,8 @@ void subject_bind_never(struct subject *subject, uint64_t nodeid)
             subject->bind_later[i].nodeid = 0;
 }
 
-/* Whether all its groups that are needed can be had again in any case: from the read point that the
- * one version in use holds. */
+/* Whether all row groups that are needed can be read again in any case: from the read point that
+ * the only version in use holds. */
 static bool can_be_read_again(const struct subject *rows)
 {
     const struct version *current = rows->current;

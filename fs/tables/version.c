@@ -35,7 +35,7 @@ static void free_version(void *argument)
     free(version);
 }
 
-/* The last reference deletes files: not under the mount's lock. */
+/* Dropping the last reference deletes files: not to be called under the mount's lock. */
 void version_unref(struct version *version)
 {
     if (version == NULL || atomic_fetch_sub(&version->refs, 1) != 1)

@@ -1,8 +1,8 @@
-/* One state of a relation's rows, or of its DDL, and what is known of its faces. A face is one file of it: a format of the rows, the
- * manifest, schema.sql.
+/* One state of a relation's rows, or of its DDL, and what is known about its faces. A face is one
+ * file of it: a format of the rows, the manifest, schema.sql.
  *
- * Lifetime: reference-counted. Immutable, but for the faces, each of which is measured once. Threads: guarded by mount->lock, except
- * what it points to.
+ * Lifetime: reference-counted. Immutable except for the faces, each of which is measured once.
+ * Threads: guarded by mount->lock, except for what it points to.
  */
 #ifndef FS_TABLES_VERSION_H
 #define FS_TABLES_VERSION_H
@@ -15,8 +15,8 @@ enum { /* faces: first the formats, by place */
        FACE_DDL,
        FACE_COUNT
 };
-/* What stands for the faces that are no format in inode numbers, as format->number does for the
- * others: the same for ever, however many formats there are. */
+/* The numbers, in inode numbers, of the faces that are no format, as format->number is for the
+ * others. They stay the same for ever, however many formats there are. */
 enum { NUMBER_OF_MANIFEST = 3, NUMBER_OF_DDL = 4 };
 
 static inline uint64_t face_number(int face)
@@ -26,7 +26,7 @@ static inline uint64_t face_number(int face)
                                    : NUMBER_OF_DDL;
 }
 
-/* What a request needs of a face. */
+/* What a request needs from a face. */
 enum need { NEED_SIZE, NEED_BYTES };
 
 enum face_state { FACE_UNKNOWN, FACE_SIZED, FACE_READABLE, FACE_FAILED };
@@ -37,22 +37,22 @@ struct version {
     struct mount *mount;
     uint64_t serial;
     int64_t mtime;
-    struct snapshot *snapshot;       /* of rows; of DDL NULL */
-    struct feed_ids made_of;         /* of what was copied for it */
-    char *signature;                 /* of DDL: ddl_signature() that it stands for */
+    struct snapshot *snapshot;       /* of rows; NULL for DDL */
+    struct feed_ids made_of;         /* ids of what was copied for it */
+    char *signature;                 /* for DDL: the ddl_signature() that it belongs to */
     int opens;                       /* files of it that are open */
-    unsigned want_sizes, want_bytes; /* masks of faces that the job is to make, */
-    struct version *next_wanted;     /* and the next of its subject with such */
-    int64_t wanted_at;               /* clock_ms() when a request last waited for one */
-    struct buffer text[FACE_COUNT];  /* of faces that are no format: their bytes, once readable */
+    unsigned want_sizes, want_bytes; /* masks of faces that the job is to make */
+    struct version *next_wanted;     /* the next version of its subject with such faces */
+    int64_t wanted_at;               /* clock_ms() when a request last waited for one of them */
+    struct buffer text[FACE_COUNT];  /* bytes of faces that are no format, once readable */
     uint64_t size[FACE_COUNT];
     enum face_state state[FACE_COUNT];
-    int rc[FACE_COUNT]; /* why it failed */
+    int rc[FACE_COUNT]; /* why the face failed */
     char *reason[FACE_COUNT];
 };
 
-/* Whether what this face is made of was left out when the version was fetched: a refresh that is
- * asked for it gets it. */
+/* Whether what this face is made from was left out when the version was fetched: a refresh that is
+ * asked for the face gets it. */
 bool version_lacks(const struct version *version, int face);
 
 static inline bool version_has_size(const struct version *version, int face)
