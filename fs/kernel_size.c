@@ -10,14 +10,14 @@ static int store(struct fuse_session *session, uint64_t nodeid, uint64_t offset,
     return fuse_lowlevel_notify_store(session, nodeid, (off_t)offset, &piece, 0);
 }
 
-/* Where the last byte is the first of its page, the page is then complete for the kernel. It is:
- * zeros come behind it. */
+/* If the last byte is the first of its page, the kernel then takes the page for complete. That is
+ * right: zeros follow it. */
 int kernel_size_tell(struct fuse_session *session, uint64_t nodeid, uint64_t size, uint8_t last)
 {
     return store(session, nodeid, size - 1, last);
 }
 
-/* Not at the beginning of a page, for the same reason. */
+/* Stores no byte at the beginning of a page, for the same reason. */
 int kernel_size_raise(struct fuse_session *session, uint64_t nodeid, uint64_t size)
 {
     return store(session, nodeid, size % (uint64_t)sysconf(_SC_PAGESIZE) == 0 ? size + 1 : size, 0);

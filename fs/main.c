@@ -1,5 +1,5 @@
-/* pgvecfs: parses the command line, connects, mounts, and runs until it is unmounted. Whatever can
- * fail is tried before the mount is there, and said in one line. */
+/* pgvecfs: parses the command line, connects, mounts, and runs until it is unmounted. All that can
+ * fail is tried before the mount is there, and a failure is reported in one line. */
 #include "codec/clock.h"
 #include "codec/text.h"
 #include "fs/base/deadline.h"
@@ -37,7 +37,7 @@
 enum { JOBS_AT_ONCE = 8, TICK_MS = 100, REQUEST_THREADS = 16 };
 enum { WAITERS = 256, ENDERS = 64 }; /* threads at most */
 enum { END_MS = 3500, HELPERS_MS = 500 };
-enum { SLOT_BYTES = 16 << 20 }; /* what a COPY at work needs: rows, their file, their text */
+enum { SLOT_BYTES = 16 << 20 }; /* what a running COPY needs: rows, their file, their text */
 
 enum { ASKERS = 8 };
 
@@ -69,8 +69,8 @@ static int prepare_ddl(struct program *program, struct error *error)
     return mount->direct != NULL ? ddl_check_direct(&mount->ddl, NULL, error) : 0;
 }
 
-/* Somebody waits for a connection, or for locks, of which one may be kept for rows that nobody asks
- * for. */
+/* Called when a thread waits for a connection, or for locks: a held read point may have them for
+ * rows that no process asks for. */
 static void make_room(void *context, enum session_lack lack)
 {
     struct mount *mount = context;
@@ -173,7 +173,7 @@ static int prepare(struct program *program, struct error *error)
     return rc;
 }
 
-/* What /proc/mounts shows: where the database is, without any secret. Commas would end the option.
+/* What /proc/mounts shows: where the database is, without any secret. A comma would end the option.
  */
 static int add_mount_options(struct program *program)
 {
@@ -210,8 +210,8 @@ static int mount_session(struct program *program, struct error *error)
 
 /* ---- while it is mounted ---- */
 
-/* From here on nothing begins, what waits is answered, and what is under way ends soon, whatever
- * the server does. */
+/* From here on nothing begins, what waits is answered, and what is under way ends soon, even if the
+ * server does not answer. */
 static void begin_end(struct mount *mount)
 {
     pthread_mutex_lock(&mount->lock);
@@ -233,7 +233,7 @@ static size_t keep_gone(void *context, uint32_t *relations, size_t count)
     return listing_keep_gone(context, relations, count);
 }
 
-/* Lets go of what has not been used for a while. It may wait for the server and the disk. */
+/* Releases what has not been used for a while. It may wait for the server and the disk. */
 static void tidy(void *argument)
 {
     struct program *program = argument;
@@ -252,7 +252,7 @@ static void begin_tidying(struct program *program)
         program->tidying = false;
 }
 
-/* Answers killed callers, ends what nobody needs. It waits for nothing but the lock. */
+/* Answers killed callers, ends what is not needed. It waits for nothing but the lock. */
 static void *tick(void *argument)
 {
     struct program *program = argument;
@@ -267,18 +267,18 @@ static void *tick(void *argument)
         if (n % 10 == 0) {
             job_tend_all(mount);
             schema_text_tend(&mount->schema_text);
-            request_retry_all(mount); /* a job that could not be started tells nobody */
+            request_retry_all(mount); /* a job that could not be started calls no waiting request */
         }
         pthread_mutex_unlock(&mount->lock);
         if (n % 50 == 0)
             begin_tidying(program);
     }
     deadline_start(END_MS, program->options.mountpoint);
-    begin_end(mount); /* libfuse waits for its threads, which may be at work on a query */
+    begin_end(mount); /* libfuse waits for its threads, which may be working on a query */
     return NULL;
 }
 
-/* Larger requests, for those who may: only root is allowed to. */
+/* Raises the read-ahead, for larger requests: only root is allowed to. */
 static void raise_read_ahead(const char *mountpoint)
 {
     char path[80];
@@ -295,7 +295,7 @@ static void raise_read_ahead(const char *mountpoint)
     }
 }
 
-/* A mount can only be asked once its requests are served: by another thread. */
+/* A mount answers only once its requests are served, so another thread asks it. */
 static void *raise_later(void *argument)
 {
     const struct program *program = argument;
@@ -330,8 +330,8 @@ static int start_each(struct program *program)
     return rc < 0 ? rc : program->ticking ? 0 : -EAGAIN;
 }
 
-/* Threads do not outlive a fork: they start after the daemon has. Signals are for the main thread,
- * which they wake: these threads, and those that they start, do not take them. */
+/* Threads do not outlive a fork: they start after the daemon has. Signals wake the main thread:
+ * these threads, and those that they start, block them. */
 static int start_threads(struct program *program)
 {
     static const int ends[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT};
@@ -379,9 +379,9 @@ static int serve(struct program *program)
 
 /* ---- after it ---- */
 
-/* Nobody may reply once the session's descriptor is closed: its number may by then be another's. So
- * whoever might has ended first; libfuse's threads have. Any of them may still give work to any
- * other, which is refused: their queues are freed later. */
+/* No thread may reply once the session's descriptor is closed: its number may by then be that of
+ * another file. So all threads that might reply end first; libfuse's have ended. Any of them may
+ * still give work to another, which refuses it: the queues are freed later. */
 static void join_threads(struct program *program)
 {
     struct mount *mount = &program->mount;
@@ -405,7 +405,7 @@ static void unmount(struct program *program)
         return;
     fuse_session_unmount(program->session);
     deadline_unmounted();
-    if (program->raising) /* it may have waited for an answer */
+    if (program->raising) /* the thread may have waited for an answer */
         pthread_join(program->raiser, NULL);
     fuse_remove_signal_handlers(program->session);
     fuse_session_destroy(program->session);
@@ -438,7 +438,7 @@ static void free_all(struct program *program)
     schema_text_clear(&mount->schema_text);
     refreshes_clear(&mount->refreshes);
     corpus_cache_free(mount->place.corpora);
-    waiters_free(mount->enders); /* the last of all that came before has gone to them */
+    waiters_free(mount->enders); /* all that was freed before has given its last work to them */
     held_clear(&mount->held);
     session_pool_free(mount->pool);
     server_free(mount->server);
@@ -446,7 +446,7 @@ static void free_all(struct program *program)
     store_close(mount->store);
 }
 
-/* Other slots have other rows, and other inodes. */
+/* Logs the cache slot, since other slots have other rows, and other inodes. */
 static void say_slot(const struct store *store, const char *mountpoint)
 {
     const char *why;
@@ -456,7 +456,7 @@ static void say_slot(const struct store *store, const char *mountpoint)
         log_say(LOG_SAY_INFO, "cache slot %d: %s", slot, why);
 }
 
-/* NULL: the role is none whose rights others would like to have. */
+/* What to warn of, if the role is a superuser; NULL: it is not. */
 static const char *danger_of_role(const struct program *program)
 {
     if (!program->mount.catalog->superuser)
@@ -469,7 +469,7 @@ static const char *danger_of_role(const struct program *program)
                  "SELECT only";
 }
 
-/* Not to stderr, where a write may wait for whoever reads it. */
+/* Does not write to stderr, since a write there may wait for its reader. */
 static void PRINTF_LIKE(2, 0)
     log_of_libfuse(enum fuse_log_level level, const char *format, va_list args)
 {
@@ -531,11 +531,11 @@ int main(int argc, char **argv)
         fuse_opt_free_args(&program.fuse_args);
         return rc < 0 ? say(&error, rc) : 0;
     }
-    /* Buffers of a few MiB come and go all the time: keep them, instead of having the kernel clear
-     * them anew each time. */
+    /* Buffers of a few MiB come and go all the time: keep their memory, or the kernel has to clear
+     * it anew each time. */
     mallopt(M_MMAP_THRESHOLD, 32 << 20);
     mallopt(M_TRIM_THRESHOLD, 64 << 20);
-    /* Each arena keeps what was freed in it. */
+    /* Few arenas, since each keeps what was freed in it. */
     mallopt(M_ARENA_MAX, 2);
     int status = run(&program, &error);
     join_threads(&program);
@@ -544,7 +544,7 @@ int main(int argc, char **argv)
     log_close();
     fuse_opt_free_args(&program.fuse_args);
     options_clear(&program.options);
-    /* Most have only to tell the server that a statement is not wanted any more. */
+    /* Most helpers only tell the server that a statement is not wanted any more. */
     if (!session_helpers_ended(HELPERS_MS))
         _exit(status);
     deadline_met();

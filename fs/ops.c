@@ -16,7 +16,7 @@ static const char error_xattr[] = "user.pgvecfs.error";
 
 static struct mount *mount_of(fuse_req_t req) { return fuse_req_userdata(req); }
 
-/* Not under the lock: it may look into /proc. */
+/* Not to be called under the lock: it may look into /proc. */
 static caller_id sender_of(fuse_req_t req)
 {
     const struct fuse_ctx *context = fuse_req_ctx(req);
@@ -33,7 +33,7 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
     conn->want &= ~(unsigned)FUSE_CAP_AUTO_INVAL_DATA;
     if (conn->capable & FUSE_CAP_EXPLICIT_INVAL_DATA)
         conn->want |= FUSE_CAP_EXPLICIT_INVAL_DATA;
-    /* Attributes of every listed file would make every listing a fetch of all. */
+    /* With the attributes of every listed file, each listing would fetch all tables. */
     conn->want &= ~(unsigned)(FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO);
     conn->max_readahead = 1 << 20;
 }
@@ -108,7 +108,7 @@ static void start(fuse_req_t req, fuse_ino_t ino, enum call_kind kind,
     pthread_mutex_lock(&mount->lock);
     struct node *node = node_find(mount, ino);
     int rc = node == NULL ? -ESTALE : mask != 0 ? permit(mount, &caller, node, mask) : 0;
-    /* What is known of a file's directory is known at once. */
+    /* For a file, ACCESS asks its directory: what is known of that is known at once. */
     if (rc == 0 && kind == CALL_ACCESS && !node_is_directory(node))
         node = node->parent;
     if (rc == 0)
@@ -129,7 +129,7 @@ static void op_access(fuse_req_t req, fuse_ino_t ino, int mask)
     start(req, ino, CALL_ACCESS, NULL, mask & (R_OK | W_OK | X_OK));
 }
 
-/* The class flags of a node, and whether it is a directory; 0: there is none. */
+/* The class flags of a node, and whether it is a directory; 0: there is no such node. */
 static unsigned flags_of(struct mount *mount, fuse_ino_t ino, bool *directory)
 {
     pthread_mutex_lock(&mount->lock);
@@ -268,7 +268,7 @@ static void op_fsync(fuse_req_t req, fuse_ino_t ino, int data_only, struct fuse_
     op_flush(req, ino, file);
 }
 
-/* For truncate(2), of a file that is not open. *out NULL: its size stays what it is. */
+/* For truncate(2) of a file that is not open. *out NULL: its size stays the same. */
 static int begin_edit(fuse_req_t req, fuse_ino_t ino, bool resizes, struct handle **out)
 {
     struct mount *mount = mount_of(req);
@@ -302,7 +302,7 @@ static int resize_file(fuse_req_t req, fuse_ino_t ino, bool resizes, uint64_t si
     return rc;
 }
 
-/* Sizes can be set, of what can be written; times may be touched, and stay. */
+/* The size can be set, if the file can be written; setting times succeeds, and does nothing. */
 static int set_attributes(fuse_req_t req, fuse_ino_t ino, const struct stat *attr, int to_set,
                           const struct fuse_file_info *file)
 {
@@ -331,7 +331,7 @@ static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to
         start(req, ino, CALL_GETATTR, NULL, 0);
 }
 
-/* What a program is told that would make, remove or rename something in a directory. */
+/* The errno for a program that tries to make, remove or rename something in a directory. */
 static int refusal(fuse_req_t req, fuse_ino_t parent)
 {
     bool directory;
@@ -386,7 +386,7 @@ static void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 
 /* ---- why something failed ---- */
 
-/* Copies it, so that nothing is replied under the lock. */
+/* Copies the reason, so that no reply is sent under the lock. */
 static int find_reason(fuse_req_t req, fuse_ino_t ino, char *text, size_t size)
 {
     struct mount *mount = mount_of(req);

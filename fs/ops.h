@@ -1,10 +1,10 @@
-/* The low-level FUSE operations. Only here, and in request.c, is anything replied. */
+/* The low-level FUSE operations. Replies are sent only here, and in request.c. */
 #ifndef FS_OPS_H
 #define FS_OPS_H
 
 #include <fuse_lowlevel.h>
 
-/* Their userdata is the struct mount. */
+/* The userdata of these operations is the struct mount. */
 extern const struct fuse_lowlevel_ops ops;
 
 #endif

@@ -50,7 +50,7 @@ const char options_help[] =
     "\n"
     "SIZE is in bytes, or with K, M, G or T behind it. LISTs take + or : between their words.\n";
 
-/* As libfuse hands them over: strings first, checked afterwards. */
+/* The options as libfuse gives them: strings, which are checked afterwards. */
 struct raw {
     struct options *options;
     char *cache_dir, *cache_size, *memory, *jobs, *lease, *formats, *list, *schemas;
@@ -90,7 +90,7 @@ static const struct fuse_opt table[] = {
     {"-V", RAW(version)},
     {"--version", RAW(version)},
     {"--status", RAW(status)},
-    /* What mount(8) and fstab may pass, and means nothing here. */
+    /* Options that mount(8) and fstab may pass, and that mean nothing here. */
     FUSE_OPT_KEY("rw", FUSE_OPT_KEY_DISCARD),
     FUSE_OPT_KEY("auto", FUSE_OPT_KEY_DISCARD),
     FUSE_OPT_KEY("noauto", FUSE_OPT_KEY_DISCARD),
@@ -120,7 +120,7 @@ static bool begins(const char *text, const char *with)
     return strncmp(text, with, strlen(with)) == 0;
 }
 
-/* Options that libfuse or the kernel know. */
+/* Whether libfuse or the kernel knows this option. */
 static bool is_for_fuse(const char *option)
 {
     static const char *const words[] = {"allow_other",
@@ -210,7 +210,8 @@ static int parse_number(const char *text, const char *name, double least, double
     return 0;
 }
 
-/* Calls `take` for each word. A comma ends a mount option, so that lists are joined by + or : */
+/* Calls `take` for each word. A comma ends a mount option, so the words of a list are separated by
+ * + or : */
 static int each_word(const char *list,
                      int (*take)(struct options *, const char *, size_t, struct error *),
                      struct options *options, struct error *error)
@@ -277,7 +278,7 @@ static int default_cache_dir(char **out)
     return n < 0 ? -ENOMEM : 0;
 }
 
-/* The daemon leaves for `/`: paths must not depend on where it was started. */
+/* The daemon changes to `/`: paths must not depend on the directory where it was started. */
 static int make_absolute(char **path)
 {
     if (**path == '/')
@@ -293,7 +294,7 @@ static int make_absolute(char **path)
     return 0;
 }
 
-/* The one argument is the mount point. It is not resolved: that might wait for the mount. */
+/* The only argument is the mount point. It is not resolved, since that might wait for the mount. */
 static int check_status(const struct raw *raw, struct options *options, struct error *error)
 {
     if (raw->positional != 1)
@@ -316,7 +317,7 @@ static int parse_whole(const char *text, const char *name, int most, int *out, s
     return rc;
 }
 
-/* An option that knows one word. */
+/* Parses an option that has one possible word. */
 static int parse_word(const char *text, const char *name, const char *word, bool *out,
                       struct error *error)
 {
@@ -326,7 +327,7 @@ static int parse_word(const char *text, const char *name, const char *word, bool
     return 0;
 }
 
-/* Of a user or a group; -1 is none. */
+/* Parses the id of a user or a group; -1 is none. */
 static int parse_id(const char *text, const char *name, uint32_t *out, struct error *error)
 {
     char *end;
@@ -351,7 +352,7 @@ static int parse_umask(const char *text, unsigned *out, struct error *error)
     return 0;
 }
 
-/* Whose files they seem to be. */
+/* Checks the options about the owner that files show. */
 static int check_owner(const struct raw *raw, struct options *options, struct error *error)
 {
     int rc = 0;
@@ -366,7 +367,7 @@ static int check_owner(const struct raw *raw, struct options *options, struct er
     return rc;
 }
 
-/* What concerns the server and what it may be asked for. */
+/* Checks the options about the server and what it may be asked for. */
 static int check_server_options(const struct raw *raw, struct options *options, struct error *error)
 {
     double seconds;
@@ -448,13 +449,14 @@ static int check(const struct raw *raw, struct options *options, struct error *e
                          strerror(errno));
     free(options->mountpoint);
     options->mountpoint = real;
-    struct stat st; /* the kernel would mount a directory over a file, and then nobody gets in */
+    /* the kernel would mount a directory over a file, and then no process could enter it */
+    struct stat st;
     if (stat(real, &st) == 0 && !S_ISDIR(st.st_mode))
         return error_set(error, -ENOTDIR, "cannot mount on %s: it is not a directory", real);
     return 0;
 }
 
-/* Whoever lists processes must not read a password there. */
+/* Wipes the argument, so that a list of processes shows no password. */
 static void wipe_conninfo(int argc, char **argv, const char *conninfo)
 {
     for (int i = 1; conninfo != NULL && i < argc; i++)
@@ -462,8 +464,8 @@ static void wipe_conninfo(int argc, char **argv, const char *conninfo)
             memset(argv[i], 'x', strlen(argv[i]));
 }
 
-/* Escapes may make the argument another text than the value: it goes as a whole, whatever else is
- * in it. */
+/* Wipes the whole argument, with whatever else is in it: because of escapes its text may differ
+ * from the value. */
 static void wipe_direct(int argc, char **argv)
 {
     for (int i = 1; i < argc; i++) {

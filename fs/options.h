@@ -1,4 +1,4 @@
-/* The command line: pgvecfs [OPTIONS] CONNINFO MOUNTPOINT, and the mount(8) order of it. */
+/* The command line: pgvecfs [OPTIONS] CONNINFO MOUNTPOINT, or in mount(8)'s order. */
 #ifndef FS_OPTIONS_H
 #define FS_OPTIONS_H
 
@@ -7,8 +7,8 @@
 
 struct fuse_args;
 
-/* Fills `options` from argv; what is libfuse's own business (allow_other, …) is left in `rest`.
- * Wipes the connection string in argv. */
+/* Fills `options` from argv; options of libfuse itself (allow_other, …) are left in `rest`. Wipes
+ * the connection string in argv. */
 MUST_CHECK int options_parse(int argc, char **argv, struct options *options, struct fuse_args *rest,
                              struct error *error);
 void options_clear(struct options *options);

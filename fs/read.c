@@ -12,14 +12,14 @@
 struct read {
     fuse_req_t req;
     struct mount *mount;
-    struct version *version; /* NULL: of a stream */
+    struct version *version; /* NULL: it reads a stream */
     struct stream *stream;
     struct subject *subject;
     int face;
     pid_t thread;
     uint64_t offset, size;
-    /* Of one that may have to wait; guarded by mount->lock, but for the flags: */
-    struct read *next, **at; /* of mount->tree->reads */
+    /* For a READ that may have to wait; guarded by mount->lock, except for the flags: */
+    struct read *next, **at; /* the list is mount->tree->reads */
     bool answered;
     _Atomic int64_t interrupted; /* clock_ms(); 0: it was not */
     atomic_bool stop;
@@ -44,7 +44,7 @@ static void count(const struct read *read, size_t bytes)
     read->mount->count.bytes_read += bytes;
 }
 
-/* ---- those that wait ---- */
+/* ---- READs that wait ---- */
 
 static void on_interrupt(fuse_req_t req, void *data)
 {
@@ -53,8 +53,8 @@ static void on_interrupt(fuse_req_t req, void *data)
     read->interrupted = clock_ms();
 }
 
-/* From now on it is answered when its reader is killed, or the mount ends, whatever its thread
- * waits for. False: it ends now. */
+/* From now on the READ is answered when its reader is killed, or the mount ends, whatever its
+ * thread waits for. False: the mount is ending. */
 static bool begin_waiting(struct read *read)
 {
     struct mount *mount = read->mount;
@@ -74,7 +74,7 @@ static bool begin_waiting(struct read *read)
     return !ends;
 }
 
-/* Whether it is still to be answered. */
+/* Whether the READ must still be answered. */
 static bool end_waiting(struct read *read)
 {
     struct mount *mount = read->mount;
@@ -89,7 +89,7 @@ static bool end_waiting(struct read *read)
     return mine;
 }
 
-/* Instead of its thread, which learns of it, and ends in its own time. */
+/* Answers in place of the READ's thread, which sees that, and ends later. */
 static void answer_early(struct read *read, int error)
 {
     read->answered = true;
@@ -151,7 +151,7 @@ static void end_version(struct read *read, bool mine, int rc, const struct error
     free(read);
 }
 
-/* It needs rows that the cache has lost. */
+/* Answers a READ that needs rows which the cache has lost. */
 static void fetch_version(void *argument)
 {
     struct read *read = argument;
@@ -187,7 +187,7 @@ static void run_version(void *argument)
     end_version(read, true, rc, &error);
 }
 
-/* From what is rendered already at once, else by one of the threads that render. */
+/* Answers at once from what is rendered already, else lets a rendering thread answer. */
 static void read_version(const struct read *now)
 {
     struct error error = {""};

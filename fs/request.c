@@ -33,7 +33,7 @@ static void answer_opendir(struct mount *mount, struct request *request)
         entries_free(entries);
 }
 
-/* `rc`: of the look-up that has given the node, which is counted as looked up. */
+/* `rc` is that of the look-up that has given the node. The node is counted as looked up. */
 static void answer_entry(struct mount *mount, const struct request *request,
                          const struct node *node, int rc)
 {
@@ -101,7 +101,8 @@ static void answer_well(struct mount *mount, struct request *request)
     }
 }
 
-/* Takes the request. The lock may be given up meanwhile, if its own thread opens a file. */
+/* Takes the request. The lock may be given up meanwhile, if the request's own thread opens a file.
+ */
 static void answer(struct mount *mount, struct request *request, int rc)
 {
     struct call *call = &request->call;
@@ -138,7 +139,7 @@ static int find_out(struct mount *mount, struct call *call)
     return class->ready != NULL ? class->ready(mount, call) : 0;
 }
 
-/* Whether it was answered. */
+/* Tries the request. Whether it was answered. */
 static bool try(struct mount *mount, struct request *request)
 {
     mount->count.tries++;
@@ -157,7 +158,7 @@ static void on_interrupt(fuse_req_t req, void *data)
     request->interrupted = clock_ms();
 }
 
-/* A request begins with its call, and that with what hangs on lists. */
+/* A request begins with its call, and a call begins with its struct waiting. */
 static struct request *request_of(struct waiting *waiting) { return (struct request *)waiting; }
 
 static struct request *next_parked(const struct request *request)
@@ -170,7 +171,7 @@ static struct request *first_parked(const struct mount *mount)
     return (struct request *)mount->tree->parked;
 }
 
-/* The lock may be given up meanwhile, and nobody else must find it then. */
+/* The lock may be given up meanwhile, and no other thread must find the request then. */
 static struct wait *try_again(struct waiting *waiting)
 {
     struct request *request = request_of(waiting);
@@ -191,7 +192,7 @@ static void park(struct mount *mount, struct request *request)
     if (after.run == NULL)
         return;
     pthread_mutex_unlock(&mount->lock);
-    after.run(after.argument); /* it answers the request, too */
+    after.run(after.argument); /* this answers the request, too */
     after_done(mount);
     pthread_mutex_lock(&mount->lock);
 }
@@ -225,7 +226,7 @@ void request_start(struct mount *mount, fuse_req_t req, struct node *node, enum 
     request->thread = fuse_req_ctx(req)->pid;
     node->calls++;
     if (kind == CALL_LOOKUP)
-        node->lookups++; /* stays until it has been answered: the kernel may forget it meanwhile */
+        node->lookups++; /* the node stays until the answer: the kernel may forget it meanwhile */
     if (mount->ending) {
         answer(mount, request, -EIO);
         return;
@@ -268,7 +269,7 @@ struct interrupted_thread {
     enum caller_fate fate;
 };
 
-/* Threads that were interrupted, and what is to become of them. */
+/* Threads that were interrupted, and whether they are to end. */
 struct interrupted {
     struct interrupted_thread *list;
     size_t count;
@@ -291,14 +292,15 @@ static bool add_interrupted(void *context, pid_t thread, int64_t interrupted)
         return false;
     void *grown = realloc(all->list, (all->count + 1) * sizeof *all->list);
     if (grown == NULL)
-        return false; /* the next time */
+        return false; /* the next look adds it */
     all->list = grown;
     all->list[all->count].thread = thread;
     all->list[all->count++].fate = CALLER_LIVES;
     return false;
 }
 
-/* If its signals cannot be seen it may be one that ends it: then it must not wait for long. */
+/* Whether the thread's request must end. If its signals cannot be seen, one may be there that ends
+ * it: then it must not wait long. */
 static bool is_to_end(void *context, pid_t thread, int64_t interrupted)
 {
     enum { UNKNOWN_MS = 900 };
@@ -308,7 +310,8 @@ static bool is_to_end(void *context, pid_t thread, int64_t interrupted)
                             (*fate == CALLER_UNKNOWN && all->now - interrupted >= UNKNOWN_MS));
 }
 
-/* Of all that wait: kills some, and tries again what need not wait any longer. */
+/* Goes through all waiting requests: ends those whose caller is being killed, and tries again those
+ * that need not wait any longer. */
 static void tend_parked(struct mount *mount, struct interrupted *all)
 {
     struct request *next;

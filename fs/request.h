@@ -1,12 +1,12 @@
-/* Calls that may have to wait for the server (tree/call.h). Each is tried at once; one that must wait is parked, and tried again
- * whenever what it waits for has happened. Nobody's thread waits.
+/* Calls that may have to wait for the server (tree/call.h). Each is tried at once; one that must
+ * wait is parked, and tried again when what it waits for has happened. No thread waits meanwhile.
  *
- * If something has to be made for one that nobody makes yet, it is parked, too, and its thread makes it, if enough other threads
- * are left.
+ * If a call needs something that no thread makes yet, the call is parked, too, and its own thread
+ * makes it, if enough other threads are left.
  *
  * A parked request is answered exactly once: with what it asked for, with the errno of the job it
- * waited for, or with EINTR when its caller got a signal that ends it (request_tend looks: not
- * every signal does).
+ * waited for, or with EINTR if its caller got a signal that ends it (request_tend looks: not every
+ * signal does).
  *
  * Threads: guarded by mount->lock.
  */
@@ -15,27 +15,28 @@
 
 #include "fs/tree/call.h"
 
-/* What a request says besides. */
+/* What else a request says. */
 struct request_detail {
-    const struct fuse_file_info *file; /* of OPEN, OPENDIR */
-    struct handle *handle;             /* of READ */
+    const struct fuse_file_info *file; /* for OPEN, OPENDIR */
+    struct handle *handle;             /* for READ */
     size_t size;                       /* the same */
-    const char *name;                  /* of MKDIR; copied */
+    const char *name;                  /* for MKDIR; copied */
     struct owner owner;                /* the same */
-    caller_id caller;                  /* of what may be promised something */
+    caller_id caller;                  /* for calls that may be promised something */
 };
 
-/* Takes `req`: it is answered now or later. The lock may be given up meanwhile. */
+/* Takes `req`, which is answered now or later. The lock may be given up meanwhile. */
 void request_start(struct mount *mount, fuse_req_t req, struct node *node, enum call_kind kind,
                    const struct request_detail *detail);
 
-/* Tries all that are parked: once a second, for what tells nobody. */
+/* Tries all parked requests. Called once a second, for events that call no list. */
 void request_retry_all(struct mount *mount);
 
-/* Answers those whose caller is being killed, READs too. Called every 100 ms, without the lock. */
+/* Answers requests whose caller is being killed, READs too. Called every 100 ms, without the lock.
+ */
 void request_tend(struct mount *mount);
 
-/* Answers all with this errno; the mount ends. */
+/* Answers all requests with this errno, since the mount ends. */
 void request_fail_all(struct mount *mount, int rc);
 
 #endif

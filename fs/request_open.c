@@ -13,7 +13,7 @@ static struct handle *handle_of(const struct request *request)
     return (struct handle *)(uintptr_t)request->file.fh;
 }
 
-/* It counts as open from here on, and keeps what it shows. */
+/* The file counts as open from here on, and keeps what it shows. */
 static int open_file(struct mount *mount, struct request *request)
 {
     struct node *node = request->call.node;
@@ -27,12 +27,12 @@ static int open_file(struct mount *mount, struct request *request)
     file->direct_io = (handle->flags & HANDLE_DIRECT) != 0;
     file->noflush = !(handle->flags & HANDLE_FLUSHES);
     node->opens++;
-    node->lookups++; /* stays until it has been replied */
+    node->lookups++; /* the node stays until the reply is sent */
     return 0;
 }
 
-/* libfuse has no word for files without a position: with one, it would pass the size that stat
- * says, and then splice would not ask for an answer. */
+/* libfuse has no flag for files without a position. With a position the kernel would go by the size
+ * that stat says, and then splice would not ask for an answer. */
 static int reply_without_position(const struct request *request)
 {
     const struct fuse_open_out out = {.fh = request->file.fh,
@@ -41,7 +41,7 @@ static int reply_without_position(const struct request *request)
     return fuse_reply_buf(request->req, (const char *)&out, sizeof out);
 }
 
-/* `rc`: the kernel could not be told the size. Takes the request. */
+/* `rc` negative: the kernel could not be told the size. Takes the request. */
 static void reply(struct mount *mount, struct request *request, int rc)
 {
     struct node *node = request->call.node;
@@ -54,7 +54,7 @@ static void reply(struct mount *mount, struct request *request, int rc)
     } else {
         rc = handle->flags & HANDLE_NO_POSITION ? reply_without_position(request)
                                                 : fuse_reply_open(request->req, &request->file);
-        opened = rc != -ENOENT; /* else it was interrupted, and no RELEASE comes */
+        opened = rc != -ENOENT; /* else the request was interrupted, and no RELEASE comes */
     }
     if (!opened)
         handle_close(mount, handle);
@@ -62,8 +62,8 @@ static void reply(struct mount *mount, struct request *request, int rc)
     request_free(request);
 }
 
-/* What the kernel must be told before it may have the open file; false: nothing. Attributes that
- * were answered do not count: nobody knows whether the kernel has taken them yet. */
+/* Finds what the kernel must be told before it may have the open file; false: nothing. Attributes
+ * that were answered do not count, since the kernel may not have taken them yet. */
 static bool has_news(struct request *request)
 {
     const struct node *node = request->call.node;
@@ -76,12 +76,12 @@ static bool has_news(struct request *request)
     return true;
 }
 
-/* Without the lock: the kernel may have to make room for the page. */
+/* Called without the lock: the kernel may have to make room for the page. */
 static void tell(void *argument)
 {
     struct request *request = argument;
     struct mount *mount = request->call.mount;
-    struct node *node = request->call.node; /* it is open */
+    struct node *node = request->call.node; /* it is open, so it stays */
     const struct size_news *news = &request->news;
     int rc = news->raise ? kernel_size_raise(mount->session, node->nodeid, news->size)
                          : kernel_size_tell(mount->session, node->nodeid, news->size, news->last);

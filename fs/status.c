@@ -19,7 +19,7 @@
 enum {
     FRAME_MS = 200,
     REFRESHES_SHOWN = 5,
-    STATUS_BYTES_MOST = 16 << 20 /* more is no status of ours */
+    STATUS_BYTES_MOST = 16 << 20 /* a longer file is no status of ours */
 };
 
 /* ---- asking ---- */
@@ -63,7 +63,7 @@ static int read_all(int fd, struct buffer *out)
     }
 }
 
-/* A copy of a mount has such a file, too. */
+/* Checks that the file is in a mount, since a copy of a mount has such a file, too. */
 static int open_status(const char *mountpoint)
 {
     char *path;
@@ -103,7 +103,7 @@ static int ask(const char *mountpoint, json_t **out, struct error *error)
     return 0;
 }
 
-/* ---- what it says; what is missing is empty, 0 or unknown ---- */
+/* ---- what the file says; a missing value is empty, 0 or unknown ---- */
 
 static const char *text_of(const json_t *object, const char *key)
 {
@@ -207,7 +207,7 @@ static void put_jobs(struct text *out, const json_t *jobs)
     }
 }
 
-/* Jobs have said so themselves. */
+/* Leaves out waits of jobs, whose own lines say so. */
 static void put_lock_waits(struct text *out, const json_t *waits)
 {
     for (size_t i = 0; i < json_array_size(waits); i++) {
@@ -218,7 +218,7 @@ static void put_lock_waits(struct text *out, const json_t *waits)
     }
 }
 
-/* By the reader's clock. */
+/* Prints the time by the reader's clock. */
 static void put_when(struct text *out, const char *at)
 {
     struct tm tm = {0};
@@ -275,7 +275,7 @@ static void put_refreshes(struct text *out, const json_t *refreshes)
         put_refresh(out, json_array_get(refreshes, i));
 }
 
-/* Prints what there is, and empties it. */
+/* Prints the text, and empties it. */
 static int print(struct text *out, struct error *error)
 {
     if (out->failed != 0)
@@ -292,11 +292,11 @@ static int print(struct text *out, struct error *error)
 
 /* ---- on a terminal ---- */
 
-/* The lines of a frame; the cursor stands below them, so that whoever ends this in the middle
- * leaves a terminal in order. */
+/* The lines of a frame; the cursor stands below them, so that the terminal is in order if the user
+ * ends this at any time. */
 struct screen {
     size_t rows, columns;
-    size_t drawn[64]; /* columns of the lines there */
+    size_t drawn[64]; /* columns of each line drawn */
     size_t lines;
     unsigned frame;
 };
@@ -340,7 +340,7 @@ static void put_frame(struct text *out, struct screen *screen, const json_t *job
     for (size_t i = 0; i < shown; i++) {
         const struct status_job job = job_of(json_array_get(jobs, i));
         size_t from = out->bytes.size;
-        /* In the last column some terminals go on to the next line. */
+        /* Some terminals wrap when the last column is written. */
         status_put_job(out, &job, screen->columns > 1 ? screen->columns - 1 : 1, screen->frame);
         end_line(out, screen, from);
     }
@@ -362,7 +362,7 @@ static void wait_for_frame(void)
     sigtimedwait(&resized, NULL, &time);
 }
 
-/* Until no job runs. *status is replaced by what was asked last. */
+/* Draws frames until no job runs. *status is replaced by the last answer. */
 static int watch(const char *mountpoint, json_t **status, struct error *error)
 {
     struct screen screen = {0};

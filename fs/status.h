@@ -1,7 +1,7 @@
-/* `pgvecfs --status MOUNTPOINT`: what the mount says of itself in .pgvecfs/status.json, for a
- * person. On a terminal it stays while jobs run, with a progress bar for each.
+/* `pgvecfs --status MOUNTPOINT`: what the mount says about itself in .pgvecfs/status.json, printed
+ * for a person. On a terminal it goes on while jobs run, with a progress bar for each.
  *
- * It is another process than the mount, and needs nothing of it but that file, which is served
+ * It runs in another process than the mount, and needs only that file from it, which is served
  * without waiting for the server.
  */
 #ifndef FS_STATUS_H

@@ -52,7 +52,7 @@ char *status_time(double seconds, char out[STATUS_TEXT])
 
 /* ---- text of a width ---- */
 
-/* The next character and its columns; -1: it is none, or would move the cursor. */
+/* The next character and its columns; -1: it is no character, or would move the cursor. */
 static size_t next_character(const char *at, size_t size, int *columns)
 {
     wchar_t wide;
@@ -109,11 +109,10 @@ void status_put_name(struct text *out, const char *schema, const char *name)
 
 /* ---- a job ---- */
 
-/* Whole per cents that have been reached: 100 is said at the end only. */
+/* Whole per cents that have been reached: 100 is shown at the end only. */
 static int whole_percent(double percent) { return percent < 100 ? (int)percent : 100; }
 
-/* What stands on both sides of the bar; which of it depends on nothing but the width, so that bars
- * stand still. */
+/* What stands on both sides of the bar. It depends on the width alone, so that bars do not move. */
 struct layout {
     size_t name, bar; /* columns; bar 0: none */
     bool stage, rows, bytes, time;
@@ -161,7 +160,7 @@ static void put_bar(struct text *out, double percent, size_t columns, unsigned f
 {
     enum { BLOCK = 3 };
     size_t from = 0, to = (size_t)(percent / 100 * (double)columns);
-    if (percent < 0) { /* there and back */
+    if (percent < 0) { /* the block goes there and back */
         size_t way = columns > BLOCK ? columns - BLOCK : 0;
         size_t at = way > 0 ? frame % (2 * way) : 0;
         from = at <= way ? at : 2 * way - at;
@@ -229,7 +228,7 @@ static void put_columns(struct text *out, const struct status_job *job, const ch
     put_tail(out, job, &layout);
 }
 
-/* Who has the lock that it waits for is all there is to say of it. */
+/* A job that waits for a lock: its line says only which client has the lock. */
 static void put_lock(struct text *out, const struct status_job *job, const char *name)
 {
     const char *application = job->lock.application;
@@ -245,7 +244,7 @@ static void put_lock(struct text *out, const struct status_job *job, const char 
     text_printf(out, "  %s so far", status_time(job->seconds, text));
 }
 
-/* What a job is of. */
+/* Puts the relation that the job is for. */
 static void put_subject(struct text *out, const struct status_job *job)
 {
     status_put_name(out, job->schema, job->name);
@@ -266,7 +265,7 @@ void status_put_job(struct text *out, const struct status_job *job, size_t colum
         put_wide(&line, job, name);
     else
         put_columns(&line, job, name, columns, frame);
-    /* Rows or bytes may have more digits than there is room for. */
+    /* Cut the line: rows or bytes may have more digits than there is room for. */
     const char *text = text_string(&line);
     text_fail(out, line.failed);
     if (text != NULL)

@@ -1,6 +1,6 @@
 /* What `pgvecfs --status` prints, piece by piece: sizes, times, names, and the line of a job with
- * its progress bar. Pure; text is UTF-8, and its width is counted in a terminal's columns, by the
- * locale that the caller has set. */
+ * its progress bar. Pure; text is UTF-8, and its width is counted in a terminal's columns, under
+ * the locale that the caller has set. */
 #ifndef FS_STATUS_LINE_H
 #define FS_STATUS_LINE_H
 
@@ -12,7 +12,7 @@ struct status_job {
     const char *schema, *name; /* as SQL has them */
     const char *what, *stage;  /* as status.json has them */
     uint64_t rows, bytes;
-    double percent, seconds, seconds_left; /* negative: nobody knows */
+    double percent, seconds, seconds_left; /* negative: unknown */
     struct {
         const char *relation, *application; /* NULL: it waits for no lock; else "" if unknown */
         int pid;                            /* 0: unknown */
@@ -34,9 +34,9 @@ void status_put(struct text *out, const char *text, size_t columns, bool pad);
 /* Appends schema.name, escaped as the mount's paths are. */
 void status_put_name(struct text *out, const char *schema, const char *name);
 
-/* Appends one line without its end, at most `columns` wide, with a bar where there is room;
- * `columns` 0: as wide as it gets, without a bar. Where nobody knows how far the stage is,
- * something moves in the bar with `frame`. */
+/* Appends one line without its end, at most `columns` wide, with a bar if there is room; `columns`
+ * 0: as wide as it gets, without a bar. If the progress of the stage is unknown, a block in the bar
+ * moves with `frame`. */
 void status_put_job(struct text *out, const struct status_job *job, size_t columns, unsigned frame);
 
 #endif
