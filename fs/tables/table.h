@@ -2,7 +2,7 @@
  * its lease and its job; and one for each list of columns that somebody asks for alone, as long as
  * something is of it.
  *
- * A subject is refreshed by a job (one at a time, job.h): it asks the server whether the version still
+ * A job (one at a time, job.h) refreshes a subject: it asks the server whether the version still
  * holds, makes a new one if not, and measures the faces that requests wait for.
  *
  * Threads: everything here is guarded by mount->lock, except what a version points to.

@@ -9,20 +9,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { TRIES = 3 }; /* at a table that changes under our hands */
+enum { TRIES = 3 }; /* if the table changes during the answer */
 
 struct answer_node {
     struct node node;
     struct result_key key; /* its asked and asker are references */
-    uint64_t shows;        /* the number of its result; 0: pending */
+    uint64_t shows;        /* the number of the result that it shows; 0: pending */
     struct result *result; /* a reference; NULL: pending, or not in use */
-    bool own;              /* for one process that was told ESTALE: others do not share it */
-    int stale_answers;     /* so many in a row, to the last, have failed with -ESTALE */
+    bool own;              /* for one process that was told ESTALE; others do not share the node */
+    int stale_answers;     /* how many answers in a row, up to the last one, failed with -ESTALE */
 };
 
 static struct answer_node *of(const struct node *node) { return (struct answer_node *)node; }
 
-/* NULL: a path asks. */
+/* The session that asks; NULL: a path asks. */
 static struct query_session *session_of(const struct answer_node *answer)
 {
     return (struct query_session *)answer->key.asker;
@@ -33,14 +33,15 @@ static bool is_answer(const struct node *node)
     return node->class == &answer_of_session || node->class == &answer_of_path;
 }
 
-/* ---- which result it shows ---- */
+/* ---- which result a node shows ---- */
 
 static void show(struct answer_node *answer, const struct result *result)
 {
     answer->shows = result != NULL ? result->number : 0;
 }
 
-/* The one it shows, if that is at hand; NULL: it is not, or the node is pending. Borrowed. */
+/* The result that the node shows, if it is at hand; NULL: it is not, or the node is pending.
+ * Borrowed. */
 static struct result *find_shown(const struct mount *mount, const struct answer_node *answer)
 {
     if (answer->result != NULL || answer->shows == 0)
@@ -51,7 +52,8 @@ static struct result *find_shown(const struct mount *mount, const struct answer_
                                                          : result_numbered(mount, answer->shows);
 }
 
-/* It has it from now on, if it is not pending. -ESTALE: it is not kept any more. */
+/* Gives the node the result that it shows, unless it is pending. -ESTALE: the result is not kept
+ * any more. */
 static int take_shown(const struct mount *mount, struct answer_node *answer)
 {
     struct result *result = find_shown(mount, answer);
@@ -69,7 +71,7 @@ static void rest(struct node *node)
     if (result == NULL || node->opens > 0 || node->calls > 0)
         return;
     if (!result->making && result->rc < 0)
-        show(answer, NULL); /* the next one who asks has another try */
+        show(answer, NULL); /* the next call gets another try */
     result_unref(result);
     answer->result = NULL;
 }
@@ -84,7 +86,7 @@ static void clear(struct node *node)
 
 /* ---- look-up ---- */
 
-/* The node that shows the result; NULL: none. One that is open answers for what it is. */
+/* The node that shows the result; NULL: none. An open node answers for its own result. */
 static struct node *node_with(const struct node *parent, const struct result_key *key,
                               const struct result *result, bool open)
 {
@@ -114,7 +116,8 @@ static int answer_new(struct mount *mount, const struct lookup *lookup,
     return 0;
 }
 
-/* The plan of the session's last answer, if it is that of its question; NULL: it is not, or the file is none of a plan. */
+/* The plan of the session's last answer, if that answered the present question; NULL: it did not,
+ * or the file shows no plan. */
 static struct result *plan_of(const struct result_key *key)
 {
     const struct query_session *session = (const struct query_session *)key->asker;
@@ -122,7 +125,8 @@ static struct result *plan_of(const struct result_key *key)
     return plan != NULL && plan->key.asked->number == key->asked->number ? plan : NULL;
 }
 
-/* What the caller is shown without asking; *sure: it holds. NULL: nothing is at hand. */
+/* The result that the caller is shown without asking the server; *sure: it holds. NULL: nothing is
+ * at hand. */
 static struct result *at_hand(struct mount *mount, const struct result_key *key,
                               const struct subject *subject, caller_id caller, bool *sure)
 {
@@ -137,7 +141,7 @@ static struct result *at_hand(struct mount *mount, const struct result_key *key,
     return result;
 }
 
-/* It was told ESTALE: a node that is not shared. */
+/* For a caller that was told ESTALE: a node that is not shared. */
 static int look_up_own(struct mount *mount, const struct lookup *lookup,
                        const struct result_key *key, struct subject *subject, struct node **out)
 {
@@ -193,8 +197,8 @@ int answer_file_look_up_path(struct mount *mount, const struct lookup *lookup,
 
 /* ---- what a call waits for ---- */
 
-/* What the session's `error` says, and the directory's attribute: that shows its reason to everybody, who may not look into every
- * session. */
+/* Keeps the reason for the directory's attribute, beside the session's `error`. Every user can read
+ * the attribute, but not every session: a reason from a closed session is left out. */
 static void keep_reason(struct answer_node *answer, const char *reason)
 {
     const struct query_session *session = session_of(answer);
@@ -202,7 +206,7 @@ static void keep_reason(struct answer_node *answer, const char *reason)
         node_keep_reason(&answer->node, answer->key.path, reason);
 }
 
-/* Begins to make it, on this thread if that is possible. */
+/* Begins to make the result, on this thread if that is possible. */
 static int make_result(struct mount *mount, struct call *call, struct result *result)
 {
     bool slow = question_asks_server(&result->key.asked->question);
@@ -245,11 +249,12 @@ static int bind_result(struct mount *mount, struct call *call)
     return rc < 0 || !answer->result->making ? rc : wait_for(call, answer->result);
 }
 
-/* What has become of the attempt that the call waited for. */
+/* Decides what the failed attempt means to the call that waited for it. */
 static int settle_failure(struct call *call, int rc)
 {
     struct answer_node *answer = of(call->node);
-    if (rc == -ESTALE && !answer->result->last) { /* it may be another's, on its first try */
+    /* the attempt may be that of another call, on its first try */
+    if (rc == -ESTALE && !answer->result->last) {
         call->tries++;
         call->waited = false;
         return -EAGAIN;
@@ -268,7 +273,7 @@ static int want_rows(struct call *call)
     return -EAGAIN;
 }
 
-/* The table's rows; they must have vectors. */
+/* Finds the table's rows, which must have vectors. */
 static int need_rows(struct mount *mount, struct call *call)
 {
     struct answer_node *answer = of(call->node);
@@ -286,7 +291,7 @@ static int need_rows(struct mount *mount, struct call *call)
     return rc;
 }
 
-/* The result that it has had has failed. -EAGAIN: it has none now. */
+/* Drops the node's result, which has failed. -EAGAIN: the node has none now. */
 static int drop_failed(struct call *call)
 {
     struct answer_node *answer = of(call->node);
@@ -301,7 +306,7 @@ static int drop_failed(struct call *call)
     return rc;
 }
 
-/* Whether a call may have the result that the node shows, whatever has become of the table. */
+/* Whether a call may have the result that the node shows, even if the table has changed since. */
 static bool is_good_for(const struct call *call, const struct result *result)
 {
     return call->awaited == result || call->node->opens > 0 || result->key.kind != RESULT_ROWS ||
@@ -317,7 +322,7 @@ static int ready(struct mount *mount, struct call *call)
         return rc;
     struct result *result = answer->result;
     bool made = result != NULL && !result->making && result->rc == 0;
-    if (!made && session != NULL && session->directory == NULL) /* it has ended */
+    if (!made && session != NULL && session->directory == NULL) /* the session has ended */
         return -ENOENT;
     if (result != NULL && result->making)
         return wait_for(call, result);
@@ -340,7 +345,7 @@ static int ready(struct mount *mount, struct call *call)
     return bind_result(mount, call);
 }
 
-/* Nobody needs an answer whose last waiter is gone. */
+/* An answer whose last waiter is gone is not needed. */
 static void interrupted(struct call *call)
 {
     struct result *result = of(call->node)->result;
@@ -348,7 +353,8 @@ static void interrupted(struct call *call)
         result_stop(result);
 }
 
-/* Not for fstat: a process that polls would never see a new version. */
+/* Promises the result to the caller; not for fstat, or a process that polls would never see a new
+ * version. */
 static void promise_result(const struct call *call)
 {
     const struct answer_node *answer = of(call->node);
@@ -361,8 +367,8 @@ static void promise_result(const struct call *call)
         result_promise(result, call->caller);
 }
 
-/* At ESTALE the kernel looks the name up again, but only once: then this process must get a node of
- * its own. */
+/* After ESTALE the kernel looks the name up again, but only once: that time this process must get a
+ * node of its own. */
 static void settled(struct call *call, int rc)
 {
     const struct answer_node *answer = of(call->node);
@@ -412,7 +418,7 @@ static void attributes(const struct mount *mount, const struct node *node, struc
     st->st_mode &= S_IFMT | session->owner.mode;
 }
 
-/* The kernel forgets a file that failed, so that its reason is kept with query/. */
+/* The kernel forgets a file that failed, so its reason is kept with query/. */
 static void reason(struct mount *mount, struct node *node, char *text, size_t size)
 {
     struct node *above = node->parent;
@@ -434,7 +440,8 @@ static void let_go(struct mount *mount, void *result)
     result_unref(result);
 }
 
-/* The file may be closed before a reply returns that the kernel has taken already. */
+/* Keeps a reference while the reply is sent: the file may be closed before the call that sends it
+ * returns. */
 static int read_result(struct handle *handle, uint64_t offset, size_t size, struct read_source *out)
 {
     struct result *result = result_ref(of(handle->node)->result);
@@ -449,8 +456,8 @@ static void close_answer(struct mount *mount, struct handle *handle)
 {
     struct answer_node *answer = of(handle->node);
     (void)mount;
-    /* An answer to a look-up that is older may still be under way, and say 0 to a kernel that has
-     * forgotten the rest. */
+    /* An answer to an older look-up may still be under way, and may tell size 0 to a kernel that
+     * has forgotten the real size. */
     if (answer->node.opens == 0) {
         answer->node.told = false;
         result_close(answer->result);
@@ -462,7 +469,7 @@ static void free_handle(void *handle) { handle_free(handle); }
 
 static const struct handle_class answer_handle = {.read = read_result, .close = close_answer};
 
-/* It takes memory as long as it is open. */
+/* The result takes memory as long as it is open. */
 static int open_answer(struct mount *mount, struct call *call, struct handle **out)
 {
     struct answer_node *answer = of(call->node);

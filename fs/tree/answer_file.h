@@ -1,8 +1,10 @@
-/* An answer of query/ as a file: it shows one result (result.h), always the same, once that is known.
+/* An answer of query/ as a file. Once its result (result.h) is known the file always shows the same
+ * one.
  *
- * The node has it while it is open, or a call is at work on it. In between it only remembers which one it was: the kernel keeps
- * names of files that nobody uses, and answers would stay in memory as long. What is shown again must still be kept; else the
- * file is stale, and its name leads to another.
+ * The node has the result while the node is open, or a call is at work on it. In between it only
+ * remembers the result's number: the kernel keeps the names of unused files, and answers would stay
+ * in memory as long. To be shown again the result must still be kept; else the file is stale, and
+ * its name leads to another.
  *
  * Threads: guarded by mount->lock.
  */
@@ -11,15 +13,16 @@
 
 #include "fs/tree/query_session.h"
 
-/* Of a session, and of a path that anybody can name. */
+/* The classes of answers to a session, and to a path that any user can name. */
 extern const struct node_class answer_of_session, answer_of_path;
 
-/* The file that the name leads to, made if need be: as node_class.lookup. The key's path is the name's; its asker, if there is
- * one, is the session. */
+/* Finds the file that the name leads to, made if need be: as node_class.lookup. The key's path is
+ * that of the name; its asker, if there is one, is the session. */
 MUST_CHECK int answer_file_look_up(struct mount *mount, const struct lookup *lookup,
                                    const struct result_key *key, struct node **out);
 
-/* What becomes of a question that a name says: it is asked by a path. Takes what is in the question, also on failure. */
+/* The same for a question that the name itself says, so that a path asks it. Takes the question's
+ * contents, also on failure. */
 MUST_CHECK int answer_file_look_up_path(struct mount *mount, const struct lookup *lookup,
                                         enum result_kind kind, int format,
                                         struct question *question, struct node **out);

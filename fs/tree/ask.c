@@ -17,15 +17,18 @@
 
 enum {
     LINE_AT_MOST = 64 << 20,
-    WAITING_AT_MOST = 128 << 20, /* questions, in bytes */
-    UNREAD_AT_MOST = 16 << 20,   /* answers; then the next question waits until they are read */
-    SMALL_AT_MOST = 64 << 10,    /* an answer for which there always is room, one a conversation */
-    TRIES = 3,                   /* at a table that changes under our hands */
-    STUCK_MS = 5000              /* nothing is read any more of what there is no room beside */
+    WAITING_AT_MOST = 128 << 20, /* bytes of questions */
+    /* bytes of answers; beyond that the next question waits until they are read */
+    UNREAD_AT_MOST = 16 << 20,
+    /* an answer for which there is always room, one in each conversation */
+    SMALL_AT_MOST = 64 << 10,
+    TRIES = 3, /* if the table changes during the answer */
+    /* there is no room if for this long nothing is read of the answers that take it */
+    STUCK_MS = 5000
 };
 
 enum ask_state {
-    IDLE,    /* nothing is outstanding, or too much is unread: the next read goes on */
+    IDLE,    /* nothing is outstanding, or too much is unread: the next read goes on with it */
     WORKING, /* a thread answers */
     WAITING  /* a question waits for a refresh, or the catalog */
 };
@@ -33,49 +36,52 @@ enum ask_state {
 struct ask {
     atomic_uint refs;
     struct mount *mount;
-    struct node *node;  /* NULL once closed */
-    struct ask *next;   /* of the mount's */
-    atomic_bool stop;   /* nothing more is answered */
-    atomic_bool halted; /* what is being answered ends; nobody waits for it, or nothing more is */
+    struct node *node; /* NULL once closed */
+    struct ask *next;  /* in the mount's list */
+    atomic_bool stop;  /* no further question is answered */
+    /* the answer that is being made ends: no read waits for it, or `stop` is set */
+    atomic_bool halted;
     enum ask_state state;
 
-    uint64_t counted; /* of the mount's `written`: */
-    struct buffer in; /* questions, in lines, the last one perhaps not whole */
-    size_t taken;     /* of them */
+    uint64_t counted; /* bytes counted in the mount's `written` */
+    struct buffer in; /* questions, one a line; the last line may not be whole */
+    size_t taken;     /* bytes of `in` already taken */
     size_t line_end;  /* behind the last line break */
     struct buffer out;
-    size_t read; /* of it */
-    int rc;      /* no memory: the next read is told, and all of them if it is stopped */
+    size_t read; /* bytes of `out` already read */
+    int rc;      /* -ENOMEM: the next read is told, and all reads if `stop` is set */
 
-    struct wait waiting;       /* reads */
-    struct answer_place place; /* from which an answer waits for room, without a thread */
+    struct wait waiting;       /* reads that wait */
+    struct answer_place place; /* the place in which an answer waits for room, without a thread */
     struct waiters_task resuming;
 
-    /* While IDLE: there was no room for so many bytes, the answer to the question put off. While
-     * WORKING they have been kept free for it, and are among the mount's `unread`. */
+    /* While IDLE: the size of the answer for which there was no room, so that its question was put
+     * off. While WORKING: so many bytes are kept free for the answer, and counted in the mount's
+     * `unread`. */
     size_t lacks;
-    int64_t lacks_since; /* clock_ms() when somebody began to wait for them; 0: nobody has */
-    bool refused;        /* there will be none */
+    int64_t lacks_since; /* clock_ms() when a read began to wait for this room; 0: none waits */
+    bool refused;        /* there will be no room */
 
     /* While WAITING, for a refresh since these counts, or for the catalog: */
-    struct waiting version;    /* on its list */
+    struct waiting version;    /* hangs on the list that it waits on */
     struct subject *waits_for; /* NULL: the catalog */
     unsigned refreshes_seen, failures_seen;
     unsigned listing_seen; /* listing_now() when the catalog was wanted */
 
-    /* While WORKING, of the thread that answers; while IDLE, the question that it has put off: */
+    /* While WORKING these belong to the thread that answers; while IDLE they are the question that
+     * it has put off: */
     const char *lent; /* the rest of what ask_write was given, in whole lines: taken first */
     size_t lent_size;
     bool parsed;
     struct question question;
-    _Atomic size_t question_size; /* of its line */
+    _Atomic size_t question_size; /* size of the question's line */
     int tries;
-    bool looked_again;    /* in the catalog, since the relation was found to have gone */
-    uint32_t relation;    /* that a refresh was waited for of, for this question; 0: none yet */
-    uint32_t gone;        /* the last one of the name that is not there any more; 0: none */
+    bool looked_again;    /* the catalog was read again since the relation was found to have gone */
+    uint32_t relation;    /* the relation whose refresh this question has waited for; 0: none yet */
+    uint32_t gone;        /* the last relation of this name that was found to have gone; 0: none */
     bool refreshed;       /* the current version is good for this question, leased or not */
-    int failed;           /* what it has waited for has failed */
-    struct error failure; /* why */
+    int failed;           /* the errno of what it has waited for, if that has failed */
+    struct error failure; /* the reason of that */
 };
 
 static struct ask *ask_ref(struct ask *ask)
@@ -142,15 +148,15 @@ void ask_close(struct ask *ask)
     ask->stop = true;
     halt(ask);
     wait_take_off(&ask->version);
-    if (ask->state == WAITING) /* there is no thread that could */
+    if (ask->state == WAITING) /* there is no thread that could drop this reference */
         ask_unref(ask);
     ask_unref(ask);
 }
 
 struct wait *ask_waiting(struct ask *ask) { return &ask->waiting; }
 
-/* Whether nothing further is begun. Who waits for an answer, and has read all before, is not held
- * up, however little others read. */
+/* Whether no further question is begun. A reader that waits for an answer, and has read all before,
+ * is not held up, however little other readers read. */
 static bool is_full(const struct ask *ask)
 {
     uint64_t unread = ask->out.size - ask->read, all = ask->mount->tree->unread;
@@ -165,9 +171,9 @@ static uint64_t unread_most(const struct mount *mount)
     return half > LEAST ? half : LEAST;
 }
 
-/* Whether an answer of so many bytes may be kept until it is read. Small ones always are, one of a
- * conversation: what others leave unread does not keep them from anybody. Beyond a quarter of
- * memory= it is only for who waits. */
+/* Whether an answer of so many bytes may be kept until it is read. A small one always may, one in
+ * each conversation: what other readers leave unread does not hold it up. Beyond a quarter of
+ * memory= an answer is kept only if a read waits for it. */
 static bool has_room(const struct ask *ask, size_t size)
 {
     uint64_t all = ask->mount->tree->unread;
@@ -189,7 +195,7 @@ static void forget_read(struct ask *ask)
     ask->read = 0;
 }
 
-/* What there is of questions is counted. */
+/* Counts the bytes of questions anew. */
 static void count_anew(struct ask *ask)
 {
     written_note(&ask->mount->written, &ask->counted, ask->in.size + ask->question_size);
@@ -201,7 +207,7 @@ static void run(void *ask) { ask_work(ask); }
 
 /* ---- questions ---- */
 
-/* Keeps what has been lent and not taken yet, in front of the rest. */
+/* Copies what has been lent and not taken yet, in front of the rest. */
 static int keep_lent(struct ask *ask)
 {
     struct buffer all = {0};
@@ -221,7 +227,7 @@ static int keep_lent(struct ask *ask)
     return 0;
 }
 
-/* Nothing more is answered: something would be left out in the middle. */
+/* No further question is answered, since an answer in the middle would be missing. */
 static void give_up(struct ask *ask, int rc)
 {
     ask->rc = rc;
@@ -229,7 +235,7 @@ static void give_up(struct ask *ask, int rc)
     ask->lent_size = 0;
 }
 
-/* Too much is unread for what has been lent: it waits with the other questions. */
+/* Too much is unread to answer what has been lent: it waits with the other questions. */
 static void put_off_lent(struct ask *ask)
 {
     int rc = keep_lent(ask);
@@ -299,7 +305,7 @@ int ask_write(struct ask *ask, const char *bytes, size_t size, bool *work)
     return rc;
 }
 
-/* Takes the next line off; false: there is none. */
+/* Takes the next line; false: there is none. */
 static bool take_line(struct ask *ask, struct buffer *line)
 {
     if (ask->line_end <= ask->taken || is_full(ask))
@@ -336,8 +342,8 @@ static void begin_anew(struct ask *ask)
     ask->relation = ask->gone = 0;
 }
 
-/* The next question, unless one is at hand. False: there is none, and the thread must leave. *rc:
- * what is wrong with it. Called without the lock. */
+/* Takes the next question, unless one is at hand. False: there is none, and the thread must leave.
+ * *rc: what is wrong with the question. Called without the lock. */
 static bool next_question(struct ask *ask, int *rc, struct error *error)
 {
     struct buffer line = {0};
@@ -380,7 +386,7 @@ static bool next_question(struct ask *ask, int *rc, struct error *error)
 
 /* ---- answers ---- */
 
-/* {"error":"…"} in the answer's place; nothing if there is no memory for it. */
+/* Puts {"error":"…"} in the answer's place; nothing if there is no memory for it. */
 static void put_error(struct buffer *out, int rc, const struct error *error)
 {
     const char *text = error->text[0] != '\0' ? error->text : strerror(-rc);
@@ -394,7 +400,7 @@ static void put_error(struct buffer *out, int rc, const struct error *error)
         out->size = 0;
 }
 
-/* Nobody reads what there is. */
+/* The error if unread answers leave no room. */
 static int no_room(const struct ask *ask, struct error *error)
 {
     return error_set(error, -ENOBUFS,
@@ -404,7 +410,7 @@ static int no_room(const struct ask *ask, struct error *error)
                      unread_most(ask->mount) >> 20);
 }
 
-/* The question at hand is answered again once somebody waits for it. */
+/* Puts the question at hand off: it is answered again once a read waits for it. */
 static void put_off(struct ask *ask)
 {
     if (ask->lent_size > 0)
@@ -414,13 +420,13 @@ static void put_off(struct ask *ask)
     begin_anew(ask);
 }
 
-/* Whether something has stopped because too much was unread. */
+/* Whether a question has stopped because too much was unread. */
 static bool has_stopped(const struct ask *ask)
 {
     return ask->state == IDLE && !ask->stop && (ask->parsed || ask->line_end > ask->taken);
 }
 
-/* The one that has waited longest for room, while it is read; NULL: none. */
+/* The conversation whose read has waited longest for room; NULL: none. */
 static struct ask *first_in_line(const struct mount *mount)
 {
     struct ask *first = NULL;
@@ -431,7 +437,7 @@ static struct ask *first_in_line(const struct mount *mount)
     return first;
 }
 
-/* There is no room for the answer, of so many bytes: it is made again when there is. */
+/* There is no room for the answer, of `size` bytes: it is made again when there is. */
 static void put_off_large(struct ask *ask, size_t size)
 {
     put_off(ask);
@@ -439,8 +445,8 @@ static void put_off_large(struct ask *ask, size_t size)
     ask->lacks_since = ask->waiting.first != NULL ? clock_ms() : 0;
 }
 
-/* Behind what has not been read yet. Takes what is in the buffer. `lost`: there is nothing, though
- * there ought to be. */
+/* Appends the answer behind what has not been read yet. Takes the buffer's contents. `lost`: there
+ * should be an answer, but there is none. */
 static void append_answer(struct ask *ask, struct buffer *answer, bool lost)
 {
     ask->mount->tree->unread += answer->size;
@@ -458,8 +464,8 @@ static void append_answer(struct ask *ask, struct buffer *answer, bool lost)
     }
 }
 
-/* Hands it to whoever reads. Takes what is in the buffer. False: there is no room for it yet, so
- * that it is put off. `failed`: it is only the reason. */
+/* Gives the answer to the reads. Takes the buffer's contents. False: there is no room for it yet,
+ * so its question is put off. `failed`: it is only the reason of a failure. */
 static bool give(struct ask *ask, struct buffer *answer, bool failed)
 {
     pthread_mutex_lock(&ask->mount->lock);
@@ -495,7 +501,8 @@ static int go_on(struct ask *ask)
     return rc;
 }
 
-/* Something has been read, or nothing is any more: who waits for room goes on, one after another. */
+/* Some bytes have been read, or reading has stopped: conversations that wait for room go on, one
+ * after another. */
 static void serve_line(struct mount *mount)
 {
     int64_t now = clock_ms();
@@ -514,12 +521,12 @@ static void serve_line(struct mount *mount)
     }
 }
 
-/* Nothing is there to be read: -EAGAIN it is made, now that somebody waits for it. */
+/* There is nothing to read. -EAGAIN: an answer is being made, now that a read waits for it. */
 static int wait_for_answer(struct ask *ask)
 {
     if (!has_stopped(ask))
         return ask->state != IDLE && !ask->stop ? -EAGAIN : 0;
-    if (ask->lacks > 0) { /* it has its turn once it is parked */
+    if (ask->lacks > 0) { /* it gets its turn once the read is parked */
         if (ask->lacks_since == 0)
             ask->lacks_since = clock_ms();
         return -EAGAIN;
@@ -546,7 +553,7 @@ int ask_read(struct ask *ask, size_t size, struct buffer *out)
     note_read(ask->mount, n);
     forget_read(ask);
     if (has_stopped(ask) && ask->lacks == 0 && !is_full(ask))
-        (void)go_on(ask); /* else the next read does */
+        (void)go_on(ask); /* if this fails the next read goes on */
     serve_line(ask->mount);
     return 0;
 }
@@ -595,7 +602,7 @@ static struct wait *try_again(struct waiting *waiting)
         return what_it_waits_for(ask);
     ask->state = WORKING;
     if (workers_add(ask->mount->queriers, run, ask, 0) < 0) {
-        ask->state = WAITING; /* until next time */
+        ask->state = WAITING; /* it is tried again the next time */
         return what_it_waits_for(ask);
     }
     ask->refreshed = news.refreshed;
@@ -613,7 +620,8 @@ static void begin_waiting(struct ask *ask)
     wait_hang(what_it_waits_for(ask), &ask->version);
 }
 
-/* The name may be another relation's by now, or a new one's: -EAGAIN, a later catalog is wanted. */
+/* The name may belong to another relation by now, or to a new one: -EAGAIN, a later catalog is
+ * wanted. */
 static int look_again(struct ask *ask, struct error *error)
 {
     struct mount *mount = ask->mount;
@@ -630,8 +638,8 @@ static int look_again(struct ask *ask, struct error *error)
     return -EAGAIN;
 }
 
-/* 0: the current version may be asked. -EAGAIN: the refresh that must come first is wanted, and
- * it goes on with this question. */
+/* 0: the current version may be asked. -EAGAIN: the refresh that must come first is wanted; after
+ * it the conversation goes on with this question. */
 static int need_version(struct ask *ask, struct subject *subject, struct error *error)
 {
     int rc = ask->failed;
@@ -669,7 +677,7 @@ void ask_tend(struct mount *mount)
 {
     serve_line(mount);
     for (struct ask *ask = mount->tree->asks; ask != NULL; ask = ask->next)
-        if (ask->state == WAITING) /* there may have been no thread for it */
+        if (ask->state == WAITING) /* there may have been no thread to go on with it */
             wait_make_due(&mount->waits, &ask->version);
     wait_try_due(&mount->waits);
     for (struct ask *ask = mount->tree->asks; ask != NULL; ask = ask->next)
@@ -678,7 +686,7 @@ void ask_tend(struct mount *mount)
             if (!ask->waits_for->running)
                 job_want_refresh(ask->waits_for, -1);
         } else if (ask->state == WAITING && !mount->catalog_running && !news_for(ask).come) {
-            listing_check(mount); /* there was none to ask, either */
+            listing_check(mount); /* there was no thread to ask for the catalog, either */
         }
 }
 
@@ -690,7 +698,8 @@ void ask_stop_all(struct mount *mount)
     }
 }
 
-/* What waits for a refresh has no thread that could put it off. */
+/* A question that waits for a refresh has no thread that could put it off: this function does so.
+ */
 void ask_interrupted(struct ask *ask)
 {
     if (ask->waiting.first != NULL)
@@ -725,8 +734,8 @@ static void resume(void *argument)
     waiters_put(ask->mount->waiters, &ask->resuming, run_patiently, ask);
 }
 
-/* The question goes to a thread that may wait for the server, or has its answer once there is room:
- * -EAGAIN. */
+/* Gives the question to a thread that may wait for the server, or lets it wait for room: -EAGAIN.
+ */
 static int hand_over(struct ask *ask, bool for_room, struct error *error)
 {
     struct mount *mount = ask->mount;
@@ -741,7 +750,7 @@ static int hand_over(struct ask *ask, bool for_room, struct error *error)
     return rc < 0 ? error_set(error, rc, "no memory") : -EAGAIN;
 }
 
-/* Answers the question at hand; -EAGAIN: it waits, or another thread goes on with it. */
+/* Answers the question at hand; -EAGAIN: the question waits, or another thread goes on with it. */
 static int answer(struct ask *ask, bool patient, struct buffer *out, struct error *error)
 {
     struct mount *mount = ask->mount;
@@ -752,10 +761,10 @@ static int answer(struct ask *ask, bool patient, struct buffer *out, struct erro
         struct subject *subject = ask->stop ? NULL : subject_of(ask);
         rc = need_version(ask, subject, error);
         struct version *version = rc == 0 ? version_ref(subject->current) : NULL;
-        if (rc == 0) { /* its row groups must stay meanwhile */
+        if (rc == 0) { /* the version's row groups must stay meanwhile */
             subject->opens++;
             version->opens++;
-        } else { /* who goes on with it may have begun once the lock is free */
+        } else { /* the thread that goes on with it may begin once the lock is free */
             answer_room_over(&mount->search.room, &ask->place);
         }
         pthread_mutex_unlock(&mount->lock);
@@ -776,7 +785,7 @@ static int answer(struct ask *ask, bool patient, struct buffer *out, struct erro
         pthread_mutex_unlock(&mount->lock);
         if (patience.refused)
             return hand_over(ask, patience.parked, error);
-        rc = rc == -EAGAIN ? -EIO : rc; /* that word is ours */
+        rc = rc == -EAGAIN ? -EIO : rc; /* -EAGAIN has a meaning of our own here */
         ask->refreshed = false;
     } while (rc == -ESTALE && ++ask->tries < TRIES);
     return rc;
@@ -787,18 +796,18 @@ int ask_work_later(struct ask *ask)
     struct mount *mount = ask->mount;
     pthread_mutex_lock(&mount->lock);
     int rc = ask->lent_size > 0 ? keep_lent(ask) : 0;
-    ask->lent_size = 0; /* or the writer is told that it was not taken */
+    ask->lent_size = 0; /* it was kept; if not, the writer is told so */
     if (rc < 0 || workers_add(mount->queriers, run, ask, 0) < 0) {
         ask->state = IDLE;
-        wait_call(&mount->waits, &ask->waiting); /* what was taken, the next read goes on with */
+        wait_call(&mount->waits, &ask->waiting); /* the next read goes on with what was taken */
         ask_unref(ask);
     }
     pthread_mutex_unlock(&mount->lock);
     return rc;
 }
 
-/* Whether the question at hand is to be answered. If not it is put off: who has waited for it was
- * interrupted. */
+/* Whether the question at hand is to be answered. If the read that waited for it was interrupted,
+ * it is put off. */
 static bool is_wanted(struct ask *ask)
 {
     pthread_mutex_lock(&ask->mount->lock);
@@ -831,10 +840,10 @@ static void work(struct ask *ask, bool patient)
             rc = hand_over(ask, false, &error);
         if (rc == 0)
             rc = ask->refused ? no_room(ask, &error) : answer(ask, patient, &out, &error);
-        if (rc == -EAGAIN) /* another thread goes on, and has perhaps begun */
+        if (rc == -EAGAIN) /* another thread goes on, and may have begun */
             break;
         if (was_interrupted(ask, rc))
-            continue; /* unless somebody else waits for it by now */
+            continue; /* it goes on if another read waits for the answer by now */
         bool failed = rc < 0;
         if (failed) {
             mount->count.query_failures++;

@@ -3,13 +3,13 @@
 #include "fs/tree/ask.h"
 #include "fs/tree/call.h"
 
-/* What stat says, as it does of files in /sys: not 0, or splice would not ask for an answer. */
+/* The size that stat shows, as for files in /sys: not 0, or splice would not ask for an answer. */
 enum { SIZE = 4096 };
 
 static const struct node_class ask_class;
 
-/* Each conversation has a node of its own: one who opens the name anew, to write and truncate, makes
- * the kernel forget the size of the node that he opens. */
+/* Each conversation has a node of its own: a process that opens the name anew, to write and
+ * truncate, makes the kernel forget the size of the node that it opens. */
 int ask_file_look_up(struct mount *mount, const struct lookup *lookup, struct node **out)
 {
     struct node *file = lookup->parent->files;
@@ -34,7 +34,7 @@ static bool misleads(const struct node *node, uint64_t offset)
     return true;
 }
 
-/* ---- an open one ---- */
+/* ---- an open conversation ---- */
 
 struct ask_handle {
     struct handle handle;
@@ -47,7 +47,7 @@ static void run(void *ask) { ask_work(ask); }
 
 static int run_later(void *ask) { return ask_work_later(ask); }
 
-/* The writer goes on, to its read, while the question is answered. */
+/* The writer goes on to its read while the question is answered. */
 static int write_question(struct handle *handle, const char *bytes, size_t size, uint64_t offset,
                           struct after *after)
 {

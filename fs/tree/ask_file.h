@@ -5,7 +5,7 @@
 #include "fs/tree/class.h"
 #include "fs/tree/node.h"
 
-/* As node_class.lookup, of its name. */
+/* As node_class.lookup, for the name `ask`. */
 MUST_CHECK int ask_file_look_up(struct mount *mount, const struct lookup *lookup,
                                 struct node **out);
 

@@ -5,9 +5,10 @@
 
 #include <errno.h>
 
-enum { DIRECTORY_FRESH_MS = 1000 /* a directory that was there so lately is taken to be there */ };
+/* A directory that was there this short a time ago is taken to be there. */
+enum { DIRECTORY_FRESH_MS = 1000 };
 
-/* ---- those that are parked ---- */
+/* ---- parked calls ---- */
 
 void call_list(struct call *call)
 {
@@ -55,7 +56,7 @@ bool call_waits_for(const struct mount *mount, const struct subject *subject)
     for (const struct call *call = mount->tree->parked; call != NULL; call = call->next)
         if (call->node->subject == subject)
             return true;
-    return subject->waiting.first != NULL; /* a conversation */
+    return subject->waiting.first != NULL; /* a conversation waits */
 }
 
 struct lookup call_lookup(const struct call *call)
@@ -90,16 +91,16 @@ int call_need_directory(struct mount *mount, struct call *call)
 {
     struct node *node = call->node;
     bool lists = call->kind == CALL_OPENDIR && (node->class->flags & CLASS_BY_CATALOG);
-    /* The kernel lets nobody else into the directory until it is answered. If the table has gone,
-     * what is made there goes with it. */
+    /* Until MKDIR is answered the kernel lets no other process into the directory. If the table has
+     * gone, what is made there goes with it. */
     if (call->kind == CALL_MKDIR && node_exists(mount, node)) {
         if (mount->catalog_checked < call->arrived - DIRECTORY_FRESH_MS && !mount->catalog_running)
             listing_check(mount);
         return 0;
     }
     int rc = call_need_listing(mount, call, !lists && node_exists(mount, node));
-    /* While the server is away, what was there can be walked through: to .pgvecfs, to the reason of
-     * a failure, to what is open. */
+    /* While the server is away, paths can be walked through directories that were there: to
+     * .pgvecfs, to the reason of a failure, to open files. */
     bool walks = call->kind == CALL_GETATTR || call->kind == CALL_ACCESS;
     if (rc < 0 && rc != -EAGAIN && walks && node_exists(mount, node))
         return 0;
@@ -150,7 +151,7 @@ static int look_again(struct mount *mount, struct call *call, find_subject *find
     return set_subject(mount, call, find);
 }
 
-/* Another call has found the relation that has gone, by an older catalog. */
+/* Whether another call has found, by an older catalog, the relation that has gone. */
 static bool has_gone(const struct mount *mount, const struct call *call, bool keeps)
 {
     const struct node *node = call->node;
@@ -200,6 +201,6 @@ void call_await_refresh(struct call *call)
     if (call->waited)
         return;
     call->waited = true;
-    /* One that is under way may have looked at the server before this call came. */
+    /* A refresh that is under way may have asked the server before this call came. */
     call->refreshes_seen = subject->refreshes + subject->refreshing;
 }

@@ -27,7 +27,7 @@ static uint64_t resident_bytes(void)
     return resident * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-/* Negative: nobody knows. */
+/* Writes an estimate; negative: unknown. */
 static void put_estimate(struct json_writer *json, const char *key, double value)
 {
     if (value < 0)
@@ -36,7 +36,7 @@ static void put_estimate(struct json_writer *json, const char *key, double value
         json_put_fixed(json, key, value, 1);
 }
 
-/* An element of a list begins. */
+/* Begins an element of a list. */
 static void open_relation(struct json_writer *json, const char *schema, const char *name)
 {
     json_open_object(json, NULL, JSON_ONE_LINE);
@@ -63,7 +63,7 @@ static void put_holder(struct json_writer *json, const struct lock_wait *wait)
     json_close(json);
 }
 
-/* The lock that the job waits for, if it does. */
+/* Writes the lock that the job waits for, if it waits for one. */
 static void put_waits_for(struct json_writer *json, const struct subject *subject)
 {
     struct lock_waits *waits = &subject->table->mount->lock_waits;
@@ -165,7 +165,7 @@ static size_t count_jobs(const struct mount *mount)
     return n;
 }
 
-/* Everything that a person, or a test, asks of a running mount. */
+/* Writes all that a person, or a test, asks of a running mount. */
 static int write_status(struct mount *mount, struct buffer *out)
 {
     const char *why;
@@ -193,7 +193,7 @@ static int write_status(struct mount *mount, struct buffer *out)
     return json_end(&json, out);
 }
 
-/* Prometheus' text format. */
+/* Writes Prometheus' text format. */
 static int write_metrics(struct mount *mount, struct buffer *out)
 {
     const struct {

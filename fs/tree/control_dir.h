@@ -1,4 +1,5 @@
-/* .pgvecfs/ at the root: what the mount says of itself (control.h). Every look-up makes a text anew, if the last is old. */
+/* .pgvecfs/ at the root: what the mount says about itself (control.h). Each look-up makes a text
+ * anew, if the last one is old. */
 #ifndef FS_TREE_CONTROL_DIR_H
 #define FS_TREE_CONTROL_DIR_H
 

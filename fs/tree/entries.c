@@ -10,7 +10,7 @@
 int entries_add_ino(struct entries *entries, const char *name, uint64_t ino, bool is_directory)
 {
     size_t n = entries->count;
-    if ((n & (n - 1)) == 0) { /* it is full at each power of two */
+    if ((n & (n - 1)) == 0) { /* the list is full at each power of two */
         struct entry *grown = realloc(entries->list, (n == 0 ? 1 : 2 * n) * sizeof *grown);
         if (grown == NULL)
             return -ENOMEM;

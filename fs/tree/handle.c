@@ -34,7 +34,7 @@ void handle_close(struct mount *mount, struct handle *handle)
 
 bool after_may_run(struct mount *mount)
 {
-    /* Half of libfuse's threads: the others must read on, interrupts above all. */
+    /* Half of libfuse's threads: the others must go on reading requests, above all interrupts. */
     enum { AT_ONCE = 8 };
     if (mount->options->single)
         return false;

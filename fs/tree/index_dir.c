@@ -11,7 +11,7 @@
 
 static const char suffix[] = ".json";
 
-/* The column and metric that a name says. */
+/* Finds the column and the metric in a name. */
 static int question_of(const char *name, struct question *out)
 {
     size_t n = strlen(name), tail = strlen(suffix);
@@ -56,7 +56,7 @@ static int list_metrics(const struct node *node, const struct column *column, st
     return rc;
 }
 
-/* As far as the columns are known. */
+/* Lists states, if the columns are known. */
 static int list_states(struct mount *mount, struct node *node, struct entries *out)
 {
     const struct subject *rows = node_rows(mount, node);

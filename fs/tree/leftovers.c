@@ -14,7 +14,7 @@
 /* ---- names that the kernel still has ---- */
 
 struct name {
-    uint64_t parent; /* its node */
+    uint64_t parent; /* the directory's node */
     char *name;
 };
 
@@ -23,7 +23,7 @@ struct names {
     size_t count, room;
 };
 
-/* Without memory the kernel forgets it when it likes. */
+/* Notes a name. Without memory it is left out, and the kernel forgets it some time. */
 static void add_name(struct names *names, const struct node *node)
 {
     if (names->count == names->room) {
@@ -39,7 +39,8 @@ static void add_name(struct names *names, const struct node *node)
         names->list[names->count++] = (struct name){node->parent->nodeid, copy};
 }
 
-/* ---- sessions of a query/ that is no more: its table was dropped or renamed, or has no vectors ---- */
+/* ---- sessions of a query/ that has gone: its table was dropped or renamed, or has no vectors ----
+ */
 
 static bool is_gone(const struct mount *mount, const struct query_session *session)
 {
@@ -54,7 +55,7 @@ static bool has_gone_sessions(const struct mount *mount)
     return session != NULL;
 }
 
-/* As rmdir does: what is open in them goes on. */
+/* Ends sessions as rmdir does: what is open in them goes on. */
 static void end_gone_sessions(struct mount *mount, struct names *names)
 {
     struct query_session *next;
@@ -71,8 +72,8 @@ static void end_gone_sessions(struct mount *mount, struct names *names)
 
 /* ---- directories and files ---- */
 
-/* The next directory of the bucket that stands for nothing; of those that the kernel knows, which
- * stay for now, the topmost are noted. NULL: there is none that can go. */
+/* The next directory of the bucket that stands for nothing. Those that the kernel knows stay for
+ * now; the topmost of these are noted. NULL: there is none that can go. */
 static struct node *find_empty(struct mount *mount, int bucket, struct names *names)
 {
     for (struct node *node = mount->tree->directories[bucket]; node != NULL;
@@ -93,22 +94,22 @@ static void free_directories(struct mount *mount, struct names *names)
         size_t before = names->count;
         struct node *node;
         while ((node = find_empty(mount, i, names)) != NULL) {
-            while (names->count > before) /* the bucket is looked through again */
+            while (names->count > before) /* the bucket is searched again, which notes them anew */
                 free(names->list[--names->count].name);
             node_forget(mount, node->nodeid, 0);
         }
     }
 }
 
-/* Of a relation that is no more, or is no more where the file is. */
+/* Whether the file's relation has gone, or has gone from the place where the file is. */
 static bool is_left(const struct mount *mount, struct node *node)
 {
     return node->subject != NULL && (!listing_has_oid(mount, node->subject->table->relation.oid) ||
                                      !node_exists(mount, node_table(node)));
 }
 
-/* Files that were open when their directory went: closed since, they are still known. Whether some
- * are left. `names` NULL: they are not noted, since the directories are. */
+/* Notes files that were open when their directory went: the kernel still knows them after they were
+ * closed. Whether some are left. `names` NULL: they are not noted, since their directories are. */
 static bool note_files(const struct mount *mount, struct names *names)
 {
     bool some = false;
@@ -122,7 +123,7 @@ static bool note_files(const struct mount *mount, struct names *names)
     return some;
 }
 
-/* ---- what anybody can name as many of as he likes, below near/: the kernel keeps what it has heard ---- */
+/* ---- names below near/, of which a user can make any number: the kernel keeps them ---- */
 
 enum { UNBOUNDED_KEPT = 4096 };
 
@@ -131,7 +132,7 @@ static bool has_too_many(const struct mount *mount)
     return mount->tree->unbounded_count > UNBOUNDED_KEPT;
 }
 
-/* Leaves: what they were in goes the next time. */
+/* Whether it is an unused leaf; its directory goes the next time. */
 static bool is_idle(const struct node *node)
 {
     return (node->class->flags & CLASS_UNBOUNDED) && node->lookups > 0 && node->opens == 0 &&
@@ -146,7 +147,8 @@ static void note_idle(const struct mount *mount, struct names *names)
                 add_name(names, node);
 }
 
-/* Whoever holds the lock of a directory meanwhile waits for an answer that needs no lock of ours. */
+/* This may wait for a directory's lock. The process that holds that waits for an answer that needs
+ * no lock of ours. */
 static void tell_kernel(struct mount *mount, struct names *names)
 {
     for (size_t i = 0; i < names->count && !mount->ending; i++)
@@ -204,7 +206,7 @@ static bool had_table(struct mount *mount, uint32_t relation, const struct versi
     struct snapshot *snapshot;
     int rc = snapshot_load_any(mount->store, relation, &snapshot);
     if (rc < 0)
-        return rc != -ENOMEM; /* without a record there is nothing to lose */
+        return rc != -ENOMEM; /* without a record nothing is lost */
     bool had = version_key_believes(&snapshot->key, now);
     snapshot_unref(snapshot);
     return had;
@@ -228,8 +230,8 @@ static int ask_now(void *context, struct session *session, struct error *error)
     return rc == 0 ? catalog_has(session, folders->oids, folders->count, asking->there, error) : rc;
 }
 
-/* Asks the server that is mounted, and no other that has come to answer in its place: which of the
- * folders' relations are dropped. */
+/* Asks which relations of the folders are dropped. Only the mounted server counts, not another one
+ * that answers in its place. */
 static int ask_which(struct mount *mount, const struct folders *folders, bool *dropped,
                      struct error *error)
 {

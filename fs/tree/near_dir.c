@@ -42,7 +42,7 @@ static int look_up_metric(struct mount *mount, const struct lookup *lookup, stru
 
 /* ---- near/COLUMN/METRIC/ ---- */
 
-/* K as a path says it; 0: it says none. */
+/* K as a path says it; 0: it is no K. */
 static uint32_t parse_k(const char *name)
 {
     uint32_t k = 0;
@@ -73,7 +73,7 @@ int near_column(const char *name, size_t size, char **out)
     return *out == NULL ? -ENOMEM : 0;
 }
 
-/* A key may be the empty text, which no other name is. */
+/* Takes the key from a name. A key may be the empty text, which no other name may be. */
 static int take_key(const char *name, size_t size, char **out)
 {
     if (size > 0)
@@ -82,7 +82,7 @@ static int take_key(const char *name, size_t size, char **out)
     return *out == NULL ? -ENOMEM : 0;
 }
 
-/* What the path down to a file of this key says. */
+/* Makes the question that the path down to the file of this key says. */
 static int question_of(const struct node *k, const char *key, size_t key_size, struct question *out)
 {
     const struct node *metric = k->parent, *column = metric->parent;

@@ -11,7 +11,7 @@ enum { BLOCK = 512, BLKSIZE = 128 << 10 };
 
 /* ---- numbers ---- */
 
-/* 0 is no inode number, and 1 is the root's in the kernel. */
+/* 0 is no inode number, and 1 is the root's number in the kernel. */
 static uint64_t number_of(const uint64_t *parts, size_t size)
 {
     uint64_t ino = hash64(parts, size);
@@ -102,8 +102,8 @@ int node_directory(struct mount *mount, struct node *parent, const struct node_c
     struct node *known = node_named(mount, parent, name);
     if (known == NULL)
         return node_new(mount, parent, class, name, out);
-    /* A program that was told a moment ago that there is none wants to make it now: if it is told that there is one it cannot
-     * say why it may not. */
+    /* A program that was told a moment ago that there is no such directory is about to make it. If
+     * it were told now that there is one, it could not report why making it is refused. */
     if (clock_ms() - known->absent_ms < ABSENT_MS && !node_exists(mount, known))
         return -ENOENT;
     *out = known;
@@ -201,7 +201,7 @@ void node_forget(struct mount *mount, uint64_t nodeid, uint64_t lookups)
     unlink_id(mount->tree, node);
     node_free(node);
     if (parent != NULL && parent->lookups == 0)
-        node_forget(mount, parent->nodeid, 0); /* it may have waited for that */
+        node_forget(mount, parent->nodeid, 0); /* the parent may have stayed only for this child */
 }
 
 /* ---- names ---- */

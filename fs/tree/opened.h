@@ -1,5 +1,6 @@
-/* What is open: the kernel has nothing of it but a number. A mount that was unmounted lazily ends
- * with files and directories open that it will not hear of any more; this finds them.
+/* The list of what is open, of which the kernel has only a number. A mount that was unmounted
+ * lazily ends while files and directories are open that it will not hear about any more; this list
+ * finds them.
  *
  * Threads: guarded by mount->lock.
  */
@@ -8,10 +9,10 @@
 
 struct mount;
 
-/* A part of what is open; all zero: it is not listed. */
+/* Part of anything that is open; all zero: it is not listed. */
 struct opened {
     struct opened *next, **at;
-    void (*free)(void *whole); /* unlists it, too */
+    void (*free)(void *whole); /* takes it off the list, too */
     void *whole;
 };
 
@@ -19,7 +20,7 @@ void opened_list(struct mount *mount, struct opened *opened, void (*free)(void *
                  void *whole);
 void opened_unlist(struct opened *opened);
 
-/* For the end of the mount. */
+/* Frees all that is open, at the end of the mount. */
 void opened_free_all(struct mount *mount);
 
 #endif

@@ -30,7 +30,8 @@ int permit(const struct mount *mount, const struct caller *caller, const struct 
     unsigned flags = node->class->flags;
     if ((mask & W_OK) && !(flags & (CLASS_WRITTEN | CLASS_REMOVED_ONLY)))
         return -EROFS;
-    /* Not EROFS: rm asks before it removes what may not be written, but gives up at that. */
+    /* Not EROFS: before rm removes a file that may not be written it asks the user, but after EROFS
+     * it gives up. */
     if ((mask & W_OK) && (flags & CLASS_REMOVED_ONLY))
         return -EACCES;
     if (caller->uid == 0)

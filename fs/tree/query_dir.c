@@ -42,15 +42,15 @@ static const char readme[] =
 
 struct query_node {
     struct node node;
-    char *reason;         /* why an answer has failed last, */
-    uint64_t reason_path; /* and which */
+    char *reason;         /* why the last failed answer failed */
+    uint64_t reason_path; /* the path of that answer */
 };
 
 static struct query_node *of(const struct node *node) { return (struct query_node *)node; }
 
 static void clear(struct node *node) { free(of(node)->reason); }
 
-/* ---- what is in it ---- */
+/* ---- what is in query/ ---- */
 
 static int look_up_readme(struct mount *mount, const struct lookup *lookup, struct node **out)
 {
@@ -92,7 +92,7 @@ static const struct {
 };
 enum { ENTRIES = sizeof entries / sizeof *entries };
 
-/* The place of the name in it; ENTRIES: it is none of those. */
+/* The place of the name among the entries; ENTRIES: it is none of them. */
 static int find_entry(const char *name)
 {
     int i = 0;
@@ -101,7 +101,7 @@ static int find_entry(const char *name)
     return i;
 }
 
-/* Another name is a session's. */
+/* Looks up an entry; any other name is a session's. */
 static int look_up_entry(struct mount *mount, const struct lookup *lookup, struct node **out)
 {
     int i = find_entry(lookup->name);
@@ -160,7 +160,7 @@ static bool exists(const struct mount *mount, const struct node *node)
     return relation != NULL && relation->has_vectors;
 }
 
-/* As /tmp is: everybody may make a session, and end his own. */
+/* As for /tmp: each user may make sessions, and end their own. */
 static void attributes(const struct mount *mount, const struct node *node, struct stat *st)
 {
     (void)node;

@@ -17,7 +17,8 @@
 
 extern const struct node_class query_dir;
 
-/* The mount ends: ends what is being answered; then frees all that is in memory only. */
+/* When the mount ends: query_dir_stop_all ends the answers that are being made, query_dir_free_all
+ * then frees all that is in memory only. */
 void query_dir_stop_all(struct mount *mount);
 void query_dir_free_all(struct mount *mount);
 

@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* ---- as the asker of its question ---- */
+/* ---- a session as the asker of its question ---- */
 
 static struct query_session *of(const struct asker *asker) { return (struct query_session *)asker; }
 
@@ -84,7 +84,7 @@ void query_session_end(struct query_session *session)
     *at = session->next;
     session->mount->tree->query_session_count--;
     session->directory = NULL;
-    result_unref(session->plan); /* it has a reference to the session */
+    result_unref(session->plan); /* the plan has a reference to the session */
     session->plan = NULL;
     result_forget_asker(session->mount, &session->asker);
     result_stop_asker(session->mount, &session->asker);
@@ -135,14 +135,15 @@ uint64_t query_session_size(const struct query_session *session, int field)
     return size;
 }
 
-/* Whether there is room for the fresh question's text, which is counted then. The one before makes
- * room for it if it goes with the question before. mount->lock is held. */
+/* Counts the fresh question's text, if there is room for it. The text before it makes room if it
+ * goes with the question before. mount->lock is held. */
 static int count_text(struct mount *mount, const struct asked *before, const struct asked *fresh,
                       int field, struct error *error)
 {
     const char *old = question_text(&before->question, field);
     char *text = question_text(&fresh->question, field);
-    bool goes = before->refs == 2 && shared_text_is_alone(old); /* the session's, and our own */
+    /* the references are the session's and our own */
+    bool goes = before->refs == 2 && shared_text_is_alone(old);
     uint64_t replaced = goes ? shared_text_size(old) : 0, counted = replaced;
     int rc =
         text != old ? written_change(&mount->written, &counted, shared_text_size(text), error) : 0;

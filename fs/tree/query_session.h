@@ -1,10 +1,11 @@
-/* Sessions of query/: a directory that somebody has made, with a question in it, one value a file.
+/* Sessions of query/: a directory that a user has made, with a question in it, one value in each
+ * file.
  *
- * A value is always replaced as a whole: each change makes a new question, which never changes. How it is written is in
- * value_file.h.
+ * A value is always replaced as a whole: each change makes a new question, which never changes.
+ * value_file.h says how a value is written.
  *
- * Lifetime: reference-counted: by the list of the mount until it is ended (rmdir), by open files
- * and by results. Threads: guarded by mount->lock, which query_session_set and
+ * Lifetime: reference-counted: the list of the mount (until rmdir ends the session), open files and
+ * results have references. Threads: guarded by mount->lock, which query_session_set and
  * query_session_reset take.
  */
 #ifndef FS_TREE_QUERY_SESSION_H
@@ -17,22 +18,24 @@
 #include <time.h>
 
 enum { QUERY_SESSIONS_AT_MOST = 64 };
-enum { FIELD_ERROR = QUESTION_FIELDS, FIELD_COUNT }; /* behind those of the question: `error` */
+/* FIELD_ERROR is `error`, behind the fields of the question */
+enum { FIELD_ERROR = QUESTION_FIELDS, FIELD_COUNT };
 
 struct query_session {
     struct asker asker;
-    struct owner
-        owner; /* never changes; of its files the same, as far as files can be read or written */
-    struct query_session *next; /* of the mount */
+    /* never changes; its files have the same owner, and the mode as far as files can be read or
+     * written */
+    struct owner owner;
+    struct query_session *next; /* in the mount's list */
     struct mount *mount;
     struct node *directory; /* NULL once ended */
     struct asked *asked;
     time_t changed_at;
-    struct result *plan; /* of the last answer; NULL: there is none yet */
-    struct error error;  /* "": the last thing went well */
+    struct result *plan; /* that of the last answer; NULL: there is none yet */
+    struct error error;  /* "": the last call succeeded */
 };
 
-/* Makes one. -ENOSPC: there are too many. */
+/* Makes a session. -ENOSPC: there are too many. */
 MUST_CHECK int query_session_new(struct mount *mount, struct node *directory,
                                  struct query_session **out);
 static inline struct query_session *query_session_ref(struct query_session *session)
@@ -45,31 +48,31 @@ static inline void query_session_unref(struct query_session *session) /* NULL is
     asker_unref((struct asker *)session);
 }
 
-/* Sets the value to its default, or empties `error`. Without the lock; the errno is for the user.
- */
+/* Sets the value to its default, or empties `error`. Called without the lock; the errno is for the
+ * user. */
 MUST_CHECK int query_session_reset(struct query_session *session, int field);
 
-/* No more of it can be found; takes the list's reference. */
+/* Ends the session: it cannot be found any more. Takes the list's reference. */
 void query_session_end(struct query_session *session);
 
 /* The number of the field of this name; -1: none. */
 int query_session_field(const char *name);
 const char *query_session_field_name(int field);
 
-/* What `error` says from now on: that nothing is wrong, or this. */
+/* Sets what `error` says from now on: that nothing is wrong, or this. */
 void query_session_answered(struct query_session *session, int rc, const struct error *error);
 
-/* Makes the bytes the value. What somebody else sets at the same time comes before or behind it. Without the lock; the errno is for
- * the user, and `error` says why. */
+/* Makes the bytes the value. What another process sets at the same time comes before it or after
+ * it. Called without the lock; the errno is for the user, and `error` says why. */
 MUST_CHECK int query_session_set(struct query_session *session, int field,
                                  const struct buffer *bytes);
-/* Appends what a value's file shows, and its size. */
+/* query_session_show appends what a value's file shows; query_session_size gives its size. */
 MUST_CHECK int query_session_show(const struct query_session *session, int field,
                                   struct buffer *out);
 uint64_t query_session_size(const struct query_session *session, int field);
-/* The format of an answer with this extension: csv or jsonl; -1: another, or none. */
+/* The format of an answer with this extension, csv or jsonl; -1: it is another, or none. */
 int query_format(const char *extension);
-/* The size of a text (question_text) as its file shows it: with a line break, or without. */
+/* The size of a text (question_text) as its file shows it, with a line break or without. */
 static inline uint64_t query_session_text_size(const char *text, int field)
 {
     return shared_text_size(text) + question_is_line(field);

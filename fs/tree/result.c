@@ -13,8 +13,8 @@
 
 enum {
     RESULTS_KEPT = 256,
-    MEMORY_SHARE = 8,   /* of memory=, at most an 8th */
-    STATE_KEPT_MS = 100 /* an index's state is good so long */
+    MEMORY_SHARE = 8,   /* at most an 8th of memory= */
+    STATE_KEPT_MS = 100 /* an index's state is good for this long */
 };
 
 /* ---- questions ---- */
@@ -82,16 +82,17 @@ void result_unref(struct result *result)
     free(result);
 }
 
-/* ---- those that are kept ---- */
+/* ---- results that are kept ---- */
 
-/* Whether somebody may still find it: a session that asks something else, or has ended, does not. */
+/* Whether a look-up may still find the result: that of a session that asks something else, or has
+ * ended, does not. */
 static bool is_asked(const struct result *result)
 {
     const struct asker *asker = result->key.asker;
     return asker == NULL || asker->class->asks(asker, result->key.asked->number);
 }
 
-/* Those that are open have room of their own. */
+/* Counts a kept result. Open ones have room of their own. */
 static void count_kept(struct result *result)
 {
     result->mount->tree->result_count++;
@@ -125,8 +126,8 @@ static void put_first(struct result *result)
     mount->tree->results = result;
 }
 
-/* Not those in the making, which the end of the mount must find, nor those that are open: who opens
- * the file again is to get the same. */
+/* Drops the kept result that was used longest ago. Not those that are being made, which the end of
+ * the mount must find, nor open ones: a process that opens the file again must get the same. */
 static bool drop_oldest(struct mount *mount)
 {
     struct result *oldest = NULL;
@@ -191,11 +192,11 @@ static bool asks_server(const struct result *result)
     return result->key.kind != RESULT_INDEX && question_asks_server(&result->key.asked->question);
 }
 
-/* It may be another for the same version. */
+/* Whether the result holds rows: these may differ for the same version. */
 static bool holds_rows(const struct result *result) { return result->key.kind == RESULT_ROWS; }
 
-/* Which row a key is of, and which of equal ones come first, depends on the primary key, which may
- * be another without any row being so. */
+/* Whether the result is of this version. Which row a key names, and which of equal rows come first,
+ * depends on the primary key, which may change while all rows stay the same. */
 static bool is_of(const struct result *result, const struct version *version)
 {
     return result->serial == version->serial &&
@@ -260,10 +261,10 @@ void result_take_back(struct result *result, caller_id caller)
     promise_keep(&result->promises, caller);
 }
 
-/* ---- those that are open ---- */
+/* ---- results that are open ---- */
 
-/* The first one always may, however large. What is small has room left where somebody has opened
- * large ones, and stays so. */
+/* The first result may always be opened, however large. Small ones have some room left when large
+ * ones are open. */
 int result_open(struct result *result, struct error *error)
 {
     enum { LEAST = 16 << 20, SMALL = 64 << 10 };
@@ -300,7 +301,7 @@ void result_close(struct result *result)
         drop(result);
 }
 
-/* ---- making one ---- */
+/* ---- making a result ---- */
 
 void result_begin(struct result *result, struct subject *subject)
 {
@@ -312,7 +313,7 @@ void result_begin(struct result *result, struct subject *subject)
     result->serial = result->version->serial;
     result->basis = snapshot_mark_number(result->version->snapshot);
     result->mtime = result->version->mtime;
-    /* Its row groups must stay meanwhile. */
+    /* The version's row groups must stay meanwhile. */
     subject->opens++;
     result->version->opens++;
 }
@@ -330,8 +331,8 @@ static int make(struct result *result, struct buffer *rows, struct buffer *plan,
                        &way, rows, plan, error);
 }
 
-/* The same bytes are the same file, others a later one: not all that has a part in them changes the
- * table's version. */
+/* Dates the result: the same bytes are the same file, other bytes a later one. Not everything that
+ * has a part in the bytes changes the table's version. */
 static void date(struct result *result)
 {
     const struct result *before = NULL;
@@ -398,7 +399,7 @@ static void finish(struct result *result, int rc, struct buffer *bytes, const st
         drop(result);
 }
 
-/* The plan of an answer, which its asker shows beside it. Takes the bytes. */
+/* Keeps the plan of an answer, which its asker shows beside the answer. Takes the bytes. */
 static void keep_plan(const struct result *rows, struct buffer *bytes)
 {
     struct result_key key = rows->key;
@@ -434,14 +435,14 @@ static void settle(struct result *result, int rc, struct buffer *rows, struct bu
         keep_plan(result, plan);
 }
 
-/* It is its turn to try again, for a lock or for room. */
+/* Called when it is the result's turn to try again, for a lock or for room. */
 static void resume(void *argument)
 {
     struct result *result = argument;
     waiters_put(result->mount->waiters, &result->resuming, result_work_patiently, result);
 }
 
-/* -EINTR: nobody needs it any more. */
+/* Parks the result. -EINTR: it is not needed any more. */
 static int park(struct result *result, bool for_lock)
 {
     struct mount *mount = result->mount;
@@ -455,7 +456,8 @@ static int park(struct result *result, bool for_lock)
     return rc;
 }
 
-/* What takes a thread that may wait is given to one; what waits for a lock, or room, needs none. */
+/* Makes the result. If that needs a thread that may wait, gives it to one; while it waits for a
+ * lock, or for room, it needs no thread. */
 static void work(struct result *result, bool waits)
 {
     struct mount *mount = result->mount;

@@ -25,7 +25,7 @@ static int list_schemas(struct mount *mount, struct node *node, struct entries *
     return rc;
 }
 
-/* It is always there. */
+/* The root is always there, only its list may have to wait. */
 static int need_list(struct mount *mount, struct call *call)
 {
     return call->kind == CALL_OPENDIR ? call_need_directory(mount, call) : 0;

@@ -21,7 +21,7 @@ static struct session_node *of(const struct node *node) { return (struct session
 
 static void clear(struct node *node) { query_session_unref(of(node)->session); }
 
-/* ---- what is in it ---- */
+/* ---- what is in a session ---- */
 
 static int look_up_answer(struct mount *mount, const struct lookup *lookup, struct node **out)
 {
@@ -55,8 +55,8 @@ static int look_up_entry(struct mount *mount, const struct lookup *lookup, struc
     return look_up_answer(mount, lookup, out);
 }
 
-/* Not the answers: those who copy the whole mount must not ask what others have prepared, nor wait for
- * it, nor be told of its errors. */
+/* Does not list the answers: a user who copies the whole mount must not ask what others have
+ * prepared, nor wait for it, nor be told of its errors. */
 static int list_values(struct mount *mount, struct node *node, struct entries *out)
 {
     int rc = 0;
@@ -66,8 +66,8 @@ static int list_values(struct mount *mount, struct node *node, struct entries *o
     return rc;
 }
 
-/* A value goes back to its default, `error` is emptied: the kernel takes the inode for one without a name, and the file of the
- * name is another one from now on. */
+/* Sets a value back to its default, or empties `error`. The kernel takes the inode for one without
+ * a name, so from now on another file has this name. */
 static int unlink_value(struct mount *mount, struct node *node, const char *name,
                         const struct caller *caller)
 {
@@ -137,7 +137,7 @@ int session_dir_make(struct mount *mount, struct node *query, const char *name,
     return 0;
 }
 
-/* Those for it, and for what is in it. */
+/* Tries the calls again for the directory, and for what is in it. */
 static void retry_calls(struct mount *mount, const struct node *directory)
 {
     for (struct call *call = mount->tree->parked; call != NULL; call = call->next)
@@ -150,7 +150,7 @@ void session_dir_end(struct mount *mount, struct node *directory)
 {
     struct query_session *session = query_session_ref(of(directory)->session);
     directory->nameless = true;
-    directory->lookups++; /* stays meanwhile */
+    directory->lookups++; /* the directory stays meanwhile */
     query_session_end(session);
     retry_calls(mount, directory);
     query_session_unref(session);

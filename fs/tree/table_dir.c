@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- the directories in it ---- */
+/* ---- the directories in a table's directory ---- */
 
 static bool is_partitioned(const struct relation *relation)
 {
@@ -52,7 +52,7 @@ static bool lists_select(const struct mount *mount, const struct relation *relat
 static const struct {
     const char *name;
     const struct node_class *class;
-    bool (*fits)(const struct relation *relation); /* it can be named there */
+    bool (*fits)(const struct relation *relation); /* the directory can be named there */
     bool (*is_listed)(const struct mount *mount, const struct relation *relation);
 } directories[] = {
     {"partitions", &table_partitions_dir, is_partitioned, lists_partitions},
@@ -65,7 +65,7 @@ enum { DIRECTORIES = sizeof directories / sizeof *directories };
 
 struct table_node {
     struct node node;
-    char *schema, *name; /* as in SQL; NULL: of a partition */
+    char *schema, *name; /* as in SQL; NULL for a partition */
 };
 
 static struct table_node *of(const struct node *node) { return (struct table_node *)node; }
@@ -89,7 +89,8 @@ static const struct relation *find_table(const struct mount *mount, const struct
     return relation != NULL && relation->parent == 0 ? relation : NULL;
 }
 
-/* Of the table that partitions/, in which it is, is in. */
+/* Finds the partition that the node stands for, by the table above the partitions/ that it is in.
+ */
 static const struct relation *find_partition(const struct mount *mount, const struct node *node)
 {
     const struct relation *parent = node_relation(mount, node->parent->parent);
@@ -139,7 +140,7 @@ static int look_up_entry(struct mount *mount, const struct lookup *lookup, struc
     return node_directory(mount, table, directories[i].class, lookup->name, out);
 }
 
-/* ---- what it lists ---- */
+/* ---- what the directory lists ---- */
 
 static int list_face(struct mount *mount, const struct node *node, int face, const char *name,
                      struct entries *out)
@@ -186,8 +187,8 @@ static int list_table(struct mount *mount, struct node *node, struct entries *ou
 
 /* ---- why something in it fails ---- */
 
-/* A line for each file that failed: tools that ask a file's attributes first, as getfattr does,
- * cannot ask the file itself. */
+/* Puts a line for each file that failed: a tool that asks for a file's attributes first, such as
+ * getfattr, cannot ask the file itself. */
 static size_t reasons_of_subject(const struct node *node, const struct subject *subject, char *text,
                                  size_t size)
 {

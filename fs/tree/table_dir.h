@@ -1,4 +1,5 @@
-/* TABLE/ in a schema, or below partitions/: its files (table_file.h), and the directories that are named in table_dir.c.
+/* TABLE/ in a schema, or below partitions/: its files (table_file.h), and the directories that are
+ * named in table_dir.c.
  *
  *   TABLE.FORMAT        rows, in each format
  *   manifest.json schema.sql
@@ -11,10 +12,11 @@
 
 #include "fs/tree/class.h"
 
-/* The second below partitions/, whose names are not the tables' own. */
+/* The second class is for directories below partitions/, whose names are not the tables' own. */
 extern const struct node_class table_dir, table_partition_dir;
 
-/* partitions/: the partitions of a partitioned table, also those of its partitions if they are partitioned. */
+/* partitions/: the partitions of a partitioned table, also those of its partitions if they are
+ * partitioned. */
 extern const struct node_class table_partitions_dir;
 
 #endif

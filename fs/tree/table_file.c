@@ -53,11 +53,12 @@ void table_file_renew(struct table_file *file)
 
 struct table_handle {
     struct handle handle;
-    struct table_handle *next, **at; /* of its node */
-    bool extends; /* what is done with it extends the lease, for the process that has opened it: */
+    struct table_handle *next, **at; /* among the handles of its node */
+    /* reading and closing it extends the lease, for the process that has opened it: */
+    bool extends;
     caller_id caller;
-    struct stream *stream; /* it was opened before its size was known; NULL: it was not */
-    bool same;             /* the stream is of its node's version for sure */
+    struct stream *stream; /* set if it was opened before its size was known; else NULL */
+    bool same;             /* it is certain that the stream is of its node's version */
     bool read;             /* something was read from the stream */
 };
 
@@ -80,12 +81,13 @@ bool table_file_is_opened_by(const struct table_file *file, caller_id caller)
     return handle != NULL;
 }
 
-/* Promises: not for fstat, or a process that polls would never see a new version. */
+/* Promises what stat has told; not for fstat, or a process that polls would never see a new
+ * version. */
 static void answered_attributes(struct table_file *file, const struct call *call)
 {
     struct subject *subject = file->node.subject;
     bool holds = file->version == subject->current && subject_leased(subject);
-    bool fstat = table_file_is_opened_by(file, call->caller); /* it may be one */
+    bool fstat = table_file_is_opened_by(file, call->caller); /* it may be an fstat */
     if ((call->waited && !fstat) || holds)
         promise_tell(&subject->promises, call->caller, file->version);
     else if (file->node.opens == 0 || (!fstat && table_file_shown(file, call->caller) != NULL))
@@ -93,8 +95,8 @@ static void answered_attributes(struct table_file *file, const struct call *call
     file->exact = file->direct && !file->node.telling;
 }
 
-/* At ESTALE the kernel looks the name up again, but only once: then this process must get a node that
- * is bound to whatever version there is. */
+/* After ESTALE the kernel looks the name up again, but only once: that time this process must get a
+ * node that is bound to any version that there is. */
 static void settled(struct call *call, int rc)
 {
     struct table_file *file = table_file(call->node);
@@ -137,8 +139,8 @@ static void reason(struct mount *mount, struct node *node, char *text, size_t si
 
 /* ---- open and close ---- */
 
-/* Of a file of which no size is known: the kernel must not cache by it. Which version it is of, the
- * refresh will say. Until then others get another node. */
+/* Opens a file whose size is not known: the kernel must not cache by a size. The refresh will tell
+ * its version; until then other callers get another node. */
 static void open_stream(struct table_handle *handle, struct call *call)
 {
     struct table_file *file = table_file(call->node);
@@ -192,7 +194,7 @@ static int open_file(struct mount *mount, struct call *call, struct handle **out
     return 0;
 }
 
-/* Nobody needs the rest of what was read along. */
+/* Ends the job if the rest of what was read along is not needed. */
 static void close_stream(struct mount *mount, struct table_file *file)
 {
     struct subject *subject = file->node.subject;
@@ -211,8 +213,8 @@ static void close_handle(struct mount *mount, struct handle *closed)
     struct table_handle *handle = of(closed);
     struct table_file *file = table_file(closed->node);
     struct subject *subject = file->node.subject;
-    /* An answer to a look-up that is older may still be under way, and say 0 to a kernel that has
-     * forgotten the rest. */
+    /* An answer to an older look-up may still be under way, and may tell size 0 to a kernel that
+     * has forgotten the real size. */
     if (file->node.opens == 0)
         file->node.told = false;
     subject->opens--;
@@ -248,8 +250,8 @@ static bool size_news(const struct node *node, const struct handle *handle, stru
 
 /* ---- read ---- */
 
-/* Once its size has been answered the kernel has that, or learns it from the answer that ends there;
- * not from one that is empty. */
+/* Once the size of a direct file has been answered the kernel has it, or learns it from the read
+ * answer that ends there; but not from an empty answer. */
 static bool misleads(const struct node *node, uint64_t offset)
 {
     const struct table_file *file = table_file(node);
@@ -262,7 +264,8 @@ static void let_go(struct mount *mount, void *version)
     version_unref(version);
 }
 
-/* The stream, as long as it is not sure that the version has the same bytes, and has them. */
+/* Chooses the stream, as long as it is not certain that the version has the same bytes, and can
+ * give them. */
 static int choose_source(struct handle *opened, uint64_t offset, size_t size,
                          struct read_source *out)
 {

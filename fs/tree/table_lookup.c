@@ -22,17 +22,17 @@ static bool is_sized(const struct table_file *file)
     return file->version != NULL && version_has_size(file->version, file->face);
 }
 
-/* Its page cache is being filled, or may be soon: who is told its size of now takes from the kernel
- * what it has been given so far. */
+/* Whether the file's page cache is being filled, or may be soon: an answer with its present size
+ * would make the kernel drop what it was given so far. */
 static bool is_filling(const struct table_file *file)
 {
     bool fetching = file->node.subject != NULL && file->node.subject->running;
     return file->filling || (file->offered && !is_sized(file) && fetching);
 }
 
-/* Whether who looks up the name must get another node. One that was read along is an ordinary one as
- * soon as its size can be said, or nobody has it open any more: no byte of it is in the page
- * cache. */
+/* Whether a caller that looks up the name must get another node. A node that was read along is an
+ * ordinary one as soon as its size is known, or no process has it open any more: no byte of it is
+ * in the page cache. */
 static bool is_taken(const struct table_file *file)
 {
     bool reads_along = file->direct && file->node.opens > 0 && !is_sized(file);
@@ -82,14 +82,14 @@ static struct table_file *file_in_the_making(const struct lookup *lookup,
     return oldest;
 }
 
-/* One of which nobody was told anything can be of any version. */
+/* Whether the file can be bound to the version: no caller was told anything about it. */
 static bool can_be_bound(const struct table_file *file, const struct version *version)
 {
     return file->version == NULL && !file->filling && version_has_size(version, file->face);
 }
 
-/* Which version the caller is shown without asking, and why; *version NULL: only the server can tell,
- * or it gets a node of its own. */
+/* Which version the caller is shown without asking, and why; *version NULL: only the server can
+ * tell, or the caller gets a node of its own. */
 static enum lease_title title_of(const struct subject *subject, const struct lookup *lookup,
                                  struct version **version)
 {
@@ -105,7 +105,8 @@ static enum lease_title title_of(const struct subject *subject, const struct loo
     return *version != NULL ? LEASE_HOLDS : LEASE_UNSURE;
 }
 
-/* What the look-up would lead to: *sure is the version of its title, *file the node that there is. */
+/* What the look-up would lead to: *sure is the version of its title, *file the node that there is.
+ */
 static struct lease_look look_of(const struct subject *subject, const struct lookup *lookup,
                                  struct version **sure, struct table_file **file)
 {
@@ -144,7 +145,8 @@ static int file_new(struct mount *mount, const struct lookup *lookup, struct sub
     return table_file_new(mount, lookup->parent, lookup->name, face_of(lookup), subject, out);
 }
 
-/* The name leads to it for good: who goes by one that is pending keeps that. */
+/* The pending file that the name then leads to for good: a caller that uses a pending file keeps
+ * it. */
 static struct table_file *pending_for(const struct lookup *lookup, const struct subject *subject,
                                       const struct version *version)
 {
@@ -166,6 +168,7 @@ static int file_of(struct mount *mount, const struct lookup *lookup, struct subj
     *out = pending_for(lookup, subject, version);
     if (*out == NULL) {
         rc = file_new(mount, lookup, subject, out);
+        /* this is all that the kernel is ever told of its size */
         if (rc == 0)
             (*out)->node.told =
                 version_has_size(version, face_of(lookup)); /* all that is ever said of it */
@@ -182,7 +185,7 @@ static int file_to_ask(struct mount *mount, const struct lookup *lookup, struct 
     return *out != NULL ? 0 : file_new(mount, lookup, subject, out);
 }
 
-/* What the caller has been shown by it, if the file's subject is known. */
+/* Notes what the look-up has shown the caller, if the file's subject is known. */
 static void show(const struct table_file *file, const struct lookup *lookup, bool sure)
 {
     const struct glance glance = {.nodeid = file->node.nodeid,

@@ -1,11 +1,12 @@
 /* Looking up the name of a table's file: which node it leads to. What it is of its directory tells (class.h: face, subject).
  *
- * While the version is sure (leased, or promised) that is its node, or a new one. Else it is the node
- * of the current version, if nobody has it open: its stat or open will ask the server. A node that is
- * open answers at once for what it is, since nothing tells fstat from stat, so that it can be given
- * to nobody who has not asked; and another one in its place is no help to who goes by the first,
- * as overlayfs does, if the table turns out not to have changed. So such a look-up waits for the
- * server (request.h), but not for long: the kernel may hold the directory's lock.
+ * While the version is sure (leased, or promised) the name leads to the version's node, or a new
+ * one. Else it leads to the node of the current version, if no process has that open: its stat or
+ * open will ask the server. An open node answers at once for its own version, since nothing tells
+ * fstat from stat, so it must not be given to a caller before the server was asked. Another node in
+ * its place would not help a caller that uses the first one, as overlayfs does, if the table turns
+ * out not to have changed. So such a look-up waits for the server (request.h), but not for long:
+ * the kernel may hold the directory's lock.
  *
  * Threads: guarded by mount->lock.
  */
@@ -17,7 +18,7 @@
 /* As node_class.doubt. */
 struct node *table_lookup_doubt(struct mount *mount, const struct lookup *lookup);
 
-/* If the name is a face, whatever is known by now: as node_class.lookup. */
+/* As node_class.lookup, for a name that is a face, with what is known by now. */
 MUST_CHECK int table_lookup(struct mount *mount, const struct lookup *lookup, struct node **out);
 
 #endif

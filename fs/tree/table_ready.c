@@ -9,14 +9,16 @@
 #include <errno.h>
 
 enum {
-    STREAM_AFTER_MS = 400, /* an open that has waited so long reads along */
-    LOOKUP_MS = 1000,      /* a look-up waits no longer, since the kernel may hold a lock; */
-    LOOKUP_NEW_MS = 400    /* of a file that nobody has seen yet */
+    STREAM_AFTER_MS = 400, /* an open that has waited this long reads along */
+    /* a look-up waits no longer than this, since the kernel may hold a lock */
+    LOOKUP_MS = 1000,
+    LOOKUP_NEW_MS = 400 /* the same for a file that no process has seen yet */
 };
 
 static struct table_file *file_of(const struct call *call) { return table_file(call->node); }
 
-/* The caller reads along, and asks the size of what is open: it cannot look its name up again. */
+/* Whether the caller reads along, and asks the size of its open file: it cannot look the name up
+ * again. */
 static bool is_of_reader(const struct call *call)
 {
     const struct table_file *file = file_of(call);
@@ -45,7 +47,7 @@ static bool may_read_along(const struct call *call)
            call->mount->tree->streams < STREAMS_AT_MOST;
 }
 
-/* Takes the feed. What cannot be opened so goes on waiting. */
+/* Opens the file so that it reads along. Takes the feed. If that fails the open goes on waiting. */
 static int read_along(struct call *call, struct feed *feed)
 {
     const struct rendition rendition = {.format = formats[file_of(call)->face]};
@@ -54,8 +56,8 @@ static int read_along(struct call *call, struct feed *feed)
     return rc < 0 ? -EAGAIN : 0;
 }
 
-/* Whether there is something to read along with: the refresh under way, if its answer is good enough
- * for this call, or the rows of the version. */
+/* Whether there are rows to read along with: those of the running refresh, if its answer is good
+ * enough for this call, or those of the version. */
 static bool has_rows(const struct call *call)
 {
     const struct version *version = file_of(call)->version;
@@ -82,9 +84,10 @@ static int read_along_rows(struct call *call)
 
 /* ---- a version, and its face ---- */
 
-/* Only for a stat: if it is opened it may be read along, past the page cache. The kernel has bytes of
- * the node from then on, and nobody else gets it before it has all of them, or none come. Not for a caller that
- * was told ESTALE: if nothing came of it, it would be told so again. */
+/* Offers the node to the job, which may fill its page cache. Only for a stat: a file that is opened
+ * may be read along, past the page cache. From then on the kernel has bytes of the node, and no
+ * other caller gets the node before the kernel has all bytes, or none come. Not for a caller that
+ * was told ESTALE: if the filling failed, it would be told so again. */
 static void offer(const struct call *call)
 {
     struct table_file *file = file_of(call);
@@ -120,12 +123,12 @@ static int need_face(struct call *call)
 
 static bool looks_no_longer(const struct call *call)
 {
-    /* What is being made anyway is waited for by the stat or open that follows. */
+    /* The stat or open that follows waits for what is being made anyway. */
     int64_t limit = call->node->opens > 0 ? LOOKUP_MS : LOOKUP_NEW_MS;
     return call->kind == CALL_LOOKUP && clock_ms() - call->arrived >= limit;
 }
 
-/* What fails is said to those who ask for more than the name. */
+/* A failure is not told here, but to calls that ask for more than the name. */
 static int try_lookup(struct mount *mount, struct call *call)
 {
     const struct table_file *file = file_of(call);
@@ -148,7 +151,7 @@ static int try_lookup(struct mount *mount, struct call *call)
 
 /* ---- stat and open ---- */
 
-/* What it knows from the look-up before it. */
+/* Takes over what the caller's last look-up knows. */
 static void take_glance(struct call *call)
 {
     const struct promise *shown = table_file_shown(file_of(call), call->caller);
@@ -164,8 +167,8 @@ static void take_glance(struct call *call)
     }
 }
 
-/* Whether its caller is to have the node's version even if it is superseded: it stays with it, or
- * opens what it was promised. However long that takes. */
+/* Whether the caller must get the node's version even if that is superseded, however long it takes:
+ * it stays with that version, or opens what it was promised. */
 static bool keeps_version(struct call *call)
 {
     const struct table_file *file = file_of(call);

@@ -8,14 +8,15 @@ static bool is_open(struct mount *mount, uint64_t nodeid)
     return node != NULL && node->opens > 0;
 }
 
-/* NULL: it is not there any more. */
+/* The file of this number; NULL: it is not there any more. */
 static struct table_file *find_file(struct mount *mount, uint64_t nodeid)
 {
     struct node *node = node_find(mount, nodeid);
     return node != NULL && is_table_file(node) ? table_file(node) : NULL;
 }
 
-/* If the kernel has none of its bytes, and it is to be this version, or the next one. */
+/* True if the kernel has no bytes of the file, and the file is to show this version, or the next
+ * one. */
 static bool begin_filling(struct subject *subject, int face, uint64_t nodeid)
 {
     struct table_file *file = find_file(subject->table->mount, nodeid);

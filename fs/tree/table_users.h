@@ -1,4 +1,4 @@
-/* What nodes answer to the jobs of their tables (fs/tables/table.h). */
+/* What nodes answer the jobs of their tables (fs/tables/table.h). */
 #ifndef FS_TREE_TABLE_USERS_H
 #define FS_TREE_TABLE_USERS_H
 

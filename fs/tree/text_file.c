@@ -10,9 +10,9 @@ enum { KEPT_MS = 100 };
 struct text_node {
     struct node node;
     struct buffer text;
-    int64_t made_ms;          /* clock_ms(), */
-    time_t made_at;           /* and by the calendar */
-    struct promises promises; /* to those who have looked it up: they may be about to open it */
+    int64_t made_ms;          /* clock_ms() when it was made */
+    time_t made_at;           /* the same by the calendar */
+    struct promises promises; /* to callers that have looked it up, and may be about to open it */
 };
 
 static struct text_node *of(const struct node *node) { return (struct text_node *)node; }
@@ -37,7 +37,7 @@ int text_file_new(struct mount *mount, struct node *parent, const char *name, st
     node->made_ms = clock_ms();
     node->made_at = time(NULL);
     node->node.told = true;
-    node->node.ino += node->node.nodeid; /* each is another file */
+    node->node.ino += node->node.nodeid; /* each node is another file */
     return 0;
 }
 
@@ -62,7 +62,7 @@ static void sweep(struct mount *mount, struct node *parent)
     }
 }
 
-/* The one that was promised to this process, else the newest. */
+/* The node that was promised to this process, else the newest. */
 static struct node *recent(const struct node *parent, const char *name, caller_id caller)
 {
     int64_t now = clock_ms();
@@ -88,8 +88,8 @@ struct node *text_file_recent(struct mount *mount, struct node *parent, const ch
     return file;
 }
 
-/* The kernel forgets it as soon as another process was given another one: it must be there all the
- * same for the one that it was promised to. */
+/* Whether the node is promised to a process. The kernel forgets it as soon as another process was
+ * given another node: it must stay for the process that it was promised to. */
 static bool is_promised(const struct mount *mount, struct node *node)
 {
     (void)mount;
@@ -106,7 +106,8 @@ static void attributes(const struct mount *mount, const struct node *node, struc
 
 /* ---- open ---- */
 
-/* A copy: the kernel may close the file before it has taken the bytes, once it knows that they come. */
+/* Copies the bytes: the kernel may close the file before it has taken them, once it knows that they
+ * come. */
 static int copy_slice(struct handle *handle, uint64_t offset, size_t size, struct read_source *out)
 {
     const struct buffer *text = &of(handle->node)->text;

@@ -1,6 +1,6 @@
-/* All nodes of a mount, what is open of them, and what waits: mount->tree.
+/* All nodes of a mount, what is open, and what waits: mount->tree.
  *
- * Threads: guarded by mount->lock, but for what is atomic.
+ * Threads: guarded by mount->lock, except for what is atomic.
  */
 #ifndef FS_TREE_TREE_H
 #define FS_TREE_TREE_H
@@ -26,27 +26,28 @@ struct tree {
     struct node *nodes[NODE_BUCKETS];       /* by nodeid */
     struct node *directories[NODE_BUCKETS]; /* by ino, which stands for the path */
     size_t node_count;
-    size_t unbounded_count; /* of them those that anybody can name (class.h) */
+    size_t unbounded_count; /* number of nodes that any user can name (class.h) */
     uint64_t next_nodeid;
-    struct call *parked; /* all that wait, */
-    size_t parked_count; /* how many they are */
-    struct read *reads;  /* that wait */
+    struct call *parked; /* all calls that wait */
+    size_t parked_count; /* the number of those */
+    struct read *reads;  /* READs that wait */
     struct opened *opened;
-    int streams;               /* files open that were opened before their size was known */
-    atomic_bool groups_matter; /* some mode lets a group do more, or less, than others (permit.h) */
+    int streams;               /* open files that were opened before their size was known */
+    atomic_bool groups_matter; /* a mode lets a group do more, or less, than others (permit.h) */
 
     struct query_session *query_sessions;
     int query_session_count;
-    uint64_t asked_number;  /* of the last question of a session */
-    struct result *results; /* that are kept, or open, the last used first */
+    uint64_t asked_number;  /* number of the last question of a session */
+    struct result *results; /* those that are kept, or open; the last used first */
     int result_count;
     uint64_t result_bytes, result_number;
-    _Atomic uint64_t answer_bytes; /* of all results, kept or not */
-    uint64_t open_answer_bytes;    /* of those of which a file is open */
-    struct ask *asks;              /* that are open */
+    _Atomic uint64_t answer_bytes; /* bytes of all results, kept or not */
+    uint64_t open_answer_bytes;    /* bytes of results of which a file is open */
+    struct ask *asks;              /* open conversations */
     int ask_count;
-    uint64_t unread;   /* bytes of their answers, and of those that are about to be made */
-    int64_t unread_ms; /* clock_ms() when they last became fewer */
+    /* unread bytes of their answers, and bytes kept free for answers that are about to be made */
+    uint64_t unread;
+    int64_t unread_ms; /* clock_ms() when these last became fewer */
 };
 
 #endif

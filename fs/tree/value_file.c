@@ -14,8 +14,8 @@ struct value_node {
     struct node node;
     struct query_session *session; /* a reference */
     int field;
-    struct draft *drafts; /* of the files of it that are open */
-    bool removed;         /* it was unlinked: its name is another's */
+    struct draft *drafts; /* those of its open files */
+    bool removed;         /* it was unlinked: its name leads to another file */
 };
 
 static struct value_node *of(const struct node *node) { return (struct value_node *)node; }
@@ -24,19 +24,21 @@ static struct value_node *of(const struct node *node) { return (struct value_nod
 
 struct draft {
     struct handle handle;
-    struct draft *next,
-        **at; /* among those of its node; guarded by mount->lock. at NULL: it is for truncate(2) */
+    /* among the drafts of its node; guarded by mount->lock. at NULL: it is for truncate(2) */
+    struct draft *next, **at;
     struct query_session *session;
     int field;
     bool append, reads;
-    _Atomic uint64_t size; /* of what it shows */
+    _Atomic uint64_t size; /* size of what it shows */
     pthread_mutex_t lock;  /* guards all that follows; taken before mount->lock */
-    char *opened;          /* the shared text that it shows until it is written to; then NULL */
-    struct buffer bytes;   /* what it shows else */
-    uint64_t counted;      /* of them, of the mount's `written` */
-    bool written;          /* and not set since */
-    bool truncated;        /* by open; nothing has been written yet */
-    int refused;           /* what was written has not been taken, and what follows on it is not */
+    /* the shared text that it shows until it is written to; NULL from then on */
+    char *opened;
+    struct buffer bytes; /* what it shows instead */
+    uint64_t counted;    /* how many of these are counted in the mount's `written` */
+    bool written;        /* written to, and not made the value since */
+    bool truncated;      /* truncated by open; nothing has been written yet */
+    /* the errno with which a write was refused; what continues that write is refused, too */
+    int refused;
 };
 
 static struct draft *draft_of(struct handle *handle) { return (struct draft *)handle; }
@@ -89,8 +91,8 @@ static int draft_new(struct mount *mount, struct node *node, int flags, struct d
     return 0;
 }
 
-/* The largest of all open files of the node. Whatever becomes of the value meanwhile, the kernel
- * must not take any of them for shorter than it is. */
+/* The size of the largest open file of the node. However the value changes meanwhile, the kernel
+ * must not take any open file for shorter than it is. */
 static uint64_t largest_of(const struct value_node *value)
 {
     uint64_t largest = 0;
@@ -100,7 +102,7 @@ static uint64_t largest_of(const struct value_node *value)
     return largest;
 }
 
-/* Whether one of them may be read, and has something to read. */
+/* Whether one of the open files may be read, and has something to read. */
 static bool is_read(const struct value_node *value)
 {
     for (const struct draft *draft = value->drafts; draft != NULL; draft = draft->next)
@@ -110,13 +112,13 @@ static bool is_read(const struct value_node *value)
 }
 
 /* A shell opens a file and closes a copy of it before it runs the command that writes: an empty
- * draft is the value only once the file is closed for good. */
+ * draft becomes the value only once the file is closed for good. */
 static void finish(struct handle *handle)
 {
     struct draft *draft = draft_of(handle);
     if (draft->truncated &&
         query_session_set(draft->session, draft->field, &(struct buffer){0}) < 0)
-        draft->truncated = false; /* nobody is left to be told; `error` says it */
+        draft->truncated = false; /* no call is left to be told; `error` says it */
 }
 
 static void close_draft(struct mount *mount, struct handle *handle)
@@ -131,7 +133,7 @@ static int most_of(const struct draft *draft)
                                                                          : QUESTION_TEXT_MOST;
 }
 
-/* Says it in the session's `error`. */
+/* Puts the error into the session's `error`. */
 static int tell(struct draft *draft, int rc, const struct error *error)
 {
     struct mount *mount = draft->session->mount;
@@ -141,7 +143,7 @@ static int tell(struct draft *draft, int rc, const struct error *error)
     return rc;
 }
 
-/* Whether there is room for so many bytes of it. */
+/* Counts so many bytes of the draft, if there is room for them. */
 static int count(struct draft *draft, uint64_t bytes)
 {
     struct error error;
@@ -155,7 +157,7 @@ static void empty(struct draft *draft)
     written_note(&draft->session->mount->written, &draft->counted, 0);
 }
 
-/* From here on it has bytes of its own. */
+/* Gives the draft bytes of its own. */
 static int load(struct draft *draft)
 {
     const char *text = draft->opened;
@@ -205,8 +207,8 @@ static int read_draft(struct handle *handle, uint64_t offset, size_t size, struc
     return rc;
 }
 
-/* What does not fit is not taken in part, either: the rest of it, which a program goes on to write
- * when it was told of a part, is refused as well. */
+/* What does not fit is not taken in part, either. A program that is told that a part was taken goes
+ * on to write the rest; that is refused as well. */
 static int refuse(struct draft *draft, int rc)
 {
     struct error error;
@@ -239,7 +241,7 @@ static int resize(struct draft *draft, uint64_t size)
     return 0;
 }
 
-/* A refused draft is dropped. */
+/* Makes the draft the value. If it is refused it is dropped. */
 static int commit(struct draft *draft)
 {
     int rc = query_session_set(draft->session, draft->field, &draft->bytes);
@@ -249,7 +251,7 @@ static int commit(struct draft *draft)
     return rc;
 }
 
-/* Whether a line has come to its end. Of float32, a byte may look as if it had. */
+/* Whether the draft ends with a line break. In float32 values a byte may look like one. */
 static bool ends_line(const struct draft *draft)
 {
     const struct buffer *bytes = &draft->bytes;
@@ -261,8 +263,8 @@ static bool ends_line(const struct draft *draft)
     return true;
 }
 
-/* Where the bytes go. Of a value of one line, a further line takes the place of the one before; of
- * the others, it comes behind it. */
+/* Where the bytes go. In a value of one line a further line replaces the one before; in other
+ * values it comes behind it. */
 static uint64_t place_of(struct draft *draft, uint64_t offset)
 {
     struct buffer *bytes = &draft->bytes;
@@ -297,8 +299,7 @@ static int write_draft(struct handle *handle, const char *bytes, size_t size, ui
         draft->written = true;
         if (ends_line(draft))
             rc = commit(draft);
-        /* Of what has been taken before it, nothing is left: what follows is no value of its own.
-         */
+        /* Nothing is left of what was taken before it: what follows is no value of its own. */
         if (rc < 0 && (offset > 0 || rc != -EINVAL))
             draft->refused = rc;
     }
@@ -353,8 +354,9 @@ static void attributes(const struct mount *mount, const struct node *node, struc
     st->st_mode &= S_IFMT | owner->mode;
 }
 
-/* The kernel takes a file that is opened and cut for empty, whatever else is open of it. Only a caller that
- * has looked up the name before the other opened it can come here: looked up again it is another node. */
+/* The kernel takes a file that is opened and truncated for empty, even if it is open elsewhere.
+ * Only a caller that looked up the name before the other one opened the file can come here: another
+ * look-up gives another node. */
 static int open_value(struct mount *mount, struct call *call, struct handle **out)
 {
     struct value_node *value = of(call->node);
@@ -382,7 +384,7 @@ static int edit(struct mount *mount, struct node *node, struct handle **out)
     return rc;
 }
 
-/* Of which an older size may be known. */
+/* Tells the size of a file of which the kernel may know an older size. */
 static bool size_news(const struct node *node, const struct handle *handle, struct size_news *out)
 {
     const struct draft *draft = (const struct draft *)handle;
@@ -411,8 +413,8 @@ static const struct node_class *class_of(int field)
     return field == FIELD_ERROR ? &error_class : &value_class;
 }
 
-/* A value may become shorter while it is open: those who have it open keep its node, and the size that
- * goes with what they read. */
+/* Whether look-ups must get another node. A value may become shorter while it is open: processes
+ * that have it open keep its node, and the size that goes with what they read. */
 static bool is_taken(const struct node *file) { return of(file)->removed || file->opens > 0; }
 
 int value_file_look_up(struct mount *mount, struct node *directory, int field,
