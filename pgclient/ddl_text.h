@@ -11,9 +11,9 @@
 #include <stdbool.h>
 
 /* Appends the dump without what changes from run to run: the versions in its head, and the random
- * key of \restrict and \unrestrict, between which psql accepts no other meta-command. In their
- * place is the keyed hash of the text below \restrict: without the secret no user can put this key
- * into the text. A dump without these lines gets none. */
+ * key of \restrict and \unrestrict, between which psql accepts no other meta-command. In its place
+ * is the keyed hash of the text below \restrict: without the secret no user can put this key into
+ * the text. A dump without these lines gets none. */
 MUST_CHECK int ddl_text(const struct buffer *dump, const uint8_t secret[KEYED_HASH_KEY],
                         struct buffer *out);
 

@@ -77,7 +77,7 @@ static const char name_question[] =
     ".objid, " lock ".objsubid)"
 
 /* ACCESS EXCLUSIVE conflicts with every lock; for other modes the server is asked, which stops all
- * locking while it looks. It does not tell at all what is in a standby's way. */
+ * locking while it looks. The server does not tell at all what is in a standby's way. */
 #define WAITERS_ON                                                                                 \
     "WITH l AS MATERIALIZED (SELECT * FROM pg_catalog.pg_locks)"                                   \
     " SELECT h.pid, w.pid," PARTY " FROM l AS w JOIN l AS h"                                       \

@@ -380,7 +380,7 @@ int readpoint_open(struct session *leader, const struct relation *relation, stru
             empty(r);
     }
     if (rc == -ESTALE && missing)
-        rc = -EIO; /* not the relation itself is missing, but something that a view needs */
+        rc = -EIO; /* the relation itself is there; something that a view needs is missing */
     if (rc == -ESTALE)
         error_set(error, rc,
                   "\"%s\".\"%s\" was rewritten or renamed again and again while its read began: "

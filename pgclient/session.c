@@ -76,7 +76,7 @@ static void discard(struct session *session)
     free(session);
 }
 
-/* Under the lock. The server has refused a connection beyond these `connections`. */
+/* Under the lock. The server has refused one more than these `connections`. */
 static void shrink(struct session_pool *pool, int connections)
 {
     pool->most = connections < 1 ? 1 : connections < pool->limit ? connections : pool->limit;

@@ -141,9 +141,9 @@ struct departing *session_pool_departing(const struct session_pool *pool);
 bool session_pool_unwatched(struct session_pool *pool, int milliseconds);
 
 /* Gets the backends of all sessions that are in a transaction, and returns how many. This counts as
- * a look, */
+ * a look. */
 int session_pool_holders(struct session_pool *pool, int *pids, int most);
-/* unless this call says that the look failed. */
+/* Takes that back: the look has failed. */
 void session_pool_not_looked(struct session_pool *pool);
 
 /* Notes that a client waits for a lock of this backend; `why` says which client, and for what. */

@@ -10,9 +10,9 @@
 #include <string.h>
 
 /* Settings that decide how values print, what is converted to what, and in which order rows come.
- * They override the role, the database and the server's configuration: what pg_dump sets, and what
- * keeps scans in physical order. lc_monetary stays as it is, since no value of it is right for
- * every database; it is part of the signature. */
+ * They override what the role, the database or the server's configuration says. They are what
+ * pg_dump sets, and what keeps scans in physical order. lc_monetary stays as it is, since no value
+ * of it is right for every database; it is part of the signature. */
 static const struct {
     int since;
     const char *sql;

@@ -7,7 +7,8 @@
  * back. A version knows the runs under which it was proven; under another run its contents are
  * compared, once.
  *
- * A mark is a text. It holds at a later time only if nothing visible has changed in between:
+ * A mark is a text that holds at a later time only if nothing visible has changed in between. It
+ * is:
  *
  *   system identifier/database/timeline/run/settings/snapshot or replayed position@position
  *

@@ -247,8 +247,8 @@ static int bear(struct subject *subject, struct schema_turn *turn, int rc, struc
     return turn->tries < TRIES ? 0 : rc == -EAGAIN ? -EBUSY : rc;
 }
 
-/* Tries until it has the text. It waits for locks without a session; reasons such as other clients'
- * locks and connections go away. */
+/* Tries until it has the text. It waits for locks without a session; other clients' locks and
+ * connections go away some time. */
 static int read_patiently(struct subject *subject, struct schema_turn *turn, const char *signature,
                           struct buffer *text, struct error *error)
 {
