@@ -74,27 +74,6 @@ struct table *table_get(struct mount *mount, const struct relation *relation)
     return table;
 }
 
-struct subject *table_selection(struct table *table, const char *columns)
-{
-    for (struct subject *known = table->selections; known != NULL; known = known->next)
-        if (strcmp(known->columns, columns) == 0)
-            return known;
-    struct subject *subject = calloc(1, sizeof *subject);
-    char *copy = strdup(columns);
-    if (subject == NULL || copy == NULL) {
-        free(subject);
-        free(copy);
-        return NULL;
-    }
-    subject->table = table;
-    subject->kind = SUBJECT_ROWS;
-    subject->columns = copy;
-    subject->wanted_at = clock_ms();
-    subject->next = table->selections;
-    table->selections = subject;
-    return subject;
-}
-
 static void clear_subject(struct subject *subject)
 {
     version_unref(subject->current);
@@ -138,6 +117,52 @@ static bool is_used(struct table *table)
     while (subject != NULL && !subject_is_used(subject))
         subject = table_next_subject(table, subject);
     return subject != NULL;
+}
+
+/* Anybody can name as many lists as he likes: those that nothing uses make room. Whether there were such. */
+static bool free_unused_of(struct table *table)
+{
+    bool freed = false;
+    for (struct subject **at = &table->selections; *at != NULL;) {
+        struct subject *subject = *at;
+        if (subject_is_used(subject)) {
+            at = &subject->next;
+            continue;
+        }
+        *at = subject->next;
+        free_selection(subject);
+        freed = true;
+    }
+    return freed;
+}
+
+struct subject *table_selection(struct table *table, const char *columns)
+{
+    int count = 0;
+    for (struct subject *known = table->selections; known != NULL; known = known->next, count++)
+        if (strcmp(known->columns, columns) == 0)
+            return known;
+    if (count >= SELECTIONS_AT_MOST && !free_unused_of(table)) {
+        log_say(LOG_SAY_ERROR,
+                "%s.%s/select: %d lists of columns are in use, no more can be: close files, or "
+                "select fewer",
+                table->relation.schema, table->relation.name, count);
+        return NULL;
+    }
+    struct subject *subject = calloc(1, sizeof *subject);
+    char *copy = strdup(columns);
+    if (subject == NULL || copy == NULL) {
+        free(subject);
+        free(copy);
+        return NULL;
+    }
+    subject->table = table;
+    subject->kind = SUBJECT_ROWS;
+    subject->columns = copy;
+    subject->wanted_at = clock_ms();
+    subject->next = table->selections;
+    table->selections = subject;
+    return subject;
 }
 
 /* For a while it is known why it has failed, and what somebody was told of it. */

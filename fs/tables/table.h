@@ -98,7 +98,8 @@ static inline struct subject *table_subject(struct table *table, int face)
     return &table->subjects[face == FACE_DDL ? SUBJECT_DDL : SUBJECT_ROWS];
 }
 
-/* The rows in these columns alone, made if need be; NULL: no memory. */
+enum { SELECTIONS_AT_MOST = 1024 }; /* of a table, at once */
+/* The rows in these columns alone, made if need be; NULL: no memory, or too many are in use, which the log says. */
 struct subject *table_selection(struct table *table, const char *columns);
 /* All of a table's, one after another: the first behind NULL, NULL behind the last. */
 struct subject *table_next_subject(struct table *table, const struct subject *subject);

@@ -223,7 +223,7 @@ static void test_who_reads_along_would_wait_else(void **unused)
 /* ---- all ways of a path ---- */
 
 /* One caller asks for a path while anything happens to the table: versions come, leases end, others
- * open and close the file. What it does is what the requests do (request_try_file), and the kernel. */
+ * open and close the file. What it does is what the requests do (table_ready), and the kernel. */
 enum { VERSIONS = 3, WAYS = (VERSIONS + 1) * VERSIONS * 2 * 3 * 2 * 2 * 2 * 2 * 8 };
 
 struct way {

@@ -6,6 +6,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
@@ -80,6 +81,28 @@ static void test_idle(void **state)
     assert_null(table->selections);
 }
 
+/* However many are named, there are no more than so many; those in use stay. */
+static void test_bound(void **state)
+{
+    struct table *table = *state;
+    char columns[16];
+    struct subject *kept = table_selection(table, "kept");
+    kept->nodes = 1;
+    for (int i = 0; i < 3 * SELECTIONS_AT_MOST; i++) {
+        snprintf(columns, sizeof columns, "c%d", i);
+        assert_non_null(table_selection(table, columns));
+        assert_true(count(table) <= SELECTIONS_AT_MOST + SUBJECT_COUNT);
+    }
+    assert_ptr_equal(table_selection(table, "kept"), kept);
+    for (int i = 0; table_selection(table, columns) != NULL && i <= SELECTIONS_AT_MOST; i++) {
+        table_selection(table, columns)->nodes = 1;
+        snprintf(columns, sizeof columns, "u%d", i);
+    }
+    assert_int_equal(count(table), SELECTIONS_AT_MOST + SUBJECT_COUNT);
+    for (struct subject *subject = table->selections; subject != NULL; subject = subject->next)
+        subject->nodes = 0;
+}
+
 static void test_needed_groups(void **state)
 {
     static const struct options options = {.lease_ms = 1000};
@@ -105,7 +128,7 @@ int main(void)
 {
     pthread_mutex_init(&mount.lock, NULL);
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
-    const struct CMUnitTest tests[] = {TEST(test_subjects), TEST(test_idle),
+    const struct CMUnitTest tests[] = {TEST(test_subjects), TEST(test_idle), TEST(test_bound),
                                        TEST(test_needed_groups)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
