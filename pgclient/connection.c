@@ -1,4 +1,5 @@
 #include "codec/clock.h"
+#include "pgclient/cancel.h"
 #include "pgclient/connection_parts.h"
 #include "pgclient/departing.h"
 #include "pgclient/helper.h"
@@ -11,44 +12,6 @@
 #include <string.h>
 
 enum { CANCEL_PATIENCE_MS = 5000 };
-
-/* ---- cancelling: PQcancel opens a connection of its own and blocks ---- */
-
-struct cancelling {
-    struct helper helper;
-    PGcancel *what;
-};
-
-static void cancelling_run(struct helper *helper)
-{
-    char words[256];
-    (void)PQcancel(((struct cancelling *)helper)->what, words, sizeof words);
-}
-
-static void cancelling_drop(struct helper *helper)
-{
-    PQfreeCancel(((struct cancelling *)helper)->what);
-    free(helper);
-}
-
-/* Asks the server to end the running statement. True: the server has been told within
- * `milliseconds`, and the connection was not stopped meanwhile. */
-static bool cancel(struct connection *connection, int milliseconds)
-{
-    struct cancelling *cancelling = malloc(sizeof *cancelling);
-    if (cancelling == NULL)
-        return false;
-    helper_init(&cancelling->helper, cancelling_run, cancelling_drop);
-    cancelling->what = PQgetCancel(connection->pg);
-    if (cancelling->what == NULL || helper_start(&cancelling->helper) != 0) {
-        helper_free(&cancelling->helper);
-        return false;
-    }
-    bool told = helper_wait(&cancelling->helper, connection->stop, NULL, milliseconds);
-    if (told)
-        helper_free(&cancelling->helper);
-    return told;
-}
 
 /* ---- errors ---- */
 
@@ -144,7 +107,7 @@ static int fail_stopped(struct connection *connection, struct error *error)
 {
     if (!connection->broken) {
         connection->broken = true;
-        (void)cancel(connection, 0);
+        cancel_for_good(connection->pg);
     }
     if (must_let_go(connection) && !connection_stopped(connection))
         return error_set(error, -EAGAIN, "somebody else waits for a lock that this has");
@@ -428,7 +391,7 @@ static int swallow(void *context, const uint8_t *bytes, size_t size)
 static void end_early(struct connection *connection)
 {
     int none = 0;
-    if (!cancel(connection, CANCEL_PATIENCE_MS) ||
+    if (!cancel_once(connection->pg, connection->stop, CANCEL_PATIENCE_MS) ||
         feed(connection, swallow, NULL, &none, NULL) != 0) {
         connection->broken = true;
         return;

@@ -388,6 +388,54 @@ static void stop_ends_a_blocked_lock(void **state)
     test_pool_free(&pool);
 }
 
+struct late {
+    struct session *session;
+    int backend;
+};
+
+/* Lets the backend go on only after the server has been asked to cancel. */
+static void *stop_before_it_begins(void *argument)
+{
+    const struct late *late = argument;
+    usleep(100000);
+    session_stop(late->session);
+    usleep(500000);
+    kill(late->backend, SIGCONT);
+    return NULL;
+}
+
+static void stop_ends_what_had_not_begun(void **state)
+{
+    (void)state;
+    test_sql("pgc", "CREATE TABLE locked_late (a int)");
+    PGconn *holder = PQconnectdb("dbname=pgc");
+    PQclear(PQexec(holder, "BEGIN; LOCK TABLE locked_late"));
+    struct test_pool pool = test_pool("pgc", "", 1);
+    struct session *session = test_take(&pool);
+    struct connection *connection = session_connection(session);
+    /* Nothing else may end it. */
+    assert_int_equal(connection_run(connection, "SET client_connection_check_interval = 0", NULL),
+                     0);
+    struct late late = {session, connection_backend(connection)};
+    assert_int_equal(kill(late.backend, SIGSTOP), 0);
+    pthread_t thread;
+    pthread_create(&thread, NULL, stop_before_it_begins, &late);
+    assert_int_equal(connection_run(connection,
+                                    "BEGIN; LOCK TABLE public.locked_late IN ACCESS SHARE MODE",
+                                    NULL),
+                     -EINTR);
+    session_give(session);
+    pthread_join(thread, NULL);
+    char sql[128];
+    snprintf(sql, sizeof sql, "SELECT count(*) FROM pg_stat_activity WHERE pid = %d", late.backend);
+    int left = 1;
+    for (int i = 0; i < 500 && left > 0; i++, usleep(20000))
+        left = count_of(sql);
+    assert_int_equal(left, 0);
+    PQfinish(holder);
+    test_pool_free(&pool);
+}
+
 /* Takes connections and says nothing, as long as its folder is there. The socket has its name only
  * when it listens. */
 static const char silent_server[] =
@@ -1153,6 +1201,7 @@ int main(void)
         cmocka_unit_test(given_back_in_any_state),
         cmocka_unit_test(errors_have_the_servers_words),
         cmocka_unit_test(stop_ends_a_blocked_lock),
+        cmocka_unit_test(stop_ends_what_had_not_begun),
         cmocka_unit_test(stop_ends_connecting),
         cmocka_unit_test(an_attempt_that_is_given_up_keeps_its_place),
         cmocka_unit_test(a_backend_keeps_its_place_until_it_has_ended),
