@@ -13,6 +13,7 @@ static struct query_session *of(const struct asker *asker) { return (struct quer
 static void free_session(struct asker *asker)
 {
     asked_unref(of(asker)->asked);
+    promises_clear(&of(asker)->promises);
     free(asker);
 }
 

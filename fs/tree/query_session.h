@@ -12,6 +12,7 @@
 #define FS_TREE_QUERY_SESSION_H
 
 #include "fs/base/shared_text.h"
+#include "fs/tables/promise.h"
 #include "fs/tree/permit.h"
 #include "fs/tree/result.h"
 
@@ -33,6 +34,8 @@ struct query_session {
     time_t changed_at;
     struct result *plan; /* that of the last answer; NULL: there is none yet */
     struct error error;  /* "": the last call succeeded */
+    /* (without versions) callers that were told ESTALE: each must get a file of its own */
+    struct promises promises;
 };
 
 /* Makes a session. -ENOSPC: there are too many. */

@@ -51,7 +51,7 @@ static int look_up_entry(struct mount *mount, const struct lookup *lookup, struc
         return -ENOENT;
     int field = query_session_field(lookup->name);
     if (field >= 0)
-        return value_file_look_up(mount, directory, field, of(directory)->session, out);
+        return value_file_look_up(mount, lookup, field, of(directory)->session, out);
     return look_up_answer(mount, lookup, out);
 }
 

@@ -16,6 +16,7 @@ struct value_node {
     int field;
     struct draft *drafts; /* those of its open files */
     bool removed;         /* it was unlinked: its name leads to another file */
+    caller_id own;        /* only this caller's look-ups find it, until it is opened; 0: all do */
 };
 
 static struct value_node *of(const struct node *node) { return (struct value_node *)node; }
@@ -355,17 +356,21 @@ static void attributes(const struct mount *mount, const struct node *node, struc
 }
 
 /* The kernel takes a file that is opened and truncated for empty, even if it is open elsewhere.
- * Only a caller that looked up the name before the other one opened the file can come here: another
- * look-up gives another node. */
+ * Only a caller that looked up the name before the other one opened the file can come here. It
+ * looks up the name once more, and must then get a file that no other one can open before it. */
 static int open_value(struct mount *mount, struct call *call, struct handle **out)
 {
     struct value_node *value = of(call->node);
     struct draft *draft;
-    if ((call->flags & O_TRUNC) && is_read(value))
+    if ((call->flags & O_TRUNC) && is_read(value)) {
+        promise_tell(&value->session->promises, call->caller, NULL);
         return -ESTALE;
+    }
     int rc = draft_new(mount, call->node, call->flags, &draft);
     if (rc < 0)
         return rc;
+    promise_keep(&value->session->promises, call->caller);
+    value->own = 0;
     draft->next = value->drafts;
     draft->at = &value->drafts;
     if (draft->next != NULL)
@@ -417,15 +422,24 @@ static const struct node_class *class_of(int field)
  * that have it open keep its node, and the size that goes with what they read. */
 static bool is_taken(const struct node *file) { return of(file)->removed || file->opens > 0; }
 
-int value_file_look_up(struct mount *mount, struct node *directory, int field,
-                       struct query_session *session, struct node **out)
+/* The field's file that is only for this caller, or (0) for all; NULL: there is none. */
+static struct node *find(const struct node *directory, int field, caller_id own)
 {
     struct node *file = directory->files;
-    while (file != NULL &&
-           (file->class != class_of(field) || of(file)->field != field || is_taken(file)))
+    while (file != NULL && (file->class != class_of(field) || of(file)->field != field ||
+                            of(file)->own != own || is_taken(file)))
         file = file->next_file;
+    return file;
+}
+
+int value_file_look_up(struct mount *mount, const struct lookup *lookup, int field,
+                       struct query_session *session, struct node **out)
+{
+    bool was_stale = promise_find(&session->promises, lookup->caller) != NULL;
+    caller_id own = was_stale ? lookup->caller : 0;
+    struct node *file = find(lookup->parent, field, own);
     int rc = file != NULL ? 0
-                          : node_new(mount, directory, class_of(field),
+                          : node_new(mount, lookup->parent, class_of(field),
                                      query_session_field_name(field), &file);
     if (rc < 0)
         return rc;
@@ -433,6 +447,7 @@ int value_file_look_up(struct mount *mount, struct node *directory, int field,
         of(file)->field = field;
         of(file)->session = query_session_ref(session);
     }
+    of(file)->own = own;
     *out = file;
     return 0;
 }

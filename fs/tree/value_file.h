@@ -12,8 +12,8 @@
 
 #include "fs/tree/query_session.h"
 
-/* Gives the directory's present file of this value, made if need be. */
-MUST_CHECK int value_file_look_up(struct mount *mount, struct node *directory, int field,
+/* Gives the session directory's file of this value that the caller may open, made if need be. */
+MUST_CHECK int value_file_look_up(struct mount *mount, const struct lookup *lookup, int field,
                                   struct query_session *session, struct node **out);
 /* The directory's files of this value lose their name: the next look-up gives another file. */
 void value_file_unlink(struct node *directory, int field);

@@ -653,6 +653,37 @@ assert open(session + "/k").read() == "200\n" and open(session + "/ef_search").r
 PYTHON
 }
 
+@test "a writer is not refused by readers that open the value all the time" {
+    mkdir "$Q/many"
+    timeout 60 "$PYTHON" - "$Q/many/k" <<'PYTHON'
+import os, signal, sys
+path = sys.argv[1]
+def put(value):
+    f = os.open(path, os.O_WRONLY | os.O_TRUNC)
+    os.write(f, value)
+    os.close(f)
+put(b"7\n")
+readers = []
+for i in range(4):
+    pid = os.fork()
+    if pid == 0:
+        while True:
+            f = os.open(path, os.O_RDONLY)
+            assert os.read(f, 100).strip().isdigit()
+            os.close(f)
+    readers.append(pid)
+try:
+    for i in range(3000):
+        put(b"%d\n" % (i % 50 + 1))
+    assert open(path).read() == "50\n"
+finally:
+    for pid in readers:
+        assert os.waitpid(pid, os.WNOHANG) == (0, 0), "a reader has failed"
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+PYTHON
+}
+
 @test "ask: from a shell" {
     exec 5<>"$Q/ask"
     echo '{"vector":[1,2,3],"k":3,"metric":"l2"}' >&5
