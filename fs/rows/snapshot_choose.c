@@ -123,7 +123,7 @@ static int choose_groups(const struct choice *choice, const atomic_bool *stop,
                          struct snapshot *chosen)
 {
     for (size_t i = 0; i < choice->whole->group_count; i++) {
-        struct group *group;
+        struct group *group = NULL;
         if (*stop)
             return -EINTR;
         int rc = choose_group(choice, choice->whole->groups[i], &group);
