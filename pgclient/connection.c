@@ -81,9 +81,9 @@ int connection_fail_lost(struct connection *connection, struct error *error)
 bool connection_stopped(const struct connection *connection)
 {
     return (connection->stop != NULL &&
-            atomic_load_explicit(connection->stop, memory_order_relaxed)) ||
+            atomic_load_explicit(connection->stop, memory_order_acquire)) ||
            (connection->also_stop != NULL &&
-            atomic_load_explicit(connection->also_stop, memory_order_relaxed));
+            atomic_load_explicit(connection->also_stop, memory_order_acquire));
 }
 
 /* Other clients wait for this connection's locks, and it has had enough time to finish. */

@@ -24,18 +24,27 @@ static struct catalog *catalog;
 /* ---- stopping ---- */
 
 static atomic_bool stop;
-static _Atomic(struct fetch *) fetch_at_work;
-static _Atomic(struct session *) given_back; /* only session_stop ends its last statement */
+static pthread_mutex_t at_work = PTHREAD_MUTEX_INITIALIZER; /* guards these: */
+static struct fetch *fetch_at_work;
+static struct session *given_back; /* only session_stop ends its last statement */
+
+static void set_at_work(struct fetch *fetch, struct session *session)
+{
+    pthread_mutex_lock(&at_work);
+    fetch_at_work = fetch;
+    given_back = session;
+    pthread_mutex_unlock(&at_work);
+}
 
 static void stop_what_hangs(void)
 {
-    struct fetch *fetch = fetch_at_work;
-    struct session *session = given_back;
+    pthread_mutex_lock(&at_work);
     stop = true;
-    if (fetch != NULL)
-        fetch_stop(fetch);
-    if (session != NULL)
-        session_stop(session);
+    if (fetch_at_work != NULL)
+        fetch_stop(fetch_at_work);
+    if (given_back != NULL)
+        session_stop(given_back);
+    pthread_mutex_unlock(&at_work);
 }
 
 /* A fetch that is tried again need not wait here. */
@@ -267,9 +276,9 @@ static int run_session(const struct course *course, struct session_pool *pool, s
     session_also_stop(session, &stop);
     rc = course->ask(session, error);
     session_also_stop(session, NULL);
-    given_back = session;
+    set_at_work(NULL, session);
     session_give(session);
-    given_back = NULL;
+    set_at_work(NULL, NULL);
     return rc;
 }
 
@@ -287,9 +296,9 @@ static int fetch_once(const struct fetch_place *place, struct snapshot *old, str
     struct progress progress = {0};
     struct fetch *fetch;
     assert_int_equal(fetch_new(place, &progress, &fetch), 0);
-    fetch_at_work = fetch;
+    set_at_work(fetch, NULL);
     int rc = fetch_table(fetch, relation_of("plain"), old, ALL_PARTS, out, error);
-    fetch_at_work = NULL;
+    set_at_work(NULL, NULL);
     fetch_free(fetch);
     return rc == 0 && rows_of(*out) != PLAIN_ROWS ? -WRONG : rc;
 }
