@@ -74,7 +74,6 @@ $(BUILD)/tests/unit/test_answer: WRAP := -Wl,--wrap=vector_index_get,--wrap=vect
 $(BUILD)/tests/unit/test_partitions: WRAP := -Wl,--wrap=name_encode,--wrap=strcmp
 $(BUILD)/tests/unit/test_crew: WRAP := -Wl,--wrap=session_take,--wrap=session_give,--wrap=session_usable,--wrap=session_pool_wanted,--wrap=session_is_wanted,--wrap=session_also_stop,--wrap=session_lock_patience,--wrap=readpoint_open,--wrap=readpoint_join,--wrap=readpoint_leave,--wrap=readpoint_close,--wrap=patience_wait
 $(BUILD)/tests/unit/test_scripted: WRAP := $(NO_MEMORY),--wrap=clock_after_ms,--wrap=log_say
-$(BUILD)/tests/unit/test_prefill: WRAP := -Wl,--wrap=fuse_lowlevel_notify_store
 $(BUILD)/tests/unit/test_lock_line $(BUILD)/tests/unit/test_answer_room: WRAP := -Wl,--wrap=clock_ms
 # They have functions of their own: the first definition is the one that counts.
 $(BUILD)/tests/unit/test_ask: WRAP := -Wl,-z,muldefs,--wrap=realloc

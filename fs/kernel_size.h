@@ -11,21 +11,17 @@
 #ifndef FS_KERNEL_SIZE_H
 #define FS_KERNEL_SIZE_H
 
-#include "codec/error.h"
-
-#include <stdint.h>
-
-struct fuse_session;
+#include "fs/base/kernel.h"
 
 /* No file is this long. */
 static const uint64_t kernel_size_far = UINT64_C(1) << 50;
 
 /* The file has `size` bytes, not 0, the last of which is `last`. */
-MUST_CHECK int kernel_size_tell(struct fuse_session *session, uint64_t nodeid, uint64_t size,
+MUST_CHECK int kernel_size_tell(const struct kernel *kernel, uint64_t nodeid, uint64_t size,
                                 uint8_t last);
 
 /* The file may be as long as this, or longer: splice and sendfile then have to ask for its bytes.
  * The page cache gets no byte that counts. */
-MUST_CHECK int kernel_size_raise(struct fuse_session *session, uint64_t nodeid, uint64_t size);
+MUST_CHECK int kernel_size_raise(const struct kernel *kernel, uint64_t nodeid, uint64_t size);
 
 #endif

@@ -6,6 +6,7 @@
 #include "fs/base/inherited.h"
 #include "fs/base/log.h"
 #include "fs/base/version.h"
+#include "fs/fuse_kernel.h"
 #include "fs/ops.h"
 #include "fs/options.h"
 #include "fs/read.h"
@@ -197,7 +198,7 @@ static int mount_session(struct program *program, struct error *error)
     program->session = fuse_session_new(&program->fuse_args, &ops, sizeof ops, &program->mount);
     if (program->session == NULL)
         return error_set(error, -EINVAL, "libfuse does not take these options; see pgvecfs --help");
-    program->mount.session = program->session;
+    program->mount.kernel = fuse_kernel(program->session);
     if (fuse_set_signal_handlers(program->session) < 0)
         return error_set(error, -EINVAL, "cannot set signal handlers");
     if (fuse_session_mount(program->session, program->options.mountpoint) < 0)

@@ -23,6 +23,20 @@ static caller_id sender_of(fuse_req_t req)
     return caller_find(context->pid, context->uid);
 }
 
+/* The same. */
+static void caller_of(struct mount *mount, fuse_req_t req, struct caller *out)
+{
+    const struct fuse_ctx *context = fuse_req_ctx(req);
+    out->uid = context->uid;
+    out->gid = context->gid;
+    out->group_count = 0;
+    if (!mount->tree->groups_matter || context->uid == 0)
+        return;
+    const int most = sizeof out->groups / sizeof *out->groups;
+    int n = fuse_req_getgroups(req, most, out->groups);
+    out->group_count = n < 0 ? 0 : n < most ? n : most;
+}
+
 /* ---- the connection ---- */
 
 static void op_init(void *userdata, struct fuse_conn_info *conn)

@@ -15,6 +15,8 @@
 
 #include "fs/tree/call.h"
 
+#include <fuse_lowlevel.h>
+
 /* What else a request says. */
 struct request_detail {
     const struct fuse_file_info *file; /* for OPEN, OPENDIR */

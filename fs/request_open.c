@@ -83,8 +83,8 @@ static void tell(void *argument)
     struct mount *mount = request->call.mount;
     struct node *node = request->call.node; /* it is open, so it stays */
     const struct size_news *news = &request->news;
-    int rc = news->raise ? kernel_size_raise(mount->session, node->nodeid, news->size)
-                         : kernel_size_tell(mount->session, node->nodeid, news->size, news->last);
+    int rc = news->raise ? kernel_size_raise(&mount->kernel, node->nodeid, news->size)
+                         : kernel_size_tell(&mount->kernel, node->nodeid, news->size, news->last);
     pthread_mutex_lock(&mount->lock);
     node->telling = false;
     node->told = rc == 0;

@@ -1,7 +1,8 @@
 #include "fs/rows/prefill.h"
 
+#include "fs/base/kernel.h"
+
 #include <errno.h>
-#include <fuse_lowlevel.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +23,7 @@ struct waiting {
 };
 
 struct prefill {
-    struct fuse_session *session;
+    const struct kernel *kernel;
     uint64_t nodeid, budget;
     struct prefill_room *room;
     pthread_mutex_t lock; /* guards what follows */
@@ -33,13 +34,13 @@ struct prefill {
     bool stored, stopped, spoiled;
 };
 
-int prefill_new(struct fuse_session *session, uint64_t nodeid, struct prefill_room *room,
+int prefill_new(const struct kernel *kernel, uint64_t nodeid, struct prefill_room *room,
                 struct prefill **out)
 {
     struct prefill *prefill = calloc(1, sizeof *prefill);
     if (prefill == NULL)
         return -ENOMEM;
-    prefill->session = session;
+    prefill->kernel = kernel;
     prefill->nodeid = nodeid;
     prefill->room = room;
     pthread_mutex_init(&prefill->lock, NULL);
@@ -75,12 +76,8 @@ static void stop(struct prefill *prefill)
 
 static void send(struct prefill *prefill, const void *bytes, size_t size)
 {
-    /* One piece for each call: libfuse would copy several together first. */
-    struct fuse_bufvec piece = FUSE_BUFVEC_INIT(size);
-    piece.buf[0].mem = (void *)bytes;
     prefill->stored = true;
-    if (fuse_lowlevel_notify_store(prefill->session, prefill->nodeid, (off_t)prefill->offset,
-                                   &piece, 0) < 0)
+    if (kernel_store(prefill->kernel, prefill->nodeid, prefill->offset, bytes, size) < 0)
         /* The kernel has forgotten the node, or has no memory: what is missing comes by READ. */
         stop(prefill);
     prefill->offset += size;

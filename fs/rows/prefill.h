@@ -19,7 +19,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct fuse_session;
+struct kernel;
 struct prefill;
 
 /* The room in which early pieces wait for their turn: all prefills that share it have at most
@@ -30,8 +30,8 @@ struct prefill_room {
     _Atomic uint64_t used;
 };
 
-/* Borrows the room. */
-MUST_CHECK int prefill_new(struct fuse_session *session, uint64_t nodeid, struct prefill_room *room,
+/* Borrows the kernel, whose page cache it fills, and the room. */
+MUST_CHECK int prefill_new(const struct kernel *kernel, uint64_t nodeid, struct prefill_room *room,
                            struct prefill **out);
 
 /* Stores the file's head; before any prefill_put. Looks how much memory is available: at most a

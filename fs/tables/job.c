@@ -300,7 +300,7 @@ static void begin_filling(struct subject *subject, unsigned faces,
         subject->prefill_nodes[i] = 0;
         if (!mount->users->begin_filling(subject, i, nodeid))
             continue;
-        if (prefill_new(mount->session, nodeid, &mount->prefill_room, &fillings[i].prefill) == 0)
+        if (prefill_new(&mount->kernel, nodeid, &mount->prefill_room, &fillings[i].prefill) == 0)
             fillings[i].nodeid = nodeid;
         else
             mount->users->filled(mount, nodeid, PREFILL_NOTHING, NULL);

@@ -7,6 +7,7 @@
 #ifndef FS_TABLES_MOUNT_H
 #define FS_TABLES_MOUNT_H
 
+#include "fs/base/kernel.h"
 #include "fs/base/options.h"
 #include "fs/base/wait.h"
 #include "fs/base/waiters.h"
@@ -23,7 +24,6 @@
 
 #include <errno.h>
 
-struct fuse_session;
 struct catalog;
 struct table;
 struct table_users;
@@ -33,7 +33,7 @@ enum { TABLE_BUCKETS = 4096 };
 
 struct mount {
     const struct options *options;
-    struct fuse_session *session;
+    struct kernel kernel;
     struct server *server, *direct; /* the second is pg_dump's, and may be NULL */
     struct session_pool *pool;
     struct store *store;

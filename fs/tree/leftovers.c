@@ -8,7 +8,6 @@
 #include "fs/tree/session_dir.h"
 
 #include <errno.h>
-#include <fuse_lowlevel.h>
 #include <stdlib.h>
 
 /* ---- names that the kernel still has ---- */
@@ -152,8 +151,7 @@ static void note_idle(const struct mount *mount, struct names *names)
 static void tell_kernel(struct mount *mount, struct names *names)
 {
     for (size_t i = 0; i < names->count && !mount->ending; i++)
-        fuse_lowlevel_notify_inval_entry(mount->session, names->list[i].parent, names->list[i].name,
-                                         strlen(names->list[i].name));
+        kernel_forget_name(&mount->kernel, names->list[i].parent, names->list[i].name);
     for (size_t i = 0; i < names->count; i++)
         free(names->list[i].name);
     free(names->list);

@@ -3,19 +3,6 @@
 #include <errno.h>
 #include <unistd.h>
 
-void caller_of(struct mount *mount, fuse_req_t req, struct caller *out)
-{
-    const struct fuse_ctx *context = fuse_req_ctx(req);
-    out->uid = context->uid;
-    out->gid = context->gid;
-    out->group_count = 0;
-    if (!mount->tree->groups_matter || context->uid == 0)
-        return;
-    const int most = sizeof out->groups / sizeof *out->groups;
-    int n = fuse_req_getgroups(req, most, out->groups);
-    out->group_count = n < 0 ? 0 : n < most ? n : most;
-}
-
 static bool is_member(const struct caller *caller, gid_t group)
 {
     for (int i = 0; i < caller->group_count; i++)

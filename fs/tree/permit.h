@@ -6,14 +6,14 @@
  * User 0 may do all that can be done at all; no user may execute files. Other capabilities do not
  * count.
  *
- * Threads: caller_of without mount->lock, since it may look into /proc; the others with it.
+ * Threads: with mount->lock.
  */
 #ifndef FS_TREE_PERMIT_H
 #define FS_TREE_PERMIT_H
 
 #include "fs/tree/node.h"
 
-#include <fuse_lowlevel.h>
+#include <unistd.h>
 
 struct caller {
     uid_t uid;
@@ -28,8 +28,6 @@ struct owner {
     gid_t gid;
     mode_t mode; /* for a directory: 0777 at most */
 };
-
-void caller_of(struct mount *mount, fuse_req_t req, struct caller *out);
 
 /* `mask`: of R_OK, W_OK, X_OK. 0, -EACCES, or -EROFS: no user may ever write it. */
 MUST_CHECK int permit(const struct mount *mount, const struct caller *caller,

@@ -1,9 +1,8 @@
-/* What is stored in the page cache, and what waits for it. The Makefile links this test with --wrap
- * for the function that stores. */
+/* What is stored in the page cache, and what waits for it. */
+#include "fs/base/kernel.h"
 #include "fs/rows/prefill.h"
 
 #include <errno.h>
-#include <fuse_lowlevel.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,26 +11,26 @@
 
 #include <cmocka.h>
 
-int __wrap_fuse_lowlevel_notify_store(struct fuse_session *session, fuse_ino_t node, off_t offset,
-                                      struct fuse_bufvec *piece, enum fuse_buf_copy_flags flags);
-
 /* The page cache of nodes 1 and 2. */
 static struct buffer stored[3];
 
-int __wrap_fuse_lowlevel_notify_store(struct fuse_session *session, fuse_ino_t node, off_t offset,
-                                      struct fuse_bufvec *piece, enum fuse_buf_copy_flags flags)
+static bool forgotten; /* the kernel does not know the nodes */
+
+static int store(void *context, uint64_t node, uint64_t offset, const void *bytes, size_t size)
 {
-    (void)session, (void)flags;
+    (void)context;
     assert_int_equal(offset, stored[node].size);
-    assert_int_equal(piece->count, 1);
-    return buffer_append(&stored[node], piece->buf[0].mem, piece->buf[0].size);
+    return forgotten ? -ENOENT : buffer_append(&stored[node], bytes, size);
 }
+
+static const struct kernel kernel = {.store = store};
 
 static int forget(void **state)
 {
     (void)state;
     for (int i = 0; i < 3; i++)
         buffer_clear(&stored[i]);
+    forgotten = false;
     return 0;
 }
 
@@ -57,7 +56,7 @@ static struct prefill *begin(uint64_t node, struct prefill_room *room)
     struct prefill *prefill;
     static uint8_t text[] = {'h', 'e', 'a', 'd'};
     struct buffer head = {.data = text, .size = sizeof text};
-    assert_int_equal(prefill_new(NULL, node, room, &prefill), 0);
+    assert_int_equal(prefill_new(&kernel, node, room, &prefill), 0);
     prefill_head(prefill, &head);
     return prefill;
 }
@@ -135,9 +134,28 @@ static void test_spoiled(void **state)
     assert_int_equal(prefill_end(NULL, NULL, 0), PREFILL_NOTHING);
 }
 
+/* Once the kernel takes nothing, nothing more is stored, nor kept. */
+static void test_forgotten(void **state)
+{
+    (void)state;
+    struct prefill_room room = {.limit = 3 * RUN};
+    struct prefill *prefill = begin(1, &room);
+    put_run(prefill, 1);
+    assert_true(room.used == RUN);
+    forgotten = true;
+    put_run(prefill, 0);
+    assert_true(room.used == 0);
+    forgotten = false;
+    put_run(prefill, 2);
+    assert_true(room.used == 0);
+    assert_int_equal(prefill_end(prefill, NULL, 0), PREFILL_GOOD);
+    assert_int_equal(stored[1].size, 0);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, forget, forget)
-    const struct CMUnitTest tests[] = {TEST(test_order), TEST(test_one_room), TEST(test_spoiled)};
+    const struct CMUnitTest tests[] = {TEST(test_order), TEST(test_one_room), TEST(test_spoiled),
+                                       TEST(test_forgotten)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
