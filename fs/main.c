@@ -131,10 +131,6 @@ static int open_store(struct program *program, struct error *error)
     int slot = store_slot(mount->store, &why);
     if (slot != 0)
         fprintf(stderr, "pgvecfs: cache slot %d: %s\n", slot, why);
-    struct corpus_cache *corpora;
-    rc = corpus_cache_new(program->options.memory / 4, &corpora);
-    if (rc < 0)
-        return error_set(error, rc, "no memory");
     mount->prefill_room.limit = program->options.memory / 4;
     uint64_t slots = program->options.memory / 4 / SLOT_BYTES;
     sem_init(&mount->slots, 0, slots < 1 ? 1 : slots > 64 ? 64 : (unsigned)slots);
@@ -147,11 +143,11 @@ static int open_store(struct program *program, struct error *error)
                                         .held = &mount->held,
                                         .waits = &mount->lock_waits,
                                         .line = &mount->lock_line,
-                                        .corpora = corpora,
                                         .in_use = in_use,
                                         .context = mount};
     mount->search.place = &mount->place;
-    return 0;
+    rc = corpus_cache_new(&mount->place, program->options.memory / 4, &mount->search.corpora);
+    return rc < 0 ? error_set(error, rc, "no memory") : 0;
 }
 
 static int prepare(struct program *program, struct error *error)
@@ -239,7 +235,7 @@ static void tidy(void *argument)
 {
     struct program *program = argument;
     session_pool_tend(program->mount.pool);
-    corpus_cache_tend(program->mount.place.corpora);
+    corpus_cache_tend(program->mount.search.corpora);
     body_cache_tend(program->mount.bodies);
     vector_indexes_tend(program->mount.search.indexes, keep_gone, &program->mount);
     leftovers_tend(&program->mount);
@@ -438,7 +434,7 @@ static void free_all(struct program *program)
     free(mount->ddl_signature);
     schema_text_clear(&mount->schema_text);
     refreshes_clear(&mount->refreshes);
-    corpus_cache_free(mount->place.corpora);
+    corpus_cache_free(mount->search.corpora);
     waiters_free(mount->enders); /* all that was freed before has given its last work to them */
     held_clear(&mount->held);
     session_pool_free(mount->pool);

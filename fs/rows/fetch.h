@@ -21,8 +21,6 @@
 
 #include <semaphore.h>
 
-struct corpus_cache;
-
 /* What all fetches of a mount share. */
 struct fetch_place {
     struct session_pool *pool;
@@ -37,8 +35,6 @@ struct fetch_place {
     struct held *held;        /* read points that snapshots hold; NULL: none may be held */
     struct lock_waits *waits; /* the waits for locks; NULL: locks are not waited for */
     struct lock_line *line;   /* the line of those waits; NULL: there is none */
-    /* what queries keep in memory (fs/search/corpus_cache.h); NULL: nothing */
-    struct corpus_cache *corpora;
     /* whether the relation's row groups must stay; NULL: those of all */
     bool (*in_use)(void *context, uint32_t relation);
     void *context;

@@ -175,7 +175,7 @@ static void answer_clear(struct answer *answer)
 static int attempt(struct answer *answer, struct snapshot *snapshot, struct buffer *out,
                    bool *broken)
 {
-    int rc = corpus_get(answer->search->place, snapshot, &answer->corpus, answer->error);
+    int rc = corpus_get(answer->search->corpora, snapshot, &answer->corpus, answer->error);
     *broken = false;
     if (rc < 0)
         return rc;

@@ -14,7 +14,7 @@ struct column_spans {
 
 struct corpus {
     atomic_uint refs;
-    const struct fetch_place *place;
+    struct corpus_cache *corpora;
     struct snapshot *snapshot;
     struct group_rows **groups;
     uint64_t *first;             /* number of each group's first row, then that of all rows */
@@ -60,7 +60,7 @@ static int take_groups(struct corpus *corpus)
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < snapshot->group_count; i++) {
         struct group *group = snapshot->groups[i];
-        rc = group_rows_get(corpus_cache_groups(corpus->place->corpora), group, snapshot->schema,
+        rc = group_rows_get(corpus_cache_groups(corpus->corpora), group, snapshot->schema,
                             &corpus->groups[i]);
         corpus->first[i + 1] = corpus->first[i] + group->rows;
         while (source <= group->source && source < snapshot->source_count)
@@ -71,13 +71,13 @@ static int take_groups(struct corpus *corpus)
     return rc;
 }
 
-static int make(const struct fetch_place *place, struct snapshot *snapshot, struct corpus **out)
+static int make(struct corpus_cache *corpora, struct snapshot *snapshot, struct corpus **out)
 {
     struct corpus *corpus = calloc(1, sizeof *corpus);
     if (corpus == NULL)
         return -ENOMEM;
     corpus->refs = 1;
-    corpus->place = place;
+    corpus->corpora = corpora;
     corpus->snapshot = snapshot_ref(snapshot);
     corpus->breaks = mapping_breaks();
     pthread_mutex_init(&corpus->breaks_lock, NULL);
@@ -96,16 +96,16 @@ static int make(const struct fetch_place *place, struct snapshot *snapshot, stru
     return rc;
 }
 
-int corpus_get(const struct fetch_place *place, struct snapshot *snapshot, struct corpus **out,
+int corpus_get(struct corpus_cache *corpora, struct snapshot *snapshot, struct corpus **out,
                struct error *error)
 {
-    *out = corpus_cache_find(place->corpora, snapshot);
+    *out = corpus_cache_find(corpora, snapshot);
     if (*out != NULL)
         return 0;
-    int rc = make(place, snapshot, out);
+    int rc = make(corpora, snapshot, out);
     if (rc < 0)
         return error_set(error, rc, "no memory for a query");
-    corpus_cache_keep(place->corpora, *out);
+    corpus_cache_keep(corpora, *out);
     return 0;
 }
 
@@ -135,13 +135,13 @@ bool corpus_intact(struct corpus *corpus)
     bool intact = !corpus->broken;
     pthread_mutex_unlock(&corpus->breaks_lock);
     if (!intact)
-        corpus_cache_drop(corpus->place->corpora, corpus);
+        corpus_cache_drop(corpus->corpora, corpus);
     return intact;
 }
 
 static struct group_origin origin_of(const struct corpus *corpus, size_t group)
 {
-    return (struct group_origin){corpus->place, corpus->snapshot, group};
+    return (struct group_origin){corpus_cache_place(corpus->corpora), corpus->snapshot, group};
 }
 
 /* ---- a column ---- */
@@ -267,7 +267,7 @@ int corpus_made(struct corpus *corpus, size_t group, make_part *made, void *cont
 
 bool corpus_has_room(const struct corpus *corpus, uint64_t bytes)
 {
-    return bytes <= group_cache_budget(corpus_cache_groups(corpus->place->corpora)) / 2;
+    return bytes <= group_cache_budget(corpus_cache_groups(corpus->corpora)) / 2;
 }
 
 int corpus_value(struct corpus *corpus, struct corpus_row row, int part, const uint8_t **bytes,
@@ -413,5 +413,5 @@ void corpus_note_rows(struct corpus *corpus, const char *mark)
 
 struct key_place corpus_key_place(struct corpus *corpus)
 {
-    return (struct key_place){corpus->place, &corpus->key_lock};
+    return (struct key_place){corpus->corpora, &corpus->key_lock};
 }

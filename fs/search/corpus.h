@@ -20,9 +20,8 @@
 
 struct corpus;
 
-/* Rows are numbered in the snapshot's order, from 0. place->corpora must be set; `place` outlives
- * the corpus. */
-MUST_CHECK int corpus_get(const struct fetch_place *place, struct snapshot *snapshot,
+/* Rows are numbered in the snapshot's order, from 0. `corpora` outlives the corpus. */
+MUST_CHECK int corpus_get(struct corpus_cache *corpora, struct snapshot *snapshot,
                           struct corpus **out, struct error *error);
 struct corpus *corpus_ref(struct corpus *corpus);
 void corpus_unref(struct corpus *corpus);
@@ -99,7 +98,7 @@ MUST_CHECK int corpus_find_key(struct corpus *corpus, const char *text, uint64_t
 
 /* For corpus_key.c alone: the thread that asks for the key holds the lock. */
 struct key_place {
-    const struct fetch_place *place;
+    struct corpus_cache *corpora;
     pthread_mutex_t *lock;
 };
 struct key_place corpus_key_place(struct corpus *corpus);

@@ -20,6 +20,7 @@ struct known_key {
 };
 
 struct corpus_cache {
+    const struct fetch_place *place;
     struct group_cache *groups;
     pthread_mutex_t lock; /* guards what follows */
     struct kept kept[KEPT_MOST];
@@ -28,7 +29,7 @@ struct corpus_cache {
     int key_count, next_key;
 };
 
-int corpus_cache_new(uint64_t memory, struct corpus_cache **out)
+int corpus_cache_new(const struct fetch_place *place, uint64_t memory, struct corpus_cache **out)
 {
     struct corpus_cache *corpora = calloc(1, sizeof *corpora);
     if (corpora == NULL)
@@ -38,6 +39,7 @@ int corpus_cache_new(uint64_t memory, struct corpus_cache **out)
         free(corpora);
         return rc;
     }
+    corpora->place = place;
     pthread_mutex_init(&corpora->lock, NULL);
     *out = corpora;
     return 0;
@@ -54,6 +56,11 @@ void corpus_cache_free(struct corpus_cache *corpora)
     group_cache_free(corpora->groups);
     pthread_mutex_destroy(&corpora->lock);
     free(corpora);
+}
+
+const struct fetch_place *corpus_cache_place(const struct corpus_cache *corpora)
+{
+    return corpora->place;
 }
 
 struct group_cache *corpus_cache_groups(struct corpus_cache *corpora) { return corpora->groups; }

@@ -12,10 +12,12 @@
 struct corpus;
 struct corpus_cache;
 
-/* `memory`: bytes for unpacked parts. */
-MUST_CHECK int corpus_cache_new(uint64_t memory, struct corpus_cache **out);
+/* `place`: the place that rows come from; borrowed. `memory`: bytes for unpacked parts. */
+MUST_CHECK int corpus_cache_new(const struct fetch_place *place, uint64_t memory,
+                                struct corpus_cache **out);
 void corpus_cache_free(struct corpus_cache *corpora); /* NULL is fine */
 
+const struct fetch_place *corpus_cache_place(const struct corpus_cache *corpora);
 struct group_cache *corpus_cache_groups(struct corpus_cache *corpora);
 
 /* Lets go of corpora that nobody has asked for in ten minutes, or in ten seconds if the corpus

@@ -91,7 +91,7 @@ int corpus_key_columns(struct corpus *corpus, struct key_columns *out, struct er
 {
     struct snapshot *snapshot = corpus_snapshot(corpus);
     struct key_place place = corpus_key_place(corpus);
-    struct corpus_cache *corpora = place.place->corpora;
+    struct corpus_cache *corpora = place.corpora;
     uint32_t relation = snapshot->relation.oid;
     struct key_columns key = {0};
     char *mark = may_have_key(snapshot) ? snapshot_mark(snapshot) : NULL;
@@ -100,7 +100,7 @@ int corpus_key_columns(struct corpus *corpus, struct key_columns *out, struct er
         (rc = patience_lock(place.lock, error)) == 0) {
         if (!corpus_cache_find_key(corpora, relation, mark, &key)) {
             bool lasts = false;
-            rc = ask(place.place, snapshot, &key, &lasts, error);
+            rc = ask(corpus_cache_place(corpora), snapshot, &key, &lasts, error);
             if (rc == 0 && lasts)
                 corpus_cache_keep_key(corpora, relation, mark, &key);
         }

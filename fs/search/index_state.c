@@ -7,13 +7,13 @@
 #include <string.h>
 
 /* Finds the dimensions of what is stored in the column. */
-static int find_dims(const struct fetch_place *place, struct snapshot *snapshot, int column,
+static int find_dims(struct corpus_cache *corpora, struct snapshot *snapshot, int column,
                      struct space *space, struct error *error)
 {
     struct corpus *corpus;
     const struct span *spans = NULL;
     size_t count = 0;
-    int rc = corpus_get(place, snapshot, &corpus, error);
+    int rc = corpus_get(corpora, snapshot, &corpus, error);
     if (rc < 0)
         return rc;
     rc = corpus_spans(corpus, column, &spans, &count, error);
@@ -34,7 +34,7 @@ int index_state_write(struct search *search, struct snapshot *snapshot, const ch
             !metric_fits(metric, (enum element)element))
             continue;
         struct space space = {(enum element)element, metric, dims_declared(column)};
-        int rc = space.dims > 0 ? 0 : find_dims(search->place, snapshot, i, &space, error);
+        int rc = space.dims > 0 ? 0 : find_dims(search->corpora, snapshot, i, &space, error);
         return rc < 0 ? rc : vector_index_write_state(search->indexes, snapshot, i, &space, out);
     }
     return error_set(error, -ENOENT, "%s.%s has no vector column \"%s\" that %s compares",

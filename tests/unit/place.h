@@ -18,6 +18,7 @@ struct place {
     struct store *store;
     struct server *server;
     struct fetch_place fetch;
+    struct corpus_cache *corpora;
 };
 
 enum { PLACE_RELATION = 4711 };
@@ -41,12 +42,12 @@ static inline void place_open(struct place *place, uint64_t limit)
                                         .database = place_name.database,
                                         .jobs = 1};
     must(session_pool_new(place->server, 1, &place->fetch.pool) == 0);
-    must(corpus_cache_new(64 << 20, &place->fetch.corpora) == 0);
+    must(corpus_cache_new(&place->fetch, 64 << 20, &place->corpora) == 0);
 }
 
 static inline void place_close(struct place *place)
 {
-    corpus_cache_free(place->fetch.corpora);
+    corpus_cache_free(place->corpora);
     session_pool_free(place->fetch.pool);
     server_free(place->server);
     store_close(place->store);

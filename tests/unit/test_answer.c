@@ -28,11 +28,10 @@ static int set_up_table(int table, int key)
 {
     place_open(&place, 100 << 20);
     snapshot = place_snapshot(&place, &rows_tables[table], ROWS, EACH);
-    search = (struct search){.place = &place.fetch, .memory = 64 << 20};
+    search = (struct search){.place = &place.fetch, .corpora = place.corpora, .memory = 64 << 20};
     /* The server's answer about the key. */
     struct key_columns columns = {key >= 0, {key}, {KEY_SIGNED}};
-    corpus_cache_keep_key(place.fetch.corpora, snapshot->relation.oid, snapshot->key.mark,
-                          &columns);
+    corpus_cache_keep_key(place.corpora, snapshot->relation.oid, snapshot->key.mark, &columns);
     answer = plan = (struct buffer){0};
     error = (struct error){""};
     return question_init(&question);

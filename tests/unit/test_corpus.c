@@ -37,7 +37,7 @@ static int tear_down(void **state)
 static struct corpus *open_corpus(void)
 {
     struct corpus *corpus;
-    assert_int_equal(corpus_get(&place.fetch, snapshot, &corpus, NULL), 0);
+    assert_int_equal(corpus_get(place.corpora, snapshot, &corpus, NULL), 0);
     return corpus;
 }
 
@@ -45,7 +45,7 @@ static struct corpus *open_corpus(void)
 static void set_key(int column)
 {
     struct key_columns key = {column >= 0 ? 1 : 0, {column}, {KEY_SIGNED}};
-    corpus_cache_keep_key(place.fetch.corpora, snapshot->relation.oid, snapshot->key.mark, &key);
+    corpus_cache_keep_key(place.corpora, snapshot->relation.oid, snapshot->key.mark, &key);
 }
 
 static void group_path(size_t number, char path[128])
@@ -185,10 +185,10 @@ static void test_another_key(void **state)
     (void)state;
     struct snapshot *mixed = place_snapshot(&place, &rows_tables[0], ROWS, EACH);
     struct key_columns one = {.count = 1}, two = {2, {0, 1}, {KEY_TEXT}};
-    struct corpus_cache *corpora = place.fetch.corpora;
+    struct corpus_cache *corpora = place.corpora;
     struct corpus *corpus;
     uint64_t found;
-    assert_int_equal(corpus_get(&place.fetch, mixed, &corpus, NULL), 0);
+    assert_int_equal(corpus_get(place.corpora, mixed, &corpus, NULL), 0);
     corpus_cache_keep_key(corpora, mixed->relation.oid, mixed->key.mark, &one);
     assert_finds(corpus, "3", 3);
     corpus_cache_keep_key(corpora, mixed->relation.oid, mixed->key.mark, &two);
@@ -207,20 +207,20 @@ static void test_keys_in_little_memory(void **state)
     (void)state;
     for (uint64_t memory = 1; memory < 1 << 20; memory = memory * 4 + 60) {
         struct corpus *corpus;
-        struct fetch_place mine = place.fetch;
+        struct corpus_cache *mine;
         struct key_columns key = {.count = 1};
-        assert_int_equal(corpus_cache_new(memory, &mine.corpora), 0);
-        corpus_cache_keep_key(mine.corpora, snapshot->relation.oid, snapshot->key.mark, &key);
-        assert_int_equal(corpus_get(&mine, snapshot, &corpus, NULL), 0);
+        assert_int_equal(corpus_cache_new(&place.fetch, memory, &mine), 0);
+        corpus_cache_keep_key(mine, snapshot->relation.oid, snapshot->key.mark, &key);
+        assert_int_equal(corpus_get(mine, snapshot, &corpus, NULL), 0);
         for (int round = 0; round < 2; round++)
             for (uint32_t row = 0; row < ROWS; row += 5) {
                 char text[16];
                 snprintf(text, sizeof text, "%u", row);
                 assert_finds(corpus, text, row);
             }
-        assert_true(group_cache_used(corpus_cache_groups(mine.corpora)) <= memory);
+        assert_true(group_cache_used(corpus_cache_groups(mine)) <= memory);
         corpus_unref(corpus);
-        corpus_cache_free(mine.corpora);
+        corpus_cache_free(mine);
     }
 }
 
@@ -269,14 +269,14 @@ static void test_shared_groups(void **state)
     for (size_t i = 2; i < snapshot->group_count; i++)
         assert_int_equal(snapshot_add_group(newer, group_ref(snapshot->groups[i])), 0);
     struct corpus *second;
-    assert_int_equal(corpus_get(&place.fetch, newer, &second, NULL), 0);
+    assert_int_equal(corpus_get(place.corpora, newer, &second, NULL), 0);
     assert_ptr_not_equal(second, corpus);
     assert_int_equal(corpus_spans(corpus, 1, &spans, &count, NULL), 0);
     assert_int_equal(corpus_spans(second, 1, &shared, &count, NULL), 0);
     assert_int_equal(count, snapshot->group_count - 2);
     for (size_t i = 0; i < count; i++)
         assert_ptr_equal(shared[i].bytes, spans[i + 2].bytes);
-    assert_null(corpus_cache_find(place.fetch.corpora, snapshot));
+    assert_null(corpus_cache_find(place.corpora, snapshot));
     corpus_unref(second);
     snapshot_unref(newer);
     corpus_unref(corpus);
@@ -346,7 +346,7 @@ static void test_damaged_part(void **state)
             assert_int_equal(keys[row].place, (uint64_t)(row / 3) << 16 | (row % 3 + 1));
         lost_vectors += rc < 0;
         lost_keys += !read;
-        corpus_cache_drop(place.fetch.corpora, corpus);
+        corpus_cache_drop(place.corpora, corpus);
         corpus_unref(corpus);
         flip(3, at);
     }
@@ -370,7 +370,7 @@ static void test_cut_short(void **state)
     for (size_t i = 0; i < size; i++)
         assert_int_equal(value[i], 0);
     assert_false(corpus_intact(corpus));
-    assert_null(corpus_cache_find(place.fetch.corpora, snapshot));
+    assert_null(corpus_cache_find(place.corpora, snapshot));
     /* The next one sees that the file is no row group any more. */
     struct corpus *next = open_corpus();
     assert_ptr_not_equal(next, corpus);
@@ -417,9 +417,9 @@ static uint64_t read_with(uint64_t memory, bool threads)
 {
     struct corpus *corpus;
     struct snapshot *mixed = place_snapshot(&place, &rows_tables[0], ROWS, EACH);
-    struct fetch_place mine = place.fetch;
-    assert_int_equal(corpus_cache_new(memory, &mine.corpora), 0);
-    assert_int_equal(corpus_get(&mine, mixed, &corpus, NULL), 0);
+    struct corpus_cache *mine;
+    assert_int_equal(corpus_cache_new(&place.fetch, memory, &mine), 0);
+    assert_int_equal(corpus_get(mine, mixed, &corpus, NULL), 0);
     pthread_t readers[READERS];
     for (int i = 0; threads && i < READERS; i++)
         assert_int_equal(pthread_create(&readers[i], NULL, read_many, corpus), 0);
@@ -427,9 +427,9 @@ static uint64_t read_with(uint64_t memory, bool threads)
         pthread_join(readers[i], NULL);
     for (uint32_t row = 0; row < ROWS; row++)
         assert_true(read_one(corpus, row, true) && read_one(corpus, row, false));
-    uint64_t used = group_cache_used(corpus_cache_groups(mine.corpora));
+    uint64_t used = group_cache_used(corpus_cache_groups(mine));
     corpus_unref(corpus);
-    corpus_cache_free(mine.corpora);
+    corpus_cache_free(mine);
     snapshot_unref(mixed);
     return used;
 }
