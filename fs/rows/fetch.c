@@ -5,6 +5,7 @@
 #include "fs/base/log.h"
 #include "fs/rows/fetch_changes.h"
 #include "fs/rows/fetch_copy.h"
+#include "fs/rows/snapshot_settle.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -662,32 +663,6 @@ static bool can_go_on(const struct fetch *fetch)
            version_key_believes(&basis->key, &readpoint->key) && is_kept_schema(basis, fetch);
 }
 
-/* Saves the record of `snapshot`. The row groups of `old` go even if the disk is too full for that:
- * else a disk that they fill would never have room for those of `snapshot`. Until the record is
- * saved, a later mount finds that of `old`, without rows. */
-static void save(struct snapshot *snapshot, struct snapshot *old)
-{
-    int rc = snapshot_save(snapshot);
-    if (rc < 0 && !atomic_exchange(&snapshot->unsaved, true))
-        log_say(LOG_SAY_ERROR,
-                "%s.%s: its record finds no room in the cache %s (%s); if that stays so, it is "
-                "fetched again after the next mount",
-                snapshot->relation.schema, snapshot->relation.name, store_path(snapshot->store),
-                strerror(-rc));
-    if (old != NULL && (rc == 0 || rc == -ENOSPC))
-        snapshot_forsake(old, rc == 0 ? snapshot : NULL);
-}
-
-/* `old` is up to date. If it did not know the run, its record is saved, so that the next mount
- * knows the run, too. */
-static int prove(struct snapshot *old, const struct version_key *now)
-{
-    int joined = snapshot_prove(old, now);
-    if (joined > 0)
-        save(old, NULL);
-    return joined < 0 ? joined : 0;
-}
-
 /* 1: no visible change in the whole cluster since `old` was found to be up to date. */
 static int nothing_happened(struct fetch *fetch, struct snapshot *old, struct error *error)
 {
@@ -740,7 +715,7 @@ static int compare_and_copy(struct fetch *fetch, const struct relation *relation
     if (told && !on && changes_are_seen(changes))
         note_changes(fetch);
     if (fetch->same_rows && !is_lacking(fetch, old)) {
-        rc = prove(old, &readpoint->key);
+        rc = snapshot_confirm(old, &readpoint->key);
         *out = rc == 0 ? snapshot_ref(old) : NULL;
     } else if (rc >= 0) {
         rc = make_snapshot(fetch, old, on ? fetch->left.basis : old, told ? changes : NULL, out,
@@ -823,31 +798,6 @@ static int fetch_under(struct fetch *fetch, const struct relation *relation, str
     fetch_copy_clear(&fetch->copy);
     changes_clear(&fetch->found);
     return rc;
-}
-
-/* Equal rows are the same version, however that was found out: nothing has happened for those that
- * look at files. If only the rows' ids differ, the fresh snapshot takes over the identity, since
- * queries must know the new ids. */
-static struct snapshot *settle(struct snapshot *fresh, struct snapshot *old)
-{
-    if (fresh == old) {
-        if (old->unsaved)
-            save(old, NULL);
-        return fresh;
-    }
-    bool same = old != NULL && !old->broken && snapshot_same_content(fresh, old);
-    bool same_ids = same && snapshot_same_row_ids(fresh, old) &&
-                    strcmp(fresh->key.signature, old->key.signature) == 0 &&
-                    !snapshot_has_news(fresh, old);
-    if (same && !same_ids && snapshot_take_identity(fresh, old) < 0)
-        log_say(LOG_SAY_DEBUG, "no memory to see that a table is the same");
-    if (!same_ids || prove(old, &fresh->key) < 0) {
-        save(fresh, old);
-        return fresh;
-    }
-    snapshot_hand_over(fresh, old);
-    snapshot_unref(fresh);
-    return snapshot_ref(old);
 }
 
 /* Pauses after a failed attempt, unless the fetch is stopped. */
@@ -988,6 +938,6 @@ int fetch_table(struct fetch *fetch, const struct relation *relation, struct sna
             *error = reason;
         return rc;
     }
-    *out = settle(fresh, old);
+    *out = snapshot_settle(fresh, old);
     return 0;
 }
