@@ -4,7 +4,7 @@
 #include "codec/column_list.h"
 #include "fs/base/log.h"
 #include "fs/rows/fetch_changes.h"
-#include "fs/rows/fetch_copy.h"
+#include "fs/rows/fetch_refusals.h"
 #include "fs/rows/snapshot_settle.h"
 
 #include <errno.h>
@@ -203,155 +203,6 @@ static void note_made_of(struct fetch *fetch, struct feed *feed)
         fetch->made_of.ids[i + 1] = feed_id(fetch->shelved[i]);
 }
 
-/* ---- what the server refuses ---- */
-
-/* Copies everything that the read point's schema (numbered) asks for. */
-static int copy_all(struct fetch *fetch, bool discard, struct error *error)
-{
-    fetch->copy.schema = crew_readpoint(fetch->crew)->schema;
-    fetch->copy.discard = discard;
-    int rc = fetch_copy_plan_all(&fetch->copy);
-    return rc < 0 ? error_set(error, rc, "no memory to fetch with")
-                  : fetch_copy_run(&fetch->copy, error);
-}
-
-/* Gives every column a binary part, so that the server says in its own words which column has
- * none. */
-static void number_for_trial(struct readpoint *readpoint, int format, bool *all)
-{
-    for (int i = 0; i < readpoint->schema->column_count; i++)
-        all[i] = readpoint->with_binary[i] || formats[format]->parts == 1U << PART_BINARY;
-    schema_number(readpoint->schema, all, formats[format]->parts);
-}
-
-/* Asks for one format alone. */
-static int try_format(struct fetch *fetch, int format, struct error *error)
-{
-    struct readpoint *readpoint = crew_readpoint(fetch->crew);
-    bool *all = calloc((size_t)readpoint->schema->column_count + 1, sizeof *all);
-    if (all == NULL)
-        return -ENOMEM;
-    number_for_trial(readpoint, format, all);
-    free(all);
-    return copy_all(fetch, true, error);
-}
-
-/* The server gives or refuses formats that need the same parts together: the first of them is asked
- * for, and the others get the same answer. */
-static int ask_format(struct fetch *fetch, const struct snapshot *snapshot, int format,
-                      struct error *error)
-{
-    int first = 0;
-    while (formats[first]->parts != formats[format]->parts)
-        first++;
-    const struct face *known = snapshot_face(snapshot, formats[first]);
-    if (first == format)
-        return try_format(fetch, format, error);
-    return known->refused < 0 ? error_set(error, known->refused, "%s", known->reason) : 0;
-}
-
-static int refuse(struct snapshot *snapshot, int format, int rc, const struct error *error)
-{
-    const struct view view = view_whole(snapshot, formats[format]);
-    return view_refuse(&view, rc, error->text);
-}
-
-enum { ALL_PARTS = 1 << PART_BINARY | 1 << PART_TEXT | 1 << PART_JSON };
-
-/* The parts that this fetch asks for. JSON that runs what users wrote is among them only if a
- * request waits for it. */
-static unsigned wanted_parts(const struct fetch *fetch)
-{
-    const struct readpoint *readpoint = crew_readpoint(fetch->crew);
-    bool json = !readpoint->json_apart;
-    for (int i = 0; i < FORMAT_COUNT; i++)
-        json |= (formats[i]->parts & 1U << PART_JSON) && (fetch->copy.measure & 1U << i);
-    json &= readpoint->json_refused == NULL;
-    return json ? ALL_PARTS : ALL_PARTS & ~(1U << PART_JSON);
-}
-
-static bool is_left_out(int format, unsigned parts)
-{
-    return (formats[format]->parts & ~parts) != 0;
-}
-
-static int refuse_json(struct fetch *fetch, struct snapshot *snapshot)
-{
-    struct error reason;
-    const char *why = crew_readpoint(fetch->crew)->json_refused;
-    int rc = 0;
-    for (int i = 0; rc == 0 && why != NULL && i < FORMAT_COUNT; i++) {
-        if (!(formats[i]->parts & 1U << PART_JSON))
-            continue;
-        error_set(&reason, -EACCES, "%s", why);
-        rc = refuse(snapshot, i, -EACCES, &reason);
-    }
-    return rc;
-}
-
-/* The server has refused all parts together (-EIO or -EACCES; a failure for a reason of the moment
- * is -EREMOTEIO, and concerns all formats). Finds the formats that it gives one by one. Returns the
- * mask of their parts, or the error of all. */
-static int find_refusals(struct fetch *fetch, struct snapshot *snapshot, struct error *error)
-{
-    unsigned parts = 0, wanted = wanted_parts(fetch);
-    int given = 0, rc = 0;
-    for (int i = 0; i < FORMAT_COUNT; i++) {
-        struct error reason = {""};
-        if (is_left_out(i, wanted))
-            continue;
-        rc = ask_format(fetch, snapshot, i, &reason);
-        if (rc == 0) {
-            parts |= formats[i]->parts;
-            given++;
-        } else if (rc != -EIO && rc != -EACCES) {
-            if (error != NULL)
-                *error = reason;
-            return rc;
-        } else {
-            if (i == 0 && error != NULL)
-                *error = reason;
-            int memory = refuse(snapshot, i, rc, &reason);
-            if (memory < 0)
-                return memory;
-        }
-    }
-    return given > 0 ? (int)parts : snapshot_face(snapshot, formats[0])->refused;
-}
-
-/* Formats that need parts which the schema as numbered lacks, though they were asked for. */
-static unsigned impossible_formats(const struct schema *schema, const struct snapshot *snapshot,
-                                   unsigned wanted)
-{
-    unsigned mask = 0;
-    for (int i = 0; i < FORMAT_COUNT; i++)
-        if (snapshot_face(snapshot, formats[i])->refused == 0 && !is_left_out(i, wanted) &&
-            !formats[i]->possible(schema))
-            mask |= 1U << i;
-    return mask;
-}
-
-/* Asks for each of these formats. The server says in its own words why not, or gives it after all
- * (an array of a type without binary output is fine as long as it is NULL); then its columns are
- * fetched. */
-static int explain_impossible(struct fetch *fetch, unsigned mask, struct snapshot *snapshot)
-{
-    struct readpoint *readpoint = crew_readpoint(fetch->crew);
-    for (int i = 0; i < FORMAT_COUNT; i++) {
-        if (!(mask & 1U << i))
-            continue;
-        struct error reason = {""};
-        int rc = ask_format(fetch, snapshot, i, &reason);
-        for (int k = 0; rc == 0 && k < readpoint->schema->column_count; k++)
-            readpoint->with_binary[k] = true;
-        if (rc == -EIO || rc == -EACCES)
-            rc = refuse(snapshot, i, rc, &reason);
-        if (rc < 0)
-            return rc;
-    }
-    return 0;
-}
-
 /* ---- the snapshot ---- */
 
 /* All but the groups. */
@@ -486,25 +337,25 @@ static int copy_whole(struct fetch *fetch, struct snapshot *snapshot, struct err
 {
     struct readpoint *readpoint = crew_readpoint(fetch->crew);
     struct schema *schema = readpoint->schema;
-    unsigned wanted = wanted_parts(fetch), parts = wanted;
+    unsigned wanted = fetch_wanted_parts(&fetch->copy), parts = wanted;
     schema_number(schema, readpoint->with_binary, parts);
     int rc = plan_and_copy_all(fetch, error);
     bool anew = rc == -EIO;
     if (anew) {
         spoil_prefills(fetch);
-        rc = find_refusals(fetch, snapshot, error);
+        rc = refusals_find(&fetch->copy, snapshot, error);
         parts = rc > 0 ? (unsigned)rc : 0;
     }
     if (rc < 0)
         return rc;
     schema_number(schema, readpoint->with_binary, parts);
-    unsigned impossible = impossible_formats(schema, snapshot, wanted);
+    unsigned impossible = refusals_impossible(schema, snapshot, wanted);
     if (impossible == 0 && !anew)
         return 0;
     /* The columns of these formats were left out of what has been copied, and asking changes the
      * parts. */
     spoil_prefills(fetch);
-    rc = impossible == 0 ? 0 : explain_impossible(fetch, impossible, snapshot);
+    rc = impossible == 0 ? 0 : refusals_explain(&fetch->copy, impossible, snapshot);
     if (rc < 0)
         return error_set(error, rc, "cannot find out which formats the server refuses");
     schema_number(schema, readpoint->with_binary, parts);
@@ -516,9 +367,9 @@ static int copy_whole(struct fetch *fetch, struct snapshot *snapshot, struct err
 static bool is_kept_schema(const struct snapshot *old, const struct fetch *fetch)
 {
     struct readpoint *readpoint = crew_readpoint(fetch->crew);
-    unsigned parts = wanted_parts(fetch);
+    unsigned parts = fetch_wanted_parts(&fetch->copy);
     for (int i = 0; i < FORMAT_COUNT; i++)
-        if (snapshot_face(old, formats[i])->refused < 0 && !is_left_out(i, parts))
+        if (snapshot_face(old, formats[i])->refused < 0 && !fetch_leaves_out(i, parts))
             return false;
     schema_number(readpoint->schema, readpoint->with_binary, parts);
     return schema_same(old->schema, readpoint->schema);
@@ -562,7 +413,7 @@ static int make_snapshot(struct fetch *fetch, const struct snapshot *old,
         return rc;
     rc = snapshot_ask_all(snapshot);
     if (rc == 0)
-        rc = refuse_json(fetch, snapshot);
+        rc = refusals_note_json(&fetch->copy, snapshot);
     fetch->copy.old = basis;
     bool whole = changes == NULL || !is_kept_schema(basis, fetch);
     if (rc == 0 && !whole) {
