@@ -3,6 +3,7 @@
 #include "codec/clock.h"
 #include "codec/column_list.h"
 #include "fs/base/log.h"
+#include "fs/rows/feed_relay.h"
 #include "fs/rows/fetch_changes.h"
 #include "fs/rows/fetch_refusals.h"
 #include "fs/rows/snapshot_settle.h"
@@ -28,9 +29,7 @@ struct fetch {
     const char *columns;       /* NULL: all */
     struct changes found, all; /* what the plan borrows; if all is copied, the second */
     int64_t after;             /* the mtime of what its path showed before */
-    struct feed_ids made_of;
-    struct feed *shelved[FEEDS_IN_A_ROW - 1]; /* feeds of attempts that failed */
-    int shelved_count;
+    struct feed_relay relay;
     struct {
         struct snapshot *basis; /* without groups; NULL: nothing was left */
         struct changes changes;
@@ -42,8 +41,7 @@ struct fetch {
     struct lock_turn turn;
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t stopping;
-    struct feed *feed; /* of the copying under way */
-    bool changes;      /* rows have changed, for certain */
+    bool changes; /* rows have changed, for certain */
     bool stopped;
     bool held; /* the crew belongs to the snapshot: stopping the fetch must not stop it */
 };
@@ -64,6 +62,7 @@ int fetch_new(const struct fetch_place *place, struct progress *progress, struct
     progress_stage(progress, STAGE_WAITING, 0);
     pthread_mutex_init(&fetch->lock, NULL);
     clock_cond_init(&fetch->stopping);
+    feed_relay_init(&fetch->relay);
     *out = fetch;
     return 0;
 }
@@ -80,9 +79,7 @@ void fetch_free(struct fetch *fetch)
     if (fetch == NULL)
         return;
     crew_unref(fetch->crew);
-    feed_unref(fetch->feed);
-    for (int i = 0; i < fetch->shelved_count; i++)
-        feed_unref(fetch->shelved[i]);
+    feed_relay_clear(&fetch->relay);
     forget_left(fetch);
     fetch_copy_clear(&fetch->copy);
     changes_clear(&fetch->found);
@@ -102,7 +99,9 @@ void fetch_stop(struct fetch *fetch)
     pthread_mutex_unlock(&fetch->lock);
 }
 
-const struct feed_ids *fetch_made_of(const struct fetch *fetch) { return &fetch->made_of; }
+const struct feed_ids *fetch_made_of(const struct fetch *fetch) { return &fetch->relay.made_of; }
+
+struct feed *fetch_feed(struct fetch *fetch) { return feed_relay_now(&fetch->relay); }
 
 void fetch_after(struct fetch *fetch, int64_t mtime) { fetch->after = mtime; }
 
@@ -123,14 +122,6 @@ static void spoil_prefills(struct fetch *fetch)
         }
 }
 
-struct feed *fetch_feed(struct fetch *fetch)
-{
-    pthread_mutex_lock(&fetch->lock);
-    struct feed *feed = fetch->feed != NULL ? feed_ref(fetch->feed) : NULL;
-    pthread_mutex_unlock(&fetch->lock);
-    return feed;
-}
-
 bool fetch_has_changes(struct fetch *fetch)
 {
     pthread_mutex_lock(&fetch->lock);
@@ -146,62 +137,8 @@ static void note_changes(struct fetch *fetch)
     pthread_mutex_unlock(&fetch->lock);
 }
 
-static void set_feed(struct fetch *fetch, struct feed *feed)
-{
-    pthread_mutex_lock(&fetch->lock);
-    struct feed *before = fetch->feed;
-    fetch->feed = feed;
-    pthread_mutex_unlock(&fetch->lock);
-    fetch->copy.feed = feed;
-    feed_unref(before);
-}
-
 /* An attempt that fails with such an error is made again. */
 static bool is_passing(int rc) { return rc == -ENOTCONN || rc == -EAGAIN || rc == -EBUSY; }
-
-/* Lets the oldest feed go if there are too many: its readers have been handed over. */
-static void shelve(struct fetch *fetch, struct feed *feed)
-{
-    if (fetch->shelved_count == FEEDS_IN_A_ROW - 1) {
-        feed_unref(fetch->shelved[0]);
-        memmove(fetch->shelved, fetch->shelved + 1,
-                (size_t)--fetch->shelved_count * sizeof fetch->shelved[0]);
-    }
-    fetch->shelved[fetch->shelved_count++] = feed_ref(feed);
-}
-
-/* Ends the feed; if the attempt will be made again, its readers wait for that. */
-static void end_feed(struct fetch *fetch, int rc, const struct error *error)
-{
-    struct feed *feed = fetch->feed;
-    if (feed != NULL && is_passing(rc))
-        shelve(fetch, feed);
-    else if (feed != NULL)
-        feed_end(feed, rc, error != NULL ? error->text : "");
-    set_feed(fetch, NULL);
-}
-
-/* Readers of the attempt before go on with `feed`. */
-static void take_over(struct fetch *fetch, struct feed *feed)
-{
-    if (fetch->shelved_count > 0)
-        feed_hand_over(fetch->shelved[fetch->shelved_count - 1], feed);
-}
-
-static void end_shelved(struct fetch *fetch, int rc, const struct error *error)
-{
-    if (fetch->shelved_count > 0)
-        feed_end(fetch->shelved[fetch->shelved_count - 1], rc, error != NULL ? error->text : "");
-}
-
-/* Notes the feeds whose groups are all in `feed`: what was read of them, and of those that they
- * were handed over to, is in it. */
-static void note_made_of(struct fetch *fetch, struct feed *feed)
-{
-    fetch->made_of = (struct feed_ids){{feed_id(feed)}};
-    for (int i = fetch->shelved_count; i-- > 0 && feed_goes_on(fetch->shelved[i], feed);)
-        fetch->made_of.ids[i + 1] = feed_id(fetch->shelved[i]);
-}
 
 /* ---- the snapshot ---- */
 
@@ -271,7 +208,8 @@ static int begin_feed(struct fetch *fetch, struct error *error)
         snapshot_unref(basis);
     if (rc < 0)
         return error_set(error, rc, "no memory to fetch with");
-    set_feed(fetch, feed);
+    feed_relay_begin(&fetch->relay, feed);
+    fetch->copy.feed = feed;
     return 0;
 }
 
@@ -281,15 +219,11 @@ static int copy_planned(struct fetch *fetch, struct error *error)
     struct error reason = {""};
     fetch->copy.schema = crew_readpoint(fetch->crew)->schema;
     fetch->copy.discard = false;
-    fetch->made_of = (struct feed_ids){{0}};
     int rc = begin_feed(fetch, &reason);
     if (rc == 0)
-        take_over(fetch, fetch->feed);
-    if (rc == 0)
         rc = fetch_copy_run(&fetch->copy, &reason);
-    if (rc == 0)
-        note_made_of(fetch, fetch->feed);
-    end_feed(fetch, rc, &reason);
+    fetch->copy.feed = NULL;
+    feed_relay_end(&fetch->relay, rc, is_passing(rc), reason.text);
     if (rc < 0 && error != NULL)
         *error = reason;
     return rc;
@@ -743,25 +677,6 @@ static int try(struct fetch *fetch, struct snapshot *old, struct snapshot **out,
     return rc;
 }
 
-/* Readers of a failed attempt's feed get its end, or go on with the snapshot that was there
- * before. */
-static void settle_feeds(struct fetch *fetch, int rc, struct snapshot *fresh,
-                         const struct error *error)
-{
-    struct feed *feed;
-    if (fetch->shelved_count == 0 || fetch->made_of.ids[0] != 0)
-        return;
-    if (rc == 0)
-        rc = feed_of_snapshot(fresh, &feed);
-    if (rc < 0) {
-        end_shelved(fetch, rc, error);
-        return;
-    }
-    take_over(fetch, feed);
-    note_made_of(fetch, feed);
-    feed_unref(feed);
-}
-
 struct lock_turn *fetch_turn(struct fetch *fetch) { return &fetch->turn; }
 
 int fetch_table(struct fetch *fetch, const struct relation *relation, struct snapshot *old,
@@ -783,7 +698,7 @@ int fetch_table(struct fetch *fetch, const struct relation *relation, struct sna
     if (fetch->place->line != NULL)
         lock_wait_over(fetch->place->waits, &fetch->turn.wait);
     rc = rc == -EREMOTEIO ? -EIO : rc; /* it is no refusal, but those that wait treat it alike */
-    settle_feeds(fetch, rc, fresh, &reason);
+    feed_relay_settle(&fetch->relay, rc, fresh, reason.text);
     if (rc < 0) {
         if (error != NULL)
             *error = reason;
