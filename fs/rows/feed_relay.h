@@ -7,8 +7,8 @@
  *     feed 7 ─────► feed 8 ──────────► feed 9       made_of {9, 8, 7}; {9, 8} if the first group of
  *     fails         fails              ends, all    feed 7 is not the first one of feed 8
  *
- * It has the FEEDS_IN_A_ROW last ones. Lifetime: feed_relay_init, feed_relay_clear. Threads: any may
- * call feed_relay_now; the fetch's own does all the rest.
+ * It has the FEEDS_IN_A_ROW last ones. Lifetime: feed_relay_init, feed_relay_clear. Threads: any
+ * may call feed_relay_now; the fetch's own does all the rest.
  */
 #ifndef FS_ROWS_FEED_RELAY_H
 #define FS_ROWS_FEED_RELAY_H
@@ -38,8 +38,8 @@ void feed_relay_begin(struct feed_relay *relay, struct feed *feed);
  * be made `again` its readers wait for that; else they get the error. */
 void feed_relay_end(struct feed_relay *relay, int rc, bool again, const char *reason);
 
-/* The fetch is over. Readers of an attempt that failed get the error, or go on in `fresh` if the rows
- * were found to be there already. */
+/* The fetch is over. Readers of an attempt that failed get the error, or go on in `fresh` if the
+ * rows were found to be there already. */
 void feed_relay_settle(struct feed_relay *relay, int rc, struct snapshot *fresh,
                        const char *reason);
 

@@ -1,9 +1,9 @@
 /* Fetching a relation: from a read point, over parallel COPYs, to a published table snapshot; and
  * fetching a single row group again.
  *
- * A fetch first asks whether anything has changed, and which row groups still hold
- * (fs/rows/fetch_changes.h); then it copies the rest (fs/rows/fetch_copy.h). The groups in order
- * are the snapshot's.
+ * A fetch makes attempts, each under a read point of its own, as long as they fail for reasons of
+ * the moment. An attempt first asks whether anything has changed, and which row groups still hold;
+ * then it copies the rest (fs/rows/fetch_making.h).
  *
  * Threads: one calls fetch_table, which starts its own; any may call fetch_stop. Errors: those of
  * pgclient/session.h and fs/rows/store.h; -EINTR after fetch_stop; -EINPROGRESS the fetch waits for
@@ -50,8 +50,8 @@ void fetch_free(struct fetch *fetch);
 /* A new version gets a later second than this as its time. Before fetch_table. */
 void fetch_after(struct fetch *fetch, int64_t mtime);
 
-/* Only these columns (codec/column_list.h; NULL: all); borrowed. Before fetch_table, whose `old` is of
- * the same ones. -ENOENT from that: there are no such columns. */
+/* Only these columns (codec/column_list.h; NULL: all); borrowed. Before fetch_table, whose `old` is
+ * of the same ones. -ENOENT from that: there are no such columns. */
 void fetch_choose(struct fetch *fetch, const char *columns);
 
 /* What is rendered of this format on the way goes into `prefill` too; borrowed. Before fetch_table.

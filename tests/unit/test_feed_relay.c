@@ -77,8 +77,8 @@ static void test_one(void **state)
     feed_unref(now);
 }
 
-/* The readers of an attempt that failed go on in the next one's feed, and are part of what it is made
- * of if it begins with what they have read. */
+/* The readers of an attempt that failed go on in the next one's feed, and are part of what it is
+ * made of if it begins with what they have read. */
 static void test_again(void **state)
 {
     (void)state;
