@@ -1,4 +1,4 @@
-#include "fs/rows/crew.h"
+#include "fs/rows/crew_parts.h"
 
 #include "codec/clock.h"
 #include "fs/base/log.h"
@@ -6,47 +6,9 @@
 #include "pgclient/lock.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 
-enum {
-    SESSIONS_AT_MOST = 64,
-    AGAIN_MS = 250 /* after this the pool may have a session that it had not before */
-};
-
-struct member {
-    struct session *session; /* NULL: joining or leaving, or there is none */
-    bool busy;               /* the thread that has set it sets it back */
-};
-
-/* A caller of crew_take, in line for a session. */
-struct taker {
-    struct taker *next;
-};
-
-struct crew {
-    atomic_uint refs;
-    struct session_pool *pool;
-    struct waiters *enders;
-    struct waiters_task ending, leaving;
-    int most;
-    bool of_users; /* it reads what users wrote, as far as is known */
-    int lock_patience_ms;
-    struct readpoint *readpoint;
-    atomic_bool stopped;  /* written under the lock */
-    atomic_bool hurry;    /* the work is done: threads that are about to join need not */
-    pthread_mutex_t lock; /* guards what follows */
-    pthread_cond_t given;
-    bool leaves;   /* crew_leave has been called */
-    bool ends;     /* a thread is dismissing it */
-    bool open;     /* there is a read point to work under */
-    bool complete; /* no session can join: the read point, or the server, does not allow it */
-    bool broken;   /* the leader's session can only be given back */
-    int64_t join_at;
-    struct taker *takers;                    /* the first is served first */
-    struct member members[SESSIONS_AT_MOST]; /* the leader is the first */
-};
+enum { AGAIN_MS = 250 }; /* after this the pool may have a session that it had not before */
 
 int crew_new(struct session_pool *pool, int sessions, struct waiters *enders, struct crew **out)
 {
@@ -56,7 +18,7 @@ int crew_new(struct session_pool *pool, int sessions, struct waiters *enders, st
     crew->refs = 1;
     crew->pool = pool;
     crew->enders = enders;
-    crew->most = sessions < SESSIONS_AT_MOST ? sessions : SESSIONS_AT_MOST;
+    crew->most = sessions < CREW_SESSIONS_AT_MOST ? sessions : CREW_SESSIONS_AT_MOST;
     pthread_mutex_init(&crew->lock, NULL);
     clock_cond_init(&crew->given);
     *out = crew;
@@ -84,7 +46,7 @@ bool crew_has_something(struct crew *crew)
 {
     pthread_mutex_lock(&crew->lock);
     bool has = crew->readpoint != NULL;
-    for (int i = 0; i < SESSIONS_AT_MOST; i++)
+    for (int i = 0; i < CREW_SESSIONS_AT_MOST; i++)
         has |= crew->members[i].session != NULL;
     pthread_mutex_unlock(&crew->lock);
     return has;
@@ -215,7 +177,7 @@ bool crew_is_open(struct crew *crew)
 /* Under the lock. */
 static bool is_wanted(const struct crew *crew, char *why, size_t size)
 {
-    for (int i = 0; i < SESSIONS_AT_MOST; i++)
+    for (int i = 0; i < CREW_SESSIONS_AT_MOST; i++)
         if (crew->members[i].session != NULL &&
             session_is_wanted(crew->members[i].session, why, size))
             return true;
@@ -232,7 +194,7 @@ bool crew_is_wanted(struct crew *crew, char *why, size_t size)
 
 static bool is_anyone_busy(const struct crew *crew)
 {
-    for (int i = 0; i < SESSIONS_AT_MOST; i++)
+    for (int i = 0; i < CREW_SESSIONS_AT_MOST; i++)
         if (crew->members[i].busy)
             return true;
     return false;
@@ -242,7 +204,7 @@ static bool is_anyone_busy(const struct crew *crew)
 static void look_after_leader(struct crew *crew)
 {
     bool others = false;
-    for (int i = 1; i < SESSIONS_AT_MOST; i++)
+    for (int i = 1; i < CREW_SESSIONS_AT_MOST; i++)
         others |= crew->members[i].session != NULL;
     crew->complete |= crew->broken;
     crew->open &= !crew->broken || others;
@@ -271,7 +233,7 @@ void crew_dismiss(struct crew *crew)
     struct readpoint *readpoint = crew->readpoint;
     crew->readpoint = NULL;
     pthread_mutex_unlock(&crew->lock);
-    for (int i = SESSIONS_AT_MOST - 1; i > 0; i--)
+    for (int i = CREW_SESSIONS_AT_MOST - 1; i > 0; i--)
         if (crew->members[i].session != NULL) {
             readpoint_leave(crew->members[i].session);
             delist(crew, &crew->members[i]);
@@ -309,7 +271,7 @@ void crew_stop(struct crew *crew)
     pthread_mutex_lock(&crew->lock);
     crew->stopped = true;
     crew->hurry = true;
-    for (int i = 0; i < SESSIONS_AT_MOST; i++)
+    for (int i = 0; i < CREW_SESSIONS_AT_MOST; i++)
         if (crew->members[i].session != NULL)
             session_stop(crew->members[i].session);
     pthread_cond_broadcast(&crew->given);
@@ -320,7 +282,7 @@ void crew_stop(struct crew *crew)
 
 static struct member *idle_member(struct crew *crew)
 {
-    for (int i = crew->broken; i < SESSIONS_AT_MOST; i++)
+    for (int i = crew->broken; i < CREW_SESSIONS_AT_MOST; i++)
         if (crew->members[i].session != NULL && !crew->members[i].busy)
             return &crew->members[i];
     return NULL;
@@ -329,7 +291,7 @@ static struct member *idle_member(struct crew *crew)
 /* A place for one more member; `beside`: one more than crew_run may have. */
 static struct member *free_member(struct crew *crew, bool beside)
 {
-    int most = crew->most + (beside && crew->most < SESSIONS_AT_MOST);
+    int most = crew->most + (beside && crew->most < CREW_SESSIONS_AT_MOST);
     for (int i = 1; i < most; i++)
         if (crew->members[i].session == NULL && !crew->members[i].busy)
             return &crew->members[i];
@@ -423,10 +385,20 @@ void crew_give(struct crew *crew, struct session *session)
         leave(crew, member);
 }
 
+struct session *crew_join_in(struct crew *crew)
+{
+    struct session *session = NULL;
+    pthread_mutex_lock(&crew->lock);
+    struct member *member = may_join(crew) ? free_member(crew, false) : NULL;
+    if (member != NULL && join(crew, member))
+        session = member->session;
+    pthread_mutex_unlock(&crew->lock);
+    return session;
+}
+
 /* ---- locks that others wait for ---- */
 
-/* The working session asks itself who waits for locks, if nobody has asked for a while. */
-static int look(struct crew *crew, struct session *session, struct error *error)
+int crew_look_out(struct crew *crew, struct session *session, struct error *error)
 {
     enum { PATIENCE_MS = 1500 };
     char why[256];
@@ -451,162 +423,4 @@ void crew_look(struct crew *crew)
     if (lock_look(crew->pool, session, PATIENCE_MS, &error) < 0)
         log_say(LOG_SAY_DEBUG, "cannot see who waits for locks: %s", error.text);
     crew_give(crew, session);
-}
-
-/* ---- working together ---- */
-
-struct run {
-    struct crew *crew;
-    crew_work *work;
-    void *context;
-    size_t count;
-    pthread_mutex_t lock; /* guards what follows */
-    pthread_cond_t over;  /* nothing is left to begin */
-    size_t next;
-    int rc;
-    struct error error;
-};
-
-static bool is_over(const struct run *run) { return run->rc != 0 || run->next >= run->count; }
-
-static bool next_number(struct run *run, size_t *number)
-{
-    pthread_mutex_lock(&run->lock);
-    bool more = !is_over(run);
-    if (more)
-        *number = run->next++;
-    if (is_over(run))
-        pthread_cond_broadcast(&run->over);
-    pthread_mutex_unlock(&run->lock);
-    return more;
-}
-
-/* Keeps the first failure: a worker that ends because another has failed does not know why. */
-static void fail(struct run *run, int rc, const struct error *error)
-{
-    pthread_mutex_lock(&run->lock);
-    if (run->rc == 0 || run->rc == -ECANCELED) {
-        run->rc = rc;
-        run->error = *error;
-    }
-    pthread_cond_broadcast(&run->over);
-    pthread_mutex_unlock(&run->lock);
-}
-
-static bool has_takers(struct crew *crew)
-{
-    pthread_mutex_lock(&crew->lock);
-    bool has = crew->takers != NULL;
-    pthread_mutex_unlock(&crew->lock);
-    return has;
-}
-
-/* Takes one number after another, until none is left or another thread is to have the session. */
-static void work_off(struct run *run, struct session *session, bool leader)
-{
-    size_t number;
-    while (next_number(run, &number)) {
-        struct error error = {""};
-        int rc = look(run->crew, session, &error);
-        if (rc == 0)
-            rc = run->work(run->context, number, session, &error);
-        if (rc < 0)
-            fail(run, rc, &error);
-        if (leader ? has_takers(run->crew) : session_pool_wanted(run->crew->pool))
-            return;
-    }
-}
-
-/* A session for the thread that helps; NULL: there is none now. */
-static struct session *join_in(struct crew *crew)
-{
-    struct session *session = NULL;
-    pthread_mutex_lock(&crew->lock);
-    struct member *member = may_join(crew) ? free_member(crew, false) : NULL;
-    if (member != NULL && join(crew, member))
-        session = member->session;
-    pthread_mutex_unlock(&crew->lock);
-    return session;
-}
-
-/* Waits for a while. Gives whether there is more to do. */
-static bool rest(struct run *run)
-{
-    pthread_mutex_lock(&run->lock);
-    if (!is_over(run))
-        (void)!patience_wait(&run->over, &run->lock);
-    bool more = !is_over(run);
-    pthread_mutex_unlock(&run->lock);
-    return more;
-}
-
-static void *help(void *argument)
-{
-    struct run *run = argument;
-    do {
-        struct session *session = join_in(run->crew);
-        if (session == NULL)
-            continue;
-        work_off(run, session, false);
-        crew_give(run->crew, session);
-    } while (rest(run));
-    return NULL;
-}
-
-/* The leader's part: it gives its session away between two numbers, if a caller of crew_take waits
- * for one. */
-static void lead(struct run *run)
-{
-    struct session *session;
-    struct error error = {""};
-    bool more = true;
-    while (more) {
-        int rc = crew_take(run->crew, &session, &error);
-        if (rc < 0) {
-            fail(run, rc, &error);
-            return;
-        }
-        work_off(run, session, true);
-        crew_give(run->crew, session);
-        pthread_mutex_lock(&run->lock);
-        more = !is_over(run);
-        pthread_mutex_unlock(&run->lock);
-    }
-}
-
-/* Does not wait for a session that is joining: it may stand in a line behind our own leader. */
-static void end_joining(struct crew *crew)
-{
-    pthread_mutex_lock(&crew->lock);
-    crew->hurry = true;
-    pthread_mutex_unlock(&crew->lock);
-}
-
-int crew_run(struct crew *crew, size_t count, crew_work *work, void *context, struct error *error)
-{
-    struct run run = {.crew = crew,
-                      .work = work,
-                      .context = context,
-                      .count = count,
-                      .lock = PTHREAD_MUTEX_INITIALIZER};
-    pthread_t helpers[SESSIONS_AT_MOST];
-    int started = 0;
-    clock_cond_init(&run.over);
-    while (started + 1 < crew->most && (size_t)started + 1 < count &&
-           pthread_create(&helpers[started], NULL, help, &run) == 0)
-        started++;
-    lead(&run);
-    end_joining(crew);
-    for (int i = 0; i < started; i++)
-        pthread_join(helpers[i], NULL);
-    pthread_mutex_lock(&crew->lock);
-    crew->hurry = crew->stopped;
-    pthread_mutex_unlock(&crew->lock);
-    pthread_cond_destroy(&run.over);
-    char why[256];
-    if (run.rc < 0 && run.rc != -EINTR && crew_is_wanted(crew, why, sizeof why))
-        run.rc = error_set(&run.error, -EAGAIN, "%s", why);
-    if (run.rc < 0 && error != NULL)
-        *error = run.error;
-    return run.rc;
 }
