@@ -2,7 +2,7 @@
 #include "fs/search/answer_parts.h"
 
 #include "codec/copy_stream.h"
-#include "pgclient/search.h"
+#include "pgclient/search_nearest.h"
 
 #include <errno.h>
 #include <stdlib.h>

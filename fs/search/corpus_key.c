@@ -7,7 +7,7 @@
 
 #include "codec/key_compare.h"
 #include "fs/base/patience.h"
-#include "pgclient/search.h"
+#include "pgclient/primary_key.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -53,8 +53,8 @@ static int ask_now(void *context, struct session *session, struct error *error)
     struct gathering gathering = {.schema = asking->snapshot->schema};
     version_key_clear(&asking->now);
     session_also_stop(session, patience_stop());
-    int rc = search_primary_key(session, asking->snapshot->relation.oid, &asking->now, take_column,
-                                &gathering, error);
+    int rc = primary_key_read(session, asking->snapshot->relation.oid, &asking->now, take_column,
+                              &gathering, error);
     session_also_stop(session, NULL);
     if (rc < 0 && rc != -ECANCELED)
         return rc;

@@ -10,7 +10,8 @@
 #include "pgclient/ddl_facts.h"
 #include "pgclient/dump.h"
 #include "pgclient/lock.h"
-#include "pgclient/search.h"
+#include "pgclient/primary_key.h"
+#include "pgclient/search_nearest.h"
 #include "pgclient/session.h"
 
 #include <poll.h>
@@ -276,8 +277,8 @@ static int ask_key(struct session *session)
 {
     int columns = 0;
     struct version_key now = {0};
-    int rc = search_primary_key(session, test_find(honest, "public", "plain")->oid, &now,
-                                count_column, &columns, NULL);
+    int rc = primary_key_read(session, test_find(honest, "public", "plain")->oid, &now,
+                              count_column, &columns, NULL);
     version_key_clear(&now);
     return rc == 0 && columns != 1 ? -EIO : rc;
 }

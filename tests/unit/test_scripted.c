@@ -12,7 +12,8 @@
 #include "pgclient/cluster.h"
 #include "pgclient/ddl.h"
 #include "pgclient/lock_room.h"
-#include "pgclient/search.h"
+#include "pgclient/primary_key.h"
+#include "pgclient/search_nearest.h"
 #include "tests/unit/place.h"
 
 enum { ALL_PARTS = 1 << PART_BINARY | 1 << PART_TEXT | 1 << PART_JSON };
@@ -214,7 +215,7 @@ static int ask_key(struct session *session, struct error *error)
     struct version_key now = {0};
     int columns = 0;
     int rc =
-        search_primary_key(session, relation_of("plain")->oid, &now, count_column, &columns, error);
+        primary_key_read(session, relation_of("plain")->oid, &now, count_column, &columns, error);
     version_key_clear(&now);
     return rc == 0 && columns != 1 ? -WRONG : rc;
 }
