@@ -1,12 +1,9 @@
-#include "pgclient/readpoint.h"
+#include "pgclient/readpoint_parts.h"
 
-#include "pgclient/cluster.h"
 #include "pgclient/describe.h"
 #include "pgclient/lock_room.h"
 #include "pgclient/policies.h"
 #include "pgclient/search_path.h"
-#include "pgclient/selection.h"
-#include "pgclient/sql_text.h"
 #include "pgclient/trust.h"
 
 #include <errno.h>
@@ -34,57 +31,29 @@ enum { ATTEMPTS = 3 };
 /* What users wrote may need the role's own path, our questions about it need none. */
 #define OUR_PATH ";" SEARCH_PATH_OURS
 
-/* Without this the planner also evaluates what is constant in the checks of tables. */
-#define NO_EXCLUSION "SET LOCAL constraint_exclusion = off;"
-
-struct kept_readpoint {
-    struct readpoint public; /* first, so that a pointer to it leads to the rest */
-    char *lock;              /* LOCK TABLE … IN ACCESS SHARE MODE, or "" */
-    char *probe;             /* SELECT * FROM … LIMIT 0 */
-    char *seen;              /* pg_current_snapshot() */
-    bool judged;             /* it is asked first whose functions would run */
-    /* a table: policies hide rows from the role, and filter_rows allows that */
-    bool filtered;
-    bool may_be_spread; /* an extension that spreads tables is installed */
-    bool shows_owners;  /* a view: it shows what its owner may see (policies.h) */
-    struct cluster cluster;
-};
-
-static struct kept_readpoint *kept(struct readpoint *readpoint)
-{
-    return (struct kept_readpoint *)readpoint;
-}
-
 static int out_of_memory(struct error *error) { return error_set(error, -ENOMEM, "out of memory"); }
 
-/* A foreign server's wrapper makes its statements, and a policy is what a user wrote: both need
- * TRANSACTION_USER. */
-static enum transaction_kind kind_of(const struct kept_readpoint *r)
+enum transaction_kind readpoint_kind(const struct kept_readpoint *r)
 {
     enum relation_kind kind = r->public.relation.kind;
     return kind == RELATION_VIEW || kind == RELATION_FOREIGN || r->filtered ? TRANSACTION_USER
                                                                             : TRANSACTION_TABLES;
 }
 
-/* The settings under which the relation is read, in a transaction of its kind. */
-static void put_own_settings(const struct kept_readpoint *r, const struct connection *connection,
-                             struct text *sql)
+void readpoint_put_own_settings(const struct kept_readpoint *r, const struct connection *connection,
+                                struct text *sql)
 {
-    if (kind_of(r) == TRANSACTION_USER)
+    if (readpoint_kind(r) == TRANSACTION_USER)
         text_printf(sql, "%s;%s", connection_own_path(connection),
                     r->shows_owners ? "SET LOCAL row_security = on;" : "");
 }
 
-/* Gives lc_monetary the same value in all sessions of the read point, as long as it lasts:
- * otherwise each session would follow a reload, or what was set for its role after others began. */
-static void put_money(const struct kept_readpoint *r, struct text *sql)
+void readpoint_put_money(const struct kept_readpoint *r, struct text *sql)
 {
     text_put(sql, "SET LOCAL lc_monetary = ");
     sql_literal(sql, r->cluster.money);
     text_put_byte(sql, ';');
 }
-
-/* ---- opening ---- */
 
 /* Looks up by oid, since the catalog's names may be old. */
 #define LOOKUP                                                                                     \
@@ -184,11 +153,11 @@ static int judge(struct kept_readpoint *r, struct connection *connection, struct
 static int lock(struct kept_readpoint *r, struct connection *connection, PGresult **present,
                 struct error *error)
 {
-    enum transaction_kind kind = kind_of(r);
+    enum transaction_kind kind = readpoint_kind(r);
     bool user = kind == TRANSACTION_USER;
     struct text begin = {0}, probe = {0};
-    put_money(r, &begin);
-    text_printf(&begin, PLAN_SMALL "%s%s%s", r->judged ? NO_EXCLUSION : "", r->lock,
+    readpoint_put_money(r, &begin);
+    text_printf(&begin, PLAN_SMALL "%s%s%s", r->judged ? READPOINT_NO_EXCLUSION : "", r->lock,
                 user ? OUR_PATH : "");
     const char *statements = text_string(&begin);
     int rc = statements == NULL ? out_of_memory(error)
@@ -197,7 +166,7 @@ static int lock(struct kept_readpoint *r, struct connection *connection, PGresul
         rc = judge(r, connection, error);
     if (rc == 0 && r->public.relation.kind == RELATION_VIEW)
         rc = policies_bind_owners_only(connection, r->public.relation.oid, &r->shows_owners, error);
-    put_own_settings(r, connection, &probe);
+    readpoint_put_own_settings(r, connection, &probe);
     text_printf(&probe, "%s%s", r->probe, user ? OUR_PATH : "");
     statements = text_string(&probe);
     if (rc == 0)
@@ -258,7 +227,7 @@ static int set_own(const struct kept_readpoint *r, struct connection *connection
 {
     struct text sql = {0};
     text_put(&sql, PLAN_AS_USUAL);
-    put_own_settings(r, connection, &sql);
+    readpoint_put_own_settings(r, connection, &sql);
     const char *statements = text_string(&sql);
     int rc =
         statements == NULL ? out_of_memory(error) : connection_run(connection, statements, error);
@@ -301,8 +270,8 @@ static int describe(struct kept_readpoint *r, struct connection *connection,
     out->schema = columns.schema;
     out->with_binary = columns.with_binary;
     out->json_apart = columns.json_apart;
-    out->of_users = kind_of(r) == TRANSACTION_USER || out->relation.kind == RELATION_SPREAD ||
-                    columns.json_apart;
+    out->of_users = readpoint_kind(r) == TRANSACTION_USER ||
+                    out->relation.kind == RELATION_SPREAD || columns.json_apart;
     out->key.relation = out->relation.oid;
     out->key.proves = sources.heaps && columns.self_contained && out->key.run_count > 0 &&
                       out->key.runs[0].position != 0;
@@ -399,7 +368,7 @@ void readpoint_close(struct readpoint *readpoint)
     if (readpoint == NULL)
         return;
     connection_end(session_connection(readpoint->leader));
-    empty(kept(readpoint));
+    empty(readpoint_kept(readpoint));
     free(readpoint);
 }
 
@@ -422,274 +391,4 @@ int readpoint_choose(struct readpoint *readpoint, const int *numbers, int count)
     readpoint->schema = chosen;
     readpoint->with_binary = with_binary;
     return 0;
-}
-
-/* ---- joining ---- */
-
-/* What a worker reads must not change before it begins to read. Behind a queued ACCESS EXCLUSIVE
- * the worker would wait for a client that waits for the leader, which waits for the worker: so it
- * does not wait. In a partitioned table each COPY locks the leaf that it reads, while it reads, and
- * the leader has locked all leaves: if each worker did that, too, the server's lock table might run
- * full. */
-static void put_lock(const struct kept_readpoint *r, struct text *sql)
-{
-    if (r->public.relation.kind == RELATION_PARTITIONED && r->public.source_count > 0 &&
-        r->public.sources[0].by_ctid)
-        return;
-    if (r->lock[0] != '\0')
-        text_printf(sql, "%s NOWAIT", r->lock);
-    else
-        text_printf(sql,
-                    "SET LOCAL lock_timeout = '100ms';%s;SET LOCAL lock_timeout = " LOCK_PATIENCE,
-                    r->probe);
-}
-
-/* Behind a balancer the worker may be on another server, on which the same name stands for another
- * snapshot. */
-static int compare_snapshots(const struct kept_readpoint *r, struct connection *connection,
-                             struct error *error)
-{
-    PGresult *row = NULL;
-    struct text sql = {0};
-    text_put(&sql, "SELECT pg_catalog.pg_current_snapshot(), ");
-    text_put(&sql, cluster_run_sql(&r->cluster));
-    const char *question = text_string(&sql);
-    int rc = question == NULL
-                 ? out_of_memory(error)
-                 : connection_question(connection, question, ONE_ROW_OF("tT"), &row, error);
-    text_clear(&sql);
-    if (rc == 0 && (strcmp(PQgetvalue(row, 0, 0), r->seen) != 0 ||
-                    strcmp(PQgetvalue(row, 0, 1), r->cluster.run) != 0))
-        rc = error_set(error, -EAGAIN, "another server answers than that of the read point");
-    PQclear(row);
-    if (rc < 0)
-        connection_end(connection);
-    return rc;
-}
-
-int readpoint_join(struct readpoint *readpoint, struct session *worker, const atomic_bool *stop,
-                   struct error *error)
-{
-    enum { PATIENCE_MS = 1000 };
-    struct connection *connection = session_connection(worker);
-    struct kept_readpoint *r = kept(readpoint);
-    struct text sql = {0};
-    if (readpoint->snapshot == NULL)
-        return error_set(error, -EACCES, "the role may not export snapshots");
-    text_put(&sql, "SET TRANSACTION SNAPSHOT ");
-    sql_literal(&sql, readpoint->snapshot);
-    text_put_byte(&sql, ';');
-    text_put(&sql, r->judged ? NO_EXCLUSION : "");
-    put_own_settings(r, connection, &sql);
-    put_money(r, &sql);
-    put_lock(r, &sql);
-    const char *statements = text_string(&sql);
-    if (connection_is_pooled(connection)) {
-        connection_also_stop(connection, stop);
-        connection_patience(connection, PATIENCE_MS);
-    }
-    int rc = statements == NULL ? out_of_memory(error)
-                                : connection_begin(connection, kind_of(r), statements, error);
-    if (rc == 0)
-        rc = compare_snapshots(r, connection, error);
-    connection_also_stop(connection, NULL);
-    connection_patience(connection, -1);
-    text_clear(&sql);
-    return rc;
-}
-
-void readpoint_leave(struct session *worker) { connection_end(session_connection(worker)); }
-
-/* ---- reading ---- */
-
-/* Sets a savepoint: an error of what follows leaves the transaction as it was. It is rolled back in
- * any case, so that the settings go back, too. */
-static int guard(struct connection *connection, const char *settings, struct error *error)
-{
-    struct text sql = {0};
-    text_put(&sql, "SAVEPOINT pgvecfs;");
-    text_put(&sql, settings);
-    const char *statements = text_string(&sql);
-    int rc =
-        statements == NULL ? out_of_memory(error) : connection_run(connection, statements, error);
-    text_clear(&sql);
-    return rc;
-}
-
-static int unguard(struct connection *connection, struct error *error)
-{
-    if (!connection_usable(connection))
-        return error_set(error, -ENOTCONN, "the connection to the server was lost");
-    return connection_run(connection, "ROLLBACK TO SAVEPOINT pgvecfs; RELEASE SAVEPOINT pgvecfs",
-                          error);
-}
-
-/* PostgreSQL 17 and earlier have no hash of an xid. Its distance from another xid is a number,
- * without a detour over text; the three special xids have no distance. */
-#define XMIN_NUMBER                                                                                \
-    "CASE WHEN pg_catalog.age(xmin) = 2147483647 THEN xmin::pg_catalog.text::pg_catalog.int8"      \
-    " ELSE pg_catalog.age('3'::pg_catalog.xid)::pg_catalog.int8 + 3 - pg_catalog.age(xmin) & "     \
-    "4294967295 END"
-
-static void put_fingerprints(struct text *sql, const struct source *source,
-                             const struct ctid_range *ranges, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        text_printf(sql,
-                    "%sSELECT %zu, count(*),"
-                    " mod(mod(coalesce(sum(hashtidextended(ctid, " XMIN_NUMBER ")), 0),"
-                    " 18446744073709551616) + 18446744073709551616, 18446744073709551616)"
-                    " FROM %s",
-                    i > 0 ? " UNION ALL " : "", i, source->from);
-        selection_put_range(sql, &ranges[i]);
-    }
-}
-
-static int ask_fingerprints(struct connection *connection, const struct source *source,
-                            const struct ctid_range *ranges, size_t count, struct fingerprint *out,
-                            struct error *error)
-{
-    struct text sql = {0};
-    PGresult *rows = NULL;
-    put_fingerprints(&sql, source, ranges, count);
-    const char *statement = text_string(&sql);
-    int rc = statement == NULL ? out_of_memory(error)
-                               : connection_rows(connection, statement,
-                                                 (struct shape){(int)count, "nnn"}, &rows, error);
-    uint64_t told = 0;
-    for (int i = 0; rc == 0 && i < PQntuples(rows); i++) {
-        size_t number = strtoul(PQgetvalue(rows, i, 0), NULL, 10);
-        if (number >= count || (told & (uint64_t)1 << number) != 0) {
-            rc = error_set(error, -EIO, "unexpected answer of the server: range %zu", number);
-            break;
-        }
-        told |= (uint64_t)1 << number;
-        out[number] = (struct fingerprint){strtoull(PQgetvalue(rows, i, 1), NULL, 10),
-                                           strtoull(PQgetvalue(rows, i, 2), NULL, 10)};
-    }
-    PQclear(rows);
-    text_clear(&sql);
-    return rc;
-}
-
-int readpoint_fingerprint(struct session *session, const struct source *source,
-                          const struct ctid_range *ranges, size_t count, struct fingerprint *out,
-                          struct error *error)
-{
-    enum { RANGES_AT_ONCE = 64 };
-    if (!source->by_ctid)
-        return error_set(error, -EINVAL, "rows of a stream have no identity");
-    struct connection *connection = session_connection(session);
-    int rc = guard(connection, "", error);
-    if (rc != 0)
-        return rc;
-    for (size_t i = 0; i < count && rc == 0; i += RANGES_AT_ONCE)
-        rc = ask_fingerprints(connection, source, ranges + i,
-                              count - i < RANGES_AT_ONCE ? count - i : RANGES_AT_ONCE, out + i,
-                              error);
-    int after = unguard(connection, rc == 0 ? error : NULL);
-    return rc == 0 ? after : rc;
-}
-
-/* Whether the database's encoding is known, and is not UTF-8. */
-static bool has_own_encoding(const struct connection *connection)
-{
-    return !connection_is_utf8(connection) &&
-           strcmp(connection_encoding(connection), "SQL_ASCII") != 0;
-}
-
-/* Converts the statement to the database's own encoding: text comes as the database's own bytes, so
- * the statement must be sent in the same encoding. No server's encoding has bytes inside a
- * character that would look like ASCII. */
-static int convert(struct connection *connection, struct text *sql, struct error *error)
-{
-    const char *parameter = text_string(sql);
-    PGresult *row = NULL;
-    int rc = parameter == NULL ? out_of_memory(error)
-                               : connection_ask(connection,
-                                                "SELECT pg_catalog.convert_to($1,"
-                                                " pg_catalog.getdatabaseencoding())",
-                                                1, &parameter, ONE_ROW_OF("t"), &row, error);
-    if (rc != 0)
-        return rc;
-    size_t size = 0;
-    unsigned char *bytes = PQunescapeBytea((const unsigned char *)PQgetvalue(row, 0, 0), &size);
-    PQclear(row);
-    text_clear(sql);
-    if (bytes != NULL)
-        text_put_bytes(sql, bytes, size);
-    PQfreemem(bytes);
-    return bytes == NULL ? out_of_memory(error) : 0;
-}
-
-static int write_copy(struct connection *connection, const struct schema *schema,
-                      const struct source *source, const struct ctid_range *range, struct text *sql,
-                      struct error *error)
-{
-    text_put(sql, "COPY (");
-    selection_put(sql, schema, source, range, connection_encoding(connection));
-    text_put(sql, ") TO STDOUT (FORMAT binary)");
-    if (sql->failed == -EOVERFLOW)
-        return error_set(error, -EOVERFLOW, "more columns than a SELECT may have");
-    return has_own_encoding(connection) ? convert(connection, sql, error) : 0;
-}
-
-/* A table's rows come in the order of the heap, as COPY t gives them, never in the order of an
- * index. */
-static void put_copy_settings(struct readpoint *readpoint, const struct schema *schema,
-                              const struct connection *connection, struct text *sql)
-{
-    bool view = readpoint->relation.kind == RELATION_VIEW || kept(readpoint)->filtered;
-    bool casts = readpoint->json_apart && schema->part_count[PART_JSON] > 0;
-    text_put(sql, view ? "" : "SET LOCAL enable_indexonlyscan = off;");
-    text_put(sql, casts ? "SET LOCAL statement_timeout TO DEFAULT;" : "");
-    if (has_own_encoding(connection))
-        text_printf(sql, "SET LOCAL client_encoding = '%s'", connection_encoding(connection));
-}
-
-/* Tells errors that are not the fault of the rows or the format: the server had no time, memory,
- * disk or peace for the COPY. Errors of these classes that are worth trying again, and locks, have
- * codes of their own already. */
-static int blame(const struct connection *connection, int rc)
-{
-    static const char *const of_the_moment[] = {
-        "08",             /* a connection, of a foreign server too */
-        "25P02",          /* the transaction had failed before */
-        "25P03", "25P04", /* time limits of transactions */
-        "40",             /* conflicts with others */
-        "53",             /* memory, disk, connections, limits of the configuration */
-        "55P03",          /* a lock */
-        "57",             /* cancelled, a time limit, a shutdown */
-        "58",             /* files */
-        "72",             /* the snapshot is too old */
-    };
-    const char *state = connection_state(connection);
-    for (size_t i = 0; i < sizeof of_the_moment / sizeof *of_the_moment; i++)
-        if (rc == -EIO && strncmp(state, of_the_moment[i], strlen(of_the_moment[i])) == 0)
-            return -EREMOTEIO;
-    return rc;
-}
-
-int readpoint_copy(struct readpoint *readpoint, struct session *session,
-                   const struct schema *schema, const struct source *source,
-                   const struct ctid_range *range, copy_sink *sink, void *context, uint64_t *said,
-                   struct error *error)
-{
-    struct connection *connection = session_connection(session);
-    struct text sql = {0}, settings = {0};
-    int rc = write_copy(connection, schema, source, range, &sql, error);
-    put_copy_settings(readpoint, schema, connection, &settings);
-    const char *statement = text_string(&sql), *before = text_string(&settings);
-    if (rc == 0)
-        rc = statement == NULL || before == NULL ? out_of_memory(error)
-                                                 : guard(connection, before, error);
-    if (rc == 0) {
-        rc = connection_copy(connection, statement, sink, context, said, error);
-        rc = blame(connection, rc);
-        int after = unguard(connection, rc == 0 ? error : NULL);
-        rc = rc == 0 ? after : rc;
-    }
-    text_clear(&sql);
-    text_clear(&settings);
-    return rc;
 }

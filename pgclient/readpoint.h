@@ -17,7 +17,7 @@
 #include "pgclient/catalog.h"
 #include "pgclient/source.h"
 
-/* readpoint.c keeps more members behind these: only readpoint_open makes one. */
+/* readpoint_parts.h has more members behind these: only readpoint_open makes one. */
 struct readpoint {
     struct session *leader;
     struct relation relation; /* names as they are now */
