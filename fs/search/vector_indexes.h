@@ -1,5 +1,10 @@
-/* The indexes of a mount, between fs/search/vector_index.c, which answers, and
- * fs/search/vector_builder.c, which builds.
+/* The indexes of a mount: vector_indexes.c has their list and bounds what they take,
+ * vector_index.c answers what queries ask of them, and vector_builder.c builds.
+ *
+ * Memory: once it is used, an index is in memory of its own, in huge pages, unless it alone takes
+ * more than memory=: then it stays mapped from its file. The indexes loaded may take a quarter of
+ * memory= together, or one alone may take more. The least recently used go, and are mapped again
+ * when they are asked for. What a build needs beyond that is not counted.
  *
  * Locks: indexes->lock is held for a moment only, and no other lock is taken inside of it.
  * entry->making is held while a file is mapped or rows are joined with slots, so that this is done
