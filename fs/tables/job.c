@@ -1,245 +1,19 @@
-#include "fs/tables/job.h"
+#include "fs/tables/job_parts.h"
 
 #include "codec/clock.h"
 #include "fs/base/log.h"
 #include "fs/base/patience.h"
-#include "fs/rows/snapshot_choose.h"
-#include "fs/rows/snapshot_records.h"
 #include "fs/tables/file_time.h"
+#include "fs/tables/filling.h"
 #include "fs/tables/listing.h"
 #include "fs/tables/schema_file.h"
-#include "fs/views/manifest.h"
-#include "fs/views/view.h"
 
 #include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
-/* ---- versions ---- */
-
-static void settle_format(struct version *version, int format)
-{
-    const struct face *face = snapshot_face(version->snapshot, formats[format]);
-    if (face->refused < 0) {
-        version->state[format] = FACE_FAILED;
-        version->rc[format] = face->refused;
-        free(version->reason[format]);
-        version->reason[format] = face->reason != NULL ? strdup(face->reason) : NULL;
-    } else if (face->measured) {
-        version->size[format] = face->size;
-        version->state[format] = FACE_READABLE;
-    }
-}
-
-/* Takes the reference to the snapshot. */
-static struct version *version_of_rows(struct mount *mount, struct snapshot *snapshot)
-{
-    struct version *version = calloc(1, sizeof *version);
-    if (version == NULL) {
-        snapshot_unref(snapshot);
-        return NULL;
-    }
-    version->refs = 1;
-    version->mount = mount;
-    version->snapshot = snapshot;
-    version->serial = snapshot->serial;
-    version->mtime = snapshot->mtime;
-    for (int i = 0; i < FORMAT_COUNT; i++)
-        settle_format(version, i);
-    return version;
-}
-
-/* ---- rows ---- */
-
-/* Before anything of it is fetched: what has come and is in no record yet must stay. */
-static void sweep_once(struct table *table)
-{
-    pthread_mutex_lock(&table->sweeping);
-    if (!table->swept)
-        snapshot_sweep(table->mount->store, table->relation.oid);
-    table->swept = true;
-    pthread_mutex_unlock(&table->sweeping);
-}
-
-/* Loads what an earlier mount has left of this relation. */
-static struct version *load_rows(struct subject *subject)
-{
-    struct mount *mount = subject->table->mount;
-    struct snapshot *snapshot = NULL;
-    int rc = snapshot_load_columns(mount->store, subject->table->relation.oid, subject->columns,
-                                   &snapshot);
-    if (rc < 0 && rc != -ENOENT)
-        log_say(LOG_SAY_ERROR,
-                "%s.%s: its record in the cache cannot be used (%s); it is fetched again",
-                subject->table->relation.schema, subject->table->relation.name, strerror(-rc));
-    sweep_once(subject->table);
-    return snapshot != NULL ? version_of_rows(mount, snapshot) : NULL;
-}
-
-/* What the rows of the whole table, which are at hand, have of the subject's columns. */
-static struct version *choose_rows(struct subject *subject, const struct version *whole)
-{
-    struct mount *mount = subject->table->mount;
-    struct snapshot *chosen;
-    int rc = snapshot_choose(whole->snapshot, subject->columns, file_time_load(subject),
-                             &subject->stop, &chosen);
-    if (rc < 0)
-        return NULL; /* they are fetched */
-    file_time_save(subject, chosen->mtime);
-    return version_of_rows(mount, chosen);
-}
-
-static void log_refused(const struct snapshot *snapshot, int format)
-{
-    const struct face *face = snapshot_face(snapshot, formats[format]);
-    log_say(LOG_SAY_ERROR, "%s.%s: no %s: %s", snapshot->relation.schema, snapshot->relation.name,
-            formats[format]->name, face->reason != NULL ? face->reason : strerror(-face->refused));
-}
-
-/* A refresh that has only found the marks to be equal is not noted. */
-static void note_refresh(struct subject *subject, enum refresh_result result)
-{
-    struct mount *mount = subject->table->mount;
-    const struct progress *progress = &subject->progress;
-    if (result == REFRESH_UNCHANGED && progress->stage == STAGE_WAITING)
-        return;
-    pthread_mutex_lock(&mount->lock);
-    const struct refresh refresh = {.schema = (char *)subject->table->relation.schema,
-                                    .name = (char *)subject->table->relation.name,
-                                    .columns = subject->columns,
-                                    .at = time(NULL),
-                                    .ms = clock_ms() - progress->began,
-                                    .result = result,
-                                    .rows = progress->rows,
-                                    .bytes = progress->bytes,
-                                    .groups_copied = progress->groups_copied,
-                                    .groups_kept = progress->groups_kept};
-    refreshes_add(&mount->refreshes, &refresh);
-    pthread_mutex_unlock(&mount->lock);
-}
-
-static int refresh_rows(struct subject *subject, struct version *old, unsigned measure,
-                        struct version **out, struct error *error)
-{
-    struct mount *mount = subject->table->mount;
-    struct snapshot *fresh;
-    fetch_choose(subject->fetch, subject->columns);
-    if (old == NULL)
-        fetch_after(subject->fetch, file_time_load(subject));
-    int rc = fetch_table(subject->fetch, &subject->table->relation,
-                         old != NULL ? old->snapshot : NULL, measure, &fresh, error);
-    if (rc == -EINPROGRESS)
-        return rc;
-    mount->count.rows_fetched += subject->progress.rows;
-    mount->count.bytes_fetched += subject->progress.bytes;
-    mount->count.groups_fetched += subject->progress.groups_copied;
-    mount->count.groups_kept += subject->progress.groups_kept;
-    if (rc < 0) {
-        note_refresh(subject, rc == -EINTR ? REFRESH_STOPPED : REFRESH_FAILED);
-        return rc;
-    }
-    bool same = old != NULL && fresh->serial == old->snapshot->serial;
-    note_refresh(subject, old == NULL ? REFRESH_NEW : same ? REFRESH_UNCHANGED : REFRESH_CHANGED);
-    if (same)
-        mount->count.unchanged++;
-    else
-        mount->count.fetches++;
-    if (same && fresh == old->snapshot) {
-        snapshot_unref(fresh);
-        *out = version_ref(old);
-        return 0;
-    }
-    const struct feed_ids *made_of = fetch_made_of(subject->fetch);
-    file_time_save(subject, fresh->mtime);
-    for (int i = 0; i < FORMAT_COUNT; i++)
-        if (snapshot_face(fresh, formats[i])->refused < 0)
-            log_refused(fresh, i);
-    if (fresh->children != NULL && fresh->children[0] != '\0')
-        log_say(LOG_SAY_INFO, "%s.%s: tables that inherit from it have rows of their own: %s",
-                fresh->relation.schema, fresh->relation.name, fresh->children);
-    *out = version_of_rows(mount, fresh);
-    if (*out != NULL)
-        (*out)->made_of = *made_of;
-    return *out == NULL ? error_set(error, -ENOMEM, "no memory") : 0;
-}
-
-/* ---- faces ---- */
-
-/* Does not save a version of the past: the record is that of the current one. */
-static void save(const struct subject *subject, const struct version *version, const char *what)
-{
-    struct snapshot *snapshot = version->snapshot;
-    if (version == subject->current && snapshot_save(snapshot) < 0)
-        log_say(LOG_SAY_DEBUG, "the %s of %s.%s find no room in the cache", what,
-                snapshot->relation.schema, snapshot->relation.name);
-}
-
-static int measure_format(struct subject *subject, struct version *version, int format,
-                          struct prefill *prefill, struct error *error)
-{
-    struct snapshot *snapshot = version->snapshot;
-    const struct view view = view_whole(snapshot, formats[format]);
-    if (view_face(&view)->refused < 0 || view_face(&view)->measured)
-        return 0;
-    if (!formats[format]->possible(snapshot->schema))
-        return error_set(error, -EIO, "%s was left out of what has been fetched",
-                         formats[format]->name);
-    int rc = fetch_measure(&subject->table->mount->place, &view, &subject->stop, prefill,
-                           &subject->progress, error);
-    if (rc == -EBADMSG) { /* trying again would not help */
-        rc = view_refuse(&view, -EIO, error->text);
-        if (rc == 0)
-            log_refused(snapshot, format);
-    }
-    if (rc == 0)
-        save(subject, version, "sizes");
-    return rc;
-}
-
-static int hash_views(struct subject *subject, struct version *version, struct error *error)
-{
-    struct mount *mount = subject->table->mount;
-    struct snapshot *snapshot = version->snapshot;
-    unsigned wanted = 0;
-    uint64_t bytes = 0;
-    for (int i = 0; i < FORMAT_COUNT; i++) {
-        const struct face *face = snapshot_face(snapshot, formats[i]);
-        if (mount->options->listed_formats & 1U << i && face->refused == 0 && !face->hashed) {
-            wanted |= 1U << i;
-            bytes += face->size;
-        }
-    }
-    progress_stage(&subject->progress, STAGE_MEASURING, bytes);
-    for (int i = 0; i < FORMAT_COUNT; i++) {
-        const struct view view = view_whole(snapshot, formats[i]);
-        struct hash128 hash;
-        if (!(wanted & 1U << i))
-            continue;
-        int rc = view_hash(mount->bodies, &view, &subject->stop, &hash, error);
-        if (rc < 0)
-            return rc;
-        subject->progress.done += view_face(&view)->size;
-    }
-    save(subject, version, "hashes");
-    return 0;
-}
-
-static int make_manifest(struct subject *subject, struct version *version, bool hashes,
-                         struct buffer *out, struct error *error)
-{
-    unsigned listed = subject->table->mount->options->listed_formats;
-    int rc = 0;
-    for (int i = 0; rc == 0 && i < FORMAT_COUNT; i++)
-        if (listed & 1U << i)
-            rc = measure_format(subject, version, i, NULL, error);
-    if (rc == 0 && hashes)
-        rc = hash_views(subject, version, error);
-    return rc < 0 ? rc : manifest_write(version->snapshot, listed, hashes, out);
-}
-
-/* ---- the loop; all below is called with the lock held, and gives it up while it works ---- */
+/* All below is called with the lock held, and gives it up while it works. */
 
 static void fail_subject(struct subject *subject, int rc, const struct error *error)
 {
@@ -278,53 +52,6 @@ static void install(struct subject *subject, struct version *fresh)
     subject->refreshes++;
     subject->error.text[0] = '\0';
     subject_extend(subject);
-}
-
-/* A node whose page cache is filled while its size is computed. */
-struct filling {
-    uint64_t nodeid;
-    struct prefill *prefill;
-    enum prefill_result result;
-};
-
-/* Begins for each wanted face for which a node waits that has no bytes yet. */
-static void begin_filling(struct subject *subject, unsigned faces,
-                          struct filling fillings[FORMAT_COUNT])
-{
-    struct mount *mount = subject->table->mount;
-    for (int i = 0; i < FORMAT_COUNT; i++) {
-        uint64_t nodeid = subject->prefill_nodes[i];
-        fillings[i] = (struct filling){0};
-        if (nodeid == 0 || !(faces & 1U << i) || subject->no_prefill)
-            continue;
-        subject->prefill_nodes[i] = 0;
-        if (!mount->users->begin_filling(subject, i, nodeid))
-            continue;
-        if (prefill_new(&mount->kernel, nodeid, &mount->prefill_room, &fillings[i].prefill) == 0)
-            fillings[i].nodeid = nodeid;
-        else
-            mount->users->filled(mount, nodeid, PREFILL_NOTHING, NULL);
-    }
-}
-
-/* Not called with the lock held: storing the tail may take time. */
-static void end_filling(struct filling fillings[FORMAT_COUNT], const struct snapshot *snapshot)
-{
-    for (int i = 0; i < FORMAT_COUNT; i++) {
-        const struct face *face = snapshot != NULL ? snapshot_face(snapshot, formats[i]) : NULL;
-        bool whole = face != NULL && face->measured && face->refused == 0;
-        fillings[i].result =
-            prefill_end(fillings[i].prefill, whole ? &face->tail : NULL, whole ? face->size : 0);
-    }
-}
-
-/* Tells the nodes what they show from now on; `version` NULL: the filling failed. */
-static void settle_filling(struct mount *mount, struct filling fillings[FORMAT_COUNT],
-                           struct version *version)
-{
-    for (int i = 0; i < FORMAT_COUNT; i++)
-        if (fillings[i].prefill != NULL)
-            mount->users->filled(mount, fillings[i].nodeid, fillings[i].result, version);
 }
 
 /* Nodes that were read along with the fetch belong to this version, if it is made of what they have
@@ -394,7 +121,7 @@ static int begin_refresh(struct subject *subject)
     refresh->loaded = subject->loaded;
     refresh->measure = measure;
     if (subject->kind == SUBJECT_ROWS)
-        begin_filling(subject, measure, refresh->fillings);
+        filling_begin(subject, measure, refresh->fillings);
     return 0;
 }
 
@@ -412,11 +139,11 @@ static int work_on_refresh(struct subject *subject, struct version **fresh, stru
             if (refresh->fillings[i].prefill != NULL)
                 fetch_prefill(subject->fetch, i, refresh->fillings[i].prefill);
         if (!refresh->loaded)
-            refresh->old = rows ? load_rows(subject) : schema_file_load(subject);
+            refresh->old = rows ? job_load_rows(subject) : schema_file_load(subject);
         if (refresh->old == NULL && refresh->whole != NULL)
-            refresh->old = choose_rows(subject, refresh->whole);
+            refresh->old = job_choose_rows(subject, refresh->whole);
     }
-    return rows ? refresh_rows(subject, refresh->old, refresh->measure, fresh, error)
+    return rows ? job_refresh_rows(subject, refresh->old, refresh->measure, fresh, error)
                 : schema_file_refresh(subject, refresh->old, &refresh->turn, fresh, error);
 }
 
@@ -426,7 +153,7 @@ static void end_refresh(struct subject *subject, int rc, struct version *fresh,
 {
     struct mount *mount = subject->table->mount;
     struct refreshing *refresh = subject->refresh;
-    settle_filling(mount, refresh->fillings, fresh);
+    filling_settle(mount, refresh->fillings, fresh);
     bind_streamed(subject, fresh);
     struct fetch *fetch = subject->fetch;
     subject->fetch = NULL;
@@ -506,7 +233,7 @@ static bool do_refresh(struct subject *subject)
     pthread_mutex_unlock(&mount->lock);
     rc = work_on_refresh(subject, &fresh, &error);
     if (rc != -EINPROGRESS)
-        end_filling(subject->refresh->fillings, rc == 0 ? fresh->snapshot : NULL);
+        filling_end(subject->refresh->fillings, rc == 0 ? fresh->snapshot : NULL);
     pthread_mutex_lock(&mount->lock);
     if (rc != -EINPROGRESS)
         end_refresh(subject, rc, fresh, &error);
@@ -516,10 +243,10 @@ static bool do_refresh(struct subject *subject)
 static void settle_face(struct version *version, int face, struct buffer *text, bool hashes)
 {
     if (face < FORMAT_COUNT) {
-        settle_format(version, face);
+        job_settle_format(version, face);
     } else if (face == FACE_MANIFEST) {
         for (int i = 0; i < FORMAT_COUNT; i++)
-            settle_format(version, i);
+            job_settle_format(version, i);
         version->size[face] = text->size;
         version->state[face] = hashes ? FACE_READABLE : FACE_SIZED;
         buffer_clear(&version->text[face]);
@@ -567,16 +294,16 @@ static void do_face(struct subject *subject, struct version *wanted)
     if (missing) {
         struct filling fillings[FORMAT_COUNT] = {{0}};
         if (!past) /* waiting nodes show the current version, or the next one */
-            begin_filling(subject, 1U << face, fillings);
+            filling_begin(subject, 1U << face, fillings);
         subject->making = version;
         pthread_mutex_unlock(&mount->lock);
         rc = face < FORMAT_COUNT
-                 ? measure_format(subject, version, face, fillings[face].prefill, &error)
-                 : make_manifest(subject, version, bytes, &text, &error);
-        end_filling(fillings, rc == 0 ? version->snapshot : NULL);
+                 ? job_measure_format(subject, version, face, fillings[face].prefill, &error)
+                 : job_make_manifest(subject, version, bytes, &text, &error);
+        filling_end(fillings, rc == 0 ? version->snapshot : NULL);
         pthread_mutex_lock(&mount->lock);
         subject->making = NULL;
-        settle_filling(mount, fillings, version);
+        filling_settle(mount, fillings, version);
     }
     if (rc < 0 && !(past && rc != -EINTR)) {
         fail_subject(subject, rc, &error);
