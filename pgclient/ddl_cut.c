@@ -1,5 +1,7 @@
 #include "pgclient/ddl_cut.h"
 
+#include "codec/array.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -162,7 +164,7 @@ static bool read_mark(const char *line, const char *end, struct ddl_entry *entry
 struct cutting {
     struct ddl_cut *cut;
     struct listed *listed;
-    size_t listed_count, entry_room, need_count, need_room;
+    size_t listed_count, need_count;
     const char *begin, *end; /* of the text without its tail */
 };
 
@@ -179,14 +181,10 @@ static struct listed *find_listed(struct cutting *cutting, const struct ddl_entr
 static int add_need(struct cutting *cutting, uint32_t id)
 {
     struct ddl_cut *cut = cutting->cut;
-    if (cutting->need_count == cutting->need_room) {
-        size_t room = cutting->need_room * 2 + 64;
-        uint32_t *needs = reallocarray(cut->needs, room, sizeof *needs);
-        if (needs == NULL)
-            return -ENOMEM;
-        cut->needs = needs;
-        cutting->need_room = room;
-    }
+    uint32_t *needs = array_room(cut->needs, cutting->need_count, sizeof *needs);
+    if (needs == NULL)
+        return -ENOMEM;
+    cut->needs = needs;
     cut->needs[cutting->need_count++] = id;
     return 0;
 }
@@ -207,14 +205,10 @@ static int read_needs(struct cutting *cutting, const char *at, const char *end,
 static int add_entry(struct cutting *cutting, const struct ddl_entry *entry)
 {
     struct ddl_cut *cut = cutting->cut;
-    if (cut->count == cutting->entry_room) {
-        size_t room = cutting->entry_room * 2 + 64;
-        struct ddl_entry *entries = reallocarray(cut->entries, room, sizeof *entries);
-        if (entries == NULL)
-            return -ENOMEM;
-        cut->entries = entries;
-        cutting->entry_room = room;
-    }
+    struct ddl_entry *entries = array_room(cut->entries, cut->count, sizeof *entries);
+    if (entries == NULL)
+        return -ENOMEM;
+    cut->entries = entries;
     cut->entries[cut->count++] = *entry;
     return 0;
 }

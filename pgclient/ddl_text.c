@@ -1,11 +1,13 @@
 #include "pgclient/ddl_text.h"
 
+#include "codec/text.h"
+
 static const char restrict_word[] = "\\restrict ", unrestrict_word[] = "\\unrestrict ";
 
 /* A dump without its versions and without its \restrict and \unrestrict lines, and where these two
  * stood. */
 struct plain {
-    struct buffer text;
+    struct text text;
     bool restricted;
     size_t above, below; /* offsets in text */
 };
@@ -41,65 +43,73 @@ static const char *find_unrestrict(const char *at, const char *end, const char *
 }
 
 /* The head is everything before the first statement. */
-static int make_plain(const char *at, const char *end, struct plain *plain)
+static void make_plain(const char *at, const char *end, struct plain *plain)
 {
     const char *key = NULL;
     size_t key_size = 0; /* its newline included */
-    int rc = 0;
-    while (
-        at < end && rc == 0 &&
-        (*at == '\n' || begins(at, end, "--") || (key == NULL && begins(at, end, restrict_word)))) {
+    while (at < end && (*at == '\n' || begins(at, end, "--") ||
+                        (key == NULL && begins(at, end, restrict_word)))) {
         const char *next = next_line(at, end);
         if (begins(at, end, restrict_word)) {
             key = at + strlen(restrict_word);
             key_size = (size_t)(next - key);
-            plain->above = plain->text.size;
+            plain->above = plain->text.bytes.size;
             next = skip_empty(next, end);
         } else if (begins(at, end, "-- Dumped from ") || begins(at, end, "-- Dumped by ")) {
             next = skip_empty(next, end);
         } else {
-            rc = buffer_append(&plain->text, at, (size_t)(next - at));
+            text_put_bytes(&plain->text, at, (size_t)(next - at));
         }
         at = next;
     }
     const char *tail = key != NULL ? find_unrestrict(at, end, key, key_size) : NULL;
     plain->restricted = tail != NULL;
-    if (rc == 0 && tail != NULL) {
-        rc = buffer_append(&plain->text, at, (size_t)(tail - at));
-        plain->below = plain->text.size;
+    if (tail != NULL) {
+        text_put_bytes(&plain->text, at, (size_t)(tail - at));
+        plain->below = plain->text.bytes.size;
         at = skip_empty(next_line(tail, end), end);
     }
-    return rc == 0 ? buffer_append(&plain->text, at, (size_t)(end - at)) : rc;
+    text_put_bytes(&plain->text, at, (size_t)(end - at));
 }
 
-static int put_restricted(const struct plain *plain, const char *key, struct buffer *out)
+static void put_restricted(const struct plain *plain, const char *key, struct text *out)
 {
-    const uint8_t *text = plain->text.data;
-    int rc = buffer_append(out, text, plain->above);
-    if (rc == 0)
-        rc = buffer_printf(out, "%s%s\n\n", restrict_word, key);
-    if (rc == 0)
-        rc = buffer_append(out, text + plain->above, plain->below - plain->above);
-    if (rc == 0)
-        rc = buffer_printf(out, "%s%s\n\n", unrestrict_word, key);
-    return rc == 0 ? buffer_append(out, text + plain->below, plain->text.size - plain->below) : rc;
+    const struct buffer *text = &plain->text.bytes;
+    text_put_bytes(out, text->data, plain->above);
+    text_printf(out, "%s%s\n\n", restrict_word, key);
+    text_put_bytes(out, text->data + plain->above, plain->below - plain->above);
+    text_printf(out, "%s%s\n\n", unrestrict_word, key);
+    text_put_bytes(out, text->data + plain->below, text->size - plain->below);
+}
+
+/* The plain text, between \restrict lines of our own if it had any. */
+static int put_plain(const struct plain *plain, const uint8_t secret[KEYED_HASH_KEY],
+                     struct text *out)
+{
+    const struct buffer *text = &plain->text.bytes;
+    char key[KEYED_HASH_TEXT];
+    int rc = plain->text.failed;
+    if (rc == 0 && plain->restricted)
+        rc = keyed_hash_text(secret, text->data + plain->above, text->size - plain->above, key);
+    if (rc == 0 && plain->restricted)
+        put_restricted(plain, key, out);
+    else if (rc == 0)
+        text_put_bytes(out, text->data, text->size);
+    return rc == 0 ? out->failed : rc;
 }
 
 int ddl_text(const struct buffer *dump, const uint8_t secret[KEYED_HASH_KEY], struct buffer *out)
 {
     const char *bytes = (const char *)dump->data;
     struct plain plain = {0};
-    char key[KEYED_HASH_TEXT];
+    struct text text = {.bytes = *out};
     size_t before = out->size;
-    int rc = make_plain(bytes, bytes + dump->size, &plain);
-    if (rc == 0 && !plain.restricted)
-        rc = buffer_append(out, plain.text.data, plain.text.size);
-    else if (rc == 0 && (rc = keyed_hash_text(secret, plain.text.data + plain.above,
-                                              plain.text.size - plain.above, key)) == 0)
-        rc = put_restricted(&plain, key, out);
+    make_plain(bytes, bytes + dump->size, &plain);
+    int rc = put_plain(&plain, secret, &text);
+    *out = text.bytes;
     if (rc != 0)
         out->size = before;
-    buffer_clear(&plain.text);
+    text_clear(&plain.text);
     return rc;
 }
 
@@ -107,9 +117,12 @@ bool ddl_text_replaces(const struct buffer *old, const struct buffer *fresh)
 {
     const char *bytes = (const char *)fresh->data;
     struct plain plain = {0};
-    bool same = old->size > 0 && memchr(old->data, '\\', old->size) == NULL &&
-                make_plain(bytes, bytes + fresh->size, &plain) == 0 && plain.restricted &&
-                plain.text.size == old->size && memcmp(plain.text.data, old->data, old->size) == 0;
-    buffer_clear(&plain.text);
+    if (old->size == 0 || memchr(old->data, '\\', old->size) != NULL)
+        return false;
+    make_plain(bytes, bytes + fresh->size, &plain);
+    const struct buffer *text = &plain.text.bytes;
+    bool same = plain.text.failed == 0 && plain.restricted && text->size == old->size &&
+                memcmp(text->data, old->data, old->size) == 0;
+    text_clear(&plain.text);
     return same;
 }

@@ -1,7 +1,7 @@
 #include "pgclient/dump.h"
 
 #include "codec/utf8.h"
-#include "pgclient/identifier.h"
+#include "pgclient/sql_text.h"
 #include "pgclient/words.h"
 
 #include <dirent.h>
@@ -99,40 +99,32 @@ static const PQconninfoOption *option_of(const PQconninfoOption *options, const 
 
 static int set_variable(struct list *environment, const char *variable, const char *value)
 {
-    struct buffer entry = {0};
-    int rc = buffer_printf(&entry, "%s=%s", variable, value);
-    if (rc == 0)
-        rc = buffer_append_byte(&entry, '\0');
-    if (rc != 0) {
-        buffer_clear(&entry);
-        return rc;
-    }
-    for (size_t i = 0; i < environment->count; i++)
+    struct text text = {0};
+    text_printf(&text, "%s=%s", variable, value);
+    char *entry = text_take(&text);
+    for (size_t i = 0; entry != NULL && i < environment->count; i++)
         if (sets(environment->items[i], variable)) {
             free(environment->items[i]);
-            environment->items[i] = (char *)entry.data;
+            environment->items[i] = entry;
             return 0;
         }
-    return list_add(environment, (char *)entry.data);
+    return list_add(environment, entry);
 }
 
-static int put_keyword(struct buffer *conninfo, const char *keyword, const char *value)
+static void put_keyword(struct text *conninfo, const char *keyword, const char *value)
 {
-    int rc = buffer_printf(conninfo, "%s%s='", conninfo->size > 0 ? " " : "", keyword);
-    for (const char *c = value; *c != '\0' && rc == 0; c++) {
-        if (*c == '\'' || *c == '\\')
-            rc = buffer_append_byte(conninfo, '\\');
-        if (rc == 0)
-            rc = buffer_append_byte(conninfo, (uint8_t)*c);
+    text_printf(conninfo, "%s%s='", conninfo->bytes.size > 0 ? " " : "", keyword);
+    for (const char *c = value; *c != '\0'; c++) {
+        text_put(conninfo, *c == '\'' || *c == '\\' ? "\\" : "");
+        text_put_byte(conninfo, *c);
     }
-    return rc == 0 ? buffer_append_byte(conninfo, '\'') : rc;
+    text_put_byte(conninfo, '\'');
 }
 
 /* Each connection parameter goes where libpq looks for it: its environment variable; the few that
  * have no variable, and are no secret, go into `conninfo`, an argument. (A secret without a
  * variable, such as sslpassword, cannot be handed on.) */
-static int tell_server(const struct server *server, struct list *environment,
-                       struct buffer *conninfo)
+static int tell_server(const struct server *server, struct list *environment, struct text *conninfo)
 {
     const char *const *keywords = server_keywords(server), *const *values = server_values(server);
     PQconninfoOption *options = PQconndefaults();
@@ -145,7 +137,7 @@ static int tell_server(const struct server *server, struct list *environment,
         if (option->envvar != NULL)
             rc = set_variable(environment, option->envvar, values[i]);
         else if (option->dispchar[0] != '*')
-            rc = put_keyword(conninfo, keywords[i], values[i]);
+            put_keyword(conninfo, keywords[i], values[i]);
     }
     for (PQconninfoOption *o = options; o != NULL && o->keyword != NULL; o++)
         if (o->val != NULL)
@@ -180,47 +172,39 @@ static int copy_environment(struct list *environment)
 /* A service file would override the environment, so what must hold goes into `conninfo`. */
 static int make_environment(const struct dump *dump, const struct server *server,
                             const char *application, struct list *environment,
-                            struct buffer *conninfo)
+                            struct text *conninfo)
 {
     int rc = copy_environment(environment);
     if (rc == 0)
         rc = tell_server(server, environment, conninfo);
-    if (rc == 0)
-        rc = put_keyword(conninfo, "application_name", application);
-    for (size_t i = 0; i < DUMP_ADDRESS && rc == 0; i++)
+    put_keyword(conninfo, "application_name", application);
+    for (size_t i = 0; i < DUMP_ADDRESS; i++)
         if (dump->address[i][0] != '\0')
-            rc = put_keyword(conninfo, address_keywords[i], dump->address[i]);
-    return rc == 0 ? buffer_append_byte(conninfo, '\0') : rc;
+            put_keyword(conninfo, address_keywords[i], dump->address[i]);
+    return rc;
 }
 
 static int pin_settings(const struct dump *dump, struct list *environment)
 {
     static const char variable[] = "PGOPTIONS";
-    struct buffer value = {0};
-    int rc = 0;
+    struct text value = {0};
     if (dump->settings.size <= 1)
         return 0;
-    for (size_t i = 0; i < environment->count && rc == 0; i++)
+    for (size_t i = 0; i < environment->count; i++)
         if (sets(environment->items[i], variable))
-            rc = buffer_append_text(&value, environment->items[i] + sizeof variable);
-    if (rc == 0)
-        rc = buffer_append(&value, dump->settings.data, dump->settings.size);
-    if (rc == 0)
-        rc = set_variable(environment, variable, (const char *)value.data);
-    buffer_clear(&value);
+            text_put(&value, environment->items[i] + sizeof variable);
+    text_put(&value, (const char *)dump->settings.data);
+    const char *string = text_string(&value);
+    int rc = string != NULL ? set_variable(environment, variable, string) : -ENOMEM;
+    text_clear(&value);
     return rc;
 }
 
 static int add_formatted(struct list *arguments, const char *before, const char *after)
 {
-    struct buffer argument = {0};
-    int rc = buffer_printf(&argument, "%s%s", before, after);
-    if (rc == 0)
-        rc = buffer_append_byte(&argument, '\0');
-    if (rc == 0)
-        return list_add(arguments, (char *)argument.data);
-    buffer_clear(&argument);
-    return rc;
+    struct text argument = {0};
+    text_printf(&argument, "%s%s", before, after);
+    return list_add(arguments, text_take(&argument));
 }
 
 static int make_arguments(const struct dump *dump, const char *conninfo, struct list *arguments)
@@ -306,32 +290,27 @@ static int take_server(const struct connection *connection, const PGresult *rows
 
 static int select_extension(struct dump *dump, const char *name)
 {
-    struct buffer extension = {0};
-    int rc = identifier_put(&extension, name);
-    if (rc == 0)
-        rc = buffer_append_byte(&extension, '\0');
-    if (rc == 0)
-        rc = dump_select(dump, "--extension=", (const char *)extension.data);
-    buffer_clear(&extension);
+    struct text extension = {0};
+    sql_name(&extension, name);
+    const char *pattern = text_string(&extension);
+    int rc = pattern != NULL ? dump_select(dump, "--extension=", pattern) : -ENOMEM;
+    text_clear(&extension);
     return rc;
 }
 
 /* Patterns are literal inside double quotes. */
 static int select_relation(const PGresult *rows, struct dump *dump)
 {
-    struct buffer table = {0};
-    int rc = identifier_put_relation(&table, PQgetvalue(rows, 0, COLUMN_SCHEMA),
-                                     PQgetvalue(rows, 0, COLUMN_NAME));
+    struct text table = {0};
+    sql_relation(&table, PQgetvalue(rows, 0, COLUMN_SCHEMA), PQgetvalue(rows, 0, COLUMN_NAME));
+    const char *pattern = text_string(&table);
+    int rc = pattern != NULL ? dump_select(dump, "--strict-names", "") : -ENOMEM;
     if (rc == 0)
-        rc = buffer_append_byte(&table, '\0');
-    if (rc == 0)
-        rc = dump_select(dump, "--strict-names", "");
-    if (rc == 0)
-        rc = dump_select(dump, "--table=", (const char *)table.data);
+        rc = dump_select(dump, "--table=", pattern);
     for (int i = 0; i < PQntuples(rows) && rc == 0; i++)
         if (!PQgetisnull(rows, i, COLUMN_EXTENSION))
             rc = select_extension(dump, PQgetvalue(rows, i, COLUMN_EXTENSION));
-    buffer_clear(&table);
+    text_clear(&table);
     return rc;
 }
 
@@ -339,18 +318,17 @@ static int select_relation(const PGresult *rows, struct dump *dump)
  */
 static int try_lock(struct connection *connection, const PGresult *rows, struct error *error)
 {
-    struct buffer sql = {0};
-    int rc = buffer_append_text(&sql, "LOCK TABLE ");
-    if (rc == 0)
-        rc = identifier_put_relation(&sql, PQgetvalue(rows, 0, COLUMN_SCHEMA),
-                                     PQgetvalue(rows, 0, COLUMN_NAME));
-    if (rc == 0)
-        rc = buffer_append(&sql, " IN ACCESS SHARE MODE", sizeof " IN ACCESS SHARE MODE");
-    rc = rc == 0 ? connection_run(connection, (const char *)sql.data, error) : out_of_memory(error);
+    struct text sql = {0};
+    text_put(&sql, "LOCK TABLE ");
+    sql_relation(&sql, PQgetvalue(rows, 0, COLUMN_SCHEMA), PQgetvalue(rows, 0, COLUMN_NAME));
+    text_put(&sql, " IN ACCESS SHARE MODE");
+    const char *statement = text_string(&sql);
+    int rc =
+        statement != NULL ? connection_run(connection, statement, error) : out_of_memory(error);
     if (rc == -EACCES)
         error_prefix(error,
                      "pg_dump has to lock the table, which takes a privilege on the whole of it");
-    buffer_clear(&sql);
+    text_clear(&sql);
     return rc;
 }
 
@@ -469,17 +447,18 @@ int dump_run(const struct dump *dump, const struct server *server, const char *a
              struct error *error)
 {
     struct list arguments = {0}, environment = {0};
-    struct buffer conninfo = {0};
+    struct text conninfo = {0};
     int rc = make_environment(dump, server, application, &environment, &conninfo);
+    const char *parameters = text_string(&conninfo);
     if (rc == 0)
-        rc = pin_settings(dump, &environment);
+        rc = parameters != NULL ? pin_settings(dump, &environment) : -ENOMEM;
     if (rc == 0)
-        rc = make_arguments(dump, (const char *)conninfo.data, &arguments);
+        rc = make_arguments(dump, parameters, &arguments);
     rc = rc == 0 ? run(dump, arguments.items, environment.items, look, context, out, failure, error)
                  : out_of_memory(error);
     list_clear(&arguments);
     list_clear(&environment);
-    buffer_clear(&conninfo);
+    text_clear(&conninfo);
     return rc;
 }
 

@@ -1,5 +1,6 @@
 #include "fs/tree/entries.h"
 
+#include "codec/array.h"
 #include "codec/buffer.h"
 #include "fs/base/name.h"
 
@@ -9,13 +10,10 @@
 
 int entries_add_ino(struct entries *entries, const char *name, uint64_t ino, bool is_directory)
 {
-    size_t n = entries->count;
-    if ((n & (n - 1)) == 0) { /* the list is full at each power of two */
-        struct entry *grown = realloc(entries->list, (n == 0 ? 1 : 2 * n) * sizeof *grown);
-        if (grown == NULL)
-            return -ENOMEM;
-        entries->list = grown;
-    }
+    struct entry *grown = array_room(entries->list, entries->count, sizeof *grown);
+    if (grown == NULL)
+        return -ENOMEM;
+    entries->list = grown;
     char *copy = strdup(name);
     if (copy == NULL)
         return -ENOMEM;
