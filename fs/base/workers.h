@@ -1,5 +1,10 @@
 /* A few threads that compute: they work off a queue of small tasks, none of which waits for the
- * server, a lock or another task. Work that may wait goes to waiters (fs/base/waiters.h).
+ * server, a lock or another task.
+ *
+ * Work that may wait goes to waiters (fs/base/waiters.h). They are another type, since one pool
+ * cannot be both: these threads are as few as there are processors, however long the queue is, and
+ * what is urgent overtakes; there a task must never stand behind one that waits, so each gets a
+ * thread.
  *
  * Lifetime: workers_stop; workers_join waits for the tasks under way, and runs those still queued
  * too; workers_free joins if that has not been done. Threads: any may add, until workers_free; the

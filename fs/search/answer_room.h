@@ -4,6 +4,11 @@
  * A few answers wait with what they have made so far, and with their thread. All further ones keep
  * only their place: they are made anew once it is their turn to wait with a thread.
  *
+ * This is no lock_line (fs/rows/lock_line.h), though both have callers that wait without a thread.
+ * There the server says what is free, so turns come by the clock and by looking, and a turn may be
+ * in vain. Here the room itself knows: a place is called because an answer has left, the one that
+ * has waited longest first, and what is called may wait with its thread until it gets in.
+ *
  * Threads: any; waiting is done without mount->lock. Lifetime: the mount's; a struct answer_place
  * is {0} at first, and belongs to its owner.
  */
