@@ -1,5 +1,7 @@
 #include "fs/rows/snapshot_view.h"
 
+#include "codec/array.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <time.h>
@@ -84,7 +86,7 @@ static int copy_schema(const struct schema *from, struct schema **out)
     if (rc == 0)
         rc = schema_get(&in, out);
     buffer_clear(&record);
-    return rc;
+    return rc == -EBADMSG ? -ENOMEM : rc; /* what was written is right: memory was short */
 }
 
 int snapshot_take_basis(struct snapshot *snapshot, const struct relation *relation,
@@ -287,13 +289,10 @@ void snapshot_unref(struct snapshot *snapshot)
 
 int snapshot_add_group(struct snapshot *snapshot, struct group *group)
 {
-    size_t n = snapshot->group_count;
-    if ((n & (n - 1)) == 0) { /* at each power of two it makes room for as many again */
-        struct group **grown = realloc(snapshot->groups, (n == 0 ? 1 : 2 * n) * sizeof *grown);
-        if (grown == NULL)
-            return -ENOMEM;
-        snapshot->groups = grown;
-    }
+    struct group **grown = array_room(snapshot->groups, snapshot->group_count, sizeof *grown);
+    if (grown == NULL)
+        return -ENOMEM;
+    snapshot->groups = grown;
     snapshot->groups[snapshot->group_count++] = group;
     snapshot->rows += group->rows;
     snapshot->row_id_sum += group->row_id_sum;
