@@ -79,7 +79,9 @@ struct mount {
      * (leftovers.h) */
     bool catalog_lost;
     bool leftovers; /* tables or files of gone relations are still used */
-    bool clearing;  /* a thread clears leftovers */
+    /* a table had no room for one more list of columns: names that nothing uses are to go */
+    bool crowded;
+    bool clearing; /* a thread clears leftovers */
     char *catalog_mark;
     /* clock_ms() when the server was asked whether the catalog still holds */
     int64_t catalog_checked;

@@ -119,7 +119,8 @@ static bool is_used(struct table *table)
     return subject != NULL;
 }
 
-/* Anybody can name as many lists as he likes: those that nothing uses make room. Whether there were such. */
+/* Any user can name any number of lists: those that nothing uses make room. Whether there were
+ * such. */
 static bool free_unused_of(struct table *table)
 {
     bool freed = false;
@@ -136,6 +137,18 @@ static bool free_unused_of(struct table *table)
     return freed;
 }
 
+bool table_selections_full(struct table *table, struct error *why)
+{
+    int used = 0;
+    for (const struct subject *known = table->selections; known != NULL; known = known->next)
+        used += subject_is_used(known);
+    if (used >= SELECTIONS_AT_MOST)
+        error_set(why, -ENOMEM,
+                  "%d lists of columns are in use, no more can be: close files, or select fewer",
+                  used);
+    return used >= SELECTIONS_AT_MOST;
+}
+
 struct subject *table_selection(struct table *table, const char *columns)
 {
     int count = 0;
@@ -143,10 +156,11 @@ struct subject *table_selection(struct table *table, const char *columns)
         if (strcmp(known->columns, columns) == 0)
             return known;
     if (count >= SELECTIONS_AT_MOST && !free_unused_of(table)) {
-        log_say(LOG_SAY_ERROR,
-                "%s.%s/select: %d lists of columns are in use, no more can be: close files, or "
-                "select fewer",
-                table->relation.schema, table->relation.name, count);
+        struct error why = {""};
+        table->mount->crowded = true;
+        if (table_selections_full(table, &why))
+            log_say(LOG_SAY_ERROR, "%s.%s/select: %s", table->relation.schema, table->relation.name,
+                    why.text);
         return NULL;
     }
     struct subject *subject = calloc(1, sizeof *subject);

@@ -101,6 +101,8 @@ static inline struct subject *table_subject(struct table *table, int face)
 enum { SELECTIONS_AT_MOST = 1024 }; /* of a table, at once */
 /* The rows in these columns alone, made if need be; NULL: no memory, or too many are in use, which the log says. */
 struct subject *table_selection(struct table *table, const char *columns);
+/* Whether so many are in use. Then *why says what to do about it. */
+bool table_selections_full(struct table *table, struct error *why);
 /* All of a table's, one after another: the first behind NULL, NULL behind the last. */
 struct subject *table_next_subject(struct table *table, const struct subject *subject);
 

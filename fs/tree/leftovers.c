@@ -1,5 +1,6 @@
 #include "fs/tree/leftovers.h"
 
+#include "codec/array.h"
 #include "fs/base/log.h"
 #include "fs/rows/snapshot_records.h"
 #include "fs/tables/file_time.h"
@@ -19,20 +20,16 @@ struct name {
 
 struct names {
     struct name *list;
-    size_t count, room;
+    size_t count;
 };
 
 /* Notes a name. Without memory it is left out, and the kernel forgets it some time. */
 static void add_name(struct names *names, const struct node *node)
 {
-    if (names->count == names->room) {
-        size_t room = 2 * names->room + 64;
-        struct name *grown = realloc(names->list, room * sizeof *grown);
-        if (grown == NULL)
-            return;
-        names->list = grown;
-        names->room = room;
-    }
+    struct name *grown = array_room(names->list, names->count, sizeof *grown);
+    if (grown == NULL)
+        return;
+    names->list = grown;
     char *copy = strdup(node->name);
     if (copy != NULL)
         names->list[names->count++] = (struct name){node->parent->nodeid, copy};
@@ -122,13 +119,13 @@ static bool note_files(const struct mount *mount, struct names *names)
     return some;
 }
 
-/* ---- names below near/, of which a user can make any number: the kernel keeps them ---- */
+/* ---- names of which a user can make any number, which the kernel keeps ---- */
 
 enum { UNBOUNDED_KEPT = 4096 };
 
 static bool has_too_many(const struct mount *mount)
 {
-    return mount->tree->unbounded_count > UNBOUNDED_KEPT;
+    return mount->crowded || mount->tree->unbounded_count > UNBOUNDED_KEPT;
 }
 
 /* Whether it is an unused leaf; its directory goes the next time. */
@@ -162,7 +159,7 @@ static void tell_kernel(struct mount *mount, struct names *names)
 struct folders {
     struct mount *mount;
     uint32_t *oids;
-    size_t count, room;
+    size_t count;
 };
 
 static bool is_known(const struct mount *mount, uint32_t relation)
@@ -179,16 +176,13 @@ static void add_folder(void *context, uint32_t relation)
     pthread_mutex_lock(&folders->mount->lock);
     bool known = is_known(folders->mount, relation);
     pthread_mutex_unlock(&folders->mount->lock);
-    if (!known && folders->count == folders->room) {
-        size_t room = 2 * folders->room + 64;
-        uint32_t *grown = realloc(folders->oids, room * sizeof *grown);
-        if (grown == NULL)
-            return;
-        folders->oids = grown;
-        folders->room = room;
-    }
-    if (!known)
-        folders->oids[folders->count++] = relation;
+    if (known)
+        return;
+    uint32_t *grown = array_room(folders->oids, folders->count, sizeof *grown);
+    if (grown == NULL)
+        return;
+    folders->oids = grown;
+    folders->oids[folders->count++] = relation;
 }
 
 static int compare_oids(const void *a, const void *b)
@@ -277,6 +271,7 @@ static void clear_up(void *argument)
     bool left = note_files(mount, lost ? NULL : &names);
     if (has_too_many(mount))
         note_idle(mount, &names);
+    mount->crowded = false;
     bool freed = table_free_gone(mount, &mount->leftovers);
     mount->leftovers |= left;
     pthread_mutex_unlock(&mount->lock);

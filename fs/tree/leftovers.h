@@ -4,8 +4,8 @@
  * schemas: nodes, and what the kernel has. All this goes once a catalog has come in which they are
  * missing, except for what is still open, which goes with a later one.
  *
- * Unused names below near/ go, too, if there are thousands: the kernel keeps them as long as it has
- * memory.
+ * Unused names below near/ and select/ go, too, if there are thousands, or if a table has no room
+ * for one more list of columns: the kernel keeps them as long as it has memory.
  *
  * A session goes with its query/: also if the table was renamed, or has no vectors any more.
  *

@@ -49,12 +49,15 @@ static int look_up_selection(struct mount *mount, const struct lookup *lookup, s
     return table_lookup(mount, lookup, out);
 }
 
-/* A line for each list of columns that has failed. */
+/* A line for each list of columns that has failed, behind one that says why there can be no more.
+ */
 static void reasons(struct mount *mount, struct node *node, char *text, size_t size)
 {
-    const struct table *table = table_of(mount, node);
-    size_t n = 0;
-    text[0] = '\0';
+    struct table *table = table_of(mount, node);
+    struct error full = {""};
+    if (table != NULL)
+        (void)table_selections_full(table, &full);
+    size_t n = (size_t)snprintf(text, size, "%s", full.text);
     for (const struct subject *subject = table != NULL ? table->selections : NULL;
          subject != NULL && n < size; subject = subject->next)
         if (subject->error.text[0] != '\0')

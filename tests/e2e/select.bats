@@ -231,3 +231,33 @@ identity() { stat -c '%i %s %Y' "$@"; }
     assert_selected kinds id,t id,t
     assert_selected kinds id,n id,n
 }
+
+@test "there may be many lists of columns, one after another; if too many are in use the next one says so" {
+    local names
+    names=$(seq -s, -f 'c%g int' 0 39)
+    psql -X -q -c "CREATE TABLE forty ($names)"
+    within 10 ls "$T/forty" >/dev/null
+    # The lists that other processes hold: their names are enough, no row is fetched.
+    python3 - "$T/forty/select" "$OUT" 3>&- <<'PYTHON' &
+import itertools, os, resource, sys, time
+folder, out = sys.argv[1:]
+resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096))
+names = [f"c{a},c{b}.csv" for a, b in itertools.permutations(range(40), 2)][:1024]
+held = [os.open(f"{folder}/{name}", os.O_PATH) for name in names]
+open(f"{out}/held", "w").close()
+while not os.path.exists(f"{out}/enough"):
+    time.sleep(0.05)
+PYTHON
+    within 60 test -e "$OUT/held"
+    run cat "$T/forty/select/c1.csv"
+    [[ $output == *"Cannot allocate memory"* ]]
+    run getfattr --only-values -n user.pgvecfs.error "$T/forty/select"
+    echo "$output"
+    [[ $output == "1024 lists of columns are in use, no more can be: close files, or select fewer"* ]]
+    grep -F 'public.forty/select: 1024 lists of columns are in use' "$MNT/.pgvecfs/log"
+    [ "$(head -n 1 "$T/forty/forty.csv")" = "$(seq -s, -f 'c%g' 0 39)" ]
+    touch "$OUT/enough"
+    wait $!
+    within 30 cat "$T/forty/select/c1.csv"
+    [ "$(cat "$T/forty/select/c1.csv")" = c1 ]
+}

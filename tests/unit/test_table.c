@@ -86,12 +86,14 @@ static void test_bound(void **state)
 {
     struct table *table = *state;
     char columns[16];
+    struct error why = {""};
     struct subject *kept = table_selection(table, "kept");
     kept->nodes = 1;
     for (int i = 0; i < 3 * SELECTIONS_AT_MOST; i++) {
         snprintf(columns, sizeof columns, "c%d", i);
         assert_non_null(table_selection(table, columns));
         assert_true(count(table) <= SELECTIONS_AT_MOST + SUBJECT_COUNT);
+        assert_false(table_selections_full(table, &why));
     }
     assert_ptr_equal(table_selection(table, "kept"), kept);
     for (int i = 0; table_selection(table, columns) != NULL && i <= SELECTIONS_AT_MOST; i++) {
@@ -99,6 +101,10 @@ static void test_bound(void **state)
         snprintf(columns, sizeof columns, "u%d", i);
     }
     assert_int_equal(count(table), SELECTIONS_AT_MOST + SUBJECT_COUNT);
+    assert_true(table_selections_full(table, &why));
+    assert_true(mount.crowded);
+    assert_string_equal(why.text, "1024 lists of columns are in use, no more can be: close files, "
+                                  "or select fewer");
     for (struct subject *subject = table->selections; subject != NULL; subject = subject->next)
         subject->nodes = 0;
 }
