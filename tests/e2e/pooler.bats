@@ -76,6 +76,13 @@ everything() {
     # A policy that hides rows is an error, never a file with fewer of them.
     run timeout 60 cat "$MNT/public/secret/secret.csv"
     [[ $output == *"Permission denied"* ]]
+    run timeout 60 cat "$MNT/public/secret/select/id.csv"
+    [[ $output == *"Permission denied"* ]]
+    for t in t parts; do
+        psql_pinned -c "COPY (SELECT v, id FROM public.$t) TO STDOUT (FORMAT csv, HEADER)" >"$BATS_TEST_TMPDIR/expected"
+        timeout 60 cat "$MNT/public/$t/select/v,id.csv" >"$BATS_TEST_TMPDIR/got"
+        assert_same_bytes "$BATS_TEST_TMPDIR/got" "$BATS_TEST_TMPDIR/expected"
+    done
     mkdir "$s"
     echo '[5,5,1]' >"$s/vector"
     echo "price < 3 AND pg_catalog.set_config('work_mem', '9MB', false) IS NOT NULL" >"$s/filter"

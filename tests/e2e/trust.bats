@@ -162,6 +162,16 @@ END
     assert_not_run
 }
 
+@test "some columns of a table run no more than they need, and are refused as the whole is" {
+    psql_pinned -c "COPY (SELECT m, id FROM m.moods) TO STDOUT (FORMAT csv, HEADER)" | cmp - "$MNT/m/moods/select/m,id.csv"
+    psql_pinned -c "COPY (SELECT m FROM m.moods) TO STDOUT (FORMAT binary)" | cmp - "$MNT/m/moods/select/m.bin"
+    assert_not_allowed m/moods/select/m,id.jsonl 'mood_json(m.mood) of mallory'
+    assert_not_allowed m/by_index/select/a.csv 'of mallory, who is no superuser'
+    assert_not_allowed m/calls/select/x.csv 'function m.proof() of mallory'
+    psql_pinned -c "COPY (SELECT a FROM m.by_check) TO STDOUT (FORMAT csv, HEADER)" | cmp - "$MNT/m/by_check/select/a.csv"
+    assert_not_run
+}
+
 @test "a changed table is still fetched by ranges" {
     cat "$MNT/m/moods/moods.csv" >/dev/null
     sql "UPDATE m.moods SET t = 'new' WHERE id = 7"
