@@ -40,6 +40,8 @@ struct format {
                        here */
     uint8_t last;   /* the last byte of a whole file, unless that is empty */
     bool notes;     /* its bodies come with notes */
+    bool whole; /* a file of it opens only once its size is known, never as a stream: its readers
+                       map it, or begin at its end */
 
     /* Whether the schema holds all parts that this format needs. */
     bool (*possible)(const struct schema *schema);

@@ -231,7 +231,7 @@ static int take_format(struct options *options, const char *word, size_t size, s
 {
     int number = format_find(word, size);
     if (number < 0) {
-        char all[256] = "";
+        char all[512] = "";
         for (int i = 0, n = 0; i < FORMAT_COUNT && n < (int)sizeof all; i++)
             n += snprintf(all + n, sizeof all - (size_t)n, "%s%s", i > 0 ? ", " : "",
                           formats[i]->name);

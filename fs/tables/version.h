@@ -15,6 +15,7 @@ enum { /* faces: first the formats, by place */
        FACE_DDL,
        FACE_COUNT
 };
+_Static_assert(FACE_COUNT <= 32, "a mask of faces is an unsigned");
 /* The numbers, in inode numbers, of the faces that are no format, as format->number is for the
  * others. They stay the same for ever, however many formats there are. */
 enum { NUMBER_OF_MANIFEST = 3, NUMBER_OF_DDL = 4 };

@@ -42,7 +42,8 @@ static int need_subject(struct mount *mount, struct call *call)
 
 static bool may_read_along(const struct call *call)
 {
-    return call->kind == CALL_OPEN && file_of(call)->face < FORMAT_COUNT &&
+    int face = file_of(call)->face;
+    return call->kind == CALL_OPEN && face < FORMAT_COUNT && !formats[face]->whole &&
            clock_ms() - call->arrived >= STREAM_AFTER_MS &&
            call->mount->tree->streams < STREAMS_AT_MOST;
 }
