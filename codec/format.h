@@ -12,7 +12,7 @@
  * one that is free; 3 and 4 are taken by files that are no format (fs/tables/table.h).
  *
  * Threads: pure functions.
- * Errors: -EBADMSG a value that is not one of its type, -ENOMEM.
+ * Errors: -EBADMSG a value that is not one of its type, -EDOM one without a form, -ENOMEM.
  */
 #ifndef CODEC_FORMAT_H
 #define CODEC_FORMAT_H
@@ -33,6 +33,14 @@ struct note {
     size_t size;
 };
 
+/* A value that a format has no form for, such as infinity among the dates of Arrow. A file with such
+ * a row does not exist, since another value, or NULL, would be a lie. */
+struct formless {
+    int column;      /* its number in the schema */
+    uint32_t row;    /* in the group, from 0 */
+    const char *why; /* what the value is; a constant */
+};
+
 struct format {
     const char *name; /* the file's extension, without the dot; what cache records know it by */
     uint8_t number;   /* what stands for it in inode numbers: never changed, never used again */
@@ -45,6 +53,11 @@ struct format {
 
     /* Whether the schema holds all parts that this format needs. */
     bool (*possible)(const struct schema *schema);
+
+    /* Finds the first value of the group without a form, in the order of its columns: body, or
+     * body_size, has failed with -EDOM. NULL: every value has one. */
+    int (*formless)(const struct schema *schema, const struct rowgroup *group,
+                    struct formless *out);
 
     /* NULL: there is none. */
     int (*head)(const struct format_view *view, struct buffer *out);
@@ -59,8 +72,9 @@ struct format {
                 struct buffer *out);
 
     /* The size of the body in bytes, if that is known without making it, and it has no note; else
-     * NULL. */
-    uint64_t (*body_size)(const struct schema *schema, const struct rowgroup *group);
+     * NULL. It fails as `body` would. */
+    int (*body_size)(const struct schema *schema, const struct rowgroup *group, uint64_t *out);
+    bool at_once; /* that costs next to nothing: it is asked of every row group that comes */
 };
 
 enum { FORMAT_COUNT = 4 };

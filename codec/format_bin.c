@@ -36,7 +36,7 @@ static int copied_columns(const struct schema *schema)
     return n;
 }
 
-static uint64_t bin_body_size(const struct schema *schema, const struct rowgroup *group)
+static uint64_t bin_size(const struct schema *schema, const struct rowgroup *group)
 {
     uint64_t size = (uint64_t)group->rows * (2 + 4 * (uint64_t)copied_columns(schema));
     for (int i = 0; i < schema->column_count; i++)
@@ -45,11 +45,17 @@ static uint64_t bin_body_size(const struct schema *schema, const struct rowgroup
     return size;
 }
 
+static int bin_body_size(const struct schema *schema, const struct rowgroup *group, uint64_t *out)
+{
+    *out = bin_size(schema, group);
+    return 0;
+}
+
 static int bin_body(const struct schema *schema, const struct rowgroup *group, struct buffer *note,
                     struct buffer *out)
 {
     (void)note;
-    int rc = buffer_reserve(out, bin_body_size(schema, group));
+    int rc = buffer_reserve(out, bin_size(schema, group));
     int columns = copied_columns(schema), n = 0;
     struct run_cursor *cursors = calloc((size_t)columns + 1, sizeof *cursors);
     if (rc < 0 || cursors == NULL) {
@@ -88,4 +94,5 @@ const struct format format_bin = {.name = "bin",
                                   .head = bin_head,
                                   .body = bin_body,
                                   .tail = bin_tail,
-                                  .body_size = bin_body_size};
+                                  .body_size = bin_body_size,
+                                  .at_once = true};

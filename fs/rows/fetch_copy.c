@@ -238,7 +238,7 @@ static void measure_group(struct task_copy *t, const struct rowgroup *rows, stru
     struct fetch_copy *copy = t->copy;
     for (int i = 0; i < FORMAT_COUNT; i++) {
         const struct rendition rendition = {.format = formats[i]};
-        bool wanted = formats[i]->body_size != NULL || (copy->measure & 1U << i);
+        bool wanted = formats[i]->at_once || (copy->measure & 1U << i);
         if (!wanted || !formats[i]->possible(copy->schema))
             continue;
         struct prefill *prefill = copy->prefills[i];

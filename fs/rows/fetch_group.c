@@ -383,8 +383,11 @@ int fetch_body_measure(struct fetch_body *body, const struct rendition *renditio
                        struct group *group)
 {
     const struct format *format = rendition->format;
-    if (format->body_size != NULL && !bytes)
-        return measures_add(&group->measures, rendition, format->body_size(schema, rows), NULL);
+    if (format->body_size != NULL && !bytes) {
+        uint64_t size;
+        int rc = format->body_size(schema, rows, &size);
+        return rc < 0 ? rc : measures_add(&group->measures, rendition, size, NULL);
+    }
     body->bytes.size = body->note.size = 0;
     int rc = format->body(schema, rows, &body->note, &body->bytes);
     if (rc < 0)
@@ -402,10 +405,44 @@ struct measuring {
     struct prefill *prefill;
     struct progress *progress;
     atomic_size_t next;
-    pthread_mutex_t lock; /* guards rc and error, which are of the first failure */
+    pthread_mutex_t lock; /* guards what follows, which is of the first group that failed */
+    size_t failed;
     int rc;
     struct error error;
 };
+
+/* The first group in the file that has a value without a form is found, however many threads there
+ * are: those in front of it have been begun before. */
+static void note_failure(struct measuring *measuring, size_t number, int rc,
+                         const struct error *error)
+{
+    pthread_mutex_lock(&measuring->lock);
+    if (measuring->rc == 0 || number < measuring->failed) {
+        measuring->failed = number;
+        measuring->rc = rc;
+        measuring->error = *error;
+    }
+    pthread_mutex_unlock(&measuring->lock);
+    measuring->next = view_end(measuring->view); /* the others end too */
+}
+
+/* Says which value of the group has no form. -EDOM. */
+static int say_formless(const struct measuring *measuring, size_t number,
+                        const struct rowgroup *rows, struct error *error)
+{
+    const struct view *view = measuring->view;
+    const struct format *format = view->rendition.format;
+    struct formless value;
+    int rc = format->formless(measuring->schema, rows, &value);
+    if (rc < 0)
+        return error_set(error, rc, "no memory to measure with");
+    uint64_t row = (uint64_t)value.row + 1;
+    for (size_t i = view->first; i < number; i++)
+        row += view->snapshot->groups[i]->rows;
+    return error_set(error, -EDOM, "column %s, row %llu: %s has no form in %s",
+                     measuring->schema->columns[value.column].name, (unsigned long long)row,
+                     value.why, format->name);
+}
 
 static int measure_group(struct measuring *measuring, size_t number, struct fetch_body *body,
                          struct error *error)
@@ -421,7 +458,11 @@ static int measure_group(struct measuring *measuring, size_t number, struct fetc
         return rc;
     rc =
         fetch_body_measure(body, &view->rendition, measuring->schema, rows, prefill != NULL, group);
+    if (rc == -EDOM && view->rendition.format->formless != NULL)
+        rc = say_formless(measuring, number, rows, error);
     rowgroup_free(rows);
+    if (rc == -EDOM)
+        return rc;
     if (rc < 0)
         return error_set(error, rc, "row group %zu cannot be written as %s: %s", number,
                          view->rendition.format->name,
@@ -449,15 +490,8 @@ static void *measure_groups(void *argument)
             break;
         rc = *measuring->stop ? -EINTR : measure_group(measuring, number, &body, &error);
         measuring->progress->done++;
-        if (rc == 0)
-            continue;
-        pthread_mutex_lock(&measuring->lock);
-        if (measuring->rc == 0) {
-            measuring->rc = rc;
-            measuring->error = error;
-        }
-        pthread_mutex_unlock(&measuring->lock);
-        measuring->next = end; /* the others end too */
+        if (rc < 0)
+            note_failure(measuring, number, rc, &error);
     }
     fetch_body_clear(&body);
     patience_end(&patience);
