@@ -1,5 +1,6 @@
 #include "codec/utf8.h"
 
+#include <stdint.h>
 #include <string.h>
 
 size_t utf8_size(const char *text)
@@ -25,6 +26,28 @@ bool utf8_is(const char *text)
         if (n == 0)
             return false;
         text += n;
+    }
+    return true;
+}
+
+bool utf8_holds(const void *bytes, size_t size)
+{
+    const char *at = bytes, *end = at + size;
+    while (at < end) {
+        uint64_t eight = UINT64_C(1) << 63;
+        if (end - at >= 8)
+            memcpy(&eight, at, 8);
+        if ((eight & UINT64_C(0x8080808080808080)) == 0) {
+            at += 8;
+            continue;
+        }
+        /* a character is looked at in a copy: it might go on behind the end */
+        char one[5] = "";
+        memcpy(one, at, end - at < 4 ? (size_t)(end - at) : 4);
+        size_t n = utf8_size(one);
+        if (n == 0)
+            return false;
+        at += n;
     }
     return true;
 }

@@ -11,6 +11,9 @@ size_t utf8_size(const char *at);
 /* Whether the whole text is UTF-8. */
 bool utf8_is(const char *text);
 
+/* Whether these bytes are; there may be zeros among them. */
+bool utf8_holds(const void *bytes, size_t size);
+
 /* Takes off the beginning of a character at the end of a text that was cut. */
 void utf8_trim(char *text);
 
