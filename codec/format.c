@@ -1,7 +1,7 @@
 #include "codec/format.h"
 
 const struct format *const formats[FORMAT_COUNT] = {&format_csv, &format_bin, &format_jsonl,
-                                                    &format_tsv};
+                                                    &format_tsv, &format_arrow};
 
 int format_find(const char *name, size_t size)
 {

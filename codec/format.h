@@ -77,7 +77,7 @@ struct format {
     bool at_once; /* that costs next to nothing: it is asked of every row group that comes */
 };
 
-enum { FORMAT_COUNT = 4 };
+enum { FORMAT_COUNT = 5 };
 
 /* All formats. Their place here is what this program calls them by; nothing outlives it. */
 extern const struct format *const formats[FORMAT_COUNT];
@@ -98,6 +98,6 @@ MUST_CHECK static inline int format_tail(const struct format *format,
     return format->tail != NULL ? format->tail(view, notes, offsets, out) : 0;
 }
 
-extern const struct format format_csv, format_bin, format_jsonl, format_tsv;
+extern const struct format format_csv, format_bin, format_jsonl, format_tsv, format_arrow;
 
 #endif

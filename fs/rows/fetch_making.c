@@ -206,7 +206,7 @@ static bool is_kept_schema(const struct snapshot *old, const struct fetch_making
     struct readpoint *readpoint = crew_readpoint(making->crew);
     unsigned parts = fetch_wanted_parts(&making->copy);
     for (int i = 0; i < FORMAT_COUNT; i++)
-        if (snapshot_face(old, formats[i])->refused < 0 && !fetch_leaves_out(i, parts))
+        if (face_is_denied(snapshot_face(old, formats[i])) && !fetch_leaves_out(i, parts))
             return false;
     schema_number(readpoint->schema, readpoint->with_binary, parts);
     return schema_same(old->schema, readpoint->schema);

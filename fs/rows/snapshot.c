@@ -321,7 +321,7 @@ static bool same_refusals(const struct snapshot *a, const struct snapshot *b)
 {
     for (int i = 0; i < FORMAT_COUNT; i++) {
         const struct face *x = snapshot_face(a, formats[i]), *y = snapshot_face(b, formats[i]);
-        if (face_is_known(x) && face_is_known(y) && (x->refused == 0) != (y->refused == 0))
+        if (face_is_known(x) && face_is_known(y) && face_is_denied(x) != face_is_denied(y))
             return false;
     }
     return true;
@@ -330,7 +330,7 @@ static bool same_refusals(const struct snapshot *a, const struct snapshot *b)
 bool snapshot_has_news(const struct snapshot *fresh, const struct snapshot *old)
 {
     for (int i = 0; i < FORMAT_COUNT; i++)
-        if (snapshot_face(fresh, formats[i])->refused < 0 &&
+        if (face_is_denied(snapshot_face(fresh, formats[i])) &&
             !face_is_known(snapshot_face(old, formats[i])))
             return true;
     return false;

@@ -252,6 +252,8 @@ static int take_face(struct snapshot *fresh, const struct face *old)
 {
     const struct view view = {fresh, old->rendition, old->first, old->end};
     int rc = old->measured ? view_measured(&view) : 0;
+    if (old->refused == -EDOM)
+        rc = view_refuse(&view, -EDOM, old->reason);
     return rc == 0 && old->hashed ? view_hashed(&view, old->hash) : rc;
 }
 
@@ -261,7 +263,7 @@ int snapshot_take_faces(struct snapshot *fresh, const struct snapshot *old)
     for (size_t i = 0; rc == 0 && i < fresh->group_count; i++)
         rc = measures_copy(&fresh->groups[i]->measures, &old->groups[i]->measures);
     for (const struct face *face = old->faces; rc == 0 && face != NULL; face = face->next)
-        if (face->measured || face->hashed)
+        if (face->measured || face->hashed || face->refused == -EDOM)
             rc = take_face(fresh, face);
     return rc;
 }

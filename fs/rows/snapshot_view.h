@@ -10,6 +10,8 @@
 
 #include "fs/rows/snapshot.h"
 
+#include <errno.h>
+
 #define VIEW_TO_END SIZE_MAX
 
 struct view {
@@ -48,7 +50,7 @@ struct face {
     struct schema *chosen; /* the schema of these columns; NULL: all, the snapshot's */
 
     bool asked;  /* it is known whether the server refuses it: it does only if `refused` is set */
-    int refused; /* a negative errno, and the reason: */
+    int refused; /* a negative errno, and the reason; -EDOM: one of its rows has no form in it */
     char *reason;
     atomic_bool measured; /* what follows is set */
     struct buffer head, tail;
@@ -57,6 +59,12 @@ struct face {
     atomic_bool hashed;
     struct hash128 hash; /* of all its bytes */
 };
+
+/* Whether it is refused whatever the rows are. */
+static inline bool face_is_denied(const struct face *face)
+{
+    return face->refused < 0 && face->refused != -EDOM;
+}
 
 static inline bool face_is_known(const struct face *face)
 {

@@ -27,8 +27,8 @@ int job_measure_format(struct subject *subject, struct version *version, int for
                          formats[format]->name);
     int rc = fetch_measure(&subject->table->mount->place, &view, &subject->stop, prefill,
                            &subject->progress, error);
-    if (rc == -EBADMSG) { /* trying again would not help */
-        rc = view_refuse(&view, -EIO, error->text);
+    if (rc == -EBADMSG || rc == -EDOM) { /* trying again would not help */
+        rc = view_refuse(&view, rc == -EDOM ? rc : -EIO, error->text);
         if (rc == 0)
             job_log_refused(snapshot, format);
     }

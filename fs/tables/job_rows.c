@@ -15,7 +15,7 @@ void job_settle_format(struct version *version, int format)
     const struct face *face = snapshot_face(version->snapshot, formats[format]);
     if (face->refused < 0) {
         version->state[format] = FACE_FAILED;
-        version->rc[format] = face->refused;
+        version->rc[format] = user_errno(face->refused);
         free(version->reason[format]);
         version->reason[format] = face->reason != NULL ? strdup(face->reason) : NULL;
     } else if (face->measured) {
@@ -107,6 +107,32 @@ static void note_refresh(struct subject *subject, enum refresh_result result)
     pthread_mutex_unlock(&mount->lock);
 }
 
+/* The formats that the rows of this version have kept from being files: of the next one it is known
+ * at once whether they still do, so that a directory need not list such a file in the meantime. */
+static unsigned formless_formats(const struct version *version)
+{
+    unsigned mask = 0;
+    for (int i = 0; version != NULL && version->snapshot != NULL && i < FORMAT_COUNT; i++)
+        if (snapshot_face(version->snapshot, formats[i])->refused == -EDOM)
+            mask |= 1U << i;
+    return mask;
+}
+
+/* If that fails, a request for the file finds it out. */
+static void measure_formless(struct subject *subject, unsigned mask, struct version *fresh)
+{
+    struct error error = {""};
+    for (int i = 0; i < FORMAT_COUNT; i++) {
+        if (!(mask & 1U << i) || !formats[i]->possible(fresh->snapshot->schema) ||
+            fresh->state[i] != FACE_UNKNOWN)
+            continue;
+        if (job_measure_format(subject, fresh, i, NULL, &error) == 0)
+            job_settle_format(fresh, i);
+        if (fresh->state[i] == FACE_FAILED && snapshot_save(fresh->snapshot) < 0)
+            log_say(LOG_SAY_DEBUG, "a refusal finds no room in the cache");
+    }
+}
+
 int job_refresh_rows(struct subject *subject, struct version *old, unsigned measure,
                      struct version **out, struct error *error)
 {
@@ -115,8 +141,9 @@ int job_refresh_rows(struct subject *subject, struct version *old, unsigned meas
     fetch_choose(subject->fetch, subject->columns);
     if (old == NULL)
         fetch_after(subject->fetch, file_time_load(subject));
-    int rc = fetch_table(subject->fetch, &subject->table->relation,
-                         old != NULL ? old->snapshot : NULL, measure, &fresh, error);
+    int rc =
+        fetch_table(subject->fetch, &subject->table->relation, old != NULL ? old->snapshot : NULL,
+                    measure | formless_formats(old), &fresh, error);
     if (rc == -EINPROGRESS)
         return rc;
     mount->count.rows_fetched += subject->progress.rows;
@@ -147,7 +174,9 @@ int job_refresh_rows(struct subject *subject, struct version *old, unsigned meas
         log_say(LOG_SAY_INFO, "%s.%s: tables that inherit from it have rows of their own: %s",
                 fresh->relation.schema, fresh->relation.name, fresh->children);
     *out = version_of_rows(mount, fresh);
-    if (*out != NULL)
-        (*out)->made_of = *made_of;
-    return *out == NULL ? error_set(error, -ENOMEM, "no memory") : 0;
+    if (*out == NULL)
+        return error_set(error, -ENOMEM, "no memory");
+    (*out)->made_of = *made_of;
+    measure_formless(subject, formless_formats(old), *out);
+    return 0;
 }

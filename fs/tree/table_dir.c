@@ -1,6 +1,7 @@
 #include "fs/tree/table_dir.h"
 
 #include "fs/base/name.h"
+#include "fs/rows/snapshot_view.h"
 #include "fs/tables/listing.h"
 #include "fs/tables/schema_file.h"
 #include "fs/tree/call.h"
@@ -152,6 +153,15 @@ static int list_face(struct mount *mount, const struct node *node, int face, con
     return entries_add_ino(out, name, ino, false);
 }
 
+/* Whether a row of the version has no form in the format. */
+static bool is_formless(struct mount *mount, const struct node *node, int format, const char *name)
+{
+    const struct subject *subject = subject_of(mount, node, name);
+    const struct version *version = subject != NULL ? subject->current : NULL;
+    return version != NULL && version->snapshot != NULL && version->state[format] == FACE_FAILED &&
+           snapshot_face(version->snapshot, formats[format])->refused == -EDOM;
+}
+
 static int list_formats(struct mount *mount, const struct node *node, bool json,
                         struct entries *out)
 {
@@ -163,7 +173,7 @@ static int list_formats(struct mount *mount, const struct node *node, bool json,
             continue;
         name.size = 0;
         rc = buffer_printf(&name, "%s.%s", node->name, formats[i]->name);
-        if (rc == 0)
+        if (rc == 0 && !is_formless(mount, node, i, (char *)name.data))
             rc = list_face(mount, node, i, (char *)name.data, out);
     }
     buffer_clear(&name);

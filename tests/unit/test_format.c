@@ -241,7 +241,8 @@ static void test_bodies_do_not_depend_on_their_place(void **state)
         struct schema *schema = rows_schema(&rows_tables[i]);
         for (int f = 0; f < FORMAT_COUNT; f++) {
             struct buffer whole = {0};
-            if (!formats[f]->possible(schema))
+            if (!formats[f]->possible(schema) ||
+                formats[f]->whole) /* a body is a row group there */
                 continue;
             append_body(&rows_tables[i], schema, formats[f], 0, 30, &whole);
             for (uint32_t cut = 0; cut <= 30; cut++) {
