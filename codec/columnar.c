@@ -114,7 +114,8 @@ static bool is_decimal(const char *type_name, struct columnar_form *form)
     unsigned long precision = strtoul(type_name + strlen("numeric("), &end, 10), scale = 0;
     if (*end == ',')
         scale = end[1] == '-' ? precision + 1 : strtoul(end + 1, &end, 10);
-    if (*end != ')' || precision < 1 || precision > DECIMAL_DIGITS_MOST || scale > precision)
+    if (strcmp(end, ")") != 0 || precision < 1 || precision > DECIMAL_DIGITS_MOST ||
+        scale > precision)
         return false;
     *form = (struct columnar_form){.kind = COLUMNAR_DECIMAL,
                                    .part = PART_TEXT,
@@ -125,11 +126,17 @@ static bool is_decimal(const char *type_name, struct columnar_form *form)
     return true;
 }
 
+static bool ends_with(const char *text, const char *end)
+{
+    size_t n = strlen(text), k = strlen(end);
+    return n >= k && strcmp(text + n - k, end) == 0;
+}
+
+/* "time(3) without time zone". */
 static bool is_time(const char *type_name)
 {
-    const char *end = strstr(type_name, " without time zone");
-    return begins_with(type_name, "time") && (type_name[4] == ' ' || type_name[4] == '(') &&
-           end != NULL;
+    return (begins_with(type_name, "time ") || begins_with(type_name, "time(")) &&
+           ends_with(type_name, " without time zone");
 }
 
 struct columnar_form columnar_form(const struct column *column)
