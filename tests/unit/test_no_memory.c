@@ -178,6 +178,13 @@ static int write_tsv(void *context)
     return write_format(setting);
 }
 
+static int write_arrow(void *context)
+{
+    struct setting *setting = context;
+    setting->format = 4;
+    return write_format(setting);
+}
+
 static int write_jsonl(void *context)
 {
     struct setting *setting = context;
@@ -369,6 +376,7 @@ static void test_formats(void **state)
     each_table(write_bin, 0);
     each_table(write_jsonl, 0);
     each_table(write_tsv, 0);
+    each_table(write_arrow, 0);
 }
 
 static void test_snapshot(void **state)
