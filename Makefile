@@ -70,7 +70,7 @@ $(BUILD)/tests/unit/test_no_memory_rows: WRAP := $(NO_MEMORY)
 $(BUILD)/tests/unit/test_format_arrow: WRAP := $(NO_MEMORY)
 $(BUILD)/tests/unit/test_hnsw_no_memory: WRAP := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=reallocarray,--wrap=aligned_alloc,--wrap=free,--wrap=mmap,--wrap=munmap
 $(BUILD)/tests/unit/test_child: WRAP := -Wl,--wrap=posix_spawn_file_actions_addopen,--wrap=posix_spawn_file_actions_adddup2,--wrap=posix_spawnattr_setsigmask
-$(BUILD)/tests/unit/test_snapshot: WRAP := -Wl,--wrap=version_key_copy,--wrap=version_key_believes,--wrap=version_key_prove,--wrap=strdup,--wrap=hash64,--wrap=crew_unref
+$(BUILD)/tests/unit/test_snapshot: WRAP := -Wl,--wrap=version_key_copy,--wrap=version_key_believes,--wrap=version_key_prove,--wrap=strdup,--wrap=hash64,--wrap=crew_unref,--wrap=format_encoder
 $(BUILD)/tests/unit/test_answer: WRAP := -Wl,--wrap=vector_index_get,--wrap=vector_index_unref,--wrap=vector_index_intact,--wrap=vector_index_searcher,--wrap=vector_index_done,--wrap=query_within
 $(BUILD)/tests/unit/test_partitions: WRAP := -Wl,--wrap=name_encode,--wrap=strcmp
 $(BUILD)/tests/unit/test_crew: WRAP := -Wl,--wrap=session_take,--wrap=session_give,--wrap=session_usable,--wrap=session_pool_wanted,--wrap=session_is_wanted,--wrap=session_also_stop,--wrap=session_lock_patience,--wrap=readpoint_open,--wrap=readpoint_join,--wrap=readpoint_leave,--wrap=readpoint_close,--wrap=patience_wait

@@ -10,3 +10,8 @@ int format_find(const char *name, size_t size)
             return i;
     return -1;
 }
+
+const char *format_encoder(const struct format *format)
+{
+    return format->encoder != NULL ? format->encoder() : "";
+}

@@ -51,6 +51,11 @@ struct format {
     bool whole; /* a file of it opens only once its size is known, never as a stream: its readers
                        map it, or begin at its end */
 
+    /* What makes bytes that are left to a library: that library, its version, its settings, as a
+     * text that stays. Under one text bytes are the same for ever. NULL: all bytes are made here,
+     * and every version of this program makes the same. */
+    const char *(*encoder)(void);
+
     /* Whether the schema holds all parts that this format needs. */
     bool (*possible)(const struct schema *schema);
 
@@ -84,6 +89,9 @@ extern const struct format *const formats[FORMAT_COUNT];
 
 /* The place of the format with this name of `size` bytes, -1: none. */
 int format_find(const char *name, size_t size);
+
+/* The encoder that the format's bytes come from now; "": none. */
+const char *format_encoder(const struct format *format);
 
 MUST_CHECK static inline int format_head(const struct format *format,
                                          const struct format_view *view, struct buffer *out)

@@ -88,14 +88,6 @@ static int assemble(struct fetch_making *making, struct snapshot *snapshot)
     return rc < 0 ? rc : measure_known(snapshot);
 }
 
-/* Its rows, with more parts of them. */
-static void stamp_as(struct snapshot *snapshot, const struct snapshot *old)
-{
-    snapshot->fetched_at = old->fetched_at;
-    snapshot->mtime = old->mtime;
-    snapshot->serial = old->serial;
-}
-
 static int begin_feed(struct fetch_making *making, struct error *error)
 {
     struct snapshot *basis = NULL;
@@ -271,7 +263,7 @@ static int make_snapshot(struct fetch_making *making, const struct snapshot *old
         return rc;
     }
     if (making->same_rows)
-        stamp_as(snapshot, old);
+        snapshot_stamp_as(snapshot, old);
     else
         snapshot_stamp(snapshot, old, making->after);
     bool of_old = making->of_old && !making->copy.strayed;

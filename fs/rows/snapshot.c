@@ -131,10 +131,36 @@ void snapshot_stamp(struct snapshot *snapshot, const struct snapshot *old, int64
         snapshot->mtime = after + 1;
     if (old == NULL)
         return;
-    if (snapshot->mtime <= old->mtime)
-        snapshot->mtime = old->mtime + 1;
+    int64_t latest = snapshot_latest(old);
+    if (snapshot->mtime <= latest)
+        snapshot->mtime = latest + 1;
     if (snapshot->serial <= old->serial)
         snapshot->serial = old->serial + 1;
+}
+
+void snapshot_stamp_as(struct snapshot *snapshot, const struct snapshot *old)
+{
+    snapshot->fetched_at = old->fetched_at;
+    snapshot->mtime = old->mtime;
+    snapshot->serial = old->serial;
+    memcpy(snapshot->renewed, old->renewed, sizeof snapshot->renewed);
+}
+
+int64_t snapshot_latest(const struct snapshot *snapshot)
+{
+    int64_t latest = snapshot->mtime;
+    for (int i = 0; i < FORMAT_COUNT; i++)
+        if (snapshot->renewed[i] > latest)
+            latest = snapshot->renewed[i];
+    return latest;
+}
+
+void snapshot_renew(struct snapshot *snapshot, int place)
+{
+    int64_t now = now_microseconds() / 1000000, before = snapshot->renewed[place];
+    if (before < snapshot->mtime)
+        before = snapshot->mtime;
+    snapshot->renewed[place] = now > before ? now : before + 1;
 }
 
 int snapshot_add_source(struct snapshot *snapshot, const struct snapshot_source *source)
@@ -365,9 +391,7 @@ bool snapshot_same_row_ids(const struct snapshot *a, const struct snapshot *b)
 
 int snapshot_take_identity(struct snapshot *fresh, const struct snapshot *old)
 {
-    fresh->serial = old->serial;
-    fresh->mtime = old->mtime;
-    fresh->fetched_at = old->fetched_at;
+    snapshot_stamp_as(fresh, old);
     return snapshot_take_faces(fresh, old);
 }
 

@@ -92,7 +92,10 @@ struct snapshot {
     /* serial of the first version that this one was brought up to date from; among versions of one
      * lineage (ctid, xmin) names the same row for ever */
     uint64_t lineage;
-    int64_t mtime;      /* seconds since 1970 */
+    int64_t mtime; /* seconds since 1970 */
+    /* The same of the files of a format, by its place, that another encoder makes now than before:
+     * later than mtime; 0: none does. Set before it is published. */
+    int64_t renewed[FORMAT_COUNT];
     int64_t fetched_at; /* microseconds since 1970: the point in time that it stands for */
     _Atomic(struct face *) faces; /* the faces of its views: a list that grows under the lock */
     /* a group is lost and cannot be had again: the next fetch makes a new version */
@@ -134,6 +137,13 @@ uint64_t selection_number(const char *columns);
 /* It is a new version, of now: later by a whole second at least than `old` (NULL: none) and `after`, so
  * that tools which compare whole seconds see it. */
 void snapshot_stamp(struct snapshot *snapshot, const struct snapshot *old, int64_t after);
+/* It is the same version as `old`: copies the serial and all times. Before it is published. */
+void snapshot_stamp_as(struct snapshot *snapshot, const struct snapshot *old);
+/* The latest time of its files. */
+int64_t snapshot_latest(const struct snapshot *snapshot);
+/* Files of the format at this place are made by another encoder than before: they get a later time,
+ * and all others keep theirs. Before it is published. */
+void snapshot_renew(struct snapshot *snapshot, int place);
 MUST_CHECK int snapshot_add_source(struct snapshot *snapshot, const struct snapshot_source *source);
 /* A new snapshot with everything of `from` but its groups; it shares the crew. */
 MUST_CHECK int snapshot_copy_basis(const struct snapshot *from, struct snapshot **out);

@@ -3,14 +3,18 @@
  *   u32 version of this layout, key, times, schema, sources, formats, groups, faces, children,
  *   columns
  *
- * all as record.h writes numbers and strings. `formats` are the names of those that the program
- * had, and whether it made notes of their bodies: of each group as many sizes follow, in their
- * order, with the notes, and as many faces. What is not among them is unknown; what this program
- * does not have is passed over. Files of some columns or some groups are not among them: there may
- * be any number, and each is measured again when it is asked for. The list of columns is in the
- * record of a snapshot that has only those, which is called select-HASH in place of table.
+ * all as record.h writes numbers and strings. `formats` are those that the program had: the name,
+ * u8 flags (FORMAT_NOTES …), the encoder, u64 the time of its files if that is another one than the
+ * snapshot's, else 0. Of each group a size follows for each format that has sizes at all, in their
+ * order, with the note, and then as many faces as there are formats. What is not among them is
+ * unknown; what this program does not have is passed over. If a format has another encoder now, its
+ * files are others: they get a later time, and are measured again when they are asked for. Files of
+ * some columns or some groups are not among them: there may be any number, and each is measured
+ * again when it is asked for. The list of columns is in the record of a snapshot that has only
+ * those, which is called select-HASH in place of table.
  *
- * Records of older layouts are read, too. Those of layout 5 have no notes. Those of layout 4 do not
+ * Records of older layouts are read, too. Those of layout 6 name no encoders, and have sizes in all
+ * formats. Those of layout 5 have no notes. Those of layout 4 do not
  * name their formats, which are csv, bin and jsonl. Rows in those of layout 3 were proven under one
  * run of the server, and the record does not tell the run's position. */
 #include "fs/rows/snapshot_view.h"
@@ -26,7 +30,13 @@
             return try_rc;                                                                         \
     } while (0)
 
-enum { LAYOUT = 6, LAYOUT_WITHOUT_NOTES = 5, LAYOUT_OF_THREE_FORMATS = 4, LAYOUT_OF_ONE_RUN = 3 };
+enum {
+    LAYOUT = 7,
+    LAYOUT_WITHOUT_ENCODERS = 6,
+    LAYOUT_WITHOUT_NOTES = 5,
+    LAYOUT_OF_THREE_FORMATS = 4,
+    LAYOUT_OF_ONE_RUN = 3
+};
 
 enum { ERRNO_MOST = 4095 };
 
@@ -51,14 +61,26 @@ static void kind_of(const char *columns, char kind[KIND_SIZE])
                  (unsigned long long)selection_number(columns));
 }
 
-/* The formats that a record tells of, in its order; NULL: this program does not have the format, or
- * only one of the two programs takes notes for it. */
 enum { FORMATS_MOST = 64 };
 _Static_assert((int)FORMAT_COUNT <= (int)FORMATS_MOST, "a record has room for all formats");
+
+enum {
+    FORMAT_NOTES = 1, /* its bodies come with notes */
+    FORMAT_SIZES = 2, /* some groups have a size in it */
+    FORMAT_FLAGS_MOST = 3
+};
+
+struct record_format {
+    /* NULL: this program does not have it, or only one of the two programs takes notes for it */
+    const struct format *format;
+    uint8_t flags;
+    bool other; /* it has another encoder now: what is told of its bytes does not hold */
+};
+
+/* The formats that a record tells of, in its order. */
 struct record_formats {
     int count;
-    const struct format *all[FORMATS_MOST];
-    bool notes[FORMATS_MOST];
+    struct record_format all[FORMATS_MOST];
 };
 
 static int put_run(const struct server_run *run, struct buffer *out)
@@ -122,22 +144,46 @@ static int put_sizes(const struct group *group, const struct record_formats *kno
                      struct buffer *out)
 {
     for (int i = 0; i < known->count; i++) {
-        const struct rendition rendition = {.format = known->all[i]};
+        const struct rendition rendition = {.format = known->all[i].format};
+        if (!(known->all[i].flags & FORMAT_SIZES))
+            continue;
         const struct measure *measure = measures_find(&group->measures, &rendition);
         TRY(record_put_u64(out, measure != NULL ? measure->size : SIZE_UNKNOWN));
-        if (known->notes[i])
+        if (known->all[i].flags & FORMAT_NOTES)
             TRY(measure != NULL ? record_put_bytes(out, measure->note, measure->note_size)
                                 : record_put_bytes(out, NULL, 0));
     }
     return 0;
 }
 
-static int put_formats(const struct record_formats *known, struct buffer *out)
+static bool has_sizes(const struct snapshot *snapshot, const struct format *format)
 {
-    TRY(record_put_u8(out, (uint8_t)known->count));
-    for (int i = 0; i < known->count; i++) {
-        TRY(record_put_string(out, known->all[i]->name));
-        TRY(record_put_u8(out, known->notes[i]));
+    const struct rendition rendition = {.format = format};
+    for (size_t i = 0; i < snapshot->group_count; i++)
+        if (measures_find(&snapshot->groups[i]->measures, &rendition) != NULL)
+            return true;
+    return false;
+}
+
+static int put_formats(const struct snapshot *snapshot, struct record_formats *known,
+                       struct buffer *out)
+{
+    uint8_t count = 0;
+    for (int i = 0; i < FORMAT_COUNT; i++)
+        count += face_is_known(snapshot_face(snapshot, formats[i]));
+    TRY(record_put_u8(out, count));
+    for (int i = 0; i < FORMAT_COUNT && known->count < count; i++) {
+        struct record_format *one = &known->all[known->count];
+        if (!face_is_known(snapshot_face(snapshot, formats[i])))
+            continue;
+        one->format = formats[i];
+        one->flags = (uint8_t)((formats[i]->notes ? FORMAT_NOTES : 0) |
+                               (has_sizes(snapshot, formats[i]) ? FORMAT_SIZES : 0));
+        TRY(record_put_string(out, one->format->name));
+        TRY(record_put_u8(out, one->flags));
+        TRY(record_put_string(out, format_encoder(one->format)));
+        TRY(record_put_u64(out, (uint64_t)snapshot->renewed[i]));
+        known->count++;
     }
     return 0;
 }
@@ -163,19 +209,14 @@ static int put_all(const struct snapshot *snapshot, struct buffer *out)
         TRY(record_put_u8(out, snapshot->sources[i].by_ctid));
     }
     struct record_formats known = {0};
-    for (int i = 0; i < FORMAT_COUNT; i++)
-        if (face_is_known(snapshot_face(snapshot, formats[i]))) {
-            known.notes[known.count] = formats[i]->notes;
-            known.all[known.count++] = formats[i];
-        }
-    TRY(put_formats(&known, out));
+    TRY(put_formats(snapshot, &known, out));
     TRY(record_put_u64(out, snapshot->group_count));
     for (size_t i = 0; i < snapshot->group_count; i++) {
         TRY(put_group(snapshot->groups[i], &snapshot->key, out));
         TRY(put_sizes(snapshot->groups[i], &known, out));
     }
     for (int i = 0; i < known.count; i++)
-        TRY(put_face(snapshot_face(snapshot, known.all[i]), out));
+        TRY(put_face(snapshot_face(snapshot, known.all[i].format), out));
     const char *columns = snapshot->columns, *children = snapshot->children;
     if (children != NULL || columns != NULL)
         TRY(record_put_string(out, children != NULL ? children : ""));
@@ -309,8 +350,7 @@ static uint64_t get_size(struct record_reader *in)
     return size;
 }
 
-static const struct format *get_format(struct record_reader *in, uint32_t layout, int number,
-                                       bool *notes)
+static const struct format *get_name(struct record_reader *in, uint32_t layout, int number)
 {
     static const char *const three[] = {"csv", "bin", "jsonl"};
     bool named = layout > LAYOUT_OF_THREE_FORMATS;
@@ -318,29 +358,64 @@ static const struct format *get_format(struct record_reader *in, uint32_t layout
     const char *name = named ? read : three[number];
     int place = name != NULL ? format_find(name, strlen(name)) : -1;
     free(read);
-    *notes = layout > LAYOUT_WITHOUT_NOTES && record_get_u8(in) != 0;
-    return place >= 0 && formats[place]->notes == *notes ? formats[place] : NULL;
+    return place >= 0 ? formats[place] : NULL;
 }
 
-/* Reads the formats' names, each of which may occur once. */
+static uint8_t get_flags(struct record_reader *in, uint32_t layout)
+{
+    if (layout > LAYOUT_WITHOUT_ENCODERS) {
+        uint8_t flags = record_get_u8(in);
+        in->bad |= flags > FORMAT_FLAGS_MOST;
+        return flags;
+    }
+    bool notes = layout > LAYOUT_WITHOUT_NOTES && record_get_u8(in) != 0;
+    return FORMAT_SIZES | (notes ? FORMAT_NOTES : 0);
+}
+
+/* Whether the format has another encoder now. */
+static bool get_encoder(struct record_reader *in, uint32_t layout, const struct format *format)
+{
+    char *read = layout > LAYOUT_WITHOUT_ENCODERS ? record_get_string(in) : NULL;
+    bool other = format != NULL && strcmp(read != NULL ? read : "", format_encoder(format)) != 0;
+    free(read);
+    return other;
+}
+
+static int get_format(struct record_reader *in, uint32_t layout, int number,
+                      struct snapshot *snapshot, struct record_format *out)
+{
+    const struct format *format = get_name(in, layout, number);
+    struct face *face;
+    out->flags = get_flags(in, layout);
+    out->other = get_encoder(in, layout, format);
+    int64_t renewed = layout > LAYOUT_WITHOUT_ENCODERS ? record_get_seconds(in) : 0;
+    in->bad |= renewed != 0 && renewed <= snapshot->mtime;
+    if (in->bad || (format != NULL && snapshot_face(snapshot, format)->asked))
+        return -EBADMSG;
+    if (format == NULL || format->notes != ((out->flags & FORMAT_NOTES) != 0))
+        return 0;
+    const struct view view = view_whole(snapshot, format);
+    int place = format_find(format->name, strlen(format->name));
+    TRY(view_make_face(&view, &face));
+    face->asked = true;
+    out->format = format;
+    snapshot->renewed[place] = renewed;
+    if (out->other) {
+        snapshot_renew(snapshot, place);
+        snapshot->unsaved = true;
+    }
+    return 0;
+}
+
+/* Reads the formats, each of which may occur once. */
 static int get_formats(struct record_reader *in, uint32_t layout, struct snapshot *snapshot,
                        struct record_formats *out)
 {
     int count = layout > LAYOUT_OF_THREE_FORMATS ? record_get_u8(in) : 3;
     if (in->bad || count > FORMATS_MOST)
         return -EBADMSG;
-    for (int i = 0; i < count; i++) {
-        const struct format *format = get_format(in, layout, i, &out->notes[i]);
-        if (in->bad || (format != NULL && snapshot_face(snapshot, format)->asked))
-            return -EBADMSG;
-        const struct view view = view_whole(snapshot, format);
-        struct face *face;
-        if (format != NULL) {
-            TRY(view_make_face(&view, &face));
-            face->asked = true;
-        }
-        out->all[out->count++] = format;
-    }
+    for (; out->count < count; out->count++)
+        TRY(get_format(in, layout, out->count, snapshot, &out->all[out->count]));
     return 0;
 }
 
@@ -348,14 +423,17 @@ static int get_sizes(struct record_reader *in, const struct record_formats *know
                      struct group *group)
 {
     for (int i = 0; i < known->count; i++) {
-        const struct rendition rendition = {.format = known->all[i]};
+        const struct record_format *one = &known->all[i];
+        const struct rendition rendition = {.format = one->format};
         struct note note = {NULL, 0};
+        if (!(one->flags & FORMAT_SIZES))
+            continue;
         uint64_t size = get_size(in);
-        if (known->notes[i])
+        if (one->flags & FORMAT_NOTES)
             note.bytes = record_get_bytes(in, &note.size);
         if (in->bad)
             return -EBADMSG;
-        if (rendition.format != NULL && size != SIZE_UNKNOWN)
+        if (one->format != NULL && !one->other && size != SIZE_UNKNOWN)
             TRY(measures_add(&group->measures, &rendition, size, &note));
     }
     return 0;
@@ -426,10 +504,10 @@ static int get_refusal(struct record_reader *in, struct face *face)
     return 0;
 }
 
-/* `format` NULL: this program does not have it. */
 static int get_face(struct record_reader *in, struct snapshot *snapshot,
-                    const struct format *format)
+                    const struct record_format *one)
 {
+    const struct format *format = one->format;
     const struct view view = view_whole(snapshot, format);
     struct face *face = NULL;
     if (format != NULL)
@@ -438,7 +516,7 @@ static int get_face(struct record_reader *in, struct snapshot *snapshot,
     bool measured = record_get_u8(in) != 0, hashed = record_get_u8(in) != 0;
     struct hash128 hash = {.high = record_get_u64(in)};
     hash.low = record_get_u64(in);
-    if (in->bad || face == NULL)
+    if (in->bad || face == NULL || one->other)
         return in->bad ? -EBADMSG : 0;
     face->hash = hash;
     face->hashed = hashed;
@@ -467,7 +545,7 @@ static int get_all(struct record_reader *in, struct snapshot *snapshot)
         TRY(get_group(in, layout, &known, snapshot));
     TRY(check_ids(snapshot));
     for (int i = 0; i < known.count; i++)
-        TRY(get_face(in, snapshot, known.all[i]));
+        TRY(get_face(in, snapshot, &known.all[i]));
     if (!in->bad && in->at != in->end)
         snapshot->children = record_get_string(in);
     if (!in->bad && in->at != in->end)

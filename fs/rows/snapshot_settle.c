@@ -23,7 +23,7 @@ static void save(struct snapshot *snapshot, struct snapshot *old)
 int snapshot_confirm(struct snapshot *old, const struct version_key *now)
 {
     int joined = snapshot_prove(old, now);
-    if (joined > 0)
+    if (joined > 0 || (joined == 0 && old->unsaved))
         save(old, NULL);
     return joined < 0 ? joined : 0;
 }

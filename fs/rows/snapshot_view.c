@@ -26,7 +26,10 @@ uint64_t view_id(const struct view *view)
     bool whole = view->first == 0 && view->end == VIEW_TO_END;
     uint64_t id = hash64(parts, whole ? sizeof parts - 2 * sizeof *parts : sizeof parts);
     uint64_t selected[] = {id, selection_number(view->snapshot->columns)};
-    return selected[1] == 0 ? id : hash64(selected, sizeof selected);
+    id = selected[1] == 0 ? id : hash64(selected, sizeof selected);
+    const char *name = view->rendition.format->name;
+    uint64_t renewed[] = {id, (uint64_t)view->snapshot->renewed[format_find(name, strlen(name))]};
+    return renewed[1] == 0 ? id : hash64(renewed, sizeof renewed);
 }
 
 /* ---- faces ---- */

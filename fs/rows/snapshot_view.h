@@ -33,7 +33,7 @@ void view_unref(const struct view *view);
 
 /* Of two that are the same: the same, for ever. A hash of what it is made of: cluster, database,
  * relation, format, version; of what is not a whole file, or not of all columns, groups and columns,
- * too. */
+ * too; of what another encoder makes now, the time since then, too. */
 uint64_t view_id(const struct view *view);
 
 /* The end of its groups. */

@@ -24,6 +24,18 @@ void job_settle_format(struct version *version, int format)
     }
 }
 
+/* The manifest tells of the listed formats. */
+static void settle_times(struct version *version)
+{
+    const struct snapshot *snapshot = version->snapshot;
+    int64_t *manifest = &version->renewed[FACE_MANIFEST];
+    for (int i = 0; i < FORMAT_COUNT; i++) {
+        version->renewed[i] = snapshot->renewed[i];
+        if (version->mount->options->listed_formats & 1U << i && snapshot->renewed[i] > *manifest)
+            *manifest = snapshot->renewed[i];
+    }
+}
+
 /* Takes the reference to the snapshot. */
 static struct version *version_of_rows(struct mount *mount, struct snapshot *snapshot)
 {
@@ -37,6 +49,7 @@ static struct version *version_of_rows(struct mount *mount, struct snapshot *sna
     version->snapshot = snapshot;
     version->serial = snapshot->serial;
     version->mtime = snapshot->mtime;
+    settle_times(version);
     for (int i = 0; i < FORMAT_COUNT; i++)
         job_settle_format(version, i);
     return version;
@@ -63,6 +76,8 @@ struct version *job_load_rows(struct subject *subject)
                 "%s.%s: its record in the cache cannot be used (%s); it is fetched again",
                 subject->table->relation.schema, subject->table->relation.name, strerror(-rc));
     sweep_once(subject->table);
+    if (snapshot != NULL && snapshot_latest(snapshot) > snapshot->mtime)
+        file_time_save(subject, snapshot_latest(snapshot));
     return snapshot != NULL ? version_of_rows(mount, snapshot) : NULL;
 }
 
@@ -166,7 +181,7 @@ int job_refresh_rows(struct subject *subject, struct version *old, unsigned meas
         return 0;
     }
     const struct feed_ids *made_of = fetch_made_of(subject->fetch);
-    file_time_save(subject, fresh->mtime);
+    file_time_save(subject, snapshot_latest(fresh));
     for (int i = 0; i < FORMAT_COUNT; i++)
         if (snapshot_face(fresh, formats[i])->refused < 0)
             job_log_refused(fresh, i);

@@ -38,6 +38,8 @@ struct version {
     struct mount *mount;
     uint64_t serial;
     int64_t mtime;
+    /* that of files which a library's new version makes anew, and of what tells of these; 0: mtime */
+    int64_t renewed[FACE_COUNT];
     struct snapshot *snapshot;       /* of rows; NULL for DDL */
     struct feed_ids made_of;         /* ids of what was copied for it */
     char *signature;                 /* for DDL: the ddl_signature() that it belongs to */
@@ -55,6 +57,11 @@ struct version {
 /* Whether what this face is made from was left out when the version was fetched: a refresh that is
  * asked for the face gets it. */
 bool version_lacks(const struct version *version, int face);
+
+static inline int64_t version_time(const struct version *version, int face)
+{
+    return version->renewed[face] > 0 ? version->renewed[face] : version->mtime;
+}
 
 static inline bool version_has_size(const struct version *version, int face)
 {

@@ -31,11 +31,15 @@ uint64_t node_ino(const struct mount *mount, uint32_t relation, int face, uint64
 }
 
 uint64_t node_ino_of(const struct mount *mount, const struct subject *subject, int face,
-                     uint64_t serial)
+                     const struct version *version)
 {
-    uint64_t ino = node_ino(mount, subject->table->relation.oid, face, serial);
-    uint64_t parts[] = {ino, selection_number(subject->columns)};
-    return parts[1] == 0 ? ino : number_of(parts, sizeof parts);
+    uint64_t ino = node_ino(mount, subject->table->relation.oid, face, version->serial);
+    const uint64_t more[] = {selection_number(subject->columns), (uint64_t)version->renewed[face]};
+    for (size_t i = 0; i < sizeof more / sizeof *more; i++) {
+        uint64_t parts[] = {ino, more[i]};
+        ino = more[i] == 0 ? ino : number_of(parts, sizeof parts);
+    }
+    return ino;
 }
 
 /* ---- making and freeing ---- */

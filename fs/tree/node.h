@@ -117,9 +117,10 @@ void node_set_subject(struct node *node, struct subject *subject);
 uint64_t node_path(const struct node *parent, const char *name);
 /* The inode number of a face of a relation's version. */
 uint64_t node_ino(const struct mount *mount, uint32_t relation, int face, uint64_t serial);
-/* The same of a subject's version: of some columns another one. */
+/* The same of a version of the subject's: of some columns another one, and of what a library's new
+ * version makes anew. */
 uint64_t node_ino_of(const struct mount *mount, const struct subject *subject, int face,
-                     uint64_t serial);
+                     const struct version *version);
 
 /* What stat says. For a file it is final once its size is known; until then the size is 0. */
 void node_attributes(const struct mount *mount, const struct node *node, struct stat *out);

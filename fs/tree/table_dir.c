@@ -149,7 +149,7 @@ static int list_face(struct mount *mount, const struct node *node, int face, con
     const struct subject *subject = subject_of(mount, node, name);
     if (subject == NULL || subject->current == NULL)
         return entries_add(out, node, name, false);
-    uint64_t ino = node_ino_of(mount, subject, face, subject->current->serial);
+    uint64_t ino = node_ino_of(mount, subject, face, subject->current);
     return entries_add_ino(out, name, ino, false);
 }
 

@@ -118,8 +118,8 @@ static void attributes(const struct mount *mount, const struct node *node, struc
         return;
     if (version_has_size(version, file->face))
         st->st_size = (off_t)version->size[file->face];
-    st->st_ino = node_ino_of(mount, node->subject, file->face, version->serial);
-    st->st_atime = st->st_mtime = st->st_ctime = (time_t)version->mtime;
+    st->st_ino = node_ino_of(mount, node->subject, file->face, version);
+    st->st_atime = st->st_mtime = st->st_ctime = (time_t)version_time(version, file->face);
 }
 
 static void reason(struct mount *mount, struct node *node, char *text, size_t size)

@@ -42,7 +42,7 @@ same_files() { # LAYOUT
     mount_stop
     # They are records of this program now.
     for record in "$CACHE"/*-0/[345]0000/table.record; do
-        [ "$(od -A n -t u4 -j 16 -N 4 "$record" | tr -d ' ')" -eq 6 ]
+        [ "$(od -A n -t u4 -j 16 -N 4 "$record" | tr -d ' ')" -eq 7 ]
     done
     mount_start -o lease=0
     (cd "$MNT/public" && stat -c '%n %i %Y %s' pieces/pieces.{csv,bin,jsonl} pieces/manifest.json \
@@ -55,7 +55,7 @@ same_files() { # LAYOUT
 @test "records of earlier layouts: inodes, times and sizes stay, after one comparison" {
     layout_3_server "$E2E/pg"
     layout_3_changes
-    for layout in 3 4 5; do
+    for layout in 3 4 5 6; do
         echo "layout $layout"
         same_files $layout
     done

@@ -279,6 +279,131 @@ static void test_other_formats(void **state)
         }
 }
 
+/* ---- formats whose bytes are a library's ---- */
+
+static const struct format *encoded; /* NULL: as they are */
+static const char *encoder;
+
+const char *__real_format_encoder(const struct format *format);
+const char *__wrap_format_encoder(const struct format *format);
+const char *__wrap_format_encoder(const struct format *format)
+{
+    return format == encoded ? encoder : __real_format_encoder(format);
+}
+
+/* What the record says, if that format's bytes come from this encoder now. */
+static struct snapshot *load_with(const char *now)
+{
+    struct snapshot *snapshot;
+    encoder = now;
+    assert_int_equal(snapshot_load(place.store, PLACE_RELATION, &snapshot), 0);
+    return snapshot;
+}
+
+static struct snapshot *snapshot_of_encoder(size_t table, int format)
+{
+    struct snapshot *snapshot = place_snapshot(&place, &rows_tables[table], 20, 5);
+    encoded = formats[format];
+    encoder = "zip 1.0";
+    if (place_face(snapshot, format)->measured)
+        assert_int_equal(view_hashed(PLACE_WHOLE(snapshot, format), (struct hash128){1, 2}), 0);
+    assert_int_equal(snapshot_save(snapshot), 0);
+    return snapshot;
+}
+
+/* Nothing is known of the bytes; whether the server refuses the format still is. */
+static void assert_renewed(struct snapshot *before, struct snapshot *now, int format)
+{
+    const struct rendition rendition = {.format = formats[format]};
+    const struct face *old = snapshot_face(before, formats[format]),
+                      *face = snapshot_face(now, formats[format]);
+    assert_true(face->asked && !face->measured && !face->hashed);
+    assert_int_equal(face->refused, old->refused);
+    for (size_t g = 0; g < now->group_count; g++)
+        assert_true(group_size(now->groups[g], &rendition) == SIZE_UNKNOWN);
+    assert_true(now->renewed[format] > now->mtime && now->renewed[format] >= time(NULL) - 60);
+    assert_true(now->renewed[format] > before->renewed[format]);
+    assert_true(snapshot_latest(now) == now->renewed[format]);
+    assert_true(view_id(PLACE_WHOLE(now, format)) != view_id(PLACE_WHOLE(before, format)));
+}
+
+/* All other formats are as they were. */
+static void assert_others(struct snapshot *before, struct snapshot *now, int format)
+{
+    assert_true(now->serial == before->serial && now->mtime == before->mtime);
+    for (int other = 0; other < FORMAT_COUNT; other++) {
+        if (other == format)
+            continue;
+        assert_same_face(snapshot_face(before, formats[other]), snapshot_face(now, formats[other]),
+                         now->group_count);
+        assert_true(now->renewed[other] == 0);
+        assert_true(view_id(PLACE_WHOLE(now, other)) == view_id(PLACE_WHOLE(before, other)));
+    }
+}
+
+static void test_another_encoder(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ROWS_TABLES; i++)
+        for (int f = 0; f < FORMAT_COUNT; f++) {
+            struct snapshot *before = snapshot_of_encoder(i, f), *same = load_with("zip 1.0");
+            assert_same(before, same);
+            assert_true(!same->unsaved && snapshot_latest(same) == same->mtime);
+            assert_true(view_id(PLACE_WHOLE(same, f)) == view_id(PLACE_WHOLE(before, f)));
+            struct snapshot *now = load_with("zip 1.1");
+            assert_renewed(before, now, f);
+            assert_others(before, now, f);
+            assert_true(now->unsaved);
+            snapshot_unref(before);
+            snapshot_unref(same);
+            snapshot_unref(now);
+        }
+    encoded = NULL;
+}
+
+/* The later time stays, and the next one is later again; so is that of a version made since, also
+ * if the clock was set back. */
+static void test_times_of_encoders(void **state)
+{
+    (void)state;
+    struct snapshot *before = snapshot_of_encoder(0, 0), *now = load_with("zip 1.1");
+    assert_int_equal(snapshot_save(now), 0);
+    struct snapshot *same = load_with("zip 1.1");
+    assert_true(!same->unsaved && same->renewed[0] == now->renewed[0]);
+    assert_true(view_id(PLACE_WHOLE(same, 0)) == view_id(PLACE_WHOLE(now, 0)));
+    struct snapshot *third = load_with("zip 1.0");
+    assert_renewed(now, third, 0);
+    same->renewed[0] += 1000000;
+    encoder = "zip 1.1";
+    assert_int_equal(snapshot_save(same), 0);
+    struct snapshot *fourth = load_with("zip 1.0"), *fresh, *twin;
+    assert_true(fourth->renewed[0] == same->renewed[0] + 1);
+    assert_int_equal(snapshot_new(place.store, &fresh), 0);
+    snapshot_stamp(fresh, fourth, 0);
+    assert_true(fresh->mtime == fourth->renewed[0] + 1 && snapshot_latest(fresh) == fresh->mtime);
+    twin = place_snapshot(&place, &rows_tables[0], 20, 5);
+    assert_int_equal(snapshot_take_identity(twin, fourth), 0);
+    assert_true(twin->renewed[0] == fourth->renewed[0] && twin->renewed[1] == 0);
+    assert_true(view_id(PLACE_WHOLE(twin, 0)) == view_id(PLACE_WHOLE(fourth, 0)));
+    struct snapshot *all[] = {before, now, same, third, fourth, fresh, twin};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        snapshot_unref(all[i]);
+    encoded = NULL;
+}
+
+/* A time of a format's own that is not later than that of all others is none that a program
+ * notes. */
+static void test_early_time_of_an_encoder(void **state)
+{
+    (void)state;
+    struct snapshot *snapshot = snapshot_of_encoder(0, 0), *back;
+    snapshot->renewed[0] = snapshot->mtime;
+    assert_int_equal(snapshot_save(snapshot), 0);
+    assert_int_equal(snapshot_load(place.store, PLACE_RELATION, &back), -EBADMSG);
+    snapshot_unref(snapshot);
+    encoded = NULL;
+}
+
 static void test_sizes(void **state)
 {
     (void)state;
@@ -787,6 +912,9 @@ int main(void)
         TEST(test_numbers_out_of_bounds),
         TEST(test_ids_of_a_record),
         TEST(test_other_formats),
+        TEST(test_another_encoder),
+        TEST(test_times_of_encoders),
+        TEST(test_early_time_of_an_encoder),
         TEST(test_sizes),
         TEST(test_files_are_bounded),
         TEST(test_same_content),
