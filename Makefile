@@ -13,7 +13,7 @@ CFLAGS ?= -O2 -g
 PG_CONFIG ?= $(shell ls -1 /usr/lib/postgresql/*/bin/pg_config 2>/dev/null | sort -V | tail -n 1)
 
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror=implicit
-PKGS := fuse3 libpq libcrypto libzstd libxxhash jansson
+PKGS := fuse3 libpq libcrypto libzstd zlib libxxhash jansson
 # Asked once, and only if something is compiled: `make test` installs what is missing.
 ask_pkgs = $(if $(shell pkg-config --exists --print-errors $(PKGS) 'fuse3 >= 3.14' && echo found),$(shell pkg-config $(1) $(PKGS)),\
 	$(error libraries or pkg-config are missing: scripts/install-deps build installs them))
@@ -31,7 +31,9 @@ UNIT := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/te
 EXHAUSTIVE := $(patsubst tests/exhaustive/%.c,$(BUILD)/tests/exhaustive/%,$(wildcard tests/exhaustive/*.c))
 FUZZ := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 REPLAY := $(FUZZ:fuzz_%=$(BUILD)/tests/fuzz-replay-%)
-TOOLS := $(patsubst tests/tools/%.c,$(BUILD)/tests/tools/%,$(wildcard tests/tools/*.c))
+PRELOADS := $(BUILD)/tests/tools/other_zstd.so
+PROGRAMS := $(patsubst tests/tools/%.c,$(BUILD)/tests/tools/%,$(filter-out %/other_zstd.c,$(wildcard tests/tools/*.c)))
+TOOLS := $(PROGRAMS) $(PRELOADS)
 BENCH := $(addprefix $(BUILD)/tests/bench/,make_rows memfs stat_times)
 INDEX_BENCH := $(BUILD)/bench-index $(BUILD)/bench-hnswlib $(addprefix $(BUILD)/tests/bench/,make_vectors ask)
 FUZZ_SECONDS ?= 60
@@ -66,8 +68,7 @@ $(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/libpgvecfs.a
 
 NO_MEMORY := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=reallocarray,--wrap=strdup,--wrap=strndup,--wrap=asprintf,--wrap=aligned_alloc,--wrap=free
 $(BUILD)/tests/unit/test_no_memory: WRAP := $(NO_MEMORY),--wrap=fuse_reply_err,--wrap=fuse_req_ctx
-$(BUILD)/tests/unit/test_no_memory_rows: WRAP := $(NO_MEMORY)
-$(BUILD)/tests/unit/test_format_arrow: WRAP := $(NO_MEMORY)
+$(BUILD)/tests/unit/test_no_memory_rows $(BUILD)/tests/unit/test_format_arrow $(BUILD)/tests/unit/test_compressed: WRAP := $(NO_MEMORY)
 $(BUILD)/tests/unit/test_hnsw_no_memory: WRAP := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=reallocarray,--wrap=aligned_alloc,--wrap=free,--wrap=mmap,--wrap=munmap
 $(BUILD)/tests/unit/test_child: WRAP := -Wl,--wrap=posix_spawn_file_actions_addopen,--wrap=posix_spawn_file_actions_adddup2,--wrap=posix_spawnattr_setsigmask
 $(BUILD)/tests/unit/test_snapshot: WRAP := -Wl,--wrap=version_key_copy,--wrap=version_key_believes,--wrap=version_key_prove,--wrap=strdup,--wrap=hash64,--wrap=crew_unref,--wrap=format_encoder
@@ -97,9 +98,13 @@ $(BUILD)/fuzz_%: tests/fuzz/fuzz_%.c $(BUILD)/libpgvecfs.a
 	@echo "  CC $@"; $(CC) $(ALL_CFLAGS) -MMD -MP -fsanitize=fuzzer -o $@ $< $(BUILD)/libpgvecfs.a $(ALL_LIBS)
 
 # Without sanitizers, whatever the program has: these are programs of users.
-$(TOOLS): $(BUILD)/tests/tools/%: tests/tools/%.c
+$(PROGRAMS): $(BUILD)/tests/tools/%: tests/tools/%.c
 	@mkdir -p $(@D)
 	@echo "  CC $@"; $(CC) -std=c17 -D_GNU_SOURCE $(WARNINGS) -O1 -g -o $@ $<
+
+$(PRELOADS): $(BUILD)/tests/tools/%.so: tests/tools/%.c
+	@mkdir -p $(@D)
+	@echo "  CC $@"; $(CC) -std=c17 -D_GNU_SOURCE $(WARNINGS) -O1 -g -fPIC -shared -o $@ $< -ldl
 
 deps:
 	@scripts/install-deps build test

@@ -82,13 +82,16 @@ struct format {
     bool at_once; /* that costs next to nothing: it is asked of every row group that comes */
 };
 
-enum { FORMAT_COUNT = 5 };
+enum { FORMAT_COUNT = 13 };
 
 /* All formats. Their place here is what this program calls them by; nothing outlives it. */
 extern const struct format *const formats[FORMAT_COUNT];
 
 /* The place of the format with this name of `size` bytes, -1: none. */
 int format_find(const char *name, size_t size);
+/* The place of the format of a file of this name, -1: none. *stem: how long the name is without the
+ * format, of which it has the longest that fits. */
+int format_of_file(const char *name, size_t *stem);
 
 /* The encoder that the format's bytes come from now; "": none. */
 const char *format_encoder(const struct format *format);
@@ -107,5 +110,7 @@ MUST_CHECK static inline int format_tail(const struct format *format,
 }
 
 extern const struct format format_csv, format_bin, format_jsonl, format_tsv, format_arrow;
+extern const struct format format_csv_gz, format_csv_zst, format_jsonl_gz, format_jsonl_zst,
+    format_bin_gz, format_bin_zst, format_tsv_gz, format_tsv_zst;
 
 #endif

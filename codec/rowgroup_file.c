@@ -70,7 +70,7 @@ static void add_to_each(const void *sizes, size_t count, uint32_t summand, uint8
 static int pack(const struct raw_block *block, struct buffer *frame)
 {
     if (block->planes == 1)
-        return compress(block->bytes, block->size, frame);
+        return compress_block(block->bytes, block->size, frame);
     uint8_t *split = malloc(block->sizes ? 2 * block->size : block->size);
     if (split == NULL)
         return -ENOMEM;
@@ -80,7 +80,7 @@ static int pack(const struct raw_block *block, struct buffer *frame)
         bytes = split + block->size;
     }
     byte_planes_split(bytes, block->size / block->planes, block->planes, split);
-    int rc = compress(split, block->size, frame);
+    int rc = compress_block(split, block->size, frame);
     free(split);
     return rc;
 }

@@ -10,12 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Of the names of columns the last dot may be one, of formats none is. */
 static int face_of(const struct node *directory, const char *name)
 {
-    const char *dot = strrchr(name, '.');
+    size_t stem;
     (void)directory;
-    return dot != NULL && dot > name ? format_find(dot + 1, strlen(dot + 1)) : -1;
+    return format_of_file(name, &stem);
 }
 
 static struct table *table_of(struct mount *mount, const struct node *directory)
@@ -29,7 +28,8 @@ static struct subject *subject_of(struct mount *mount, const struct node *direct
 {
     struct table *table = table_of(mount, directory);
     char *columns = NULL;
-    if (table == NULL || name_decode(name, (size_t)(strrchr(name, '.') - name), &columns) < 0)
+    size_t stem;
+    if (table == NULL || format_of_file(name, &stem) < 0 || name_decode(name, stem, &columns) < 0)
         return NULL;
     struct subject *subject = table_selection(table, columns);
     free(columns);
@@ -39,10 +39,10 @@ static struct subject *subject_of(struct mount *mount, const struct node *direct
 static int look_up_selection(struct mount *mount, const struct lookup *lookup, struct node **out)
 {
     char *columns;
-    const char *name = lookup->name;
-    if (face_of(lookup->parent, name) < 0)
+    size_t stem;
+    if (format_of_file(lookup->name, &stem) < 0)
         return -ENOENT;
-    int rc = name_decode(name, (size_t)(strrchr(name, '.') - name), &columns);
+    int rc = name_decode(lookup->name, stem, &columns);
     if (rc < 0)
         return rc;
     free(columns);

@@ -164,12 +164,8 @@ static inline struct snapshot *place_snapshot(struct place *place, const struct 
 static inline void place_view(const struct rows_table *table, const struct snapshot *snapshot,
                               uint32_t rows, int format, struct buffer *out)
 {
-    struct rowgroup *group = rows_group(table, snapshot->schema, 0, rows);
-    const struct format_view told = {.schema = snapshot->schema, .rows = rows, .groups = 1};
-    must(format_head(formats[format], &told, out) == 0);
-    must(formats[format]->body(snapshot->schema, group, NULL, out) == 0);
-    must(format_tail(formats[format], &told, NULL, NULL, out) == 0);
-    rowgroup_free(group);
+    uint32_t each = snapshot->group_count > 0 ? snapshot->groups[0]->rows : 1;
+    rows_view(table, snapshot->schema, snapshot->schema, formats[format], 0, rows, each, out);
 }
 
 /* view_read into one buffer, appended. */

@@ -274,4 +274,34 @@ static inline bool rows_same_group(const struct rowgroup *a, const struct rowgro
     return true;
 }
 
+/* Appends the file of rows [first, end) as it must be, in groups of `each`, without a store.
+ * `schema`: the table's; `chosen`: of the file's columns. */
+static inline void rows_view(const struct rows_table *table, const struct schema *schema,
+                             const struct schema *chosen, const struct format *format,
+                             uint32_t first, uint32_t end, uint32_t each, struct buffer *out)
+{
+    enum { GROUPS_MOST = 64 };
+    uint64_t offsets[GROUPS_MOST + 1];
+    struct buffer made[GROUPS_MOST] = {{0}};
+    struct note notes[GROUPS_MOST];
+    const struct format_view told = {
+        .schema = chosen, .rows = end - first, .groups = (end - first + each - 1) / each};
+    size_t before = out->size;
+    must(told.groups <= GROUPS_MOST);
+    must(format_head(format, &told, out) == 0);
+    offsets[0] = out->size - before;
+    for (size_t i = 0; i < told.groups; i++) {
+        uint32_t from = first + (uint32_t)i * each;
+        struct rowgroup *rows =
+            rows_group(table, schema, from, from + each < end ? from + each : end);
+        must(format->body(chosen, rows, &made[i], out) == 0);
+        notes[i] = (struct note){made[i].data, made[i].size};
+        offsets[i + 1] = out->size - before;
+        rowgroup_free(rows);
+    }
+    must(format_tail(format, &told, format->notes ? notes : NULL, offsets, out) == 0);
+    for (size_t i = 0; i < told.groups; i++)
+        buffer_clear(&made[i]);
+}
+
 #endif

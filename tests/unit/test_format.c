@@ -241,8 +241,8 @@ static void test_bodies_do_not_depend_on_their_place(void **state)
         struct schema *schema = rows_schema(&rows_tables[i]);
         for (int f = 0; f < FORMAT_COUNT; f++) {
             struct buffer whole = {0};
-            if (!formats[f]->possible(schema) ||
-                formats[f]->whole) /* a body is a row group there */
+            if (formats[f]->encoder != NULL || !formats[f]->possible(schema) ||
+                formats[f]->whole) /* a body is made for itself there */
                 continue;
             append_body(&rows_tables[i], schema, formats[f], 0, 30, &whole);
             for (uint32_t cut = 0; cut <= 30; cut++) {
@@ -544,6 +544,14 @@ static void test_numbers(void **state)
     assert_int_equal(format_bin.number, 1);
     assert_int_equal(format_jsonl.number, 2);
     assert_int_equal(format_tsv.number, 5);
+    assert_int_equal(format_csv_gz.number, 8);
+    assert_int_equal(format_csv_zst.number, 9);
+    assert_int_equal(format_jsonl_zst.number, 10);
+    assert_int_equal(format_bin_zst.number, 11);
+    assert_int_equal(format_tsv_gz.number, 12);
+    assert_int_equal(format_tsv_zst.number, 13);
+    assert_int_equal(format_jsonl_gz.number, 14);
+    assert_int_equal(format_bin_gz.number, 15);
     for (int i = 0; i < FORMAT_COUNT; i++) {
         assert_true(formats[i]->number != 3 && formats[i]->number != 4); /* of fs/tables/table.h */
         for (int k = 0; k < i; k++)
@@ -563,6 +571,28 @@ static void test_find(void **state)
     assert_int_equal(format_find("jsonlx", 6), -1);
 }
 
+/* The longest format's name that a file's name ends with. */
+static void test_format_of_file(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *format;
+        size_t stem;
+    } files[] = {{"a.csv", "csv", 1},     {"a.csv.gz", "csv.gz", 1}, {"a.b.csv.zst", "csv.zst", 3},
+                 {"a.csv.csv", "csv", 5}, {"a,b.tsv", "tsv", 3},     {"a.csv.tsv.gz", "tsv.gz", 5},
+                 {".csv.csv", "csv", 4},  {".csv", NULL, 0},         {"csv", NULL, 0},
+                 {"a.gz", NULL, 0},       {"a.", NULL, 0},           {"", NULL, 0},
+                 {"a.csv.gz.x", NULL, 0}};
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        size_t stem = 0;
+        int place = format_of_file(files[i].name, &stem);
+        assert_int_equal(place >= 0, files[i].format != NULL);
+        if (place >= 0)
+            assert_string_equal(formats[place]->name, files[i].format);
+        assert_int_equal(stem, files[i].stem);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -574,6 +604,7 @@ int main(void)
         cmocka_unit_test(test_bin),
         cmocka_unit_test(test_no_columns),
         cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_format_of_file),
         cmocka_unit_test(test_parts_of_the_server),
         cmocka_unit_test(test_bin_is_what_came),
         cmocka_unit_test(test_bodies_do_not_depend_on_their_place),

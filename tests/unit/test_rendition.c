@@ -71,16 +71,20 @@ static void assert_same_file(const struct format *format, const struct schema *a
     assert_int_equal(format->possible(a), format->possible(b));
     for (int i = 0; i < 2 && format->possible(a); i++) {
         const struct format_view told = {schemas[i], rows[i]->rows, 1};
+        struct buffer made = {0};
         assert_int_equal(format_head(format, &told, &out[i]), 0);
-        uint64_t size, offsets[2] = {out[i].size};
-        size_t before = out[i].size;
-        assert_int_equal(format->body(schemas[i], rows[i], NULL, &out[i]), 0);
+        uint64_t size;
+        uint64_t offsets[2] = {out[i].size};
+        assert_int_equal(format->body(schemas[i], rows[i], &made, &out[i]), 0);
         if (format->body_size != NULL) {
             assert_int_equal(format->body_size(schemas[i], rows[i], &size), 0);
-            assert_int_equal(size, out[i].size - before);
+            assert_int_equal(size, out[i].size - offsets[0]);
         }
+        const struct note note = {made.data, made.size};
         offsets[1] = out[i].size;
-        assert_int_equal(format_tail(format, &told, NULL, offsets, &out[i]), 0);
+        assert_int_equal(format_tail(format, &told, format->notes ? &note : NULL, offsets, &out[i]),
+                         0);
+        buffer_clear(&made);
     }
     assert_int_equal(out[0].size, out[1].size);
     if (out[0].size > 0)

@@ -163,16 +163,13 @@ static void test_some_columns(void **state)
     struct schema *chosen;
     assert_int_equal(columns_new(numbers, 2, &columns), 0);
     must(schema_choose(snapshot->schema, numbers, 2, &chosen) == 0);
-    struct rowgroup *rows = rows_group(&rows_tables[0], snapshot->schema, 0, ROWS);
     for (int f = 0; f < FORMAT_COUNT; f++) {
         const struct rendition rendition = {formats[f], columns};
-        const struct format_view told = {chosen, ROWS, 1};
         struct buffer whole = {0};
         struct feed *feed = whole_feed();
         struct stream *stream;
-        must(format_head(formats[f], &told, &whole) == 0);
-        must(formats[f]->body(chosen, rows, NULL, &whole) == 0);
-        must(format_tail(formats[f], &told, NULL, NULL, &whole) == 0);
+        rows_view(&rows_tables[0], snapshot->schema, chosen, formats[f], 0, ROWS,
+                  snapshot->groups[0]->rows, &whole);
         assert_int_equal(stream_new(&place.fetch, feed, &rendition, &stream), 0);
         for (uint64_t at = 0; at <= whole.size + 3; at += 11)
             read_and_compare(stream, &whole, at, 11);
@@ -182,7 +179,6 @@ static void test_some_columns(void **state)
         feed_unref(feed);
         buffer_clear(&whole);
     }
-    rowgroup_free(rows);
     schema_free(chosen);
     columns_unref(columns);
 }

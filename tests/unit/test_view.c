@@ -116,12 +116,8 @@ static void check_some(struct columns *columns, const int *numbers, int format, 
     struct schema *chosen;
     must(schema_choose(snapshot->schema, numbers, columns->count, &chosen) == 0);
     uint32_t until = end == VIEW_TO_END ? 30 : (uint32_t)end * 7;
-    struct rowgroup *rows =
-        rows_group(&rows_tables[0], snapshot->schema, (uint32_t)first * 7, until);
-    const struct format_view told = {chosen, rows->rows, 1};
-    assert_int_equal(format_head(formats[format], &told, &expected), 0);
-    assert_int_equal(formats[format]->body(chosen, rows, NULL, &expected), 0);
-    assert_int_equal(format_tail(formats[format], &told, NULL, NULL, &expected), 0);
+    rows_view(&rows_tables[0], snapshot->schema, chosen, formats[format], (uint32_t)first * 7,
+              until, 7, &expected);
     assert_int_equal(fetch_measure(&place.fetch, &view, &stop, NULL, &progress, NULL), 0);
     assert_int_equal(view_face(&view)->size, expected.size);
     assert_int_equal(place_read(cache, &view, 0, UINT64_MAX, true, &got, NULL), 0);
@@ -132,7 +128,6 @@ static void check_some(struct columns *columns, const int *numbers, int format, 
     assert_true(view_face(&view)->hashed);
     buffer_clear(&got);
     buffer_clear(&expected);
-    rowgroup_free(rows);
     schema_free(chosen);
 }
 
