@@ -26,6 +26,7 @@ struct format_view {
     const struct schema *schema;
     uint64_t rows; /* ROWS_UNKNOWN: it is written while they come */
     size_t groups;
+    const struct note *notes; /* of each group; NULL: they are not known yet, or there are none */
 };
 
 struct note {
@@ -64,7 +65,7 @@ struct format {
     int (*formless)(const struct schema *schema, const struct rowgroup *group,
                     struct formless *out);
 
-    /* NULL: there is none. */
+    /* NULL: there is none. -EDOM: the rows have no shape in common, so that there is no such file. */
     int (*head)(const struct format_view *view, struct buffer *out);
 
     /* Appends to `out`, and the note, which nobody asks for where it is NULL, to `note`. */
@@ -80,6 +81,15 @@ struct format {
      * NULL. It fails as `body` would. */
     int (*body_size)(const struct schema *schema, const struct rowgroup *group, uint64_t *out);
     bool at_once; /* that costs next to nothing: it is asked of every row group that comes */
+
+    /* The same for a format with notes: the size of the body, and its note. NULL: the body has to be
+     * made. */
+    int (*survey)(const struct schema *schema, const struct rowgroup *group, struct buffer *note,
+                  uint64_t *size);
+
+    /* Its bodies are numbers of 8 bytes, little-endian, that count from where the body begins, and
+     * its notes are the last of them: readers are given them as they count from the file's begin. */
+    bool counts;
 };
 
 enum { FORMAT_COUNT = 13 };

@@ -3,6 +3,7 @@
 #include "codec/bytes.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 static const uint8_t magic[6] = {0x93, 'N', 'U', 'M', 'P', 'Y'};
 
@@ -119,4 +120,31 @@ float npy_number(const struct npy *array, size_t number)
     double value;
     memcpy(&value, &bits, sizeof value);
     return (float)value;
+}
+
+/* NumPy ends the text with a line break, and has blanks before it. */
+int npy_put_header(const char *descr, const uint64_t *shape, int dimensions, struct buffer *out)
+{
+    char text[256], second[32] = "";
+    if (dimensions > 1)
+        snprintf(second, sizeof second, " %llu", (unsigned long long)shape[1]);
+    int written =
+        snprintf(text, sizeof text, "{'descr': '%s', 'fortran_order': False, 'shape': (%llu,%s), }",
+                 descr, (unsigned long long)shape[0], second);
+    size_t length = written > 0 && (size_t)written < sizeof text ? (size_t)written : 0;
+    size_t size = FRONT + 2 + length + 1;
+    size += (NPY_ALIGNMENT - size % NPY_ALIGNMENT) % NPY_ALIGNMENT;
+    int rc = buffer_reserve(out, size);
+    if (rc < 0)
+        return rc;
+    uint8_t *at = out->data + out->size;
+    memset(at, ' ', size);
+    memcpy(at, magic, sizeof magic);
+    at[sizeof magic] = 1;
+    at[sizeof magic + 1] = 0;
+    store_le16(at + FRONT, (uint16_t)(size - FRONT - 2));
+    memcpy(at + FRONT + 2, text, length);
+    at[size - 1] = '\n';
+    out->size += size;
+    return 0;
 }

@@ -129,6 +129,12 @@ MUST_CHECK int rowgroup_file_choose(const uint8_t *file, size_t size,
                                     const struct rowgroup_head *head, const int *parts, int count,
                                     struct rowgroup **out);
 
+/* The group with these parts alone, by number, each in its place; the others are not there. It may
+ * point into the file, which stays until it is freed. */
+MUST_CHECK int rowgroup_file_parts(const uint8_t *file, size_t size,
+                                   const struct rowgroup_head *head, const int *parts, int count,
+                                   struct rowgroup **out);
+
 struct row_id rowgroup_row_id(const struct rowgroup *group, uint32_t row);
 
 /* Walks over the values of a run in row order. */

@@ -365,6 +365,25 @@ int rowgroup_file_choose(const uint8_t *file, size_t size, const struct rowgroup
     return rc;
 }
 
+int rowgroup_file_parts(const uint8_t *file, size_t size, const struct rowgroup_head *head,
+                        const int *parts, int count, struct rowgroup **out)
+{
+    struct rowgroup *group;
+    int rc = new_group(head, head->runs + 1, &group);
+    if (rc < 0)
+        return rc;
+    for (int i = 0; rc == 0 && i < count; i++) {
+        rc = rowgroup_file_run(file, size, head, parts[i], group->memory + group->memory_count,
+                               &group->runs[parts[i]]);
+        group->memory_count += 2;
+    }
+    if (rc < 0)
+        rowgroup_free(group);
+    else
+        *out = group;
+    return rc;
+}
+
 int rowgroup_decode(uint8_t *bytes, size_t size, const struct schema *schema, struct rowgroup **out)
 {
     struct rowgroup_head head;

@@ -247,8 +247,11 @@ static int take_listed(struct options *options, const char *word, size_t size, s
         options->list_partitions = true;
     else if (size == 8 && strncmp(word, ".pgvecfs", size) == 0)
         options->list_control = true;
+    else if (size == 7 && strncmp(word, "columns", size) == 0)
+        options->list_columns = true;
     else
-        return error_set(error, -EINVAL, "list: '%.*s' is not one of partitions, .pgvecfs",
+        return error_set(error, -EINVAL,
+                         "list: '%.*s' is not one of columns, partitions, .pgvecfs",
                          (int)size, word);
     return 0;
 }

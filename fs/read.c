@@ -15,7 +15,7 @@ struct read {
     struct version *version; /* NULL: it reads a stream */
     struct stream *stream;
     struct subject *subject;
-    int face;
+    struct view view; /* of the version */
     pid_t thread;
     uint64_t offset, size;
     /* For a READ that may have to wait; guarded by mount->lock, except for the flags: */
@@ -121,8 +121,7 @@ void read_fail_all(struct mount *mount)
 static int get_bytes(const struct read *read, bool render, struct view_bytes *bytes,
                      struct error *error)
 {
-    const struct view view = view_whole(read->version->snapshot, formats[read->face]);
-    return view_read(read->mount->bodies, &view, read->offset, read->size, render, bytes, error);
+    return view_read(read->mount->bodies, &read->view, read->offset, read->size, render, bytes, error);
 }
 
 static void reply_bytes(const struct read *read, const struct view_bytes *bytes)
@@ -303,7 +302,7 @@ void read_start(struct mount *mount, fuse_req_t req, struct handle *handle, size
     int rc = class->read != NULL ? class->read(handle, read.offset, size, &source) : 0;
     pthread_mutex_unlock(&mount->lock);
     read.subject = source.subject;
-    read.face = source.face;
+    read.view = source.view;
     read.stream = source.stream;
     read.version = source.version;
     if (class->read == NULL)

@@ -21,7 +21,7 @@ struct options {
     uint32_t uid, gid;       /* the owner of everything but what others have made */
     unsigned umask;          /* bits that no mode of ours has */
     unsigned listed_formats; /* mask of format numbers */
-    bool list_partitions, list_control;
+    bool list_partitions, list_control, list_columns;
     char **schemas; /* NULL-terminated, or NULL: all */
     bool system;
     bool foreground, debug, single;

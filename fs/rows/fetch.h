@@ -95,6 +95,13 @@ MUST_CHECK int fetch_group(const struct fetch_place *place, struct snapshot *sna
 MUST_CHECK int fetch_stored(struct store *store, const struct snapshot *snapshot,
                             const struct group *group, struct rowgroup **out);
 
+/* Lends the rows of one group of a view to `use`, as far as its columns need them: the parts of no
+ * others are read, if the store has the group. Perhaps twice: if the first time the rows turn out to
+ * be damaged. Errors: those of fetch_group and of `use`. */
+typedef int use_rows(void *context, const struct rowgroup *rows);
+MUST_CHECK int fetch_use(const struct fetch_place *place, const struct view *view, size_t group,
+                         use_rows *use, void *context, struct error *error);
+
 /* Measures a view: renders the bodies that have no size yet, on place->jobs threads. With `prefill`
  * (nullable) it renders and stores all. */
 MUST_CHECK int fetch_measure(const struct fetch_place *place, const struct view *view,
@@ -108,7 +115,7 @@ struct fetch_body {
 };
 
 /* Measures a group's body in a rendition whose columns have this schema. The body is made only if
- * measuring needs it, or if `bytes` asks for it. */
+ * measuring needs it, or if `bytes` asks for it. -EDOM: a value has no form in this format. */
 MUST_CHECK int fetch_body_measure(struct fetch_body *body, const struct rendition *rendition,
                                   const struct schema *schema, const struct rowgroup *rows,
                                   bool bytes, struct group *group);

@@ -1,5 +1,6 @@
 /* One row group at a time: from the store, else from the server again. */
 #include "fs/base/log.h"
+#include "fs/base/mapping.h"
 #include "fs/base/patience.h"
 #include "fs/base/waiters.h"
 #include "fs/rows/fetch.h"
@@ -370,6 +371,80 @@ int fetch_group(const struct fetch_place *place, struct snapshot *snapshot, size
     return rc;
 }
 
+/* ---- as far as a view needs it ---- */
+
+/* The parts of these columns. *count: how many; the caller frees them. */
+static int list_parts(const struct schema *schema, int **out, int *count)
+{
+    int *parts = malloc(((size_t)schema->column_count * PART_KINDS + 1) * sizeof *parts);
+    *count = 0;
+    if (parts == NULL)
+        return -ENOMEM;
+    for (int i = 0; i < schema->column_count; i++)
+        for (int kind = 0; kind < PART_KINDS; kind++)
+            if (schema->columns[i].part[kind] != PART_NONE)
+                parts[(*count)++] = schema->columns[i].part[kind];
+    *out = parts;
+    return 0;
+}
+
+static int use_mapped(const struct view *view, const struct group *group,
+                      const struct mapping *mapping, use_rows *use, void *context, bool *used)
+{
+    struct rowgroup_head head;
+    struct rowgroup *rows;
+    int *parts = NULL, count = 0;
+    size_t size;
+    const uint8_t *file = mapping_bytes(mapping, &size);
+    int rc = rowgroup_file_head(file, size, view->snapshot->schema, &head);
+    if (rc == 0 && (head.rows != group->rows || !hash128_equal(head.content, group->content)))
+        rc = -EBADMSG;
+    if (rc == 0)
+        rc = list_parts(view_schema(view), &parts, &count);
+    if (rc < 0)
+        return rc;
+    rc = rowgroup_file_parts(file, size, &head, parts, count, &rows);
+    free(parts);
+    if (rc < 0)
+        return rc;
+    rc = use(context, rows);
+    rowgroup_free(rows);
+    *used = mapping_is_intact(mapping);
+    return rc;
+}
+
+/* *used: `use` has had the rows, and what it gives is what counts. */
+static int use_stored(const struct view *view, size_t number, use_rows *use, void *context,
+                      bool *used)
+{
+    const struct snapshot *snapshot = view->snapshot;
+    const struct group *group = snapshot->groups[number];
+    struct mapping *mapping;
+    uint64_t most = rowgroup_file_most(snapshot->schema, group->rows, group->bytes);
+    int rc = store_map_group(snapshot->store, group->relation, group->id, most, &mapping);
+    if (rc < 0)
+        return rc;
+    rc = use_mapped(view, group, mapping, use, context, used);
+    mapping_close(mapping);
+    return rc;
+}
+
+int fetch_use(const struct fetch_place *place, const struct view *view, size_t number,
+              use_rows *use, void *context, struct error *error)
+{
+    struct rowgroup *rows;
+    bool used = false;
+    int rc = view->rendition.columns == NULL ? 0 : use_stored(view, number, use, context, &used);
+    if (used || rc == -ENOMEM)
+        return rc;
+    rc = fetch_group(place, view->snapshot, number, &rows, error);
+    if (rc < 0)
+        return rc;
+    rc = use(context, rows);
+    rowgroup_free(rows);
+    return rc;
+}
+
 /* ---- measuring ---- */
 
 void fetch_body_clear(struct fetch_body *body)
@@ -389,6 +464,13 @@ int fetch_body_measure(struct fetch_body *body, const struct rendition *renditio
         return rc < 0 ? rc : measures_add(&group->measures, rendition, size, NULL);
     }
     body->bytes.size = body->note.size = 0;
+    if (format->survey != NULL && !bytes) {
+        uint64_t size;
+        int rc = format->survey(schema, rows, &body->note, &size);
+        return rc < 0 ? rc
+                      : measures_add(&group->measures, rendition, size,
+                                     &(struct note){body->note.data, body->note.size});
+    }
     int rc = format->body(schema, rows, &body->note, &body->bytes);
     if (rc < 0)
         return rc;
@@ -444,23 +526,41 @@ static int say_formless(const struct measuring *measuring, size_t number,
                      value.why, format->name);
 }
 
+/* One group, and its body. */
+struct measured {
+    const struct measuring *measuring;
+    size_t number;
+    struct fetch_body *body;
+    bool used;
+    struct error *error;
+};
+
+static int measure_rows(void *context, const struct rowgroup *rows)
+{
+    struct measured *measured = context;
+    const struct measuring *measuring = measured->measuring;
+    const struct view *view = measuring->view;
+    measured->used = true;
+    int rc =
+        fetch_body_measure(measured->body, &view->rendition, measuring->schema, rows,
+                           measuring->prefill != NULL, view->snapshot->groups[measured->number]);
+    if (rc == -EDOM && view->rendition.format->formless != NULL)
+        rc = say_formless(measuring, measured->number, rows, measured->error);
+    return rc;
+}
+
 static int measure_group(struct measuring *measuring, size_t number, struct fetch_body *body,
                          struct error *error)
 {
     const struct view *view = measuring->view;
-    struct group *group = view->snapshot->groups[number];
     struct prefill *prefill = measuring->prefill;
-    struct rowgroup *rows;
-    if (group_size(group, &view->rendition) != SIZE_UNKNOWN && prefill == NULL)
+    struct measured measured = {measuring, number, body, false, error};
+    if (group_size(view->snapshot->groups[number], &view->rendition) != SIZE_UNKNOWN &&
+        prefill == NULL)
         return 0;
-    int rc = fetch_group(measuring->place, view->snapshot, number, &rows, error);
-    if (rc < 0)
+    int rc = fetch_use(measuring->place, view, number, measure_rows, &measured, error);
+    if (rc < 0 && !measured.used)
         return rc;
-    rc =
-        fetch_body_measure(body, &view->rendition, measuring->schema, rows, prefill != NULL, group);
-    if (rc == -EDOM && view->rendition.format->formless != NULL)
-        rc = say_formless(measuring, number, rows, error);
-    rowgroup_free(rows);
     if (rc == -EDOM)
         return rc;
     if (rc < 0)
@@ -543,5 +643,9 @@ int fetch_measure(const struct fetch_place *place, const struct view *view, cons
         pthread_join(threads[i], NULL);
     if (measuring.rc < 0 && error != NULL)
         *error = measuring.error;
-    return measuring.rc < 0 ? measuring.rc : view_measured(view);
+    rc = measuring.rc < 0 ? measuring.rc : view_measured(view);
+    if (measuring.rc == 0 && rc == -EDOM)
+        error_set(error, rc, "column \"%s\": the values have different numbers of dimensions",
+                  measuring.schema->columns[0].name);
+    return rc;
 }

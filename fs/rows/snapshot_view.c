@@ -1,5 +1,7 @@
 #include "fs/rows/snapshot_view.h"
 
+#include "codec/bytes.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
@@ -45,6 +47,7 @@ void faces_free(struct face *first)
         buffer_clear(&face->head);
         buffer_clear(&face->tail);
         free(face->offsets);
+        free(face->counts);
         free(face);
     }
 }
@@ -199,16 +202,48 @@ int view_tail(const struct view *view, const struct schema *schema, const uint64
     return rc;
 }
 
+static int make_head(const struct view *view, struct format_view *told, struct buffer *head)
+{
+    struct note *notes;
+    int rc = list_notes(view, &notes);
+    told->notes = notes;
+    if (rc == 0)
+        rc = format_head(view->rendition.format, told, head);
+    told->notes = NULL;
+    free(notes);
+    return rc;
+}
+
+/* From where each body counts: what all those before it have counted. */
+static int add_counts(const struct view *view, struct face *face)
+{
+    size_t groups = view_end(view) - view->first;
+    uint64_t sum = 0, *counts = malloc((groups + 1) * sizeof *counts);
+    if (counts == NULL)
+        return -ENOMEM;
+    for (size_t i = 0; i < groups; i++) {
+        const struct measure *measure =
+            measures_find(&view->snapshot->groups[view->first + i]->measures, &view->rendition);
+        counts[i] = sum;
+        sum += measure->note_size == 8 ? load_le64(measure->note) : 0;
+    }
+    free(face->counts);
+    face->counts = counts;
+    return 0;
+}
+
 static int measure(const struct view *view, struct face *face)
 {
     const struct snapshot *snapshot = view->snapshot;
     const struct schema *schema = face->chosen != NULL ? face->chosen : snapshot->schema;
-    const struct format_view told = view_told(view, schema);
+    struct format_view told = view_told(view, schema);
     uint64_t *offsets = malloc((told.groups + 1) * sizeof *offsets);
     if (offsets == NULL)
         return -ENOMEM;
     face->head.size = face->tail.size = 0;
-    int rc = format_head(view->rendition.format, &told, &face->head);
+    int rc = make_head(view, &told, &face->head);
+    if (rc == 0 && view->rendition.format->counts)
+        rc = add_counts(view, face);
     offsets[0] = face->head.size;
     for (size_t i = 0; i < told.groups; i++)
         offsets[i + 1] =

@@ -55,6 +55,7 @@ struct face {
     atomic_bool measured; /* what follows is set */
     struct buffer head, tail;
     uint64_t *offsets; /* the offset of each group's body, and that of the tail */
+    uint64_t *counts;  /* what is added to each group's body if it counts; else NULL */
     uint64_t size;     /* bytes of the whole view */
     atomic_bool hashed;
     struct hash128 hash; /* of all its bytes */

@@ -273,8 +273,47 @@ static void face_is_done(struct subject *subject, struct version *version, int f
     version->want_sizes &= ~(1U << face);
     if (bytes)
         version->want_bytes &= ~(1U << face);
-    if (!(version->want_sizes | version->want_bytes))
+    if (!version_is_wanted(version))
         subject_unwant(subject, version);
+}
+
+/* Makes the first view that is wanted of the version. */
+static void do_view(struct subject *subject, struct version *of)
+{
+    struct mount *mount = subject->table->mount;
+    struct version *version = version_ref(of);
+    struct version_view *wanted = version->views;
+    bool past = version != subject->current;
+    struct error error = {""};
+    uint8_t last = 0;
+    int rc = 0;
+    while (!wanted->wanted)
+        wanted = wanted->next;
+    bool missing = wanted->state == FACE_UNKNOWN;
+    if (missing) {
+        subject->making = version;
+        pthread_mutex_unlock(&mount->lock);
+        rc = job_measure_view(subject, &wanted->view, &last, &error);
+        pthread_mutex_lock(&mount->lock);
+        subject->making = NULL;
+    }
+    if (rc < 0 && !(past && rc != -EINTR)) {
+        fail_subject(subject, rc, &error);
+    } else {
+        if (rc < 0) { /* the kernel looks its name up again */
+            wanted->state = FACE_FAILED;
+            wanted->rc = -ESTALE;
+        } else if (missing) {
+            job_settle_view(wanted, last);
+        }
+        version_want_view(version, wanted, false);
+        if (!version_is_wanted(version))
+            subject_unwant(subject, version);
+        if (!past)
+            subject_extend(subject);
+    }
+    version_unref(version);
+    wait_call(&mount->waits, &subject->waiting);
 }
 
 /* Makes the first face that is wanted of the version. */
@@ -330,7 +369,7 @@ static struct version *next_face(const struct subject *subject, bool owed)
 {
     struct version *version = subject->wanted, *current = subject->current;
     if (version != NULL && version != current && subject->want_refresh && !owed)
-        version = current != NULL && (current->want_sizes | current->want_bytes) ? current : NULL;
+        version = current != NULL && version_is_wanted(current) ? current : NULL;
     bool broken = version != NULL && version->snapshot != NULL && version->snapshot->broken;
     return broken && subject->want_refresh ? NULL : version;
 }
@@ -349,7 +388,10 @@ static void run_job(void *argument)
         struct version *wanted = subject->refresh == NULL ? next_face(subject, owed) : NULL;
         if (wanted != NULL) {
             owed &= wanted == subject->current;
-            do_face(subject, wanted);
+            if (wanted->want_sizes | wanted->want_bytes)
+                do_face(subject, wanted);
+            else
+                do_view(subject, wanted);
         } else if (subject->refresh != NULL || subject->want_refresh) {
             parked = !do_refresh(subject);
             owed = true;

@@ -37,6 +37,12 @@ void job_log_refused(const struct snapshot *snapshot, int format);
 MUST_CHECK int job_measure_format(struct subject *subject, struct version *version, int format,
                                   struct prefill *prefill, struct error *error);
 
+/* Measures a view of some columns; `last`: the last byte of the file, if it has one. */
+MUST_CHECK int job_measure_view(struct subject *subject, const struct view *view, uint8_t *last,
+                                struct error *error);
+/* Takes over what is known of the view. With mount->lock held. */
+void job_settle_view(struct version_view *wanted, uint8_t last);
+
 /* Appends the manifest, for which all listed formats are measured, and, if `hashes`, hashed. */
 MUST_CHECK int job_make_manifest(struct subject *subject, struct version *version, bool hashes,
                                  struct buffer *out, struct error *error);

@@ -30,15 +30,27 @@ void job_want_refresh(struct subject *subject, int face)
 }
 
 /* The versions come in the order in which they were wanted. */
+static void want_of(struct subject *subject, struct version *version)
+{
+    version->wanted_at = clock_ms();
+    if (version_is_wanted(version))
+        return;
+    struct version **last = &subject->wanted;
+    while (*last != NULL)
+        last = &(*last)->next_wanted;
+    *last = version_ref(version);
+}
+
+void job_want_view(struct subject *subject, struct version *version, struct version_view *view)
+{
+    want_of(subject, version);
+    version_want_view(version, view, true);
+    want_job(subject);
+}
+
 void job_want_face(struct subject *subject, struct version *version, int face, enum need need)
 {
-    if (!(version->want_sizes | version->want_bytes)) {
-        struct version **last = &subject->wanted;
-        while (*last != NULL)
-            last = &(*last)->next_wanted;
-        *last = version_ref(version);
-    }
-    version->wanted_at = clock_ms();
+    want_of(subject, version);
     version->want_sizes |= 1U << face;
     if (need == NEED_BYTES)
         version->want_bytes |= 1U << face;

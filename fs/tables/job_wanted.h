@@ -12,6 +12,9 @@ void job_want_refresh(struct subject *subject, int face);
 /* Wants a face of the current version, or of a superseded one. */
 void job_want_face(struct subject *subject, struct version *version, int face, enum need need);
 
+/* The same of a view that is no face. */
+void job_want_view(struct subject *subject, struct version *version, struct version_view *view);
+
 /* The current version is in use: if the end of its lease is near, asks the server already now, so
  * that no request has to wait for that. */
 void job_renew(struct subject *subject);

@@ -257,6 +257,15 @@ bool subject_open(struct subject *subject, int face)
     return first;
 }
 
+bool subject_open_view(struct subject *subject, struct version_view *view)
+{
+    bool first = view->opened != subject->refreshes + 1;
+    view->opened = subject->refreshes + 1;
+    if (first)
+        subject_extend(subject);
+    return first;
+}
+
 void subject_extend(struct subject *subject)
 {
     int64_t until = clock_ms() + subject->table->mount->options->lease_ms;
@@ -309,7 +318,7 @@ void subject_unwant(struct subject *subject, struct version *version)
         return;
     *at = version->next_wanted;
     version->next_wanted = NULL;
-    version->want_sizes = version->want_bytes = 0;
+    version_want_nothing(version);
     version_unref(version);
 }
 

@@ -119,6 +119,7 @@ const struct promise *subject_promised(const struct subject *subject, caller_id 
 /* Notes that a file of the current version is opened. Whether this is the first time in this lease;
  * if so, the lease begins anew. */
 bool subject_open(struct subject *subject, int face);
+bool subject_open_view(struct subject *subject, struct version_view *view);
 void subject_extend(struct subject *subject); /* the lease begins anew */
 
 /* A file of this version is read, or closed: for this process the version holds for one lease from

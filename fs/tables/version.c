@@ -1,7 +1,5 @@
 #include "fs/tables/version.h"
 
-#include "fs/rows/snapshot_view.h"
-
 #include <stdlib.h>
 
 bool version_lacks(const struct version *version, int face)
@@ -17,6 +15,52 @@ bool version_lacks(const struct version *version, int face)
     return false;
 }
 
+static bool view_same(const struct view *a, const struct view *b)
+{
+    return a->first == b->first && a->end == b->end && rendition_same(&a->rendition, &b->rendition);
+}
+
+struct version_view *version_view(struct version *version, const struct view *view)
+{
+    struct version_view *known = version->views;
+    while (known != NULL && !view_same(&known->view, view))
+        known = known->next;
+    if (known != NULL)
+        return known;
+    known = calloc(1, sizeof *known);
+    if (known == NULL)
+        return NULL;
+    known->view = *view;
+    columns_ref(known->view.rendition.columns);
+    known->next = version->views;
+    version->views = known;
+    return known;
+}
+
+static void free_views(struct version_view *first)
+{
+    struct version_view *next;
+    for (struct version_view *view = first; view != NULL; view = next) {
+        next = view->next;
+        columns_unref(view->view.rendition.columns);
+        free(view->reason);
+        free(view);
+    }
+}
+
+void version_want_view(struct version *version, struct version_view *view, bool wanted)
+{
+    version->views_wanted += wanted - view->wanted;
+    view->wanted = wanted;
+}
+
+void version_want_nothing(struct version *version)
+{
+    version->want_sizes = version->want_bytes = 0;
+    for (struct version_view *view = version->views; view != NULL; view = view->next)
+        version_want_view(version, view, false);
+}
+
 struct version *version_ref(struct version *version)
 {
     atomic_fetch_add(&version->refs, 1);
@@ -26,6 +70,7 @@ struct version *version_ref(struct version *version)
 static void free_version(void *argument)
 {
     struct version *version = argument;
+    free_views(version->views);
     snapshot_unref(version->snapshot);
     free(version->signature);
     for (int i = 0; i < FACE_COUNT; i++) {

@@ -8,12 +8,16 @@
 #define FS_TABLES_VERSION_H
 
 #include "fs/rows/feed.h"
+#include "fs/rows/snapshot_view.h"
 #include "fs/tables/mount.h"
 
 enum { /* faces: first the formats, by place */
        FACE_MANIFEST = FORMAT_COUNT,
        FACE_DDL,
-       FACE_COUNT
+       FACE_COUNT,
+       /* one of any number of files, whose name tells, for each version, which view of its rows it
+        * is (struct version_view) */
+       FACE_VIEW = FACE_COUNT
 };
 _Static_assert(FACE_COUNT <= 32, "a mask of faces is an unsigned");
 /* The numbers, in inode numbers, of the faces that are no format, as format->number is for the
@@ -31,6 +35,19 @@ static inline uint64_t face_number(int face)
 enum need { NEED_SIZE, NEED_BYTES };
 
 enum face_state { FACE_UNKNOWN, FACE_SIZED, FACE_READABLE, FACE_FAILED };
+
+/* What is known of a view that is no face: a file of one column. Guarded as its version. */
+struct version_view {
+    struct version_view *next;
+    struct view view; /* borrows the version's snapshot; has a reference to its columns */
+    bool wanted;      /* the job is to measure it */
+    enum face_state state;
+    int rc; /* why it has failed */
+    char *reason;
+    uint64_t size;
+    uint8_t last;    /* the last byte, if there is one */
+    unsigned opened; /* the subject's count of refreshes, and one, when this extended the lease */
+};
 
 struct version {
     atomic_uint refs;
@@ -52,7 +69,20 @@ struct version {
     enum face_state state[FACE_COUNT];
     int rc[FACE_COUNT]; /* why the face failed */
     char *reason[FACE_COUNT];
+    struct version_view *views; /* that somebody has asked for: the list grows */
+    int views_wanted;
 };
+
+/* What is known of the view, which is one of the version's rows, from now on; NULL: no memory. */
+struct version_view *version_view(struct version *version, const struct view *view);
+
+/* Whether the job is to make something of it. */
+static inline bool version_is_wanted(const struct version *version)
+{
+    return (version->want_sizes | version->want_bytes) != 0 || version->views_wanted > 0;
+}
+void version_want_view(struct version *version, struct version_view *view, bool wanted);
+void version_want_nothing(struct version *version);
 
 /* Whether what this face is made from was left out when the version was fetched: a refresh that is
  * asked for the face gets it. */
@@ -63,8 +93,11 @@ static inline int64_t version_time(const struct version *version, int face)
     return version->renewed[face] > 0 ? version->renewed[face] : version->mtime;
 }
 
+/* Not of FACE_VIEW: that has no size before it is known which view it is. */
 static inline bool version_has_size(const struct version *version, int face)
 {
+    if (face >= FACE_COUNT)
+        return false;
     return version->state[face] == FACE_SIZED || version->state[face] == FACE_READABLE;
 }
 

@@ -26,8 +26,10 @@ struct mount;
 struct node;
 struct owner;
 struct relation;
+struct snapshot;
 struct size_news;
 struct subject;
+struct view;
 
 enum class_flags {
     CLASS_LASTS = 1,   /* the kernel may keep name and attributes: they never change */
@@ -67,6 +69,9 @@ struct node_class {
     const struct node_class *files;
     int (*face)(const struct node *node, const char *name);
     struct subject *(*subject)(struct mount *mount, const struct node *node, const char *name);
+    /* Of files that are views of any kind (FACE_VIEW): which view of this snapshot the name is of. It has a reference to its
+     * columns, for the caller to drop. -ENOENT: the snapshot has none of this name. */
+    int (*view)(const char *name, struct snapshot *snapshot, struct view *out);
     /* mkdir, rmdir, unlink. The names need not exist. `make` gives a node that is counted as looked up once; `unlink` may give up
      * the lock. NULL: -EPERM if other things can be made in it, else -EROFS. */
     int (*make)(struct mount *mount, struct node *node, const char *name, const struct owner *owner,

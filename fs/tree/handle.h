@@ -21,14 +21,14 @@ struct after {
 
 /* Where the bytes of a READ are: exactly one of these is set. */
 struct read_source {
-    struct stream *stream;   /* a reference; with `subject` and `face` */
-    struct version *version; /* a reference; likewise, for a format of its rows */
+    struct stream *stream;   /* a reference; with `subject` */
+    struct version *version; /* a reference; with `subject`, and the view of its rows */
     /* all bytes of the file; they stay until let_go(mount, owner), called with mount->lock held */
     const struct buffer *text;
     bool copied; /* the bytes are in `bytes`, which the reader clears */
 
     struct subject *subject; /* it keeps the reason if the read fails */
-    int face;
+    struct view view;
     void (*let_go)(struct mount *mount, void *owner);
     void *owner;
     struct buffer bytes;

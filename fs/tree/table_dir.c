@@ -5,6 +5,7 @@
 #include "fs/tables/listing.h"
 #include "fs/tables/schema_file.h"
 #include "fs/tree/call.h"
+#include "fs/tree/columns_dir.h"
 #include "fs/tree/entries.h"
 #include "fs/tree/query_dir.h"
 #include "fs/tree/select_dir.h"
@@ -43,6 +44,11 @@ static bool lists_query(const struct mount *mount, const struct relation *relati
     return has_vectors(relation) && !relation->refuses_rows;
 }
 
+static bool lists_columns(const struct mount *mount, const struct relation *relation)
+{
+    return mount->options->list_columns && !relation->refuses_rows;
+}
+
 /* An empty directory in each table tells nobody anything. */
 static bool lists_select(const struct mount *mount, const struct relation *relation)
 {
@@ -56,6 +62,7 @@ static const struct {
     bool (*fits)(const struct relation *relation); /* the directory can be named there */
     bool (*is_listed)(const struct mount *mount, const struct relation *relation);
 } directories[] = {
+    {"columns", &columns_dir, has_columns, lists_columns},
     {"partitions", &table_partitions_dir, is_partitioned, lists_partitions},
     {"query", &query_dir, has_vectors, lists_query},
     {"select", &select_dir, has_columns, lists_select},

@@ -3,6 +3,7 @@
  *
  *   TABLE.FORMAT        rows, in each format
  *   manifest.json schema.sql
+ *   columns/            single columns as arrays; not listed by itself (columns_dir.h)
  *   partitions/         of a partitioned table (table_partitions.c)
  *   query/              of a table with vectors (query_dir.h)
  *   select/             some columns; not listed (select_dir.h)

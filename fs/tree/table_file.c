@@ -23,9 +23,29 @@ int table_file_new(struct mount *mount, struct node *parent, const char *name, i
 
 static void clear(struct node *node) { version_unref(table_file(node)->version); }
 
+/* Which view of the version a file of FACE_VIEW is; NULL: none, and why. */
+static struct version_view *view_in(const struct node *node, struct version *version, int *why)
+{
+    struct view view;
+    *why = node->parent->class->view(node->name, version->snapshot, &view);
+    if (*why < 0)
+        return NULL;
+    struct version_view *found = version_view(version, &view);
+    columns_unref(view.rendition.columns);
+    *why = found == NULL ? -ENOMEM : 0;
+    return found;
+}
+
+static void find_view(struct table_file *file)
+{
+    if (file->face == FACE_VIEW)
+        file->view = view_in(&file->node, file->version, &file->missing);
+}
+
 void table_file_bind(struct table_file *file, struct version *version)
 {
     file->version = version_ref(version);
+    find_view(file);
     version->opens += file->streams;
 }
 
@@ -33,7 +53,8 @@ bool table_file_is_of(const struct table_file *file, const struct version *versi
 {
     const struct version *own = file->version;
     return own == version ||
-           (own != NULL && version != NULL && file->face < FORMAT_COUNT &&
+           (own != NULL && version != NULL &&
+            (file->face < FORMAT_COUNT || file->face == FACE_VIEW) &&
             own->serial == version->serial && own->snapshot != NULL && version->snapshot != NULL &&
             own->snapshot->key.relation == version->snapshot->key.relation);
 }
@@ -47,6 +68,37 @@ void table_file_renew(struct table_file *file)
         return;
     version_unref(file->version);
     file->version = version_ref(current);
+    find_view(file);
+}
+
+enum face_state table_file_state(const struct table_file *file)
+{
+    if (file->version == NULL)
+        return FACE_UNKNOWN;
+    if (file->face < FACE_COUNT)
+        return file->version->state[file->face];
+    return file->view != NULL ? file->view->state : FACE_FAILED;
+}
+
+uint64_t table_file_size(const struct table_file *file)
+{
+    return file->view != NULL ? file->view->size : file->version->size[file->face];
+}
+
+int table_file_rc(const struct table_file *file)
+{
+    if (file->face < FACE_COUNT)
+        return file->version->rc[file->face];
+    return file->view != NULL ? file->view->rc : file->missing;
+}
+
+static const char *reason_of(const struct table_file *file, struct version *version)
+{
+    int why;
+    if (file->face < FACE_COUNT)
+        return version->state[file->face] == FACE_FAILED ? version->reason[file->face] : NULL;
+    const struct version_view *view = view_in(&file->node, version, &why);
+    return view != NULL && view->state == FACE_FAILED ? view->reason : NULL;
 }
 
 /* ---- callers ---- */
@@ -116,23 +168,24 @@ static void attributes(const struct mount *mount, const struct node *node, struc
     const struct version *version = file->version;
     if (version == NULL)
         return;
-    if (version_has_size(version, file->face))
-        st->st_size = (off_t)version->size[file->face];
-    st->st_ino = node_ino_of(mount, node->subject, file->face, version);
-    st->st_atime = st->st_mtime = st->st_ctime = (time_t)version_time(version, file->face);
+    if (table_file_has_size(file))
+        st->st_size = (off_t)table_file_size(file);
+    st->st_ino = file->view != NULL ? view_id(&file->view->view)
+                                    : node_ino_of(mount, node->subject, file->face, version);
+    st->st_atime = st->st_mtime = st->st_ctime =
+        (time_t)(file->view != NULL ? version->mtime : version_time(version, file->face));
 }
 
 static void reason(struct mount *mount, struct node *node, char *text, size_t size)
 {
     const struct table_file *file = table_file(node);
     const struct subject *subject = node->subject;
-    const struct version *version = file->version;
+    struct version *version = file->version;
     if (version == NULL && subject != NULL)
         version = subject->current;
-    bool failed = subject != NULL && version != NULL && version->state[file->face] == FACE_FAILED &&
-                  version->reason[file->face] != NULL;
+    const char *failed = subject != NULL && version != NULL ? reason_of(file, version) : NULL;
     snprintf(text, size, "%s",
-             failed            ? version->reason[file->face]
+             failed != NULL    ? failed
              : subject != NULL ? subject->error.text
                                : mount->catalog_error.text);
 }
@@ -189,7 +242,8 @@ static int open_file(struct mount *mount, struct call *call, struct handle **out
         file->version->opens++;
     handle->handle.flags = file->direct ? HANDLE_DIRECT : 0;
     if (file->version != NULL && file->version == subject->current)
-        handle->extends = subject_open(subject, file->face);
+        handle->extends = file->view != NULL ? subject_open_view(subject, file->view)
+                                             : subject_open(subject, file->face);
     promise_keep(&subject->promises, call->caller);
     return 0;
 }
@@ -240,8 +294,12 @@ static bool size_news(const struct node *node, const struct handle *handle, stru
         *out = (struct size_news){.endless = true};
         return true;
     }
+    out->size = table_file_size(file);
+    if (file->view != NULL) {
+        out->last = file->view->last;
+        return out->size > 0;
+    }
     const struct buffer *text = &file->version->text[file->face];
-    out->size = file->version->size[file->face];
     out->last = file->face < FORMAT_COUNT ? formats[file->face]->last
                 : text->size > 0          ? text->data[text->size - 1]
                                           : 0;
@@ -255,7 +313,7 @@ static bool size_news(const struct node *node, const struct handle *handle, stru
 static bool misleads(const struct node *node, uint64_t offset)
 {
     const struct table_file *file = table_file(node);
-    return file->direct && !(file->exact && offset < file->version->size[file->face]);
+    return file->direct && !(file->exact && offset < table_file_size(file));
 }
 
 static void let_go(struct mount *mount, void *version)
@@ -273,11 +331,10 @@ static int choose_source(struct handle *opened, uint64_t offset, size_t size,
     struct table_file *file = table_file(opened->node);
     const struct version *version = file->version;
     (void)offset, (void)size;
-    bool known = version != NULL && version->state[file->face] == FACE_READABLE;
+    bool known = table_file_state(file) == FACE_READABLE;
     bool same = handle->stream == NULL || handle->same || !handle->read ||
                 (version != NULL && feed_ids_have(&version->made_of, stream_feed(handle->stream)));
     out->subject = file->node.subject;
-    out->face = file->face;
     if (handle->stream != NULL && !(known && same)) {
         handle->read = true;
         file->streamed = true;
@@ -287,8 +344,12 @@ static int choose_source(struct handle *opened, uint64_t offset, size_t size,
     if (handle->extends)
         subject_stay(file->node.subject, handle->caller, file->version);
     struct version *read = version_ref(file->version);
-    if (file->face < FORMAT_COUNT) {
+    if (file->view != NULL) {
         out->version = read;
+        out->view = file->view->view;
+    } else if (file->face < FORMAT_COUNT) {
+        out->version = read;
+        out->view = view_whole(read->snapshot, formats[file->face]);
     } else {
         out->text = &read->text[file->face];
         out->let_go = let_go;
@@ -308,3 +369,4 @@ static const struct handle_class table_handle_class = {.read = choose_source,
 
 const struct node_class table_file_class = {TABLE_FILE_CLASS};
 const struct node_class table_selection_class = {TABLE_FILE_CLASS, .flags = CLASS_UNBOUNDED};
+const struct node_class table_view_class = {TABLE_FILE_CLASS, .flags = CLASS_UNBOUNDED};

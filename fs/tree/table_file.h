@@ -1,4 +1,5 @@
-/* A file of a table's directory: one face (table.h) of its rows or its DDL.
+/* A file of a table's directory: one face (table.h) of its rows or its DDL; or a view of its rows
+ * that its name tells, which may be another one in each version, or none.
  *
  * Its version says what its bytes are. The node is pending until its version is known, and then
  * keeps it for ever. table_ready.c finds out what a call for it has to wait for, table_lookup.c
@@ -17,6 +18,9 @@ struct table_file {
     struct node node;
     int face;
     struct version *version; /* NULL: pending */
+    /* of FACE_VIEW: which of the version's views; NULL: it is not known yet, or there is none */
+    struct version_view *view;
+    int missing; /* why there is none: -ENOENT or -ENOMEM */
     struct table_handle *handles;
     int streams;   /* open files that were opened before its size was known */
     bool streamed; /* something was read from one of those */
@@ -35,10 +39,13 @@ struct table_file {
 
 /* The second of some columns, of which anybody can name as many as he likes. */
 extern const struct node_class table_file_class, table_selection_class;
+/* Of those whose face is FACE_VIEW. */
+extern const struct node_class table_view_class;
 
 static inline bool is_table_file(const struct node *node)
 {
-    return node->class == &table_file_class || node->class == &table_selection_class;
+    return node->class == &table_file_class || node->class == &table_selection_class ||
+           node->class == &table_view_class;
 }
 
 static inline struct table_file *table_file(const struct node *node)
@@ -59,6 +66,16 @@ void table_file_renew(struct table_file *file);
 /* Whether the file is the same as this version's: also if it is a format of rows that were only
  * written anew since (snapshot_take_identity). NULL: whether it is pending. */
 bool table_file_is_of(const struct table_file *file, const struct version *version);
+/* What is known of what the file shows. */
+enum face_state table_file_state(const struct table_file *file);
+static inline bool table_file_has_size(const struct table_file *file)
+{
+    enum face_state state = table_file_state(file);
+    return state == FACE_SIZED || state == FACE_READABLE;
+}
+uint64_t table_file_size(const struct table_file *file); /* once it has one */
+int table_file_rc(const struct table_file *file);        /* why it has failed */
+
 /* What the caller's last look-up has shown, if that was this file, or another one of its version;
  * else NULL. */
 const struct promise *table_file_shown(const struct table_file *file, caller_id caller);

@@ -19,7 +19,7 @@ static struct subject *subject_of(struct mount *mount, const struct lookup *look
 
 static bool is_sized(const struct table_file *file)
 {
-    return file->version != NULL && version_has_size(file->version, file->face);
+    return file->version != NULL && table_file_has_size(file);
 }
 
 /* Whether the file's page cache is being filled, or may be soon: an answer with its present size

@@ -92,7 +92,7 @@ static int read_along_rows(struct call *call)
 static void offer(const struct call *call)
 {
     struct table_file *file = file_of(call);
-    if (call->kind != CALL_GETATTR || file->direct || file->own)
+    if (call->kind != CALL_GETATTR || file->direct || file->own || file->face == FACE_VIEW)
         return;
     subject_offer(file->node.subject, file->face, file->node.nodeid);
     file->offered = true;
@@ -103,7 +103,7 @@ static int need_refresh(struct call *call)
 {
     const struct table_file *file = file_of(call);
     call_await_refresh(call);
-    job_want_refresh(file->node.subject, file->face);
+    job_want_refresh(file->node.subject, file->face < FACE_COUNT ? file->face : -1);
     if (file->version == NULL)
         offer(call);
     return -EAGAIN;
@@ -114,6 +114,10 @@ static int need_face(struct call *call)
 {
     struct table_file *file = file_of(call);
     enum need need = call->kind == CALL_OPEN ? NEED_BYTES : NEED_SIZE;
+    if (file->view != NULL) {
+        job_want_view(file->node.subject, file->version, file->view);
+        return -EAGAIN;
+    }
     job_want_face(file->node.subject, file->version, file->face, need);
     if (file->version == file->node.subject->current)
         offer(call);
@@ -145,7 +149,7 @@ static int try_lookup(struct mount *mount, struct call *call)
         return 0;
     if (holds && file->version != NULL && file->node.opens > 0) {
         call_await_refresh(call);
-        job_want_refresh(subject, file->face);
+        job_want_refresh(subject, file->face < FACE_COUNT ? file->face : -1);
     }
     return -EAGAIN;
 }
@@ -194,6 +198,8 @@ static enum lease_face face_of(const struct table_file *file, const struct versi
                                             [FACE_FAILED] = LEASE_FACE_FAILED};
     if (version == NULL)
         return LEASE_FACE_UNKNOWN;
+    if (file->face == FACE_VIEW)
+        return faces[table_file_state(file)];
     enum face_state state = version->state[file->face];
     return state == FACE_UNKNOWN && version_lacks(version, file->face) ? LEASE_FACE_LACKS
                                                                        : faces[state];
@@ -237,7 +243,7 @@ static int act_on(enum lease_verdict verdict, struct call *call)
     case LEASE_STALE:
         return -ESTALE;
     case LEASE_FAIL:
-        return file->version->rc[file->face];
+        return table_file_rc(file);
     case LEASE_REFRESH:
         return need_refresh(call);
     case LEASE_MEASURE:

@@ -222,19 +222,30 @@ void body_cache_free(struct body_cache *cache)
     free(cache);
 }
 
+struct rendering {
+    const struct view *view;
+    uint64_t size; /* of the body, if it is known */
+    struct buffer *bytes;
+};
+
+static int render_rows(void *context, const struct rowgroup *rows)
+{
+    const struct rendering *rendering = context;
+    const struct view *view = rendering->view;
+    rendering->bytes->size = 0;
+    int rc =
+        rendering->size == SIZE_UNKNOWN ? 0 : buffer_reserve(rendering->bytes, rendering->size);
+    return rc < 0 ? rc
+                  : view->rendition.format->body(view_schema(view), rows, NULL, rendering->bytes);
+}
+
 static int render(struct body_cache *cache, const struct view *view, size_t number,
                   struct buffer *bytes, struct error *error)
 {
-    struct rowgroup *rows;
     const struct format *format = view->rendition.format;
-    int rc = fetch_group(cache->place, view->snapshot, number, &rows, error);
-    if (rc < 0)
-        return rc;
     uint64_t size = group_size(view->snapshot->groups[number], &view->rendition);
-    rc = size == SIZE_UNKNOWN ? 0 : buffer_reserve(bytes, size);
-    if (rc == 0)
-        rc = format->body(view_schema(view), rows, NULL, bytes);
-    rowgroup_free(rows);
+    struct rendering rendering = {view, size, bytes};
+    int rc = fetch_use(cache->place, view, number, render_rows, &rendering, error);
     if (rc == 0 && size != SIZE_UNKNOWN && bytes->size != size)
         rc = error_set(error, -EIO, "row group %zu came out as %zu bytes of %s instead of %llu",
                        number, bytes->size, format->name, (unsigned long long)size);

@@ -1,5 +1,7 @@
 #include "fs/views/view.h"
 
+#include "codec/bytes.h"
+
 #include <errno.h>
 
 /* The part of a piece that the range meets. */
@@ -35,6 +37,8 @@ void view_bytes_clear(struct body_cache *cache, struct view_bytes *bytes)
     for (int i = 0; i < bytes->count; i++)
         if (bytes->bodies[i] != NULL)
             body_release(cache, bytes->bodies[i], bytes->pieces[i].iov_len);
+    for (int i = 0; i < bytes->count; i++)
+        buffer_clear(&bytes->counted[i]);
     buffer_clear(&bytes->gathered);
     *bytes = (struct view_bytes){0};
 }
@@ -73,13 +77,50 @@ static int add_piece(struct body_cache *cache, struct view_bytes *bytes, const s
     return 0;
 }
 
+/* The part of a body of numbers of 8 bytes, with `base` added to each. */
+static int count_from(uint64_t base, const struct buffer *body, struct overlap part,
+                      struct buffer *out)
+{
+    uint64_t end = part.from + part.size;
+    int rc = buffer_reserve(out, part.size);
+    for (uint64_t at = part.from - part.from % 8; rc == 0 && at < end; at += 8) {
+        uint8_t number[8];
+        uint64_t first = at < part.from ? part.from - at : 0, last = end - at < 8 ? end - at : 8;
+        store_le64(number, load_le64(body->data + at) + base);
+        memcpy(out->data + out->size, number + first, last - first);
+        out->size += last - first;
+    }
+    return rc;
+}
+
+/* Takes the body. */
+static int add_counted(struct body_cache *cache, struct view_bytes *bytes, uint64_t base,
+                       struct overlap part, struct body *body)
+{
+    struct buffer counted = {0};
+    const struct overlap all = {.size = part.size};
+    int rc = count_from(base, body_bytes(body), part, &counted);
+    body_release(cache, body, part.size);
+    if (rc == 0)
+        rc = add_piece(cache, bytes, &counted, all, NULL);
+    if (rc < 0)
+        buffer_clear(&counted);
+    else
+        bytes->counted[bytes->count - 1] = counted;
+    return rc;
+}
+
 static int add_body(struct body_cache *cache, const struct view *view, size_t group,
                     struct overlap part, bool patient, struct view_bytes *out, struct error *error)
 {
     struct body *body;
     int rc =
         patient ? body_get(cache, view, group, &body, error) : body_try(cache, view, group, &body);
-    return rc < 0 ? rc : add_piece(cache, out, body_bytes(body), part, body);
+    if (rc < 0)
+        return rc;
+    if (view->rendition.format->counts)
+        return add_counted(cache, out, view_face(view)->counts[group - view->first], part, body);
+    return add_piece(cache, out, body_bytes(body), part, body);
 }
 
 int view_read(struct body_cache *cache, const struct view *view, uint64_t offset, uint64_t size,

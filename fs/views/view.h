@@ -10,7 +10,8 @@ enum { VIEW_PIECES = 32 };
 /* Bytes of a view, not copied: they are in bodies that stay borrowed until view_bytes_clear. */
 struct view_bytes {
     struct iovec pieces[VIEW_PIECES];
-    struct body *bodies[VIEW_PIECES]; /* the body of each piece; NULL: none */
+    struct body *bodies[VIEW_PIECES];   /* the body of each piece; NULL: none */
+    struct buffer counted[VIEW_PIECES]; /* of a format that counts: the pieces themselves */
     int count;
     size_t size;            /* of all pieces */
     struct buffer gathered; /* a copy of the pieces, if there were more than VIEW_PIECES */

@@ -124,7 +124,8 @@ static size_t list_pieces(const struct format *of, const struct rows_table *tabl
                           const struct schema *schema, uint32_t rows, uint32_t each,
                           size_t sizes[FRAMES_MOST])
 {
-    const struct format_view told = {schema, rows, (rows + each - 1) / each};
+    const struct format_view told = {
+        .schema = schema, .rows = rows, .groups = (rows + each - 1) / each};
     struct buffer piece = {0};
     size_t count = 0;
     must(format_head(of, &told, &piece) == 0);
@@ -233,7 +234,7 @@ static void test_long_bodies(void **state)
         struct rowgroup *group = long_row(schema, 3 * PIECE - 1 + (uint32_t)more);
         const struct format *both[] = {&format_csv_gz, &format_csv_zst};
         for (int f = 0; f < 2; f++) {
-            const struct format_view told = {schema, 1, 1};
+            const struct format_view told = {.schema = schema, .rows = 1, .groups = 1};
             struct buffer file = {0}, note = {0}, head = {0}, plain = {0};
             must(format_head(&format_csv, &told, &head) == 0);
             must(format_csv.body(schema, group, NULL, &plain) == 0);
@@ -347,7 +348,8 @@ struct setting {
 static int write_file(void *context)
 {
     const struct setting *setting = context;
-    const struct format_view told = {setting->schema, setting->group->rows, 1};
+    const struct format_view told = {
+        .schema = setting->schema, .rows = setting->group->rows, .groups = 1};
     struct buffer file = {0}, made = {0};
     uint64_t offsets[2] = {0};
     int rc = format_head(setting->format, &told, &file);

@@ -358,7 +358,8 @@ static void write_file(struct made_table *table, const uint32_t *ends, size_t gr
 {
     const struct format *format = &format_arrow;
     uint64_t offsets[16], size;
-    const struct format_view told = {table->schema, groups > 0 ? ends[groups - 1] : 0, groups};
+    const struct format_view told = {
+        .schema = table->schema, .rows = groups > 0 ? ends[groups - 1] : 0, .groups = groups};
     assert_true(format->possible(table->schema));
     assert_int_equal(format_head(format, &told, out), 0);
     for (size_t i = 0; i < groups; i++) {
@@ -482,7 +483,7 @@ static void test_1600_columns(void **state)
     }
     schema_number(schema, with_binary, ROWS_ALL_PARTS);
     free(with_binary);
-    const struct format_view told = {schema, 0, 0};
+    const struct format_view told = {.schema = schema};
     const uint64_t offsets[1] = {0};
     uint64_t at[1];
     assert_int_equal(format_head(&format_arrow, &told, &out), 0);
@@ -680,7 +681,7 @@ static struct rowgroup *lean_group;
 static int write_lean(void *context)
 {
     struct buffer out = {0};
-    const struct format_view told = {lean.schema, lean_group->rows, 1};
+    const struct format_view told = {.schema = lean.schema, .rows = lean_group->rows, .groups = 1};
     uint64_t offsets[2], size;
     (void)context;
     int rc = format_head(&format_arrow, &told, &out);

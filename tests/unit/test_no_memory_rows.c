@@ -2,6 +2,7 @@
  * memory (no_memory.h). */
 #include "tests/unit/no_memory.h"
 
+#include "codec/column_format.h"
 #include "fs/base/name.h"
 #include "fs/base/shared_text.h"
 #include "fs/base/waiters.h"
@@ -311,6 +312,38 @@ static int choose_columns(void *context)
     return rc;
 }
 
+/* Single columns, of a snapshot of their own: what is known of its views stays with it. */
+static int measure_columns(void *context)
+{
+    struct setting *setting = context;
+    const atomic_bool stop = false;
+    int rc = 0;
+    long at = no_memory_not_now();
+    struct snapshot *snapshot = place_snapshot(&setting->place, &rows_tables[3], 20, 5);
+    no_memory_again(at);
+    for (int number = 0; rc == 0 && number < 2; number++)
+        for (int f = 0; rc == 0 && f < 3; f++) {
+            struct progress progress = {0};
+            struct columns *columns;
+            rc = columns_new(&number, 1, &columns);
+            if (rc < 0)
+                break;
+            const struct view view = {snapshot, {column_formats[f], columns}, 0, VIEW_TO_END};
+            struct schema *chosen = NULL;
+            rc = schema_choose(snapshot->schema, &number, 1, &chosen);
+            if (rc == 0 && column_formats[f]->possible(chosen)) {
+                rc = fetch_measure(&setting->place.fetch, &view, &stop, NULL, &progress, NULL);
+                assert_int_equal(view_face(&view)->measured, rc == 0);
+            }
+            schema_free(chosen);
+            columns_unref(columns);
+        }
+    for (size_t i = 0; i < snapshot->group_count; i++)
+        store_drop_group(setting->place.store, PLACE_RELATION, snapshot->groups[i]->id);
+    snapshot_unref(snapshot);
+    return rc;
+}
+
 static void open_setting(struct setting *setting)
 {
     place_open(&setting->place, 100 << 20);
@@ -338,6 +371,7 @@ static void test_snapshot(void **state)
     no_memory_each(prove_snapshot, &setting, 0);
     no_memory_each(take_identity, &setting, 0);
     no_memory_each(choose_columns, &setting, 0);
+    no_memory_each(measure_columns, &setting, 0);
     close_setting(&setting);
 }
 

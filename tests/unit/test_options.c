@@ -224,10 +224,12 @@ static void test_lists(void **state)
 {
     (void)state;
     struct line line;
-    PARSE(&line, "-o", "formats=jsonl+csv,list=partitions:.pgvecfs,schemas=a+b c:d", "db", "/tmp");
+    PARSE(&line, "-o", "formats=jsonl+csv,list=partitions:.pgvecfs+columns,schemas=a+b c:d", "db",
+          "/tmp");
     assert_int_equal(line.rc, 0);
     assert_int_equal(line.options.listed_formats, 5);
     assert_true(line.options.list_partitions && line.options.list_control);
+    assert_true(line.options.list_columns);
     assert_string_equal(line.options.schemas[0], "a");
     assert_string_equal(line.options.schemas[1], "b c");
     assert_string_equal(line.options.schemas[2], "d");

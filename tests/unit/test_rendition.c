@@ -70,8 +70,8 @@ static void assert_same_file(const struct format *format, const struct schema *a
     struct buffer out[2] = {{0}};
     assert_int_equal(format->possible(a), format->possible(b));
     for (int i = 0; i < 2 && format->possible(a); i++) {
-        const struct format_view told = {schemas[i], rows[i]->rows, 1};
         struct buffer made = {0};
+        const struct format_view told = {.schema = schemas[i], .rows = rows[i]->rows, .groups = 1};
         assert_int_equal(format_head(format, &told, &out[i]), 0);
         uint64_t size;
         uint64_t offsets[2] = {out[i].size};

@@ -151,6 +151,125 @@ static void test_some_columns_and_groups(void **state)
     test_hash(state);
 }
 
+/* ---- a format of numbers that count ---- */
+
+/* Of each row the one behind the last, by three. */
+static int count_rows(const struct schema *schema, const struct rowgroup *group,
+                      struct buffer *note, struct buffer *out)
+{
+    (void)schema;
+    must(buffer_reserve(out, 8 * (size_t)group->rows) == 0);
+    for (uint32_t row = 0; row < group->rows; row++) {
+        store_le64(out->data + out->size, 3 * ((uint64_t)row + 1));
+        out->size += 8;
+    }
+    uint8_t last[8];
+    store_le64(last, 3 * (uint64_t)group->rows);
+    return note != NULL ? buffer_append(note, last, sizeof last) : 0;
+}
+
+static int head_of_rows(const struct format_view *view, struct buffer *out)
+{
+    /* the notes are known by now */
+    for (size_t i = 0; i < view->groups; i++)
+        assert_int_equal(view->notes[i].size, 8);
+    return buffer_append_text(out, "a head of 21 bytes...");
+}
+
+static const struct format counting = {
+    .name = "count", .notes = true, .counts = true, .head = head_of_rows, .body = count_rows};
+
+static void test_counts(void **state)
+{
+    (void)state;
+    const struct view view = view_whole(snapshot, &counting);
+    const atomic_bool stop = false;
+    struct progress progress = {0};
+    struct buffer whole = {0};
+    assert_int_equal(fetch_measure(&place.fetch, &view, &stop, NULL, &progress, NULL), 0);
+    assert_int_equal(view_face(&view)->size, 21 + 30 * 8);
+    assert_int_equal(buffer_append_text(&whole, "a head of 21 bytes..."), 0);
+    for (uint64_t row = 1; row <= 30; row++) {
+        uint8_t number[8];
+        store_le64(number, 3 * row);
+        assert_int_equal(buffer_append(&whole, number, 8), 0);
+    }
+    for (size_t offset = 0; offset <= whole.size; offset++)
+        for (size_t size = 0; size <= whole.size - offset + 1; size++) {
+            struct buffer got = {0};
+            size_t given = size < whole.size - offset ? size : whole.size - offset;
+            assert_int_equal(place_read(cache, &view, offset, size, true, &got, NULL), 0);
+            assert_int_equal(got.size, given);
+            if (given > 0)
+                assert_memory_equal(got.data, whole.data + offset, given);
+            buffer_clear(&got);
+        }
+    buffer_clear(&whole);
+}
+
+/* ---- values without a form ---- */
+
+static int find_17(const struct schema *schema, const struct rowgroup *group, struct formless *out)
+{
+    const struct run *run = &group->runs[schema->columns[0].part[PART_BINARY]];
+    for (uint32_t row = 0; row < group->rows; row++)
+        if (load_be32(run->bytes + 4 * (size_t)row) == 17) {
+            *out = (struct formless){0, row, "17"};
+            return 0;
+        }
+    return -ENOENT;
+}
+
+static int survey_without_17(const struct schema *schema, const struct rowgroup *group,
+                             struct buffer *note, uint64_t *size)
+{
+    struct formless formless;
+    (void)note;
+    *size = 8 * (uint64_t)group->rows;
+    return find_17(schema, group, &formless) == 0 ? -EDOM : 0;
+}
+
+static void test_gap(void **state)
+{
+    (void)state;
+    static const struct format without_17 = {
+        .name = "x", .body = count_rows, .survey = survey_without_17, .formless = find_17};
+    static const int number = 0;
+    const atomic_bool stop = false;
+    struct progress progress = {0};
+    struct columns *columns;
+    struct error error = {""};
+    assert_int_equal(columns_new(&number, 1, &columns), 0);
+    const struct view view = {snapshot, {&without_17, columns}, 0, VIEW_TO_END};
+    assert_int_equal(fetch_measure(&place.fetch, &view, &stop, NULL, &progress, &error), -EDOM);
+    assert_string_equal(error.text, "column c,0, row 18: 17 has no form in x");
+    assert_false(view_face(&view)->measured);
+    columns_unref(columns);
+}
+
+static int no_shape(const struct format_view *view, struct buffer *out)
+{
+    (void)view, (void)out;
+    return -EDOM;
+}
+
+static void test_no_shape(void **state)
+{
+    (void)state;
+    static const struct format shapeless = {.name = "x", .head = no_shape, .body = count_rows};
+    static const int number = 2;
+    const atomic_bool stop = false;
+    struct progress progress = {0};
+    struct columns *columns;
+    struct error error = {""};
+    assert_int_equal(columns_new(&number, 1, &columns), 0);
+    const struct view view = {snapshot, {&shapeless, columns}, 0, VIEW_TO_END};
+    assert_int_equal(fetch_measure(&place.fetch, &view, &stop, NULL, &progress, &error), -EDOM);
+    assert_string_equal(error.text,
+                        "column \"c,2\": the values have different numbers of dimensions");
+    columns_unref(columns);
+}
+
 static void test_identity(void **state)
 {
     (void)state;
@@ -230,6 +349,9 @@ int main(void)
         TEST(test_lost_groups),
         TEST(test_wrong_size),
         TEST(test_some_columns_and_groups),
+        TEST(test_counts),
+        TEST(test_gap),
+        TEST(test_no_shape),
         TEST(test_identity),
         TEST(test_no_such_column),
         TEST(test_taken_over),
