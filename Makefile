@@ -100,7 +100,8 @@ $(BUILD)/fuzz_%: tests/fuzz/fuzz_%.c $(BUILD)/libpgvecfs.a
 # Without sanitizers, whatever the program has: these are programs of users.
 $(PROGRAMS): $(BUILD)/tests/tools/%: tests/tools/%.c
 	@mkdir -p $(@D)
-	@echo "  CC $@"; $(CC) -std=c17 -D_GNU_SOURCE $(WARNINGS) -O1 -g -o $@ $<
+	@echo "  CC $@"; $(CC) -std=c17 -D_GNU_SOURCE -I. $(WARNINGS) -O1 -g -MMD -MP -o $@ $< $(TOOL_LIBS)
+$(BUILD)/tests/tools/parquet_rows: TOOL_LIBS := -lzstd
 
 $(PRELOADS): $(BUILD)/tests/tools/%.so: tests/tools/%.c
 	@mkdir -p $(@D)
@@ -189,7 +190,7 @@ demo: ## build, load sample data, mount it, and show around (FULL=1: all 341,479
 demo-stop: ## end the demo
 	@scripts/demo-stop
 
--include $(OBJECTS:.o=.d) $(UNIT:=.d) $(EXHAUSTIVE:=.d) $(REPLAY:=.d) $(INDEX_BENCH:=.d) $(patsubst %.c,$(BUILD)/%.d,$(wildcard tests/bench/index*.c))
+-include $(OBJECTS:.o=.d) $(UNIT:=.d) $(EXHAUSTIVE:=.d) $(REPLAY:=.d) $(TOOLS:=.d) $(INDEX_BENCH:=.d) $(patsubst %.c,$(BUILD)/%.d,$(wildcard tests/bench/index*.c))
 
 clean: ## remove what was built
 	rm -rf $(BUILD)
