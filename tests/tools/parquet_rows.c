@@ -1,15 +1,11 @@
 /* parquet_rows [-s] FILE: checks a Parquet file strictly, and prints what it holds.
  *
- * A row is a line, its values are separated by tabs: NULL is \N; a bool t or f; an integer, date or
- * time its number, decimal; a DECIMAL its unscaled number; a float the hex digits of its bits; bytes
- * and text hex digits; a list [element,element]. -s prints the schema: a column a line, its name, a
- * tab, its type.
+ * A row is a line, its values are separated by tabs (parquet_print.h). -s prints the schema: a column
+ * a line, its name, a tab, its type.
  *
  * Exit 1: the file is not what it must be; why is on stderr.
  */
-#include "tests/unit/parquet_file.h"
-
-#include <inttypes.h>
+#include "tests/unit/parquet_print.h"
 
 /* The text of a column's values so far, a line each. */
 struct printed {
@@ -23,73 +19,6 @@ struct printer {
     const struct parquet_file *file;
     struct printed *columns;
 };
-
-static void print_hex(FILE *out, const uint8_t *bytes, size_t size)
-{
-    for (size_t i = 0; i < size; i++)
-        fprintf(out, "%02x", bytes[i]);
-}
-
-/* Little-endian bits, the highest first. */
-static void print_bits(FILE *out, const uint8_t *bytes, size_t size)
-{
-    for (size_t i = size; i-- > 0;)
-        fprintf(out, "%02x", bytes[i]);
-}
-
-static void print_decimal(FILE *out, const uint8_t *bytes, size_t size)
-{
-    bool negative = (bytes[0] & 0x80) != 0;
-    unsigned __int128 value = negative ? ~(unsigned __int128)0 : 0;
-    char digits[48], *at = digits + sizeof digits;
-    for (size_t i = 0; i < size; i++)
-        value = value << 8 | bytes[i];
-    if (negative)
-        value = -value;
-    *--at = '\0';
-    do {
-        *--at = (char)('0' + (int)(value % 10));
-        value /= 10;
-    } while (value != 0);
-    fprintf(out, "%s%s", negative ? "-" : "", at);
-}
-
-static void print_number(FILE *out, const struct parquet_leaf *leaf, const uint8_t *bytes)
-{
-    bool wide = leaf->physical == P_INT64;
-    uint64_t number = 0;
-    memcpy(&number, bytes, wide ? 8 : 4);
-    number = le64toh(number);
-    if (leaf->logical == L_INTEGER && !leaf->is_signed)
-        fprintf(out, "%" PRIu64, number);
-    else
-        fprintf(out, "%" PRId64, wide ? (int64_t)number : (int64_t)(int32_t)(uint32_t)number);
-}
-
-static void print_value(FILE *out, const struct parquet_leaf *leaf,
-                        const struct parquet_value *value)
-{
-    switch (leaf->physical) {
-    case P_BOOLEAN:
-        fputc(value->bytes[0] != 0 ? 't' : 'f', out);
-        return;
-    case P_INT32:
-    case P_INT64:
-        print_number(out, leaf, value->bytes);
-        return;
-    case P_FLOAT:
-    case P_DOUBLE:
-        print_bits(out, value->bytes, value->size);
-        return;
-    default:
-        if (leaf->logical == L_DECIMAL)
-            print_decimal(out, value->bytes, value->size);
-        else if (leaf->logical == L_FLOAT16)
-            print_bits(out, value->bytes, value->size);
-        else
-            print_hex(out, value->bytes, value->size);
-    }
-}
 
 /* A line can only be ended when the next one begins. */
 static void end_line(struct printed *printed)
@@ -115,7 +44,7 @@ static void sink(void *context, size_t column, const struct parquet_value *value
         printed->in_list = true;
     }
     if (!value->null)
-        print_value(printed->stream, leaf, value);
+        parquet_print_value(printed->stream, leaf, value);
     printed->begun = true;
 }
 
