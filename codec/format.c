@@ -1,9 +1,9 @@
 #include "codec/format.h"
 
 const struct format *const formats[FORMAT_COUNT] = {
-    &format_csv,     &format_bin,     &format_jsonl,    &format_tsv,       &format_arrow,
-    &format_csv_gz,  &format_csv_zst, &format_jsonl_gz, &format_jsonl_zst, &format_bin_gz,
-    &format_bin_zst, &format_tsv_gz,  &format_tsv_zst};
+    &format_csv,     &format_bin,     &format_jsonl,   &format_tsv,      &format_arrow,
+    &format_parquet, &format_csv_gz,  &format_csv_zst, &format_jsonl_gz, &format_jsonl_zst,
+    &format_bin_gz,  &format_bin_zst, &format_tsv_gz,  &format_tsv_zst};
 
 int format_find(const char *name, size_t size)
 {

@@ -92,7 +92,7 @@ struct format {
     bool counts;
 };
 
-enum { FORMAT_COUNT = 13 };
+enum { FORMAT_COUNT = 14 };
 
 /* All formats. Their place here is what this program calls them by; nothing outlives it. */
 extern const struct format *const formats[FORMAT_COUNT];
@@ -119,7 +119,8 @@ MUST_CHECK static inline int format_tail(const struct format *format,
     return format->tail != NULL ? format->tail(view, notes, offsets, out) : 0;
 }
 
-extern const struct format format_csv, format_bin, format_jsonl, format_tsv, format_arrow;
+extern const struct format format_csv, format_bin, format_jsonl, format_tsv, format_arrow,
+    format_parquet;
 extern const struct format format_csv_gz, format_csv_zst, format_jsonl_gz, format_jsonl_zst,
     format_bin_gz, format_bin_zst, format_tsv_gz, format_tsv_zst;
 

@@ -29,8 +29,8 @@ static const struct {
 
 static void put_decimal_type(struct thrift *thrift, const struct parquet_column *column)
 {
-    thrift_i32(thrift, 1, column->scale);
-    thrift_i32(thrift, 2, column->precision);
+    thrift_i32(thrift, 1, column->form.scale);
+    thrift_i32(thrift, 2, column->form.precision);
 }
 
 /* TimeType and TimestampType are the same. */
@@ -76,24 +76,25 @@ static void put_value_element(struct thrift *thrift, const struct parquet_column
     thrift_open_element(thrift);
     thrift_i32(thrift, 1, (int32_t)column->type);
     if (column->type == PARQUET_FIXED)
-        thrift_i32(thrift, 2, column->size);
+        thrift_i32(thrift, 2, (int32_t)column->size);
     thrift_i32(thrift, 3, repetition);
     thrift_text(thrift, 4, name);
     if (meanings[column->meaning].converted != NONE)
         thrift_i32(thrift, 6, meanings[column->meaning].converted);
     if (column->meaning == PARQUET_DECIMAL) {
-        thrift_i32(thrift, 7, column->scale);
-        thrift_i32(thrift, 8, column->precision);
+        thrift_i32(thrift, 7, column->form.scale);
+        thrift_i32(thrift, 8, column->form.precision);
     }
     put_logical_type(thrift, column);
     thrift_close_struct(thrift);
 }
 
-static void put_list_elements(struct thrift *thrift, const struct parquet_column *column)
+static void put_list_elements(struct thrift *thrift, const struct parquet_column *element,
+                              const char *name, int repetition)
 {
     thrift_open_element(thrift);
-    thrift_i32(thrift, 3, OPTIONAL);
-    thrift_text(thrift, 4, column->name);
+    thrift_i32(thrift, 3, repetition);
+    thrift_text(thrift, 4, name);
     thrift_i32(thrift, 5, 1);
     thrift_i32(thrift, 6, CONVERTED_LIST);
     thrift_open_struct(thrift, 10);
@@ -106,14 +107,36 @@ static void put_list_elements(struct thrift *thrift, const struct parquet_column
     thrift_text(thrift, 4, "list");
     thrift_i32(thrift, 5, 1);
     thrift_close_struct(thrift);
-    put_value_element(thrift, column, "element", REQUIRED);
+    put_value_element(thrift, element, "element", REQUIRED);
+}
+
+static const char *const sparse_names[] = {[PARQUET_SPARSE_DIM] = "dim",
+                                           [PARQUET_SPARSE_INDICES] = "indices",
+                                           [PARQUET_SPARSE_VALUES] = "values"};
+
+static void put_sparse_elements(struct thrift *thrift, const struct parquet_column *column)
+{
+    thrift_open_element(thrift);
+    thrift_i32(thrift, 3, OPTIONAL);
+    thrift_text(thrift, 4, column->name);
+    thrift_i32(thrift, 5, PARQUET_LEAVES_MOST);
+    thrift_close_struct(thrift);
+    for (int leaf = 0; leaf < PARQUET_LEAVES_MOST; leaf++) {
+        const struct parquet_column values = {.type = parquet_leaf_type(column, leaf)};
+        if (leaf == PARQUET_SPARSE_DIM)
+            put_value_element(thrift, &values, sparse_names[leaf], REQUIRED);
+        else
+            put_list_elements(thrift, &values, sparse_names[leaf], REQUIRED);
+    }
 }
 
 static size_t elements(const struct parquet_footer *footer)
 {
+    static const size_t of_shape[] = {
+        [PARQUET_ONE] = 1, [PARQUET_LIST] = 3, [PARQUET_SPARSE] = 1 + 1 + 3 + 3};
     size_t count = 1;
     for (int i = 0; i < footer->count; i++)
-        count += footer->columns[i].list ? 3 : 1;
+        count += of_shape[footer->columns[i].shape];
     return count;
 }
 
@@ -127,8 +150,10 @@ static void put_schema(struct parquet_footer *footer)
     thrift_close_struct(thrift);
     for (int i = 0; i < footer->count; i++) {
         const struct parquet_column *column = &footer->columns[i];
-        if (column->list)
-            put_list_elements(thrift, column);
+        if (column->shape == PARQUET_LIST)
+            put_list_elements(thrift, column, column->name, OPTIONAL);
+        else if (column->shape == PARQUET_SPARSE)
+            put_sparse_elements(thrift, column);
         else
             put_value_element(thrift, column, column->name, OPTIONAL);
     }
@@ -136,29 +161,38 @@ static void put_schema(struct parquet_footer *footer)
 
 /* ---- the groups ---- */
 
-static void put_chunk(struct thrift *thrift, const struct parquet_column *column,
+static void put_path(struct thrift *thrift, const struct parquet_column *column, int leaf)
+{
+    bool sparse = column->shape == PARQUET_SPARSE;
+    bool list = column->shape == PARQUET_LIST || (sparse && leaf != PARQUET_SPARSE_DIM);
+    thrift_list(thrift, 3, THRIFT_BYTES, 1 + sparse + (list ? 2U : 0U));
+    thrift_element_text(thrift, column->name);
+    if (sparse)
+        thrift_element_text(thrift, sparse_names[leaf]);
+    if (list) {
+        thrift_element_text(thrift, "list");
+        thrift_element_text(thrift, "element");
+    }
+}
+
+static void put_chunk(struct thrift *thrift, const struct parquet_column *column, int leaf,
                       const struct parquet_chunk *chunk, uint64_t offset)
 {
     thrift_open_element(thrift);
     thrift_i64(thrift, 2, 0); /* file_offset: not used any more, but required */
     thrift_open_struct(thrift, 3);
-    thrift_i32(thrift, 1, (int32_t)column->type);
+    thrift_i32(thrift, 1, (int32_t)parquet_leaf_type(column, leaf));
     thrift_list(thrift, 2, THRIFT_I32, 2);
     thrift_element_i32(thrift, PARQUET_PLAIN);
     thrift_element_i32(thrift, PARQUET_RLE);
-    thrift_list(thrift, 3, THRIFT_BYTES, column->list ? 3 : 1);
-    thrift_element_text(thrift, column->name);
-    if (column->list) {
-        thrift_element_text(thrift, "list");
-        thrift_element_text(thrift, "element");
-    }
+    put_path(thrift, column, leaf);
     thrift_i32(thrift, 4, (int32_t)column->codec);
-    thrift_i64(thrift, 5, (int64_t)chunk->values);
+    thrift_i64(thrift, 5, (int64_t)chunk->counts.values);
     thrift_i64(thrift, 6, (int64_t)chunk->size.raw);
     thrift_i64(thrift, 7, (int64_t)chunk->size.stored);
     thrift_i64(thrift, 9, (int64_t)offset);
     thrift_open_struct(thrift, 12); /* Statistics */
-    thrift_i64(thrift, 3, (int64_t)chunk->nulls);
+    thrift_i64(thrift, 3, (int64_t)chunk->counts.nulls);
     thrift_close_struct(thrift);
     thrift_close_struct(thrift);
     thrift_close_struct(thrift);
@@ -170,12 +204,13 @@ void parquet_footer_group(struct parquet_footer *footer, uint64_t offset, uint64
     struct thrift *thrift = &footer->thrift;
     uint64_t raw = 0;
     thrift_open_element(thrift);
-    thrift_list(thrift, 1, THRIFT_STRUCT, (size_t)footer->count);
-    for (int i = 0; i < footer->count; i++) {
-        put_chunk(thrift, &footer->columns[i], &chunks[i], offset);
-        offset += chunks[i].size.stored;
-        raw += chunks[i].size.raw;
-    }
+    thrift_list(thrift, 1, THRIFT_STRUCT, (size_t)footer->leaves);
+    for (int i = 0; i < footer->count; i++)
+        for (int leaf = 0; leaf < parquet_column_leaves(&footer->columns[i]); leaf++, chunks++) {
+            put_chunk(thrift, &footer->columns[i], leaf, chunks, offset);
+            offset += chunks->size.stored;
+            raw += chunks->size.raw;
+        }
     thrift_i64(thrift, 2, (int64_t)raw);
     thrift_i64(thrift, 3, (int64_t)rows);
     thrift_close_struct(thrift);
@@ -188,6 +223,8 @@ void parquet_footer_open(struct parquet_footer *footer, const struct parquet_col
 {
     *footer =
         (struct parquet_footer){.out = out, .start = out->size, .columns = columns, .count = count};
+    for (int i = 0; i < count; i++)
+        footer->leaves += parquet_column_leaves(&columns[i]);
     thrift_open(&footer->thrift, out);
     thrift_i32(&footer->thrift, 1, 1); /* the format's version */
     put_schema(footer);

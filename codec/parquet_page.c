@@ -8,7 +8,7 @@
 
 enum { DATA_PAGE = 0 }; /* PageType */
 
-static int put_header(uint32_t values, size_t raw, const struct buffer *stored, struct buffer *out)
+static int put_header(uint64_t values, size_t raw, const struct buffer *stored, struct buffer *out)
 {
     struct thrift page;
     thrift_open(&page, out);
@@ -25,7 +25,7 @@ static int put_header(uint32_t values, size_t raw, const struct buffer *stored, 
     return thrift_close(&page);
 }
 
-static int put_stored(uint32_t values, size_t raw, const struct buffer *stored, struct buffer *out,
+static int put_stored(uint64_t values, size_t raw, const struct buffer *stored, struct buffer *out,
                       struct parquet_page_size *size)
 {
     if (raw > INT32_MAX || stored->size > INT32_MAX || values > INT32_MAX)
@@ -40,7 +40,7 @@ static int put_stored(uint32_t values, size_t raw, const struct buffer *stored, 
     return rc;
 }
 
-int parquet_page_put(const struct buffer *contents, uint32_t values, enum parquet_codec codec,
+int parquet_page_put(const struct buffer *contents, uint64_t values, enum parquet_codec codec,
                      struct buffer *out, struct parquet_page_size *size)
 {
     if (codec == PARQUET_UNCOMPRESSED)

@@ -23,7 +23,7 @@ struct parquet_page_size {
 
 /* Appends the page with these contents; `values` counts NULLs, too. -EFBIG: a page has fewer than
  * 2^31 bytes; -ENOMEM. */
-MUST_CHECK int parquet_page_put(const struct buffer *contents, uint32_t values,
+MUST_CHECK int parquet_page_put(const struct buffer *contents, uint64_t values,
                                 enum parquet_codec codec, struct buffer *out,
                                 struct parquet_page_size *size);
 

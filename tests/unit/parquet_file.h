@@ -2,9 +2,9 @@
  * .parquet of the mount is, and looks at everything that the file says of itself. It shares no code
  * with the writer.
  *
- * Taken are one-level columns and three-level lists, data pages of version 1, PLAIN, uncompressed or
- * zstd, each page with its checksum. The pages stand one behind another from the magic to the
- * footer, without a gap, in the order of groups and columns.
+ * Taken are one-level columns, three-level lists and the groups of sparse vectors; data pages of
+ * version 1, PLAIN, uncompressed or zstd, each page with its checksum. The pages stand one behind
+ * another from the magic to the footer, without a gap, in the order of groups and columns.
  *
  * Values come out one by one, in order: parquet_read hands them to a function.
  */
@@ -200,7 +200,7 @@ static inline int64_t thrift_number(const struct thrift_value *value, int id, in
 }
 
 /* Whether the struct has exactly these fields, of these kinds: "1i 2i 3l"; i: i32, I: i64, l: list,
- * s: struct, b: bytes, t: bool, 8: i8. A ? behind it: or not at all. */
+ * s: struct, b: bytes, t: bool, c: i8. A ? behind it: or not at all. */
 static inline bool thrift_shape(const struct thrift_value *value, const char *shape,
                                 const char *what, struct complaint *complaint)
 {
@@ -208,7 +208,7 @@ static inline bool thrift_shape(const struct thrift_value *value, const char *sh
         char letter;
         enum thrift_kind kind;
     } kinds[] = {{'i', KIND_I32}, {'I', KIND_I64},    {'l', KIND_LIST}, {'b', KIND_BYTES},
-                 {'8', KIND_I8},  {'s', KIND_STRUCT}, {'t', KIND_TRUE}};
+                 {'c', KIND_I8},  {'s', KIND_STRUCT}, {'t', KIND_TRUE}};
     size_t seen = 0;
     for (const char *at = shape; *at != '\0'; at += strspn(at, " ")) {
         char *after;
@@ -265,7 +265,7 @@ enum parquet_logical {
     L_FLOAT16 = 15
 };
 
-enum { PARQUET_PATH_MOST = 3 };
+enum { PARQUET_PATH_MOST = 4 };
 
 struct parquet_leaf {
     const struct thrift_value *path[PARQUET_PATH_MOST]; /* names from below the root on */
@@ -330,10 +330,7 @@ static inline bool parquet_decimal(const struct thrift_value *element,
 static inline bool parquet_integer(const struct thrift_value *inner, struct parquet_leaf *leaf,
                                    int64_t converted, struct complaint *complaint)
 {
-    if (!thrift_shape(inner,
-                      "1"
-                      "8 2t",
-                      "INTEGER", complaint))
+    if (!thrift_shape(inner, "1c 2t", "INTEGER", complaint))
         return false;
     leaf->bits = thrift_number(inner, 1, 0);
     leaf->is_signed = thrift_number(inner, 2, 0) != 0;
@@ -407,19 +404,15 @@ static inline bool parquet_value_element(const struct thrift_value *element,
             complain(complaint, "a precision of no DECIMAL"));
 }
 
-/* The column whose elements begin at `at`; moves it behind them. */
-static inline bool parquet_column(const struct thrift_value *schema, size_t *at,
-                                  struct parquet_leaf *leaf, struct complaint *complaint)
+/* The list whose elements begin at `at`. */
+static inline bool parquet_list(const struct thrift_value *schema, size_t at,
+                                struct parquet_leaf *leaf, int64_t repetition,
+                                struct complaint *complaint)
 {
-    const struct thrift_value *element = &schema->inner[*at];
-    if (thrift_field(element, 5) == NULL) {
-        leaf->max_definition = 1;
-        ++*at;
-        return parquet_value_element(element, leaf, 1, complaint);
-    }
-    if (*at + 3 > schema->count)
+    if (at + 3 > schema->count)
         return complain(complaint, "the schema ends within a list");
-    const struct thrift_value *repeated = element + 1, *logical = thrift_field(element, 10);
+    const struct thrift_value *element = &schema->inner[at], *repeated = element + 1;
+    const struct thrift_value *logical = thrift_field(element, 10);
     leaf->list = true;
     leaf->max_definition = 2;
     leaf->max_repetition = 1;
@@ -431,13 +424,57 @@ static inline bool parquet_column(const struct thrift_value *schema, size_t *at,
                 thrift_shape(&logical->inner[0], "", "LIST", complaint);
     if (!fits)
         return false;
-    if (thrift_number(element, 3, -1) != 1 || thrift_number(element, 5, -1) != 1 ||
+    if (thrift_number(element, 3, -1) != repetition || thrift_number(element, 5, -1) != 1 ||
         thrift_number(element, 6, -1) != 3 || thrift_number(repeated, 3, -1) != 2 ||
         thrift_number(repeated, 5, -1) != 1 || !thrift_text_is(thrift_field(repeated, 4), "list") ||
         !thrift_text_is(thrift_field(element + 2, 4), "element"))
         return complain(complaint, "a list that is not one of three levels");
-    *at += 3;
     return parquet_value_element(element + 2, leaf, 0, complaint);
+}
+
+/* The three leaves of a sparse vector, whose elements begin at `at`. */
+static inline bool parquet_sparse(const struct thrift_value *schema, size_t at,
+                                  struct parquet_leaf *leaves, struct complaint *complaint)
+{
+    const struct thrift_value *element = &schema->inner[at];
+    if (at + 8 > schema->count)
+        return complain(complaint, "the schema ends within a sparse vector");
+    if (!thrift_shape(element, "3i 4b 5i", "the group of a sparse vector", complaint))
+        return false;
+    for (int i = 0; i < 3; i++)
+        leaves[i].path[leaves[i].depth++] = thrift_field(element, 4);
+    leaves[0].max_definition = 1;
+    bool fits = parquet_value_element(element + 1, &leaves[0], 0, complaint) &&
+                parquet_list(schema, at + 2, &leaves[1], 0, complaint) &&
+                parquet_list(schema, at + 5, &leaves[2], 0, complaint);
+    return fits && ((thrift_number(element, 3, -1) == 1 && thrift_number(element, 5, -1) == 3 &&
+                     thrift_text_is(leaves[0].path[1], "dim") &&
+                     thrift_text_is(leaves[1].path[1], "indices") &&
+                     thrift_text_is(leaves[2].path[1], "values") && leaves[0].physical == P_INT32 &&
+                     leaves[0].logical == L_NONE && leaves[1].physical == P_INT32 &&
+                     leaves[1].logical == L_NONE && leaves[2].physical == P_FLOAT &&
+                     leaves[2].logical == L_NONE) ||
+                    complain(complaint, "a group that is no sparse vector"));
+}
+
+/* The column whose elements begin at *at; moves it behind them. The number of its leaves; 0:
+ * complaint. */
+static inline size_t parquet_column(const struct thrift_value *schema, size_t *at,
+                                    struct parquet_leaf *leaves, struct complaint *complaint)
+{
+    const struct thrift_value *element = &schema->inner[*at];
+    size_t start = *at;
+    if (thrift_field(element, 5) == NULL) {
+        leaves->max_definition = 1;
+        *at += 1;
+        return parquet_value_element(element, leaves, 1, complaint);
+    }
+    if (thrift_field(element, 10) != NULL) {
+        *at += 3;
+        return parquet_list(schema, start, leaves, 1, complaint);
+    }
+    *at += 8;
+    return parquet_sparse(schema, start, leaves, complaint) ? 3 : 0;
 }
 
 static inline bool parquet_schema(struct parquet_file *file)
@@ -446,13 +483,17 @@ static inline bool parquet_schema(struct parquet_file *file)
     struct complaint *complaint = &file->complaint;
     if (schema->count < 1 || !thrift_shape(&schema->inner[0], "4b 5i", "the root", complaint))
         return complain(complaint, "there is no root");
-    file->leaves = calloc(schema->count, sizeof *file->leaves);
+    file->leaves = calloc(schema->count + 3, sizeof *file->leaves);
     if (file->leaves == NULL)
         abort();
-    for (size_t at = 1; at < schema->count; file->leaf_count++)
-        if (!parquet_column(schema, &at, &file->leaves[file->leaf_count], complaint))
+    size_t columns = 0;
+    for (size_t at = 1; at < schema->count; columns++) {
+        size_t leaves = parquet_column(schema, &at, &file->leaves[file->leaf_count], complaint);
+        if (leaves == 0)
             return false;
-    return (size_t)thrift_number(&schema->inner[0], 5, -1) == file->leaf_count ||
+        file->leaf_count += leaves;
+    }
+    return (size_t)thrift_number(&schema->inner[0], 5, -1) == columns ||
            complain(complaint, "the root has another number of columns");
 }
 
