@@ -225,11 +225,11 @@ static int put_decimal(const struct parquet_column *column, const uint8_t *wire,
     return rc;
 }
 
-static int put_numbers(const uint8_t *from, uint32_t count, struct buffer *out)
+static int put_numbers(const uint8_t *from, uint32_t count, uint32_t added, struct buffer *out)
 {
     int rc = buffer_reserve(out, 4 * (size_t)count);
     for (uint32_t i = 0; rc == 0 && i < count; i++, out->size += 4)
-        store_le32(out->data + out->size, load_be32(from + 4 * (size_t)i));
+        store_le32(out->data + out->size, load_be32(from + 4 * (size_t)i) + added);
     return rc;
 }
 
@@ -252,7 +252,7 @@ static int put_sparse_indices(const struct parquet_column *column, const uint8_t
     struct columnar_sparse sparse;
     int rc = columnar_sparse(wire, size, &sparse);
     (void)column;
-    return rc < 0 ? rc : put_numbers(sparse.indices, sparse.count, out);
+    return rc < 0 ? rc : put_numbers(sparse.indices, sparse.count, 1, out);
 }
 
 static int put_sparse_values(const struct parquet_column *column, const uint8_t *wire, size_t size,
@@ -261,7 +261,7 @@ static int put_sparse_values(const struct parquet_column *column, const uint8_t 
     struct columnar_sparse sparse;
     int rc = columnar_sparse(wire, size, &sparse);
     (void)column;
-    return rc < 0 ? rc : put_numbers(sparse.values, sparse.count, out);
+    return rc < 0 ? rc : put_numbers(sparse.values, sparse.count, 0, out);
 }
 
 static int put_values(const struct parquet_column *column, int leaf, const struct run *run,

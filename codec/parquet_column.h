@@ -13,7 +13,8 @@
  * FIXED                FIXED_LEN_BYTE_ARRAY     UUID, or nothing if it is bits
  * TEXT, JSON, BINARY   BYTE_ARRAY               STRING, JSON, nothing
  * FLOATS, HALVES       a list of FLOAT, or of FIXED_LEN_BYTE_ARRAY(2) FLOAT16
- * SPARSE               a group: INT32 dim, a list of INT32 indices, a list of FLOAT values
+ * SPARSE               a group: INT32 dim, a list of INT32 indices, which count from 1, as in the
+ *                      type's text, a list of FLOAT values
  *
  * A column has a leaf for each sequence of values that it is made of: one, or three if it is SPARSE.
  * Each leaf has pages of its own.

@@ -237,7 +237,7 @@ static void make_sparse(struct made *made, int argument)
     for (uint32_t i = 0; i < count; i++, index++) {
         index += random_number(2);
         put_be(wire, index, 4);
-        must(buffer_printf(&made->printed, "%s%u", i > 0 ? "," : "", index) == 0);
+        must(buffer_printf(&made->printed, "%s%u", i > 0 ? "," : "", index + 1) == 0);
     }
     must(buffer_append(&made->printed, "]\0[", 3) == 0);
     for (uint32_t i = 0; i < count; i++) {
