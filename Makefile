@@ -47,7 +47,7 @@ SHORT_float8_sample := 100000
 SHORT_half_all :=
 SHORT := $(patsubst tests/exhaustive/%.c,$(BUILD)/tests/short-%,$(filter-out %/datetime_all.c,$(wildcard tests/exhaustive/*.c)))
 
-.PHONY: all test unit e2e exhaustive fuzz asan tsan bench bench-index bench-builds bench-scan bench-text format lint demo demo-stop install clean help deps tests
+.PHONY: all test unit e2e test-readers exhaustive fuzz asan tsan bench bench-index bench-builds bench-scan bench-text format lint demo demo-stop install clean help deps tests
 
 all: $(BUILD)/pgvecfs ## build the program
 
@@ -123,6 +123,11 @@ unit: $(UNIT) $(SHORT) $(REPLAY) ## unit tests, replayed fuzz inputs, the short 
 
 e2e: $(BUILD)/pgvecfs $(TOOLS) ## end-to-end tests (E2E=FILE.bats…: only these)
 	@BUILD=$(BUILD) PGVECFS=$(abspath $(BUILD))/pgvecfs scripts/run-tests e2e $(E2E)
+
+# What they read with is installed where it is built.
+test-readers: $(BUILD)/pgvecfs $(TOOLS) ## files as independent readers find them (needs node, npm and bats)
+	@mkdir -p $(BUILD)/readers && cp tests/readers/package.json $(BUILD)/readers/ && cd $(BUILD)/readers && npm install --silent --no-audit --no-fund
+	@READERS=$(abspath $(BUILD))/readers PGVECFS=$(abspath $(BUILD))/pgvecfs bats tests/readers
 
 exhaustive: $(EXHAUSTIVE) ## the exhaustive tests in full
 	@set -e; for program in $(filter-out %/datetime_all,$(EXHAUSTIVE)); do echo "  RUN $$program"; $$program; done
