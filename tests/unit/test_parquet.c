@@ -797,7 +797,7 @@ static void test_format(void **state)
     (void)state;
     assert_int_equal(format_parquet.number, 7);
     assert_true(format_parquet.whole && format_parquet.notes && format_parquet.body_size == NULL);
-    assert_true(strncmp(format_encoder(&format_parquet), "libzstd 1.", 10) == 0);
+    assert_non_null(strstr(format_encoder(&format_parquet), "zstd"));
     assert_true(formats[format_find("parquet", 7)] == &format_parquet);
 }
 
