@@ -49,20 +49,35 @@ static int look_up_selection(struct mount *mount, const struct lookup *lookup, s
     return table_lookup(mount, lookup, out);
 }
 
-/* A line for each list of columns that has failed, behind one that says why there can be no more.
- */
+/* Puts a line for the list of columns, if it has failed, and for each of its files that has. */
+static size_t reasons_of(const struct subject *subject, char *text, size_t size)
+{
+    const struct version *version = subject->current;
+    size_t n = 0;
+    if (subject->error.text[0] != '\0')
+        n += (size_t)snprintf(text, size, "%s: %s\n", subject->columns, subject->error.text);
+    for (int face = 0; version != NULL && face < FORMAT_COUNT && n < size; face++)
+        if (version->state[face] == FACE_FAILED && version->reason[face] != NULL)
+            n += (size_t)snprintf(text + n, size - n, "%s.%s: %s\n", subject->columns,
+                                  formats[face]->name, version->reason[face]);
+    return n < size ? n : size;
+}
+
+/* Before all else, why there can be no more lists. */
 static void reasons(struct mount *mount, struct node *node, char *text, size_t size)
 {
     struct table *table = table_of(mount, node);
-    struct error full = {""};
-    if (table != NULL)
-        (void)table_selections_full(table, &full);
-    size_t n = (size_t)snprintf(text, size, "%s", full.text);
+    struct error full;
+    size_t n = 0;
+    text[0] = '\0';
+    if (table != NULL && table_selections_full(table, &full))
+        n = (size_t)snprintf(text, size, "%s\n", full.text);
     for (const struct subject *subject = table != NULL ? table->selections : NULL;
          subject != NULL && n < size; subject = subject->next)
-        if (subject->error.text[0] != '\0')
-            n += (size_t)snprintf(text + n, size - n, "%s%s: %s", n > 0 ? "\n" : "",
-                                  subject->columns, subject->error.text);
+        n += reasons_of(subject, text + n, size - n);
+    n = strlen(text);
+    if (n > 0 && text[n - 1] == '\n')
+        text[n - 1] = '\0';
 }
 
 const struct node_class select_dir = {.mode = S_IFDIR | 0555,

@@ -245,7 +245,7 @@ resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096))
 names = [f"c{a},c{b}.csv" for a, b in itertools.permutations(range(40), 2)][:1024]
 held = [os.open(f"{folder}/{name}", os.O_PATH) for name in names]
 open(f"{out}/held", "w").close()
-while not os.path.exists(f"{out}/enough"):
+while not os.path.exists(f"{out}/enough") and os.path.exists(folder):
     time.sleep(0.05)
 PYTHON
     within 60 test -e "$OUT/held"
@@ -253,7 +253,7 @@ PYTHON
     [[ $output == *"Cannot allocate memory"* ]]
     run getfattr --only-values -n user.pgvecfs.error "$T/forty/select"
     echo "$output"
-    [[ $output == "1024 lists of columns are in use, no more can be: close files, or select fewer"* ]]
+    [[ $output == *"1024 lists of columns are in use, no more can be: close files, or select fewer"* ]]
     grep -F 'public.forty/select: 1024 lists of columns are in use' "$MNT/.pgvecfs/log"
     [ "$(head -n 1 "$T/forty/forty.csv")" = "$(seq -s, -f 'c%g' 0 39)" ]
     touch "$OUT/enough"
