@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 void job_settle_format(struct version *version, int format)
@@ -100,6 +101,22 @@ void job_log_refused(const struct snapshot *snapshot, int format)
             formats[format]->name, face->reason != NULL ? face->reason : strerror(-face->refused));
 }
 
+/* Logs each reason once, with the first of the formats that need the same. */
+static void log_all_refused(const struct snapshot *snapshot)
+{
+    for (int i = 0; i < FORMAT_COUNT; i++) {
+        const struct face *face = snapshot_face(snapshot, formats[i]);
+        bool said = face->refused == 0;
+        for (int before = 0; !said && before < i; before++) {
+            const struct face *other = snapshot_face(snapshot, formats[before]);
+            said = other->refused == face->refused && other->reason != NULL &&
+                   face->reason != NULL && strcmp(other->reason, face->reason) == 0;
+        }
+        if (!said)
+            job_log_refused(snapshot, i);
+    }
+}
+
 /* A refresh that has only found the marks to be equal is not noted. */
 static void note_refresh(struct subject *subject, enum refresh_result result)
 {
@@ -182,9 +199,7 @@ int job_refresh_rows(struct subject *subject, struct version *old, unsigned meas
     }
     const struct feed_ids *made_of = fetch_made_of(subject->fetch);
     file_time_save(subject, snapshot_latest(fresh));
-    for (int i = 0; i < FORMAT_COUNT; i++)
-        if (snapshot_face(fresh, formats[i])->refused < 0)
-            job_log_refused(fresh, i);
+    log_all_refused(fresh);
     if (fresh->children != NULL && fresh->children[0] != '\0')
         log_say(LOG_SAY_INFO, "%s.%s: tables that inherit from it have rows of their own: %s",
                 fresh->relation.schema, fresh->relation.name, fresh->children);

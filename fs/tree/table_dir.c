@@ -204,8 +204,18 @@ static int list_table(struct mount *mount, struct node *node, struct entries *ou
 
 /* ---- why something in it fails ---- */
 
-/* Puts a line for each file that failed: a tool that asks for a file's attributes first, such as
- * getfattr, cannot ask the file itself. */
+/* Whether a format before this one has failed for the same reason, as all that need the same do. */
+static bool is_said(const struct version *version, int face)
+{
+    for (int before = 0; before < face; before++)
+        if (version->state[before] == FACE_FAILED && version->reason[before] != NULL &&
+            strcmp(version->reason[before], version->reason[face]) == 0)
+            return true;
+    return false;
+}
+
+/* Puts a line for each file that failed, and one for those with the same reason: a tool that asks
+ * for a file's attributes first, such as getfattr, cannot ask the file itself. */
 static size_t reasons_of_subject(const struct node *node, const struct subject *subject, char *text,
                                  size_t size)
 {
@@ -214,7 +224,8 @@ static size_t reasons_of_subject(const struct node *node, const struct subject *
     if (subject->error.text[0] != '\0')
         n += (size_t)snprintf(text, size, "%s\n", subject->error.text);
     for (int face = 0; version != NULL && face < FORMAT_COUNT && n < size; face++)
-        if (version->state[face] == FACE_FAILED && version->reason[face] != NULL)
+        if (version->state[face] == FACE_FAILED && version->reason[face] != NULL &&
+            !is_said(version, face))
             n += (size_t)snprintf(text + n, size - n, "%s.%s: %s\n", node->name,
                                   formats[face]->name, version->reason[face]);
     return n < size ? n : size;
