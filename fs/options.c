@@ -250,8 +250,7 @@ static int take_listed(struct options *options, const char *word, size_t size, s
     else if (size == 7 && strncmp(word, "columns", size) == 0)
         options->list_columns = true;
     else
-        return error_set(error, -EINVAL,
-                         "list: '%.*s' is not one of columns, partitions, .pgvecfs",
+        return error_set(error, -EINVAL, "list: '%.*s' is not one of columns, partitions, .pgvecfs",
                          (int)size, word);
     return 0;
 }

@@ -121,7 +121,8 @@ void read_fail_all(struct mount *mount)
 static int get_bytes(const struct read *read, bool render, struct view_bytes *bytes,
                      struct error *error)
 {
-    return view_read(read->mount->bodies, &read->view, read->offset, read->size, render, bytes, error);
+    return view_read(read->mount->bodies, &read->view, read->offset, read->size, render, bytes,
+                     error);
 }
 
 static void reply_bytes(const struct read *read, const struct view_bytes *bytes)
