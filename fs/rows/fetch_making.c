@@ -1,4 +1,5 @@
 #include "fs/rows/fetch_making.h"
+#include "fs/rows/snapshot_times.h"
 
 #include "fs/rows/fetch_refusals.h"
 #include "fs/rows/snapshot_settle.h"
@@ -266,6 +267,11 @@ static int make_snapshot(struct fetch_making *making, const struct snapshot *old
         snapshot_stamp_as(snapshot, old);
     else
         snapshot_stamp(snapshot, old, making->after);
+    rc = snapshot_take_times(snapshot, old);
+    if (rc < 0) {
+        snapshot_unref(snapshot);
+        return rc;
+    }
     bool of_old = making->of_old && !making->copy.strayed;
     snapshot->lineage = of_old ? old->lineage : snapshot->serial;
     if (old != NULL)

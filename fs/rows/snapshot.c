@@ -300,10 +300,11 @@ void snapshot_unref(struct snapshot *snapshot)
     for (size_t i = 0; i < snapshot->group_count; i++)
         group_unref(snapshot->groups[i]);
     free(snapshot->groups);
+    free(snapshot->times);
     free(snapshot->sources);
     free(snapshot->children);
     free(snapshot->columns);
-    faces_free(snapshot->faces);
+    faces_free(snapshot);
     free((char *)snapshot->relation.schema);
     free((char *)snapshot->relation.name);
     version_key_clear(&snapshot->key);

@@ -54,6 +54,11 @@ static inline uint64_t group_size(const struct group *group, const struct rendit
     return measure != NULL ? measure->size : SIZE_UNKNOWN;
 }
 
+/* Seconds since 1970 (fs/rows/snapshot_times.h). */
+struct group_times {
+    int64_t since, behind;
+};
+
 struct snapshot_source {
     uint32_t oid;
     uint32_t filenode; /* 0: none, or unknown */
@@ -68,6 +73,8 @@ struct reopening {
     int rc;
     struct error reason;
 };
+
+enum { FACE_LISTS = 64 };
 
 struct snapshot {
     atomic_uint refs;
@@ -84,6 +91,7 @@ struct snapshot {
     char *children;
     struct group **groups;
     size_t group_count;
+    struct group_times *times; /* of each group; NULL: nothing is known of them */
     uint64_t rows;
     uint64_t row_id_sum;
     /* grows with each new version of the relation; two versions with the same contents may share
@@ -97,7 +105,8 @@ struct snapshot {
      * later than mtime; 0: none does. Set before it is published. */
     int64_t renewed[FORMAT_COUNT];
     int64_t fetched_at; /* microseconds since 1970: the point in time that it stands for */
-    _Atomic(struct face *) faces; /* the faces of its views: a list that grows under the lock */
+    /* the faces of its views, by their first groups: lists that grow under the lock */
+    _Atomic(struct face *) faces[FACE_LISTS];
     /* a group is lost and cannot be had again: the next fetch makes a new version */
     atomic_bool broken;
     atomic_bool unsaved; /* there was no room for its record: each refresh tries to save it again */

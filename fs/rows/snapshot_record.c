@@ -1,7 +1,7 @@
 /* A table snapshot as a record of the store, and back:
  *
- *   u32 version of this layout, key, times, schema, sources, formats, groups, faces, children,
- *   columns
+ *   u32 version of this layout, key, times, schema, sources, formats, groups, times of the groups,
+ *   faces, children, columns
  *
  * all as record.h writes numbers and strings. `formats` are those that the program had: the name,
  * u8 flags (FORMAT_NOTES …), the encoder, u64 the time of its files if that is another one than the
@@ -13,10 +13,11 @@
  * again when it is asked for. The list of columns is in the record of a snapshot that has only
  * those, which is called select-HASH in place of table.
  *
- * Records of older layouts are read, too. Those of layout 6 name no encoders, and have sizes in all
- * formats. Those of layout 5 have no notes. Those of layout 4 do not
+ * Records of older layouts are read, too. Those of layout 6 name no encoders, have sizes in all formats
+ * and no times of the groups. Those of layout 5 have no notes. Those of layout 4 do not
  * name their formats, which are csv, bin and jsonl. Rows in those of layout 3 were proven under one
  * run of the server, and the record does not tell the run's position. */
+#include "fs/rows/snapshot_times.h"
 #include "fs/rows/snapshot_view.h"
 
 #include <errno.h>
@@ -32,7 +33,7 @@
 
 enum {
     LAYOUT = 7,
-    LAYOUT_WITHOUT_ENCODERS = 6,
+    LAYOUT_WITHOUT_ENCODERS = 6, /* and without the groups' times */
     LAYOUT_WITHOUT_NOTES = 5,
     LAYOUT_OF_THREE_FORMATS = 4,
     LAYOUT_OF_ONE_RUN = 3
@@ -156,6 +157,16 @@ static int put_sizes(const struct group *group, const struct record_formats *kno
     return 0;
 }
 
+static int put_times(const struct snapshot *snapshot, struct buffer *out)
+{
+    for (size_t i = 0; i < snapshot->group_count; i++) {
+        struct group_times times = snapshot_times(snapshot, i);
+        TRY(record_put_u64(out, (uint64_t)times.since));
+        TRY(record_put_u64(out, (uint64_t)times.behind));
+    }
+    return 0;
+}
+
 static bool has_sizes(const struct snapshot *snapshot, const struct format *format)
 {
     const struct rendition rendition = {.format = format};
@@ -215,6 +226,7 @@ static int put_all(const struct snapshot *snapshot, struct buffer *out)
         TRY(put_group(snapshot->groups[i], &snapshot->key, out));
         TRY(put_sizes(snapshot->groups[i], &known, out));
     }
+    TRY(put_times(snapshot, out));
     for (int i = 0; i < known.count; i++)
         TRY(put_face(snapshot_face(snapshot, known.all[i].format), out));
     const char *columns = snapshot->columns, *children = snapshot->children;
@@ -476,6 +488,19 @@ static int get_group(struct record_reader *in, uint32_t layout, const struct rec
     return rc;
 }
 
+static int get_times(struct record_reader *in, struct snapshot *snapshot)
+{
+    struct group_times *times = malloc((snapshot->group_count + 1) * sizeof *times);
+    if (times == NULL)
+        return -ENOMEM;
+    snapshot->times = times;
+    for (size_t i = 0; i < snapshot->group_count; i++) {
+        times[i].since = record_get_seconds(in);
+        times[i].behind = record_get_seconds(in);
+    }
+    return in->bad ? -EBADMSG : 0;
+}
+
 /* Checks that each group has an id, and so a file, of its own. */
 static int check_ids(const struct snapshot *snapshot)
 {
@@ -544,6 +569,8 @@ static int get_all(struct record_reader *in, struct snapshot *snapshot)
     for (uint64_t i = 0; i < groups; i++)
         TRY(get_group(in, layout, &known, snapshot));
     TRY(check_ids(snapshot));
+    if (layout > LAYOUT_WITHOUT_ENCODERS)
+        TRY(get_times(in, snapshot));
     for (int i = 0; i < known.count; i++)
         TRY(get_face(in, snapshot, &known.all[i]));
     if (!in->bad && in->at != in->end)

@@ -36,7 +36,7 @@ uint64_t view_id(const struct view *view)
 
 /* ---- faces ---- */
 
-void faces_free(struct face *first)
+static void free_list(struct face *first)
 {
     struct face *next;
     for (struct face *face = first; face != NULL; face = next) {
@@ -52,9 +52,19 @@ void faces_free(struct face *first)
     }
 }
 
+void faces_free(struct snapshot *snapshot)
+{
+    for (int i = 0; i < FACE_LISTS; i++) {
+        free_list(snapshot->faces[i]);
+        snapshot->faces[i] = NULL;
+    }
+}
+
+static size_t list_of(const struct view *view) { return view->first % FACE_LISTS; }
+
 static struct face *look_up(const struct snapshot *snapshot, const struct view *view)
 {
-    struct face *face = snapshot->faces;
+    struct face *face = snapshot->faces[list_of(view)];
     while (face != NULL && (face->first != view->first || face->end != view->end ||
                             !rendition_same(&face->rendition, &view->rendition)))
         face = face->next;
@@ -104,8 +114,8 @@ static int need_face(const struct view *view, struct face **out)
         int rc = new_face(view, &face);
         if (rc < 0)
             return rc;
-        face->next = snapshot->faces;
-        snapshot->faces = face;
+        face->next = snapshot->faces[list_of(view)];
+        snapshot->faces[list_of(view)] = face;
     }
     *out = face;
     return 0;
@@ -300,8 +310,9 @@ int snapshot_take_faces(struct snapshot *fresh, const struct snapshot *old)
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < fresh->group_count; i++)
         rc = measures_copy(&fresh->groups[i]->measures, &old->groups[i]->measures);
-    for (const struct face *face = old->faces; rc == 0 && face != NULL; face = face->next)
-        if (face->measured || face->hashed || face->refused == -EDOM)
-            rc = take_face(fresh, face);
+    for (int i = 0; i < FACE_LISTS; i++)
+        for (const struct face *face = old->faces[i]; rc == 0 && face != NULL; face = face->next)
+            if (face->measured || face->hashed || face->refused == -EDOM)
+                rc = take_face(fresh, face);
     return rc;
 }

@@ -108,6 +108,6 @@ MUST_CHECK int view_tail(const struct view *view, const struct schema *schema,
 MUST_CHECK int snapshot_take_faces(struct snapshot *fresh, const struct snapshot *old);
 
 /* For the snapshot's end. */
-void faces_free(struct face *first);
+void faces_free(struct snapshot *snapshot);
 
 #endif

@@ -179,8 +179,7 @@ static void test_kept(void **state)
     struct snapshot *back, *fresh = place_snapshot(&place, &rows_tables[0], ROWS, EACH);
     for (size_t i = 0; i < fresh->group_count; i++)
         measures_clear(&fresh->groups[i]->measures);
-    faces_free(fresh->faces);
-    fresh->faces = NULL;
+    faces_free(fresh);
     assert_int_equal(snapshot_save(snapshot), 0);
     assert_int_equal(snapshot_load(place.store, PLACE_RELATION, &back), 0);
     assert_reads(PLACE_WHOLE(back, format_find("csv", 3)), &expected);

@@ -1,5 +1,6 @@
 #include "fs/rows/snapshot_choose.h"
 #include "fs/rows/snapshot_records.h"
+#include "fs/rows/snapshot_times.h"
 
 #include "tests/unit/place.h"
 
@@ -84,11 +85,23 @@ static void assert_same(const struct snapshot *a, const struct snapshot *b)
                     a->sources[i].filenode == b->sources[i].filenode &&
                     a->sources[i].by_ctid == b->sources[i].by_ctid);
     assert_int_equal(a->group_count, b->group_count);
-    for (size_t i = 0; i < a->group_count; i++)
+    for (size_t i = 0; i < a->group_count; i++) {
         assert_same_group(a->groups[i], b->groups[i]);
+        assert_int_equal(snapshot_times(a, i).since, snapshot_times(b, i).since);
+        assert_int_equal(snapshot_times(a, i).behind, snapshot_times(b, i).behind);
+    }
     for (int i = 0; i < FORMAT_COUNT; i++)
         assert_same_face(snapshot_face(a, formats[i]), snapshot_face(b, formats[i]),
                          a->group_count);
+}
+
+static void set_times(struct snapshot *snapshot)
+{
+    struct group_times *times = calloc(snapshot->group_count + 1, sizeof *times);
+    must(times != NULL);
+    for (size_t i = 0; i < snapshot->group_count; i++)
+        times[i] = (struct group_times){.since = 1600000000 + (int64_t)i, .behind = 1 + (int64_t)i};
+    snapshot->times = times;
 }
 
 static void test_record_round_trip(void **state)
@@ -99,6 +112,7 @@ static void test_record_round_trip(void **state)
             struct snapshot *snapshot = place_snapshot(&place, &rows_tables[i], rows, 5), *back;
             place_face(snapshot, 0)->hash = (struct hash128){1, 2};
             place_face(snapshot, 0)->hashed = true;
+            set_times(snapshot);
             assert_int_equal(snapshot_save(snapshot), 0);
             assert_int_equal(snapshot_load(place.store, PLACE_RELATION, &back), 0);
             assert_same(snapshot, back);
