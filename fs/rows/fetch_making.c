@@ -1,8 +1,8 @@
 #include "fs/rows/fetch_making.h"
-#include "fs/rows/snapshot_times.h"
 
 #include "fs/rows/fetch_refusals.h"
 #include "fs/rows/snapshot_settle.h"
+#include "fs/rows/snapshot_times.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -7,7 +7,9 @@
 #include "fs/base/shared_text.h"
 #include "fs/base/waiters.h"
 #include "fs/base/workers.h"
+#include "fs/rows/pieces.h"
 #include "fs/rows/snapshot_choose.h"
+#include "fs/rows/snapshot_times.h"
 #include "fs/rows/snapshot_view.h"
 #include "fs/search/question.h"
 #include "pgclient/ddl_text.h"
@@ -344,6 +346,32 @@ static int measure_columns(void *context)
     return rc;
 }
 
+/* Without memory the snapshot stays without times of its groups. */
+static int take_times(void *context)
+{
+    const struct setting *setting = context;
+    struct snapshot *fresh;
+    long at = no_memory_not_now();
+    must(snapshot_copy_basis(setting->snapshot, &fresh) == 0);
+    for (size_t i = 0; i < setting->snapshot->group_count; i++)
+        must(snapshot_add_group(fresh, group_ref(setting->snapshot->groups[i])) == 0);
+    no_memory_again(at);
+    int rc = snapshot_take_times(fresh, setting->snapshot);
+    assert_int_equal(fresh->times != NULL, rc == 0);
+    snapshot_unref(fresh);
+    return rc;
+}
+
+static int cut_pieces(void *context)
+{
+    const struct setting *setting = context;
+    struct pieces *pieces = NULL;
+    int rc = pieces_new(setting->snapshot, 1, &pieces);
+    assert_int_equal(pieces != NULL, rc == 0);
+    pieces_free(pieces);
+    return rc;
+}
+
 static void open_setting(struct setting *setting)
 {
     place_open(&setting->place, 100 << 20);
@@ -372,6 +400,8 @@ static void test_snapshot(void **state)
     no_memory_each(take_identity, &setting, 0);
     no_memory_each(choose_columns, &setting, 0);
     no_memory_each(measure_columns, &setting, 0);
+    no_memory_each(take_times, &setting, 0);
+    no_memory_each(cut_pieces, &setting, 0);
     close_setting(&setting);
 }
 
