@@ -20,6 +20,7 @@
 #include "fs/tables/schema_file.h"
 #include "fs/tables/table.h"
 #include "fs/tree/leftovers.h"
+#include "fs/tree/piece_measure.h"
 #include "fs/tree/query_dir.h"
 #include "fs/tree/root_dir.h"
 #include "fs/tree/table_users.h"
@@ -217,6 +218,7 @@ static void begin_end(struct mount *mount)
     request_fail_all(mount, -EIO);
     read_fail_all(mount);
     job_stop_all(mount);
+    piece_measure_stop_all(mount);
     pthread_mutex_unlock(&mount->lock);
     if (mount->store != NULL)
         store_ending(mount->store);

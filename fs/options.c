@@ -40,7 +40,9 @@ const char options_help[] =
     "(5)\n"
     "    -o formats=LIST         formats listed in a table's directory, with + between them "
     "(csv+bin+jsonl)\n"
-    "    -o list=LIST            list these too: partitions, .pgvecfs\n"
+    "    -o list=LIST            list these too: partitions, parts, .pgvecfs\n"
+    "    -o part_size=SIZE       the pieces of a table below parts/ have about so many bytes "
+    "(64M)\n"
     "    -o schemas=LIST         show only these schemas, with + between them\n"
     "    -o system               show pg_catalog and information_schema too\n"
     "    -o uid=N, gid=N         the owner and the group that files show (those of the daemon)\n"
@@ -53,7 +55,7 @@ const char options_help[] =
 /* The options as libfuse gives them: strings, which are checked afterwards. */
 struct raw {
     struct options *options;
-    char *cache_dir, *cache_size, *memory, *jobs, *lease, *formats, *list, *schemas;
+    char *cache_dir, *cache_size, *memory, *jobs, *lease, *formats, *list, *schemas, *part_size;
     char *connections, *lock_wait, *direct, *rls, *trust;
     char *uid, *gid, *umask;
     int system, foreground, debug, single, help, version, status;
@@ -76,6 +78,7 @@ static const struct fuse_opt table[] = {
     {"lease=%s", RAW(lease)},
     {"formats=%s", RAW(formats)},
     {"list=%s", RAW(list)},
+    {"part_size=%s", RAW(part_size)},
     {"schemas=%s", RAW(schemas)},
     {"uid=%s", RAW(uid)},
     {"gid=%s", RAW(gid)},
@@ -245,12 +248,15 @@ static int take_listed(struct options *options, const char *word, size_t size, s
 {
     if (size == 10 && strncmp(word, "partitions", size) == 0)
         options->list_partitions = true;
+    else if (size == 5 && strncmp(word, "parts", size) == 0)
+        options->list_parts = true;
     else if (size == 8 && strncmp(word, ".pgvecfs", size) == 0)
         options->list_control = true;
     else if (size == 7 && strncmp(word, "columns", size) == 0)
         options->list_columns = true;
     else
-        return error_set(error, -EINVAL, "list: '%.*s' is not one of columns, partitions, .pgvecfs",
+        return error_set(error, -EINVAL,
+                         "list: '%.*s' is not one of columns, partitions, parts, .pgvecfs",
                          (int)size, word);
     return 0;
 }
@@ -399,6 +405,7 @@ static int check(const struct raw *raw, struct options *options, struct error *e
                                 .mountpoint = options->mountpoint,
                                 .cache_size = 10ULL << 30,
                                 .memory = 256ULL << 20,
+                                .part_size = 64ULL << 20,
                                 .jobs = cpus < 2   ? 2
                                         : cpus > 8 ? 8
                                                    : (int)cpus,
@@ -419,6 +426,8 @@ static int check(const struct raw *raw, struct options *options, struct error *e
         rc = parse_size(raw->cache_size, "cache_size", 0, &options->cache_size, error);
     if (rc == 0 && raw->memory != NULL)
         rc = parse_size(raw->memory, "memory", 1 << 20, &options->memory, error);
+    if (rc == 0 && raw->part_size != NULL)
+        rc = parse_size(raw->part_size, "part_size", 1, &options->part_size, error);
     if (rc == 0)
         rc = check_server_options(raw, options, error);
     if (rc == 0)
@@ -492,10 +501,10 @@ int options_parse(int argc, char **argv, struct options *options, struct fuse_ar
     wipe_direct(argc, argv);
     if (raw.direct != NULL)
         explicit_bzero(raw.direct, strlen(raw.direct));
-    char *strings[] = {raw.cache_dir,   raw.cache_size, raw.memory, raw.jobs,
-                       raw.lease,       raw.formats,    raw.list,   raw.schemas,
-                       raw.connections, raw.lock_wait,  raw.direct, raw.rls,
-                       raw.trust,       raw.uid,        raw.gid,    raw.umask};
+    char *strings[] = {raw.cache_dir, raw.cache_size, raw.memory,  raw.jobs,        raw.lease,
+                       raw.formats,   raw.list,       raw.schemas, raw.connections, raw.lock_wait,
+                       raw.direct,    raw.rls,        raw.trust,   raw.uid,         raw.gid,
+                       raw.umask,     raw.part_size};
     for (size_t i = 0; i < sizeof strings / sizeof *strings; i++)
         free(strings[i]);
     return rc;

@@ -61,6 +61,14 @@ void version_want_nothing(struct version *version)
         version_want_view(version, view, false);
 }
 
+const struct pieces *version_pieces(struct version *version)
+{
+    if (version->pieces == NULL &&
+        pieces_new(version->snapshot, version->mount->options->part_size, &version->pieces) < 0)
+        return NULL;
+    return version->pieces;
+}
+
 struct version *version_ref(struct version *version)
 {
     atomic_fetch_add(&version->refs, 1);
@@ -71,6 +79,7 @@ static void free_version(void *argument)
 {
     struct version *version = argument;
     free_views(version->views);
+    pieces_free(version->pieces);
     snapshot_unref(version->snapshot);
     free(version->signature);
     for (int i = 0; i < FACE_COUNT; i++) {

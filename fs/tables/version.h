@@ -9,6 +9,7 @@
 
 #include "fs/rows/feed.h"
 #include "fs/rows/snapshot_view.h"
+#include "fs/rows/pieces.h"
 #include "fs/tables/mount.h"
 
 enum { /* faces: first the formats, by place */
@@ -59,6 +60,7 @@ struct version {
     int64_t renewed[FACE_COUNT];
     struct snapshot *snapshot;       /* of rows; NULL for DDL */
     struct feed_ids made_of;         /* ids of what was copied for it */
+    struct pieces *pieces;           /* how its rows are cut; NULL: not asked for yet */
     char *signature;                 /* for DDL: the ddl_signature() that it belongs to */
     int opens;                       /* files of it that are open */
     unsigned want_sizes, want_bytes; /* masks of faces that the job is to make */
@@ -94,6 +96,9 @@ static inline int64_t version_time(const struct version *version, int face)
 }
 
 /* Not of FACE_VIEW: that has no size before it is known which view it is. */
+/* How its rows are cut into pieces, as the options say; NULL: no memory. */
+const struct pieces *version_pieces(struct version *version);
+
 static inline bool version_has_size(const struct version *version, int face)
 {
     if (face >= FACE_COUNT)

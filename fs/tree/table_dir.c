@@ -7,6 +7,7 @@
 #include "fs/tree/call.h"
 #include "fs/tree/columns_dir.h"
 #include "fs/tree/entries.h"
+#include "fs/tree/parts_dir.h"
 #include "fs/tree/query_dir.h"
 #include "fs/tree/select_dir.h"
 #include "fs/tree/table_file.h"
@@ -32,10 +33,15 @@ static bool lists_partitions(const struct mount *mount, const struct relation *r
     return mount->options->list_partitions && is_partitioned(relation);
 }
 
-static bool has_columns(const struct relation *relation)
+static bool is_any(const struct relation *relation)
 {
     (void)relation;
     return true;
+}
+
+static bool lists_parts(const struct mount *mount, const struct relation *relation)
+{
+    return mount->options->list_parts && !relation->refuses_rows;
 }
 
 static bool lists_query(const struct mount *mount, const struct relation *relation)
@@ -62,10 +68,11 @@ static const struct {
     bool (*fits)(const struct relation *relation); /* the directory can be named there */
     bool (*is_listed)(const struct mount *mount, const struct relation *relation);
 } directories[] = {
-    {"columns", &columns_dir, has_columns, lists_columns},
+    {"columns", &columns_dir, is_any, lists_columns},
     {"partitions", &table_partitions_dir, is_partitioned, lists_partitions},
+    {"parts", &parts_dir, is_any, lists_parts},
     {"query", &query_dir, has_vectors, lists_query},
-    {"select", &select_dir, has_columns, lists_select},
+    {"select", &select_dir, is_any, lists_select},
 };
 enum { DIRECTORIES = sizeof directories / sizeof *directories };
 

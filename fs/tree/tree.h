@@ -15,6 +15,7 @@ struct call;
 struct mount;
 struct node;
 struct opened;
+struct piece_measure;
 struct query_session;
 struct read;
 struct result;
@@ -32,6 +33,7 @@ struct tree {
     size_t parked_count; /* the number of those */
     struct read *reads;  /* READs that wait */
     struct opened *opened;
+    struct piece_measure *piece_measures; /* under way */
     int streams;               /* open files that were opened before their size was known */
     atomic_bool groups_matter; /* a mode lets a group do more, or less, than others (permit.h) */
 

@@ -61,7 +61,8 @@ static void test_defaults(void **state)
     assert_string_equal(line.options.conninfo, "dbname=x");
     assert_string_equal(line.options.mountpoint, "/tmp");
     assert_string_equal(line.options.cache_dir, "/c/pgvecfs");
-    assert_true(line.options.cache_size == UINT64_C(10) << 30 && line.options.memory == 256 << 20);
+    assert_true(line.options.cache_size == UINT64_C(10) << 30 && line.options.memory == 256 << 20 &&
+                line.options.part_size == 64 << 20);
     assert_true(line.options.jobs >= 2 && line.options.jobs <= 8);
     assert_int_equal(line.options.lease_ms, 5000);
     assert_int_equal(line.options.connections, 8);
@@ -205,12 +206,28 @@ static void test_numbers(void **state)
     static const struct {
         const char *option;
         int rc;
-    } cases[] = {{"jobs=1", 0},         {"jobs=64", 0},         {"jobs=0", -EINVAL},
-                 {"jobs=65", -EINVAL},  {"jobs=x", -EINVAL},    {"jobs=", -EINVAL},
-                 {"jobs=nan", -EINVAL}, {"jobs=2x", -EINVAL},   {"jobs=2.5", -EINVAL},
-                 {"lease=0", 0},        {"lease=0.5", 0},       {"lease=86400", 0},
-                 {"lease=-1", -EINVAL}, {"lease=1e9", -EINVAL}, {"lease=inf", -EINVAL},
-                 {"memory=1M", 0},      {"memory=1K", -EINVAL}, {"memory=0", -EINVAL}};
+    } cases[] = {{"jobs=1", 0},
+                 {"jobs=64", 0},
+                 {"jobs=0", -EINVAL},
+                 {"jobs=65", -EINVAL},
+                 {"jobs=x", -EINVAL},
+                 {"jobs=", -EINVAL},
+                 {"jobs=nan", -EINVAL},
+                 {"jobs=2x", -EINVAL},
+                 {"jobs=2.5", -EINVAL},
+                 {"lease=0", 0},
+                 {"lease=0.5", 0},
+                 {"lease=86400", 0},
+                 {"lease=-1", -EINVAL},
+                 {"lease=1e9", -EINVAL},
+                 {"lease=inf", -EINVAL},
+                 {"part_size=1", 0},
+                 {"part_size=0", -EINVAL},
+                 {"part_size=5000001", 0},
+                 {"part_size=3.5M", -EINVAL},
+                 {"memory=1M", 0},
+                 {"memory=1K", -EINVAL},
+                 {"memory=0", -EINVAL}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct line line;
         PARSE(&line, "-o", cases[i].option, "db", "/tmp");
@@ -224,12 +241,12 @@ static void test_lists(void **state)
 {
     (void)state;
     struct line line;
-    PARSE(&line, "-o", "formats=jsonl+csv,list=partitions:.pgvecfs+columns,schemas=a+b c:d", "db",
-          "/tmp");
+    PARSE(&line, "-o", "formats=jsonl+csv,list=partitions:.pgvecfs+columns+parts,schemas=a+b c:d",
+          "db", "/tmp");
     assert_int_equal(line.rc, 0);
     assert_int_equal(line.options.listed_formats, 5);
     assert_true(line.options.list_partitions && line.options.list_control);
-    assert_true(line.options.list_columns);
+    assert_true(line.options.list_columns && line.options.list_parts);
     assert_string_equal(line.options.schemas[0], "a");
     assert_string_equal(line.options.schemas[1], "b c");
     assert_string_equal(line.options.schemas[2], "d");
@@ -373,9 +390,9 @@ static void test_help_names_every_option(void **state)
 {
     (void)state;
     static const char *const names[] = {
-        "-f",          "-d",      "-s",       "-h",     "-V",       "cache_dir=",
-        "cache_size=", "memory=", "jobs=",    "lease=", "formats=", "list=",
-        "schemas=",    "system",  "--status", "uid=",   "gid=",     "umask="};
+        "-f",         "-d",       "-s",    "-h",     "-V",       "cache_dir=", "cache_size=",
+        "part_size=", "memory=",  "jobs=", "lease=", "formats=", "list=",      "schemas=",
+        "system",     "--status", "uid=",  "gid=",   "umask="};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         assert_non_null(strstr(options_help, names[i]));
 }
