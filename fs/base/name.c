@@ -1,7 +1,6 @@
 #include "fs/base/name.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdlib.h>
 
 /* How many bytes the character at `at` has, if it is escaped; 0: it stays. Reasons: a terminal
@@ -21,14 +20,15 @@ static size_t escaped_size(const unsigned char *at, bool first)
     return marks || embeddings || isolates ? 3 : 0;
 }
 
-int name_encode(const char *sql, struct buffer *out)
+int name_encode_part(const char *sql, bool first, const char *also, struct buffer *out)
 {
     static const char digits[] = "0123456789ABCDEF";
     int rc = 0;
     size_t left = 0, before = out->size; /* bytes of this character still to escape */
     for (const unsigned char *at = (const unsigned char *)sql; rc == 0 && *at != '\0'; at++) {
         if (left == 0)
-            left = escaped_size(at, (const char *)at == sql);
+            left =
+                strchr(also, *at) != NULL ? 1 : escaped_size(at, first && (const char *)at == sql);
         const char escaped[3] = {'%', digits[*at >> 4], digits[*at & 15]};
         rc = left > 0 ? buffer_append(out, escaped, 3) : buffer_append_byte(out, *at);
         left -= left > 0;
@@ -38,6 +38,11 @@ int name_encode(const char *sql, struct buffer *out)
     return rc;
 }
 
+int name_encode(const char *sql, struct buffer *out)
+{
+    return name_encode_part(sql, true, "", out);
+}
+
 static int hex_value(char c)
 {
     if (c >= '0' && c <= '9')
@@ -45,8 +50,7 @@ static int hex_value(char c)
     return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-/* Decodes %XX of any byte. Gives the length; 0: it is no name. */
-static size_t unescape(const char *file, size_t size, char *sql)
+bool name_unescape(const char *file, size_t size, char *sql)
 {
     size_t n = 0;
     for (size_t i = 0; i < size; i++) {
@@ -55,23 +59,23 @@ static size_t unescape(const char *file, size_t size, char *sql)
             int high = i + 2 < size ? hex_value(file[i + 1]) : -1;
             int low = i + 2 < size ? hex_value(file[i + 2]) : -1;
             if (high < 0 || low < 0)
-                return 0;
+                return false;
             c = (unsigned char)(high << 4 | low);
             i += 2;
         }
         if (c == '\0')
-            return 0;
+            return false;
         sql[n++] = (char)c;
     }
     sql[n] = '\0';
-    return n;
+    return true;
 }
 
 int name_decode(const char *file, size_t size, char **out)
 {
     struct buffer again = {0};
     char *sql = malloc(size + 1);
-    int rc = sql == NULL ? -ENOMEM : unescape(file, size, sql) == 0 ? -ENOENT : 0;
+    int rc = sql == NULL ? -ENOMEM : size == 0 || !name_unescape(file, size, sql) ? -ENOENT : 0;
     if (rc == 0)
         rc = name_encode(sql, &again);
     if (rc == 0 && (again.size != size || memcmp(again.data, file, size) != 0))

@@ -7,11 +7,21 @@
 
 #include "codec/buffer.h"
 
+#include <stdbool.h>
+
 /* Appends the file name. */
 MUST_CHECK int name_encode(const char *sql, struct buffer *out);
 
 /* The SQL name of `size` bytes of a file name, newly allocated. -ENOENT: no SQL name is encoded
  * like that. */
 MUST_CHECK int name_decode(const char *file, size_t size, char **out);
+
+/* For names that are made of several SQL texts. Appends a part, which may be empty; `first`: the
+ * name begins with it; `also`: further characters, of ASCII, that are written %XX. */
+MUST_CHECK int name_encode_part(const char *sql, bool first, const char *also, struct buffer *out);
+
+/* Decodes %XX of any byte but NUL, whether it must be written so or not; `sql` has room for size + 1
+ * bytes. False: it is no name. */
+bool name_unescape(const char *file, size_t size, char *sql);
 
 #endif
