@@ -258,16 +258,31 @@ int connection_rows(struct connection *connection, const char *sql, struct shape
     return rc == 0 ? finish_rows(connection, shape, out, error) : rc;
 }
 
+/* `types` NULL: the server finds them out. */
+static int send_with(struct connection *connection, const char *sql, int count, const Oid *types,
+                     const char *const *parameters, bool binary, struct error *error)
+{
+    if (connection->broken ||
+        !PQsendQueryParams(connection->pg, sql, count, types, parameters, NULL, NULL, binary))
+        return stopped(connection) ? fail_stopped(connection, error)
+                                   : connection_fail_lost(connection, error);
+    return flush(connection, error);
+}
+
 int connection_ask(struct connection *connection, const char *sql, int count,
                    const char *const *parameters, struct shape shape, PGresult **out,
                    struct error *error)
 {
-    if (connection->broken ||
-        !PQsendQueryParams(connection->pg, sql, count, NULL, parameters, NULL, NULL, 0))
-        return stopped(connection) ? fail_stopped(connection, error)
-                                   : connection_fail_lost(connection, error);
-    int rc = flush(connection, error);
+    int rc = send_with(connection, sql, count, NULL, parameters, false, error);
     return rc == 0 ? finish_rows(connection, shape, out, error) : rc;
+}
+
+int connection_ask_binary(struct connection *connection, const char *sql, int count,
+                          const uint32_t *types, const char *const *parameters, PGresult **out,
+                          struct error *error)
+{
+    int rc = send_with(connection, sql, count, types, parameters, true, error);
+    return rc == 0 ? finish_rows(connection, ANYTHING, out, error) : rc;
 }
 
 int connection_parse(struct connection *connection, const char *sql, struct error *error)

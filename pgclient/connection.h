@@ -157,6 +157,12 @@ MUST_CHECK int connection_ask(struct connection *connection, const char *sql, in
                               const char *const *parameters, struct shape shape, PGresult **out,
                               struct error *error);
 
+/* The same with parameters of these types (oids), each as its type's text; the values of the answer
+ * are binary, as in COPY BINARY. */
+MUST_CHECK int connection_ask_binary(struct connection *connection, const char *sql, int count,
+                                     const uint32_t *types, const char *const *parameters,
+                                     PGresult **out, struct error *error);
+
 /* Has one statement parsed and analysed, not run. */
 MUST_CHECK int connection_parse(struct connection *connection, const char *sql,
                                 struct error *error);

@@ -77,35 +77,6 @@ static char *write_beginning(const struct relation *relation, const struct begin
     return text_take(&sql);
 }
 
-int search_check_same(struct connection *connection, const struct relation *relation,
-                      struct error *error)
-{
-    static const char question[] =
-        "SELECT pg_catalog.to_regclass($1)::pg_catalog.oid,"
-        " EXISTS (SELECT FROM pg_catalog.pg_class c"
-        "  WHERE c.oid OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT $2::pg_catalog.oid"
-        "   UNION ALL SELECT t.relid FROM pg_catalog.pg_partition_tree($2::pg_catalog.oid) t))"
-        "  AND c.relfilenode OPERATOR(pg_catalog.<>) 0::pg_catalog.oid"
-        "  AND c.relfilenode OPERATOR(pg_catalog.<>)"
-        "   coalesce(pg_catalog.pg_relation_filenode(c.oid), 0::pg_catalog.oid))";
-    struct text name = {0};
-    char oid[16];
-    snprintf(oid, sizeof oid, "%u", relation->oid);
-    sql_relation(&name, relation->schema, relation->name);
-    const char *parameters[] = {text_string(&name), oid};
-    PGresult *rows = NULL;
-    int rc = name.failed != 0 ? search_no_memory(error)
-                              : connection_ask(connection, question, 2, parameters,
-                                               ONE_ROW_OF("Nb"), &rows, error);
-    text_clear(&name);
-    if (rc == 0 && strtoul(PQgetvalue(rows, 0, 0), NULL, 10) != relation->oid)
-        rc = error_set(error, -ESTALE, "the table was renamed or dropped in the meantime");
-    if (rc == 0 && PQgetvalue(rows, 0, 1)[0] == 't')
-        rc = error_set(error, -ESTALE, "the table was written anew in the meantime");
-    PQclear(rows);
-    return rc;
-}
-
 /* As in a fetch: a view whose owner is subject to policies is read with these. */
 static int settle_policies(struct connection *connection, const struct relation *relation,
                            struct error *error)
@@ -137,7 +108,7 @@ int search_open(struct session *session, const struct relation *relation, bool *
         rc = error_set(error, -ESTALE, "the table was renamed or dropped in the meantime");
     if (rc < 0)
         return rc;
-    rc = search_check_same(connection, relation, error);
+    rc = same_relation_check(connection, relation, error);
     if (rc == 0 && beginning.judged && later == NULL)
         rc = trust_check(connection, relation->oid, NULL, false, error);
     if (rc == 0)

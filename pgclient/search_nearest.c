@@ -301,7 +301,7 @@ int search_nearest(struct session *session, const struct search_nearest *search,
                                                                     said, error));
     }
     if (rc == 0)
-        rc = search_check_same(connection, search->relation, error);
+        rc = same_relation_check(connection, search->relation, error);
     if (rc == 0 && first)
         rc = check_types(connection, search, error);
     if (rc < 0)

@@ -11,6 +11,7 @@
 #define PGCLIENT_SEARCH_PARTS_H
 
 #include "pgclient/connection.h"
+#include "pgclient/same_relation.h"
 #include "pgclient/search.h"
 #include "pgclient/search_path.h"
 #include "pgclient/sql_text.h"
@@ -34,12 +35,6 @@ MUST_CHECK int search_blame(const struct connection *connection, int rc);
  * judged now. */
 MUST_CHECK int search_open(struct session *session, const struct relation *relation, bool *later,
                            struct error *error);
-
-/* The statement goes by name, and the name may be another relation by now than the one that was
- * fetched; and the relation's file, or a partition's, may be one that this snapshot does not know.
- * A statement locks what it reads, so what is true after it was true for it. -ESTALE. */
-MUST_CHECK int search_check_same(struct connection *connection, const struct relation *relation,
-                                 struct error *error);
 
 /* After SEARCH_OURS: the user's settings again. */
 MUST_CHECK int search_set_theirs(struct connection *connection, struct error *error);

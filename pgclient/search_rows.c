@@ -95,7 +95,7 @@ int search_rows(struct session *session, const struct relation *relation, const 
         if (rc == 0)
             rc = copy_stream_end(&reader.stream, said, error);
         if (rc == 0)
-            rc = search_check_same(connection, relation, error);
+            rc = same_relation_check(connection, relation, error);
         else if (!reader.failed && search_blame(connection, rc) == -EINVAL) {
             error_prefix(error, "filter");
             rc = -EINVAL;

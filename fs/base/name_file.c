@@ -113,7 +113,7 @@ bool name_file_at(const struct name_file *file, uint64_t place, const char **nam
     if (place >= all || (place > 0 && bytes[place - 1] != '\n'))
         return false;
     const uint8_t *end = memchr(bytes + place, '\n', all - place);
-    if (end == NULL || end == bytes + place)
+    if (end == NULL)
         return false;
     *name = (const char *)bytes + place;
     *size = (size_t)(end - bytes) - place;

@@ -19,7 +19,7 @@ struct name_list {
 
 /* Makes the file in this folder. Errors: those of the disk. */
 MUST_CHECK int name_list_begin(const char *folder, struct name_list *out);
-/* A name has no line feed in it, and is not empty. */
+/* A name has no line feed in it; it may be empty. */
 MUST_CHECK int name_list_add(struct name_list *list, const uint8_t *name, size_t size);
 
 struct name_file;
