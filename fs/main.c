@@ -23,6 +23,7 @@
 #include "fs/tree/piece_measure.h"
 #include "fs/tree/query_dir.h"
 #include "fs/tree/root_dir.h"
+#include "fs/tree/row.h"
 #include "fs/tree/table_users.h"
 
 #include <errno.h>
@@ -215,6 +216,7 @@ static void begin_end(struct mount *mount)
     pthread_mutex_lock(&mount->lock);
     mount->ending = true;
     query_dir_stop_all(mount);
+    row_task_stop_all(mount);
     request_fail_all(mount, -EIO);
     read_fail_all(mount);
     job_stop_all(mount);
@@ -421,6 +423,7 @@ static void free_all(struct program *program)
     vector_indexes_free(mount->search.indexes);
     opened_free_all(mount);
     query_dir_free_all(mount);
+    row_free_all(mount);
     node_free_all(mount);
     for (int i = 0; i < TABLE_BUCKETS; i++)
         while (mount->tables[i] != NULL) {

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/statvfs.h>
@@ -182,10 +183,14 @@ static void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset
         fuse_reply_err(req, ENOMEM);
         return;
     }
-    for (size_t i = (size_t)offset; i < entries->count; i++) {
-        const struct entry *entry = &entries->list[i];
-        struct stat st = {.st_ino = entry->ino, .st_mode = entry->directory ? S_IFDIR : S_IFREG};
-        size_t n = fuse_add_direntry(req, page + used, size - used, entry->name, &st, (off_t)i + 1);
+    struct entry_piece entry;
+    for (uint64_t place = (uint64_t)offset; entries_at(entries, place, &entry);
+         place = entry.next) {
+        char name[NAME_MAX + 1];
+        struct stat st = {.st_ino = entry.ino, .st_mode = entry.directory ? S_IFDIR : S_IFREG};
+        snprintf(name, sizeof name, "%.*s%s", (int)entry.size, entry.name,
+                 entry.ending != NULL ? entry.ending : "");
+        size_t n = fuse_add_direntry(req, page + used, size - used, name, &st, (off_t)entry.next);
         if (n > size - used)
             break;
         used += n;

@@ -40,7 +40,7 @@ const char options_help[] =
     "(5)\n"
     "    -o formats=LIST         formats listed in a table's directory, with + between them "
     "(csv+bin+jsonl)\n"
-    "    -o list=LIST            list these too: partitions, parts, .pgvecfs\n"
+    "    -o list=LIST            list these too: columns, partitions, parts, rows, .pgvecfs\n"
     "    -o part_size=SIZE       the pieces of a table below parts/ have about so many bytes "
     "(64M)\n"
     "    -o schemas=LIST         show only these schemas, with + between them\n"
@@ -250,13 +250,15 @@ static int take_listed(struct options *options, const char *word, size_t size, s
         options->list_partitions = true;
     else if (size == 5 && strncmp(word, "parts", size) == 0)
         options->list_parts = true;
+    else if (size == 4 && strncmp(word, "rows", size) == 0)
+        options->list_rows = true;
     else if (size == 8 && strncmp(word, ".pgvecfs", size) == 0)
         options->list_control = true;
     else if (size == 7 && strncmp(word, "columns", size) == 0)
         options->list_columns = true;
     else
         return error_set(error, -EINVAL,
-                         "list: '%.*s' is not one of columns, partitions, parts, .pgvecfs",
+                         "list: '%.*s' is not one of columns, partitions, parts, rows, .pgvecfs",
                          (int)size, word);
     return 0;
 }

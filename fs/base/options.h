@@ -21,7 +21,7 @@ struct options {
     uint32_t uid, gid;       /* the owner of everything but what others have made */
     unsigned umask;          /* bits that no mode of ours has */
     unsigned listed_formats; /* mask of format numbers */
-    bool list_partitions, list_parts, list_control, list_columns;
+    bool list_partitions, list_parts, list_rows, list_control, list_columns;
     uint64_t part_size; /* bytes of a piece below parts/, about */
     char **schemas; /* NULL-terminated, or NULL: all */
     bool system;

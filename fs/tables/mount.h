@@ -98,7 +98,7 @@ struct mount {
         _Atomic uint64_t fetches, unchanged, failures, rows_fetched, bytes_fetched;
         _Atomic uint64_t groups_fetched, groups_kept;
         _Atomic uint64_t reads, bytes_read, tries, interrupted, catalog_reads;
-        _Atomic uint64_t queries, query_failures;
+        _Atomic uint64_t queries, query_failures, row_questions, row_failures;
     } count;
 };
 

@@ -2,6 +2,7 @@
 
 #include "codec/array.h"
 #include "codec/buffer.h"
+#include "codec/hash.h"
 #include "fs/base/name.h"
 
 #include <errno.h>
@@ -39,6 +40,48 @@ int entries_add_sql(struct entries *entries, const struct node *directory, const
     return rc;
 }
 
+void entries_add_file(struct entries *entries, const struct node *directory, struct name_file *file,
+                      const char *const *endings, int count)
+{
+    entries->file = name_file_ref(file);
+    entries->directory = directory->ino;
+    entries->ending_count = count;
+    for (int i = 0; i < count; i++)
+        entries->endings[i] = endings[i];
+}
+
+/* Places in the file are multiples of the number of endings, plus the number of the ending; all are
+ * behind those of the list. */
+static bool file_entry_at(const struct entries *entries, uint64_t place, struct entry_piece *out)
+{
+    uint64_t endings = (uint64_t)entries->ending_count, line, number, next;
+    if (entries->file == NULL || endings == 0)
+        return false;
+    line = place / endings;
+    number = place % endings;
+    if (!name_file_at(entries->file, line, &out->name, &out->size, &next))
+        return false;
+    uint64_t parts[] = {entries->directory, hash64(out->name, out->size), number};
+    out->ending = entries->endings[number];
+    out->ino = hash64(parts, sizeof parts) | 2;
+    out->directory = false;
+    out->next = entries->count + (number + 1 < endings ? place + 1 : next * endings);
+    return true;
+}
+
+bool entries_at(const struct entries *entries, uint64_t place, struct entry_piece *out)
+{
+    if (place >= entries->count)
+        return file_entry_at(entries, place - entries->count, out);
+    const struct entry *entry = &entries->list[place];
+    *out = (struct entry_piece){.name = entry->name,
+                                .size = strlen(entry->name),
+                                .ino = entry->ino,
+                                .directory = entry->directory,
+                                .next = place + 1};
+    return true;
+}
+
 static void free_entries(void *whole)
 {
     struct entries *entries = whole;
@@ -46,6 +89,7 @@ static void free_entries(void *whole)
     for (size_t i = 0; i < entries->count; i++)
         free(entries->list[i].name);
     free(entries->list);
+    name_file_unref(entries->file);
     free(entries);
 }
 

@@ -9,6 +9,7 @@
 #include "fs/tree/entries.h"
 #include "fs/tree/parts_dir.h"
 #include "fs/tree/query_dir.h"
+#include "fs/tree/rows_dir.h"
 #include "fs/tree/select_dir.h"
 #include "fs/tree/table_file.h"
 #include "fs/tree/table_lookup.h"
@@ -55,6 +56,11 @@ static bool lists_columns(const struct mount *mount, const struct relation *rela
     return mount->options->list_columns && !relation->refuses_rows;
 }
 
+static bool lists_rows(const struct mount *mount, const struct relation *relation)
+{
+    return mount->options->list_rows && rows_dir_fits(relation) && !relation->refuses_rows;
+}
+
 /* An empty directory in each table tells nobody anything. */
 static bool lists_select(const struct mount *mount, const struct relation *relation)
 {
@@ -72,6 +78,7 @@ static const struct {
     {"partitions", &table_partitions_dir, is_partitioned, lists_partitions},
     {"parts", &parts_dir, is_any, lists_parts},
     {"query", &query_dir, has_vectors, lists_query},
+    {"rows", &rows_dir, rows_dir_fits, lists_rows},
     {"select", &select_dir, is_any, lists_select},
 };
 enum { DIRECTORIES = sizeof directories / sizeof *directories };

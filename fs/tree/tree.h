@@ -19,6 +19,10 @@ struct piece_measure;
 struct query_session;
 struct read;
 struct result;
+struct first_seen;
+struct row;
+struct row_layouts;
+struct row_task;
 
 enum { NODE_BUCKETS = 16384 };
 
@@ -45,7 +49,13 @@ struct tree {
     uint64_t result_bytes, result_number;
     _Atomic uint64_t answer_bytes; /* bytes of all results, kept or not */
     uint64_t open_answer_bytes;    /* bytes of results of which a file is open */
-    struct ask *asks;              /* open conversations */
+    struct row *rows;              /* those that are kept; the last used first */
+    int row_count;
+    uint64_t row_bytes;
+    struct row_task *row_tasks;      /* questions about rows that are under way */
+    struct row_layouts *row_layouts; /* with the next one: NULL until a row is looked up */
+    struct first_seen *rows_seen;    /* the paths of rows, and their contents */
+    struct ask *asks;                /* open conversations */
     int ask_count;
     /* unread bytes of their answers, and bytes kept free for answers that are about to be made */
     uint64_t unread;

@@ -1,0 +1,26 @@
+/* A file below rows/: one row, in one format. Once its contents are known it always shows the same
+ * ones.
+ *
+ * The node has the bytes while it is open, or a call is at work on it. In between it only knows what
+ * they were: if the row is asked for again and is the same, it goes on; else it is stale, and its name
+ * leads to another.
+ *
+ * Threads: guarded by mount->lock.
+ */
+#ifndef FS_TREE_ROW_FILE_H
+#define FS_TREE_ROW_FILE_H
+
+#include "fs/tree/node.h"
+
+/* As node_class.lookup, in a table's rows/. */
+MUST_CHECK int row_file_look_up(struct mount *mount, const struct lookup *lookup,
+                                struct node **out);
+
+/* The endings of such names, and the format that each is: NULL behind the last. */
+struct row_ending {
+    const char *ending; /* with the dot */
+    const char *format;
+};
+extern const struct row_ending row_endings[];
+
+#endif
