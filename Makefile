@@ -34,7 +34,7 @@ REPLAY := $(FUZZ:fuzz_%=$(BUILD)/tests/fuzz-replay-%)
 PRELOADS := $(BUILD)/tests/tools/other_zstd.so
 PROGRAMS := $(patsubst tests/tools/%.c,$(BUILD)/tests/tools/%,$(filter-out %/other_zstd.c,$(wildcard tests/tools/*.c)))
 TOOLS := $(PROGRAMS) $(PRELOADS)
-BENCH := $(addprefix $(BUILD)/tests/bench/,make_rows memfs stat_times)
+BENCH := $(addprefix $(BUILD)/tests/bench/,make_rows memfs stat_times row_times)
 INDEX_BENCH := $(BUILD)/bench-index $(BUILD)/bench-hnswlib $(addprefix $(BUILD)/tests/bench/,make_vectors ask)
 FUZZ_SECONDS ?= 60
 

@@ -224,7 +224,7 @@ metric() { sed -n "s/^pgvecfs_$1 //p" "$MNT/.pgvecfs/metrics"; }
 
 @test "what is no row, or no key, is ENOENT, and does no harm" {
     local name
-    for name in 999999 x '' 1x 99999999999999999999 1.0 ' 7' 07 +7 7%20 '7;' "7' OR '1'='1" 'é' $'\xff' NULL 7.txt 7.jsonl 7 .json.json %37; do
+    for name in 999999 x '' 1x 99999999999999999999 1.0 ' 7' 07 +7 7%20 '7;' "7' OR '1'='1" 'é' $'\xff' NULL 7.txt 7.jsonl .json.json %37; do
         assert_errno by_int "$name.json" ENOENT
     done
     assert_errno by_int 7 ENOENT
