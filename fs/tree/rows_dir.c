@@ -2,6 +2,7 @@
 
 #include "fs/tree/call.h"
 #include "fs/tree/entries.h"
+#include "fs/tree/row.h"
 #include "fs/tree/row_file.h"
 #include "fs/tree/row_names.h"
 #include "pgclient/catalog.h"
@@ -90,7 +91,9 @@ static int need_names(struct mount *mount, struct call *call)
         return failed < 0 ? row_task_errno(failed) : 0;
     }
     let_go_of_names(rows);
-    int rc = row_names_ask(mount, node_relation(mount, call->node->parent), &rows->names);
+    int rc = row_begin_all(mount);
+    if (rc == 0)
+        rc = row_names_ask(mount, node_relation(mount, call->node->parent), &rows->names);
     if (rc == 0 && rows->names->task.making)
         return wait_for(call, rows->names);
     return rc < 0 ? rc : row_task_errno(rows->names->task.rc);

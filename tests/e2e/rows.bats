@@ -193,6 +193,7 @@ metric() { sed -n "s/^pgvecfs_$1 //p" "$MNT/.pgvecfs/metrics"; }
     assert_row by_text "id=a%3Db" "id = 'a=b'"
     assert_row by_text "id=.dot" "id = '.dot'"
     assert_row by_text "$(printf 'l%.0s' {1..250})" "id LIKE 'll%'"
+    assert_row by_text "$(printf 'm%.0s' {1..251})" "id LIKE 'mm%'" # not listed, but it opens
 }
 
 @test "a key of several columns has commas in between, and its own as %2C" {
@@ -237,7 +238,8 @@ metric() { sed -n "s/^pgvecfs_$1 //p" "$MNT/.pgvecfs/metrics"; }
     assert_errno by_ci mixed.json ENOENT
     assert_errno by_text a%3db.json ENOENT
     assert_errno by_text "$(printf 'x%.0s' {1..250}).json" ENOENT
-    assert_errno by_text "$(printf 'x%.0s' {1..260}).json" ENAMETOOLONG
+    assert_errno by_text "$(printf 'x%.0s' {1..260}).json" ENOENT
+    assert_errno by_text "$(printf 'x%.0s' {1..5000}).json" ENAMETOOLONG
     assert_errno no_key 1.json ENOENT
     run ls "$T/seen/rows"
     [ "$status" -ne 0 ]
@@ -347,12 +349,6 @@ PYTHON
 }
 
 @test "each listed name opens" {
-    local relation name
-    for relation in by_text by_two by_mood by_float by_char by_bytea by_pair by_stamp; do
-        for name in $(cd "$T/$relation/rows" && printf '%q\n' * .[!.]* 2>/dev/null | tr -d '\\' | grep -E '^[a-zA-Z0-9,.%{}+-]*$'); do
-            [ -s "$T/$relation/rows/$name" ] || { echo "$relation/rows/$name"; return 1; }
-        done
-    done
     python3 - "$T" by_text by_two by_mood by_float by_char by_bytea by_array by_pair by_stamp by_ci <<'PYTHON'
 import os, sys
 for relation in sys.argv[2:]:
@@ -363,7 +359,8 @@ PYTHON
 }
 
 @test "cp and tar take 2,000 rows, and rsync moves nothing the second time" {
-    local name
+    local T=$E2E/mnt2/public
+    second_mount -o lease=600,formats=jsonl
     mkdir "$OUT/copy"
     cp -a "$T/many/rows" "$OUT/copy/"
     [ "$(cat "$OUT/copy/rows/"*.json | wc -l)" -eq 2000 ]
@@ -371,7 +368,7 @@ PYTHON
     cat "$OUT/copy/rows/"*.json | sort -t: -k2n | assert_same_bytes /dev/stdin "$OUT/sorted"
     tar -C "$T/many" -cf "$OUT/rows.tar" rows
     tar -C "$T/many" -df "$OUT/rows.tar"
-    [ "$(tar -tf "$OUT/rows.tar" | wc -l)" -eq 4001 ]
+    [ "$(tar -tf "$OUT/rows.tar" | wc -l)" -eq 2001 ]
     rsync -a "$T/many/rows/" "$OUT/copy/rows/"
     [ -z "$(rsync -ai "$T/many/rows/" "$OUT/copy/rows/" | grep '^>')" ]
 }

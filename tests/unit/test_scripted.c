@@ -13,6 +13,7 @@
 #include "pgclient/ddl.h"
 #include "pgclient/lock_room.h"
 #include "pgclient/primary_key.h"
+#include "pgclient/row.h"
 #include "pgclient/search_nearest.h"
 #include "tests/unit/place.h"
 
@@ -220,6 +221,49 @@ static int ask_key(struct session *session, struct error *error)
     return rc == 0 && columns != 1 ? -WRONG : rc;
 }
 
+static int read_row(struct session *session, const char *id, enum row_form form,
+                    struct row_layout **layout, struct error *error)
+{
+    const struct row_table table = {.relation = relation_of("plain"),
+                                    .system_id = catalog->system_id,
+                                    .database = catalog->database,
+                                    .stop = &stop};
+    struct rowgroup *row = NULL;
+    int rc = row_read(session, &table, &(struct row_key){.whole = id}, form, layout, &row, error);
+    if (rc == 0 && (row->rows != 1 || row_layout_schema(*layout, form)->column_count == 0))
+        rc = -WRONG;
+    rowgroup_free(row);
+    return rc;
+}
+
+static int count_key(void *context, const char *const *values, int count)
+{
+    *(int *)context += count == 1 && values[0][0] != '\0';
+    return 0;
+}
+
+/* A row, by what is learnt of the table and then by what is known; what is no key; all keys. */
+static int ask_row(struct session *session, struct error *error)
+{
+    const struct row_table table = {.relation = relation_of("plain"),
+                                    .system_id = catalog->system_id,
+                                    .database = catalog->database,
+                                    .stop = &stop};
+    struct row_layout *layout = NULL;
+    int keys = 0;
+    int rc = read_row(session, "2", ROW_AS_JSON, &layout, error);
+    if (rc == 0)
+        rc = read_row(session, "3", ROW_AS_TEXT, &layout, error);
+    if (rc == 0) {
+        rc = read_row(session, "none", ROW_AS_TEXT, &layout, error);
+        rc = rc == -ENOENT ? 0 : rc == 0 ? -WRONG : rc;
+    }
+    if (rc == 0)
+        rc = row_keys(session, &table, &layout, count_key, &keys, error);
+    row_layout_unref(layout);
+    return rc == 0 && keys != PLAIN_ROWS ? -WRONG : rc;
+}
+
 static int ask_locks(struct session *session, struct error *error)
 {
     const struct relation *tree = relation_of("tree");
@@ -262,6 +306,8 @@ static struct course courses[] = {
     {{.name = "condition"}, ask_condition, "postgres"},
     {{.name = "nearest"}, ask_nearest, "scripted"},
     {{.name = "key"}, ask_key, "scripted"},
+    {{.name = "row"}, ask_row, "scripted"},
+    {{.name = "row-judged"}, ask_row, "postgres"},
     {{.name = "locks"}, ask_locks, "scripted"},
     {{.name = "ddl"}, ask_ddl, "scripted"},
     {{.name = "fetch"}, NULL, "scripted"},
