@@ -64,6 +64,8 @@ static void note_failure(struct row_task *task, const struct error *error)
     if (task->rc == -EINTR || task->rc == -ESTALE || task->rc == -ENOENT)
         return;
     task->mount->count.row_failures++;
+    if (task->rc == -EACCES || task->rc == -EBUSY || task->rc == -EFBIG)
+        return; /* a reader is told why, and may try again and again */
     log_say(LOG_SAY_ERROR, "%s.%s/rows: %s", task->relation.schema, task->relation.name,
             error->text);
 }

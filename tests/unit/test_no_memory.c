@@ -7,6 +7,9 @@
 #include "codec/rowgroup_agree.h"
 #include "codec/rowgroup_pick.h"
 #include "codec/vector_parse.h"
+#include "fs/base/first_seen.h"
+#include "fs/base/name_file.h"
+#include "fs/base/row_name.h"
 #include "fs/request.h"
 #include "fs/tree/query_dir.h"
 #include "fs/views/manifest.h"
@@ -596,14 +599,73 @@ static void test_writers(void **state)
     no_memory_each(write_json, NULL, 0);
 }
 
+/* ---- names of rows ---- */
+
+static int read_row_name(void *context)
+{
+    struct row_name name;
+    int rc = row_name_read(context, strlen(context), &name);
+    if (rc == 0)
+        row_name_clear(&name);
+    return rc;
+}
+
+static int write_row_name(void *context)
+{
+    const char *const values[] = {context, "=,"};
+    struct buffer text = {0};
+    int rc = row_name_write(values, 2, &text);
+    assert_int_equal(text.size > 0, rc == 0);
+    buffer_clear(&text);
+    return rc;
+}
+
+static int list_names(void *context)
+{
+    struct name_list list;
+    struct name_file *file = NULL;
+    (void)context;
+    int rc = name_list_begin("/tmp", &list);
+    if (rc < 0)
+        return rc;
+    rc = name_list_add(&list, (const uint8_t *)"name", 4);
+    if (rc < 0)
+        name_list_give_up(&list);
+    else
+        rc = name_list_end(&list, &file);
+    name_file_unref(file);
+    return rc;
+}
+
+static int remember_paths(void *context)
+{
+    struct first_seen *seen;
+    (void)context;
+    int rc = first_seen_new(16, &seen);
+    if (rc == 0)
+        first_seen_free(seen);
+    return rc;
+}
+
+static void test_rows_by_key(void **state)
+{
+    (void)state;
+    no_memory_each(read_row_name, (char[]){"a%2Cb,c"}, 0);
+    no_memory_each(read_row_name, (char[]){"column=value"}, 0);
+    no_memory_each(write_row_name, (char[]){"value"}, 0);
+    no_memory_each(list_names, NULL, 0);
+    no_memory_each(remember_paths, NULL, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_buffer),  cmocka_unit_test(test_vectors),
-        cmocka_unit_test(test_schema),  cmocka_unit_test(test_rowgroup),
-        cmocka_unit_test(test_formats), cmocka_unit_test(test_snapshot),
-        cmocka_unit_test(test_search),  cmocka_unit_test(test_ddl),
-        cmocka_unit_test(test_request), cmocka_unit_test(test_writers),
+        cmocka_unit_test(test_buffer),      cmocka_unit_test(test_vectors),
+        cmocka_unit_test(test_schema),      cmocka_unit_test(test_rowgroup),
+        cmocka_unit_test(test_formats),     cmocka_unit_test(test_snapshot),
+        cmocka_unit_test(test_search),      cmocka_unit_test(test_ddl),
+        cmocka_unit_test(test_request),     cmocka_unit_test(test_writers),
+        cmocka_unit_test(test_rows_by_key),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -241,12 +241,13 @@ static void test_lists(void **state)
 {
     (void)state;
     struct line line;
-    PARSE(&line, "-o", "formats=jsonl+csv,list=partitions:.pgvecfs+columns+parts,schemas=a+b c:d",
-          "db", "/tmp");
+    PARSE(&line, "-o",
+          "formats=jsonl+csv,list=partitions:.pgvecfs+columns+parts+rows,schemas=a+b c:d", "db",
+          "/tmp");
     assert_int_equal(line.rc, 0);
     assert_int_equal(line.options.listed_formats, 5);
     assert_true(line.options.list_partitions && line.options.list_control);
-    assert_true(line.options.list_columns && line.options.list_parts);
+    assert_true(line.options.list_columns && line.options.list_parts && line.options.list_rows);
     assert_string_equal(line.options.schemas[0], "a");
     assert_string_equal(line.options.schemas[1], "b c");
     assert_string_equal(line.options.schemas[2], "d");
