@@ -403,9 +403,10 @@ static int judge_once(struct connection *connection, const struct row_table *tab
 }
 
 /* The mark of what the transaction sees. If a standby's replayed position is asked for before the
- * snapshot is taken, it tells what the snapshot sees. */
+ * snapshot is taken, it tells what the snapshot sees; if not, the mark never holds. */
 static int read_mark(struct connection *connection, const struct row_table *table,
-                     const struct cluster *before, char **out, struct error *error)
+                     const struct cluster *before, struct row_layout *layout, char **out,
+                     struct error *error)
 {
     struct cluster cluster;
     char *mark = NULL;
@@ -413,6 +414,7 @@ static int read_mark(struct connection *connection, const struct row_table *tabl
     if (rc < 0)
         return rc;
     uint64_t position = cluster.position;
+    layout->standby = cluster.standby;
     if (cluster.standby)
         cluster.position = before->standby ? before->position : 0;
     rc = cluster_mark(&cluster, cluster.snapshot, position, &mark);
@@ -490,12 +492,12 @@ int row_layout_enter(struct session *session, const struct row_table *table, enu
     struct connection *connection = session_connection(session);
     struct cluster before = {0};
     char *mark = NULL;
-    bool judged = *layout == NULL || (*layout)->judged;
-    int rc = judged ? cluster_read(connection, &before, error) : 0;
+    bool asks = *layout != NULL && (*layout)->judged && (*layout)->standby;
+    int rc = asks ? cluster_read(connection, &before, error) : 0;
     if (rc == 0)
         rc = begin(session, table, layout, error);
     if (rc == 0)
-        rc = read_mark(connection, table, &before, &mark, error);
+        rc = read_mark(connection, table, &before, *layout, &mark, error);
     if (rc == 0 && (*layout)->judged)
         rc = judge_once(connection, table, *layout, form, mark, error);
     if (rc < 0)

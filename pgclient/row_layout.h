@@ -34,6 +34,7 @@ struct row_layout {
     struct schema *schemas[ROW_FORMS];
     struct key_column *keys; /* the primary key's columns, then the unique ones */
     int key_count, unique_count;
+    atomic_bool standby;  /* the server that was asked last is one */
     pthread_mutex_t lock; /* guards: */
     /* The marks of the transactions in which rows in this form may be read; NULL: none is known. */
     char *verdicts[ROW_FORMS];
