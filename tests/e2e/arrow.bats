@@ -35,8 +35,8 @@ INSERT INTO generated (a, t) SELECT i, 't' || i FROM generate_series(1, 100) i;
 CREATE TABLE odd ("a,b" int, "Say ""it""" text, "x/y" text, ".dot" text, "é
 " text, "v(3)" numeric);
 INSERT INTO odd SELECT i, 's' || i, 'y', 'd', 'acute', i FROM generate_series(1, 50) i;
-CREATE TABLE vectors (id int PRIMARY KEY, v vector(64), t text);
-INSERT INTO vectors SELECT i, array_fill(i / 3.0, ARRAY[64])::vector, 'text ' || i FROM generate_series(1, 60000) i;
+CREATE TABLE vectors (id int PRIMARY KEY, v vector(4), t text);
+INSERT INTO vectors SELECT i, array_fill(i / 3.0, ARRAY[4])::vector, repeat(md5(i::text), 20) FROM generate_series(1, 30000) i;
 CREATE TABLE parts (id int, region text, v vector(2)) PARTITION BY LIST (region);
 CREATE TABLE parts_n PARTITION OF parts FOR VALUES IN ('n');
 CREATE TABLE parts_s (v vector(2), region text, id int);
@@ -164,13 +164,13 @@ SQL
     mount_start -o lease=0,formats=csv+arrow
     [ "$(stat -c '%i %s %Y' "$file")" = "$before" ]
     cmp "$file" "$OUT/before"
-    psql -X -q -c "UPDATE vectors SET t = 'changed' WHERE id = 30000"
+    psql -X -q -c "UPDATE vectors SET t = 'changed' WHERE id = 15000"
     after=$(stat -c '%i %s %Y' "$file")
     [ "$after" != "$before" ]
     assert_arrow vectors
-    # the row goes from the middle to the end: most of the file is as it was
-    differing=$(cmp -l "$file" "$OUT/before" 2>/dev/null | head -n 20000000 | wc -l)
-    [ "$differing" -lt "$(stat -c %s "$file")" ]
+    # the row groups in front of the row's are the same bytes
+    differing=$(cmp "$file" "$OUT/before" | sed 's/.*byte \([0-9]*\),.*/\1/')
+    [ "$differing" -gt $(($(stat -c %s "$file") / 4)) ]
     psql -X -q -c "DELETE FROM dates WHERE id = 5000"
 }
 
