@@ -3,7 +3,8 @@
  *
  *   note     varint rows, then of each leaf: varint stored size, raw size, values, NULLs
  *
- * A group without rows is no group of the file, nor has it a page. */
+ * A group without rows is no group of the file, nor has it a page. A note that does not fit its body
+ * is -EBADMSG. */
 #include "codec/compress.h"
 #include "codec/format.h"
 #include "codec/parquet_footer.h"
@@ -74,7 +75,8 @@ static int parquet_body(const struct schema *schema, const struct rowgroup *grou
 
 /* ---- the footer ---- */
 
-/* The next varint of a note, which was made here. */
+/* The next varint of a note, which may have been kept in a file meanwhile: if there is none, *at is
+ * behind its end from now on. */
 static uint64_t get_varint(const struct note *note, size_t *at)
 {
     uint64_t value = 0;
@@ -82,9 +84,10 @@ static uint64_t get_varint(const struct note *note, size_t *at)
         uint8_t byte = note->bytes[(*at)++];
         value |= (uint64_t)(byte & 0x7F) << shift;
         if (byte < 0x80)
-            break;
+            return value;
     }
-    return value;
+    *at = note->size + 1;
+    return 0;
 }
 
 static uint64_t rows_of(const struct note *note)
@@ -93,19 +96,40 @@ static uint64_t rows_of(const struct note *note)
     return get_varint(note, &at);
 }
 
-static void put_group(struct parquet_footer *footer, const struct note *note, uint64_t offset,
-                      struct parquet_chunk *chunks)
+/* -EBADMSG: the note is not that of a body of this size. */
+static int put_group(struct parquet_footer *footer, const struct note *note, uint64_t offset,
+                     uint64_t size, struct parquet_chunk *chunks)
 {
     size_t at = 0;
     uint64_t rows = get_varint(note, &at);
-    for (int i = 0; i < footer->leaves; i++) {
+    for (int i = 0; i < footer->leaves && rows > 0; i++) {
         chunks[i].size.stored = get_varint(note, &at);
         chunks[i].size.raw = get_varint(note, &at);
         chunks[i].counts.values = get_varint(note, &at);
         chunks[i].counts.nulls = get_varint(note, &at);
+        size -= chunks[i].size.stored;
     }
+    if (at != note->size || size != 0)
+        return -EBADMSG;
     if (rows > 0)
         parquet_footer_group(footer, offset, rows, chunks);
+    return 0;
+}
+
+static int put_footer(const struct format_view *view, const struct parquet_column *columns,
+                      int count, const struct note *notes, const uint64_t *offsets,
+                      struct parquet_chunk *chunks, struct buffer *out)
+{
+    struct parquet_footer footer;
+    size_t groups = 0;
+    int rc = 0;
+    for (size_t i = 0; i < view->groups; i++)
+        groups += rows_of(&notes[i]) > 0;
+    parquet_footer_open(&footer, columns, count, view->rows, groups, out);
+    for (size_t i = 0; rc == 0 && i < view->groups; i++)
+        rc = put_group(&footer, &notes[i], offsets[i], offsets[i + 1] - offsets[i], chunks);
+    int closed = parquet_footer_close(&footer);
+    return rc < 0 ? rc : closed;
 }
 
 static int parquet_tail(const struct format_view *view, const struct note *notes,
@@ -117,15 +141,7 @@ static int parquet_tail(const struct format_view *view, const struct note *notes
     if (rc < 0)
         return rc;
     struct parquet_chunk *chunks = calloc((size_t)leaves + 1, sizeof *chunks);
-    size_t groups = 0;
-    for (size_t i = 0; i < view->groups; i++)
-        groups += rows_of(&notes[i]) > 0;
-    struct parquet_footer footer;
-    if (chunks != NULL)
-        parquet_footer_open(&footer, columns, count, view->rows, groups, out);
-    for (size_t i = 0; chunks != NULL && i < view->groups; i++)
-        put_group(&footer, &notes[i], offsets[i], chunks);
-    rc = chunks != NULL ? parquet_footer_close(&footer) : -ENOMEM;
+    rc = chunks == NULL ? -ENOMEM : put_footer(view, columns, count, notes, offsets, chunks, out);
     free(chunks);
     free(columns);
     return rc;

@@ -639,6 +639,38 @@ static void test_bodies(void **state)
     }
 }
 
+/* A note that was kept in a file, and is another one now, is refused: cut short, longer, or with a
+ * size that its body does not have. */
+static void test_notes(void **state)
+{
+    (void)state;
+    struct table table = {.columns = 2, .kinds = {&kinds[2], &kinds[11]}};
+    struct buffer note = {0}, body = {0}, out = {0};
+    new_schema(&table);
+    do {
+        rowgroup_free(table.group[0]);
+        table.group[0] = NULL;
+        table.groups = 0;
+        add_groups(&table, 1, 1, UINT32_MAX);
+    } while (table.rows == 0);
+    assert_int_equal(format_parquet.body(table.schema, table.group[0], &note, &body), 0);
+    const struct format_view view = {.schema = table.schema, .rows = 1, .groups = 1};
+    const uint64_t offsets[] = {4, 4 + body.size}, wrong[] = {4, 5 + body.size};
+    for (size_t size = 0; size <= note.size; size++) {
+        const struct note told = {note.data, size};
+        assert_int_equal(format_tail(&format_parquet, &view, &told, offsets, &out),
+                         size == note.size ? 0 : -EBADMSG);
+        assert_int_equal(format_tail(&format_parquet, &view, &told, wrong, &out), -EBADMSG);
+    }
+    assert_int_equal(buffer_append_byte(&note, 0), 0);
+    const struct note longer = {note.data, note.size};
+    assert_int_equal(format_tail(&format_parquet, &view, &longer, offsets, &out), -EBADMSG);
+    buffer_clear(&note);
+    buffer_clear(&body);
+    buffer_clear(&out);
+    table_clear(&table);
+}
+
 /* Bytes by hand: they are those of files that exist, and stay. */
 static void test_bytes(void **state)
 {
@@ -807,8 +839,9 @@ int main(void)
         cmocka_unit_test(test_each_kind),    cmocka_unit_test(test_random_tables),
         cmocka_unit_test(test_some_columns), cmocka_unit_test(test_generated),
         cmocka_unit_test(test_bodies),       cmocka_unit_test(test_bytes),
-        cmocka_unit_test(test_without_form), cmocka_unit_test(test_damage),
-        cmocka_unit_test(test_no_memory),    cmocka_unit_test(test_format),
+        cmocka_unit_test(test_notes),        cmocka_unit_test(test_without_form),
+        cmocka_unit_test(test_damage),       cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_format),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
