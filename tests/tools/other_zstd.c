@@ -13,6 +13,6 @@ const char *ZSTD_versionString(void) { return "9.9.9"; }
 size_t ZSTD_CCtx_setParameter(void *context, int parameter, int value)
 {
     size_t (*set)(void *, int, int) =
-        (size_t (*)(void *, int, int))dlsym(RTLD_NEXT, "ZSTD_CCtx_setParameter");
+        (size_t(*)(void *, int, int))dlsym(RTLD_NEXT, "ZSTD_CCtx_setParameter");
     return set(context, parameter, parameter == LEVEL_PARAMETER ? OTHER_LEVEL : value);
 }
