@@ -68,7 +68,8 @@ static void test_places_that_are_none(void **state)
     add(&list, "");
     assert_int_equal(name_list_end(&list, &file), 0);
     for (uint64_t place = 0; place < 20; place++)
-        assert_int_equal(name_file_at(file, place, &name, &n, &next), place == 0 || place == 3 || place == 5);
+        assert_int_equal(name_file_at(file, place, &name, &n, &next),
+                         place == 0 || place == 3 || place == 5);
     assert_false(name_file_at(file, UINT64_MAX, &name, &n, &next));
     struct name_file *other = name_file_ref(file);
     name_file_unref(file);
