@@ -183,16 +183,13 @@ int piece_file_look_up(struct mount *mount, const struct lookup *lookup, struct 
 int piece_file_need_version(struct call *call, int format)
 {
     struct subject *subject = call->node->subject;
-    bool refreshed = call_is_refreshed(call), lacks = false;
-    if (subject->current != NULL && (refreshed || subject_leased(subject))) {
-        lacks = !refreshed && version_lacks(subject->current, format);
-        if (!lacks)
-            return 0;
-    }
+    const struct version *current = subject->current;
+    bool lacks = current != NULL && version_lacks(current, format);
+    if (current != NULL && (call_is_refreshed(call) || (subject_leased(subject) && !lacks)))
+        return 0;
     call_await_refresh(call);
-    /* The format is asked for only if its parts might be left out: it would be rendered as a whole. */
-    bool parts = lacks || (subject->current != NULL && version_lacks(subject->current, format));
-    job_want_refresh(subject, parts ? format : -1);
+    /* A format that is asked for is rendered as a whole: only one that was left out is. */
+    job_want_refresh(subject, lacks ? format : -1);
     return -EAGAIN;
 }
 
