@@ -17,7 +17,7 @@ parquet_expression() {
         vector) echo "(SELECT '[' || string_agg(encode(float4send(x), 'hex'), ',' ORDER BY n) || ']' FROM unnest($2::real[]) WITH ORDINALITY AS u (x, n) WHERE $2 IS NOT NULL)" ;;
         halfvec) echo "(SELECT '[' || string_agg(encode(substring(public.halfvec_send($2) FROM 5 + 2 * n FOR 2), 'hex'), ',' ORDER BY n) || ']' FROM generate_series(0, public.vector_dims($2) - 1) n WHERE $2 IS NOT NULL)" ;;
         sparsevec) # three columns there; {1:0.5,3:2}/5 is the text
-            echo "concat_ws(E'\\t', split_part($2::text, '/', 2),
+            printf '%s\n' "concat_ws(E'\\t', split_part($2::text, '/', 2),
                 '[' || (SELECT coalesce(string_agg(split_part(e, ':', 1), ',' ORDER BY n), '') FROM regexp_split_to_table(substring($2::text FROM '[{](.+)[}]'), ',') WITH ORDINALITY AS u (e, n)) || ']',
                 '[' || (SELECT coalesce(string_agg(encode(float4send(split_part(e, ':', 2)::real), 'hex'), ',' ORDER BY n), '') FROM regexp_split_to_table(substring($2::text FROM '[{](.+)[}]'), ',') WITH ORDINALITY AS u (e, n)) || ']')" ;;
         bit) # the bits, filled with zeros up to a whole byte
