@@ -204,6 +204,18 @@ int64_t piece_mtime(const struct snapshot *snapshot, const struct piece *piece)
     return time;
 }
 
+static int64_t renewed_at(const struct snapshot *snapshot, const struct format *format)
+{
+    return snapshot->renewed[format_find(format->name, strlen(format->name))];
+}
+
+int64_t piece_file_mtime(const struct snapshot *snapshot, const struct piece *piece,
+                         const struct format *format)
+{
+    int64_t rows = piece_mtime(snapshot, piece), renewed = renewed_at(snapshot, format);
+    return renewed > rows ? renewed : rows;
+}
+
 uint64_t piece_ino(const struct snapshot *snapshot, const struct pieces *pieces,
                    const struct piece *piece, const struct format *format)
 {
@@ -225,5 +237,8 @@ uint64_t piece_ino(const struct snapshot *snapshot, const struct pieces *pieces,
         *number = hash64(chain, sizeof chain);
     }
     uint64_t ino = hash64(parts, sizeof parts);
+    uint64_t renewed[] = {ino, (uint64_t)renewed_at(snapshot, format)};
+    if (renewed[1] != 0)
+        ino = hash64(renewed, sizeof renewed);
     return ino > 1 ? ino : 2; /* 0 is none, and 1 is the root's in the kernel */
 }

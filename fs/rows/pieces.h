@@ -55,7 +55,10 @@ struct view piece_view(struct snapshot *snapshot, const struct piece *piece,
 /* Since when the piece holds what it holds, in seconds since 1970: if a piece of this name holds other bytes in another
  * version, cut by the same size, one of the two has a later time. */
 int64_t piece_mtime(const struct snapshot *snapshot, const struct piece *piece);
-/* Its inode number: a hash of cluster, database, relation, format, name and contents, and no number that means something else
+/* The same of its file: also since when the format's encoder makes it (snapshot.h: renewed). */
+int64_t piece_file_mtime(const struct snapshot *snapshot, const struct piece *piece,
+                         const struct format *format);
+/* Its inode number: a hash of cluster, database, relation, format, name and contents, of the time of another encoder, and no number that means something else
  * to the kernel. */
 uint64_t piece_ino(const struct snapshot *snapshot, const struct pieces *pieces,
                    const struct piece *piece, const struct format *format);

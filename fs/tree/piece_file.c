@@ -48,7 +48,7 @@ static void show(struct piece_file *file, struct version *version, const struct 
     file->version = version_ref(version);
     file->piece = *piece;
     file->ino = ino_of(version, piece, file->format);
-    file->mtime = piece_mtime(version->snapshot, piece);
+    file->mtime = piece_file_mtime(version->snapshot, piece, formats[file->format]);
     version_unref(before);
 }
 
