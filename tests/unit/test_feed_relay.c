@@ -37,7 +37,7 @@ static int tear_down(void **state)
 static struct feed *begin(size_t first, size_t end)
 {
     struct snapshot *basis;
-    struct feed *feed;
+    struct feed *feed = NULL;
     must(snapshot_copy_basis(snapshot, &basis) == 0 && feed_new(basis, &feed) == 0);
     feed_relay_begin(&relay, feed);
     for (size_t i = first; i < end; i++)
