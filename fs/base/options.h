@@ -23,7 +23,7 @@ struct options {
     unsigned listed_formats; /* mask of format numbers */
     bool list_partitions, list_parts, list_rows, list_control, list_columns;
     uint64_t part_size; /* bytes of a piece below parts/, about */
-    char **schemas; /* NULL-terminated, or NULL: all */
+    char **schemas;     /* NULL-terminated, or NULL: all */
     bool system;
     bool foreground, debug, single;
     bool help, version;

@@ -8,8 +8,8 @@
 #define FS_TABLES_VERSION_H
 
 #include "fs/rows/feed.h"
-#include "fs/rows/snapshot_view.h"
 #include "fs/rows/pieces.h"
+#include "fs/rows/snapshot_view.h"
 #include "fs/tables/mount.h"
 
 enum { /* faces: first the formats, by place */

@@ -369,18 +369,12 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(test_hash),
-        TEST(test_hash_is_stopped),
-        TEST(test_without_a_form),
-        TEST(test_lost_groups),
-        TEST(test_wrong_size),
-        TEST(test_some_columns_and_groups),
-        TEST(test_counts),
-        TEST(test_gap),
-        TEST(test_no_shape),
-        TEST(test_identity),
-        TEST(test_no_such_column),
-        TEST(test_taken_over),
+        TEST(test_hash),           TEST(test_hash_is_stopped),
+        TEST(test_without_a_form), TEST(test_lost_groups),
+        TEST(test_wrong_size),     TEST(test_some_columns_and_groups),
+        TEST(test_counts),         TEST(test_gap),
+        TEST(test_no_shape),       TEST(test_identity),
+        TEST(test_no_such_column), TEST(test_taken_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
