@@ -47,7 +47,7 @@ SHORT_float8_sample := 100000
 SHORT_half_all :=
 SHORT := $(patsubst tests/exhaustive/%.c,$(BUILD)/tests/short-%,$(filter-out %/datetime_all.c,$(wildcard tests/exhaustive/*.c)))
 
-.PHONY: all test unit e2e test-readers exhaustive fuzz asan tsan bench bench-index bench-builds bench-scan bench-text format lint demo demo-stop install clean help deps tests
+.PHONY: all test unit e2e soak test-readers exhaustive fuzz asan tsan bench bench-index bench-builds bench-scan bench-text format lint demo demo-stop install clean help deps tests
 
 all: $(BUILD)/pgvecfs ## build the program
 
@@ -123,6 +123,9 @@ unit: $(UNIT) $(SHORT) $(REPLAY) ## unit tests, replayed fuzz inputs, the short 
 
 e2e: $(BUILD)/pgvecfs $(TOOLS) ## end-to-end tests (E2E=FILE.bats…: only these)
 	@BUILD=$(BUILD) PGVECFS=$(abspath $(BUILD))/pgvecfs scripts/run-tests e2e $(E2E)
+
+soak: $(BUILD)/pgvecfs $(TOOLS) ## end-to-end tests with as many repetitions as find what happens now and then (E2E=FILE.bats…: only these)
+	@BUILD=$(BUILD) PGVECFS=$(abspath $(BUILD))/pgvecfs E2E_SOAK=1 scripts/run-tests e2e $(E2E)
 
 # Programs of others, from npm: they are no part of the other tests.
 export READERS := $(abspath $(BUILD))/readers

@@ -23,10 +23,35 @@ server_start() {
     # The interpreter itself: `python3` in PATH may be a script that takes longer than many a test.
     python=$(python3 -c 'import sys; print(sys.executable)' 2>/dev/null) && export PATH=${python%/*}:$PATH
     mkdir -p "$E2E" || return
-    "$ROOT/scripts/private-pg" start "$E2E/pg" "$@" || return
-    server_env || return
+    template_make || return
+    if [ -e "$TEMPLATE/data/PG_VERSION" ]; then
+        "$ROOT/scripts/private-pg" start "$E2E/pg" --from "$TEMPLATE" "$@" && server_env
+        return
+    fi
+    "$ROOT/scripts/private-pg" start "$E2E/pg" "$@" && server_env && database_make
+}
+
+database_make() {
     PGDATABASE=postgres psql -X -q -v ON_ERROR_STOP=1 -c 'CREATE DATABASE test' &&
-        psql -X -q -v ON_ERROR_STOP=1 -c 'CREATE EXTENSION vector'
+        PGDATABASE=test psql -X -q -v ON_ERROR_STOP=1 -c 'CREATE EXTENSION vector'
+}
+
+# All files' servers begin as copies of one, which has the database: initdb takes longer than many a test. The first file makes it,
+# the others wait for that. There is none if its data cannot be in this checkout (private-pg).
+TEMPLATE=$ROOT/build/e2e-template
+template_make() {
+    mkdir -p "$TEMPLATE"
+    (
+        flock 9
+        # another server, or another extension, needs another template
+        made=$(stat -c '%n %i %Z' /usr/lib/postgresql/*/bin/postgres /usr/share/postgresql/*/extension/vector*.control 2>/dev/null) || true
+        [ "$(cat "$TEMPLATE/made" 2>/dev/null)" != "$made" ] || exit 0
+        trap '"$ROOT/scripts/private-pg" stop "$TEMPLATE"' EXIT
+        trap 'exit 1' INT TERM HUP
+        "$ROOT/scripts/private-pg" stop "$TEMPLATE" && rm -rf "$TEMPLATE"/{data,initialised,made} &&
+            "$ROOT/scripts/private-pg" start "$TEMPLATE" && eval "$("$ROOT/scripts/private-pg" env "$TEMPLATE")" && database_make &&
+            "$ROOT/scripts/private-pg" stop "$TEMPLATE" && printf '%s\n' "$made" >"$TEMPLATE/made"
+    ) 9>"$TEMPLATE/lock"
 }
 
 # Exports PGHOST PGPORT PGUSER PGDATABASE for the server that runs in build/e2e/NAME/pg.
@@ -79,6 +104,9 @@ within() {
         sleep 0.1
     done
 }
+
+# How often a test does again what may fail only now and then: $1 times in `make test`, $2 times in `make soak`.
+often() { if [ -n "${E2E_SOAK:-}" ]; then echo "$2"; else echo "$1"; fi; }
 
 # Unmounts $MNT, and waits until the daemon has ended: only then are its cache and sessions closed.
 mount_stop() {

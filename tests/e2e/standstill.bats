@@ -86,12 +86,14 @@ lines_read() { [ "$(cat "$OUT"/* | wc -l)" -eq "$1" ]; }
 has_line() { grep -qx "$1" "$2" 2>/dev/null; } # LINE FILE
 all_read() { [ "$(grep -l "$2" "$OUT"/* | wc -l)" -eq "$1" ]; }
 
-@test "three hundred tables that somebody has locked are waited for without threads and sessions, and read in the end" {
-    many_make 301
+@test "hundreds of tables that somebody has locked are waited for without threads and sessions, and read in the end" {
+    local many
+    many=$(often 120 300)
+    many_make $((many + 1))
     mount_start
-    many_lock 300
-    many_read 300 TABLE.csv
-    within 60 many_wait 300
+    many_lock "$many"
+    many_read "$many" TABLE.csv
+    within 60 many_wait "$many"
     within 60 threads_at_most 80
     for i in 1 2 3 4 5 6; do
         [ "$(count "application_name = 'pgvecfs' AND wait_event_type = 'Lock'")" -le 2 ]
@@ -104,15 +106,15 @@ all_read() { [ "$(grep -l "$2" "$OUT"/* | wc -l)" -eq "$1" ]; }
     done
     threads_at_most 80
     # One that is free again is read, whatever becomes of the others.
-    PGAPPNAME=other psql -X -q -c BEGIN -c 'LOCK TABLE many.lk301' -c 'SELECT pg_sleep(600)' >/dev/null 2>&1 3>&- &
+    PGAPPNAME=other psql -X -q -c BEGIN -c "LOCK TABLE many.lk$((many + 1))" -c 'SELECT pg_sleep(600)' >/dev/null 2>&1 3>&- &
     PIDS+=($!)
     within 20 at_least 1 "application_name = 'other' AND wait_event = 'PgSleep'"
-    behind timeout 60 cp "$MNT/many/lk301/lk301.csv" "$E2E/alone"
-    within 20 eval '"$PGVECFS" --status "$MNT" | grep -q "many.lk301.*(other)"'
+    behind timeout 60 cp "$MNT/many/lk$((many + 1))/lk$((many + 1)).csv" "$E2E/alone"
+    within 20 eval '"$PGVECFS" --status "$MNT" | grep -q "many.lk$((many + 1)).*(other)"'
     psql -X -q -c "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'other'" >/dev/null
-    within 20 has_line 301 "$E2E/alone"
+    within 20 has_line $((many + 1)) "$E2E/alone"
     lock_stop
-    within 60 lines_read 600
+    within 60 lines_read $((2 * many))
 }
 
 @test "who wants a lock that is taken again and again gets it, though many others wait for other locks" {
@@ -143,57 +145,61 @@ SQL
     within 60 lines_read 120
 }
 
-@test "schema.sql of a hundred tables that somebody has locked" {
-    many_make 100
+@test "schema.sql of many tables that somebody has locked" {
+    local many
+    many=$(often 40 100)
+    many_make "$many"
     mount_start
-    many_lock 100
-    many_read 100 schema.sql
-    within 60 many_wait 100
+    many_lock "$many"
+    many_read "$many" schema.sql
+    within 60 many_wait "$many"
     within 60 threads_at_most 80
     [ "$(rows_of words)" -eq 1001 ]
     timeout 30 grep -q 'CREATE TABLE public.words' "$T/words/schema.sql"
     lock_stop
-    within 120 all_read 100 'CREATE TABLE many'
+    within 120 all_read "$many" 'CREATE TABLE many'
 }
 
-@test "a hundred and twenty questions of tables that somebody has locked" {
-    psql -X -q -v ON_ERROR_STOP=1 <<'SQL'
+@test "many questions of tables that somebody has locked" {
+    local i many
+    many=$(often 25 60)
+    psql -X -q -v ON_ERROR_STOP=1 -v many="$many" <<'SQL'
 DROP SCHEMA IF EXISTS many CASCADE;
 CREATE SCHEMA many;
 SELECT format('CREATE TABLE many.lk%s (id int PRIMARY KEY, v vector(8)); INSERT INTO many.lk%1$s SELECT id, v FROM items WHERE id <= 5', i)
-    FROM generate_series(1, 60) i \gexec
+    FROM generate_series(1, :many) i \gexec
 SQL
     mount_start -o lease=600
-    local i
-    for i in {1..60}; do
+    for i in $(seq "$many"); do
         timeout 60 wc -c <"$MNT/many/lk$i/lk$i.csv" >/dev/null
         mkdir "$MNT/many/lk$i/query/s"
         echo '[1,1,1,1,1,1,1,1]' >"$MNT/many/lk$i/query/s/vector"
         echo 'id <= 3' >"$MNT/many/lk$i/query/s/filter"
     done
-    many_lock 60
-    many_read 60 query/s/results.csv
-    many_read 60 query/s/results.jsonl
-    within 60 many_wait 120
+    many_lock "$many"
+    many_read "$many" query/s/results.csv
+    many_read "$many" query/s/results.jsonl
+    within 60 many_wait $((2 * many))
     within 60 threads_at_most 80
     [ "$(rows_of words)" -eq 1001 ]
     [ "$(answers items 1)" -eq 4 ]
     lock_stop
-    within 60 lines_read 420
+    within 60 lines_read $((7 * many))
 }
 
 @test "lock_wait ends all that wait, and the end of the mount is not held up by them" {
-    many_make 150
+    local many pid
+    many=$(often 60 150)
+    many_make "$many"
     mount_start -o lock_wait=5
-    many_lock 150
-    many_read 150 TABLE.csv
-    within 90 all_read 150 'Device or resource busy'
-    getfattr --only-values --absolute-names -n user.pgvecfs.error "$MNT/many/lk150" | grep -q 'many.lk150 is locked by pid .* (locker)'
+    many_lock "$many"
+    many_read "$many" TABLE.csv
+    within 90 all_read "$many" 'Device or resource busy'
+    getfattr --only-values --absolute-names -n user.pgvecfs.error "$MNT/many/lk$many" | grep -q "many.lk$many is locked by pid .* (locker)"
     mount_stop
     mount_start
-    many_read 150 TABLE.csv
-    within 60 many_wait 150
-    local pid
+    many_read "$many" TABLE.csv
+    within 60 many_wait "$many"
     pid=$(cat "$E2E/mnt.pid")
     kill -TERM "$pid"
     wait_gone "$pid" 8

@@ -123,30 +123,30 @@ copies() { # copies TABLE COUNT: in turns of the formats
     done
 }
 
-@test "120 cp in a row of tables that change all the time: none fails, each is one committed state (lease=0)" {
+@test "cp again and again of tables that change all the time: none fails, each is one committed state (lease=0)" {
     mount_start -o lease=0
     write_tick
     write_account
     write_queue
-    copies tick 48
-    copies account 24
-    copies queue 48
+    copies tick "$(often 18 48)"
+    copies account "$(often 6 24)"
+    copies queue "$(often 18 48)"
     writers_ran
     for table in tick account queue; do python3 "$E2E/check.py" $table "$OUT/$table"-*; done
     # They were indeed changing.
-    [ "$(sha256sum "$OUT"/tick-*.csv | cut -d' ' -f1 | sort -u | wc -l)" -gt 5 ]
+    [ "$(sha256sum "$OUT"/tick-*.csv | cut -d' ' -f1 | sort -u | wc -l)" -gt 3 ]
 }
 
-@test "200 cp in a row with the default lease" {
+@test "cp again and again with the default lease" {
     mount_start
     write_tick
     write_account
     write_queue
-    for i in 1 2 3 4; do
+    for i in $(seq "$(often 2 4)"); do
         mkdir -p "$OUT/$i"
-        OUT=$OUT/$i copies tick 20
-        OUT=$OUT/$i copies account 10
-        OUT=$OUT/$i copies queue 20
+        OUT=$OUT/$i copies tick "$(often 9 20)"
+        OUT=$OUT/$i copies account "$(often 3 10)"
+        OUT=$OUT/$i copies queue "$(often 9 20)"
         sleep 1.5
     done
     writers_ran
@@ -160,7 +160,7 @@ copies() { # copies TABLE COUNT: in turns of the formats
     readers=()
     for i in 1 2 3 4; do
         mkdir "$OUT/$i"
-        (OUT=$OUT/$i; copies tick 25 && copies queue 25) 2>"$OUT/$i.err" 3>&- &
+        (OUT=$OUT/$i; copies tick "$(often 6 25)" && copies queue "$(often 6 25)") 2>"$OUT/$i.err" 3>&- &
         readers+=($!)
     done
     failed=0
@@ -519,7 +519,7 @@ PYTHON
     write_tick
     write_account
     write_queue
-    for i in $(seq 6); do
+    for i in $(seq "$(often 4 6)"); do
         mkdir "$OUT/$i"
         for table in tick account queue; do cp -r "$T/$table" "$OUT/$i/"; done
         if [ $i = 3 ]; then sleep 6; else sleep 0.7; fi # once the lease ends between two copies, else it may end within one
@@ -536,7 +536,7 @@ PYTHON
     mount_start
     write_tick
     write_queue
-    for i in 1 2 3; do
+    for i in $(seq "$(often 2 3)"); do
         rsync -a --exclude=account "$MNT/" "$OUT/rsync/"
         python3 "$E2E/check.py" tick "$OUT"/rsync/public/tick/tick.*
         python3 "$E2E/check.py" queue "$OUT"/rsync/public/queue/queue.*
@@ -677,11 +677,13 @@ assert_current() {
 }
 
 @test "a loop of DDL beside a loop of reads: right bytes or a clear error, and it recovers by itself" {
+    local rounds
+    rounds=$(often 25 60)
     psql -X -q -c "DROP TABLE IF EXISTS shape" -c "CREATE TABLE shape (id int, v int)"
     mount_start -o lease=0
     (
         export PGAPPNAME=writer
-        for ((n = 0; n < 60; n++)); do
+        for ((n = 0; n < rounds; n++)); do
             psql -X -q -c "BEGIN; DROP TABLE shape; CREATE TABLE shape (id int, v int); INSERT INTO shape SELECT i, $n FROM generate_series(1, 300) i; COMMIT" \
                 -c "ALTER TABLE shape ADD c$n int DEFAULT $n" -c "ALTER TABLE shape RENAME TO away" -c "ALTER TABLE away RENAME TO shape" -c "TRUNCATE shape"
         done
@@ -699,13 +701,14 @@ assert_current() {
     done
     sed 's/.*: //' "$OUT/errors" | sort | uniq -c
     echo "$good good"
-    [ "$good" -gt 10 ]
+    [ "$good" -gt 5 ]
     [ -z "$(grep -v -e 'No such file or directory' -e 'Stale file handle' "$OUT/errors")" ]
     assert_current shape
 }
 
 @test "a table that is dropped and made anew again and again is there for everybody, at any time" {
-    local make='CREATE TABLE phoenix (id int PRIMARY KEY, v int, e vector(2))' reader
+    local make='CREATE TABLE phoenix (id int PRIMARY KEY, v int, e vector(2))' reader rounds
+    rounds=$(often 70 200)
     psql -X -q -c "DROP TABLE IF EXISTS phoenix" -c "$make"
     cat >"$OUT/read.py" <<'PYTHON'
 """read.py TABLE END: stats, opens, lists and asks until the file END is there; each must go well."""
@@ -736,7 +739,7 @@ while not os.path.exists(end):
 print(json.dumps(went))
 sys.exit(list(went) != ["well"])
 PYTHON
-    for ((n = 0; n < 200; n++)); do
+    for ((n = 0; n < rounds; n++)); do
         echo "BEGIN; DROP TABLE phoenix; $make; INSERT INTO phoenix SELECT i, $n, '[1,2]' FROM generate_series(1, 100) i; COMMIT;"
     done >"$OUT/changes.sql"
     mount_start -o lease=0
