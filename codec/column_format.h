@@ -5,6 +5,7 @@
  *   null.npy                       which of them are NULL; of every column
  *   fvecs                          of vectors
  *   indptr.npy indices.npy data.npy  of sparse vectors: a CSR matrix
+ *   arrow                          of all other columns: an Arrow file of this column alone
  *
  * Whether a column has such a file `possible` tells of a schema of that column alone.
  */
@@ -13,7 +14,7 @@
 
 #include "codec/format.h"
 
-enum { COLUMN_FORMAT_COUNT = 6 };
+enum { COLUMN_FORMAT_COUNT = 7 };
 
 extern const struct format *const column_formats[COLUMN_FORMAT_COUNT];
 
@@ -21,6 +22,6 @@ extern const struct format *const column_formats[COLUMN_FORMAT_COUNT];
 int column_format_find(const char *name, size_t size);
 
 extern const struct format format_npy, format_null_npy, format_fvecs, format_indptr_npy,
-    format_indices_npy, format_data_npy;
+    format_indices_npy, format_data_npy, format_column_arrow;
 
 #endif

@@ -20,6 +20,8 @@
  * The numbers of the metadata's fields are those of Schema.fbs, Message.fbs and File.fbs, at
  * https://github.com/apache/arrow/tree/main/format. */
 #include "codec/bytes.h"
+#include "codec/array_column.h"
+#include "codec/column_format.h"
 #include "codec/columnar.h"
 #include "codec/flatbuffer.h"
 
@@ -604,14 +606,18 @@ static int arrow_tail(const struct format_view *view, const struct note *notes,
     return rc == 0 ? buffer_append_text(out, magic) : rc;
 }
 
-const struct format format_arrow = {.name = "arrow",
-                                    .number = 6,
-                                    .parts = COLUMNAR_PARTS,
-                                    .last = '1',
-                                    .whole = true,
-                                    .possible = columnar_possible,
-                                    .formless = columnar_formless,
-                                    .head = arrow_head,
-                                    .body = arrow_body,
-                                    .tail = arrow_tail,
-                                    .body_size = arrow_body_size};
+#define ARROW                                                                                      \
+    .name = "arrow", .parts = COLUMNAR_PARTS, .last = '1', .whole = true,                          \
+    .formless = columnar_formless, .head = arrow_head, .body = arrow_body, .tail = arrow_tail,     \
+    .body_size = arrow_body_size
+
+const struct format format_arrow = {ARROW, .number = 6, .possible = columnar_possible};
+
+/* A column that is no array of numbers in any other file. */
+static bool is_no_array(const struct schema *schema)
+{
+    return schema->column_count == 1 && array_kind_of(&schema->columns[0]) == NULL &&
+           !format_indptr_npy.possible(schema) && columnar_possible(schema);
+}
+
+const struct format format_column_arrow = {ARROW, .number = 22, .possible = is_no_array};

@@ -93,7 +93,7 @@ int schema_choose(const struct schema *schema, const int *numbers, int count, st
             break;
         }
         const struct column *from = &schema->columns[numbers[i]];
-        rc = schema_add(chosen, from->name, from->type_name, from->type, from->in_copy);
+        rc = schema_add(chosen, from->name, from->type_name, from->type, true);
         if (rc == 0)
             memcpy(chosen->columns[i].part, from->part, sizeof from->part);
     }

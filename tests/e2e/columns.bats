@@ -7,7 +7,7 @@ load helper
 KINDS="json_build_object('b', b, 'i2', i2, 'i4', i4, 'i8', i8, 'o', o::bigint, 'f4', f4, 'f8', f8,
     'd', d - DATE '1970-01-01', 'ts', (extract(epoch FROM ts) * 1000000)::bigint, 'tz', (extract(epoch FROM tz) * 1000000)::bigint,
     'u', u, 'v', v::text::json, 'h', h::text::json, 's', s::text, 'bits', bits, 'one', one, 'dom', dom::text::json,
-    't', t, 'n', n, 'vb', vb, 'i', i, 'a', a, 'm', m, 'g', g, 'w', w::text::json)"
+    't', t, 'n', n, 'vb', vb, 'i', i, 'a', a, 'm', m, 'gt', gt, 'g', g, 'w', w::text::json)"
 
 setup_file() {
     server_start
@@ -16,7 +16,7 @@ CREATE TYPE mood AS ENUM ('sad', 'ok');
 CREATE DOMAIN three AS vector(3);
 CREATE TABLE kinds (b bool, i2 int2, i4 int4, i8 int8, o oid, f4 float4, f8 float8, d date, ts timestamp, tz timestamptz, u uuid,
     v vector(3), h halfvec(2), s sparsevec(5), bits bit(11), one bit, dom three NOT NULL, t text, n numeric, vb varbit, i interval,
-    a int[], m mood, w vector NOT NULL, g int4 GENERATED ALWAYS AS (i4 + 1) STORED);
+    a int[], m mood, w vector NOT NULL, g int4 GENERATED ALWAYS AS (i4 + 1) STORED, gt text GENERATED ALWAYS AS ('g' || t) STORED);
 INSERT INTO kinds SELECT i % 2 = 0, i - 2000, i * 700001 - 1000000000, i * 1000000000039, i, i / 3.0, -i / 7.0, DATE '1996-03-01' + i,
     TIMESTAMP '1969-12-31 23:59:59.999999' + i * interval '17 hours 1 us', '2020-02-03 04:05:06+00'::timestamptz - i * interval '1 hour',
     md5(i::text)::uuid, ARRAY[i, 0.1, -1]::vector, ARRAY[1, i % 9]::halfvec,
@@ -31,9 +31,9 @@ INSERT INTO kinds (f4, f8, d, ts, tz, dom, w) VALUES
 CREATE TABLE empty (i int, v vector(3), w vector, s sparsevec(4), t text);
 CREATE TABLE odd ("a.b" int, ".dot" int, "x/y" int, "per%cent" int, "é" int, "npy" int, "v.null" int, v int);
 INSERT INTO odd SELECT i, i + 1, i + 2, i + 3, i + 4, i + 5, CASE WHEN i > 1 THEN i END, i + 6 FROM generate_series(1, 100) i;
-CREATE TABLE formless (d date, ts timestamp, w vector, z vector, ok int);
-INSERT INTO formless VALUES ('2000-01-01', '2000-01-01', '[1,2]', '[1]', 1), ('infinity', '2000-01-01', '[1,2]', '[1]', 2),
-    ('2000-01-01', '-infinity', '[1]', NULL, 3);
+CREATE TABLE formless (d date, ts timestamp, w vector, z vector, ok int, n numeric(4,1));
+INSERT INTO formless VALUES ('2000-01-01', '2000-01-01', '[1,2]', '[1]', 1, 1.5), ('infinity', '2000-01-01', '[1,2]', '[1]', 2, 'NaN'),
+    ('2000-01-01', '-infinity', '[1]', NULL, 3, NULL);
 CREATE TABLE many (id int, v vector(64), pad text);
 INSERT INTO many SELECT i, array_fill(i::float4, ARRAY[64])::vector, repeat('x', i % 50) FROM generate_series(1, 60000) i;
 CREATE TABLE sparse (id int, s sparsevec(1000), pad text);
@@ -81,14 +81,15 @@ has_numpy() {
     [[ $output == *$'v: null <f4\n'* ]]
 }
 
-@test "other types have the mask only" {
+@test "other types have the mask, and Arrow" {
     local column
-    for column in t n vb i a m; do
+    for column in t n vb i a m gt; do
         [ -e "$T/kinds/columns/$column.null.npy" ]
         run cat "$T/kinds/columns/$column.npy"
         [[ $output == *"No such file"* ]]
+        cmp "$T/kinds/columns/$column.arrow" "$T/kinds/select/$column.arrow"
     done
-    for column in i4.fvecs h.fvecs v.data.npy s.npy nosuch.npy nosuch.null.npy i4 i4.csv i4.npy.npy .npy; do
+    for column in i4.arrow v.arrow s.arrow bits.arrow i4.fvecs h.fvecs v.data.npy s.npy nosuch.npy nosuch.null.npy i4 i4.csv i4.npy.npy .npy; do
         run cat "$T/kinds/columns/$column"
         [[ $output == *"No such file"* ]]
     done
@@ -137,14 +138,17 @@ PYTHON
     cat "$T/formless/formless.csv" >/dev/null
     run ls "$T/formless/columns"
     echo "$output"
-    [ "$(grep -c null <<<"$output")" -eq 5 ]
+    [ "$(grep -c null <<<"$output")" -eq 6 ]
     [ "$(grep -vc null <<<"$output")" -eq 1 ]
+    run stat "$T/formless/columns/n.arrow"
+    [[ $output == *"Input/output error"* ]]
+    [[ $(reason "$T/formless/columns") == *'column n, row 2: NaN has no form in arrow'* ]]
 }
 
 @test "the directory lists what there is, and is listed only with -o list=columns" {
     run ls "$T/kinds/columns"
-    [[ $output == *b.npy* && $output == *s.indptr.npy* && $output == *w.fvecs* && $output == *t.null.npy* ]]
-    [[ $output != *t.npy* && $output != *v.fvecs* ]]
+    [[ $output == *b.npy* && $output == *s.indptr.npy* && $output == *w.fvecs* && $output == *t.null.npy* && $output == *t.arrow* ]]
+    [[ $output != *b.arrow* && $output != *t.npy* && $output != *v.fvecs* ]]
     run ls "$T/kinds"
     [[ $output != *columns* ]]
     mkdir -p "$E2E/mnt2"

@@ -435,11 +435,11 @@ static void test_possible(void **state)
         const char *formats; /* joined by blanks */
     } columns[] = {
         {NULL, "int4", "integer", "npy null.npy"},
-        {NULL, "text", "text", "null.npy"},
-        {NULL, "nosuch", "numeric(5,2)", "null.npy"},
-        {NULL, "varbit", "bit varying(8)", "null.npy"},
+        {NULL, "text", "text", "null.npy arrow"},
+        {NULL, "nosuch", "numeric(5,2)", "null.npy arrow"},
+        {NULL, "varbit", "bit varying(8)", "null.npy arrow"},
         {NULL, "bit", "bit(8)", "npy null.npy"},
-        {NULL, "bit", "a_domain", "null.npy"},
+        {NULL, "bit", "a_domain", "null.npy arrow"},
         {"vector", "vector", "vector", "npy null.npy fvecs"},
         {"vector", "halfvec", "halfvec(3)", "npy null.npy"},
         {"vector", "sparsevec", "sparsevec(3)", "null.npy indptr.npy indices.npy data.npy"},
@@ -482,7 +482,8 @@ static void test_numbers_are_fixed(void **state)
         const char *name;
         int number;
     } all[COLUMN_FORMAT_COUNT] = {{"npy", 16},        {"null.npy", 17},    {"fvecs", 18},
-                                  {"indptr.npy", 19}, {"indices.npy", 20}, {"data.npy", 21}};
+                                  {"indptr.npy", 19}, {"indices.npy", 20}, {"data.npy", 21},
+                                  {"arrow", 22}};
     for (int i = 0; i < COLUMN_FORMAT_COUNT; i++) {
         assert_string_equal(column_formats[i]->name, all[i].name);
         assert_int_equal(column_formats[i]->number, all[i].number);
