@@ -43,6 +43,8 @@ const char options_help[] =
     "    -o list=LIST            list these too: columns, partitions, parts, rows, .pgvecfs\n"
     "    -o part_size=SIZE       the pieces of a table below parts/ have about so many bytes "
     "(64M)\n"
+    "    -o max_stat=SIZE        stat of a file that is not fetched yet fails with EFBIG if its table is "
+    "larger\n"
     "    -o schemas=LIST         show only these schemas, with + between them\n"
     "    -o system               show pg_catalog and information_schema too\n"
     "    -o uid=N, gid=N         the owner and the group that files show (those of the daemon)\n"
@@ -55,7 +57,7 @@ const char options_help[] =
 /* The options as libfuse gives them: strings, which are checked afterwards. */
 struct raw {
     struct options *options;
-    char *cache_dir, *cache_size, *memory, *jobs, *lease, *formats, *list, *schemas, *part_size;
+    char *cache_dir, *cache_size, *memory, *jobs, *lease, *formats, *list, *schemas, *part_size, *max_stat;
     char *connections, *lock_wait, *direct, *rls, *trust;
     char *uid, *gid, *umask;
     int system, foreground, debug, single, help, version, status;
@@ -79,6 +81,7 @@ static const struct fuse_opt table[] = {
     {"formats=%s", RAW(formats)},
     {"list=%s", RAW(list)},
     {"part_size=%s", RAW(part_size)},
+    {"max_stat=%s", RAW(max_stat)},
     {"schemas=%s", RAW(schemas)},
     {"uid=%s", RAW(uid)},
     {"gid=%s", RAW(gid)},
@@ -430,6 +433,8 @@ static int check(const struct raw *raw, struct options *options, struct error *e
         rc = parse_size(raw->memory, "memory", 1 << 20, &options->memory, error);
     if (rc == 0 && raw->part_size != NULL)
         rc = parse_size(raw->part_size, "part_size", 1, &options->part_size, error);
+    if (rc == 0 && raw->max_stat != NULL)
+        rc = parse_size(raw->max_stat, "max_stat", 1, &options->max_stat, error);
     if (rc == 0)
         rc = check_server_options(raw, options, error);
     if (rc == 0)
@@ -506,7 +511,7 @@ int options_parse(int argc, char **argv, struct options *options, struct fuse_ar
     char *strings[] = {raw.cache_dir, raw.cache_size, raw.memory,  raw.jobs,        raw.lease,
                        raw.formats,   raw.list,       raw.schemas, raw.connections, raw.lock_wait,
                        raw.direct,    raw.rls,        raw.trust,   raw.uid,         raw.gid,
-                       raw.umask,     raw.part_size};
+                       raw.umask,     raw.part_size,  raw.max_stat};
     for (size_t i = 0; i < sizeof strings / sizeof *strings; i++)
         free(strings[i]);
     return rc;

@@ -23,6 +23,7 @@ struct options {
     unsigned listed_formats; /* mask of format numbers */
     bool list_partitions, list_parts, list_rows, list_control, list_columns;
     uint64_t part_size; /* bytes of a piece below parts/, about */
+    uint64_t max_stat;  /* bytes of a table that stat may fetch; 0: without limit */
     char **schemas;     /* NULL-terminated, or NULL: all */
     bool system;
     bool foreground, debug, single;

@@ -84,6 +84,8 @@ void fetch_after(struct fetch *fetch, int64_t mtime) { fetch->making.after = mti
 
 void fetch_choose(struct fetch *fetch, const char *columns) { fetch->making.columns = columns; }
 
+void fetch_at_most(struct fetch *fetch, uint64_t bytes) { fetch->making.bytes_most = bytes; }
+
 void fetch_prefill(struct fetch *fetch, int format, struct prefill *prefill)
 {
     fetch->making.prefills[format] = prefill;

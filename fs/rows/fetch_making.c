@@ -5,6 +5,7 @@
 #include "fs/rows/snapshot_times.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 
 static void forget_left(struct fetch_making *making)
@@ -231,6 +232,21 @@ static int put_heads(struct fetch_making *making)
     return rc;
 }
 
+/* Whether the rows may be copied as a whole. */
+static int check_size(const struct fetch_making *making, struct error *error)
+{
+    const struct readpoint *readpoint = crew_readpoint(making->crew);
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < readpoint->source_count; i++)
+        bytes += readpoint->sources[i].bytes;
+    if (making->bytes_most == 0 || bytes <= making->bytes_most)
+        return 0;
+    return error_set(error, -EFBIG,
+                     "the table has %" PRIu64 " bytes and must be copied first; by max_stat=, stat does "
+                     "that for no more than %" PRIu64 ": open a file of it, and stat succeeds",
+                     bytes, making->bytes_most);
+}
+
 /* `changes`: those of `basis`; NULL: everything is copied. Within a lineage a row's id names the
  * same row for ever: a lineage ends if ids could not be compared, or may stand for other rows than
  * before. */
@@ -253,7 +269,9 @@ static int make_snapshot(struct fetch_making *making, const struct snapshot *old
     }
     if (whole && (rc == 0 || rc == -EIO)) {
         making->copy.old = old;
-        rc = put_heads(making);
+        rc = check_size(making, error);
+        if (rc == 0)
+            rc = put_heads(making);
         if (rc == 0)
             rc = copy_whole(making, snapshot, error);
     }

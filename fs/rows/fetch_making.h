@@ -30,6 +30,7 @@ struct fetch_making {
     struct fetch_copy copy;
     struct prefill *prefills[FORMAT_COUNT];
     const char *columns;       /* NULL: all */
+    uint64_t bytes_most;       /* of a table that is copied as a whole; 0: no limit */
     int64_t after;             /* the mtime of what its path showed before */
     struct changes found, all; /* what the plan borrows; if all is copied, the second */
     struct feed_relay relay;

@@ -22,6 +22,7 @@ static void fail_subject(struct subject *subject, int rc, const struct error *er
         return; /* no request waited; one that has come since asks again */
     subject->want_refresh = false;
     subject->next_sizes = 0;
+    subject->next_any_size = false;
     subject_unwant_all(subject);
     memset(subject->prefill_nodes, 0, sizeof subject->prefill_nodes);
     subject->failures++;
@@ -103,6 +104,8 @@ static int begin_refresh(struct subject *subject)
     if (subject->next_sizes & 1U << FACE_MANIFEST)
         measure |= mount->options->listed_formats;
     subject->next_sizes = 0;
+    uint64_t bytes_most = subject->next_any_size ? 0 : mount->options->max_stat;
+    subject->next_any_size = false;
     struct refreshing *refresh = calloc(1, sizeof *refresh);
     if (refresh == NULL)
         return -ENOMEM;
@@ -120,8 +123,10 @@ static int begin_refresh(struct subject *subject)
         refresh->whole = version_ref(all);
     refresh->loaded = subject->loaded;
     refresh->measure = measure;
-    if (subject->kind == SUBJECT_ROWS)
+    if (subject->kind == SUBJECT_ROWS) {
+        fetch_at_most(subject->fetch, bytes_most);
         filling_begin(subject, measure, refresh->fillings);
+    }
     return 0;
 }
 
@@ -167,7 +172,9 @@ static void end_refresh(struct subject *subject, int rc, struct version *fresh,
             subject->current = refresh->old;
             refresh->old = NULL;
         }
-        fail_subject(subject, rc, error);
+        /* If a file has been opened meanwhile the next refresh may copy what this one may not. */
+        if (rc != -EFBIG || !subject->next_any_size)
+            fail_subject(subject, rc, error);
     } else {
         install(subject, fresh);
         subject->want_refresh =
@@ -402,6 +409,7 @@ static void run_job(void *argument)
             /* It was stopped since no request waits: what was wanted is not wanted any more. */
             subject->want_refresh = false;
             subject->next_sizes = 0;
+            subject->next_any_size = false;
             subject_unwant_all(subject);
             wait_call(&mount->waits, &subject->waiting);
         }

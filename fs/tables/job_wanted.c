@@ -23,6 +23,12 @@ static void want_job(struct subject *subject)
 
 void job_want_refresh(struct subject *subject, int face)
 {
+    subject->next_any_size = true;
+    job_want_glance(subject, face);
+}
+
+void job_want_glance(struct subject *subject, int face)
+{
     subject->want_refresh = true;
     if (face >= 0)
         subject->next_sizes |= 1U << face;

@@ -9,6 +9,8 @@
 
 /* Wants a refresh, with this face of what it finds; -1: only the rows, no face. */
 void job_want_refresh(struct subject *subject, int face);
+/* The same, but not if a larger table than stat may fetch had to be copied: then it fails. */
+void job_want_glance(struct subject *subject, int face);
 /* Wants a face of the current version, or of a superseded one. */
 void job_want_face(struct subject *subject, struct version *version, int face, enum need need);
 

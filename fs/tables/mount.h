@@ -108,7 +108,7 @@ struct mount {
 static inline int user_errno(int rc)
 {
     return rc == -EACCES || rc == -ENOENT || rc == -ENOMEM || rc == -ENOSPC || rc == -EBUSY ||
-                   rc == -EOPNOTSUPP
+                   rc == -EOPNOTSUPP || rc == -EFBIG
                ? rc
                : -EIO;
 }

@@ -52,6 +52,8 @@ struct subject {
     const struct version *making; /* the one of them of which the job makes a face now; or NULL */
     /* mask of faces wanted of the version that the wanted refresh will find */
     unsigned next_sizes;
+    /* that refresh may fetch a table of any size: not only stat waits for it (options.h: max_stat) */
+    bool next_any_size;
     /* Nodes whose page cache may be filled on the way; 0: none. */
     uint64_t prefill_nodes[FORMAT_COUNT];
     /* A prefill has failed. The next might fail as well, and each costs the waiting request another

@@ -98,12 +98,22 @@ static void offer(const struct call *call)
     file->offered = true;
 }
 
+static void want_refresh(const struct call *call)
+{
+    const struct table_file *file = file_of(call);
+    int face = file->face < FACE_COUNT ? file->face : -1;
+    if (call->kind == CALL_OPEN || file->node.opens > 0)
+        job_want_refresh(file->node.subject, face);
+    else
+        job_want_glance(file->node.subject, face);
+}
+
 /* -EAGAIN. */
 static int need_refresh(struct call *call)
 {
     const struct table_file *file = file_of(call);
     call_await_refresh(call);
-    job_want_refresh(file->node.subject, file->face < FACE_COUNT ? file->face : -1);
+    want_refresh(call);
     if (file->version == NULL)
         offer(call);
     return -EAGAIN;
@@ -149,7 +159,7 @@ static int try_lookup(struct mount *mount, struct call *call)
         return 0;
     if (holds && file->version != NULL && file->node.opens > 0) {
         call_await_refresh(call);
-        job_want_refresh(subject, file->face < FACE_COUNT ? file->face : -1);
+        want_refresh(call);
     }
     return -EAGAIN;
 }

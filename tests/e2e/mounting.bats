@@ -513,3 +513,50 @@ os.pread(f, 5000, 0)' "$MNT/public/t/t.jsonl"
     [ "$status" -ne 0 ]
     mount_stop
 }
+
+@test "max_stat: stat of a large table that has not been fetched fails and copies nothing; an open fetches it" {
+    local why
+    psql -X -q -v ON_ERROR_STOP=1 -c "CREATE TABLE large AS SELECT i AS id, repeat('x', 900) AS v FROM generate_series(1, 4000) i" \
+        -c "CREATE VIEW looks AS SELECT * FROM large"
+    pgvecfs -o cache_dir="$CACHE" -o max_stat=1M -o lease=0 "$SERVER user=postgres dbname=test" "$MNT"
+    [ "$(stat -c %s "$MNT/public/t/t.csv")" -gt 1000 ]
+    [ "$(stat -c %s "$MNT/public/looks/looks.csv")" -gt 3600000 ]
+    for file in large.csv large.bin manifest.json columns/id.npy select/id.csv; do
+        run stat "$MNT/public/large/$file"
+        echo "$output"
+        [[ $output == *"File too large"* ]]
+    done
+    run cp "$MNT/public/large/large.csv" "$OUT/copy"
+    [ "$status" -ne 0 ]
+    [[ $output == *"File too large"* ]]
+    why=$(getfattr --only-values -n user.pgvecfs.error "$MNT/public/large")
+    echo "$why"
+    [[ $why == *"max_stat="* ]]
+    grep -q '"rows_fetched": 5000,' "$MNT/.pgvecfs/status.json"
+    # One that stats and one that opens at once: both get the file.
+    stat -c %s "$MNT/public/large/large.csv" >"$OUT/size" 2>/dev/null &
+    cat "$MNT/public/large/large.csv" >"$OUT/copy"
+    wait
+    cmp "$OUT/copy" <(psql -X -q -At -c "COPY large TO STDOUT (FORMAT csv, HEADER)")
+    [ "$(stat -c %s "$MNT/public/large/large.bin")" -gt 3600000 ]
+    [ "$(stat -c %s "$MNT/public/large/columns/id.npy")" = 16128 ]
+    # A change costs what has changed, also after a remount.
+    psql -X -q -c "INSERT INTO large VALUES (0, 'new')"
+    [ "$(stat -c %s "$MNT/public/large/large.csv")" = "$(psql -X -q -At -c "COPY large TO STDOUT (FORMAT csv, HEADER)" | wc -c)" ]
+    fusermount3 -u "$MNT"
+    within 10 not_mounted "$MNT"
+    psql -X -q -c "INSERT INTO large VALUES (-1, 'newer')"
+    pgvecfs -o cache_dir="$CACHE" -o max_stat=1M "$SERVER user=postgres dbname=test" "$MNT"
+    [ "$(tail -n 1 "$MNT/public/large/large.csv")" = "-1,newer" ]
+    # What must be copied as a whole again is large again.
+    psql -X -q -c "VACUUM FULL large"
+    sleep 0.1
+    fusermount3 -u "$MNT"
+    within 10 not_mounted "$MNT"
+    pgvecfs -o cache_dir="$CACHE" -o max_stat=1M "$SERVER user=postgres dbname=test" "$MNT"
+    run stat "$MNT/public/large/large.csv"
+    [[ $output == *"File too large"* ]]
+    cat "$MNT/public/large/large.csv" | tail -n 1 | grep -q "^-1,newer"
+    fusermount3 -u "$MNT"
+    psql -X -q -c "DROP TABLE large CASCADE"
+}

@@ -62,7 +62,7 @@ static void test_defaults(void **state)
     assert_string_equal(line.options.mountpoint, "/tmp");
     assert_string_equal(line.options.cache_dir, "/c/pgvecfs");
     assert_true(line.options.cache_size == UINT64_C(10) << 30 && line.options.memory == 256 << 20 &&
-                line.options.part_size == 64 << 20);
+                line.options.part_size == 64 << 20 && line.options.max_stat == 0);
     assert_true(line.options.jobs >= 2 && line.options.jobs <= 8);
     assert_int_equal(line.options.lease_ms, 5000);
     assert_int_equal(line.options.connections, 8);
@@ -225,6 +225,10 @@ static void test_numbers(void **state)
                  {"part_size=0", -EINVAL},
                  {"part_size=5000001", 0},
                  {"part_size=3.5M", -EINVAL},
+                 {"max_stat=1", 0},
+                 {"max_stat=0", -EINVAL},
+                 {"max_stat=1T", 0},
+                 {"max_stat=much", -EINVAL},
                  {"memory=1M", 0},
                  {"memory=1K", -EINVAL},
                  {"memory=0", -EINVAL}};
@@ -393,7 +397,8 @@ static void test_help_names_every_option(void **state)
     static const char *const names[] = {
         "-f",         "-d",       "-s",    "-h",     "-V",       "cache_dir=", "cache_size=",
         "part_size=", "memory=",  "jobs=", "lease=", "formats=", "list=",      "schemas=",
-        "system",     "--status", "uid=",  "gid=",   "umask="};
+        "system",     "--status", "uid=",  "gid=",   "umask=",
+        "max_stat="};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         assert_non_null(strstr(options_help, names[i]));
 }
