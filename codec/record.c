@@ -4,35 +4,31 @@
 
 #include <stdlib.h>
 
-int record_put_u8(struct buffer *out, uint8_t value) { return buffer_append_byte(out, value); }
+void record_put_u8(struct text *out, uint8_t value) { text_put_bytes(out, &value, 1); }
 
-int record_put_u32(struct buffer *out, uint32_t value)
+void record_put_u32(struct text *out, uint32_t value)
 {
     uint8_t bytes[4];
     store_le32(bytes, value);
-    return buffer_append(out, bytes, sizeof bytes);
+    text_put_bytes(out, bytes, sizeof bytes);
 }
 
-int record_put_u64(struct buffer *out, uint64_t value)
+void record_put_u64(struct text *out, uint64_t value)
 {
     uint8_t bytes[8];
     store_le64(bytes, value);
-    return buffer_append(out, bytes, sizeof bytes);
+    text_put_bytes(out, bytes, sizeof bytes);
 }
 
-int record_put_string(struct buffer *out, const char *text)
+void record_put_string(struct text *out, const char *text)
 {
-    return record_put_bytes(out, text, strlen(text));
+    record_put_bytes(out, text, strlen(text));
 }
 
-int record_put_bytes(struct buffer *out, const void *bytes, size_t size)
+void record_put_bytes(struct text *out, const void *bytes, size_t size)
 {
-    int rc = buffer_reserve(out, size + 4); /* all of it or nothing */
-    if (rc == 0)
-        rc = record_put_u32(out, (uint32_t)size);
-    if (rc == 0)
-        rc = buffer_append(out, bytes, size);
-    return rc;
+    record_put_u32(out, (uint32_t)size);
+    text_put_bytes(out, bytes, size);
 }
 
 /* The next n bytes; NULL, and bad: there are fewer, or a read before has failed. */

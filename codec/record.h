@@ -1,23 +1,23 @@
 /* Small records for the cache's files: little-endian numbers and counted strings, one behind
  * another.
  *
- * Writing appends to a buffer. Reading never passes the end: the first read that would, or that
+ * Writing appends to a struct text, which remembers its first error. Reading never passes the end: the first read that would, or that
  * finds what cannot be, sets `bad`, and every later read returns 0 or NULL. So a caller reads a
  * whole record and looks at `bad` once, at the end.
  */
 #ifndef CODEC_RECORD_H
 #define CODEC_RECORD_H
 
-#include "codec/buffer.h"
+#include "codec/text.h"
 
 #include <stdbool.h>
 
-MUST_CHECK int record_put_u8(struct buffer *out, uint8_t value);
-MUST_CHECK int record_put_u32(struct buffer *out, uint32_t value);
-MUST_CHECK int record_put_u64(struct buffer *out, uint64_t value);
-MUST_CHECK int record_put_string(struct buffer *out, const char *text); /* u32 length, bytes */
+void record_put_u8(struct text *out, uint8_t value);
+void record_put_u32(struct text *out, uint32_t value);
+void record_put_u64(struct text *out, uint64_t value);
+void record_put_string(struct text *out, const char *text); /* u32 length, bytes */
 /* The same of any bytes. */
-MUST_CHECK int record_put_bytes(struct buffer *out, const void *bytes, size_t size);
+void record_put_bytes(struct text *out, const void *bytes, size_t size);
 
 struct record_reader {
     const uint8_t *at, *end;

@@ -152,7 +152,7 @@ void schema_free(struct schema *schema)
  * The parts' numbers follow from their order. */
 enum { BIT_IN_COPY = 1, BIT_RENDERED = 2, BIT_EXTENSION = 4, BIT_PART = 8, BITS_ALL = 63 };
 
-static int put_column(const struct column *column, struct buffer *out)
+static void put_column(const struct column *column, struct text *out)
 {
     unsigned bits = column->in_copy ? BIT_IN_COPY : 0;
     if (column->type != NULL)
@@ -160,26 +160,21 @@ static int put_column(const struct column *column, struct buffer *out)
     for (int kind = 0; kind < PART_KINDS; kind++)
         if (column->part[kind] != PART_NONE)
             bits |= (unsigned)BIT_PART << kind;
-    int rc = record_put_string(out, column->name);
-    if (rc == 0)
-        rc = record_put_string(out, column->type_name);
-    if (rc == 0)
-        rc = record_put_u8(out, (uint8_t)bits);
-    if (rc == 0 && (bits & BIT_RENDERED))
-        rc = record_put_string(out, column->type->name);
-    if (rc == 0 && (bits & BIT_EXTENSION))
-        rc = record_put_string(out, column->type->extension);
-    return rc;
+    record_put_string(out, column->name);
+    record_put_string(out, column->type_name);
+    record_put_u8(out, (uint8_t)bits);
+    if (bits & BIT_RENDERED)
+        record_put_string(out, column->type->name);
+    if (bits & BIT_EXTENSION)
+        record_put_string(out, column->type->extension);
 }
 
-int schema_put(const struct schema *schema, struct buffer *out)
+void schema_put(const struct schema *schema, struct text *out)
 {
-    int rc = record_put_u32(out, (uint32_t)schema->column_count);
-    if (rc == 0)
-        rc = record_put_u8(out, schema->with_row_ids);
-    for (int i = 0; i < schema->column_count && rc == 0; i++)
-        rc = put_column(&schema->columns[i], out);
-    return rc;
+    record_put_u32(out, (uint32_t)schema->column_count);
+    record_put_u8(out, schema->with_row_ids);
+    for (int i = 0; i < schema->column_count; i++)
+        put_column(&schema->columns[i], out);
 }
 
 /* The type that a column's record names. NULL, and bad: this program does not render it (any

@@ -71,7 +71,7 @@ bool schema_same(const struct schema *a, const struct schema *b);
 void schema_free(struct schema *schema);
 
 /* As a record of the cache, and back. -EBADMSG: it is not one. */
-MUST_CHECK int schema_put(const struct schema *schema, struct buffer *out);
+void schema_put(const struct schema *schema, struct text *out);
 MUST_CHECK int schema_get(struct record_reader *in, struct schema **out);
 
 #endif

@@ -75,13 +75,13 @@ static int cut(const struct snapshot *snapshot, uint64_t size, struct pieces *pi
 
 static int hash_schema(const struct snapshot *snapshot, uint64_t *out)
 {
-    struct buffer record = {0};
-    int rc = schema_put(snapshot->schema, &record);
+    struct text record = {0};
+    schema_put(snapshot->schema, &record);
+    record_put_u32(&record, snapshot->key.output);
+    int rc = record.failed;
     if (rc == 0)
-        rc = record_put_u32(&record, snapshot->key.output);
-    if (rc == 0)
-        *out = hash64(record.data, record.size);
-    buffer_clear(&record);
+        *out = hash64(record.bytes.data, record.bytes.size);
+    text_clear(&record);
     return rc;
 }
 

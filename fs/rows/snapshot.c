@@ -80,12 +80,14 @@ int snapshot_new(struct store *store, struct snapshot **out)
 
 static int copy_schema(const struct schema *from, struct schema **out)
 {
-    struct buffer record = {0};
-    int rc = schema_put(from, &record);
-    struct record_reader in = {.at = record.data, .end = record.data + record.size};
+    struct text record = {0};
+    schema_put(from, &record);
+    struct record_reader in = {.at = record.bytes.data,
+                               .end = record.bytes.data + record.bytes.size};
+    int rc = record.failed;
     if (rc == 0)
         rc = schema_get(&in, out);
-    buffer_clear(&record);
+    text_clear(&record);
     return rc == -EBADMSG ? -ENOMEM : rc; /* what was written is right: memory was short */
 }
 

@@ -84,34 +84,34 @@ struct record_formats {
     struct record_format all[FORMATS_MOST];
 };
 
-static int put_run(const struct server_run *run, struct buffer *out)
+static void put_run(const struct server_run *run, struct text *out)
 {
-    TRY(record_put_string(out, run->text));
-    TRY(record_put_u32(out, run->timeline));
-    return record_put_u64(out, run->position);
+    record_put_string(out, run->text);
+    record_put_u32(out, run->timeline);
+    record_put_u64(out, run->position);
 }
 
-static int put_head(const struct snapshot *snapshot, struct buffer *out)
+static void put_head(const struct snapshot *snapshot, struct text *out)
 {
     const struct version_key *key = &snapshot->key;
-    TRY(record_put_u32(out, LAYOUT));
-    TRY(record_put_u64(out, key->system_id));
-    TRY(record_put_u32(out, key->database));
-    TRY(record_put_u32(out, key->relation));
-    TRY(record_put_u32(out, key->output));
-    TRY(record_put_string(out, key->mark));
-    TRY(record_put_string(out, key->signature));
-    TRY(record_put_u8(out, key->proves));
-    TRY(record_put_u8(out, (uint8_t)key->run_count));
+    record_put_u32(out, LAYOUT);
+    record_put_u64(out, key->system_id);
+    record_put_u32(out, key->database);
+    record_put_u32(out, key->relation);
+    record_put_u32(out, key->output);
+    record_put_string(out, key->mark);
+    record_put_string(out, key->signature);
+    record_put_u8(out, key->proves);
+    record_put_u8(out, (uint8_t)key->run_count);
     for (int i = 0; i < key->run_count; i++)
-        TRY(put_run(&key->runs[i], out));
-    TRY(record_put_u8(out, (uint8_t)snapshot->relation.kind));
-    TRY(record_put_string(out, snapshot->relation.schema));
-    TRY(record_put_string(out, snapshot->relation.name));
-    TRY(record_put_u64(out, snapshot->serial));
-    TRY(record_put_u64(out, snapshot->lineage));
-    TRY(record_put_u64(out, (uint64_t)snapshot->mtime));
-    return record_put_u64(out, (uint64_t)snapshot->fetched_at);
+        put_run(&key->runs[i], out);
+    record_put_u8(out, (uint8_t)snapshot->relation.kind);
+    record_put_string(out, snapshot->relation.schema);
+    record_put_string(out, snapshot->relation.name);
+    record_put_u64(out, snapshot->serial);
+    record_put_u64(out, snapshot->lineage);
+    record_put_u64(out, (uint64_t)snapshot->mtime);
+    record_put_u64(out, (uint64_t)snapshot->fetched_at);
 }
 
 /* A bit for each run of the key under which the group is proven. */
@@ -124,47 +124,44 @@ static uint8_t proven_under(const struct group *group, const struct version_key 
     return mask;
 }
 
-static int put_group(const struct group *group, const struct version_key *key, struct buffer *out)
+static void put_group(const struct group *group, const struct version_key *key, struct text *out)
 {
-    TRY(record_put_u64(out, group->id));
-    TRY(record_put_u32(out, group->source));
-    TRY(record_put_u32(out, group->range.first.block));
-    TRY(record_put_u32(out, group->range.first.offset));
-    TRY(record_put_u32(out, group->range.end.block));
-    TRY(record_put_u32(out, group->range.end.offset));
-    TRY(record_put_u32(out, group->rows));
-    TRY(record_put_u64(out, group->bytes));
-    TRY(record_put_u64(out, group->row_id_sum));
-    TRY(record_put_u64(out, group->content.high));
-    TRY(record_put_u64(out, group->content.low));
-    TRY(record_put_u8(out, proven_under(group, key)));
-    return 0;
+    record_put_u64(out, group->id);
+    record_put_u32(out, group->source);
+    record_put_u32(out, group->range.first.block);
+    record_put_u32(out, group->range.first.offset);
+    record_put_u32(out, group->range.end.block);
+    record_put_u32(out, group->range.end.offset);
+    record_put_u32(out, group->rows);
+    record_put_u64(out, group->bytes);
+    record_put_u64(out, group->row_id_sum);
+    record_put_u64(out, group->content.high);
+    record_put_u64(out, group->content.low);
+    record_put_u8(out, proven_under(group, key));
 }
 
-static int put_sizes(const struct group *group, const struct record_formats *known,
-                     struct buffer *out)
+static void put_sizes(const struct group *group, const struct record_formats *known,
+                     struct text *out)
 {
     for (int i = 0; i < known->count; i++) {
         const struct rendition rendition = {.format = known->all[i].format};
         if (!(known->all[i].flags & FORMAT_SIZES))
             continue;
         const struct measure *measure = measures_find(&group->measures, &rendition);
-        TRY(record_put_u64(out, measure != NULL ? measure->size : SIZE_UNKNOWN));
+        record_put_u64(out, measure != NULL ? measure->size : SIZE_UNKNOWN);
         if (known->all[i].flags & FORMAT_NOTES)
-            TRY(measure != NULL ? record_put_bytes(out, measure->note, measure->note_size)
-                                : record_put_bytes(out, NULL, 0));
+            record_put_bytes(out, measure != NULL ? measure->note : NULL,
+                             measure != NULL ? measure->note_size : 0);
     }
-    return 0;
 }
 
-static int put_times(const struct snapshot *snapshot, struct buffer *out)
+static void put_times(const struct snapshot *snapshot, struct text *out)
 {
     for (size_t i = 0; i < snapshot->group_count; i++) {
         struct group_times times = snapshot_times(snapshot, i);
-        TRY(record_put_u64(out, (uint64_t)times.since));
-        TRY(record_put_u64(out, (uint64_t)times.behind));
+        record_put_u64(out, (uint64_t)times.since);
+        record_put_u64(out, (uint64_t)times.behind);
     }
-    return 0;
 }
 
 static bool has_sizes(const struct snapshot *snapshot, const struct format *format)
@@ -176,13 +173,13 @@ static bool has_sizes(const struct snapshot *snapshot, const struct format *form
     return false;
 }
 
-static int put_formats(const struct snapshot *snapshot, struct record_formats *known,
-                       struct buffer *out)
+static void put_formats(const struct snapshot *snapshot, struct record_formats *known,
+                       struct text *out)
 {
     uint8_t count = 0;
     for (int i = 0; i < FORMAT_COUNT; i++)
         count += face_is_known(snapshot_face(snapshot, formats[i]));
-    TRY(record_put_u8(out, count));
+    record_put_u8(out, count);
     for (int i = 0; i < FORMAT_COUNT && known->count < count; i++) {
         struct record_format *one = &known->all[known->count];
         if (!face_is_known(snapshot_face(snapshot, formats[i])))
@@ -190,60 +187,61 @@ static int put_formats(const struct snapshot *snapshot, struct record_formats *k
         one->format = formats[i];
         one->flags = (uint8_t)((formats[i]->notes ? FORMAT_NOTES : 0) |
                                (has_sizes(snapshot, formats[i]) ? FORMAT_SIZES : 0));
-        TRY(record_put_string(out, one->format->name));
-        TRY(record_put_u8(out, one->flags));
-        TRY(record_put_string(out, format_encoder(one->format)));
-        TRY(record_put_u64(out, (uint64_t)snapshot->renewed[i]));
+        record_put_string(out, one->format->name);
+        record_put_u8(out, one->flags);
+        record_put_string(out, format_encoder(one->format));
+        record_put_u64(out, (uint64_t)snapshot->renewed[i]);
         known->count++;
     }
-    return 0;
 }
 
-static int put_face(const struct face *face, struct buffer *out)
+static void put_face(const struct face *face, struct text *out)
 {
-    TRY(record_put_u32(out, (uint32_t)-face->refused));
-    TRY(record_put_string(out, face->reason != NULL ? face->reason : ""));
-    TRY(record_put_u8(out, face->measured));
-    TRY(record_put_u8(out, face->hashed));
-    TRY(record_put_u64(out, face->hash.high));
-    return record_put_u64(out, face->hash.low);
+    record_put_u32(out, (uint32_t)-face->refused);
+    record_put_string(out, face->reason != NULL ? face->reason : "");
+    record_put_u8(out, face->measured);
+    record_put_u8(out, face->hashed);
+    record_put_u64(out, face->hash.high);
+    record_put_u64(out, face->hash.low);
 }
 
-static int put_all(const struct snapshot *snapshot, struct buffer *out)
+static void put_all(const struct snapshot *snapshot, struct text *out)
 {
-    TRY(put_head(snapshot, out));
-    TRY(schema_put(snapshot->schema, out));
-    TRY(record_put_u32(out, (uint32_t)snapshot->source_count));
+    put_head(snapshot, out);
+    schema_put(snapshot->schema, out);
+    record_put_u32(out, (uint32_t)snapshot->source_count);
     for (size_t i = 0; i < snapshot->source_count; i++) {
-        TRY(record_put_u32(out, snapshot->sources[i].oid));
-        TRY(record_put_u32(out, snapshot->sources[i].filenode));
-        TRY(record_put_u8(out, snapshot->sources[i].by_ctid));
+        record_put_u32(out, snapshot->sources[i].oid);
+        record_put_u32(out, snapshot->sources[i].filenode);
+        record_put_u8(out, snapshot->sources[i].by_ctid);
     }
     struct record_formats known = {0};
-    TRY(put_formats(snapshot, &known, out));
-    TRY(record_put_u64(out, snapshot->group_count));
+    put_formats(snapshot, &known, out);
+    record_put_u64(out, snapshot->group_count);
     for (size_t i = 0; i < snapshot->group_count; i++) {
-        TRY(put_group(snapshot->groups[i], &snapshot->key, out));
-        TRY(put_sizes(snapshot->groups[i], &known, out));
+        put_group(snapshot->groups[i], &snapshot->key, out);
+        put_sizes(snapshot->groups[i], &known, out);
     }
-    TRY(put_times(snapshot, out));
+    put_times(snapshot, out);
     for (int i = 0; i < known.count; i++)
-        TRY(put_face(snapshot_face(snapshot, known.all[i].format), out));
+        put_face(snapshot_face(snapshot, known.all[i].format), out);
     const char *columns = snapshot->columns, *children = snapshot->children;
     if (children != NULL || columns != NULL)
-        TRY(record_put_string(out, children != NULL ? children : ""));
-    return columns != NULL ? record_put_string(out, columns) : 0;
+        record_put_string(out, children != NULL ? children : "");
+    if (columns != NULL)
+        record_put_string(out, columns);
 }
 
 int snapshot_save(struct snapshot *snapshot)
 {
-    struct buffer record = {0};
+    struct text record = {0};
     char kind[KIND_SIZE];
     kind_of(snapshot->columns, kind);
-    int rc = put_all(snapshot, &record);
+    put_all(snapshot, &record);
+    int rc = record.failed;
     if (rc == 0)
-        rc = store_put_record(snapshot->store, snapshot->key.relation, kind, &record);
-    buffer_clear(&record);
+        rc = store_put_record(snapshot->store, snapshot->key.relation, kind, &record.bytes);
+    text_clear(&record);
     for (size_t i = 0; rc == 0 && i < snapshot->group_count; i++)
         snapshot->groups[i]->kept = true;
     if (rc == 0)

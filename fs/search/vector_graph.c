@@ -16,13 +16,6 @@
 
 enum { LAYOUT = 1 };
 
-#define TRY(call)                                                                                  \
-    do {                                                                                           \
-        int try_rc = (call);                                                                       \
-        if (try_rc < 0)                                                                            \
-            return try_rc;                                                                         \
-    } while (0)
-
 /* ---- what the rows are of ---- */
 
 int vector_basis_init(struct vector_basis *basis, const struct snapshot *snapshot, int column)
@@ -67,21 +60,21 @@ bool vector_basis_fits(const struct vector_basis *basis, const struct snapshot *
            strcmp(basis->type, of->type_name) == 0;
 }
 
-static int basis_put(const struct vector_basis *basis, struct buffer *out)
+static void basis_put(const struct vector_basis *basis, struct text *out)
 {
-    TRY(record_put_u32(out, LAYOUT));
-    TRY(record_put_u64(out, basis->system_id));
-    TRY(record_put_u32(out, basis->database));
-    TRY(record_put_u32(out, basis->relation));
-    TRY(record_put_u64(out, basis->lineage));
-    TRY(record_put_u8(out, basis->lasting));
-    TRY(record_put_u32(out, basis->column));
-    TRY(record_put_string(out, basis->name));
-    TRY(record_put_string(out, basis->type));
-    TRY(record_put_u32(out, basis->m));
-    TRY(record_put_u32(out, basis->ef_construction));
-    TRY(record_put_u64(out, basis->serial));
-    return record_put_u64(out, (uint64_t)basis->fetched_at);
+    record_put_u32(out, LAYOUT);
+    record_put_u64(out, basis->system_id);
+    record_put_u32(out, basis->database);
+    record_put_u32(out, basis->relation);
+    record_put_u64(out, basis->lineage);
+    record_put_u8(out, basis->lasting);
+    record_put_u32(out, basis->column);
+    record_put_string(out, basis->name);
+    record_put_string(out, basis->type);
+    record_put_u32(out, basis->m);
+    record_put_u32(out, basis->ef_construction);
+    record_put_u64(out, basis->serial);
+    record_put_u64(out, (uint64_t)basis->fetched_at);
 }
 
 static int basis_get(const struct buffer *record, struct vector_basis *out)
@@ -295,12 +288,13 @@ static bool in_use(void *context, uint32_t relation)
 int vector_graph_save(struct vector_graph *graph, const struct fetch_place *place,
                       const atomic_bool *stop, struct error *error)
 {
-    struct buffer record = {0};
-    int rc = basis_put(&graph->basis, &record);
+    struct text record = {0};
+    basis_put(&graph->basis, &record);
+    int rc = record.failed;
     if (rc == 0) {
-        struct hnsw_binding binding = {record.data, record.size};
+        struct hnsw_binding binding = {record.bytes.data, record.bytes.size};
         struct saving saving = {graph, &binding, place, stop, error};
-        uint64_t size = hnsw_bytes(graph->hnsw) + record.size;
+        uint64_t size = hnsw_bytes(graph->hnsw) + record.bytes.size;
         uint64_t id = vector_graph_id((int)graph->basis.column, hnsw_space(graph->hnsw));
         uint32_t relation = graph->basis.relation;
         if (!store_make_room(place->store, size, false, in_use, &saving))
@@ -311,7 +305,7 @@ int vector_graph_save(struct vector_graph *graph, const struct fetch_place *plac
         else
             rc = store_put_index(place->store, relation, id, size, save, &saving);
     }
-    buffer_clear(&record);
+    text_clear(&record);
     graph->saved = rc == 0;
     return rc;
 }

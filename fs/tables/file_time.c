@@ -64,11 +64,12 @@ void file_time_sweep(struct store *store, int64_t now)
 void file_time_save(const struct subject *subject, int64_t mtime)
 {
     char kind[40];
-    struct buffer record = {0};
+    struct text record = {0};
     time_kind(subject, kind);
-    if (record_put_u64(&record, (uint64_t)mtime) < 0 ||
-        store_put_record(subject->table->mount->store, 0, kind, &record) < 0)
+    record_put_u64(&record, (uint64_t)mtime);
+    if (record.failed != 0 ||
+        store_put_record(subject->table->mount->store, 0, kind, &record.bytes) < 0)
         log_say(LOG_SAY_DEBUG, "the time of %s.%s finds no room in the cache",
                 subject->table->relation.schema, subject->table->relation.name);
-    buffer_clear(&record);
+    text_clear(&record);
 }

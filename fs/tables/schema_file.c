@@ -83,18 +83,14 @@ static struct version *version_of_ddl(struct mount *mount, struct buffer *text, 
  * record of another relation in this place is not believed. */
 static const char owner_form[] = "of %u: ";
 
-static int put_signature(struct buffer *record, const struct version *version, uint32_t relation)
+static void put_signature(struct text *record, const struct version *version, uint32_t relation)
 {
-    struct buffer text = {0};
-    int rc = buffer_printf(&text, owner_form, (unsigned)relation);
-    if (rc == 0)
-        rc = buffer_append_text(&text, version->signature);
-    if (rc == 0)
-        rc = buffer_append_byte(&text, '\0');
-    if (rc == 0)
-        rc = record_put_string(record, (const char *)text.data);
-    buffer_clear(&text);
-    return rc;
+    struct text text = {0};
+    text_printf(&text, owner_form, (unsigned)relation);
+    text_put(&text, version->signature);
+    text_fail(record, text.failed);
+    record_put_bytes(record, text.bytes.data, text.bytes.size);
+    text_clear(&text);
 }
 
 /* Takes the text of the record. NULL: it is another relation's, or there is no memory. A record of
@@ -114,18 +110,16 @@ static char *own_signature(char *recorded, uint32_t relation)
 /* serial, mtime, signature, text */
 static int save_ddl(struct subject *subject, const struct version *version)
 {
-    struct buffer record = {0};
-    int rc = record_put_u64(&record, version->serial);
-    if (rc == 0)
-        rc = record_put_u64(&record, (uint64_t)version->mtime);
-    if (rc == 0)
-        rc = put_signature(&record, version, subject->table->relation.oid);
-    if (rc == 0)
-        rc = buffer_append(&record, version->text[FACE_DDL].data, version->text[FACE_DDL].size);
+    struct text record = {0};
+    record_put_u64(&record, version->serial);
+    record_put_u64(&record, (uint64_t)version->mtime);
+    put_signature(&record, version, subject->table->relation.oid);
+    text_put_bytes(&record, version->text[FACE_DDL].data, version->text[FACE_DDL].size);
+    int rc = record.failed;
     if (rc == 0)
         rc = store_put_record(subject->table->mount->store, subject->table->relation.oid, ddl_kind,
-                              &record);
-    buffer_clear(&record);
+                              &record.bytes);
+    text_clear(&record);
     return rc;
 }
 

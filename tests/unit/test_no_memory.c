@@ -41,7 +41,10 @@ static void each_table(int (*attempt)(void *), int also)
         struct setting setting = {.table = &rows_tables[i], .schema = rows_schema(&rows_tables[i])};
         setting.group = rows_group(&rows_tables[i], setting.schema, 0, 40);
         rows_stream(&rows_tables[i], setting.schema, 40, &setting.stream);
-        must(schema_put(setting.schema, &setting.record) == 0);
+        struct text record = {0};
+        schema_put(setting.schema, &record);
+        must(record.failed == 0);
+        setting.record = record.bytes;
         no_memory_each(attempt, &setting, also);
         rowgroup_free(setting.group);
         schema_free(setting.schema);
@@ -68,9 +71,10 @@ static int make_schema(void *context)
 static int put_schema(void *context)
 {
     struct setting *setting = context;
-    struct buffer record = {0};
-    int rc = schema_put(setting->schema, &record);
-    buffer_clear(&record);
+    struct text record = {0};
+    schema_put(setting->schema, &record);
+    int rc = record.failed;
+    text_clear(&record);
     return rc;
 }
 

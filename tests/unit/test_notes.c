@@ -223,15 +223,16 @@ static void test_damage(void **state)
 
 static void rename_in_record(const char *from, const char *to)
 {
-    struct buffer record = {0}, name = {0};
+    struct buffer record = {0};
+    struct text name = {0};
     assert_int_equal(store_get_record(place.store, PLACE_RELATION, "table", &record), 0);
-    assert_int_equal(record_put_string(&name, from), 0);
-    uint8_t *at = memmem(record.data, record.size, name.data, name.size);
+    record_put_string(&name, from);
+    uint8_t *at = memmem(record.data, record.size, name.bytes.data, name.bytes.size);
     assert_non_null(at);
     memcpy(at + 4, to, strlen(to));
     assert_int_equal(store_put_record(place.store, PLACE_RELATION, "table", &record), 0);
     buffer_clear(&record);
-    buffer_clear(&name);
+    text_clear(&name);
 }
 
 static void assert_known(const struct snapshot *back, const char *name, bool known)

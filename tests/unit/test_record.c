@@ -13,16 +13,16 @@ static const char *const texts[] = {
 
 static const uint8_t some_bytes[] = {'a', 0, 'b'};
 
-static struct buffer example(void)
+static struct text example(void)
 {
-    struct buffer record = {0};
-    assert_int_equal(record_put_u8(&record, 0xAB), 0);
-    assert_int_equal(record_put_u32(&record, 0x01020304), 0);
-    assert_int_equal(record_put_u64(&record, UINT64_C(0x0102030405060708)), 0);
+    struct text record = {0};
+    record_put_u8(&record, 0xAB);
+    record_put_u32(&record, 0x01020304);
+    record_put_u64(&record, UINT64_C(0x0102030405060708));
     for (size_t i = 0; i < 4; i++)
-        assert_int_equal(record_put_string(&record, texts[i]), 0);
-    assert_int_equal(record_put_bytes(&record, some_bytes, sizeof some_bytes), 0);
-    assert_int_equal(record_put_bytes(&record, NULL, 0), 0);
+        record_put_string(&record, texts[i]);
+    record_put_bytes(&record, some_bytes, sizeof some_bytes);
+    record_put_bytes(&record, NULL, 0);
     return record;
 }
 
@@ -58,41 +58,41 @@ static void read_all(struct record_reader *in, bool whole)
 static void test_round_trip(void **state)
 {
     (void)state;
-    struct buffer record = example();
-    struct record_reader in = reader_of(record.data, record.size);
+    struct text record = example();
+    struct record_reader in = reader_of(record.bytes.data, record.bytes.size);
     read_all(&in, true);
     assert_false(in.bad);
     assert_ptr_equal(in.at, in.end);
-    buffer_clear(&record);
+    text_clear(&record);
 }
 
 static void test_layout(void **state)
 {
     (void)state;
-    struct buffer record = {0};
-    assert_int_equal(record_put_u32(&record, 0x01020304), 0);
-    assert_int_equal(record_put_string(&record, "xy"), 0);
-    assert_int_equal(record.size, 10);
-    assert_memory_equal(record.data, "\x04\x03\x02\x01\x02\0\0\0xy", 10);
-    buffer_clear(&record);
+    struct text record = {0};
+    record_put_u32(&record, 0x01020304);
+    record_put_string(&record, "xy");
+    assert_int_equal(record.bytes.size, 10);
+    assert_memory_equal(record.bytes.data, "\x04\x03\x02\x01\x02\0\0\0xy", 10);
+    text_clear(&record);
 }
 
 /* Cut anywhere, it is bad, and nothing behind the cut is read: the copy ends there. */
 static void test_every_cut(void **state)
 {
     (void)state;
-    struct buffer record = example();
-    for (size_t cut = 0; cut < record.size; cut++) {
+    struct text record = example();
+    for (size_t cut = 0; cut < record.bytes.size; cut++) {
         uint8_t *copy = malloc(cut + 1);
         assert_non_null(copy);
-        memcpy(copy, record.data, cut);
+        memcpy(copy, record.bytes.data, cut);
         copy = realloc(copy, cut > 0 ? cut : 1);
         struct record_reader in = reader_of(copy, cut);
         read_all(&in, false);
         assert_true(in.bad);
         free(copy);
     }
-    buffer_clear(&record);
+    text_clear(&record);
 }
 
 /* After the first failure everything is 0 or NULL, though there are bytes left. */
@@ -114,18 +114,18 @@ static void test_bounds(void **state)
     static const uint64_t most[] = {0, 1, 255, UINT32_MAX, UINT64_MAX};
     for (size_t i = 0; i < sizeof most / sizeof *most; i++)
         for (int beyond = 0; beyond < 2 && most[i] + (uint64_t)beyond >= most[i]; beyond++) {
-            struct buffer record = {0};
+            struct text record = {0};
             uint64_t value = most[i] + (uint64_t)beyond;
-            assert_int_equal(record_put_u64(&record, value), 0);
-            struct record_reader in = reader_of(record.data, record.size);
+            record_put_u64(&record, value);
+            struct record_reader in = reader_of(record.bytes.data, record.bytes.size);
             assert_true(record_get_u64_to(&in, most[i]) == (beyond ? 0 : value));
             assert_int_equal(in.bad, beyond);
-            in = reader_of(record.data, record.size);
+            in = reader_of(record.bytes.data, record.bytes.size);
             if (value <= UINT32_MAX) {
                 assert_true(record_get_u32_to(&in, (uint32_t)most[i]) == (beyond ? 0 : value));
                 assert_int_equal(in.bad, beyond);
             }
-            buffer_clear(&record);
+            text_clear(&record);
         }
 }
 
@@ -142,15 +142,15 @@ static void test_times(void **state)
                                      (uint64_t)INT64_MIN,
                                      UINT64_MAX};
     for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
-        struct buffer record = {0};
-        assert_int_equal(record_put_u64(&record, times[i]), 0);
-        struct record_reader in = reader_of(record.data, record.size);
+        struct text record = {0};
+        record_put_u64(&record, times[i]);
+        struct record_reader in = reader_of(record.bytes.data, record.bytes.size);
         assert_true(record_get_seconds(&in) == (i < 3 ? (int64_t)times[i] : 0));
         assert_int_equal(in.bad, i >= 3);
-        in = reader_of(record.data, record.size);
+        in = reader_of(record.bytes.data, record.bytes.size);
         assert_true(record_get_microseconds(&in) == (i < 5 ? (int64_t)times[i] : 0));
         assert_int_equal(in.bad, i >= 5);
-        buffer_clear(&record);
+        text_clear(&record);
     }
 }
 

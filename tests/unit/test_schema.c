@@ -73,15 +73,15 @@ static void record_gives_the_schema_back(void **state)
     for (unsigned wanted = 0; wanted < 1u << PART_KINDS; wanted++) {
         struct schema *schema = example(), *again = NULL;
         schema_number(schema, with_binary, wanted);
-        struct buffer record = {0};
-        assert_int_equal(schema_put(schema, &record), 0);
-        struct record_reader in = {.at = record.data, .end = record.data + record.size};
+        struct text record = {0};
+        schema_put(schema, &record);
+        struct record_reader in = {.at = record.bytes.data, .end = record.bytes.data + record.bytes.size};
         assert_int_equal(schema_get(&in, &again), 0);
         assert_ptr_equal(in.at, in.end);
         assert_same(schema, again);
         schema_free(again);
         schema_free(schema);
-        buffer_clear(&record);
+        text_clear(&record);
     }
 }
 
@@ -92,14 +92,14 @@ static void no_columns(void **state)
     assert_int_equal(schema_new(false, &schema), 0);
     schema_number(schema, NULL, 7);
     assert_int_equal(schema_parts(schema), 0);
-    struct buffer record = {0};
-    assert_int_equal(schema_put(schema, &record), 0);
-    struct record_reader in = {.at = record.data, .end = record.data + record.size};
+    struct text record = {0};
+    schema_put(schema, &record);
+    struct record_reader in = {.at = record.bytes.data, .end = record.bytes.data + record.bytes.size};
     assert_int_equal(schema_get(&in, &again), 0);
     assert_same(schema, again);
     schema_free(again);
     schema_free(schema);
-    buffer_clear(&record);
+    text_clear(&record);
 }
 
 static void every_truncation_is_refused(void **state)
@@ -107,18 +107,18 @@ static void every_truncation_is_refused(void **state)
     (void)state;
     struct schema *schema = example(), *again = NULL;
     schema_number(schema, with_binary, 7);
-    struct buffer record = {0};
-    assert_int_equal(schema_put(schema, &record), 0);
-    for (size_t n = 0; n < record.size; n++) {
+    struct text record = {0};
+    schema_put(schema, &record);
+    for (size_t n = 0; n < record.bytes.size; n++) {
         uint8_t *cut = malloc(n + 1); /* of exactly that size, for the address sanitizer */
-        memcpy(cut, record.data, n);
+        memcpy(cut, record.bytes.data, n);
         struct record_reader in = {.at = cut, .end = cut + n};
         assert_int_equal(schema_get(&in, &again), -EBADMSG);
         assert_null(again);
         free(cut);
     }
     schema_free(schema);
-    buffer_clear(&record);
+    text_clear(&record);
 }
 
 /* A flip that still gives a schema gives one that holds together. */
@@ -127,11 +127,11 @@ static void every_bit_flip_is_survived(void **state)
     (void)state;
     struct schema *schema = example();
     schema_number(schema, with_binary, 7);
-    struct buffer record = {0};
-    assert_int_equal(schema_put(schema, &record), 0);
-    for (size_t bit = 0; bit < record.size * 8; bit++) {
-        record.data[bit / 8] ^= (uint8_t)(1u << bit % 8);
-        struct record_reader in = {.at = record.data, .end = record.data + record.size};
+    struct text record = {0};
+    schema_put(schema, &record);
+    for (size_t bit = 0; bit < record.bytes.size * 8; bit++) {
+        record.bytes.data[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        struct record_reader in = {.at = record.bytes.data, .end = record.bytes.data + record.bytes.size};
         struct schema *again = NULL;
         if (schema_get(&in, &again) == 0) {
             for (int i = 0; i < again->column_count; i++)
@@ -139,10 +139,10 @@ static void every_bit_flip_is_survived(void **state)
                     assert_true(again->columns[i].part[kind] < schema_parts(again));
             schema_free(again);
         }
-        record.data[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        record.bytes.data[bit / 8] ^= (uint8_t)(1u << bit % 8);
     }
     schema_free(schema);
-    buffer_clear(&record);
+    text_clear(&record);
 }
 
 static void reading_past_the_end_stays_bad(void **state)

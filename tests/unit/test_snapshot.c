@@ -243,15 +243,16 @@ static void test_ids_of_a_record(void **state)
  * one is passed over, and of the format itself nothing is known. */
 static void rename_format(int format)
 {
-    struct buffer record = {0}, named = {0};
+    struct buffer record = {0};
+    struct text named = {0};
     assert_int_equal(store_get_record(place.store, PLACE_RELATION, "table", &record), 0);
-    assert_int_equal(record_put_string(&named, formats[format]->name), 0);
-    uint8_t *at = memmem(record.data, record.size, named.data, named.size);
+    record_put_string(&named, formats[format]->name);
+    uint8_t *at = memmem(record.data, record.size, named.bytes.data, named.bytes.size);
     assert_non_null(at);
-    at[named.size - 1] = 'X';
+    at[named.bytes.size - 1] = 'X';
     assert_int_equal(store_put_record(place.store, PLACE_RELATION, "table", &record), 0);
     buffer_clear(&record);
-    buffer_clear(&named);
+    text_clear(&named);
 }
 
 static void test_other_formats(void **state)

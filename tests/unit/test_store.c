@@ -312,10 +312,10 @@ static void test_time_sweep(void **state)
                    {"secret", 0, true},
                    {"aa-0", 0, true}};
     for (size_t i = 0; i < sizeof records / sizeof *records; i++) {
-        struct buffer record = {0};
-        assert_int_equal(record_put_u64(&record, (uint64_t)records[i].mtime), 0);
-        assert_int_equal(store_put_record(place.store, 0, records[i].kind, &record), 0);
-        buffer_clear(&record);
+        struct text record = {0};
+        record_put_u64(&record, (uint64_t)records[i].mtime);
+        assert_int_equal(store_put_record(place.store, 0, records[i].kind, &record.bytes), 0);
+        text_clear(&record);
     }
     file_time_sweep(place.store, NOW);
     for (size_t i = 0; i < sizeof records / sizeof *records; i++) {
