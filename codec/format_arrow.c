@@ -19,8 +19,8 @@
  *
  * The numbers of the metadata's fields are those of Schema.fbs, Message.fbs and File.fbs, at
  * https://github.com/apache/arrow/tree/main/format. */
-#include "codec/bytes.h"
 #include "codec/array_column.h"
+#include "codec/bytes.h"
 #include "codec/column_format.h"
 #include "codec/columnar.h"
 #include "codec/flatbuffer.h"

@@ -43,7 +43,8 @@ const char options_help[] =
     "    -o list=LIST            list these too: columns, partitions, parts, rows, .pgvecfs\n"
     "    -o part_size=SIZE       the pieces of a table below parts/ have about so many bytes "
     "(64M)\n"
-    "    -o max_stat=SIZE        stat of a file that is not fetched yet fails with EFBIG if its table is "
+    "    -o max_stat=SIZE        stat of a file that is not fetched yet fails with EFBIG if its "
+    "table is "
     "larger\n"
     "    -o schemas=LIST         show only these schemas, with + between them\n"
     "    -o system               show pg_catalog and information_schema too\n"
@@ -57,7 +58,8 @@ const char options_help[] =
 /* The options as libfuse gives them: strings, which are checked afterwards. */
 struct raw {
     struct options *options;
-    char *cache_dir, *cache_size, *memory, *jobs, *lease, *formats, *list, *schemas, *part_size, *max_stat;
+    char *cache_dir, *cache_size, *memory, *jobs, *lease, *formats, *list, *schemas, *part_size,
+        *max_stat;
     char *connections, *lock_wait, *direct, *rls, *trust;
     char *uid, *gid, *umask;
     int system, foreground, debug, single, help, version, status;

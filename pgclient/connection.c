@@ -1,12 +1,10 @@
 #include "codec/clock.h"
 #include "pgclient/cancel.h"
 #include "pgclient/connection_parts.h"
-#include "pgclient/departing.h"
 #include "pgclient/helper.h"
 #include "pgclient/words.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -294,55 +292,6 @@ int connection_parse(struct connection *connection, const char *sql, struct erro
     return rc == 0 ? finish(connection, NULL, error) : rc;
 }
 
-/* The server prints a tree only to its log and, as a debugging aid, to the client. */
-#define PRINT_TREES                                                                                \
-    "SELECT pg_catalog.set_config('log_min_messages', 'fatal', true)"                              \
-    " WHERE pg_catalog.current_setting('is_superuser') OPERATOR(pg_catalog.=) 'on';"               \
-    " SET LOCAL client_min_messages = log; SET LOCAL debug_pretty_print = off;"                    \
-    " SET LOCAL debug_print_parse = on"
-#define PRINT_NO_TREES                                                                             \
-    "SET LOCAL debug_print_parse = off; SET LOCAL client_min_messages = error;"                    \
-    " SELECT pg_catalog.set_config('log_min_messages', s.reset_val, true)"                         \
-    " FROM pg_catalog.pg_settings s WHERE s.name OPERATOR(pg_catalog.=) 'log_min_messages'"        \
-    " AND pg_catalog.current_setting('is_superuser') OPERATOR(pg_catalog.=) 'on'"
-
-struct told_tree {
-    char *text; /* NULL: no tree came, */
-    bool lost;  /* or there was no memory for it */
-};
-
-static void keep_tree(void *context, const PGresult *notice)
-{
-    struct told_tree *tree = context;
-    const char *what = PQresultErrorField(notice, PG_DIAG_MESSAGE_PRIMARY);
-    const char *detail = PQresultErrorField(notice, PG_DIAG_MESSAGE_DETAIL);
-    if (tree->text == NULL && what != NULL && detail != NULL && strcmp(what, "parse tree:") == 0)
-        tree->lost = (tree->text = strdup(detail)) == NULL;
-}
-
-int connection_parse_tree(struct connection *connection, const char *sql, char **out,
-                          struct error *error)
-{
-    struct told_tree tree = {0};
-    int rc = connection_run(connection, PRINT_TREES, error);
-    if (rc < 0)
-        return rc;
-    PQnoticeReceiver before = PQsetNoticeReceiver(connection->pg, keep_tree, &tree);
-    rc = connection_parse(connection, sql, error);
-    PQsetNoticeReceiver(connection->pg, before, NULL);
-    if (rc == 0)
-        rc = connection_run(connection, PRINT_NO_TREES, error);
-    if (rc == 0 && tree.lost)
-        rc = error_set(error, -ENOMEM, "out of memory");
-    else if (rc == 0 && tree.text == NULL)
-        rc = error_set(error, -EIO, "the server does not say how it understands a statement");
-    if (rc == 0)
-        *out = tree.text;
-    else
-        free(tree.text);
-    return rc;
-}
-
 void connection_also_stop(struct connection *connection, const atomic_bool *stop)
 {
     connection->also_stop = stop;
@@ -457,128 +406,4 @@ int connection_copy(struct connection *connection, const char *sql, copy_sink *s
         return sink_error;
     }
     return rc == 0 ? finish_copy(connection, said, error) : rc;
-}
-
-/* ---- what it is ---- */
-
-/* A backend closes its socket last of all; we see that if our end stays open. */
-void connection_finish(PGconn *pg, struct departing *departing)
-{
-    int fd = departing != NULL ? PQsocket(pg) : -1;
-    if (fd >= 0)
-        fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-    if (fd >= 0)
-        departing_begin(departing);
-    PQfinish(pg);
-    if (fd >= 0) {
-        departing_watch(departing, fd);
-        departing_end(departing);
-    }
-}
-
-void connection_close(struct connection *connection)
-{
-    if (connection == NULL)
-        return;
-    connection_show(connection, NULL);
-    connection_finish(connection->pg, connection->departing);
-    departing_unref(connection->departing);
-    free(connection->others_locks);
-    free(connection->own_path);
-    free(connection);
-}
-
-void connection_show(struct connection *connection, struct holding *holding)
-{
-    if (connection->holding != NULL)
-        connection->holding->backend = 0;
-    connection->holding = holding;
-    if (holding != NULL) {
-        holding->backend = 0;
-        holding->wanted = 0;
-    }
-}
-
-bool connection_usable(const struct connection *connection)
-{
-    PGTransactionStatusType status = PQtransactionStatus(connection->pg);
-    return !connection->broken && PQstatus(connection->pg) == CONNECTION_OK &&
-           (status == PQTRANS_IDLE || status == PQTRANS_INTRANS || status == PQTRANS_INERROR);
-}
-
-bool connection_in_transaction(const struct connection *connection)
-{
-    PGTransactionStatusType status = PQtransactionStatus(connection->pg);
-    return status == PQTRANS_INTRANS || status == PQTRANS_INERROR;
-}
-
-bool connection_lacks_locks(const struct connection *connection) { return connection->lacks_locks; }
-
-bool connection_is_pooled(const struct connection *connection) { return connection->pooled; }
-
-const char *connection_state(const struct connection *connection) { return connection->state; }
-
-int64_t connection_waits_since(const struct connection *connection)
-{
-    return atomic_load(&connection->asked_at);
-}
-
-void connection_patience(struct connection *connection, int milliseconds)
-{
-    connection->until = milliseconds < 0 ? 0 : clock_ms() + milliseconds;
-}
-
-int connection_own_limit(const struct connection *connection, bool *of_locks)
-{
-    int limit = connection->own_limits_hold ? connection->own_limit_ms : 0;
-    *of_locks = limit == connection->own_lock_limit_ms;
-    return limit;
-}
-
-int connection_modesty(const struct connection *connection) { return connection->modesty; }
-
-void connection_be_modest(struct connection *connection, int modesty)
-{
-    connection->modesty = modesty;
-}
-
-struct reading connection_reading(const struct connection *connection)
-{
-    return connection->reading;
-}
-
-int connection_backend(const struct connection *connection) { return PQbackendPID(connection->pg); }
-
-int connection_version(const struct connection *connection)
-{
-    return PQserverVersion(connection->pg);
-}
-
-const char *connection_encoding(const struct connection *connection)
-{
-    const char *encoding = PQparameterStatus(connection->pg, "server_encoding");
-    return encoding == NULL ? "" : encoding;
-}
-
-bool connection_is_utf8(const struct connection *connection)
-{
-    return strcmp(connection_encoding(connection), "UTF8") == 0;
-}
-
-const char *connection_hostaddr(const struct connection *connection)
-{
-    const char *address = PQhostaddr(connection->pg);
-    return address == NULL ? "" : address;
-}
-
-const char *connection_address(const struct connection *connection)
-{
-    const char *host = PQhost(connection->pg);
-    return host == NULL ? "" : host;
-}
-
-const char *connection_port(const struct connection *connection)
-{
-    const char *port = PQport(connection->pg);
-    return port == NULL ? "" : port;
 }

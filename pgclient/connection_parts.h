@@ -1,4 +1,11 @@
-/* What connection.c and transaction.c share: the connection's inside. */
+/* The connection's inside, for pgclient/connection*.c, connect.c and transaction.c alone:
+ *
+ *     connect.c           opens it
+ *     connection.c        waits, statements, COPY, errors
+ *     connection_tree.c   how the server understands a statement
+ *     connection_facts.c  what it is, and its end
+ *     transaction.c       transactions and their settings
+ */
 #ifndef PGCLIENT_CONNECTION_PARTS_H
 #define PGCLIENT_CONNECTION_PARTS_H
 

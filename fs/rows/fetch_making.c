@@ -242,7 +242,8 @@ static int check_size(const struct fetch_making *making, struct error *error)
     if (making->bytes_most == 0 || bytes <= making->bytes_most)
         return 0;
     return error_set(error, -EFBIG,
-                     "the table has %" PRIu64 " bytes and must be copied first; by max_stat=, stat does "
+                     "the table has %" PRIu64
+                     " bytes and must be copied first; by max_stat=, stat does "
                      "that for no more than %" PRIu64 ": open a file of it, and stat succeeds",
                      bytes, making->bytes_most);
 }

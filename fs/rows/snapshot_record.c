@@ -141,7 +141,7 @@ static void put_group(const struct group *group, const struct version_key *key, 
 }
 
 static void put_sizes(const struct group *group, const struct record_formats *known,
-                     struct text *out)
+                      struct text *out)
 {
     for (int i = 0; i < known->count; i++) {
         const struct rendition rendition = {.format = known->all[i].format};
@@ -174,7 +174,7 @@ static bool has_sizes(const struct snapshot *snapshot, const struct format *form
 }
 
 static void put_formats(const struct snapshot *snapshot, struct record_formats *known,
-                       struct text *out)
+                        struct text *out)
 {
     uint8_t count = 0;
     for (int i = 0; i < FORMAT_COUNT; i++)

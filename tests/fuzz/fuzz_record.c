@@ -53,8 +53,7 @@ static void check_schema(const uint8_t *data, size_t size)
     struct schema *again;
     schema_put(schema, &first);
     fuzz_taken[2 * table_of(schema) + SCHEMA]++;
-    in = (struct record_reader){.at = first.bytes.data,
-                                 .end = first.bytes.data + first.bytes.size};
+    in = (struct record_reader){.at = first.bytes.data, .end = first.bytes.data + first.bytes.size};
     must(schema_get(&in, &again) == 0 && in.at == in.end);
     schema_put(again, &second);
     must(first.failed == 0 && second.failed == 0 && first.bytes.size == second.bytes.size &&

@@ -397,8 +397,7 @@ static void test_help_names_every_option(void **state)
     static const char *const names[] = {
         "-f",         "-d",       "-s",    "-h",     "-V",       "cache_dir=", "cache_size=",
         "part_size=", "memory=",  "jobs=", "lease=", "formats=", "list=",      "schemas=",
-        "system",     "--status", "uid=",  "gid=",   "umask=",
-        "max_stat="};
+        "system",     "--status", "uid=",  "gid=",   "umask=",   "max_stat="};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         assert_non_null(strstr(options_help, names[i]));
 }

@@ -75,7 +75,8 @@ static void record_gives_the_schema_back(void **state)
         schema_number(schema, with_binary, wanted);
         struct text record = {0};
         schema_put(schema, &record);
-        struct record_reader in = {.at = record.bytes.data, .end = record.bytes.data + record.bytes.size};
+        struct record_reader in = {.at = record.bytes.data,
+                                   .end = record.bytes.data + record.bytes.size};
         assert_int_equal(schema_get(&in, &again), 0);
         assert_ptr_equal(in.at, in.end);
         assert_same(schema, again);
@@ -94,7 +95,8 @@ static void no_columns(void **state)
     assert_int_equal(schema_parts(schema), 0);
     struct text record = {0};
     schema_put(schema, &record);
-    struct record_reader in = {.at = record.bytes.data, .end = record.bytes.data + record.bytes.size};
+    struct record_reader in = {.at = record.bytes.data,
+                               .end = record.bytes.data + record.bytes.size};
     assert_int_equal(schema_get(&in, &again), 0);
     assert_same(schema, again);
     schema_free(again);
@@ -131,7 +133,8 @@ static void every_bit_flip_is_survived(void **state)
     schema_put(schema, &record);
     for (size_t bit = 0; bit < record.bytes.size * 8; bit++) {
         record.bytes.data[bit / 8] ^= (uint8_t)(1u << bit % 8);
-        struct record_reader in = {.at = record.bytes.data, .end = record.bytes.data + record.bytes.size};
+        struct record_reader in = {.at = record.bytes.data,
+                                   .end = record.bytes.data + record.bytes.size};
         struct schema *again = NULL;
         if (schema_get(&in, &again) == 0) {
             for (int i = 0; i < again->column_count; i++)
