@@ -7,6 +7,7 @@
 #include "fs/tables/filling.h"
 #include "fs/tables/listing.h"
 #include "fs/tables/schema_file.h"
+#include "fs/views/vdf.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -259,6 +260,11 @@ static void settle_face(struct version *version, int face, struct buffer *text, 
         buffer_clear(&version->text[face]);
         version->text[face] = *text;
         *text = (struct buffer){0};
+    } else if (face == FACE_VDF) {
+        version->size[face] = text->size;
+        version->state[face] = FACE_READABLE;
+        version->text[face] = *text;
+        *text = (struct buffer){0};
     }
 }
 
@@ -345,6 +351,8 @@ static void do_face(struct subject *subject, struct version *wanted)
         pthread_mutex_unlock(&mount->lock);
         rc = face < FORMAT_COUNT
                  ? job_measure_format(subject, version, face, fillings[face].prefill, &error)
+             : face == FACE_VDF
+                 ? vdf_write(version->snapshot, &text)
                  : job_make_manifest(subject, version, bytes, &text, &error);
         filling_end(fillings, rc == 0 ? version->snapshot : NULL);
         pthread_mutex_lock(&mount->lock);

@@ -15,6 +15,7 @@
 enum { /* faces: first the formats, by place */
        FACE_MANIFEST = FORMAT_COUNT,
        FACE_DDL,
+       FACE_VDF, /* VDF_META.json */
        FACE_COUNT,
        /* one of any number of files, whose name tells, for each version, which view of its rows it
         * is (struct version_view) */
@@ -23,12 +24,13 @@ enum { /* faces: first the formats, by place */
 _Static_assert(FACE_COUNT <= 32, "a mask of faces is an unsigned");
 /* The numbers, in inode numbers, of the faces that are no format, as format->number is for the
  * others. They stay the same for ever, however many formats there are. */
-enum { NUMBER_OF_MANIFEST = 3, NUMBER_OF_DDL = 4 };
+enum { NUMBER_OF_MANIFEST = 3, NUMBER_OF_DDL = 4, NUMBER_OF_VDF = 23 };
 
 static inline uint64_t face_number(int face)
 {
     return face < FORMAT_COUNT     ? formats[face]->number
            : face == FACE_MANIFEST ? NUMBER_OF_MANIFEST
+           : face == FACE_VDF      ? NUMBER_OF_VDF
                                    : NUMBER_OF_DDL;
 }
 

@@ -131,6 +131,8 @@ static int face_of(const struct node *table, const char *name)
         return FACE_DDL;
     if (strcmp(name, "manifest.json") == 0)
         return FACE_MANIFEST;
+    if (strcmp(name, "VDF_META.json") == 0)
+        return FACE_VDF;
     /* Below partitions/ a foreign schema stands in the directory's name only: the file is called as
      * the directory. */
     if (strncmp(name, table->name, n) != 0 || name[n] != '.')
@@ -148,14 +150,17 @@ static struct subject *subject_of(struct mount *mount, const struct node *node, 
 static int look_up_entry(struct mount *mount, const struct lookup *lookup, struct node **out)
 {
     struct node *table = lookup->parent;
-    if (face_of(table, lookup->name) >= 0)
+    const struct relation *relation = node_relation(mount, table);
+    int face = face_of(table, lookup->name);
+    if (face == FACE_VDF && relation != NULL && !relation->has_vectors)
+        return -ENOENT;
+    if (face >= 0)
         return table_lookup(mount, lookup, out);
     int i = 0;
     while (i < DIRECTORIES && strcmp(lookup->name, directories[i].name) != 0)
         i++;
     if (i == DIRECTORIES)
         return -ENOENT;
-    const struct relation *relation = node_relation(mount, table);
     if (relation != NULL && !directories[i].fits(relation) &&
         node_named(mount, table, lookup->name) == NULL)
         return -ENOENT;
@@ -201,6 +206,15 @@ static int list_formats(struct mount *mount, const struct node *node, bool json,
     return rc;
 }
 
+/* It tells of the .parquet beside it. */
+static bool lists_vdf(struct mount *mount, const struct node *node, const struct relation *relation)
+{
+    int parquet = format_find("parquet", strlen("parquet"));
+    return relation != NULL && relation->has_vectors &&
+           (mount->options->listed_formats & 1U << parquet) &&
+           !is_formless(mount, node, parquet, "VDF_META.json");
+}
+
 static int list_table(struct mount *mount, struct node *node, struct entries *out)
 {
     const struct relation *relation = node_relation(mount, node);
@@ -210,6 +224,8 @@ static int list_table(struct mount *mount, struct node *node, struct entries *ou
         rc = list_face(mount, node, FACE_DDL, "schema.sql", out);
     if (rc == 0 && rows)
         rc = list_face(mount, node, FACE_MANIFEST, "manifest.json", out);
+    if (rc == 0 && rows && lists_vdf(mount, node, relation))
+        rc = list_face(mount, node, FACE_VDF, "VDF_META.json", out);
     for (int i = 0; rc == 0 && relation != NULL && i < DIRECTORIES; i++)
         if (directories[i].is_listed(mount, relation))
             rc = entries_add(out, node, directories[i].name, true);

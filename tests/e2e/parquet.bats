@@ -261,3 +261,32 @@ SQL
     psql -X -q -c "DELETE FROM late WHERE id = 11"
     assert_relation late
 }
+
+@test "VDF_META.json says which columns are vectors, and stays the same file" {
+    local before
+    python3 - "$T/kinds/VDF_META.json" <<'PYTHON'
+import json, os, sys
+path = sys.argv[1]
+size = os.stat(path).st_size
+text = open(path).read()
+assert len(text.encode()) == size, (len(text), size)
+meta = json.loads(text)
+assert meta["file_structure"] == ["kinds.parquet"] and meta["exported_from"] == "pgvector", meta
+index = meta["indexes"]["kinds"]
+assert [(i["namespace"], i["vector_columns"], i["dimensions"]) for i in index] == \
+    [("e", ["e"], 3), ("ev", ["ev"], -1), ("h", ["h"], 4), ("hv", ["hv"], -1)], index
+assert {i["total_vector_count"] for i in index} == {3006} and {i["data_path"] for i in index} == {"."}, index
+alone = json.load(open(path.replace("kinds/", "nothing/")))["indexes"]["nothing"]
+assert [(i["namespace"], i["total_vector_count"]) for i in alone] == [("", 0)], alone
+PYTHON
+    run cat "$T/lone/VDF_META.json"
+    [[ $output == *"No such file"* ]]
+    run ls "$T/kinds"
+    [[ $output != *VDF_META* ]]
+    before=$(stat -c '%i %s %Y' "$T/kinds/VDF_META.json")
+    mount_stop
+    mount_start -o formats=csv+parquet
+    [ "$(stat -c '%i %s %Y' "$T/kinds/VDF_META.json")" = "$before" ]
+    run ls "$T/kinds" "$T/lone"
+    [ "$(grep -c VDF_META <<<"$output")" -eq 1 ]
+}
