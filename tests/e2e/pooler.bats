@@ -83,6 +83,14 @@ everything() {
         timeout 60 cat "$MNT/public/$t/select/v,id.csv" >"$BATS_TEST_TMPDIR/got"
         assert_same_bytes "$BATS_TEST_TMPDIR/got" "$BATS_TEST_TMPDIR/expected"
     done
+    psql_pinned -c "SELECT row_to_json(i) FROM (SELECT * FROM public.t WHERE id = 7) i" >"$BATS_TEST_TMPDIR/expected"
+    timeout 60 cat "$MNT/public/t/rows/7.json" >"$BATS_TEST_TMPDIR/got"
+    assert_same_bytes "$BATS_TEST_TMPDIR/got" "$BATS_TEST_TMPDIR/expected"
+    [ "$(timeout 60 ls "$MNT/public/t/rows" | wc -l)" -eq "$(psql -X -q -At -c "SELECT 2 * count(*) FROM t")" ]
+    timeout 60 cat "$MNT/public/t/parts/csv/"* >/dev/null
+    timeout 60 zstd -dc "$MNT/public/t/t.csv.zst" | cmp - "$MNT/public/t/t.csv"
+    timeout 60 tail -c 6 "$MNT/public/items/items.arrow" | grep -q ARROW1
+    timeout 60 head -c 6 "$MNT/public/items/columns/v.npy" | grep -q NUMPY
     mkdir "$s"
     echo '[5,5,1]' >"$s/vector"
     echo "price < 3 AND pg_catalog.set_config('work_mem', '9MB', false) IS NOT NULL" >"$s/filter"

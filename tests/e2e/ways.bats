@@ -154,6 +154,31 @@ table_reference() { "reference_$format" "public.${1}_$2"; }
     done
 }
 
+@test "other formats, single columns, pieces and rows: cold, and after a change" {
+    local file change files="items.tsv items.arrow items.parquet items.csv.zst items.jsonl.gz columns/v.npy columns/note.arrow
+        columns/id.null.npy select/note,id.csv parts/csv/00-00000000.csv rows/7.json rows/7.csv"
+    # What they hold another mount says.
+    mkdir -p "$E2E/mnt2"
+    MNT=$E2E/mnt2 CACHE=$E2E/cache2 mount_start -o lease=0
+    for way in $WAYS busybox; do
+        for asks in plain stat; do
+            mount_stop
+            rm -rf "$CACHE"
+            mount_start -o lease=0
+            for change in no yes; do
+                [ $change = no ] || psql -X -q -c "UPDATE items SET note = note || '?' WHERE id < 20"
+                for file in $files; do
+                    cat "$E2E/mnt2/public/items/$file" >"$OUT/right"
+                    copies $way $asks "$T/items/$file" "$OUT/right"
+                done
+            done
+            cat "$T/items/VDF_META.json" >"$OUT/right"
+            copies $way $asks "$T/items/VDF_META.json" "$OUT/right"
+        done
+    done
+    MNT=$E2E/mnt2 mount_stop
+}
+
 @test "manifest.json, schema.sql, README and the control files" {
     for file in csv_0/manifest.json csv_0/schema.sql items/query/README; do
         cat "$T/$file" >"$OUT/${file##*/}"
