@@ -46,6 +46,13 @@ assert_found() {
 
 @test "hyparquet finds every value" { for relation in kinds nothing wide; do assert_found hyparquet $relation; done; }
 
+@test "arrow-rs finds every value" {
+    for relation in kinds nothing wide; do
+        psql_pinned -c "COPY public.$relation TO STDOUT (FORMAT csv, HEADER, NULL '<NULL>')" >"$OUT/csv"
+        node "$ROOT/tests/readers/read_arrow.mjs" "$T/$relation/$relation.parquet" "$OUT/csv"
+    done
+}
+
 @test "DuckDB finds every value" { for relation in kinds nothing wide; do assert_found duckdb $relation; done; }
 
 @test "DuckDB reads sparse vectors, and counts" {

@@ -1,4 +1,5 @@
-// Reads an Arrow IPC file with apache-arrow, and compares each value with the server's text.
+// Reads an Arrow IPC file with apache-arrow, or a Parquet file with parquet-wasm (arrow-rs), and compares each value with the
+// server's text.
 //   node read_arrow.mjs FILE CSV    CSV: COPY … (FORMAT csv, HEADER, NULL '<NULL>') of the same rows, in the same order
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -51,13 +52,13 @@ function same(field, value, text, raw) {
     case Type.Bool: return value === (text === 't');
     case Type.Int: return BigInt(value) === BigInt(text);
     case Type.Float: {
-        const expected = type.precision === 1 ? Math.fround(number(text)) : number(text);
+        const expected = type.precision <= 1 ? Math.fround(number(text)) : number(text);
         return Object.is(value, expected) || (Number.isNaN(value) && text === 'NaN');
     }
     case Type.Utf8: return value === text;
     case Type.Binary: return '\\x' + hex(value) === text;
     case Type.FixedSizeBinary:
-        return field.metadata.get('postgresql.type') === 'uuid' ? hex(value) === text.replaceAll('-', '')
+        return /^[0-9a-f]{8}-/.test(text) ? hex(value) === text.replaceAll('-', '')
             : [...value].map(byte => byte.toString(2).padStart(8, '0')).join('').slice(0, text.length) === text;
     case Type.Date: return BigInt(raw) * 86400000000n === microseconds(text);
     case Type.Time: return BigInt(value) === microseconds(text);
@@ -79,7 +80,12 @@ function same(field, value, text, raw) {
 }
 
 const [file, reference] = process.argv.slice(2);
-const table = tableFromIPC(readFileSync(file));
+function bytesOf(path) {
+    if (!path.endsWith('.parquet')) return readFileSync(path);
+    const { readParquet } = require('parquet-wasm/node');
+    return readParquet(new Uint8Array(readFileSync(path))).intoIPCStream();
+}
+const table = tableFromIPC(bytesOf(file));
 const [names, ...rows] = parseCsv(readFileSync(reference, 'utf8'));
 const fail = words => { console.error(words); process.exit(1); };
 if (table.numRows !== rows.length) fail(`${table.numRows} rows are not ${rows.length}`);
