@@ -532,7 +532,8 @@ os.pread(f, 5000, 0)' "$MNT/public/t/t.jsonl"
     why=$(getfattr --only-values -n user.pgvecfs.error "$MNT/public/large")
     echo "$why"
     [[ $why == *"max_stat="* ]]
-    grep -q '"rows_fetched": 5000,' "$MNT/.pgvecfs/status.json"
+    sleep 0.2 # the file of a moment ago is shown again
+    grep -qx 'pgvecfs_rows_fetched_total 5000' "$MNT/.pgvecfs/metrics"
     # One that stats and one that opens at once: both get the file.
     stat -c %s "$MNT/public/large/large.csv" >"$OUT/size" 2>/dev/null &
     cat "$MNT/public/large/large.csv" >"$OUT/copy"
