@@ -209,6 +209,8 @@ static int finish(struct connection *connection, PGresult **out, struct error *e
                                  : -ENOTCONN;
     }
     if (rc == 0)
+        connection->answered_at = clock_ms();
+    if (rc == 0)
         rc = failed;
     if (rc == 0 && last == NULL)
         rc = connection_fail_lost(connection, error);
@@ -297,10 +299,22 @@ void connection_also_stop(struct connection *connection, const atomic_bool *stop
     connection->also_stop = stop;
 }
 
+/* Whether nothing has come since the last answer, which was a moment ago: the server says something
+ * before it ends a session, and closes the socket. */
+static bool was_alive(const struct connection *connection)
+{
+    enum { MOMENT_MS = 1000 };
+    struct pollfd socket = {.fd = PQsocket(connection->pg), .events = POLLIN};
+    return connection->answered_at != 0 && clock_ms() - connection->answered_at < MOMENT_MS &&
+           poll(&socket, 1, 0) == 0;
+}
+
 /* A pooler would have to lend a session of the server for it, which may take time: so behind a
  * pooler an open connection is taken to be alive. */
 bool connection_ping(struct connection *connection, const atomic_bool *stop, int milliseconds)
 {
+    if (connection_usable(connection) && was_alive(connection))
+        return true;
     (void)PQconsumeInput(connection->pg); /* the server's last message, if it has sent one */
     if (connection->pooled || !connection_usable(connection))
         return connection_usable(connection);

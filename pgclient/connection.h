@@ -42,7 +42,8 @@ void connection_close(struct connection *connection);
 bool connection_usable(const struct connection *connection);
 bool connection_in_transaction(const struct connection *connection);
 
-/* Makes a round trip. Whether it succeeded in time, and before `stop` (nullable) was set. */
+/* Whether the server is there: it has answered a moment ago, or does so in time, and before `stop`
+ * (nullable) is set. */
 bool connection_ping(struct connection *connection, const atomic_bool *stop, int milliseconds);
 
 int connection_backend(const struct connection *connection);          /* process id */

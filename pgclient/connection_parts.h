@@ -33,6 +33,7 @@ struct connection {
     bool lacks_locks;         /* the error was that the server had no room for more locks */
     struct holding *holding;  /* may be NULL */
     bool ends;                /* the transaction is being ended */
+    int64_t answered_at;      /* clock_ms() when the server last ended a statement; 0: never */
     int64_t until;            /* clock_ms() when patience ends; 0: never */
     _Atomic int64_t asked_at; /* since when it waits for a pooler; 0: it does not */
 };

@@ -4,7 +4,8 @@
  *
  * In a course that goes as usual each question must be the next one of the script; if not, the test
  * says which, and how to record it anew. Once an answer has been spoilt anything may be asked: what
- * the script has is answered so, all else refused.
+ * the script has is answered so, all else refused. An empty question, whether anybody is there, may
+ * be asked at any time: no script has it.
  *
  * Threads: one for each connection, started here; the functions are for the test's own.
  */
@@ -333,6 +334,21 @@ static inline void scripted_improvise(const struct exchange *question, char befo
     scripted_put_failed(out, question, before);
 }
 
+static inline bool scripted_is_empty(const struct exchange *question)
+{
+    return question->asked.size == 6 && question->asked.data[0] == 'Q';
+}
+
+static inline bool scripted_answer_empty(int fd, char state)
+{
+    struct buffer answer = {0};
+    scripted_put_message(&answer, 'I', NULL, 0);
+    scripted_put_message(&answer, 'Z', &state, 1);
+    bool good = scripted_send(fd, answer.data, answer.size);
+    buffer_clear(&answer);
+    return good;
+}
+
 static inline bool scripted_answer(int fd, const struct exchange *question, char *state)
 {
     struct buffer answer = {0};
@@ -369,7 +385,9 @@ static inline void scripted_play_to(int fd)
     bool good = scripted_send(fd, greeting->data, greeting->size);
     while (good) {
         struct exchange question = {0};
-        good = scripted_take(fd, "QS", &question.asked) && scripted_answer(fd, &question, &state);
+        good = scripted_take(fd, "QS", &question.asked) &&
+               (scripted_is_empty(&question) ? scripted_answer_empty(fd, state)
+                                             : scripted_answer(fd, &question, &state));
         buffer_clear(&question.asked);
     }
 }
@@ -398,6 +416,12 @@ static inline void scripted_record(int fd, const void *startup, size_t size)
             buffer_clear(&exchange.asked);
             buffer_clear(&exchange.answered);
             break;
+        }
+        if (scripted_is_empty(&exchange)) {
+            good = scripted_send(fd, exchange.answered.data, exchange.answered.size);
+            buffer_clear(&exchange.asked);
+            buffer_clear(&exchange.answered);
+            continue;
         }
         /* It is written down before anybody can ask the next. */
         pthread_mutex_lock(&scripted.lock);
