@@ -20,7 +20,9 @@ enum relation_kind {
     RELATION_FOREIGN = 'f',
     /* a table whose rows an extension keeps in others: a hypertable, a distributed table. Only a
      * read point knows; a catalog says RELATION_TABLE */
-    RELATION_SPREAD = 's'
+    RELATION_SPREAD = 's',
+    /* what a user has written (statement.h); no catalog has it */
+    RELATION_STATEMENT = 'q'
 };
 
 struct relation {
@@ -28,6 +30,7 @@ struct relation {
     uint32_t parent; /* the partitioned table that this is a partition of; 0: none */
     enum relation_kind kind;
     const char *schema, *name; /* SQL names, UTF-8, unquoted */
+    const char *statement; /* of a RELATION_STATEMENT: its text, UTF-8; else NULL */
     bool has_vectors; /* a column is a vector, halfvec, sparsevec or bit string, or a domain */
     bool refuses_rows, refuses_json; /* reading these would run functions of others with a
                                         superuser's rights (trust.h) */

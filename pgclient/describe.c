@@ -1,5 +1,6 @@
 #include "pgclient/describe.h"
 
+#include "pgclient/from_clause.h"
 #include "pgclient/sql_text.h"
 #include "pgclient/trust.h"
 
@@ -287,10 +288,28 @@ static int take_sources(struct connection *connection, const struct relation *re
                : take_stream(relation, rows, out);
 }
 
+/* One stream, of which nothing else is known. */
+static int take_statement(const struct relation *relation, struct sources *out, struct error *error)
+{
+    struct text from = {0};
+    from_put(&from, relation);
+    out->list = calloc(1, sizeof *out->list);
+    char *text = text_take(&from);
+    if (out->list == NULL || text == NULL) {
+        free(text);
+        sources_clear(out);
+        return out_of_memory(error);
+    }
+    out->list[out->count++] = (struct source){.oid = relation->oid, .from = text};
+    return 0;
+}
+
 int describe_sources(struct connection *connection, const struct relation *relation, bool filtered,
                      struct sources *out, struct error *error)
 {
     *out = (struct sources){0};
+    if (relation->kind == RELATION_STATEMENT)
+        return take_statement(relation, out, error);
     char *members = NULL, oid[16], kind[2] = {(char)relation->kind, '\0'};
     int count, rc = list_members(connection, relation, filtered, &members, &count, error);
     if (rc != 0)
@@ -325,11 +344,22 @@ void sources_clear(struct sources *sources)
 
 /* ---- columns ---- */
 
+/* The columns of relations; and those of a statement, of which $n is a JSON array of [name, type,
+ * its modifier], as if the only relation of $1 had them. */
+#define OF_RELATIONS "pg_catalog.pg_attribute"
+#define OF_STATEMENT(n)                                                                            \
+    "(SELECT ($1::pg_catalog.oid[])[1] AS attrelid, j.place::int2 AS attnum,"                      \
+    "  (j.it ->> 0)::name AS attname, (j.it ->> 1)::pg_catalog.oid AS atttypid,"                   \
+    "  (j.it ->> 2)::int4 AS atttypmod, false AS attisdropped,"                                    \
+    "  ''::pg_catalog.\"char\" AS attgenerated, 0::pg_catalog.oid AS attcollation,"              \
+    "  NULL::pg_catalog.text AS attmissingval"                                                     \
+    "  FROM jsonb_array_elements($" #n "::pg_catalog.jsonb) WITH ORDINALITY AS j(it, place))"
+
 /* part: for each column's type (root), the types it consists of, through arrays, domains,
  * composites, ranges. $1: relations. */
-#define PARTS_OF_TYPES(multiranges)                                                                \
+#define PARTS_OF_TYPES(columns, multiranges)                                                       \
     "WITH RECURSIVE part(root, oid) AS ("                                                          \
-    " SELECT DISTINCT atttypid, atttypid FROM pg_catalog.pg_attribute"                             \
+    " SELECT DISTINCT atttypid, atttypid FROM " columns " a"                                       \
     "  WHERE attrelid = ANY ($1::pg_catalog.oid[]) AND attnum > 0 AND NOT attisdropped"            \
     " UNION SELECT p.root, e.oid FROM part p JOIN pg_catalog.pg_type t ON t.oid = p.oid,"          \
     " LATERAL (SELECT t.typelem WHERE t.typelem <> 0"                                              \
@@ -355,8 +385,8 @@ void sources_clear(struct sources *sources)
  * the names of other objects, and those with a user's output function or cast to json that does not
  * promise it. PostgreSQL's own stable output functions depend on pinned settings and on the types
  * of their parts. */
-#define COLUMNS_QUESTION(multiranges)                                                              \
-    PARTS_OF_TYPES(multiranges)                                                                    \
+#define COLUMNS_QUESTION(columns, multiranges)                                                     \
+    PARTS_OF_TYPES(columns, multiranges)                                                                    \
     ", base(root, oid, type) AS ("                                                                 \
     " SELECT root, oid, oid FROM part WHERE root = oid"                                            \
     " UNION ALL SELECT b.root, t.typbasetype, t.typbasetype FROM base b"                           \
@@ -391,7 +421,7 @@ void sources_clear(struct sources *sources)
                       "  t.typnamespace = 'pg_catalog'::pg_catalog.regnamespace, a.attgenerated, " \
                       "r.with_binary, "                                                            \
                       "r.depends OR " COMPUTED_BY_USERS ", a.atttypid, r.json_apart"               \
-                      " FROM pg_catalog.pg_attribute a JOIN root r ON r.root = a.atttypid"         \
+                      " FROM " columns " a JOIN root r ON r.root = a.atttypid"         \
                       " JOIN base b ON b.root = a.atttypid JOIN pg_catalog.pg_type t ON t.oid = "  \
                       "b.type AND "                                                                \
                       "t.typtype <> 'd'"                                                           \
@@ -430,6 +460,16 @@ static const struct type *rendered_here(struct connection *connection, const PGr
     return type;
 }
 
+static const char *columns_question(const struct connection *connection, bool statement)
+{
+    bool multiranges = connection_version(connection) >= MULTIRANGES;
+    if (statement)
+        return multiranges ? COLUMNS_QUESTION(OF_STATEMENT(2), WITH_MULTIRANGES)
+                           : COLUMNS_QUESTION(OF_STATEMENT(2), "");
+    return multiranges ? COLUMNS_QUESTION(OF_RELATIONS, WITH_MULTIRANGES)
+                       : COLUMNS_QUESTION(OF_RELATIONS, "");
+}
+
 static bool same_columns(const PGresult *rows, const PGresult *present)
 {
     if (PQntuples(rows) != PQnfields(present))
@@ -448,7 +488,8 @@ static int take_columns(struct connection *connection, const struct relation *re
     if (out->with_binary == NULL)
         return -ENOMEM;
     out->self_contained = true;
-    bool stored = relation->kind != RELATION_VIEW && relation->kind != RELATION_FOREIGN;
+    bool stored = relation->kind != RELATION_VIEW && relation->kind != RELATION_FOREIGN &&
+                  relation->kind != RELATION_STATEMENT;
     for (int i = 0; i < count && rc == 0; i++) {
         char generated = PQgetvalue(rows, i, C_GENERATED)[0];
         bool table = relation->kind == RELATION_TABLE || relation->kind == RELATION_SPREAD;
@@ -464,18 +505,17 @@ static int take_columns(struct connection *connection, const struct relation *re
 }
 
 int describe_columns(struct connection *connection, const struct relation *relation,
-                     bool with_row_ids, const PGresult *present, struct columns *out,
-                     struct error *error)
+                     bool with_row_ids, const PGresult *present, const char *statement,
+                     struct columns *out, struct error *error)
 {
     char oids[16];
     snprintf(oids, sizeof oids, "{%u}", relation->oid);
-    const char *parameter = oids;
-    const char *sql = connection_version(connection) >= MULTIRANGES
-                          ? COLUMNS_QUESTION(WITH_MULTIRANGES)
-                          : COLUMNS_QUESTION("");
+    const char *parameters[] = {oids, statement};
     *out = (struct columns){0};
     PGresult *rows = NULL;
-    int rc = connection_ask(connection, sql, 1, &parameter, ROWS_OF(C_COLUMNS), &rows, error);
+    int rc = connection_ask(connection, columns_question(connection, statement != NULL),
+                            statement != NULL ? 2 : 1, parameters, ROWS_OF(C_COLUMNS), &rows,
+                            error);
     if (rc != 0)
         return rc;
     if (present != NULL && !same_columns(rows, present)) {
@@ -503,8 +543,8 @@ void columns_clear(struct columns *columns)
 /* $1: the relation and its sources, $2: the sources' (oid, filenode) in order, $3: the relation,
  * $4: what else the output depends on, NULL: nothing. Each line is an unambiguous text of catalog
  * rows in a fixed order. */
-#define SIGNATURE_QUESTION(multiranges, multirange_column)                                         \
-    PARTS_OF_TYPES(multiranges)                                                                    \
+#define SIGNATURE_QUESTION(columns, multiranges, multirange_column)                                \
+    PARTS_OF_TYPES(columns, multiranges)                                                                    \
     ", type AS (SELECT t.*, t.xmin AS version, x.extname, x.extversion FROM pg_catalog.pg_type t"  \
     "  LEFT JOIN (pg_catalog.pg_depend d JOIN pg_catalog.pg_extension x ON x.oid = d.refobjid)"    \
     "   ON d.classid = 'pg_catalog.pg_type'::pg_catalog.regclass AND d.objid = t.oid AND "         \
@@ -519,7 +559,7 @@ void columns_clear(struct columns *columns)
     " (SELECT string_agg(ROW(attrelid, attnum, attname, atttypid, atttypmod, attisdropped, "       \
     "attgenerated,"                                                                                \
     "   attcollation, attmissingval::text)::text, ';' ORDER BY attrelid, attnum)"                  \
-    "  FROM pg_catalog.pg_attribute WHERE attrelid = ANY ($1::pg_catalog.oid[]) AND attnum > 0),"  \
+    "  FROM " columns " a WHERE attrelid = ANY ($1::pg_catalog.oid[]) AND attnum > 0),"            \
     " (SELECT string_agg(ROW(a.attrelid, a.attnum, pg_get_expr(d.adbin, d.adrelid))::text, ';' "   \
     "ORDER BY a.attrelid, a.attnum)"                                                               \
     "  FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid"      \
@@ -563,22 +603,36 @@ static void put_sources(const struct relation *relation, const struct sources *s
     text_put_byte(oids, '}');
 }
 
-int describe_signature(struct connection *connection, const struct relation *relation,
-                       const struct sources *sources, const char *more, char **out,
-                       struct error *error)
+static const char *signature_question(const struct connection *connection, bool statement)
 {
-    struct text oids = {0}, nodes = {0};
+    bool multiranges = connection_version(connection) >= MULTIRANGES;
+    if (statement)
+        return multiranges ? SIGNATURE_QUESTION(OF_STATEMENT(5), WITH_MULTIRANGES,
+                                                ", r.rngmultitypid")
+                           : SIGNATURE_QUESTION(OF_STATEMENT(5), "", "");
+    return multiranges ? SIGNATURE_QUESTION(OF_RELATIONS, WITH_MULTIRANGES, ", r.rngmultitypid")
+                       : SIGNATURE_QUESTION(OF_RELATIONS, "", "");
+}
+
+/* The text of a statement and its columns' types tell what a view's definition tells. */
+int describe_signature(struct connection *connection, const struct relation *relation,
+                       const struct sources *sources, const char *more, const char *statement,
+                       char **out, struct error *error)
+{
+    struct text oids = {0}, nodes = {0}, said = {0};
     char oid[16];
     snprintf(oid, sizeof oid, "%u", relation->oid);
     PGresult *row = NULL;
     put_sources(relation, sources, &oids, &nodes);
-    const char *parameters[] = {text_string(&oids), text_string(&nodes), oid, more};
-    const char *sql = connection_version(connection) >= MULTIRANGES
-                          ? SIGNATURE_QUESTION(WITH_MULTIRANGES, ", r.rngmultitypid")
-                          : SIGNATURE_QUESTION("", "");
-    int rc = parameters[0] == NULL || parameters[1] == NULL
+    if (statement != NULL)
+        text_printf(&said, "%s\n%s", more != NULL ? more : "", relation->statement);
+    const char *parameters[] = {text_string(&oids), text_string(&nodes), oid,
+                                statement != NULL ? text_string(&said) : more, statement};
+    const char *sql = signature_question(connection, statement != NULL);
+    int rc = parameters[0] == NULL || parameters[1] == NULL || said.failed != 0
                  ? out_of_memory(error)
-                 : connection_ask(connection, sql, 4, parameters, ONE_ROW_OF("t"), &row, error);
+                 : connection_ask(connection, sql, statement != NULL ? 5 : 4, parameters,
+                                  ONE_ROW_OF("t"), &row, error);
     if (rc == 0) {
         *out = strdup(PQgetvalue(row, 0, 0));
         rc = *out == NULL ? out_of_memory(error) : 0;
@@ -586,5 +640,6 @@ int describe_signature(struct connection *connection, const struct relation *rel
     PQclear(row);
     text_clear(&oids);
     text_clear(&nodes);
+    text_clear(&said);
     return rc;
 }

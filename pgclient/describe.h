@@ -42,16 +42,18 @@ struct columns {
     bool self_contained; /* the columns' texts depend on their values and the signature alone */
 };
 
-/* `present` (nullable) has the columns as they are under the lock: a SELECT * of no rows. */
+/* `present` (nullable) has the columns as they are under the lock: a SELECT * of no rows.
+ * `statement`: what statement_columns gives of a RELATION_STATEMENT; else NULL. */
 MUST_CHECK int describe_columns(struct connection *connection, const struct relation *relation,
-                                bool with_row_ids, const PGresult *present, struct columns *out,
-                                struct error *error);
+                                bool with_row_ids, const PGresult *present, const char *statement,
+                                struct columns *out, struct error *error);
 void columns_clear(struct columns *columns);
 
-/* `more` (nullable): what else the output depends on; BY_POLICIES: on the policies, too. */
+/* `more` (nullable): what else the output depends on; BY_POLICIES: on the policies, too.
+ * `statement`: as above. */
 #define BY_POLICIES "policies"
 MUST_CHECK int describe_signature(struct connection *connection, const struct relation *relation,
-                                  const struct sources *sources, const char *more, char **out,
-                                  struct error *error);
+                                  const struct sources *sources, const char *more,
+                                  const char *statement, char **out, struct error *error);
 
 #endif

@@ -1,9 +1,11 @@
 #include "pgclient/readpoint_parts.h"
 
 #include "pgclient/describe.h"
+#include "pgclient/from_clause.h"
 #include "pgclient/lock_room.h"
 #include "pgclient/policies.h"
 #include "pgclient/search_path.h"
+#include "pgclient/statement.h"
 #include "pgclient/trust.h"
 
 #include <errno.h>
@@ -20,6 +22,9 @@
  *              these relations are locked by a SELECT, whose snapshot is earlier; hence
  *   describe   compares what the snapshot sees with what is true now. If they differ, all steps
  *              are taken again.
+ *
+ * A statement is nothing that could be looked up, and is locked by its SELECT. If what it reads is
+ * rewritten meanwhile, its snapshot may see those tables empty: as any client's would.
  */
 enum { ATTEMPTS = 3 };
 
@@ -36,8 +41,10 @@ static int out_of_memory(struct error *error) { return error_set(error, -ENOMEM,
 enum transaction_kind readpoint_kind(const struct kept_readpoint *r)
 {
     enum relation_kind kind = r->public.relation.kind;
-    return kind == RELATION_VIEW || kind == RELATION_FOREIGN || r->filtered ? TRANSACTION_USER
-                                                                            : TRANSACTION_TABLES;
+    return kind == RELATION_VIEW || kind == RELATION_FOREIGN || kind == RELATION_STATEMENT ||
+                   r->filtered
+               ? TRANSACTION_USER
+               : TRANSACTION_TABLES;
 }
 
 void readpoint_put_own_settings(const struct kept_readpoint *r, const struct connection *connection,
@@ -75,12 +82,6 @@ static int take_names(struct kept_readpoint *r, const struct relation *relation,
     return r->public.relation.schema == NULL || r->public.relation.name == NULL ? -ENOMEM : 0;
 }
 
-static void put_names(struct text *sql, const struct relation *relation)
-{
-    text_put(sql, relation->kind == RELATION_TABLE ? "ONLY " : "");
-    sql_relation(sql, relation->schema, relation->name);
-}
-
 /* LOCK TABLE of a partitioned table locks its leaves too, and that of a view all that it reads.
  * LOCK TABLE of a view may need more privileges of its owner than reading does: so a view is locked
  * only if it is judged, and must stay what it is. */
@@ -93,20 +94,43 @@ static int write_statements(struct kept_readpoint *r, bool may_lock)
     struct text lock = {0}, probe = {0};
     if (lockable) {
         text_put(&lock, "LOCK TABLE ");
-        put_names(&lock, relation);
+        from_put(&lock, relation);
         text_put(&lock, " IN ACCESS SHARE MODE");
     }
     text_put(&probe, "SELECT * FROM ");
-    put_names(&probe, relation);
+    from_put(&probe, relation);
     text_put(&probe, " LIMIT 0");
     r->lock = text_take(&lock);
     r->probe = text_take(&probe);
     return r->lock == NULL || r->probe == NULL ? -ENOMEM : 0;
 }
 
+static int look_up_statement(struct kept_readpoint *r, struct connection *connection,
+                             const struct relation *relation, struct error *error)
+{
+    PGresult *row = NULL;
+    int rc = cluster_read(connection, &r->cluster, error);
+    if (rc == 0)
+        rc = connection_question(connection, "SELECT " TRUST_IS_SUPERUSER, ONE_ROW_OF("b"), &row,
+                                 error);
+    if (rc != 0)
+        return rc;
+    r->judged = PQgetvalue(row, 0, 0)[0] == 't' && !connection_reading(connection).trust_all;
+    PQclear(row);
+    r->public.relation = *relation;
+    r->public.relation.schema = strdup(relation->schema);
+    r->public.relation.name = strdup(relation->name);
+    rc = r->public.relation.schema == NULL || r->public.relation.name == NULL
+             ? -ENOMEM
+             : write_statements(r, false);
+    return rc == 0 ? 0 : out_of_memory(error);
+}
+
 static int look_up(struct kept_readpoint *r, struct connection *connection,
                    const struct relation *relation, struct error *error)
 {
+    if (relation->kind == RELATION_STATEMENT)
+        return look_up_statement(r, connection, relation, error);
     char sql[sizeof LOOKUP + 16];
     snprintf(sql, sizeof sql, LOOKUP, relation->oid);
     PGresult *row = NULL;
@@ -136,6 +160,12 @@ static int look_up(struct kept_readpoint *r, struct connection *connection,
 static int judge(struct kept_readpoint *r, struct connection *connection, struct error *error)
 {
     PGresult *rows = NULL;
+    if (r->public.relation.kind == RELATION_STATEMENT) {
+        int rc = connection_run(connection, connection_own_path(connection), error);
+        return rc == 0 ? statement_judge(connection, &r->public.relation, &r->public.json_refused,
+                                         error)
+                       : rc;
+    }
     int rc = trust_ask(connection, r->public.relation.oid, NULL, &rows, error);
     for (int i = 0; rc == 0 && i < PQntuples(rows); i++) {
         const char *reason = PQgetvalue(rows, i, TRUST_REASON);
@@ -201,11 +231,13 @@ static int ask_seen(const struct kept_readpoint *r, struct connection *connectio
 static int verify_name(struct kept_readpoint *r, struct connection *connection, struct error *error)
 {
     PGresult *row = NULL;
+    bool statement = r->public.relation.kind == RELATION_STATEMENT;
     int rc = ask_seen(r, connection, &row, error);
     if (rc < 0 && cluster_does_without_export(&r->cluster, connection, rc))
         return -ESTALE;
     /* Behind a balancer the transaction may be on another server than the question before it. */
-    if (rc == 0 && (strtoul(PQgetvalue(row, 0, 0), NULL, 10) != r->public.relation.oid ||
+    if (rc == 0 && ((!statement &&
+                     strtoul(PQgetvalue(row, 0, 0), NULL, 10) != r->public.relation.oid) ||
                     strcmp(PQgetvalue(row, 0, 3), r->cluster.run) != 0))
         rc = -ESTALE;
     if (rc == 0) {
@@ -241,20 +273,28 @@ static int describe(struct kept_readpoint *r, struct connection *connection,
     struct readpoint *out = &r->public;
     struct sources sources = {0};
     struct columns columns = {0};
+    char *names = NULL; /* of a statement */
     int rc = verify_name(r, connection, error);
+    if (rc == 0 && out->relation.kind == RELATION_STATEMENT) {
+        rc = statement_take_lock_room(out->leader, error);
+        if (rc == 0)
+            rc = statement_columns(present, &names, error);
+    }
     if (rc == 0 && r->may_be_spread)
         rc = describe_spread(connection, &out->relation, error);
     if (rc == 0)
         rc = describe_sources(connection, &out->relation, r->filtered, &sources, error);
     if (rc == 0)
         rc =
-            describe_columns(connection, &out->relation, sources.by_ctid, present, &columns, error);
+            describe_columns(connection, &out->relation, sources.by_ctid, present, names, &columns,
+                             error);
     if (rc == 0)
         rc = describe_signature(connection, &out->relation, &sources,
                                 r->filtered                 ? BY_POLICIES
                                 : out->json_refused != NULL ? "JSON refused"
                                                             : NULL,
-                                &out->key.signature, error);
+                                names, &out->key.signature, error);
+    free(names);
     if (rc == 0)
         rc = set_own(r, connection, error);
     if (rc == 0)
@@ -306,6 +346,8 @@ static int take_lock_room(const struct kept_readpoint *r, struct error *error)
     struct relation relation = r->public.relation;
     if (r->may_be_spread)
         relation.kind = RELATION_SPREAD;
+    if (relation.kind == RELATION_STATEMENT)
+        return 0; /* it is taken once the locks are there */
     return lock_room_take(r->public.leader, &relation, error);
 }
 
@@ -382,10 +424,8 @@ int readpoint_choose(struct readpoint *readpoint, const int *numbers, int count)
         free(with_binary);
         return rc;
     }
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; i < count; i++)
         with_binary[i] = readpoint->with_binary[numbers[i]];
-        chosen->columns[i].in_copy = true; /* as COPY (SELECT …) has it */
-    }
     schema_free(readpoint->schema);
     free(readpoint->with_binary);
     readpoint->schema = chosen;

@@ -241,7 +241,7 @@ static int take_columns(struct connection *connection, const struct row_table *t
     relation.kind = out->kind;
     int rc = out->may_be_spread ? describe_spread(connection, &relation, error) : 0;
     if (rc == 0)
-        rc = describe_columns(connection, &relation, false, NULL, &columns, error);
+        rc = describe_columns(connection, &relation, false, NULL, NULL, &columns, error);
     if (rc < 0)
         return rc;
     out->kind = relation.kind;

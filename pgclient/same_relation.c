@@ -19,6 +19,8 @@ int same_relation_check(struct connection *connection, const struct relation *re
         "   coalesce(pg_catalog.pg_relation_filenode(c.oid), 0::pg_catalog.oid))";
     struct text name = {0};
     char oid[16];
+    if (relation->kind == RELATION_STATEMENT)
+        return 0;
     snprintf(oid, sizeof oid, "%u", relation->oid);
     sql_relation(&name, relation->schema, relation->name);
     const char *parameters[] = {text_string(&name), oid};

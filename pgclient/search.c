@@ -2,8 +2,10 @@
 
 #include "pgclient/cluster.h"
 #include "pgclient/describe.h"
+#include "pgclient/from_clause.h"
 #include "pgclient/lock_room.h"
 #include "pgclient/policies.h"
+#include "pgclient/statement.h"
 #include "pgclient/trust.h"
 
 #include <errno.h>
@@ -23,8 +25,8 @@ int search_blame(const struct connection *connection, int rc)
 
 void search_put_from(struct text *sql, const struct relation *relation)
 {
-    text_put(sql, relation->kind == RELATION_TABLE ? " FROM ONLY " : " FROM ");
-    sql_relation(sql, relation->schema, relation->name);
+    text_put(sql, " FROM ");
+    from_put(sql, relation);
 }
 
 /* What must be known about a role and a relation before a transaction begins. */
@@ -65,7 +67,8 @@ static char *write_beginning(const struct relation *relation, const struct begin
     bool lockable = relation->kind == RELATION_TABLE || relation->kind == RELATION_PARTITIONED
                         ? beginning->may_lock
                         : beginning->judged && relation->kind != RELATION_MATVIEW &&
-                              relation->kind != RELATION_FOREIGN;
+                              relation->kind != RELATION_FOREIGN &&
+                              relation->kind != RELATION_STATEMENT;
     text_put(&sql, SEARCH_NO_EXCLUSION);
     if (asks_more(relation, beginning))
         text_put(&sql, "; " SEARCH_PATH_OURS);
@@ -86,6 +89,15 @@ static int settle_policies(struct connection *connection, const struct relation 
         return 0;
     int rc = policies_bind_owners_only(connection, relation->oid, &owners_only, error);
     return rc == 0 && owners_only ? connection_let_policies_choose(connection, error) : rc;
+}
+
+static int judge_relation(struct connection *connection, const struct relation *relation,
+                          struct error *error)
+{
+    if (relation->kind != RELATION_STATEMENT)
+        return trust_check(connection, relation->oid, NULL, false, error);
+    int rc = connection_run(connection, connection_own_path(connection), error);
+    return rc == 0 ? statement_judge(connection, relation, NULL, error) : rc;
 }
 
 int search_open(struct session *session, const struct relation *relation, bool *later,
@@ -110,7 +122,7 @@ int search_open(struct session *session, const struct relation *relation, bool *
         return rc;
     rc = same_relation_check(connection, relation, error);
     if (rc == 0 && beginning.judged && later == NULL)
-        rc = trust_check(connection, relation->oid, NULL, false, error);
+        rc = judge_relation(connection, relation, error);
     if (rc == 0)
         rc = settle_policies(connection, relation, error);
     if (rc == 0 && asks_more(relation, &beginning))
@@ -164,6 +176,18 @@ int search_set_theirs(struct connection *connection, struct error *error)
                    : rc;
 }
 
+/* The catalog knows no columns of a statement. */
+static int judge_json(struct connection *connection, const struct relation *relation,
+                      struct error *error)
+{
+    char *refused = NULL;
+    int rc = statement_judge(connection, relation, &refused, error);
+    if (rc == 0 && refused != NULL)
+        rc = error_set(error, -EACCES, "%s", refused);
+    free(refused);
+    return rc;
+}
+
 int search_judge(struct connection *connection, const struct relation *relation,
                  const char *statement, bool json, struct error *error)
 {
@@ -175,7 +199,11 @@ int search_judge(struct connection *connection, const struct relation *relation,
     if (rc == 0)
         rc = trust_check(connection, relation->oid, tree, json, error);
     free(tree);
-    return rc == 0 ? search_set_theirs(connection, error) : rc;
+    if (rc == 0)
+        rc = search_set_theirs(connection, error);
+    return rc == 0 && json && relation->kind == RELATION_STATEMENT
+               ? judge_json(connection, relation, error)
+               : rc;
 }
 
 /* ---- heaps ---- */

@@ -3,6 +3,7 @@
 #include "pgclient/describe.h"
 #include "pgclient/search_parts.h"
 #include "pgclient/selection.h"
+#include "pgclient/statement.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -262,9 +263,16 @@ static int check_types(struct connection *connection, const struct search_neares
                        struct error *error)
 {
     struct columns columns;
-    int rc = connection_run(connection, SEARCH_OURS, error);
+    char *statement = NULL;
+    int rc = search->relation->kind == RELATION_STATEMENT
+                 ? statement_probe(connection, search->relation, &statement, error)
+                 : 0;
     if (rc == 0)
-        rc = describe_columns(connection, search->relation, false, NULL, &columns, error);
+        rc = connection_run(connection, SEARCH_OURS, error);
+    if (rc == 0)
+        rc = describe_columns(connection, search->relation, false, NULL, statement, &columns,
+                              error);
+    free(statement);
     if (rc < 0)
         return rc;
     if (!fits(search, columns.schema))

@@ -84,8 +84,10 @@ static void delist(struct crew *crew, struct member *member)
 /* A view or a foreign server may take any time. */
 static enum session_purpose purpose_of(const struct relation *relation)
 {
-    return relation->kind == RELATION_VIEW || relation->kind == RELATION_FOREIGN ? SESSION_USER
-                                                                                 : SESSION_FETCH;
+    return relation->kind == RELATION_VIEW || relation->kind == RELATION_FOREIGN ||
+                   relation->kind == RELATION_STATEMENT
+               ? SESSION_USER
+               : SESSION_FETCH;
 }
 
 /* Takes the leader's session. */

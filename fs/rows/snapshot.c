@@ -100,7 +100,10 @@ int snapshot_take_basis(struct snapshot *snapshot, const struct relation *relati
     snapshot->relation = *relation;
     snapshot->relation.schema = strdup(relation->schema);
     snapshot->relation.name = strdup(relation->name);
-    if (snapshot->relation.schema == NULL || snapshot->relation.name == NULL)
+    if (relation->statement != NULL)
+        snapshot->relation.statement = strdup(relation->statement);
+    if (snapshot->relation.schema == NULL || snapshot->relation.name == NULL ||
+        (snapshot->relation.statement == NULL) != (relation->statement == NULL))
         return -ENOMEM;
     return copy_schema(schema, &snapshot->schema);
 }
@@ -309,6 +312,7 @@ void snapshot_unref(struct snapshot *snapshot)
     faces_free(snapshot);
     free((char *)snapshot->relation.schema);
     free((char *)snapshot->relation.name);
+    free((char *)snapshot->relation.statement);
     version_key_clear(&snapshot->key);
     schema_free(snapshot->schema);
     pthread_mutex_destroy(&snapshot->lock);

@@ -308,6 +308,8 @@ static bool is_kind(uint8_t kind_of_relation)
     case RELATION_FOREIGN:
     case RELATION_SPREAD:
         return true;
+    case RELATION_STATEMENT: /* it ends with its mount */
+        break;
     }
     return false;
 }

@@ -105,12 +105,14 @@ static void choose_server(struct answer *answer)
     const struct snapshot *snapshot = answer->snapshot;
     bool nameless = question->filter != NULL && !snapshot->schema->with_row_ids;
     bool view = snapshot->relation.kind == RELATION_VIEW;
+    bool statement = snapshot->relation.kind == RELATION_STATEMENT;
     bool foreign = snapshot->relation.kind == RELATION_FOREIGN;
     if (question->mode != MODE_SERVER && !nameless)
         return;
     answer->method = METHOD_SERVER;
     if (question->mode != MODE_SERVER)
-        answer->why = view      ? "rows of a view cannot be filtered here"
+        answer->why = view        ? "rows of a view cannot be filtered here"
+                      : statement ? "rows of a statement cannot be filtered here"
                       : foreign ? "rows of a foreign table cannot be filtered here"
                                 : "the table is read as one stream, whose rows cannot be filtered "
                                   "here";

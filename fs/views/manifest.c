@@ -16,6 +16,8 @@ static const char *kind_name(enum relation_kind kind)
         return "materialized view";
     case RELATION_FOREIGN:
         return "foreign table";
+    case RELATION_STATEMENT:
+        return "statement";
     }
     return "relation";
 }
