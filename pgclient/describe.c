@@ -351,7 +351,7 @@ void sources_clear(struct sources *sources)
     "(SELECT ($1::pg_catalog.oid[])[1] AS attrelid, j.place::int2 AS attnum,"                      \
     "  (j.it ->> 0)::name AS attname, (j.it ->> 1)::pg_catalog.oid AS atttypid,"                   \
     "  (j.it ->> 2)::int4 AS atttypmod, false AS attisdropped,"                                    \
-    "  ''::pg_catalog.\"char\" AS attgenerated, 0::pg_catalog.oid AS attcollation,"              \
+    "  ''::pg_catalog.\"char\" AS attgenerated, 0::pg_catalog.oid AS attcollation,"                \
     "  NULL::pg_catalog.text AS attmissingval"                                                     \
     "  FROM jsonb_array_elements($" #n "::pg_catalog.jsonb) WITH ORDINALITY AS j(it, place))"
 
@@ -386,7 +386,7 @@ void sources_clear(struct sources *sources)
  * promise it. PostgreSQL's own stable output functions depend on pinned settings and on the types
  * of their parts. */
 #define COLUMNS_QUESTION(columns, multiranges)                                                     \
-    PARTS_OF_TYPES(columns, multiranges)                                                                    \
+    PARTS_OF_TYPES(columns, multiranges)                                                           \
     ", base(root, oid, type) AS ("                                                                 \
     " SELECT root, oid, oid FROM part WHERE root = oid"                                            \
     " UNION ALL SELECT b.root, t.typbasetype, t.typbasetype FROM base b"                           \
@@ -421,7 +421,7 @@ void sources_clear(struct sources *sources)
                       "  t.typnamespace = 'pg_catalog'::pg_catalog.regnamespace, a.attgenerated, " \
                       "r.with_binary, "                                                            \
                       "r.depends OR " COMPUTED_BY_USERS ", a.atttypid, r.json_apart"               \
-                      " FROM " columns " a JOIN root r ON r.root = a.atttypid"         \
+                      " FROM " columns " a JOIN root r ON r.root = a.atttypid"                     \
                       " JOIN base b ON b.root = a.atttypid JOIN pg_catalog.pg_type t ON t.oid = "  \
                       "b.type AND "                                                                \
                       "t.typtype <> 'd'"                                                           \
@@ -513,9 +513,9 @@ int describe_columns(struct connection *connection, const struct relation *relat
     const char *parameters[] = {oids, statement};
     *out = (struct columns){0};
     PGresult *rows = NULL;
-    int rc = connection_ask(connection, columns_question(connection, statement != NULL),
-                            statement != NULL ? 2 : 1, parameters, ROWS_OF(C_COLUMNS), &rows,
-                            error);
+    int rc =
+        connection_ask(connection, columns_question(connection, statement != NULL),
+                       statement != NULL ? 2 : 1, parameters, ROWS_OF(C_COLUMNS), &rows, error);
     if (rc != 0)
         return rc;
     if (present != NULL && !same_columns(rows, present)) {
@@ -544,7 +544,7 @@ void columns_clear(struct columns *columns)
  * $4: what else the output depends on, NULL: nothing. Each line is an unambiguous text of catalog
  * rows in a fixed order. */
 #define SIGNATURE_QUESTION(columns, multiranges, multirange_column)                                \
-    PARTS_OF_TYPES(columns, multiranges)                                                                    \
+    PARTS_OF_TYPES(columns, multiranges)                                                           \
     ", type AS (SELECT t.*, t.xmin AS version, x.extname, x.extversion FROM pg_catalog.pg_type t"  \
     "  LEFT JOIN (pg_catalog.pg_depend d JOIN pg_catalog.pg_extension x ON x.oid = d.refobjid)"    \
     "   ON d.classid = 'pg_catalog.pg_type'::pg_catalog.regclass AND d.objid = t.oid AND "         \
@@ -607,9 +607,9 @@ static const char *signature_question(const struct connection *connection, bool 
 {
     bool multiranges = connection_version(connection) >= MULTIRANGES;
     if (statement)
-        return multiranges ? SIGNATURE_QUESTION(OF_STATEMENT(5), WITH_MULTIRANGES,
-                                                ", r.rngmultitypid")
-                           : SIGNATURE_QUESTION(OF_STATEMENT(5), "", "");
+        return multiranges
+                   ? SIGNATURE_QUESTION(OF_STATEMENT(5), WITH_MULTIRANGES, ", r.rngmultitypid")
+                   : SIGNATURE_QUESTION(OF_STATEMENT(5), "", "");
     return multiranges ? SIGNATURE_QUESTION(OF_RELATIONS, WITH_MULTIRANGES, ", r.rngmultitypid")
                        : SIGNATURE_QUESTION(OF_RELATIONS, "", "");
 }

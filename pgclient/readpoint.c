@@ -120,7 +120,9 @@ static int look_up_statement(struct kept_readpoint *r, struct connection *connec
     r->public.relation = *relation;
     r->public.relation.schema = strdup(relation->schema);
     r->public.relation.name = strdup(relation->name);
-    rc = r->public.relation.schema == NULL || r->public.relation.name == NULL
+    r->public.relation.statement = strdup(relation->statement);
+    rc = r->public.relation.schema == NULL || r->public.relation.name == NULL ||
+                 r->public.relation.statement == NULL
              ? -ENOMEM
              : write_statements(r, false);
     return rc == 0 ? 0 : out_of_memory(error);
@@ -236,9 +238,9 @@ static int verify_name(struct kept_readpoint *r, struct connection *connection, 
     if (rc < 0 && cluster_does_without_export(&r->cluster, connection, rc))
         return -ESTALE;
     /* Behind a balancer the transaction may be on another server than the question before it. */
-    if (rc == 0 && ((!statement &&
-                     strtoul(PQgetvalue(row, 0, 0), NULL, 10) != r->public.relation.oid) ||
-                    strcmp(PQgetvalue(row, 0, 3), r->cluster.run) != 0))
+    if (rc == 0 &&
+        ((!statement && strtoul(PQgetvalue(row, 0, 0), NULL, 10) != r->public.relation.oid) ||
+         strcmp(PQgetvalue(row, 0, 3), r->cluster.run) != 0))
         rc = -ESTALE;
     if (rc == 0) {
         bool exported = !PQgetisnull(row, 0, 1);
@@ -285,9 +287,8 @@ static int describe(struct kept_readpoint *r, struct connection *connection,
     if (rc == 0)
         rc = describe_sources(connection, &out->relation, r->filtered, &sources, error);
     if (rc == 0)
-        rc =
-            describe_columns(connection, &out->relation, sources.by_ctid, present, names, &columns,
-                             error);
+        rc = describe_columns(connection, &out->relation, sources.by_ctid, present, names, &columns,
+                              error);
     if (rc == 0)
         rc = describe_signature(connection, &out->relation, &sources,
                                 r->filtered                 ? BY_POLICIES
@@ -330,6 +331,7 @@ static void empty(struct kept_readpoint *r)
     free(out->json_refused);
     free((char *)out->relation.schema);
     free((char *)out->relation.name);
+    free((char *)out->relation.statement);
     version_key_clear(&out->key);
     free(out->snapshot);
     free(r->lock);

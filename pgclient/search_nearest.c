@@ -270,8 +270,8 @@ static int check_types(struct connection *connection, const struct search_neares
     if (rc == 0)
         rc = connection_run(connection, SEARCH_OURS, error);
     if (rc == 0)
-        rc = describe_columns(connection, search->relation, false, NULL, statement, &columns,
-                              error);
+        rc =
+            describe_columns(connection, search->relation, false, NULL, statement, &columns, error);
     free(statement);
     if (rc < 0)
         return rc;

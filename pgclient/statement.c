@@ -13,6 +13,14 @@
 
 static int out_of_memory(struct error *error) { return error_set(error, -ENOMEM, "out of memory"); }
 
+size_t statement_size(const char *text)
+{
+    size_t size = strlen(text);
+    while (size > 0 && strchr(" \t\n\r\f\v;", text[size - 1]) != NULL)
+        size--;
+    return size;
+}
+
 /* ---- whose functions it would run ---- */
 
 #define OURS SEARCH_PATH_OURS "; SET LOCAL statement_timeout = 0"
@@ -114,9 +122,8 @@ int statement_probe(struct connection *connection, const struct relation *relati
     from_put(&sql, relation);
     text_put(&sql, " LIMIT 0");
     const char *statement = text_string(&sql);
-    int rc = statement == NULL
-                 ? out_of_memory(error)
-                 : connection_rows(connection, statement, ANYTHING, &present, error);
+    int rc = statement == NULL ? out_of_memory(error)
+                               : connection_rows(connection, statement, ANYTHING, &present, error);
     if (rc == 0)
         rc = statement_columns(present, out, error);
     PQclear(present);

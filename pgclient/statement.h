@@ -14,6 +14,10 @@
 
 enum { STATEMENT_NUMBERS = 100 };
 
+/* The size of a text without the blanks and semicolons at its end; 0: there is nothing else in it.
+ */
+size_t statement_size(const char *text);
+
 /* Checks that the text is one whole statement, that it gives rows, and that this mount may run it;
  * nothing of it is run, but what the planner evaluates. Sets relation->has_vectors and refuses_json. */
 MUST_CHECK int statement_check(struct session *session, struct relation *relation,
