@@ -24,7 +24,9 @@
 #include "fs/tree/query_dir.h"
 #include "fs/tree/root_dir.h"
 #include "fs/tree/row.h"
+#include "fs/tree/sql_dir.h"
 #include "fs/tree/table_users.h"
+#include "fs/tree/user_statement_task.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -217,6 +219,7 @@ static void begin_end(struct mount *mount)
     mount->ending = true;
     query_dir_stop_all(mount);
     row_task_stop_all(mount);
+    user_statement_task_stop_all(mount);
     request_fail_all(mount, -EIO);
     read_fail_all(mount);
     job_stop_all(mount);
@@ -423,6 +426,7 @@ static void free_all(struct program *program)
     vector_indexes_free(mount->search.indexes);
     opened_free_all(mount);
     query_dir_free_all(mount);
+    sql_dir_free_all(mount);
     row_free_all(mount);
     node_free_all(mount);
     for (int i = 0; i < TABLE_BUCKETS; i++)

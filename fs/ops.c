@@ -276,9 +276,17 @@ static void op_write(fuse_req_t req, fuse_ino_t ino, const char *bytes, size_t s
 
 static void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *file)
 {
+    struct mount *mount = mount_of(req);
     struct handle *handle = handle_of(file);
     (void)ino;
-    fuse_reply_err(req, handle->class->flush != NULL ? -handle->class->flush(handle) : 0);
+    int rc = handle->class->flush != NULL ? handle->class->flush(handle) : 0;
+    if (rc != -EAGAIN) {
+        fuse_reply_err(req, -rc);
+        return;
+    }
+    pthread_mutex_lock(&mount->lock);
+    request_start(mount, req, handle->node, CALL_FLUSH, &(struct request_detail){.handle = handle});
+    pthread_mutex_unlock(&mount->lock);
 }
 
 static void op_fsync(fuse_req_t req, fuse_ino_t ino, int data_only, struct fuse_file_info *file)

@@ -36,11 +36,14 @@ const char options_help[] =
     "    -o direct=CONNINFO      how pg_dump reaches the server when CONNINFO leads to a pooler\n"
     "    -o rls=filter           serve the rows that row-level security lets the role see\n"
     "    -o trust=all            a superuser's mount may run functions that other roles own\n"
+    "    -o sql=all, sql=off     all users, or none, may make statements in .sql/ (the mount's "
+    "owner "
+    "may)\n"
     "    -o lease=SECONDS        how long a path keeps pointing at the version it was resolved to "
     "(5)\n"
     "    -o formats=LIST         formats listed in a table's directory, with + between them "
     "(csv+bin+jsonl)\n"
-    "    -o list=LIST            list these too: columns, partitions, parts, rows, .pgvecfs\n"
+    "    -o list=LIST            list these too: columns, partitions, parts, rows, .pgvecfs, .sql\n"
     "    -o part_size=SIZE       the pieces of a table below parts/ have about so many bytes "
     "(64M)\n"
     "    -o max_stat=SIZE        stat of a file that is not fetched yet fails with EFBIG if its "
@@ -60,7 +63,7 @@ struct raw {
     struct options *options;
     char *cache_dir, *cache_size, *memory, *jobs, *lease, *formats, *list, *schemas, *part_size,
         *max_stat;
-    char *connections, *lock_wait, *direct, *rls, *trust;
+    char *connections, *lock_wait, *direct, *rls, *trust, *sql;
     char *uid, *gid, *umask;
     int system, foreground, debug, single, help, version, status;
     int positional;
@@ -79,6 +82,7 @@ static const struct fuse_opt table[] = {
     {"direct=%s", RAW(direct)},
     {"rls=%s", RAW(rls)},
     {"trust=%s", RAW(trust)},
+    {"sql=%s", RAW(sql)},
     {"lease=%s", RAW(lease)},
     {"formats=%s", RAW(formats)},
     {"list=%s", RAW(list)},
@@ -261,10 +265,13 @@ static int take_listed(struct options *options, const char *word, size_t size, s
         options->list_control = true;
     else if (size == 7 && strncmp(word, "columns", size) == 0)
         options->list_columns = true;
+    else if (size == 4 && strncmp(word, ".sql", size) == 0)
+        options->list_sql = true;
     else
-        return error_set(error, -EINVAL,
-                         "list: '%.*s' is not one of columns, partitions, parts, rows, .pgvecfs",
-                         (int)size, word);
+        return error_set(
+            error, -EINVAL,
+            "list: '%.*s' is not one of columns, partitions, parts, rows, .pgvecfs, .sql",
+            (int)size, word);
     return 0;
 }
 
@@ -342,6 +349,18 @@ static int parse_word(const char *text, const char *name, const char *word, bool
     return 0;
 }
 
+static int parse_sql(const char *text, enum sql_access *out, struct error *error)
+{
+    static const char *const words[] = {
+        [SQL_OWNER] = "owner", [SQL_ALL] = "all", [SQL_OFF] = "off"};
+    for (int i = 0; i < (int)(sizeof words / sizeof *words); i++)
+        if (strcmp(text, words[i]) == 0) {
+            *out = (enum sql_access)i;
+            return 0;
+        }
+    return error_set(error, -EINVAL, "sql=%.50s: the values are owner, all and off", text);
+}
+
 /* Parses the id of a user or a group; -1 is none. */
 static int parse_id(const char *text, const char *name, uint32_t *out, struct error *error)
 {
@@ -398,6 +417,8 @@ static int check_server_options(const struct raw *raw, struct options *options, 
         rc = parse_word(raw->rls, "rls", "filter", &options->rls_filter, error);
     if (rc == 0 && raw->trust != NULL)
         rc = parse_word(raw->trust, "trust", "all", &options->trust_all, error);
+    if (rc == 0 && raw->sql != NULL)
+        rc = parse_sql(raw->sql, &options->sql, error);
     if (rc == 0 && raw->direct != NULL)
         rc = (options->direct = strdup(raw->direct)) == NULL ? -ENOMEM : 0;
     return rc;
@@ -510,10 +531,10 @@ int options_parse(int argc, char **argv, struct options *options, struct fuse_ar
     wipe_direct(argc, argv);
     if (raw.direct != NULL)
         explicit_bzero(raw.direct, strlen(raw.direct));
-    char *strings[] = {raw.cache_dir, raw.cache_size, raw.memory,  raw.jobs,        raw.lease,
-                       raw.formats,   raw.list,       raw.schemas, raw.connections, raw.lock_wait,
-                       raw.direct,    raw.rls,        raw.trust,   raw.uid,         raw.gid,
-                       raw.umask,     raw.part_size,  raw.max_stat};
+    char *strings[] = {raw.cache_dir, raw.cache_size, raw.memory,   raw.jobs,        raw.lease,
+                       raw.formats,   raw.list,       raw.schemas,  raw.connections, raw.lock_wait,
+                       raw.direct,    raw.rls,        raw.trust,    raw.uid,         raw.gid,
+                       raw.umask,     raw.part_size,  raw.max_stat, raw.sql};
     for (size_t i = 0; i < sizeof strings / sizeof *strings; i++)
         free(strings[i]);
     return rc;

@@ -136,6 +136,8 @@ static int find_out(struct mount *mount, struct call *call)
         return -EAGAIN;
     if (call->kind == CALL_READ)
         return call->handle->class->answer(call);
+    if (call->kind == CALL_FLUSH)
+        return call->handle->class->flushed(call);
     return class->ready != NULL ? class->ready(mount, call) : 0;
 }
 
@@ -257,7 +259,7 @@ static void kill_request(struct mount *mount, struct request *request)
 {
     struct call *call = &request->call;
     void (*interrupted)(struct call *) =
-        call->kind == CALL_READ ? call->handle->class->interrupted : call->node->class->interrupted;
+        call->handle != NULL ? call->handle->class->interrupted : call->node->class->interrupted;
     if (interrupted != NULL)
         interrupted(call);
     mount->count.interrupted++;

@@ -20,8 +20,8 @@
 /* What else a request says. */
 struct request_detail {
     const struct fuse_file_info *file; /* for OPEN, OPENDIR */
-    struct handle *handle;             /* for READ */
-    size_t size;                       /* the same */
+    struct handle *handle;             /* for READ and FLUSH */
+    size_t size;                       /* for READ */
     const char *name;                  /* for MKDIR; copied */
     struct owner owner;                /* the same */
     caller_id caller;                  /* for calls that may be promised something */

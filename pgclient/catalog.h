@@ -25,12 +25,16 @@ enum relation_kind {
     RELATION_STATEMENT = 'q'
 };
 
+/* The number that a statement has in the place of an oid is from 1 to below this: no relation of a
+ * server has an oid so small. */
+enum { STATEMENT_NUMBERS = 100 };
+
 struct relation {
     uint32_t oid;
     uint32_t parent; /* the partitioned table that this is a partition of; 0: none */
     enum relation_kind kind;
     const char *schema, *name; /* SQL names, UTF-8, unquoted */
-    const char *statement; /* of a RELATION_STATEMENT: its text, UTF-8; else NULL */
+    const char *statement;     /* of a RELATION_STATEMENT: its text, UTF-8; else NULL */
     bool has_vectors; /* a column is a vector, halfvec, sparsevec or bit string, or a domain */
     bool refuses_rows, refuses_json; /* reading these would run functions of others with a
                                         superuser's rights (trust.h) */

@@ -5,7 +5,7 @@
 #include "pgclient/from_clause.h"
 #include "pgclient/lock_room.h"
 #include "pgclient/policies.h"
-#include "pgclient/statement.h"
+#include "pgclient/statement_parts.h"
 #include "pgclient/trust.h"
 
 #include <errno.h>

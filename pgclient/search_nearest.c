@@ -3,7 +3,7 @@
 #include "pgclient/describe.h"
 #include "pgclient/search_parts.h"
 #include "pgclient/selection.h"
-#include "pgclient/statement.h"
+#include "pgclient/statement_parts.h"
 
 #include <errno.h>
 #include <stdlib.h>

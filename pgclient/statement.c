@@ -1,4 +1,4 @@
-#include "pgclient/statement.h"
+#include "pgclient/statement_parts.h"
 
 #include "codec/json_writer.h"
 #include "pgclient/from_clause.h"
@@ -182,7 +182,7 @@ static bool is_vector(const struct type *type)
     for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++)
         if (type == type_find("vector", vectors[i]))
             return true;
-    return type == type_find(NULL, "bit");
+    return type == type_find(NULL, "bit") || type == type_find(NULL, "varbit");
 }
 
 int statement_check(struct session *session, struct relation *relation, struct error *error)

@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+enum sql_access { SQL_OWNER, SQL_ALL, SQL_OFF };
+
 struct options {
     char *conninfo;              /* a copy; the one in argv has been wiped */
     char *mountpoint;            /* absolute */
@@ -21,10 +23,11 @@ struct options {
     uint32_t uid, gid;       /* the owner of everything but what others have made */
     unsigned umask;          /* bits that no mode of ours has */
     unsigned listed_formats; /* mask of format numbers */
-    bool list_partitions, list_parts, list_rows, list_control, list_columns;
-    uint64_t part_size; /* bytes of a piece below parts/, about */
-    uint64_t max_stat;  /* bytes of a table that stat may fetch; 0: without limit */
-    char **schemas;     /* NULL-terminated, or NULL: all */
+    bool list_partitions, list_parts, list_rows, list_control, list_columns, list_sql;
+    enum sql_access sql; /* which users may make statements: the owner of the mount, all, none */
+    uint64_t part_size;  /* bytes of a piece below parts/, about */
+    uint64_t max_stat;   /* bytes of a table that stat may fetch; 0: without limit */
+    char **schemas;      /* NULL-terminated, or NULL: all */
     bool system;
     bool foreground, debug, single;
     bool help, version;

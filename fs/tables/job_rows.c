@@ -70,8 +70,10 @@ struct version *job_load_rows(struct subject *subject)
 {
     struct mount *mount = subject->table->mount;
     struct snapshot *snapshot = NULL;
-    int rc = snapshot_load_columns(mount->store, subject->table->relation.oid, subject->columns,
-                                   &snapshot);
+    int rc = subject->table->relation.kind == RELATION_STATEMENT
+                 ? -ENOENT /* what there may be is of another one, of a mount before */
+                 : snapshot_load_columns(mount->store, subject->table->relation.oid,
+                                         subject->columns, &snapshot);
     if (rc < 0 && rc != -ENOENT)
         log_say(LOG_SAY_ERROR,
                 "%s.%s: its record in the cache cannot be used (%s); it is fetched again",

@@ -264,7 +264,8 @@ const struct relation *listing_find(const struct mount *mount, const char *schem
 
 bool listing_has_oid(const struct mount *mount, uint32_t oid)
 {
-    return has_oid(mount->oids, mount->oid_count, oid);
+    return oid < STATEMENT_NUMBERS ? mount->statements[oid]
+                                   : has_oid(mount->oids, mount->oid_count, oid);
 }
 
 size_t listing_keep_gone(struct mount *mount, uint32_t *relations, size_t count)

@@ -34,6 +34,7 @@ static inline bool listing_is_after(const struct mount *mount, unsigned then)
 /* NULL: there is none. Called with the lock held; good until it is released. */
 const struct relation *listing_find(const struct mount *mount, const char *schema,
                                     const char *name);
+/* Also of a statement, which is in no catalog. */
 bool listing_has_oid(const struct mount *mount, uint32_t oid);
 /* Keeps only those of these relations that are not in the catalog any more, and returns their
  * number. Takes the lock. */

@@ -20,11 +20,11 @@
 #include "fs/tables/refreshes.h"
 #include "fs/tables/schema_text.h"
 #include "fs/views/body.h"
+#include "pgclient/catalog.h"
 #include "pgclient/ddl.h"
 
 #include <errno.h>
 
-struct catalog;
 struct table;
 struct table_users;
 struct tree;
@@ -81,7 +81,9 @@ struct mount {
     bool leftovers; /* tables or files of gone relations are still used */
     /* a table had no room for one more list of columns: names that nothing uses are to go */
     bool crowded;
-    bool clearing; /* a thread clears leftovers */
+    bool clearing;                      /* a thread clears leftovers */
+    bool statements[STATEMENT_NUMBERS]; /* by number: it is taken (statement_number.h) */
+    uint32_t statement_last;            /* the number that was taken last */
     char *catalog_mark;
     /* clock_ms() when the server was asked whether the catalog still holds */
     int64_t catalog_checked;

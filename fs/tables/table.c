@@ -13,16 +13,20 @@ enum { STAYS = sizeof((struct subject *)NULL)->stays / sizeof(struct stay) };
 static int set_names(struct table *table, const struct relation *relation)
 {
     char *schema = strdup(relation->schema), *name = strdup(relation->name);
-    if (schema == NULL || name == NULL) {
+    char *statement = relation->statement != NULL ? strdup(relation->statement) : NULL;
+    if (schema == NULL || name == NULL || (statement == NULL) != (relation->statement == NULL)) {
         free(schema);
         free(name);
+        free(statement);
         return -ENOMEM;
     }
     free((char *)table->relation.schema);
     free((char *)table->relation.name);
+    free((char *)table->relation.statement);
     table->relation = *relation;
     table->relation.schema = schema;
     table->relation.name = name;
+    table->relation.statement = statement;
     return 0;
 }
 
@@ -101,6 +105,7 @@ void table_free(struct table *table)
     }
     free((char *)table->relation.schema);
     free((char *)table->relation.name);
+    free((char *)table->relation.statement);
     pthread_mutex_destroy(&table->sweeping);
     free(table);
 }

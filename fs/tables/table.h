@@ -74,7 +74,7 @@ struct subject {
 struct table {
     struct table *next; /* in its bucket */
     struct mount *mount;
-    struct relation relation;               /* owns its names */
+    struct relation relation;               /* owns its strings */
     struct subject subjects[SUBJECT_COUNT]; /* of rows: of all columns */
     struct subject *selections;             /* of some */
     pthread_mutex_t sweeping;               /* taken without mount->lock, by jobs; guards: */

@@ -202,7 +202,7 @@ int answer_file_look_up_path(struct mount *mount, const struct lookup *lookup,
 static void keep_reason(struct answer_node *answer, const char *reason)
 {
     const struct query_session *session = session_of(answer);
-    if (session == NULL || (session->owner.mode & S_IROTH))
+    if (session == NULL || (session->values.owner.mode & S_IROTH))
         node_keep_reason(&answer->node, answer->key.path, reason);
 }
 
@@ -397,8 +397,8 @@ static void result_attributes(const struct answer_node *answer, const struct res
                         of_version ? result->serial : result->number, result->contents};
     uint64_t ino = hash64(parts, sizeof parts);
     time_t when = of_version ? (time_t)result->mtime : result->made_at;
-    if (session != NULL && session->changed_at > when)
-        when = session->changed_at;
+    if (session != NULL && session->values.changed_at > when)
+        when = session->values.changed_at;
     st->st_ino = ino > 1 ? ino : 2;
     st->st_size = (off_t)result->bytes.size;
     st->st_atime = st->st_mtime = st->st_ctime = when;
@@ -413,9 +413,9 @@ static void attributes(const struct mount *mount, const struct node *node, struc
         result_attributes(answer, result, st);
     if (session == NULL)
         return;
-    st->st_uid = session->owner.uid;
-    st->st_gid = session->owner.gid;
-    st->st_mode &= S_IFMT | session->owner.mode;
+    st->st_uid = session->values.owner.uid;
+    st->st_gid = session->values.owner.gid;
+    st->st_mode &= S_IFMT | session->values.owner.mode;
 }
 
 /* The kernel forgets a file that failed, so its reason is kept with query/. */

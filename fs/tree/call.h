@@ -1,6 +1,6 @@
 /* A call from the kernel that may have to wait for the server: GETATTR, ACCESS, OPEN and OPENDIR,
- * LOOKUP of a file that is in doubt (table_lookup.h), MKDIR, READ of a conversation's answers. This
- * is what classes of nodes see of it; fs/request.c tries, parks and answers it.
+ * LOOKUP of a file that is in doubt (table_lookup.h), MKDIR, READ of a conversation's answers, FLUSH
+ * and FSYNC of what the server has to judge. This is what classes of nodes see of it; fs/request.c tries, parks and answers it.
  *
  * Threads: guarded by mount->lock.
  */
@@ -17,7 +17,8 @@ enum call_kind {
     CALL_OPENDIR,
     CALL_ACCESS, /* the access is allowed, if the directory is there */
     CALL_MKDIR,
-    CALL_READ /* reads a handle whose bytes are made */
+    CALL_READ, /* reads a handle whose bytes are made */
+    CALL_FLUSH /* waits for what a handle's flush has begun */
 };
 
 struct call {
@@ -32,8 +33,8 @@ struct call {
 
     /* What the kernel asks: */
     int flags;             /* for OPEN: those of open(2) */
-    struct handle *handle; /* for READ */
-    size_t size;           /* the same */
+    struct handle *handle; /* for READ and FLUSH */
+    size_t size;           /* for READ */
     struct buffer bytes;   /* the answer to READ */
     char *name;            /* for MKDIR */
     struct owner owner;    /* the same */

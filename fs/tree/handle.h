@@ -49,6 +49,9 @@ struct handle_class {
     /* READ is a call, which this makes ready: appends the bytes to call->bytes. mount->lock is
      * held. */
     int (*answer)(struct call *call);
+    /* FLUSH and FSYNC are calls, too, after `flush` has given -EAGAIN; they are answered with what
+     * this gives. mount->lock is held. */
+    int (*flushed)(struct call *call);
     void (*interrupted)(struct call *call); /* the caller of such a call was killed */
 
     /* These four are called without mount->lock. NULL: write gives -EBADF, flush 0, resize -EROFS,

@@ -5,6 +5,7 @@
 #include "fs/rows/snapshot_records.h"
 #include "fs/tables/file_time.h"
 #include "fs/tables/listing.h"
+#include "fs/tables/statement_number.h"
 #include "fs/tree/node.h"
 #include "fs/tree/session_dir.h"
 
@@ -162,12 +163,13 @@ struct folders {
     size_t count;
 };
 
+/* The folders of statements go by themselves. */
 static bool is_known(const struct mount *mount, uint32_t relation)
 {
     const struct table *table = mount->tables[relation % TABLE_BUCKETS];
     while (table != NULL && table->relation.oid != relation)
         table = table->next;
-    return table != NULL || listing_has_oid(mount, relation);
+    return table != NULL || relation < STATEMENT_NUMBERS || listing_has_oid(mount, relation);
 }
 
 static void add_folder(void *context, uint32_t relation)
@@ -276,8 +278,10 @@ static void clear_up(void *argument)
     mount->leftovers |= left;
     pthread_mutex_unlock(&mount->lock);
     tell_kernel(mount, &names);
-    if (lost || freed)
+    if (lost || freed) {
+        statement_number_sweep(mount);
         drop_folders(mount);
+    }
     pthread_mutex_lock(&mount->lock);
     mount->clearing = false;
     pthread_mutex_unlock(&mount->lock);

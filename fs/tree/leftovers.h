@@ -9,6 +9,9 @@
  *
  * A session goes with its query/: also if the table was renamed, or has no vectors any more.
  *
+ * What is left of statements (statement_number.h) goes as that of dropped relations does; their
+ * folders of the cache go without a question, also those of a mount before.
+ *
  * A folder of the cache goes only if the server says that there is no relation of that oid. A
  * relation that is merely not shown (another `schemas`, a privilege that was revoked) keeps its
  * files; otherwise they would look changed when it comes back. And it goes only if that server has

@@ -1,10 +1,12 @@
 #include "fs/tree/query_session.h"
 
-#include "fs/base/shared_text.h"
 #include "fs/tree/node.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
+
+enum { VECTOR_AT_MOST = 64 << 20 };
 
 /* ---- a session as the asker of its question ---- */
 
@@ -13,7 +15,7 @@ static struct query_session *of(const struct asker *asker) { return (struct quer
 static void free_session(struct asker *asker)
 {
     asked_unref(of(asker)->asked);
-    promises_clear(&of(asker)->promises);
+    promises_clear(&of(asker)->values.promises);
     free(asker);
 }
 
@@ -50,6 +52,8 @@ static const struct asker_class asker_class = {.free = free_session,
 
 /* ---- sessions ---- */
 
+static const struct value_holder_class holder_class;
+
 int query_session_new(struct mount *mount, struct node *directory, struct query_session **out)
 {
     struct question question;
@@ -67,9 +71,10 @@ int query_session_new(struct mount *mount, struct node *directory, struct query_
     }
     session->asker.class = &asker_class;
     session->asker.refs = 1;
-    session->mount = mount;
+    session->values.class = &holder_class;
+    session->values.mount = mount;
+    session->values.changed_at = time(NULL);
     session->directory = directory;
-    session->changed_at = time(NULL);
     session->next = mount->tree->query_sessions;
     mount->tree->query_sessions = session;
     mount->tree->query_session_count++;
@@ -79,16 +84,16 @@ int query_session_new(struct mount *mount, struct node *directory, struct query_
 
 void query_session_end(struct query_session *session)
 {
-    struct query_session **at = &session->mount->tree->query_sessions;
+    struct query_session **at = &session->values.mount->tree->query_sessions;
     while (*at != session)
         at = &(*at)->next;
     *at = session->next;
-    session->mount->tree->query_session_count--;
+    session->values.mount->tree->query_session_count--;
     session->directory = NULL;
     result_unref(session->plan); /* the plan has a reference to the session */
     session->plan = NULL;
-    result_forget_asker(session->mount, &session->asker);
-    result_stop_asker(session->mount, &session->asker);
+    result_forget_asker(session->values.mount, &session->asker);
+    result_stop_asker(session->values.mount, &session->asker);
     asker_unref(&session->asker);
 }
 
@@ -117,24 +122,76 @@ void query_session_answered(struct query_session *session, int rc, const struct 
 
 /* ---- values ---- */
 
-int query_session_show(const struct query_session *session, int field, struct buffer *out)
+static struct query_session *session_of(const struct value_holder *holder)
 {
-    if (field < QUESTION_FIELDS)
+    return (struct query_session *)((char *)holder - offsetof(struct query_session, values));
+}
+
+static struct value_holder *ref_session(struct value_holder *holder)
+{
+    return &query_session_ref(session_of(holder))->values;
+}
+
+static void unref_session(struct value_holder *holder) { query_session_unref(session_of(holder)); }
+
+static struct value_field field_of(int field)
+{
+    const char *name = query_session_field_name(field);
+    bool vector = strcmp(name, "vector") == 0;
+    return (struct value_field){.name = name,
+                                .most = vector ? VECTOR_AT_MOST : QUESTION_TEXT_MOST,
+                                .told = field == FIELD_ERROR,
+                                .one_line = !vector && strcmp(name, "filter") != 0,
+                                .by_lines = true,
+                                .with_break = field != FIELD_ERROR && question_is_line(field)};
+}
+
+static char *text_of(const struct value_holder *holder, int field)
+{
+    return field != FIELD_ERROR ? question_text(&session_of(holder)->asked->question, field) : NULL;
+}
+
+static int show_value(const struct value_holder *holder, int field, struct buffer *out)
+{
+    const struct query_session *session = session_of(holder);
+    if (field != FIELD_ERROR)
         return question_show(&session->asked->question, field, out);
     const struct error *error = &session->error;
     return error->text[0] != '\0' ? buffer_printf(out, "%s\n", error->text) : 0;
 }
 
-uint64_t query_session_size(const struct query_session *session, int field)
+static uint64_t size_of(const struct value_holder *holder, int field)
 {
-    const char *text = question_text(&session->asked->question, field);
+    const struct value_field like = field_of(field);
+    const char *text = text_of(holder, field);
     struct buffer shown = {0};
     if (text != NULL)
-        return query_session_text_size(text, field);
-    uint64_t size = query_session_show(session, field, &shown) == 0 ? shown.size : 0;
+        return value_text_size(text, &like);
+    uint64_t size = show_value(holder, field, &shown) == 0 ? shown.size : 0;
     buffer_clear(&shown);
     return size;
 }
+
+static int set_value(struct value_holder *holder, int field, const struct buffer *bytes,
+                     struct value_check **check)
+{
+    (void)check;
+    return query_session_set(session_of(holder), field, bytes);
+}
+
+static void note_answer(struct value_holder *holder, int rc, const struct error *error)
+{
+    query_session_answered(session_of(holder), rc, error);
+}
+
+static const struct value_holder_class holder_class = {.ref = ref_session,
+                                                       .unref = unref_session,
+                                                       .field = field_of,
+                                                       .text = text_of,
+                                                       .show = show_value,
+                                                       .size = size_of,
+                                                       .set = set_value,
+                                                       .answered = note_answer};
 
 /* Counts the fresh question's text, if there is room for it. The text before it makes room if it
  * goes with the question before. mount->lock is held. */
@@ -157,7 +214,7 @@ static int count_text(struct mount *mount, const struct asked *before, const str
 
 int query_session_set(struct query_session *session, int field, const struct buffer *bytes)
 {
-    struct mount *mount = session->mount;
+    struct mount *mount = session->values.mount;
     struct error error = {""};
     struct question question;
     struct asked *before, *fresh = NULL;
@@ -178,7 +235,7 @@ int query_session_set(struct query_session *session, int field, const struct buf
             asked_unref(session->asked);
             session->asked = asked_ref(fresh);
             fresh->number = ++mount->tree->asked_number;
-            session->changed_at = time(NULL);
+            session->values.changed_at = time(NULL);
             result_forget_asker(mount, &session->asker);
         }
         if (done)
@@ -197,9 +254,9 @@ int query_session_reset(struct query_session *session, int field)
 {
     if (field != FIELD_ERROR)
         return query_session_set(session, field, &(struct buffer){0});
-    pthread_mutex_lock(&session->mount->lock);
+    pthread_mutex_lock(&session->values.mount->lock);
     query_session_answered(session, 0, NULL);
-    pthread_mutex_unlock(&session->mount->lock);
+    pthread_mutex_unlock(&session->values.mount->lock);
     return 0;
 }
 

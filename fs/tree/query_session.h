@@ -11,12 +11,8 @@
 #ifndef FS_TREE_QUERY_SESSION_H
 #define FS_TREE_QUERY_SESSION_H
 
-#include "fs/base/shared_text.h"
-#include "fs/tables/promise.h"
-#include "fs/tree/permit.h"
 #include "fs/tree/result.h"
-
-#include <time.h>
+#include "fs/tree/value_holder.h"
 
 enum { QUERY_SESSIONS_AT_MOST = 64 };
 /* FIELD_ERROR is `error`, behind the fields of the question */
@@ -24,18 +20,12 @@ enum { FIELD_ERROR = QUESTION_FIELDS, FIELD_COUNT };
 
 struct query_session {
     struct asker asker;
-    /* never changes; its files have the same owner, and the mode as far as files can be read or
-     * written */
-    struct owner owner;
+    struct value_holder values;
     struct query_session *next; /* in the mount's list */
-    struct mount *mount;
-    struct node *directory; /* NULL once ended */
+    struct node *directory;     /* NULL once ended */
     struct asked *asked;
-    time_t changed_at;
     struct result *plan; /* that of the last answer; NULL: there is none yet */
     struct error error;  /* "": the last call succeeded */
-    /* (without versions) callers that were told ESTALE: each must get a file of its own */
-    struct promises promises;
 };
 
 /* Makes a session. -ENOSPC: there are too many. */
@@ -69,16 +59,7 @@ void query_session_answered(struct query_session *session, int rc, const struct 
  * it. Called without the lock; the errno is for the user, and `error` says why. */
 MUST_CHECK int query_session_set(struct query_session *session, int field,
                                  const struct buffer *bytes);
-/* query_session_show appends what a value's file shows; query_session_size gives its size. */
-MUST_CHECK int query_session_show(const struct query_session *session, int field,
-                                  struct buffer *out);
-uint64_t query_session_size(const struct query_session *session, int field);
 /* The format of an answer with this extension, csv or jsonl; -1: it is another, or none. */
 int query_format(const char *extension);
-/* The size of a text (question_text) as its file shows it, with a line break or without. */
-static inline uint64_t query_session_text_size(const char *text, int field)
-{
-    return shared_text_size(text) + question_is_line(field);
-}
 
 #endif

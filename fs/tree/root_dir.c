@@ -4,22 +4,27 @@
 #include "fs/tree/control_dir.h"
 #include "fs/tree/entries.h"
 #include "fs/tree/schema_dir.h"
+#include "fs/tree/sql_dir.h"
 #include "pgclient/catalog.h"
 
 #include <string.h>
 
-static const char control_name[] = ".pgvecfs";
+static const char control_name[] = ".pgvecfs", sql_name[] = ".sql";
 
 static int look_up_entry(struct mount *mount, const struct lookup *lookup, struct node **out)
 {
-    const struct node_class *class =
-        strcmp(lookup->name, control_name) == 0 ? &control_dir : &schema_dir;
+    bool sql = strcmp(lookup->name, sql_name) == 0 && mount->options->sql != SQL_OFF;
+    const struct node_class *class = strcmp(lookup->name, control_name) == 0 ? &control_dir
+                                     : sql                                   ? &sql_dir
+                                                                             : &schema_dir;
     return node_directory(mount, lookup->parent, class, lookup->name, out);
 }
 
 static int list_schemas(struct mount *mount, struct node *node, struct entries *out)
 {
     int rc = mount->options->list_control ? entries_add(out, node, control_name, true) : 0;
+    if (rc == 0 && mount->options->list_sql && mount->options->sql != SQL_OFF)
+        rc = entries_add(out, node, sql_name, true);
     for (size_t i = 0; rc == 0 && i < mount->catalog->schema_count; i++)
         rc = entries_add_sql(out, node, mount->catalog->schemas[i]);
     return rc;

@@ -51,7 +51,7 @@ static int look_up_entry(struct mount *mount, const struct lookup *lookup, struc
         return -ENOENT;
     int field = query_session_field(lookup->name);
     if (field >= 0)
-        return value_file_look_up(mount, lookup, field, of(directory)->session, out);
+        return value_file_look_up(mount, lookup, field, &of(directory)->session->values, out);
     return look_up_answer(mount, lookup, out);
 }
 
@@ -101,9 +101,9 @@ static void attributes(const struct mount *mount, const struct node *node, struc
     (void)mount;
     if (session == NULL)
         return;
-    st->st_uid = session->owner.uid;
-    st->st_gid = session->owner.gid;
-    st->st_mode = S_IFDIR | session->owner.mode;
+    st->st_uid = session->values.owner.uid;
+    st->st_gid = session->values.owner.gid;
+    st->st_mode = S_IFDIR | session->values.owner.mode;
 }
 
 int session_dir_make(struct mount *mount, struct node *query, const char *name,
@@ -129,7 +129,7 @@ int session_dir_make(struct mount *mount, struct node *query, const char *name,
         node_forget(mount, node->nodeid, 0);
         return rc;
     }
-    session->owner = *owner;
+    session->values.owner = *owner;
     mount->tree->groups_matter |= ((owner->mode >> 3) ^ owner->mode) & 07;
     of(node)->session = query_session_ref(session);
     node->lookups++;

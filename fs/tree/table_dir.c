@@ -173,6 +173,8 @@ static int list_face(struct mount *mount, const struct node *node, int face, con
                      struct entries *out)
 {
     const struct subject *subject = subject_of(mount, node, name);
+    if (node->class->face(node, name) < 0)
+        return 0;
     if (subject == NULL || subject->current == NULL)
         return entries_add(out, node, name, false);
     uint64_t ino = node_ino_of(mount, subject, face, subject->current);
@@ -215,7 +217,7 @@ static bool lists_vdf(struct mount *mount, const struct node *node, const struct
            !is_formless(mount, node, parquet, "VDF_META.json");
 }
 
-static int list_table(struct mount *mount, struct node *node, struct entries *out)
+int table_dir_list_files(struct mount *mount, struct node *node, struct entries *out)
 {
     const struct relation *relation = node_relation(mount, node);
     bool rows = relation == NULL || !relation->refuses_rows;
@@ -226,6 +228,13 @@ static int list_table(struct mount *mount, struct node *node, struct entries *ou
         rc = list_face(mount, node, FACE_MANIFEST, "manifest.json", out);
     if (rc == 0 && rows && lists_vdf(mount, node, relation))
         rc = list_face(mount, node, FACE_VDF, "VDF_META.json", out);
+    return rc;
+}
+
+static int list_table(struct mount *mount, struct node *node, struct entries *out)
+{
+    const struct relation *relation = node_relation(mount, node);
+    int rc = table_dir_list_files(mount, node, out);
     for (int i = 0; rc == 0 && relation != NULL && i < DIRECTORIES; i++)
         if (directories[i].is_listed(mount, relation))
             rc = entries_add(out, node, directories[i].name, true);

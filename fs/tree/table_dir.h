@@ -16,6 +16,10 @@
 /* The second class is for directories below partitions/, whose names are not the tables' own. */
 extern const struct node_class table_dir, table_partition_dir;
 
+/* Lists the files of a table in any directory that has the functions of these classes: those that the
+ * directory's `face` knows. */
+MUST_CHECK int table_dir_list_files(struct mount *mount, struct node *node, struct entries *out);
+
 /* partitions/: the partitions of a partitioned table, also those of its partitions if they are
  * partitioned. */
 extern const struct node_class table_partitions_dir;

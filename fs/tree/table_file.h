@@ -39,13 +39,15 @@ struct table_file {
 
 /* The second of some columns, of which anybody can name as many as he likes. */
 extern const struct node_class table_file_class, table_selection_class;
+/* Of those whose directory lets them be removed. */
+extern const struct node_class table_removable_class;
 /* Of those whose face is FACE_VIEW. */
 extern const struct node_class table_view_class;
 
 static inline bool is_table_file(const struct node *node)
 {
     return node->class == &table_file_class || node->class == &table_selection_class ||
-           node->class == &table_view_class;
+           node->class == &table_removable_class || node->class == &table_view_class;
 }
 
 static inline struct table_file *table_file(const struct node *node)

@@ -23,6 +23,8 @@ struct first_seen;
 struct row;
 struct row_layouts;
 struct row_task;
+struct user_statement;
+struct user_statement_task;
 
 enum { NODE_BUCKETS = 16384 };
 
@@ -43,7 +45,10 @@ struct tree {
 
     struct query_session *query_sessions;
     int query_session_count;
-    uint64_t asked_number;  /* number of the last question of a session */
+    struct user_statement *user_statements;
+    int user_statement_count;
+    struct user_statement_task *user_statement_tasks; /* under way */
+    uint64_t asked_number;                            /* number of the last question of a session */
     struct result *results; /* those that are kept, or open; the last used first */
     int result_count;
     uint64_t result_bytes, result_number;

@@ -1,6 +1,5 @@
 #include "fs/tree/value_file.h"
 
-#include "fs/base/shared_text.h"
 #include "fs/tree/call.h"
 
 #include <errno.h>
@@ -8,11 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { VECTOR_AT_MOST = 64 << 20 };
-
 struct value_node {
     struct node node;
-    struct query_session *session; /* a reference */
+    struct value_holder *holder; /* a reference */
     int field;
     struct draft *drafts; /* those of its open files */
     bool removed;         /* it was unlinked: its name leads to another file */
@@ -25,11 +22,13 @@ static struct value_node *of(const struct node *node) { return (struct value_nod
 
 struct draft {
     struct handle handle;
-    /* among the drafts of its node; guarded by mount->lock. at NULL: it is for truncate(2) */
+    /* among the drafts of its node; guarded by mount->lock. at NULL: it edits */
     struct draft *next, **at;
-    struct query_session *session;
+    struct value_holder *holder;
     int field;
+    struct value_field like; /* what the field's values are like */
     bool append, reads;
+    bool edits;            /* it is for truncate(2), which does not wait */
     _Atomic uint64_t size; /* size of what it shows */
     pthread_mutex_t lock;  /* guards all that follows; taken before mount->lock */
     /* the shared text that it shows until it is written to; NULL from then on */
@@ -40,6 +39,9 @@ struct draft {
     bool truncated;      /* truncated by open; nothing has been written yet */
     /* the errno with which a write was refused; what continues that write is refused, too */
     int refused;
+    /* what the draft was last, while the server judges it, or after that; NULL: nothing. It changes
+     * with both locks held */
+    struct value_check *check;
 };
 
 static struct draft *draft_of(struct handle *handle) { return (struct draft *)handle; }
@@ -53,8 +55,9 @@ static void drop(void *handle)
             draft->next->at = draft->at;
     }
     shared_text_unref(draft->opened);
-    written_note(&draft->session->mount->written, &draft->counted, 0);
-    query_session_unref(draft->session);
+    value_check_unref(draft->check);
+    written_note(&draft->holder->mount->written, &draft->counted, 0);
+    draft->holder->class->unref(draft->holder);
     buffer_clear(&draft->bytes);
     pthread_mutex_destroy(&draft->lock);
     handle_free(&draft->handle);
@@ -64,7 +67,7 @@ static const struct handle_class draft_class;
 
 static int draft_new(struct mount *mount, struct node *node, int flags, struct draft **out)
 {
-    struct query_session *session = of(node)->session;
+    struct value_holder *holder = of(node)->holder;
     int field = of(node)->field;
     struct handle *handle;
     int rc = handle_new(mount, node, &draft_class, sizeof(struct draft), drop, &handle);
@@ -72,22 +75,23 @@ static int draft_new(struct mount *mount, struct node *node, int flags, struct d
         return rc;
     struct draft *draft = draft_of(handle);
     handle->flags = HANDLE_DIRECT | HANDLE_FORGETS | HANDLE_FLUSHES;
-    draft->session = query_session_ref(session);
+    draft->holder = holder->class->ref(holder);
     pthread_mutex_init(&draft->lock, NULL);
     draft->field = field;
+    draft->like = value_field(holder, field);
     draft->append = flags & O_APPEND;
     draft->truncated = flags & O_TRUNC;
     draft->reads = (flags & O_ACCMODE) != O_WRONLY;
     if (!draft->truncated)
-        draft->opened = shared_text_ref(question_text(&session->asked->question, field));
+        draft->opened = shared_text_ref(holder->class->text(holder, field));
     if (!draft->truncated && draft->opened == NULL)
-        rc = query_session_show(session, field, &draft->bytes);
+        rc = holder->class->show(holder, field, &draft->bytes);
     if (rc < 0) {
         drop(draft);
         return rc;
     }
     draft->size =
-        draft->opened != NULL ? query_session_text_size(draft->opened, field) : draft->bytes.size;
+        draft->opened != NULL ? value_text_size(draft->opened, &draft->like) : draft->bytes.size;
     *out = draft;
     return 0;
 }
@@ -117,8 +121,9 @@ static bool is_read(const struct value_node *value)
 static void finish(struct handle *handle)
 {
     struct draft *draft = draft_of(handle);
+    struct value_check *none;
     if (draft->truncated &&
-        query_session_set(draft->session, draft->field, &(struct buffer){0}) < 0)
+        draft->holder->class->set(draft->holder, draft->field, &(struct buffer){0}, &none) < 0)
         draft->truncated = false; /* no call is left to be told; `error` says it */
 }
 
@@ -128,18 +133,12 @@ static void close_draft(struct mount *mount, struct handle *handle)
     drop(handle);
 }
 
-static int most_of(const struct draft *draft)
-{
-    return strcmp(query_session_field_name(draft->field), "vector") == 0 ? VECTOR_AT_MOST
-                                                                         : QUESTION_TEXT_MOST;
-}
-
-/* Puts the error into the session's `error`. */
+/* Puts the error into `error`. */
 static int tell(struct draft *draft, int rc, const struct error *error)
 {
-    struct mount *mount = draft->session->mount;
+    struct mount *mount = draft->holder->mount;
     pthread_mutex_lock(&mount->lock);
-    query_session_answered(draft->session, rc, error);
+    draft->holder->class->answered(draft->holder, rc, error);
     pthread_mutex_unlock(&mount->lock);
     return rc;
 }
@@ -148,14 +147,14 @@ static int tell(struct draft *draft, int rc, const struct error *error)
 static int count(struct draft *draft, uint64_t bytes)
 {
     struct error error;
-    int rc = written_change(&draft->session->mount->written, &draft->counted, bytes, &error);
+    int rc = written_change(&draft->holder->mount->written, &draft->counted, bytes, &error);
     return rc < 0 ? tell(draft, rc, &error) : 0;
 }
 
 static void empty(struct draft *draft)
 {
     buffer_clear(&draft->bytes);
-    written_note(&draft->session->mount->written, &draft->counted, 0);
+    written_note(&draft->holder->mount->written, &draft->counted, 0);
 }
 
 /* Gives the draft bytes of its own. */
@@ -164,10 +163,10 @@ static int load(struct draft *draft)
     const char *text = draft->opened;
     if (text == NULL)
         return 0;
-    int rc = count(draft, query_session_text_size(text, draft->field));
+    int rc = count(draft, value_text_size(text, &draft->like));
     if (rc == 0)
         rc = buffer_append(&draft->bytes, text, shared_text_size(text));
-    if (rc == 0 && question_is_line(draft->field))
+    if (rc == 0 && draft->like.with_break)
         rc = buffer_append_byte(&draft->bytes, '\n');
     if (rc < 0) {
         empty(draft);
@@ -201,8 +200,7 @@ static int read_draft(struct handle *handle, uint64_t offset, size_t size, struc
     int rc = text != NULL ? append_slice(out, text, all, offset, size)
                           : append_slice(out, draft->bytes.data, draft->bytes.size, offset, size);
     size_t taken = out->size - before;
-    if (rc == 0 && text != NULL && question_is_line(draft->field) && offset + taken == all &&
-        taken < size)
+    if (rc == 0 && text != NULL && draft->like.with_break && offset + taken == all && taken < size)
         rc = buffer_append_byte(out, '\n');
     unlock(draft);
     return rc;
@@ -218,15 +216,15 @@ static int refuse(struct draft *draft, int rc)
     empty(draft);
     if (rc != -EFBIG)
         return rc;
-    error_set(&error, rc, "%s is longer than %d MiB", query_session_field_name(draft->field),
-              most_of(draft) >> 20);
+    error_set(&error, rc, "%s is longer than %d MiB", draft->like.name,
+              (int)(draft->like.most >> 20));
     return tell(draft, rc, &error);
 }
 
 static int resize(struct draft *draft, uint64_t size)
 {
     int rc = load(draft);
-    if (rc == 0 && size > (uint64_t)most_of(draft))
+    if (rc == 0 && size > draft->like.most)
         return refuse(draft, -EFBIG);
     if (rc == 0 && size > draft->bytes.size && count(draft, size) < 0)
         return refuse(draft, -ENOBUFS);
@@ -242,12 +240,25 @@ static int resize(struct draft *draft, uint64_t size)
     return 0;
 }
 
-/* Makes the draft the value. If it is refused it is dropped. */
+static void keep_check(struct draft *draft, struct value_check *check)
+{
+    struct mount *mount = draft->holder->mount;
+    if (check == draft->check)
+        return;
+    pthread_mutex_lock(&mount->lock);
+    value_check_unref(draft->check);
+    draft->check = check;
+    pthread_mutex_unlock(&mount->lock);
+}
+
+/* Makes the draft the value. If it is refused it is dropped. -EAGAIN: it is being judged. */
 static int commit(struct draft *draft)
 {
-    int rc = query_session_set(draft->session, draft->field, &draft->bytes);
+    struct value_check *check = NULL;
+    int rc = draft->holder->class->set(draft->holder, draft->field, &draft->bytes, &check);
     draft->written = false;
-    if (rc < 0)
+    keep_check(draft, check);
+    if (rc < 0 && rc != -EAGAIN)
         empty(draft);
     return rc;
 }
@@ -269,11 +280,9 @@ static bool ends_line(const struct draft *draft)
 static uint64_t place_of(struct draft *draft, uint64_t offset)
 {
     struct buffer *bytes = &draft->bytes;
-    bool one_line = strcmp(query_session_field_name(draft->field), "vector") != 0 &&
-                    strcmp(query_session_field_name(draft->field), "filter") != 0;
     if (draft->append && offset < bytes->size)
         offset = bytes->size;
-    if (one_line && offset >= bytes->size && bytes->size > 0 &&
+    if (draft->like.one_line && offset >= bytes->size && bytes->size > 0 &&
         bytes->data[bytes->size - 1] == '\n')
         bytes->size = 0;
     return offset < bytes->size ? offset : bytes->size;
@@ -298,7 +307,7 @@ static int write_draft(struct handle *handle, const char *bytes, size_t size, ui
         memcpy(draft->bytes.data + offset, bytes, size);
         draft->truncated = false;
         draft->written = true;
-        if (ends_line(draft))
+        if (draft->like.by_lines && ends_line(draft))
             rc = commit(draft);
         /* Nothing is left of what was taken before it: what follows is no value of its own. */
         if (rc < 0 && (offset > 0 || rc != -EINVAL))
@@ -311,6 +320,8 @@ static int write_draft(struct handle *handle, const char *bytes, size_t size, ui
 static int resize_draft(struct handle *handle, uint64_t size)
 {
     struct draft *draft = draft_of(handle);
+    if (draft->edits && size > 0 && !draft->like.by_lines)
+        return -EPERM;
     pthread_mutex_lock(&draft->lock);
     int rc = resize(draft, size);
     if (rc == 0) {
@@ -326,30 +337,55 @@ static int flush_draft(struct handle *handle)
 {
     struct draft *draft = draft_of(handle);
     pthread_mutex_lock(&draft->lock);
-    int rc = draft->written ? commit(draft) : 0;
+    int rc = draft->written ? commit(draft) : draft->check != NULL ? -EAGAIN : 0;
     unlock(draft);
     return rc;
+}
+
+/* What the server says of what was flushed last. */
+static int flushed(struct call *call)
+{
+    const struct draft *draft = draft_of(call->handle);
+    struct value_check *check = draft->check;
+    if (check == NULL || !check->making)
+        return check != NULL ? check->rc : 0;
+    call->on = &check->waiting;
+    return -EAGAIN;
+}
+
+static void interrupted(struct call *call)
+{
+    struct value_check *check = draft_of(call->handle)->check;
+    if (check != NULL && check->making && check->waiting.first == NULL)
+        check->stop(check);
 }
 
 static const struct handle_class draft_class = {.copy = read_draft,
                                                 .write = write_draft,
                                                 .flush = flush_draft,
+                                                .flushed = flushed,
+                                                .interrupted = interrupted,
                                                 .resize = resize_draft,
                                                 .finish = finish,
                                                 .close = close_draft};
 
 /* ---- the file ---- */
 
-static void clear(struct node *node) { query_session_unref(of(node)->session); }
+static void clear(struct node *node)
+{
+    if (of(node)->holder != NULL)
+        of(node)->holder->class->unref(of(node)->holder);
+}
 
 static void attributes(const struct mount *mount, const struct node *node, struct stat *st)
 {
     const struct value_node *value = of(node);
-    const struct owner *owner = &value->session->owner;
+    const struct value_holder *holder = value->holder;
+    const struct owner *owner = &holder->owner;
     (void)mount;
     st->st_size = (off_t)(value->drafts != NULL ? largest_of(value)
-                                                : query_session_size(value->session, value->field));
-    st->st_atime = st->st_mtime = st->st_ctime = value->session->changed_at;
+                                                : holder->class->size(holder, value->field));
+    st->st_atime = st->st_mtime = st->st_ctime = holder->changed_at;
     st->st_uid = owner->uid;
     st->st_gid = owner->gid;
     st->st_mode &= S_IFMT | owner->mode;
@@ -363,13 +399,13 @@ static int open_value(struct mount *mount, struct call *call, struct handle **ou
     struct value_node *value = of(call->node);
     struct draft *draft;
     if ((call->flags & O_TRUNC) && is_read(value)) {
-        promise_tell(&value->session->promises, call->caller, NULL);
+        promise_tell(&value->holder->promises, call->caller, NULL);
         return -ESTALE;
     }
     int rc = draft_new(mount, call->node, call->flags, &draft);
     if (rc < 0)
         return rc;
-    promise_keep(&value->session->promises, call->caller);
+    promise_keep(&value->holder->promises, call->caller);
     value->own = 0;
     draft->next = value->drafts;
     draft->at = &value->drafts;
@@ -384,9 +420,11 @@ static int edit(struct mount *mount, struct node *node, struct handle **out)
 {
     struct draft *draft;
     int rc = draft_new(mount, node, O_WRONLY, &draft);
-    if (rc == 0)
-        *out = &draft->handle;
-    return rc;
+    if (rc < 0)
+        return rc;
+    draft->edits = true;
+    *out = &draft->handle;
+    return 0;
 }
 
 /* Tells the size of a file of which the kernel may know an older size. */
@@ -413,39 +451,42 @@ static const struct node_class value_class = {VALUE_CLASS, .mode = S_IFREG | 066
 static const struct node_class error_class = {VALUE_CLASS, .mode = S_IFREG | 0444,
                                               .flags = CLASS_REMOVED_ONLY};
 
-static const struct node_class *class_of(int field)
+static const struct node_class *class_of(const struct value_field *like)
 {
-    return field == FIELD_ERROR ? &error_class : &value_class;
+    return like->told ? &error_class : &value_class;
 }
 
 /* Whether look-ups must get another node. A value may become shorter while it is open: processes
  * that have it open keep its node, and the size that goes with what they read. */
 static bool is_taken(const struct node *file) { return of(file)->removed || file->opens > 0; }
 
+static bool is_of(const struct node *file, int field)
+{
+    return (file->class == &value_class || file->class == &error_class) && of(file)->field == field;
+}
+
 /* The field's file that is only for this caller, or (0) for all; NULL: there is none. */
 static struct node *find(const struct node *directory, int field, caller_id own)
 {
     struct node *file = directory->files;
-    while (file != NULL && (file->class != class_of(field) || of(file)->field != field ||
-                            of(file)->own != own || is_taken(file)))
+    while (file != NULL && (!is_of(file, field) || of(file)->own != own || is_taken(file)))
         file = file->next_file;
     return file;
 }
 
 int value_file_look_up(struct mount *mount, const struct lookup *lookup, int field,
-                       struct query_session *session, struct node **out)
+                       struct value_holder *holder, struct node **out)
 {
-    bool was_stale = promise_find(&session->promises, lookup->caller) != NULL;
+    const struct value_field like = value_field(holder, field);
+    bool was_stale = promise_find(&holder->promises, lookup->caller) != NULL;
     caller_id own = was_stale ? lookup->caller : 0;
     struct node *file = find(lookup->parent, field, own);
-    int rc = file != NULL ? 0
-                          : node_new(mount, lookup->parent, class_of(field),
-                                     query_session_field_name(field), &file);
+    int rc = file != NULL ? 0 : node_new(mount, lookup->parent, class_of(&like), like.name, &file);
     if (rc < 0)
         return rc;
-    if (of(file)->session == NULL) {
+    if (of(file)->holder == NULL) {
         of(file)->field = field;
-        of(file)->session = query_session_ref(session);
+        of(file)->holder = holder->class->ref(holder);
     }
     of(file)->own = own;
     *out = file;
@@ -455,6 +496,6 @@ int value_file_look_up(struct mount *mount, const struct lookup *lookup, int fie
 void value_file_unlink(struct node *directory, int field)
 {
     for (struct node *file = directory->files; file != NULL; file = file->next_file)
-        if (file->class == class_of(field) && of(file)->field == field)
+        if (is_of(file, field))
             of(file)->removed = true;
 }
