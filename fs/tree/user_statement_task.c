@@ -68,7 +68,7 @@ static void stop(struct value_check *check)
 static void end(struct user_statement_task *task, int rc, const struct error *error)
 {
     task->check.making = false;
-    task->check.rc = result_errno(rc);
+    task->check.rc = rc < 0 ? result_errno(rc) : 0;
     take_off(task);
     if (rc < 0 && rc != -EINVAL && rc != -EINTR)
         log_say(LOG_SAY_ERROR, ".sql.%s: %s", task->statement->name, error->text);
