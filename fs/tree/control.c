@@ -232,6 +232,8 @@ static int write_metrics(struct mount *mount, struct buffer *out)
          (uint64_t)mount->tree->node_count},
         {"query_sessions", "gauge", "sessions in query/",
          (uint64_t)mount->tree->query_session_count},
+        {"statements", "gauge", "statements in .sql/",
+         (uint64_t)mount->tree->user_statement_count},
         {"query_conversations", "gauge", "files ask that are open",
          (uint64_t)mount->tree->ask_count},
         {"query_unread_bytes", "gauge", "answers of conversations that nobody has read yet",

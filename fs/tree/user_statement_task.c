@@ -85,7 +85,10 @@ static void end(struct user_statement_task *task, int rc, const struct error *er
 static int ask(void *context, struct session *session, struct error *error)
 {
     struct user_statement_task *task = context;
-    return statement_check(session, &task->relation, error);
+    session_also_stop(session, &task->stop);
+    int rc = statement_check(session, &task->relation, error);
+    session_also_stop(session, NULL);
+    return rc;
 }
 
 static int take_number(struct user_statement_task *task, struct error *error)

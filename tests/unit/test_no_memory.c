@@ -12,6 +12,7 @@
 #include "fs/base/row_name.h"
 #include "fs/request.h"
 #include "fs/tree/query_dir.h"
+#include "fs/tree/user_statement.h"
 #include "fs/views/manifest.h"
 #include "index/exact.h"
 #include "pgclient/ddl_pieces.h"
@@ -533,6 +534,36 @@ static void test_request(void **state)
     no_memory_each(make_session, NULL, 0);
 }
 
+static int make_statement(void *context)
+{
+    (void)context;
+    static struct tree tree;
+    static struct mount mount = {.tree = &tree};
+    struct node node = {.name = (char *)"n"};
+    struct relation relation = {0};
+    struct user_statement *statement;
+    int rc = user_statement_new(&mount, &node, &statement);
+    if (rc < 0)
+        return rc;
+    char *text = shared_text_new("SELECT 1;", 9);
+    rc = text == NULL ? -ENOMEM : user_statement_relation(statement, text, &relation);
+    if (rc == 0) {
+        assert_string_equal(relation.statement, "SELECT 1");
+        user_statement_take(statement, 1, text, &relation);
+        assert_string_equal(statement->relation.name, "n");
+    }
+    shared_text_unref(text);
+    user_statement_end(statement);
+    assert_int_equal(tree.user_statement_count, 0);
+    return rc;
+}
+
+static void test_statement(void **state)
+{
+    (void)state;
+    no_memory_each(make_statement, NULL, 0);
+}
+
 static int write_text(void *context)
 {
     struct text text = {0};
@@ -664,12 +695,12 @@ static void test_rows_by_key(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_buffer),      cmocka_unit_test(test_vectors),
-        cmocka_unit_test(test_schema),      cmocka_unit_test(test_rowgroup),
-        cmocka_unit_test(test_formats),     cmocka_unit_test(test_snapshot),
-        cmocka_unit_test(test_search),      cmocka_unit_test(test_ddl),
-        cmocka_unit_test(test_request),     cmocka_unit_test(test_writers),
-        cmocka_unit_test(test_rows_by_key),
+        cmocka_unit_test(test_buffer),  cmocka_unit_test(test_vectors),
+        cmocka_unit_test(test_schema),  cmocka_unit_test(test_rowgroup),
+        cmocka_unit_test(test_formats), cmocka_unit_test(test_snapshot),
+        cmocka_unit_test(test_search),  cmocka_unit_test(test_ddl),
+        cmocka_unit_test(test_request), cmocka_unit_test(test_statement),
+        cmocka_unit_test(test_writers), cmocka_unit_test(test_rows_by_key),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

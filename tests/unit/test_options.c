@@ -68,6 +68,7 @@ static void test_defaults(void **state)
     assert_int_equal(line.options.connections, 8);
     assert_true(line.options.lock_wait_ms < 0 && line.options.direct == NULL);
     assert_false(line.options.rls_filter || line.options.trust_all);
+    assert_int_equal(line.options.sql, SQL_OWNER);
     assert_int_equal(line.options.listed_formats, 7);
     assert_null(line.options.schemas);
     assert_false(line.options.system || line.options.foreground || line.options.debug);
@@ -246,11 +247,12 @@ static void test_lists(void **state)
     (void)state;
     struct line line;
     PARSE(&line, "-o",
-          "formats=jsonl+csv,list=partitions:.pgvecfs+columns+parts+rows,schemas=a+b c:d", "db",
-          "/tmp");
+          "formats=jsonl+csv,list=partitions:.pgvecfs+columns+parts+rows+.sql,schemas=a+b c:d",
+          "db", "/tmp");
     assert_int_equal(line.rc, 0);
     assert_int_equal(line.options.listed_formats, 5);
     assert_true(line.options.list_partitions && line.options.list_control);
+    assert_true(line.options.list_sql);
     assert_true(line.options.list_columns && line.options.list_parts && line.options.list_rows);
     assert_string_equal(line.options.schemas[0], "a");
     assert_string_equal(line.options.schemas[1], "b c");
@@ -397,7 +399,7 @@ static void test_help_names_every_option(void **state)
     static const char *const names[] = {
         "-f",         "-d",       "-s",    "-h",     "-V",       "cache_dir=", "cache_size=",
         "part_size=", "memory=",  "jobs=", "lease=", "formats=", "list=",      "schemas=",
-        "system",     "--status", "uid=",  "gid=",   "umask=",   "max_stat="};
+        "system",     "--status", "uid=",  "gid=",   "umask=",   "max_stat=",  "sql="};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         assert_non_null(strstr(options_help, names[i]));
 }
@@ -406,25 +408,34 @@ static void test_server_options(void **state)
 {
     (void)state;
     struct line line;
-    PARSE(&line, "-o", "connections=1,lock_wait=0.5,rls=filter,trust=all,jobs=3", "-o",
+    PARSE(&line, "-o", "connections=1,lock_wait=0.5,rls=filter,trust=all,sql=all,jobs=3", "-o",
           "direct=host=db\\,db2 password=hidden", "", "/tmp");
     assert_int_equal(line.rc, 0);
     assert_int_equal(line.options.connections, 1);
     assert_int_equal(line.options.lock_wait_ms, 500);
     assert_true(line.options.rls_filter && line.options.trust_all);
+    assert_int_equal(line.options.sql, SQL_ALL);
     assert_string_equal(line.options.direct, "host=db,db2 password=hidden");
     for (int i = 0; i < line.argc; i++)
         assert_null(strstr(line.argv[i], "hidden"));
     drop(&line);
 
     static const char *const bad[] = {"connections=0", "connections=2.5", "connections=x",
-                                      "lock_wait=-1",  "rls=on",          "trust=none"};
+                                      "lock_wait=-1",  "rls=on",          "trust=none",
+                                      "sql=",          "sql=nobody"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         PARSE(&line, "-o", bad[i], "", "/tmp");
         assert_int_equal(line.rc, -EINVAL);
         assert_true(line.error.text[0] != '\0');
         drop(&line);
     }
+    PARSE(&line, "-o", "sql=off", "", "/tmp");
+    assert_int_equal(line.rc, 0);
+    assert_int_equal(line.options.sql, SQL_OFF);
+    drop(&line);
+    PARSE(&line, "-o", "sql=owner", "", "/tmp");
+    assert_int_equal(line.options.sql, SQL_OWNER);
+    drop(&line);
 }
 
 int main(void)
