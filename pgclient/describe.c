@@ -345,7 +345,8 @@ void sources_clear(struct sources *sources)
 /* ---- columns ---- */
 
 /* The columns of relations; and those of a statement, of which $n is a JSON array of [name, type,
- * its modifier], as if the only relation of $1 had them. */
+ * its modifier], as if the only relation of $1 had them. `as`: the
+ * name that the latter need behind them, if they get no other. */
 #define OF_RELATIONS "pg_catalog.pg_attribute"
 #define OF_STATEMENT(n)                                                                            \
     "(SELECT ($1::pg_catalog.oid[])[1] AS attrelid, j.place::int2 AS attnum,"                      \
@@ -357,9 +358,9 @@ void sources_clear(struct sources *sources)
 
 /* part: for each column's type (root), the types it consists of, through arrays, domains,
  * composites, ranges. $1: relations. */
-#define PARTS_OF_TYPES(columns, multiranges)                                                       \
+#define PARTS_OF_TYPES(columns, as, multiranges)                                                   \
     "WITH RECURSIVE part(root, oid) AS ("                                                          \
-    " SELECT DISTINCT atttypid, atttypid FROM " columns " a"                                       \
+    " SELECT DISTINCT atttypid, atttypid FROM " columns as                                         \
     "  WHERE attrelid = ANY ($1::pg_catalog.oid[]) AND attnum > 0 AND NOT attisdropped"            \
     " UNION SELECT p.root, e.oid FROM part p JOIN pg_catalog.pg_type t ON t.oid = p.oid,"          \
     " LATERAL (SELECT t.typelem WHERE t.typelem <> 0"                                              \
@@ -385,8 +386,8 @@ void sources_clear(struct sources *sources)
  * the names of other objects, and those with a user's output function or cast to json that does not
  * promise it. PostgreSQL's own stable output functions depend on pinned settings and on the types
  * of their parts. */
-#define COLUMNS_QUESTION(columns, multiranges)                                                     \
-    PARTS_OF_TYPES(columns, multiranges)                                                           \
+#define COLUMNS_QUESTION(columns, as, multiranges)                                                 \
+    PARTS_OF_TYPES(columns, as, multiranges)                                                       \
     ", base(root, oid, type) AS ("                                                                 \
     " SELECT root, oid, oid FROM part WHERE root = oid"                                            \
     " UNION ALL SELECT b.root, t.typbasetype, t.typbasetype FROM base b"                           \
@@ -464,10 +465,10 @@ static const char *columns_question(const struct connection *connection, bool st
 {
     bool multiranges = connection_version(connection) >= MULTIRANGES;
     if (statement)
-        return multiranges ? COLUMNS_QUESTION(OF_STATEMENT(2), WITH_MULTIRANGES)
-                           : COLUMNS_QUESTION(OF_STATEMENT(2), "");
-    return multiranges ? COLUMNS_QUESTION(OF_RELATIONS, WITH_MULTIRANGES)
-                       : COLUMNS_QUESTION(OF_RELATIONS, "");
+        return multiranges ? COLUMNS_QUESTION(OF_STATEMENT(2), " a", WITH_MULTIRANGES)
+                           : COLUMNS_QUESTION(OF_STATEMENT(2), " a", "");
+    return multiranges ? COLUMNS_QUESTION(OF_RELATIONS, "", WITH_MULTIRANGES)
+                       : COLUMNS_QUESTION(OF_RELATIONS, "", "");
 }
 
 static bool same_columns(const PGresult *rows, const PGresult *present)
@@ -543,8 +544,8 @@ void columns_clear(struct columns *columns)
 /* $1: the relation and its sources, $2: the sources' (oid, filenode) in order, $3: the relation,
  * $4: what else the output depends on, NULL: nothing. Each line is an unambiguous text of catalog
  * rows in a fixed order. */
-#define SIGNATURE_QUESTION(columns, multiranges, multirange_column)                                \
-    PARTS_OF_TYPES(columns, multiranges)                                                           \
+#define SIGNATURE_QUESTION(columns, as, multiranges, multirange_column)                            \
+    PARTS_OF_TYPES(columns, as, multiranges)                                                       \
     ", type AS (SELECT t.*, t.xmin AS version, x.extname, x.extversion FROM pg_catalog.pg_type t"  \
     "  LEFT JOIN (pg_catalog.pg_depend d JOIN pg_catalog.pg_extension x ON x.oid = d.refobjid)"    \
     "   ON d.classid = 'pg_catalog.pg_type'::pg_catalog.regclass AND d.objid = t.oid AND "         \
@@ -559,7 +560,7 @@ void columns_clear(struct columns *columns)
     " (SELECT string_agg(ROW(attrelid, attnum, attname, atttypid, atttypmod, attisdropped, "       \
     "attgenerated,"                                                                                \
     "   attcollation, attmissingval::text)::text, ';' ORDER BY attrelid, attnum)"                  \
-    "  FROM " columns " a WHERE attrelid = ANY ($1::pg_catalog.oid[]) AND attnum > 0),"            \
+    "  FROM " columns as " WHERE attrelid = ANY ($1::pg_catalog.oid[]) AND attnum > 0),"           \
     " (SELECT string_agg(ROW(a.attrelid, a.attnum, pg_get_expr(d.adbin, d.adrelid))::text, ';' "   \
     "ORDER BY a.attrelid, a.attnum)"                                                               \
     "  FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid"      \
@@ -607,11 +608,11 @@ static const char *signature_question(const struct connection *connection, bool 
 {
     bool multiranges = connection_version(connection) >= MULTIRANGES;
     if (statement)
-        return multiranges
-                   ? SIGNATURE_QUESTION(OF_STATEMENT(5), WITH_MULTIRANGES, ", r.rngmultitypid")
-                   : SIGNATURE_QUESTION(OF_STATEMENT(5), "", "");
-    return multiranges ? SIGNATURE_QUESTION(OF_RELATIONS, WITH_MULTIRANGES, ", r.rngmultitypid")
-                       : SIGNATURE_QUESTION(OF_RELATIONS, "", "");
+        return multiranges ? SIGNATURE_QUESTION(OF_STATEMENT(5), " a", WITH_MULTIRANGES,
+                                                ", r.rngmultitypid")
+                           : SIGNATURE_QUESTION(OF_STATEMENT(5), " a", "", "");
+    return multiranges ? SIGNATURE_QUESTION(OF_RELATIONS, "", WITH_MULTIRANGES, ", r.rngmultitypid")
+                       : SIGNATURE_QUESTION(OF_RELATIONS, "", "", "");
 }
 
 /* The text of a statement and its columns' types tell what a view's definition tells. */
