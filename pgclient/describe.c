@@ -345,8 +345,8 @@ void sources_clear(struct sources *sources)
 /* ---- columns ---- */
 
 /* The columns of relations; and those of a statement, of which $n is a JSON array of [name, type,
- * its modifier], as if the only relation of $1 had them. `as`: the
- * name that the latter need behind them, if they get no other. */
+ * its modifier], as if the only relation of $1 had them. `as` below: the name that the latter need
+ * behind them, if they get no other. */
 #define OF_RELATIONS "pg_catalog.pg_attribute"
 #define OF_STATEMENT(n)                                                                            \
     "(SELECT ($1::pg_catalog.oid[])[1] AS attrelid, j.place::int2 AS attnum,"                      \

@@ -1,6 +1,7 @@
 /* A call from the kernel that may have to wait for the server: GETATTR, ACCESS, OPEN and OPENDIR,
  * LOOKUP of a file that is in doubt (table_lookup.h), MKDIR, READ of a conversation's answers, FLUSH
- * and FSYNC of what the server has to judge. This is what classes of nodes see of it; fs/request.c tries, parks and answers it.
+ * and FSYNC of what the server has to judge. This is what classes of nodes see of it; fs/request.c
+ * tries, parks and answers it.
  *
  * Threads: guarded by mount->lock.
  */

@@ -1,11 +1,11 @@
 /* A statement that a user has written into .sql/NAME/query.sql, and the relation that it is.
  *
  * Each text that is set is another relation, with a number of its own (statement_number.h): what is
- * open of the one before goes on. A text is set once the server has taken it (user_statement_task.h); no
- * text, or an empty one, is no relation.
+ * open of the one before goes on. A text is set once the server has taken it
+ * (user_statement_task.h); no text, or an empty one, is no relation.
  *
- * Lifetime: reference-counted: the list of the mount (until rmdir ends it), its directory, open files
- * and tasks have references. Threads: guarded by mount->lock.
+ * Lifetime: reference-counted: the list of the mount (until rmdir ends it), its directory, open
+ * files and tasks have references. Threads: guarded by mount->lock.
  */
 #ifndef FS_TREE_USER_STATEMENT_H
 #define FS_TREE_USER_STATEMENT_H

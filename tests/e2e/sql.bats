@@ -360,3 +360,36 @@ keeps_nothing() { [ -z "$(find "$E2E/cache3" -regex '.*/[1-9][0-9]?/.*' -type f)
     [ "$(psql -X -At -c "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")" -eq 0 ]
     pooler_stop
 }
+
+@test "policies hide rows from it as from a table; a cache without room; the mount ends while a text is judged" {
+    local other=$E2E/mnt5 pid
+    psql -X -q <<'SQL'
+CREATE TABLE secret (id int);
+INSERT INTO secret VALUES (1), (2);
+ALTER TABLE secret ENABLE ROW LEVEL SECURITY;
+CREATE POLICY first_only ON secret USING (id = 1);
+CREATE ROLE reader LOGIN;
+GRANT SELECT ON secret TO reader;
+SQL
+    S=$other/.sql
+    MNT=$other CACHE=$E2E/cache5 PGUSER=reader mount_start -o cache_size=2M
+    mkdir "$S/p"
+    run write p "SELECT id FROM secret"
+    [[ $output == *"Invalid argument"* ]]
+    grep -q 'row-level security' "$S/p/error"
+    make big "SELECT g AS id, repeat(md5(g::text), 30) AS t FROM generate_series(1, 20000) g ORDER BY g DESC"
+    psql_pinned -c "COPY (SELECT g AS id, repeat(md5(g::text), 30) AS t FROM generate_series(1, 20000) g ORDER BY g DESC) TO STDOUT (FORMAT csv, HEADER)" >"$OUT/big"
+    assert_same_bytes "$S/big/big.csv" "$OUT/big"
+    tail -c 100000 "$S/big/big.csv" | cmp - <(tail -c 100000 "$OUT/big")
+    pid=$(MNT=$other daemon_pid)
+    (write p "SELECT pg_sleep(600)::text AS a FROM (SELECT slow(600)) s"; echo "$?" >"$OUT/done") 2>/dev/null 3>&- &
+    within 20 at_least 1 "query LIKE '%slow(600)%' AND state = 'active' AND pid <> pg_backend_pid()"
+    kill -TERM "$pid"
+    wait_gone "$pid" 10
+    within 20 test -s "$OUT/done"
+    [ "$(cat "$OUT/done")" -ne 0 ]
+    MNT=$other CACHE=$E2E/cache5 PGUSER=reader mount_start -o rls=filter
+    make p "SELECT id FROM secret"
+    [ "$(cat "$S/p/p.csv")" = "$(printf 'id\n1')" ]
+    MNT=$other mount_stop
+}
