@@ -30,7 +30,10 @@ uint64_t view_id(const struct view *view)
     uint64_t selected[] = {id, selection_number(view->snapshot->columns)};
     id = selected[1] == 0 ? id : hash64(selected, sizeof selected);
     const char *name = view->rendition.format->name;
-    uint64_t renewed[] = {id, (uint64_t)view->snapshot->renewed[format_find(name, strlen(name))]};
+    int place = format_find(name, strlen(name));
+    /* A format of single columns alone has no place, and is never renewed. */
+    int64_t time = place >= 0 ? view->snapshot->renewed[place] : view->snapshot->mtime;
+    uint64_t renewed[] = {id, (uint64_t)time};
     return renewed[1] == 0 ? id : hash64(renewed, sizeof renewed);
 }
 
