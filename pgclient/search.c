@@ -14,15 +14,6 @@
 
 int search_no_memory(struct error *error) { return error_set(error, -ENOMEM, "out of memory"); }
 
-int search_blame(const struct connection *connection, int rc)
-{
-    static const char *const servers[] = {"53", "57P", "58", "F0", "XX"};
-    for (size_t i = 0; rc == -EIO && i < sizeof servers / sizeof *servers; i++)
-        if (strncmp(connection_state(connection), servers[i], strlen(servers[i])) == 0)
-            return rc;
-    return rc == -EIO || rc == -ENOENT || rc == -EACCES ? -EINVAL : rc;
-}
-
 void search_put_from(struct text *sql, const struct relation *relation)
 {
     text_put(sql, " FROM ");
@@ -169,13 +160,6 @@ int search_begin(struct session *session, const struct relation *relation, const
 
 /* ---- judging ---- */
 
-int search_set_theirs(struct connection *connection, struct error *error)
-{
-    int rc = connection_run(connection, connection_own_path(connection), error);
-    return rc == 0 ? connection_run(connection, "SET LOCAL statement_timeout TO DEFAULT", error)
-                   : rc;
-}
-
 /* The catalog knows no columns of a statement. */
 static int judge_json(struct connection *connection, const struct relation *relation,
                       struct error *error)
@@ -194,13 +178,13 @@ int search_judge(struct connection *connection, const struct relation *relation,
     char *tree = NULL;
     int rc = connection_parse_tree(connection, statement, &tree, error);
     if (rc < 0)
-        return search_blame(connection, rc);
-    rc = connection_run(connection, SEARCH_OURS, error);
+        return user_words_blame(connection, rc);
+    rc = connection_run(connection, USER_WORDS_OURS, error);
     if (rc == 0)
         rc = trust_check(connection, relation->oid, tree, json, error);
     free(tree);
     if (rc == 0)
-        rc = search_set_theirs(connection, error);
+        rc = user_words_settings(connection, error);
     return rc == 0 && json && relation->kind == RELATION_STATEMENT
                ? judge_json(connection, relation, error)
                : rc;
@@ -247,7 +231,7 @@ static int compare(struct session *session, const struct relation *relation,
     struct connection *connection = session_connection(session);
     struct sources sources = {0};
     bool same = false;
-    int rc = connection_run(connection, SEARCH_OURS, error);
+    int rc = connection_run(connection, USER_WORDS_OURS, error);
     if (rc == 0)
         rc = lock_heaps(connection, relation, error);
     if (rc == 0)
@@ -256,7 +240,7 @@ static int compare(struct session *session, const struct relation *relation,
         rc = compare_heaps(session, &sources, heaps, count, &same, error);
     sources_clear(&sources);
     if (rc == 0)
-        rc = search_set_theirs(connection, error);
+        rc = user_words_settings(connection, error);
     if (rc == -ESTALE || rc == -ENOENT || (rc == 0 && !same))
         rc = error_set(error, -ESTALE, "the table has changed in the meantime");
     return rc;

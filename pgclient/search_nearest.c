@@ -268,7 +268,7 @@ static int check_types(struct connection *connection, const struct search_neares
                  ? statement_probe(connection, search->relation, &statement, error)
                  : 0;
     if (rc == 0)
-        rc = connection_run(connection, SEARCH_OURS, error);
+        rc = connection_run(connection, USER_WORDS_OURS, error);
     if (rc == 0)
         rc =
             describe_columns(connection, search->relation, false, NULL, statement, &columns, error);
@@ -278,7 +278,7 @@ static int check_types(struct connection *connection, const struct search_neares
     if (!fits(search, columns.schema))
         rc = error_set(error, -ESTALE, "the table's columns have changed in the meantime");
     columns_clear(&columns);
-    return rc == 0 ? search_set_theirs(connection, error) : rc;
+    return rc == 0 ? user_words_settings(connection, error) : rc;
 }
 
 int search_nearest(struct session *session, const struct search_nearest *search, copy_sink *sink,
@@ -305,8 +305,8 @@ int search_nearest(struct session *session, const struct search_nearest *search,
     if (rc == 0) {
         sql = nearest_statement(search, schema, encoding);
         rc = sql == NULL ? search_no_memory(error)
-                         : search_blame(connection, connection_copy(connection, sql, sink, context,
-                                                                    said, error));
+                         : user_words_blame(connection, connection_copy(connection, sql, sink,
+                                                                        context, said, error));
     }
     if (rc == 0)
         rc = same_relation_check(connection, search->relation, error);

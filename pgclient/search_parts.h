@@ -15,19 +15,13 @@
 #include "pgclient/search.h"
 #include "pgclient/search_path.h"
 #include "pgclient/sql_text.h"
+#include "pgclient/user_words.h"
 
 /* Without this a condition makes the planner evaluate what is constant in the checks of partitions.
  */
 #define SEARCH_NO_EXCLUSION "SET LOCAL constraint_exclusion = off"
 
-/* For our own question, not the user's: without the user's time limits, and with our path. */
-#define SEARCH_OURS SEARCH_PATH_OURS "; SET LOCAL statement_timeout = 0"
-
 MUST_CHECK int search_no_memory(struct error *error);
-
-/* A statement with the user's words in it has failed: those words are to blame, unless the
- * connection failed, or the server lacks something or is damaged. */
-MUST_CHECK int search_blame(const struct connection *connection, int rc);
 
 /* Begins the transaction, if there is none yet. A condition may call functions that change
  * settings: they go back with the transaction. If `later` is given, *later says whether what is to
@@ -35,9 +29,6 @@ MUST_CHECK int search_blame(const struct connection *connection, int rc);
  * judged now. */
 MUST_CHECK int search_open(struct session *session, const struct relation *relation, bool *later,
                            struct error *error);
-
-/* After SEARCH_OURS: the user's settings again. */
-MUST_CHECK int search_set_theirs(struct connection *connection, struct error *error);
 
 /* Asks whose functions the statement would run, and, if `json`, those for JSON of the relation's
  * columns. The server may have found other functions than the user meant, by their names and their

@@ -24,7 +24,7 @@ static int parse_condition(struct connection *connection, const struct relation 
     if (statement == NULL)
         return search_no_memory(error);
     int rc = judged ? search_judge(connection, relation, statement, false, error)
-                    : search_blame(connection, connection_parse(connection, statement, error));
+                    : user_words_blame(connection, connection_parse(connection, statement, error));
     free(statement);
     if (rc < 0)
         error_prefix(error, "filter");
@@ -96,7 +96,7 @@ int search_rows(struct session *session, const struct relation *relation, const 
             rc = copy_stream_end(&reader.stream, said, error);
         if (rc == 0)
             rc = same_relation_check(connection, relation, error);
-        else if (!reader.failed && search_blame(connection, rc) == -EINVAL) {
+        else if (!reader.failed && user_words_blame(connection, rc) == -EINVAL) {
             error_prefix(error, "filter");
             rc = -EINVAL;
         }

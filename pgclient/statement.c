@@ -4,8 +4,8 @@
 #include "pgclient/from_clause.h"
 #include "pgclient/lock_room.h"
 #include "pgclient/readpoint.h"
-#include "pgclient/search_path.h"
 #include "pgclient/trust.h"
+#include "pgclient/user_words.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -23,15 +23,6 @@ size_t statement_size(const char *text)
 
 /* ---- whose functions it would run ---- */
 
-#define OURS SEARCH_PATH_OURS "; SET LOCAL statement_timeout = 0"
-
-static int set_theirs(struct connection *connection, struct error *error)
-{
-    int rc = connection_run(connection, connection_own_path(connection), error);
-    return rc == 0 ? connection_run(connection, "SET LOCAL statement_timeout TO DEFAULT", error)
-                   : rc;
-}
-
 /* How the server understands `before`, the relation, and `behind`. */
 static int judge_text(struct connection *connection, const struct relation *relation,
                       const char *before, const char *behind, struct error *error)
@@ -46,11 +37,12 @@ static int judge_text(struct connection *connection, const struct relation *rela
                                : connection_parse_tree(connection, statement, &tree, error);
     text_clear(&sql);
     if (rc == 0)
-        rc = connection_run(connection, OURS, error);
+        rc = connection_run(connection, USER_WORDS_OURS, error);
     if (rc == 0)
         rc = trust_check(connection, relation->oid, tree, false, error);
     free(tree);
-    int after = connection_usable(connection) ? set_theirs(connection, rc == 0 ? error : NULL) : 0;
+    int after =
+        connection_usable(connection) ? user_words_settings(connection, rc == 0 ? error : NULL) : 0;
     return rc == 0 ? after : rc;
 }
 
@@ -166,16 +158,6 @@ static int check_whole(struct connection *connection, const struct relation *rel
     return rc;
 }
 
-/* An error of the statement is the fault of the user's words, unless the server lacks something. */
-static int blame(const struct connection *connection, int rc)
-{
-    static const char *const servers[] = {"53", "57P", "58", "F0", "XX"};
-    for (size_t i = 0; rc == -EIO && i < sizeof servers / sizeof *servers; i++)
-        if (strncmp(connection_state(connection), servers[i], strlen(servers[i])) == 0)
-            return rc;
-    return rc == -EIO || rc == -ENOENT || rc == -EACCES ? -EINVAL : rc;
-}
-
 static bool is_vector(const struct type *type)
 {
     static const char *const vectors[] = {"vector", "halfvec", "sparsevec"};
@@ -193,7 +175,7 @@ int statement_check(struct session *session, struct relation *relation, struct e
     if (rc == 0)
         rc = readpoint_open(session, relation, &readpoint, error);
     if (rc < 0)
-        return blame(connection, rc);
+        return user_words_blame(connection, rc);
     relation->refuses_json = readpoint->json_refused != NULL;
     relation->has_vectors = false;
     for (int i = 0; i < readpoint->schema->column_count; i++) {
