@@ -18,10 +18,11 @@ export E2E_NAME MNT CACHE PGVECFS
 
 # Starts the server with database "test", and points psql to it. The options are those of private-pg start.
 server_start() {
-    local python
+    local python psql
     teardown_all || return # what an interrupted run has left
-    # The interpreter itself: `python3` in PATH may be a script that takes longer than many a test.
+    # The programs themselves: `python3` and `psql` in PATH may be scripts that take longer than many a test.
     python=$(python3 -c 'import sys; print(sys.executable)' 2>/dev/null) && export PATH=${python%/*}:$PATH
+    psql=$(find /usr/lib/postgresql/*/bin/psql -maxdepth 0 2>/dev/null | sort -t/ -k5n | tail -n 1) && [ -z "$psql" ] || export PATH=${psql%/*}:$PATH
     mkdir -p "$E2E" || return
     template_make || return
     if [ -e "$TEMPLATE/data/PG_VERSION" ]; then
