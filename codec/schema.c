@@ -93,7 +93,7 @@ int schema_choose(const struct schema *schema, const int *numbers, int count, st
             break;
         }
         const struct column *from = &schema->columns[numbers[i]];
-        rc = schema_add(chosen, from->name, from->type_name, from->type, true);
+        rc = schema_add(chosen, from->name, from->type_name, from->type, from->in_copy);
         if (rc == 0)
             memcpy(chosen->columns[i].part, from->part, sizeof from->part);
     }
@@ -104,6 +104,12 @@ int schema_choose(const struct schema *schema, const int *numbers, int count, st
     memcpy(chosen->part_count, schema->part_count, sizeof chosen->part_count);
     *out = chosen;
     return 0;
+}
+
+void schema_copy_all(struct schema *schema)
+{
+    for (int i = 0; i < schema->column_count; i++)
+        schema->columns[i].in_copy = true;
 }
 
 int schema_parts(const struct schema *schema)

@@ -57,10 +57,11 @@ MUST_CHECK int schema_add(struct schema *schema, const char *name, const char *t
 void schema_number(struct schema *schema, const bool *with_binary, unsigned wanted);
 
 /* A schema of some of its columns, by number, in this order: the same row groups fit it, since its
- * parts keep their numbers. All are in_copy, as COPY (SELECT …) has them. It is not for the cache.
- * -EINVAL: there is no such column. */
+ * parts keep their numbers. It is not for the cache. -EINVAL: there is no such column. */
 MUST_CHECK int schema_choose(const struct schema *schema, const int *numbers, int count,
                              struct schema **out);
+/* From now on all columns are in_copy, as COPY (SELECT …) has those that are named. */
+void schema_copy_all(struct schema *schema);
 
 /* Parts of all kinds together. */
 int schema_parts(const struct schema *schema);

@@ -428,6 +428,7 @@ int readpoint_choose(struct readpoint *readpoint, const int *numbers, int count)
     }
     for (int i = 0; i < count; i++)
         with_binary[i] = readpoint->with_binary[numbers[i]];
+    schema_copy_all(chosen);
     schema_free(readpoint->schema);
     free(readpoint->with_binary);
     readpoint->schema = chosen;

@@ -32,10 +32,10 @@ static void number_parts(struct choice *choice)
 
 /* A generated column, or one beside another that the server has refused in a format, may have fewer parts than it would have
  * alone. */
-static bool has_all_parts(const struct choice *choice, const int *numbers, int count)
+static bool has_all_parts(const struct choice *choice)
 {
-    for (int i = 0; i < count; i++)
-        if (!choice->whole->schema->columns[numbers[i]].in_copy)
+    for (int i = 0; i < choice->schema->column_count; i++)
+        if (!choice->schema->columns[i].in_copy)
             return false;
     for (int i = 0; i < FORMAT_COUNT; i++)
         if (snapshot_face(choice->whole, formats[i])->refused < 0)
@@ -51,14 +51,13 @@ static int choose_columns(struct choice *choice, const char *columns)
     if (rc < 0)
         return rc == -EINVAL ? -ENOENT : rc;
     rc = schema_choose(schema, numbers, count, &choice->schema);
-    bool all = rc == 0 && has_all_parts(choice, numbers, count);
     free(numbers);
     if (rc < 0)
         return rc;
     choice->parts = malloc(((size_t)schema_parts(schema) + 1) * sizeof *choice->parts);
     if (choice->parts == NULL)
         return -ENOMEM;
-    if (!all)
+    if (!has_all_parts(choice))
         return -ENOENT;
     number_parts(choice);
     return 0;

@@ -96,6 +96,8 @@ static int new_face(const struct view *view, struct face **out)
     int rc = face == NULL ? -ENOMEM : 0;
     if (rc == 0 && columns != NULL)
         rc = schema_choose(view->snapshot->schema, columns->numbers, columns->count, &face->chosen);
+    if (rc == 0 && columns != NULL)
+        schema_copy_all(face->chosen);
     if (rc < 0) {
         free(face);
         return rc;

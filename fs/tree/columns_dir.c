@@ -79,6 +79,7 @@ static int view_of_column(struct snapshot *snapshot, int number, const struct fo
     int rc = schema_choose(snapshot->schema, &number, 1, &chosen);
     if (rc < 0)
         return rc;
+    schema_copy_all(chosen);
     bool possible = format->possible(chosen);
     schema_free(chosen);
     rc = possible ? columns_new(&number, 1, &columns) : -ENOENT;

@@ -56,10 +56,8 @@ static struct schema *alone(const struct rows_table *table, const int *numbers, 
     for (int i = 0; i < count; i++)
         out->columns[i] = table->columns[numbers[i]];
     struct schema *schema = rows_schema(out);
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; i < count; i++)
         schema->columns[i].name[2] = (char)('0' + numbers[i]);
-        schema->columns[i].in_copy = true; /* as all that are chosen */
-    }
     return schema;
 }
 
