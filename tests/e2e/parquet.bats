@@ -44,7 +44,7 @@ CREATE TABLE parts_s PARTITION OF parts FOR VALUES IN ('s');
 INSERT INTO parts SELECT i, (ARRAY['n', 's'])[1 + i % 2] FROM generate_series(1, 2000) i;
 CREATE TABLE wide (id int, t text, v vector(300)) WITH (fillfactor = 50);
 ALTER TABLE wide ALTER v SET STORAGE PLAIN;
-INSERT INTO wide SELECT i, 'text ' || i, (SELECT array_agg((i * 7 + k) % 100 / 8.0) FROM generate_series(1, 300) k)::vector FROM generate_series(1, 20000) i;
+INSERT INTO wide SELECT i, 'text ' || i, (SELECT array_agg((i * 7 + k) % 100 / 8.0) FROM generate_series(1, 300) k)::vector FROM generate_series(1, 14000) i;
 SQL
     PARQUET_ROWS=$ROOT/build/tests/tools/parquet_rows
     mount_start -o lease=0
@@ -134,7 +134,7 @@ END
     [[ $output != *parquet* ]]
     mkdir -p "$E2E/mnt2"
     MNT=$E2E/mnt2 CACHE=$E2E/cache2 mount_start -o formats=parquet
-    [ "$(ls "$E2E/mnt2/public/wide" | tr '\n' ' ')" = "manifest.json query schema.sql wide.parquet " ]
+    [ "$(LC_ALL=C ls "$E2E/mnt2/public/wide" | tr '\n' ' ')" = "VDF_META.json manifest.json query schema.sql wide.parquet " ]
     python3 - "$E2E/mnt2/public/wide" <<'PYTHON'
 import json, os, sys
 views = json.load(open(sys.argv[1] + "/manifest.json"))["views"]
@@ -198,11 +198,11 @@ PYTHON
     groups "$OUT/before" >"$OUT/groups.before"
     [ "$(wc -l <"$OUT/groups.before")" -ge 4 ]
     psql -X -q -c "UPDATE wide SET t = 'another' WHERE id = 9000"
-    assert_relation wide
+    if [ -n "$(often "" all)" ]; then assert_relation wide; else copy "$T/wide/wide.parquet" wide.parquet; fi
     groups "$OUT/wide.parquet" >"$OUT/groups.after"
     [ "$(diff "$OUT/groups.before" "$OUT/groups.after" | grep -c '^<')" -eq 1 ]
     # and rows that come make new groups at the end
-    psql -X -q -c "INSERT INTO wide SELECT i, 'new ' || i, (SELECT array_agg(k) FROM generate_series(1, 300) k)::vector FROM generate_series(1, 3000) i"
+    psql -X -q -c "INSERT INTO wide SELECT i, 'new ' || i, (SELECT array_agg(k) FROM generate_series(1, 300) k)::vector FROM generate_series(1, 1500) i"
     assert_relation wide
     groups "$OUT/wide.parquet" >"$OUT/groups.more"
     [ "$(diff "$OUT/groups.after" "$OUT/groups.more" | grep -c '^<')" -le 2 ]

@@ -69,7 +69,7 @@ assert_moves() {
     echo "$2: $((after - before)) groups fetched, $(($(metric groups_kept_total) - kept)) kept"
     [ $((after - before)) -le "$3" ]
     [ "$(metric groups_kept_total)" -gt "$kept" ]
-    assert_right "$1" csv jsonl
+    [ -z "$(often "" all)" ] || assert_right "$1" csv jsonl
 }
 
 @test "an update in one place, appended rows, deleted rows: a few row groups are fetched, the rest is kept" {
@@ -83,6 +83,7 @@ assert_moves() {
     # Into the room that the vacuum has made, in the middle of the heap.
     assert_moves wide "INSERT INTO wide SELECT g, repeat('z', 32000), NULL FROM generate_series(20001, 20030) g" 8
     assert_moves wide "UPDATE wide SET v = NULL WHERE id = 1" 6
+    assert_right wide csv jsonl
     assert_right narrow bin
     assert_moves narrow "UPDATE narrow SET n = 0 WHERE id BETWEEN 100000 AND 100100" 6
 }
@@ -104,10 +105,10 @@ assert_moves() {
     assert_right wide bin csv jsonl
 }
 
-@test "twenty random changes one after another, with vacuums, remounts and lost files between" {
+@test "random changes one after another, with vacuums, remounts and lost files between" {
     RANDOM=7
     assert_right wide bin
-    for i in $(seq 20); do
+    for i in $(seq "$(often 8 20)"); do
         at=$((RANDOM % 3000)) n=$((RANDOM % 40))
         case $((RANDOM % 8)) in
             0 | 1) psql -X -q -c "UPDATE wide SET v = '[$i,0,0]' WHERE id BETWEEN $at AND $((at + n))" ;;
