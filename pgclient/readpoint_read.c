@@ -145,8 +145,8 @@ static void put_copy_settings(struct readpoint *readpoint, const struct schema *
                               const struct connection *connection, struct text *sql)
 {
     enum relation_kind kind = readpoint->relation.kind;
-    bool view = kind == RELATION_VIEW || kind == RELATION_STATEMENT ||
-                readpoint_kept(readpoint)->filtered;
+    bool view =
+        kind == RELATION_VIEW || kind == RELATION_STATEMENT || readpoint_kept(readpoint)->filtered;
     bool casts = readpoint->json_apart && schema->part_count[PART_JSON] > 0;
     text_put(sql, view ? "" : "SET LOCAL enable_indexonlyscan = off;");
     text_put(sql, casts ? "SET LOCAL statement_timeout TO DEFAULT;" : "");

@@ -113,7 +113,7 @@ static void choose_server(struct answer *answer)
     if (question->mode != MODE_SERVER)
         answer->why = view        ? "rows of a view cannot be filtered here"
                       : statement ? "rows of a statement cannot be filtered here"
-                      : foreign ? "rows of a foreign table cannot be filtered here"
+                      : foreign   ? "rows of a foreign table cannot be filtered here"
                                 : "the table is read as one stream, whose rows cannot be filtered "
                                   "here";
 }

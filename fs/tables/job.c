@@ -351,9 +351,8 @@ static void do_face(struct subject *subject, struct version *wanted)
         pthread_mutex_unlock(&mount->lock);
         rc = face < FORMAT_COUNT
                  ? job_measure_format(subject, version, face, fillings[face].prefill, &error)
-             : face == FACE_VDF
-                 ? vdf_write(version->snapshot, &text)
-                 : job_make_manifest(subject, version, bytes, &text, &error);
+             : face == FACE_VDF ? vdf_write(version->snapshot, &text)
+                                : job_make_manifest(subject, version, bytes, &text, &error);
         filling_end(fillings, rc == 0 ? version->snapshot : NULL);
         pthread_mutex_lock(&mount->lock);
         subject->making = NULL;
