@@ -62,7 +62,8 @@ int name_list_add(struct name_list *list, const uint8_t *name, size_t size)
         rc = buffer_reserve(&list->lines, size + 1);
     if (rc < 0)
         return rc;
-    memcpy(list->lines.data + list->lines.size, name, size);
+    if (size > 0) /* else the name may be nowhere */
+        memcpy(list->lines.data + list->lines.size, name, size);
     list->lines.data[list->lines.size + size] = '\n';
     list->lines.size += size + 1;
     list->size += size + 1;

@@ -170,10 +170,15 @@ static void attributes(const struct mount *mount, const struct node *node, struc
         return;
     if (table_file_has_size(file))
         st->st_size = (off_t)table_file_size(file);
-    st->st_ino = file->view != NULL ? view_id(&file->view->view)
-                                    : node_ino_of(mount, node->subject, file->face, version);
-    st->st_atime = st->st_mtime = st->st_ctime =
-        (time_t)(file->view != NULL ? version->mtime : version_time(version, file->face));
+    int64_t time = version->mtime;
+    if (file->view != NULL) {
+        st->st_ino = view_id(&file->view->view);
+    } else if (file->face <
+               FACE_COUNT) { /* else the version has no such view: nobody is told more */
+        st->st_ino = node_ino_of(mount, node->subject, file->face, version);
+        time = version_time(version, file->face);
+    }
+    st->st_atime = st->st_mtime = st->st_ctime = (time_t)time;
 }
 
 static void reason(struct mount *mount, struct node *node, char *text, size_t size)

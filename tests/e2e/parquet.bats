@@ -46,7 +46,7 @@ CREATE TABLE wide (id int, t text, v vector(300)) WITH (fillfactor = 50);
 ALTER TABLE wide ALTER v SET STORAGE PLAIN;
 INSERT INTO wide SELECT i, 'text ' || i, (SELECT array_agg((i * 7 + k) % 100 / 8.0) FROM generate_series(1, 300) k)::vector FROM generate_series(1, 14000) i;
 SQL
-    PARQUET_ROWS=$ROOT/build/tests/tools/parquet_rows
+    PARQUET_ROWS=$(dirname "$PGVECFS")/tests/tools/parquet_rows
     mount_start -o lease=0
     T=$MNT/public
     export T PARQUET_ROWS

@@ -24,7 +24,7 @@ CREATE TABLE sparse AS SELECT i AS id, ('{1:1,' || 2 + i % 8 || ':2.5}/9')::spar
 CREATE TABLE wide AS SELECT i AS id, 'text ' || i AS t, (SELECT array_agg((i * 7 + k) % 100 / 8.0) FROM generate_series(1, 300) k)::vector AS v
     FROM generate_series(1, 12000) i;
 SQL
-    PARQUET_ROWS=$ROOT/build/tests/tools/parquet_rows
+    PARQUET_ROWS=$(dirname "$PGVECFS")/tests/tools/parquet_rows
     mount_start
     T=$MNT/public
     export T PARQUET_ROWS
