@@ -22,7 +22,8 @@ server_start() {
     teardown_all || return # what an interrupted run has left
     # The programs themselves: `python3` and `psql` in PATH may be scripts that take longer than many a test.
     python=$(python3 -c 'import sys; print(sys.executable)' 2>/dev/null) && export PATH=${python%/*}:$PATH
-    psql=$(find /usr/lib/postgresql/*/bin/psql -maxdepth 0 2>/dev/null | sort -t/ -k5n | tail -n 1) && [ -z "$psql" ] || export PATH=${psql%/*}:$PATH
+    psql=$(find /usr/lib/postgresql/*/bin/psql -maxdepth 0 2>/dev/null | sort -t/ -k5n | tail -n 1) || true
+    if [ -n "$psql" ]; then export PATH=${psql%/*}:$PATH; fi
     mkdir -p "$E2E" || return
     template_make || return
     if [ -e "$TEMPLATE/data/PG_VERSION" ]; then
@@ -34,7 +35,7 @@ server_start() {
 
 database_make() {
     PGDATABASE=postgres psql -X -q -v ON_ERROR_STOP=1 -c 'CREATE DATABASE test' &&
-        PGDATABASE=test psql -X -q -v ON_ERROR_STOP=1 -c 'CREATE EXTENSION vector'
+        PGDATABASE='test' psql -X -q -v ON_ERROR_STOP=1 -c 'CREATE EXTENSION vector'
 }
 
 # All files' servers begin as copies of one, which has the database: initdb takes longer than many a test. The first file makes it,
