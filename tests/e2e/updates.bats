@@ -522,7 +522,7 @@ PYTHON
     for i in $(seq "$(often 3 6)"); do
         mkdir "$OUT/$i"
         for table in tick account queue; do cp -r "$T/$table" "$OUT/$i/"; done
-        if [ $i = 3 ]; then sleep 6; else sleep 0.7; fi # once the lease ends between two copies, else it may end within one
+        if [ $i = 2 ]; then sleep 6; else sleep 0.7; fi # once the lease ends between two copies, else it may end within one
     done
     writers_ran
     for table in tick account queue; do
