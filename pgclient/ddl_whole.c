@@ -5,7 +5,7 @@
 #include "pgclient/ddl_run.h"
 #include "pgclient/ddl_server.h"
 #include "pgclient/ddl_text.h"
-#include "pgclient/identifier.h"
+#include "pgclient/name_pattern.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -14,9 +14,9 @@
 
 enum {
     PORTIONS_MOST = 16,
-    LEFT_OUT_MOST = 2000, /* if more are left out, the others are named instead */
-    NAMES_IN_PATTERN = 100,
-    CATALOG_LOCKS = 100 /* the catalogs' locks that pg_dump takes in any case */
+    LEFT_OUT_MOST = 2000,   /* if more are left out, the others are named instead */
+    NAMES_IN_PATTERN = 250, /* an argument of a program has at most 128 KiB */
+    CATALOG_LOCKS = 100     /* the catalogs' locks that pg_dump takes in any case */
 };
 
 struct ddl_whole {
@@ -59,19 +59,17 @@ static int choose(const struct ddl_facts *facts, bool left_out, bool single, str
     return 0;
 }
 
-/* "schema".("one"|"other"): outside of double quotes a pattern is a regular expression. */
+/* `count` is at most NAMES_IN_PATTERN. */
 static int select_pattern(struct dump *dump, const char *option,
                           const struct ddl_relation *const *relations, size_t count)
 {
+    const char *names[NAMES_IN_PATTERN];
+    for (size_t i = 0; i < count; i++)
+        names[i] = relations[i]->name;
     struct buffer pattern = {0};
-    int rc = identifier_put(&pattern, relations[0]->schema);
-    for (size_t i = 0; rc == 0 && i < count; i++) {
-        rc = buffer_append_text(&pattern, i == 0 ? ".(" : "|");
-        if (rc == 0)
-            rc = identifier_put(&pattern, relations[i]->name);
-    }
+    int rc = name_pattern_put(&pattern, relations[0]->schema, names, count);
     if (rc == 0)
-        rc = buffer_append(&pattern, ")", sizeof ")");
+        rc = buffer_append(&pattern, "", 1);
     if (rc == 0)
         rc = dump_select(dump, option, (const char *)pattern.data);
     buffer_clear(&pattern);
