@@ -4,6 +4,7 @@
 #include "pgclient/cluster.h"
 #include "pgclient/sql_text.h"
 #include "pgclient/trust.h"
+#include "pgclient/verdicts.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -127,39 +128,38 @@ static int take_rows(struct catalog *catalog, const PGresult *rows,
     return 0;
 }
 
-static uint32_t judged(const PGresult *verdict, int row)
-{
-    return (uint32_t)strtoul(PQgetvalue(verdict, row, TRUST_RELATION), NULL, 10);
-}
-
 static void take_verdict(struct relation *relation, const PGresult *verdict)
 {
-    int low = 0, high = PQntuples(verdict);
-    while (low < high) {
-        int middle = low + (high - low) / 2;
-        if (judged(verdict, middle) < relation->oid)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    for (; low < PQntuples(verdict) && judged(verdict, low) == relation->oid; low++)
-        if (PQgetvalue(verdict, low, TRUST_ROWS)[0] == 't')
+    for (int i = verdicts_find(verdict, relation->oid); i < PQntuples(verdict); i++)
+        if (strtoul(PQgetvalue(verdict, i, TRUST_RELATION), NULL, 10) != relation->oid)
+            return;
+        else if (PQgetvalue(verdict, i, TRUST_ROWS)[0] == 't')
             relation->refuses_rows = true;
         else
             relation->refuses_json = true;
 }
 
-/* Notes which relations a superuser must not read. */
-static int judge(struct connection *connection, struct catalog *catalog, struct error *error)
+/* Notes which relations a superuser must not read, and leaves the reasons to those who read them. */
+static int judge(struct session *session, const struct cluster *cluster, struct catalog *catalog,
+                 struct error *error)
 {
+    struct connection *connection = session_connection(session);
     PGresult *verdict = NULL;
+    char *mark = NULL;
     int rc = connection_begin(connection, TRANSACTION_TABLES, NULL, error);
     if (rc == 0)
         rc = trust_ask(connection, 0, NULL, &verdict, error);
     connection_end(connection);
-    for (size_t i = 0; rc == 0 && i < catalog->relation_count; i++)
+    if (rc != 0)
+        return rc;
+    for (size_t i = 0; i < catalog->relation_count; i++)
         take_verdict(&catalog->relations[i], verdict);
-    PQclear(verdict);
+    rc = cluster_mark(cluster, cluster->snapshot, cluster->position, &mark);
+    if (rc == 0)
+        rc = verdicts_keep(session_verdicts(session), mark, verdict);
+    else
+        PQclear(verdict);
+    free(mark);
     return rc;
 }
 
@@ -181,7 +181,7 @@ int catalog_read(struct session *session, const struct catalog_scope *scope, str
     if (rc == 0)
         rc = take_rows(&kept->catalog, kept->rows, scope);
     if (rc == 0 && kept->catalog.superuser && !connection_reading(connection).trust_all)
-        rc = judge(connection, &kept->catalog, error);
+        rc = judge(session, &kept->cluster, &kept->catalog, error);
     text_clear(&sql);
     if (rc != 0) {
         catalog_free(&kept->catalog);

@@ -158,9 +158,12 @@ static int take_in(struct connection *connection, short events, struct error *er
     return 0;
 }
 
-static int flush(struct connection *connection, struct error *error)
+int connection_flush(struct connection *connection, bool begun, struct error *error)
 {
     int rc = 0, left;
+    if (!begun)
+        return stopped(connection) ? fail_stopped(connection, error)
+                                   : connection_fail_lost(connection, error);
     while ((left = PQflush(connection->pg)) > 0 && rc == 0)
         rc = take_in(connection, POLLIN | POLLOUT, error);
     return rc != 0 ? rc : left < 0 ? connection_fail_lost(connection, error) : 0;
@@ -179,7 +182,7 @@ static int next_result(struct connection *connection, PGresult **out, struct err
 
 /* Reads all results. The answer is the first error; if there is none, the last result, or the last
  * one with rows. */
-static int finish(struct connection *connection, PGresult **out, struct error *error)
+int connection_take_answer(struct connection *connection, PGresult **out, struct error *error)
 {
     PGresult *last = NULL, *result = NULL;
     int failed = 0, rc;
@@ -223,24 +226,22 @@ static int finish(struct connection *connection, PGresult **out, struct error *e
 
 static int send(struct connection *connection, const char *sql, struct error *error)
 {
-    if (connection->broken || !PQsendQuery(connection->pg, sql))
-        return stopped(connection) ? fail_stopped(connection, error)
-                                   : connection_fail_lost(connection, error);
-    return flush(connection, error);
+    bool begun = !connection->broken && PQsendQuery(connection->pg, sql);
+    return connection_flush(connection, begun, error);
 }
 
 int connection_run(struct connection *connection, const char *sql, struct error *error)
 {
     int rc = send(connection, sql, error);
-    return rc == 0 ? finish(connection, NULL, error) : rc;
+    return rc == 0 ? connection_take_answer(connection, NULL, error) : rc;
 }
 
 /* Gives the answer if it has the expected shape. */
-static int finish_rows(struct connection *connection, struct shape shape, PGresult **out,
-                       struct error *error)
+int connection_take_rows(struct connection *connection, struct shape shape, PGresult **out,
+                         struct error *error)
 {
     PGresult *rows = NULL;
-    int rc = finish(connection, &rows, error);
+    int rc = connection_take_answer(connection, &rows, error);
     if (rc != 0)
         return rc;
     rc = shape_check(rows, shape, error);
@@ -255,26 +256,26 @@ int connection_rows(struct connection *connection, const char *sql, struct shape
                     PGresult **out, struct error *error)
 {
     int rc = send(connection, sql, error);
-    return rc == 0 ? finish_rows(connection, shape, out, error) : rc;
+    return rc == 0 ? connection_take_rows(connection, shape, out, error) : rc;
 }
 
 /* `types` NULL: the server finds them out. */
 static int send_with(struct connection *connection, const char *sql, int count, const Oid *types,
                      const char *const *parameters, bool binary, struct error *error)
 {
-    if (connection->broken ||
-        !PQsendQueryParams(connection->pg, sql, count, types, parameters, NULL, NULL, binary))
-        return stopped(connection) ? fail_stopped(connection, error)
-                                   : connection_fail_lost(connection, error);
-    return flush(connection, error);
+    bool begun = !connection->broken && PQsendQueryParams(connection->pg, sql, count, types,
+                                                          parameters, NULL, NULL, binary);
+    return connection_flush(connection, begun, error);
 }
 
 int connection_ask(struct connection *connection, const char *sql, int count,
                    const char *const *parameters, struct shape shape, PGresult **out,
                    struct error *error)
 {
+    if (connection_plan_is_kept(connection, sql))
+        return connection_ask_by_name(connection, sql, count, parameters, shape, out, error);
     int rc = send_with(connection, sql, count, NULL, parameters, false, error);
-    return rc == 0 ? finish_rows(connection, shape, out, error) : rc;
+    return rc == 0 ? connection_take_rows(connection, shape, out, error) : rc;
 }
 
 int connection_ask_binary(struct connection *connection, const char *sql, int count,
@@ -282,16 +283,14 @@ int connection_ask_binary(struct connection *connection, const char *sql, int co
                           struct error *error)
 {
     int rc = send_with(connection, sql, count, types, parameters, true, error);
-    return rc == 0 ? finish_rows(connection, ANYTHING, out, error) : rc;
+    return rc == 0 ? connection_take_rows(connection, ANYTHING, out, error) : rc;
 }
 
 int connection_parse(struct connection *connection, const char *sql, struct error *error)
 {
-    if (connection->broken || !PQsendPrepare(connection->pg, "", sql, 0, NULL))
-        return stopped(connection) ? fail_stopped(connection, error)
-                                   : connection_fail_lost(connection, error);
-    int rc = flush(connection, error);
-    return rc == 0 ? finish(connection, NULL, error) : rc;
+    bool begun = !connection->broken && PQsendPrepare(connection->pg, "", sql, 0, NULL);
+    int rc = connection_flush(connection, begun, error);
+    return rc == 0 ? connection_take_answer(connection, NULL, error) : rc;
 }
 
 void connection_also_stop(struct connection *connection, const atomic_bool *stop)
@@ -374,14 +373,14 @@ static void end_early(struct connection *connection)
         connection->broken = true;
         return;
     }
-    (void)finish(connection, NULL, NULL); /* cancelled, or it had just succeeded */
+    (void)connection_take_answer(connection, NULL, NULL); /* cancelled, or it had just succeeded */
 }
 
 /* The end of the statement: "COPY 20000". */
 static int finish_copy(struct connection *connection, uint64_t *said, struct error *error)
 {
     PGresult *result = NULL;
-    int rc = finish(connection, &result, error);
+    int rc = connection_take_answer(connection, &result, error);
     if (rc == 0) {
         const char *number = PQcmdTuples(result);
         if (number[0] == '\0')
@@ -409,7 +408,7 @@ int connection_copy(struct connection *connection, const char *sql, copy_sink *s
                  ? fail_result(connection, result, error)
                  : error_set(error, -EIO, "the server answered COPY with %s", PQresStatus(status));
         PQclear(result);
-        (void)finish(connection, NULL, NULL);
+        (void)connection_take_answer(connection, NULL, NULL);
         return rc;
     }
     PQclear(result);

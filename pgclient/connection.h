@@ -118,6 +118,11 @@ MUST_CHECK int connection_wait_as_usual(struct connection *connection, struct er
 MUST_CHECK int connection_begin(struct connection *connection, enum transaction_kind kind,
                                 const char *more, struct error *error);
 
+/* The same; `out` gets the rows of the last statement of `more`. */
+MUST_CHECK int connection_begin_rows(struct connection *connection, enum transaction_kind kind,
+                                     const char *more, struct shape shape, PGresult **out,
+                                     struct error *error);
+
 /* In a transaction of TRANSACTION_USER: gives the settings the values back that they had at its
  * beginning, and runs `more`. What users wrote may have changed them, even how a literal is read.
  * After an error there is no transaction. */
@@ -174,6 +179,23 @@ MUST_CHECK int connection_parse(struct connection *connection, const char *sql,
  * error the transaction is good for nothing but connection_end. */
 MUST_CHECK int connection_parse_tree(struct connection *connection, const char *sql, char **out,
                                      struct error *error);
+
+/* ---- questions that are asked of one relation after the other ---- */
+
+/* To plan a question to the catalog takes the server longer than to answer it. From now on, until
+ * the transaction ends or this is taken back, connection_ask has it keep the plan of what is asked
+ * for the second time (CONNECTION_KEEP_PLANS must be set: any parameters get the same plan), in
+ * sessions that are ours alone. Then connection_ask may also give -ESTALE: what was kept is gone,
+ * or is somebody else's; a transaction that begins anew does without. */
+void connection_keep_plans(struct connection *connection, bool keep);
+#define CONNECTION_KEEP_PLANS "SET LOCAL plan_cache_mode = force_generic_plan;"
+#define CONNECTION_KEEP_NO_PLANS "SET LOCAL plan_cache_mode = DEFAULT;"
+
+/* Takes it back and runs `sql`. -ESTALE: what users wrote has prepared statements in this session,
+ * which may have answered in the place of ours. Before this, nothing of theirs may run that could
+ * remove its traces. */
+MUST_CHECK int connection_prove_plans(struct connection *connection, const char *sql,
+                                      struct error *error);
 
 /* The time (clock_ms) since which it has waited for a pooler to lend it a session of the server; 0:
  * it does not wait. Any thread. */

@@ -2,6 +2,7 @@
  *
  *     connect.c           opens it
  *     connection.c        waits, statements, COPY, errors
+ *     connection_plans.c  questions whose plans the server keeps
  *     connection_tree.c   how the server understands a statement
  *     connection_facts.c  what it is, and its end
  *     transaction.c       transactions and their settings
@@ -10,6 +11,14 @@
 #define PGCLIENT_CONNECTION_PARTS_H
 
 #include "pgclient/connection.h"
+
+enum { QUESTIONS = 16 }; /* whose plans are kept at most */
+
+/* A question of connection_ask. */
+struct asked {
+    uint64_t text; /* its hash */
+    bool kept;     /* by the server, under its name */
+};
 
 struct connection {
     PGconn *pg;
@@ -20,23 +29,41 @@ struct connection {
     bool checks_client; /* the server takes CHECK_CLIENT */
     struct reading reading;
     int modesty;
-    bool users_words;         /* what users wrote may have run in this transaction */
-    bool policies_choose;     /* row_security is on in this transaction, whatever `reading` says */
-    char *others_locks;       /* advisory locks that the session had before; NULL: not known */
-    char *own_path;           /* behind a pooler: the statement that sets it; NULL: it needs none */
-    int own_lock_limit_ms;    /* the role's lock_timeout; 0: none */
-    int own_limit_ms;         /* the smallest of this and its other limits of time; 0: none */
-    bool lock_limit_is_own;   /* in this transaction */
-    int lock_patience_ms;     /* of transactions that begin */
-    bool own_limits_hold;     /* in the last transaction with settings */
-    char state[6];            /* SQLSTATE */
-    bool lacks_locks;         /* the error was that the server had no room for more locks */
-    struct holding *holding;  /* may be NULL */
+    bool users_words;        /* what users wrote may have run in this transaction */
+    bool policies_choose;    /* row_security is on in this transaction, whatever `reading` says */
+    char *others_locks;      /* advisory locks that the session had before; NULL: not known */
+    char *own_path;          /* behind a pooler: the statement that sets it; NULL: it needs none */
+    int own_lock_limit_ms;   /* the role's lock_timeout; 0: none */
+    int own_limit_ms;        /* the smallest of this and its other limits of time; 0: none */
+    bool lock_limit_is_own;  /* in this transaction */
+    int lock_patience_ms;    /* of transactions that begin */
+    bool own_limits_hold;    /* in the last transaction with settings */
+    char state[6];           /* SQLSTATE */
+    bool lacks_locks;        /* the error was that the server had no room for more locks */
+    struct holding *holding; /* may be NULL */
+    bool keeps_plans;        /* connection_ask is to have plans kept */
+    bool keeps_none;         /* something else throws them away, or has made its own */
+    bool asked_by_name;      /* since connection_keep_plans */
+    struct asked asked[QUESTIONS];
+    int asked_count;
     bool ends;                /* the transaction is being ended */
     int64_t answered_at;      /* clock_ms() when the server last ended a statement; 0: never */
     int64_t until;            /* clock_ms() when patience ends; 0: never */
     _Atomic int64_t asked_at; /* since when it waits for a pooler; 0: it does not */
 };
+
+/* connection.c: sends what is left to send, which may have failed to begin; reads the answer, of any
+ * shape or of this one. */
+int connection_flush(struct connection *connection, bool begun, struct error *error);
+int connection_take_answer(struct connection *connection, PGresult **out, struct error *error);
+int connection_take_rows(struct connection *connection, struct shape shape, PGresult **out,
+                         struct error *error);
+
+/* connection_plans.c: whether the question is asked by name now; if so, asks it. */
+bool connection_plan_is_kept(struct connection *connection, const char *sql);
+int connection_ask_by_name(struct connection *connection, const char *sql, int count,
+                           const char *const *parameters, struct shape shape, PGresult **out,
+                           struct error *error);
 
 /* Whether a stop flag is set. */
 bool connection_stopped(const struct connection *connection);

@@ -166,7 +166,8 @@ static int list_members(struct connection *connection, const struct relation *re
 }
 
 /* Whether all virtual columns of a leaf are computed as those of the tree's root: the server takes
- * the expression of the relation that a query names. */
+ * the expression of the relation that a query names. Without the OFFSET the planner, which expects
+ * several leaves, would read all columns of the database at once. */
 #define COMPUTES_AS_ROOT                                                                           \
     "NOT EXISTS (SELECT FROM pg_catalog.pg_attribute v"                                            \
     "  LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = v.attrelid AND d.adnum = v.attnum"         \
@@ -174,7 +175,8 @@ static int list_members(struct connection *connection, const struct relation *re
     "   ON rd.adrelid = rv.attrelid AND rd.adnum = rv.attnum)"                                     \
     "   ON rv.attrelid = $2::pg_catalog.oid AND rv.attname = v.attname"                            \
     "  WHERE v.attrelid = s.oid AND v.attgenerated = 'v' AND NOT v.attisdropped"                   \
-    "   AND pg_get_expr(d.adbin, d.adrelid) IS DISTINCT FROM pg_get_expr(rd.adbin, rd.adrelid))"
+    "   AND pg_get_expr(d.adbin, d.adrelid) IS DISTINCT FROM pg_get_expr(rd.adbin, rd.adrelid)"    \
+    "  OFFSET 0)"
 
 /* A leaf is read directly only if that shows the same rows as its parent does: the role may read
  * it, no policy interferes, and no column is computed otherwise. Columns: oid, schema, name,
@@ -382,7 +384,9 @@ void sources_clear(struct sources *sources)
     "    AND d.objid IN (SELECT v.oid FROM pg_catalog.pg_attrdef v"                                \
     "     WHERE v.adrelid = a.attrelid AND v.adnum = a.attnum)))"
 
-/* Types whose text depends on more than their value and what the signature holds: those that print
+/* Without the OFFSET the planner would look for domains in all types.
+ *
+ * Types whose text depends on more than their value and what the signature holds: those that print
  * the names of other objects, and those with a user's output function or cast to json that does not
  * promise it. PostgreSQL's own stable output functions depend on pinned settings and on the types
  * of their parts. */
@@ -390,8 +394,8 @@ void sources_clear(struct sources *sources)
     PARTS_OF_TYPES(columns, as, multiranges)                                                       \
     ", base(root, oid, type) AS ("                                                                 \
     " SELECT root, oid, oid FROM part WHERE root = oid"                                            \
-    " UNION ALL SELECT b.root, t.typbasetype, t.typbasetype FROM base b"                           \
-    "  JOIN pg_catalog.pg_type t ON t.oid = b.oid WHERE t.typtype = 'd'"                           \
+    " UNION ALL SELECT b.root, t.typbasetype, t.typbasetype FROM base b, LATERAL"                  \
+    "  (SELECT * FROM pg_catalog.pg_type WHERE oid = b.oid AND typtype = 'd' OFFSET 0) AS t"       \
     "), root AS ("                                                                                 \
     " SELECT p.root, bool_and(t.typsend <> 0 AND t.typtype <> 'p') AS with_binary, bool_or("       \
     "  t.typnamespace = 'pg_catalog'::pg_catalog.regnamespace AND (starts_with(t.typname, 'reg') " \

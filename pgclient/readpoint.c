@@ -7,6 +7,7 @@
 #include "pgclient/search_path.h"
 #include "pgclient/statement_parts.h"
 #include "pgclient/trust.h"
+#include "pgclient/verdicts.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -30,8 +31,11 @@ enum { ATTEMPTS = 3 };
 
 /* The questions to the catalog follow a few oids through large tables. The planner cannot know how
  * few they are, and would read the whole tables (16 ms instead of 2 with 10,000 tables). */
-#define PLAN_SMALL "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off;"
-#define PLAN_AS_USUAL "SET LOCAL enable_hashjoin = DEFAULT; SET LOCAL enable_mergejoin = DEFAULT;"
+#define PLAN_SMALL                                                                                 \
+    "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off;" CONNECTION_KEEP_PLANS
+#define PLAN_AS_USUAL                                                                              \
+    "SET LOCAL enable_hashjoin = DEFAULT; SET LOCAL enable_mergejoin = "                           \
+    "DEFAULT;" CONNECTION_KEEP_NO_PLANS
 
 /* What users wrote may need the role's own path, our questions about it need none. */
 #define OUR_PATH ";" SEARCH_PATH_OURS
@@ -157,18 +161,42 @@ static int look_up(struct kept_readpoint *r, struct connection *connection,
     return rc == 0 ? 0 : out_of_memory(error);
 }
 
+static int judge_statement(struct kept_readpoint *r, struct connection *connection,
+                           struct error *error)
+{
+    int rc = connection_run(connection, connection_own_path(connection), error);
+    return rc == 0
+               ? statement_judge(connection, &r->public.relation, &r->public.json_refused, error)
+               : rc;
+}
+
+/* Whether no function would run that may not, as far as that was asked of all relations and nothing
+ * has changed: 1, 0, or -ENOMEM. `now` is the transaction's first answer: run, snapshot, position. */
+static int allowed_already(const struct kept_readpoint *r, const PGresult *now)
+{
+    char *mark = NULL;
+    if (strcmp(PQgetvalue(now, 0, 0), r->cluster.run) != 0)
+        return 0;
+    int rc = cluster_mark(&r->cluster, PQgetvalue(now, 0, 1),
+                          cluster_position(PQgetvalue(now, 0, 2)), &mark);
+    if (rc == 0)
+        rc = verdicts_allow(session_verdicts(r->public.leader), mark, r->public.relation.oid);
+    free(mark);
+    return rc;
+}
+
 /* Asks whose functions would run. Planning a query may run some, too: those in the expressions of
  * an index. */
-static int judge(struct kept_readpoint *r, struct connection *connection, struct error *error)
+static int judge(struct kept_readpoint *r, struct connection *connection, const PGresult *now,
+                 struct error *error)
 {
     PGresult *rows = NULL;
-    if (r->public.relation.kind == RELATION_STATEMENT) {
-        int rc = connection_run(connection, connection_own_path(connection), error);
-        return rc == 0 ? statement_judge(connection, &r->public.relation, &r->public.json_refused,
-                                         error)
-                       : rc;
-    }
+    int allowed = allowed_already(r, now);
+    if (allowed != 0)
+        return allowed > 0 ? 0 : out_of_memory(error);
+    connection_keep_plans(connection, r->keeps_plans);
     int rc = trust_ask(connection, r->public.relation.oid, NULL, &rows, error);
+    connection_keep_plans(connection, false);
     for (int i = 0; rc == 0 && i < PQntuples(rows); i++) {
         const char *reason = PQgetvalue(rows, i, TRUST_REASON);
         if (PQgetvalue(rows, i, TRUST_ROWS)[0] == 't')
@@ -180,31 +208,46 @@ static int judge(struct kept_readpoint *r, struct connection *connection, struct
     return rc;
 }
 
+static int begin(struct kept_readpoint *r, struct connection *connection, bool judges,
+                 PGresult **now, struct error *error)
+{
+    enum transaction_kind kind = readpoint_kind(r);
+    struct text sql = {0};
+    readpoint_put_money(r, &sql);
+    text_printf(&sql, PLAN_SMALL "%s%s%s", r->judged ? READPOINT_NO_EXCLUSION : "", r->lock,
+                kind == TRANSACTION_USER ? OUR_PATH : "");
+    if (judges)
+        text_printf(&sql, ";SELECT %s, pg_catalog.pg_current_snapshot(), %s",
+                    cluster_run_sql(&r->cluster), cluster_position_sql(&r->cluster));
+    const char *statements = text_string(&sql);
+    int rc = statements == NULL ? out_of_memory(error)
+             : judges ? connection_begin_rows(connection, kind, statements, ONE_ROW_OF("TtT"), now,
+                                              error)
+                      : connection_begin(connection, kind, statements, error);
+    text_clear(&sql);
+    return rc;
+}
+
 /* Begins the transaction, locks the relation, and gives the columns as they are under the lock.
  * -ENOENT: it was renamed or dropped meanwhile. */
 static int lock(struct kept_readpoint *r, struct connection *connection, PGresult **present,
                 struct error *error)
 {
-    enum transaction_kind kind = readpoint_kind(r);
-    bool user = kind == TRANSACTION_USER;
-    struct text begin = {0}, probe = {0};
-    readpoint_put_money(r, &begin);
-    text_printf(&begin, PLAN_SMALL "%s%s%s", r->judged ? READPOINT_NO_EXCLUSION : "", r->lock,
-                user ? OUR_PATH : "");
-    const char *statements = text_string(&begin);
-    int rc = statements == NULL ? out_of_memory(error)
-                                : connection_begin(connection, kind, statements, error);
+    bool statement = r->public.relation.kind == RELATION_STATEMENT;
+    struct text probe = {0};
+    PGresult *now = NULL;
+    int rc = begin(r, connection, r->judged && !statement, &now, error);
     if (rc == 0 && r->judged)
-        rc = judge(r, connection, error);
+        rc = statement ? judge_statement(r, connection, error) : judge(r, connection, now, error);
+    PQclear(now);
     if (rc == 0 && r->public.relation.kind == RELATION_VIEW)
         rc = policies_bind_owners_only(connection, r->public.relation.oid, &r->shows_owners, error);
     readpoint_put_own_settings(r, connection, &probe);
-    text_printf(&probe, "%s%s", r->probe, user ? OUR_PATH : "");
-    statements = text_string(&probe);
+    text_printf(&probe, "%s%s", r->probe, readpoint_kind(r) == TRANSACTION_USER ? OUR_PATH : "");
+    const char *statements = text_string(&probe);
     if (rc == 0)
         rc = statements == NULL ? out_of_memory(error)
                                 : connection_rows(connection, statements, ANYTHING, present, error);
-    text_clear(&begin);
     text_clear(&probe);
     return rc;
 }
@@ -263,8 +306,8 @@ static int set_own(const struct kept_readpoint *r, struct connection *connection
     text_put(&sql, PLAN_AS_USUAL);
     readpoint_put_own_settings(r, connection, &sql);
     const char *statements = text_string(&sql);
-    int rc =
-        statements == NULL ? out_of_memory(error) : connection_run(connection, statements, error);
+    int rc = statements == NULL ? out_of_memory(error)
+                                : connection_prove_plans(connection, statements, error);
     text_clear(&sql);
     return rc;
 }
@@ -276,6 +319,7 @@ static int describe(struct kept_readpoint *r, struct connection *connection,
     struct sources sources = {0};
     struct columns columns = {0};
     char *names = NULL; /* of a statement */
+    connection_keep_plans(connection, r->keeps_plans);
     int rc = verify_name(r, connection, error);
     if (rc == 0 && out->relation.kind == RELATION_STATEMENT) {
         rc = statement_take_lock_room(out->leader, error);
@@ -388,6 +432,7 @@ int readpoint_open(struct session *leader, const struct relation *relation, stru
     bool missing = false;
     int rc = -ESTALE;
     for (int i = 0; i < ATTEMPTS && rc == -ESTALE; i++) {
+        r->keeps_plans = i == 0; /* what was kept may be wrong */
         rc = attempt(r, relation, &missing, error);
         if (rc != 0)
             empty(r);

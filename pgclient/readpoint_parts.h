@@ -22,6 +22,7 @@ struct kept_readpoint {
     char *lock;              /* LOCK TABLE … IN ACCESS SHARE MODE, or "" */
     char *probe;             /* SELECT * FROM … LIMIT 0 */
     char *seen;              /* pg_current_snapshot() */
+    bool keeps_plans;        /* the server keeps those of the questions */
     bool judged;             /* it is asked first whose functions would run */
     /* a table: policies hide rows from the role, and filter_rows allows that */
     bool filtered;

@@ -4,6 +4,7 @@
 #include "pgclient/connection.h"
 #include "pgclient/departing.h"
 #include "pgclient/helper.h"
+#include "pgclient/verdicts.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -22,7 +23,10 @@ enum {
 int session_pool_new(const struct server *server, int limit, struct session_pool **out)
 {
     struct session_pool *pool = calloc(1, sizeof *pool);
-    if (pool == NULL || (pool->departing = departing_new()) == NULL) {
+    if (pool == NULL || (pool->departing = departing_new()) == NULL ||
+        (pool->verdicts = verdicts_new()) == NULL) {
+        if (pool != NULL)
+            departing_unref(pool->departing);
         free(pool);
         return -ENOMEM;
     }
@@ -344,6 +348,7 @@ void session_pool_free(struct session_pool *pool)
     pthread_cond_destroy(&pool->changed);
     pthread_mutex_destroy(&pool->lock);
     departing_unref(pool->departing);
+    verdicts_free(pool->verdicts);
     free(pool);
 }
 
@@ -466,3 +471,5 @@ int session_own_limit(const struct session *session, bool *of_locks)
 }
 
 struct connection *session_connection(struct session *session) { return session->connection; }
+
+struct verdicts *session_verdicts(struct session *session) { return session->pool->verdicts; }

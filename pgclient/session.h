@@ -169,4 +169,7 @@ bool session_lacks_locks(const struct session *session);
 /* For pgclient/ alone: the session's connection, connection.h. */
 struct connection *session_connection(struct session *session);
 
+/* What is known of all relations (verdicts.h). */
+struct verdicts *session_verdicts(struct session *session);
+
 #endif

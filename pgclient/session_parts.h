@@ -40,6 +40,7 @@ struct waiter {
 struct session_pool {
     const struct server *server;
     struct departing *departing;
+    struct verdicts *verdicts;
     int limit;
     void (*make_room)(void *context, enum session_lack lack);
     void *context;

@@ -162,6 +162,7 @@ static int begin(struct connection *connection, enum transaction_kind kind, cons
     struct text text = {0};
     bool at_once = sql == NULL || has_encoding(connection);
     connection->policies_choose = connection->lacks_locks = false;
+    connection->keeps_plans = connection->asked_by_name = false;
     put_begin(connection, &text);
     put_settings(connection, kind, &text);
     /* Also when it reads a table: casts, policies, what an index or a partition's bound computes.
@@ -254,6 +255,17 @@ int connection_begin(struct connection *connection, enum transaction_kind kind, 
 {
     int rc = begin(connection, kind, more, "", ANYTHING, NULL, error);
     return rc == 0 ? note_beginning(connection, error) : rc;
+}
+
+int connection_begin_rows(struct connection *connection, enum transaction_kind kind,
+                          const char *more, struct shape shape, PGresult **out, struct error *error)
+{
+    int rc = begin(connection, kind, more, "", shape, out, error);
+    if (rc == 0 && (rc = note_beginning(connection, error)) != 0) {
+        PQclear(*out);
+        *out = NULL;
+    }
+    return rc;
 }
 
 int connection_wait_as_usual(struct connection *connection, struct error *error)

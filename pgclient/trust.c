@@ -48,9 +48,11 @@ static const char question[] =
      * own functions. */
     "WITH RECURSIVE trusted AS MATERIALIZED ("
     " SELECT oid FROM pg_roles WHERE rolsuper OR rolname = session_user),"
-    " seed AS MATERIALIZED (SELECT c.oid, c.relkind AS kind FROM pg_class c"
+    " seed AS MATERIALIZED (SELECT c.oid, c.relkind AS kind FROM"
+    "  (SELECT oid, relkind, relpersistence FROM pg_class WHERE $1::oid = 0"
+    "   UNION ALL SELECT oid, relkind, relpersistence FROM pg_class WHERE oid = $1::oid) AS c"
     "  WHERE " TRUST_IS_SUPERUSER " AND c.oid >= 16384 AND c.relkind IN ('r', 'p', 'v', 'm', 'f')"
-    "   AND c.relpersistence <> 't' AND ($1::oid = 0 OR c.oid = $1::oid)),"
+    "   AND c.relpersistence <> 't'),"
 
     /* Every number of the tree that may be an oid: new kinds of nodes have new fields. A column's
      * type (`named` is false) is not the target of a cast. */
@@ -66,13 +68,14 @@ static const char question[] =
     /* Which other relations are read with a relation: by a view, as a child, by a policy. A
      * materialized view is read as a table. Most tables bring nothing along. If an extension may
      * keep a table's rows in its children, it is not known yet whether they are read: then they
-     * count. */
+     * count. (EXISTS of a union is looked for by index, relation by relation.) */
     " reach(root, oid, kind, inside) AS ("
-    " SELECT oid, oid, kind, false FROM seed WHERE kind IN ('v', 'p', 'f') OR oid IN ("
-    "   SELECT indrelid FROM pg_index WHERE indexprs IS NOT NULL OR indpred IS NOT NULL"
-    "   UNION ALL SELECT stxrelid FROM pg_statistic_ext"
-    "   UNION ALL SELECT inhparent FROM pg_inherits"
-    "   UNION ALL SELECT polrelid FROM pg_policy)"
+    " SELECT oid, oid, kind, false FROM seed s WHERE kind IN ('v', 'p', 'f') OR EXISTS ("
+    "   SELECT FROM pg_index WHERE indrelid = s.oid"
+    "    AND (indexprs IS NOT NULL OR indpred IS NOT NULL)"
+    "   UNION ALL SELECT FROM pg_statistic_ext WHERE stxrelid = s.oid"
+    "   UNION ALL SELECT FROM pg_inherits WHERE inhparent = s.oid"
+    "   UNION ALL SELECT FROM pg_policy WHERE polrelid = s.oid)"
     " UNION ALL SELECT $1::oid, 0, 'v', true FROM statement"
     " UNION ALL SELECT $1::oid, c.oid, c.relkind, true FROM word w JOIN pg_class c ON c.oid = w.oid"
     "  WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.oid <> $1::oid"
