@@ -98,8 +98,16 @@ reason() { getfattr --only-values --absolute-names -n user.pgvecfs.error "$1" 2>
 
 # ---- copies of clusters ------------------------------------------------------------------------
 
-# Server $1 (a folder below the file's), with options of private-pg.
-server_at() { "$ROOT/scripts/private-pg" start "$E2E/$1" "${@:2}"; }
+# Starts server $1 (a folder below the file's), with options of private-pg. Its data begins as that of the other files' servers does
+# (helper.bash), unless it is to be another cluster.
+server_at() {
+    local from=()
+    case $1 in
+        pg_two | pg_anew) ;;
+        *) if [ -e "$TEMPLATE/data/PG_VERSION" ]; then from=(--from "$TEMPLATE"); fi ;;
+    esac
+    "$ROOT/scripts/private-pg" start "$E2E/$1" "${from[@]}" "${@:2}"
+}
 
 # What runs in server $1 is asked by psql and mounts from now on.
 use() {
@@ -152,7 +160,7 @@ assert_right() {
 }
 
 make_test_database() {
-    PGDATABASE=postgres psql -X -q -v ON_ERROR_STOP=1 -c "CREATE DATABASE test"
+    PGDATABASE=postgres psql -X -q -v ON_ERROR_STOP=1 -c "DROP DATABASE IF EXISTS test" -c "CREATE DATABASE test"
     psql -X -q -v ON_ERROR_STOP=1 "$@"
 }
 
@@ -463,7 +471,7 @@ SQL
     assert_right t
     identity t >"$OUT/first"
     rows=$(metric rows_fetched_total)
-    for server in right left right left; do
+    for server in $(often "right left" "right left right left"); do
         proxy_says "to=$(socket_of "$E2E/pg_$server")" cut
         sleep 0.3
         identity t >"$OUT/now"
@@ -478,7 +486,7 @@ SQL
     PGHOST=$PROXY PGPORT=5432
     identity t >"$OUT/first"
     rows=$(metric rows_fetched_total)
-    for server in right left right left; do
+    for server in $(often "right left" "right left right left"); do
         proxy_says "to=$(socket_of "$E2E/pg_$server")" cut
         sleep 0.3
         identity t >"$OUT/now"
@@ -504,7 +512,7 @@ SQL
     done
     caught_up pg_left pg_first
     PGHOST=$PROXY PGPORT=5432
-    for server in right left right left; do
+    for server in $(often "right left" "right left right left"); do
         proxy_says "to=$(socket_of "$E2E/pg_$server")" cut
         sleep 0.3
         assert_right t
@@ -567,7 +575,7 @@ SQL
     caught_up pg_lower pg_upper
     use pg_upper
     way=$(direct)
-    for connections in 2 8; do
+    for connections in $(often 2 "2 8"); do
         rm -rf "$CACHE"
         use pg_lower
         mount_start -o "connections=$connections,$way"

@@ -99,11 +99,11 @@ wait_gone() { within "$2" process_gone "$1"; }
 
 # within SECONDS COMMAND...: waits until the command succeeds, at most SECONDS.
 within() {
-    local tenths=$(($1 * 10))
+    local end=$((SECONDS + $1 + 1)) tries=0 # SECONDS is whole ones
     shift
     until "$@"; do
-        [ $((tenths -= 1)) -ge 0 ] || return 1
-        sleep 0.1
+        [ "$SECONDS" -lt "$end" ] || return 1
+        if [ $((tries += 1)) -le 10 ]; then sleep 0.02; else sleep 0.1; fi
     done
 }
 

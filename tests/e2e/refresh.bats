@@ -271,7 +271,7 @@ subprocess.run(["psql", "-X", "-q", "-c", "UPDATE slowly SET t = 'new' || t WHER
 changed = time.monotonic()
 seen = None
 # In pieces, each well before a lease has passed since the one before.
-while time.monotonic() < changed + 8:
+while time.monotonic() < changed + 5:
     read_some()
     if seen is None and others_see():
         seen = time.monotonic() - changed

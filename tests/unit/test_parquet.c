@@ -108,7 +108,8 @@ static void make_timestamp(struct made *made, int argument)
 {
     /* from 4714 BC until the last that still fits when it is counted from 1970 */
     int64_t least = INT64_C(-211813488000000000), most = INT64_MAX - INT64_C(946684800000000);
-    int64_t at = least + (int64_t)(random_bits() % ((uint64_t)most - (uint64_t)least + 1));
+    int64_t at =
+        (int64_t)((uint64_t)least + random_bits() % ((uint64_t)most - (uint64_t)least + 1));
     (void)argument;
     if (random_number(8) == 0)
         at = most;
