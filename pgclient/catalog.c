@@ -139,27 +139,37 @@ static void take_verdict(struct relation *relation, const PGresult *verdict)
             relation->refuses_json = true;
 }
 
-/* Notes which relations a superuser must not read, and leaves the reasons to those who read them. */
-static int judge(struct session *session, const struct cluster *cluster, struct catalog *catalog,
-                 struct error *error)
+/* Leaves the verdict to those who read a relation, with the mark of what was looked at. */
+static int keep_verdict(struct session *session, const struct cluster *now, PGresult *verdict,
+                        struct error *error)
 {
-    struct connection *connection = session_connection(session);
-    PGresult *verdict = NULL;
     char *mark = NULL;
-    int rc = connection_begin(connection, TRANSACTION_TABLES, NULL, error);
-    if (rc == 0)
-        rc = trust_ask(connection, 0, NULL, &verdict, error);
-    connection_end(connection);
-    if (rc != 0)
-        return rc;
-    for (size_t i = 0; i < catalog->relation_count; i++)
-        take_verdict(&catalog->relations[i], verdict);
-    rc = cluster_mark(cluster, cluster->snapshot, cluster->position, &mark);
+    int rc = cluster_mark(now, now->snapshot, now->position, &mark);
     if (rc == 0)
         rc = verdicts_keep(session_verdicts(session), mark, verdict);
     else
         PQclear(verdict);
     free(mark);
+    return rc == 0 ? 0 : error_set(error, rc, "out of memory");
+}
+
+/* Notes which relations a superuser must not read. */
+static int judge(struct session *session, struct catalog *catalog, struct error *error)
+{
+    struct connection *connection = session_connection(session);
+    struct cluster now = {0};
+    PGresult *verdict = NULL;
+    int rc = connection_begin(connection, TRANSACTION_TABLES, NULL, error);
+    if (rc == 0)
+        rc = cluster_read(connection, &now, error);
+    if (rc == 0)
+        rc = trust_ask(connection, 0, NULL, &verdict, error);
+    connection_end(connection);
+    for (size_t i = 0; rc == 0 && i < catalog->relation_count; i++)
+        take_verdict(&catalog->relations[i], verdict);
+    if (rc == 0)
+        rc = keep_verdict(session, &now, verdict, error);
+    cluster_clear(&now);
     return rc;
 }
 
@@ -181,7 +191,7 @@ int catalog_read(struct session *session, const struct catalog_scope *scope, str
     if (rc == 0)
         rc = take_rows(&kept->catalog, kept->rows, scope);
     if (rc == 0 && kept->catalog.superuser && !connection_reading(connection).trust_all)
-        rc = judge(session, &kept->cluster, &kept->catalog, error);
+        rc = judge(session, &kept->catalog, error);
     text_clear(&sql);
     if (rc != 0) {
         catalog_free(&kept->catalog);

@@ -110,7 +110,9 @@ static void no_notices(void *context, const char *message) { (void)context, (voi
     "  (WHERE s.name OPERATOR(pg_catalog.=) 'lock_timeout'),"                                      \
     " pg_catalog.min(s.reset_val::pg_catalog.int4) FILTER"                                         \
     "  (WHERE s.name OPERATOR(pg_catalog.<>) 'search_path'),"                                      \
-    " pg_catalog.min(s.reset_val) FILTER (WHERE s.name OPERATOR(pg_catalog.=) 'search_path')"      \
+    " pg_catalog.min(s.reset_val) FILTER (WHERE s.name OPERATOR(pg_catalog.=) 'search_path'),"     \
+    " pg_catalog.has_table_privilege('pg_catalog.pg_prepared_statements', 'SELECT')"               \
+    "  AND pg_catalog.has_function_privilege('pg_catalog.pg_prepared_statement()', 'EXECUTE')"     \
     " FROM pg_catalog.pg_settings AS s"                                                            \
     " WHERE s.name OPERATOR(pg_catalog.=) ANY (ARRAY['lock_timeout', 'statement_timeout',"         \
     "  'transaction_timeout', 'search_path']::pg_catalog.text[])"                                  \
@@ -146,7 +148,8 @@ static int learn_path(struct connection *connection, const char *path, struct er
                          : error_set(error, -ENOMEM, "out of memory");
 }
 
-/* Finds out, in one round trip: the role's own limits and path; whether a pooler stands in between,
+/* Finds out, in one round trip: the role's own limits and path; whether it may see which statements
+ * are prepared (connection_others_plans); whether a pooler stands in between,
  * which makes up the backend's process id; and whether the server checks during a statement that
  * its client is still there, which it cannot do on every platform. */
 static int look_around(struct connection *connection, struct error *error)
@@ -155,17 +158,18 @@ static int look_around(struct connection *connection, struct error *error)
     int rc = 0;
     if (connection_version(connection) >= CHECKS_CLIENTS) {
         rc = connection_rows(connection, BEGIN_READING CHECK_CLIENT WIDE_ANSWER "COMMIT",
-                             ONE_ROW_OF("ntNNT"), &row, error);
+                             ONE_ROW_OF("ntNNTb"), &row, error);
         connection->checks_client = rc == 0;
         connection_end(connection);
     }
     if (!connection->checks_client && rc != -EBUSY && connection_usable(connection))
-        rc = connection_rows(connection, BEGIN_READING WIDE_ANSWER "COMMIT", ONE_ROW_OF("ntNNT"),
+        rc = connection_rows(connection, BEGIN_READING WIDE_ANSWER "COMMIT", ONE_ROW_OF("ntNNTb"),
                              &row, error);
     if (rc == 0) {
         connection->pooled = atoi(PQgetvalue(row, 0, 0)) != PQbackendPID(connection->pg);
         connection->own_lock_limit_ms = atoi(PQgetvalue(row, 0, 2));
         connection->own_limit_ms = atoi(PQgetvalue(row, 0, 3));
+        connection->keeps_none = PQgetvalue(row, 0, 5)[0] != 't';
         rc = learn_path(connection, PQgetvalue(row, 0, 4), error);
     }
     PQclear(row);

@@ -182,20 +182,29 @@ MUST_CHECK int connection_parse_tree(struct connection *connection, const char *
 
 /* ---- questions that are asked of one relation after the other ---- */
 
-/* To plan a question to the catalog takes the server longer than to answer it. From now on, until
- * the transaction ends or this is taken back, connection_ask has it keep the plan of what is asked
- * for the second time (CONNECTION_KEEP_PLANS must be set: any parameters get the same plan), in
- * sessions that are ours alone. Then connection_ask may also give -ESTALE: what was kept is gone,
- * or is somebody else's; a transaction that begins anew does without. */
+/* To plan a question to the catalog takes the server longer than to answer it. So the server keeps
+ * the plans of what is asked again, in prepared statements, where that is safe:
+ *
+ *   in sessions that are ours alone, not a pooler's;
+ *   in transactions for tables: what users wrote is to find no statements of ours, so they are
+ *       thrown away before a transaction of TRANSACTION_USER;
+ *   as long as no statement is there that a function has prepared, which could have the name of one
+ *       of ours, and another answer. */
+
+/* SQL, of the present session: whether functions may have prepared statements. To be asked as a
+ * part of a question that connection_ask has without a kept plan, and nothing that users wrote may
+ * run from then on as long as plans are kept. If the role has lost the right to ask, the question
+ * fails; after connection_keep_no_plans it does not. */
+const char *connection_others_plans(const struct connection *connection);
+void connection_keep_no_plans(struct connection *connection);
+
+/* From now on, until the transaction ends or this is taken back, connection_ask has the server keep
+ * the plan of what is asked for the second time in this session. CONNECTION_KEEP_PLANS must be set,
+ * so that any parameters get the same plan. connection_ask may then also give -ESTALE: what was kept
+ * is gone, or the name is taken; a transaction that begins anew does without. */
 void connection_keep_plans(struct connection *connection, bool keep);
 #define CONNECTION_KEEP_PLANS "SET LOCAL plan_cache_mode = force_generic_plan;"
-#define CONNECTION_KEEP_NO_PLANS "SET LOCAL plan_cache_mode = DEFAULT;"
-
-/* Takes it back and runs `sql`. -ESTALE: what users wrote has prepared statements in this session,
- * which may have answered in the place of ours. Before this, nothing of theirs may run that could
- * remove its traces. */
-MUST_CHECK int connection_prove_plans(struct connection *connection, const char *sql,
-                                      struct error *error);
+#define CONNECTION_PLAN_AS_USUAL "SET LOCAL plan_cache_mode = DEFAULT;"
 
 /* The time (clock_ms) since which it has waited for a pooler to lend it a session of the server; 0:
  * it does not wait. Any thread. */

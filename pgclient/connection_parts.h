@@ -59,6 +59,9 @@ int connection_take_answer(struct connection *connection, PGresult **out, struct
 int connection_take_rows(struct connection *connection, struct shape shape, PGresult **out,
                          struct error *error);
 
+/* connection_plans.c: throws away what is kept. */
+int connection_drop_plans(struct connection *connection, struct error *error);
+
 /* connection_plans.c: whether the question is asked by name now; if so, asks it. */
 bool connection_plan_is_kept(struct connection *connection, const char *sql);
 int connection_ask_by_name(struct connection *connection, const char *sql, int count,

@@ -6,18 +6,37 @@
 #include "pgclient/connection_parts.h"
 
 #include "codec/hash.h"
-#include "codec/text.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
-void connection_keep_plans(struct connection *connection, bool keep)
+static bool may_keep(const struct connection *connection)
 {
-    connection->keeps_plans = keep && !connection->pooled && !connection->keeps_none;
+    return !connection->pooled && !connection->keeps_none;
 }
 
-/* NULL: as many as may be are known already. `*out` is new to the session: not asked before. */
+/* A statement that came as ours do is not `from_sql`; nothing that runs in the server can make one.
+ */
+const char *connection_others_plans(const struct connection *connection)
+{
+    return may_keep(connection)
+               ? "EXISTS (SELECT FROM pg_catalog.pg_prepared_statements WHERE from_sql)"
+               : "true";
+}
+
+void connection_keep_no_plans(struct connection *connection)
+{
+    connection->keeps_none = true;
+    connection->keeps_plans = false;
+}
+
+void connection_keep_plans(struct connection *connection, bool keep)
+{
+    connection->keeps_plans = keep && may_keep(connection);
+}
+
+/* NULL: as many as may be are known already. `*is_new`: it was not asked before. */
 static struct asked *look_up(struct connection *connection, const char *sql, bool *is_new)
 {
     uint64_t text = hash64(sql, strlen(sql));
@@ -40,12 +59,14 @@ bool connection_plan_is_kept(struct connection *connection, const char *sql)
     return connection->keeps_plans && look_up(connection, sql, &is_new) != NULL && !is_new;
 }
 
-/* From now on each question is planned each time. */
-static int keep_none(struct connection *connection, const char *why, struct error *error)
+int connection_drop_plans(struct connection *connection, struct error *error)
 {
-    connection->keeps_none = true;
-    connection->keeps_plans = false;
-    return error_set(error, -ESTALE, "%s", why);
+    bool any = false;
+    for (int i = 0; i < connection->asked_count; i++) {
+        any |= connection->asked[i].kept;
+        connection->asked[i].kept = false;
+    }
+    return any ? connection_run(connection, "DEALLOCATE ALL", error) : 0;
 }
 
 static int prepare(struct connection *connection, struct asked *asked, const char *name,
@@ -67,7 +88,6 @@ int connection_ask_by_name(struct connection *connection, const char *sql, int c
     char name[32];
     struct asked *asked = look_up(connection, sql, &is_new);
     snprintf(name, sizeof name, "pgvecfs %016" PRIx64, asked->text);
-    connection->asked_by_name = true;
     connection->state[0] = '\0';
     int rc = asked->kept ? 0 : prepare(connection, asked, name, sql, error);
     if (rc == 0) {
@@ -76,34 +96,11 @@ int connection_ask_by_name(struct connection *connection, const char *sql, int c
     }
     if (rc == 0)
         rc = connection_take_rows(connection, shape, out, error);
-    if (rc == -EIO && strcmp(connection->state, "26000") == 0)
-        return keep_none(connection, "a prepared statement is gone", error);
-    if (rc == -EIO && strcmp(connection->state, "42P05") == 0)
-        return keep_none(connection, "a prepared statement is there already", error);
-    return rc;
-}
-
-/* A statement that came as ours did is not `from_sql`; nothing that runs in the server can make
- * one. */
-int connection_prove_plans(struct connection *connection, const char *sql, struct error *error)
-{
-    static const char look[] = ";SELECT EXISTS (SELECT FROM pg_catalog.pg_prepared_statements"
-                               " WHERE from_sql)";
-    bool by_name = connection->asked_by_name;
-    connection->keeps_plans = connection->asked_by_name = false;
-    if (!by_name)
-        return connection_run(connection, sql, error);
-    struct text text = {0};
-    PGresult *row = NULL;
-    text_put(&text, sql);
-    text_put(&text, look);
-    const char *statements = text_string(&text);
-    int rc = statements == NULL
-                 ? error_set(error, -ENOMEM, "out of memory")
-                 : connection_rows(connection, statements, ONE_ROW_OF("b"), &row, error);
-    bool others = rc == 0 && PQgetvalue(row, 0, 0)[0] == 't';
-    PQclear(row);
-    text_clear(&text);
-    return others ? keep_none(connection, "what users wrote has prepared statements here", error)
-                  : rc;
+    bool gone = rc == -EIO && strcmp(connection->state, "26000") == 0;
+    bool taken = rc == -EIO && strcmp(connection->state, "42P05") == 0;
+    if (!gone && !taken)
+        return rc;
+    connection_keep_no_plans(connection);
+    return error_set(error, -ESTALE, "a prepared statement %s",
+                     gone ? "is gone" : "is there already");
 }

@@ -35,7 +35,7 @@ enum { ATTEMPTS = 3 };
     "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off;" CONNECTION_KEEP_PLANS
 #define PLAN_AS_USUAL                                                                              \
     "SET LOCAL enable_hashjoin = DEFAULT; SET LOCAL enable_mergejoin = "                           \
-    "DEFAULT;" CONNECTION_KEEP_NO_PLANS
+    "DEFAULT;" CONNECTION_PLAN_AS_USUAL
 
 /* What users wrote may need the role's own path, our questions about it need none. */
 #define OUR_PATH ";" SEARCH_PATH_OURS
@@ -170,15 +170,45 @@ static int judge_statement(struct kept_readpoint *r, struct connection *connecti
                : rc;
 }
 
+/* SQL: whether plans must not be kept. */
+static const char *others_plans(const struct kept_readpoint *r, const struct connection *connection)
+{
+    return r->keeps_plans ? connection_others_plans(connection) : "true";
+}
+
+/* -ESTALE: perhaps the role may not ask that any more; the next attempt does without. */
+static int refused_with_plans(const struct kept_readpoint *r, struct connection *connection, int rc)
+{
+    if ((rc != -EACCES && rc != -EIO) || !r->keeps_plans ||
+        strcmp(connection_others_plans(connection), "true") == 0)
+        return rc;
+    connection_keep_no_plans(connection);
+    return -ESTALE;
+}
+
+/* `others`: what others_plans gave. */
+static void keep_plans(const struct kept_readpoint *r, struct connection *connection,
+                       const char *others)
+{
+    if (r->keeps_plans && others[0] == 't')
+        connection_keep_no_plans(connection);
+    connection_keep_plans(connection, r->keeps_plans);
+}
+
+/* The transaction's first answer, if functions are judged. */
+enum { NOW_RUN, NOW_SNAPSHOT, NOW_POSITION, NOW_OTHERS_PLANS };
+#define NOW_COLUMNS "TtTb"
+
 /* Whether no function would run that may not, as far as that was asked of all relations and nothing
- * has changed: 1, 0, or -ENOMEM. `now` is the transaction's first answer: run, snapshot, position. */
+ * has changed: 1, 0, or -ENOMEM. A standby's mark is as old as the look-up: it tells nothing of what
+ * was replayed since, while this waited for the lock. */
 static int allowed_already(const struct kept_readpoint *r, const PGresult *now)
 {
     char *mark = NULL;
-    if (strcmp(PQgetvalue(now, 0, 0), r->cluster.run) != 0)
+    if (r->cluster.standby || strcmp(PQgetvalue(now, 0, NOW_RUN), r->cluster.run) != 0)
         return 0;
-    int rc = cluster_mark(&r->cluster, PQgetvalue(now, 0, 1),
-                          cluster_position(PQgetvalue(now, 0, 2)), &mark);
+    int rc = cluster_mark(&r->cluster, PQgetvalue(now, 0, NOW_SNAPSHOT),
+                          cluster_position(PQgetvalue(now, 0, NOW_POSITION)), &mark);
     if (rc == 0)
         rc = verdicts_allow(session_verdicts(r->public.leader), mark, r->public.relation.oid);
     free(mark);
@@ -194,7 +224,7 @@ static int judge(struct kept_readpoint *r, struct connection *connection, const 
     int allowed = allowed_already(r, now);
     if (allowed != 0)
         return allowed > 0 ? 0 : out_of_memory(error);
-    connection_keep_plans(connection, r->keeps_plans);
+    keep_plans(r, connection, PQgetvalue(now, 0, NOW_OTHERS_PLANS));
     int rc = trust_ask(connection, r->public.relation.oid, NULL, &rows, error);
     connection_keep_plans(connection, false);
     for (int i = 0; rc == 0 && i < PQntuples(rows); i++) {
@@ -217,13 +247,16 @@ static int begin(struct kept_readpoint *r, struct connection *connection, bool j
     text_printf(&sql, PLAN_SMALL "%s%s%s", r->judged ? READPOINT_NO_EXCLUSION : "", r->lock,
                 kind == TRANSACTION_USER ? OUR_PATH : "");
     if (judges)
-        text_printf(&sql, ";SELECT %s, pg_catalog.pg_current_snapshot(), %s",
-                    cluster_run_sql(&r->cluster), cluster_position_sql(&r->cluster));
+        text_printf(&sql, ";SELECT %s, pg_catalog.pg_current_snapshot(), %s, %s",
+                    cluster_run_sql(&r->cluster), cluster_position_sql(&r->cluster),
+                    others_plans(r, connection));
     const char *statements = text_string(&sql);
     int rc = statements == NULL ? out_of_memory(error)
-             : judges ? connection_begin_rows(connection, kind, statements, ONE_ROW_OF("TtT"), now,
-                                              error)
-                      : connection_begin(connection, kind, statements, error);
+             : judges
+                 ? refused_with_plans(r, connection,
+                                      connection_begin_rows(connection, kind, statements,
+                                                            ONE_ROW_OF(NOW_COLUMNS), now, error))
+                 : connection_begin(connection, kind, statements, error);
     text_clear(&sql);
     return rc;
 }
@@ -258,14 +291,15 @@ static int ask_seen(const struct kept_readpoint *r, struct connection *connectio
 {
     struct text name = {0}, sql = {0};
     sql_relation(&name, r->public.relation.schema, r->public.relation.name);
-    text_printf(&sql, "SELECT to_regclass($1)::pg_catalog.oid, %s, pg_current_snapshot(), %s, %s",
+    text_printf(&sql,
+                "SELECT to_regclass($1)::pg_catalog.oid, %s, pg_current_snapshot(), %s, %s, %s",
                 cluster_export_sql(&r->cluster), cluster_run_sql(&r->cluster),
-                cluster_position_sql(&r->cluster));
+                cluster_position_sql(&r->cluster), others_plans(r, connection));
     const char *parameter = text_string(&name), *statement = text_string(&sql);
-    int rc =
-        parameter == NULL || statement == NULL
-            ? out_of_memory(error)
-            : connection_ask(connection, statement, 1, &parameter, ONE_ROW_OF("NTtTT"), row, error);
+    int rc = parameter == NULL || statement == NULL
+                 ? out_of_memory(error)
+                 : connection_ask(connection, statement, 1, &parameter, ONE_ROW_OF("NTtTTb"), row,
+                                  error);
     text_clear(&name);
     text_clear(&sql);
     return rc;
@@ -280,6 +314,7 @@ static int verify_name(struct kept_readpoint *r, struct connection *connection, 
     int rc = ask_seen(r, connection, &row, error);
     if (rc < 0 && cluster_does_without_export(&r->cluster, connection, rc))
         return -ESTALE;
+    rc = refused_with_plans(r, connection, rc);
     /* Behind a balancer the transaction may be on another server than the question before it. */
     if (rc == 0 &&
         ((!statement && strtoul(PQgetvalue(row, 0, 0), NULL, 10) != r->public.relation.oid) ||
@@ -293,6 +328,9 @@ static int verify_name(struct kept_readpoint *r, struct connection *connection, 
                          cluster_position(PQgetvalue(row, 0, 4)), &r->public.key);
         if (rc != 0 || (exported && r->public.snapshot == NULL) || r->seen == NULL)
             rc = out_of_memory(error);
+        /* To list the leaves, the planner may run what users wrote. */
+        if (r->public.relation.kind != RELATION_PARTITIONED)
+            keep_plans(r, connection, PQgetvalue(row, 0, 5));
     }
     PQclear(row);
     return rc;
@@ -306,8 +344,8 @@ static int set_own(const struct kept_readpoint *r, struct connection *connection
     text_put(&sql, PLAN_AS_USUAL);
     readpoint_put_own_settings(r, connection, &sql);
     const char *statements = text_string(&sql);
-    int rc = statements == NULL ? out_of_memory(error)
-                                : connection_prove_plans(connection, statements, error);
+    int rc =
+        statements == NULL ? out_of_memory(error) : connection_run(connection, statements, error);
     text_clear(&sql);
     return rc;
 }
@@ -319,7 +357,6 @@ static int describe(struct kept_readpoint *r, struct connection *connection,
     struct sources sources = {0};
     struct columns columns = {0};
     char *names = NULL; /* of a statement */
-    connection_keep_plans(connection, r->keeps_plans);
     int rc = verify_name(r, connection, error);
     if (rc == 0 && out->relation.kind == RELATION_STATEMENT) {
         rc = statement_take_lock_room(out->leader, error);
@@ -340,6 +377,7 @@ static int describe(struct kept_readpoint *r, struct connection *connection,
                                                             : NULL,
                                 names, &out->key.signature, error);
     free(names);
+    connection_keep_plans(connection, false);
     if (rc == 0)
         rc = set_own(r, connection, error);
     if (rc == 0)
@@ -397,10 +435,10 @@ static int take_lock_room(const struct kept_readpoint *r, struct error *error)
     return lock_room_take(r->public.leader, &relation, error);
 }
 
-/* -ESTALE: the relation changed between two steps, or (`missing`) the server misses something,
- * which it names. */
-static int attempt(struct kept_readpoint *r, const struct relation *relation, bool *missing,
-                   struct error *error)
+/* `plans`: plans may be kept; what was kept may be wrong. -ESTALE: the relation changed between two
+ * steps, or (`missing`) the server misses something, which it names. */
+static int attempt(struct kept_readpoint *r, const struct relation *relation, bool plans,
+                   bool *missing, struct error *error)
 {
     struct connection *connection = session_connection(r->public.leader);
     PGresult *present = NULL;
@@ -410,6 +448,7 @@ static int attempt(struct kept_readpoint *r, const struct relation *relation, bo
         rc = take_lock_room(r, error);
     if (rc != 0)
         return rc;
+    r->keeps_plans = plans && readpoint_kind(r) == TRANSACTION_TABLES;
     rc = lock(r, connection, &present, error);
     *missing = rc == -ENOENT;
     if (rc == -ENOENT)
@@ -432,8 +471,7 @@ int readpoint_open(struct session *leader, const struct relation *relation, stru
     bool missing = false;
     int rc = -ESTALE;
     for (int i = 0; i < ATTEMPTS && rc == -ESTALE; i++) {
-        r->keeps_plans = i == 0; /* what was kept may be wrong */
-        rc = attempt(r, relation, &missing, error);
+        rc = attempt(r, relation, i == 0, &missing, error);
         if (rc != 0)
             empty(r);
     }

@@ -161,8 +161,12 @@ static int begin(struct connection *connection, enum transaction_kind kind, cons
 {
     struct text text = {0};
     bool at_once = sql == NULL || has_encoding(connection);
-    connection->policies_choose = connection->lacks_locks = false;
-    connection->keeps_plans = connection->asked_by_name = false;
+    connection->policies_choose = connection->lacks_locks = connection->keeps_plans = false;
+    if (kind == TRANSACTION_USER) {
+        int rc = connection_drop_plans(connection, error);
+        if (rc < 0)
+            return rc;
+    }
     put_begin(connection, &text);
     put_settings(connection, kind, &text);
     /* Also when it reads a table: casts, policies, what an index or a partition's bound computes.

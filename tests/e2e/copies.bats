@@ -590,6 +590,44 @@ SQL
         grep -q 'CREATE VIEW public.both_of_them' "$OUT/both"
         mount_stop
     done
+    # A superuser's mount of it judges a view as it is once it has the lock, not as it was before it waited for that.
+    psql -X -q -v ON_ERROR_STOP=1 <<'SQL'
+CREATE ROLE mallory LOGIN;
+CREATE SCHEMA m AUTHORIZATION mallory;
+SET ROLE mallory;
+CREATE FUNCTION m.evil() RETURNS int LANGUAGE plpgsql AS $$ BEGIN RAISE WARNING 'mallory runs as %', current_user; RETURN 1; END $$;
+CREATE VIEW m.w AS SELECT 1 AS a;
+SQL
+    caught_up pg_lower pg_upper
+    rm -rf "$CACHE"
+    mount_start -o lease=0
+    cat "$MNT/m/w/w.csv"
+    use pg_upper
+    psql -X -q -U mallory 3>&- <<SQL &
+BEGIN;
+CREATE OR REPLACE VIEW m.w AS SELECT m.evil() AS a;
+\! touch "$OUT/replaced"; while [ ! -e "$OUT/go" ]; do sleep 0.05; done
+COMMIT;
+SQL
+    mallory=$!
+    within 20 test -e "$OUT/replaced"
+    psql -X -q -c "SELECT pg_switch_wal()" >/dev/null
+    use pg_lower
+    locks() { [ "$(psql -X -At -c "SELECT count(*) FROM pg_locks WHERE relation = 'm.w'::regclass AND $1")" -ge 1 ]; }
+    within 20 locks "mode = 'AccessExclusiveLock'"
+    ls "$MNT/m" | grep -x w # it is judged, and nothing more is replayed until it is read
+    timeout 60 cat "$MNT/m/w/w.csv" >"$OUT/w" 2>"$OUT/why" 3>&- &
+    reader=$!
+    within 20 locks "NOT granted"
+    touch "$OUT/go"
+    wait $mallory
+    status=0
+    wait $reader || status=$?
+    [ "$status" -eq 1 ]
+    grep "Permission denied" "$OUT/why"
+    run grep 'mallory runs' "$E2E/pg_lower/log"
+    [ "$status" -ne 0 ]
+    mount_stop
     for server in lower upper; do server_gone pg_$server; done
 }
 

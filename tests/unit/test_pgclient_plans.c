@@ -190,6 +190,74 @@ static void a_statement_in_the_place_of_ours_is_not_believed(void **state)
     end(&r);
 }
 
+/* One whose traces a function removes while it answers. */
+static void a_statement_that_removes_itself_is_not_believed(void **state)
+{
+    (void)state;
+    char name[64], sql[2048];
+    find_name(name, sizeof name);
+    test_sql("pgp", "CREATE FUNCTION gone() RETURNS int LANGUAGE plpgsql AS $$ DECLARE n text;"
+                    "BEGIN FOR n IN SELECT name FROM pg_prepared_statements WHERE from_sql LOOP"
+                    " EXECUTE 'DEALLOCATE ' || quote_ident(n); END LOOP; RETURN 1; END $$");
+    struct reading_one r = begin("");
+    for (int i = 0; i < 2; i++)
+        expect_right(&r, "one", "id integer, a text, ");
+    snprintf(sql, sizeof sql,
+             "DEALLOCATE %s; PREPARE %s(oid[]) AS SELECT 'id'::name, 'real', 'float4'::name,"
+             " NULL::name, true, ''::\"char\", true, false, 700::oid, false"
+             " FROM public.gone() UNION ALL SELECT 'a'::name, 'text', 'text'::name, NULL::name,"
+             " true, ''::\"char\", true, false, 25::oid, false",
+             name, name);
+    run(r.session, sql);
+    for (int i = 0; i < 3; i++)
+        expect_right(&r, "one", "id integer, a text, ");
+    end(&r);
+    test_sql("pgp", "DROP FUNCTION gone()");
+}
+
+static void who_may_not_see_what_is_prepared_does_without(void **state)
+{
+    (void)state;
+    test_sql("pgp", "DROP ROLE IF EXISTS planless; CREATE ROLE planless LOGIN;"
+                    "GRANT SELECT ON ALL TABLES IN SCHEMA public TO planless");
+    /* before the session begins, and in its middle */
+    for (int late = 0; late < 2; late++) {
+        if (!late)
+            test_sql("pgp", "REVOKE SELECT ON pg_prepared_statements FROM public");
+        struct reading_one r = begin("user=planless");
+        expect_right(&r, "one", "id integer, a text, ");
+        if (late)
+            test_sql("pgp", "REVOKE SELECT ON pg_prepared_statements FROM public");
+        for (int i = 0; i < 3; i++)
+            expect_right(&r, "two", "id integer, b date, ");
+        end(&r);
+        test_sql("pgp", "GRANT SELECT ON pg_prepared_statements TO public");
+    }
+    test_sql("pgp", "DROP OWNED BY planless; DROP ROLE planless");
+}
+
+/* What users wrote finds no statement of ours. */
+static void views_see_no_statement_of_ours(void **state)
+{
+    (void)state;
+    test_sql("pgp", "CREATE VIEW prepared AS SELECT name FROM pg_prepared_statements");
+    struct reading_one r = begin("");
+    for (int i = 0; i < 2; i++) {
+        for (int j = 0; j < 2; j++)
+            expect_right(&r, "one", "id integer, a text, ");
+        assert_true(kept(r.session) > 0);
+        struct readpoint *readpoint = NULL;
+        struct error error = {""};
+        const struct relation *view = test_find(r.catalog, "public", "prepared");
+        assert_int_equal(readpoint_open(r.session, view, &readpoint, &error), 0);
+        assert_int_equal(kept(r.session), 0);
+        readpoint_close(readpoint);
+        assert_int_equal(kept(r.session), 0);
+    }
+    end(&r);
+    test_sql("pgp", "DROP VIEW prepared");
+}
+
 /* ---- verdicts ---- */
 
 static int open_rc(struct reading_one *r, const char *name, struct error *error)
@@ -217,13 +285,15 @@ static void verdicts_hold_until_something_changes(void **state)
     (void)state;
     struct error error;
     test_sql("pgp", "DROP ROLE IF EXISTS stranger; CREATE ROLE stranger;"
-                    "CREATE FUNCTION strange() RETURNS int LANGUAGE sql AS 'SELECT 1';"
-                    "CREATE VIEW shown AS SELECT strange() AS a; CREATE TABLE quiet (id int)");
+                    "CREATE FUNCTION strange(int) RETURNS int IMMUTABLE LANGUAGE plpgsql"
+                    " AS 'BEGIN RETURN 1; END';"
+                    "CREATE TABLE shown (id int); CREATE INDEX ON shown ((strange(1)));"
+                    "CREATE TABLE quiet (id int)");
     struct reading_one r = begin("");
     assert_int_equal(open_rc(&r, "shown", &error), 0);
-    test_sql("pgp", "ALTER FUNCTION strange() OWNER TO stranger");
+    test_sql("pgp", "ALTER FUNCTION strange(int) OWNER TO stranger");
     assert_int_equal(open_rc(&r, "shown", &error), -EACCES);
-    assert_non_null(strstr(error.text, "strange()"));
+    assert_non_null(strstr(error.text, "strange("));
     catalog_free(r.catalog);
     r.catalog = test_catalog(r.session);
     assert_int_equal(open_rc(&r, "shown", &error), -EACCES);
@@ -236,10 +306,10 @@ static void verdicts_hold_until_something_changes(void **state)
     test_sql("pgp", "ALTER TABLE quiet ALTER id TYPE int8");
     assert_int_equal(open_rc(&r, "quiet", &error), 0);
     assert_int_equal(trust_asked(r.session), before + 2);
-    test_sql("pgp", "ALTER FUNCTION strange() OWNER TO CURRENT_USER");
+    test_sql("pgp", "ALTER FUNCTION strange(int) OWNER TO CURRENT_USER");
     assert_int_equal(open_rc(&r, "shown", &error), 0);
     end(&r);
-    test_sql("pgp", "DROP VIEW shown; DROP FUNCTION strange(); DROP TABLE quiet;"
+    test_sql("pgp", "DROP TABLE shown; DROP FUNCTION strange(int); DROP TABLE quiet;"
                     "DROP ROLE stranger");
 }
 
@@ -283,6 +353,9 @@ int main(void)
         cmocka_unit_test(plans_may_be_thrown_away),
         cmocka_unit_test(a_name_that_is_taken_is_not_asked),
         cmocka_unit_test(a_statement_in_the_place_of_ours_is_not_believed),
+        cmocka_unit_test(a_statement_that_removes_itself_is_not_believed),
+        cmocka_unit_test(who_may_not_see_what_is_prepared_does_without),
+        cmocka_unit_test(views_see_no_statement_of_ours),
         cmocka_unit_test(verdicts_hold_until_something_changes),
         cmocka_unit_test(verdicts_are_of_one_mark),
     };
