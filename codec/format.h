@@ -87,6 +87,11 @@ struct format {
     int (*survey)(const struct schema *schema, const struct rowgroup *group, struct buffer *note,
                   uint64_t *size);
 
+    /* For a format with notes whose bodies are strips, one for each column of the file, in order,
+     * and each as the body of that column alone: gets how large each is (0: the file does not have
+     * that column), from the body's note. NULL: a body is one. */
+    int (*strips)(const struct schema *schema, const struct note *note, uint64_t *sizes);
+
     /* Its bodies are numbers of 8 bytes, little-endian, that count from where the body begins, and
      * its notes are the last of them: readers are given them as they count from the file's begin. */
     bool counts;

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 static int parquet_head(const struct format_view *view, struct buffer *out)
 {
@@ -96,19 +97,41 @@ static uint64_t rows_of(const struct note *note)
     return get_varint(note, &at);
 }
 
+static uint64_t get_chunk(const struct note *note, size_t *at, struct parquet_chunk *out)
+{
+    out->size.stored = get_varint(note, at);
+    out->size.raw = get_varint(note, at);
+    out->counts.values = get_varint(note, at);
+    out->counts.nulls = get_varint(note, at);
+    return out->size.stored;
+}
+
+static int parquet_strips(const struct schema *schema, const struct note *note, uint64_t *sizes)
+{
+    struct parquet_column *columns;
+    struct parquet_chunk chunk;
+    int count, leaves;
+    size_t at = 0;
+    int rc = parquet_columns(schema, &columns, &count, &leaves);
+    if (rc < 0)
+        return rc;
+    memset(sizes, 0, (size_t)schema->column_count * sizeof *sizes);
+    uint64_t rows = get_varint(note, &at);
+    for (int i = 0; i < count && rows > 0; i++)
+        for (int leaf = 0; leaf < parquet_column_leaves(&columns[i]); leaf++)
+            sizes[columns[i].number] += get_chunk(note, &at, &chunk);
+    free(columns);
+    return at == note->size ? 0 : -EBADMSG;
+}
+
 /* -EBADMSG: the note is not that of a body of this size. */
 static int put_group(struct parquet_footer *footer, const struct note *note, uint64_t offset,
                      uint64_t size, struct parquet_chunk *chunks)
 {
     size_t at = 0;
     uint64_t rows = get_varint(note, &at);
-    for (int i = 0; i < footer->leaves && rows > 0; i++) {
-        chunks[i].size.stored = get_varint(note, &at);
-        chunks[i].size.raw = get_varint(note, &at);
-        chunks[i].counts.values = get_varint(note, &at);
-        chunks[i].counts.nulls = get_varint(note, &at);
-        size -= chunks[i].size.stored;
-    }
+    for (int i = 0; i < footer->leaves && rows > 0; i++)
+        size -= get_chunk(note, &at, &chunks[i]);
     if (at != note->size || size != 0)
         return -EBADMSG;
     if (rows > 0)
@@ -158,4 +181,5 @@ const struct format format_parquet = {.name = "parquet",
                                       .formless = columnar_formless,
                                       .head = parquet_head,
                                       .body = parquet_body,
-                                      .tail = parquet_tail};
+                                      .tail = parquet_tail,
+                                      .strips = parquet_strips};

@@ -1,6 +1,7 @@
 #include "fs/views/view.h"
 
 #include "codec/bytes.h"
+#include "fs/views/strips.h"
 
 #include <errno.h>
 
@@ -110,17 +111,54 @@ static int add_counted(struct body_cache *cache, struct view_bytes *bytes, uint6
     return rc;
 }
 
+/* Takes the body. */
+static int add_from(struct body_cache *cache, const struct view *view, size_t group,
+                    struct overlap part, struct body *body, struct view_bytes *out)
+{
+    if (view->rendition.format->counts)
+        return add_counted(cache, out, view_face(view)->counts[group - view->first], part, body);
+    return add_piece(cache, out, body_bytes(body), part, body);
+}
+
 static int add_body(struct body_cache *cache, const struct view *view, size_t group,
                     struct overlap part, bool patient, struct view_bytes *out, struct error *error)
 {
     struct body *body;
+    body_ahead(cache, view, group + 1);
     int rc =
         patient ? body_get(cache, view, group, &body, error) : body_try(cache, view, group, &body);
-    if (rc < 0)
-        return rc;
-    if (view->rendition.format->counts)
-        return add_counted(cache, out, view_face(view)->counts[group - view->first], part, body);
-    return add_piece(cache, out, body_bytes(body), part, body);
+    return rc < 0 ? rc : add_from(cache, view, group, part, body, out);
+}
+
+static int add_strips(struct body_cache *cache, const struct view *view, size_t group,
+                      struct overlap part, const struct strips *strips, bool patient,
+                      struct view_bytes *out, struct error *error)
+{
+    int rc = 0;
+    for (int i = 0; rc == 0 && i < strips->count; i++) {
+        const struct strip *strip = &strips->list[i];
+        struct body *body;
+        rc = strip_get(cache, view, group, strip, patient, &body, error);
+        if (rc == 0)
+            rc =
+                add_piece(cache, out, body_bytes(body),
+                          meet(strip->offset, strip->size, part.from, part.from + part.size), body);
+    }
+    return rc;
+}
+
+static int add_group(struct body_cache *cache, const struct view *view, size_t group,
+                     struct overlap part, bool patient, struct view_bytes *out, struct error *error)
+{
+    struct strips strips;
+    struct body *body;
+    if (strips_of(view, group, part.from, part.size, &strips) == 0)
+        return add_body(cache, view, group, part, patient, out, error);
+    int rc = body_try(cache, view, group, &body) == 0
+                 ? add_from(cache, view, group, part, body, out)
+                 : add_strips(cache, view, group, part, &strips, patient, out, error);
+    strips_clear(&strips);
+    return rc;
 }
 
 int view_read(struct body_cache *cache, const struct view *view, uint64_t offset, uint64_t size,
@@ -135,9 +173,8 @@ int view_read(struct body_cache *cache, const struct view *view, uint64_t offset
     size_t count = view_end(view) - view->first, i = group_at(face, count, offset);
     for (; rc == 0 && i < count && face->offsets[i] < end; i++) {
         part = meet(face->offsets[i], face->offsets[i + 1] - face->offsets[i], offset, end);
-        body_ahead(cache, view, view->first + i + 1);
         if (part.size > 0)
-            rc = add_body(cache, view, view->first + i, part, patient, out, error);
+            rc = add_group(cache, view, view->first + i, part, patient, out, error);
     }
     part = meet(face->offsets[count], face->tail.size, offset, end);
     return rc < 0 ? rc : add_piece(cache, out, &face->tail, part, NULL);

@@ -151,6 +151,70 @@ static void test_some_columns_and_groups(void **state)
     test_hash(state);
 }
 
+/* One column of many, which alone is rendered for that; and every other range, too. */
+static void test_strips(void **state)
+{
+    (void)state;
+    static const struct rows_table wide = {"wide",
+                                           true,
+                                           8,
+                                           {ROWS_ALL_NULL, ROWS_TEXT, ROWS_TEXT, ROWS_TEXT,
+                                            ROWS_TEXT, ROWS_TEXT, ROWS_TEXT, ROWS_TEXT}};
+    const int parquet = format_find("parquet", strlen("parquet"));
+    struct snapshot *many = place_snapshot(&place, &wide, 300, 100);
+    struct body_cache *fresh;
+    struct buffer whole = {0};
+    assert_int_equal(body_cache_new(&place.fetch, workers, 2, NULL, 1 << 20, &fresh), 0);
+    place_view(&wide, many, 300, parquet, &whole);
+    const struct view *view = PLACE_WHOLE(many, parquet);
+    const struct face *face = view_face(view);
+    for (size_t group = 0; group < 3; group++) {
+        struct buffer got = {0};
+        uint64_t at = face->offsets[group];
+        assert_int_equal(place_read(fresh, view, at, 20, true, &got, NULL), 0);
+        assert_memory_equal(got.data, whole.data + at, 20);
+        buffer_clear(&got);
+    }
+    assert_true(body_cache_used(fresh) > 0);
+    assert_true(body_cache_used(fresh) < whole.size / 4);
+    for (uint64_t at = 0; at < whole.size; at += 13)
+        for (uint64_t size = 1; size < 400; size += 57) {
+            struct buffer got = {0};
+            uint64_t there = whole.size - at < size ? whole.size - at : size;
+            assert_int_equal(place_read(fresh, view, at, size, true, &got, NULL), 0);
+            assert_int_equal(got.size, there);
+            assert_memory_equal(got.data, whole.data + at, there);
+            buffer_clear(&got);
+        }
+    buffer_clear(&whole);
+    body_cache_free(fresh);
+    snapshot_unref(many);
+}
+
+/* A strip that is not as large as its body's note says is no part of the file. */
+static void test_strip_of_another_size(void **state)
+{
+    (void)state;
+    static const struct rows_table wide = {"wide",
+                                           true,
+                                           8,
+                                           {ROWS_ALL_NULL, ROWS_TEXT, ROWS_TEXT, ROWS_TEXT,
+                                            ROWS_TEXT, ROWS_TEXT, ROWS_TEXT, ROWS_TEXT}};
+    const int parquet = format_find("parquet", strlen("parquet"));
+    struct snapshot *many = place_snapshot(&place, &wide, 100, 100);
+    const struct view *view = PLACE_WHOLE(many, parquet);
+    struct measure *measure =
+        (struct measure *)(uintptr_t)measures_find(&many->groups[0]->measures, &view->rendition);
+    struct buffer out = {0};
+    struct error error = {""};
+    assert_true(measure->note[1] < 0x7f); /* the stored size of the first column */
+    measure->note[1]++;
+    assert_int_equal(place_read(cache, view, 4, 20, true, &out, &error), -EIO);
+    assert_true(error.text[0] != '\0');
+    buffer_clear(&out);
+    snapshot_unref(many);
+}
+
 /* ---- a format of numbers that count ---- */
 
 /* Of each row the one behind the last, by three. */
@@ -372,6 +436,7 @@ int main(void)
         TEST(test_hash),           TEST(test_hash_is_stopped),
         TEST(test_without_a_form), TEST(test_lost_groups),
         TEST(test_wrong_size),     TEST(test_some_columns_and_groups),
+        TEST(test_strips),         TEST(test_strip_of_another_size),
         TEST(test_counts),         TEST(test_gap),
         TEST(test_no_shape),       TEST(test_identity),
         TEST(test_no_such_column), TEST(test_taken_over),

@@ -1,0 +1,37 @@
+/* The strips of a body (codec/format.h): a reader that wants one column of many, as DuckDB does of
+ * Parquet, gets it without the others being read from the cache or rendered.
+ *
+ * A strip is a body of its own, of the view of that column alone, and is kept as one. So a range is
+ * read by strips only if these are a small part of the body: who reads on gets whole bodies.
+ *
+ * Threads: any.
+ */
+#ifndef FS_VIEWS_STRIPS_H
+#define FS_VIEWS_STRIPS_H
+
+#include "fs/views/body.h"
+
+struct strip {
+    int column;      /* its number in the snapshot's schema */
+    uint64_t offset; /* in the body */
+    uint64_t size;
+};
+
+struct strips {
+    struct strip *list; /* those that the range meets */
+    int count;
+};
+
+/* Gets the strips that hold the `size` bytes at `offset` of a group's body, if they are worth
+ * reading alone: 1. 0: they are not, or there are none. Clear it with strips_clear. */
+int strips_of(const struct view *view, size_t group, uint64_t offset, uint64_t size,
+              struct strips *out);
+void strips_clear(struct strips *strips);
+
+/* A strip's body, as body_get and body_try give it; `patient` tells which. None is rendered ahead:
+ * the kernel asks for whole pages, so some are met by chance. */
+MUST_CHECK int strip_get(struct body_cache *cache, const struct view *view, size_t group,
+                         const struct strip *strip, bool patient, struct body **out,
+                         struct error *error);
+
+#endif
