@@ -44,6 +44,8 @@ struct answer {
     bool by_key;               /* row `except` is left out */
     uint64_t except;
     struct key_columns key;   /* the primary key of the table */
+    atomic_int unordered;     /* why rows could not be compared by key: a negative errno */
+    struct error unordered_why;
     struct buffer key_vector; /* the vector of row `except` */
     size_t query_count;
     struct query **queries; /* not used if the server answers */

@@ -57,13 +57,28 @@ static int odd_value(const struct answer *answer)
     return -EINVAL;
 }
 
-/* Compares rows by key. All threads of a search call it, which have no patience of their own. */
+/* Compares rows by key. Once that has failed any order does: there is no answer. */
+static bool by_key(struct answer *answer, uint64_t a, uint64_t b)
+{
+    struct error why = {""};
+    bool before = a < b;
+    int none = 0;
+    if (answer->unordered != 0)
+        return before;
+    int rc = corpus_before(answer->corpus, &answer->key, a, b, &before, &why);
+    if (rc < 0 && !patience_refused() &&
+        atomic_compare_exchange_strong(&answer->unordered, &none, rc))
+        answer->unordered_why = why; /* the other threads have ended when it is read */
+    return before;
+}
+
+/* The same for all threads of a search, which have no patience of their own. */
 static bool is_before(void *context, uint64_t a, uint64_t b)
 {
     struct answer *answer = context;
     struct patience patience = {.waits = answer->waits, .stop = answer->stop};
     patience_begin(&patience);
-    bool before = corpus_before(answer->corpus, &answer->key, a, b);
+    bool before = by_key(answer, a, b);
     patience_end(&patience);
     if (patience.refused)
         answer->refused = true;
@@ -177,13 +192,13 @@ static int measure(struct graph *graph, const struct query *query, uint32_t firs
 
 static int by_distance(const void *a, const void *b, void *context)
 {
-    const struct answer *answer = context;
+    struct answer *answer = context;
     const struct neighbour *x = a, *y = b;
     if (x->distance != y->distance)
         return x->distance < y->distance ? -1 : 1;
     if (x->row == y->row)
         return 0;
-    return corpus_before(answer->corpus, &answer->key, x->row, y->row) ? -1 : 1;
+    return by_key(answer, x->row, y->row) ? -1 : 1;
 }
 
 /* *whole false: rows that are as near as the last one may be missing. */
@@ -469,7 +484,11 @@ static int search(struct answer *answer)
              : index != NULL    ? search_index(answer, index)
                                 : search_exactly(answer);
     vector_index_unref(index);
-    return rc == 0 && answer->refused ? patience_ask(answer->error) : rc;
+    if (rc == 0 && (answer->refused || patience_refused()))
+        return patience_ask(answer->error);
+    return rc == 0 && answer->unordered != 0
+               ? error_set(answer->error, answer->unordered, "%s", answer->unordered_why.text)
+               : rc;
 }
 
 int answer_search(struct answer *answer)

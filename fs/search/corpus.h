@@ -108,6 +108,7 @@ MUST_CHECK int corpus_put_key(struct corpus *corpus, int column, uint64_t row, s
                               struct error *error);
 
 /* Whether row a's key comes before row b's; without a key, by number. A total order. */
-bool corpus_before(struct corpus *corpus, const struct key_columns *key, uint64_t a, uint64_t b);
+MUST_CHECK int corpus_before(struct corpus *corpus, const struct key_columns *key, uint64_t a,
+                             uint64_t b, bool *out, struct error *error);
 
 #endif

@@ -309,32 +309,38 @@ int corpus_find_key(struct corpus *corpus, const char *text, uint64_t *row, stru
 
 /* ---- order ---- */
 
-/* Compares by the key's column of this number. 0 also if the values cannot be read. */
+/* Compares by the key's column of this number. */
 static int compare(struct corpus *corpus, const struct key_columns *key, int number,
-                   struct corpus_row a, struct corpus_row b)
+                   struct corpus_row a, struct corpus_row b, int *order, struct error *error)
 {
     const struct column *column = &corpus_snapshot(corpus)->schema->columns[key->columns[number]];
     enum key_order by = key->orders[number];
     const uint8_t *a_bytes, *b_bytes;
     int32_t a_size, b_size;
     int part = key_part(column, by);
-    if (corpus_value(corpus, a, part, &a_bytes, &a_size, NULL) < 0 ||
-        corpus_value(corpus, b, part, &b_bytes, &b_size, NULL) < 0 || a_size < 0 || b_size < 0)
-        return 0;
-    return key_compare(column, by, a_bytes, (size_t)a_size, b_bytes, (size_t)b_size);
+    int rc = corpus_value(corpus, a, part, &a_bytes, &a_size, error);
+    if (rc == 0)
+        rc = corpus_value(corpus, b, part, &b_bytes, &b_size, error);
+    if (rc == 0)
+        *order = a_size < 0 || b_size < 0
+                     ? 0
+                     : key_compare(column, by, a_bytes, (size_t)a_size, b_bytes, (size_t)b_size);
+    return rc;
 }
 
-bool corpus_before(struct corpus *corpus, const struct key_columns *key, uint64_t a, uint64_t b)
+int corpus_before(struct corpus *corpus, const struct key_columns *key, uint64_t a, uint64_t b,
+                  bool *out, struct error *error)
 {
-    if (key->count == 0)
-        return a < b;
+    int order = 0, rc = 0;
     struct corpus_row x = corpus_row(corpus, a), y = corpus_row(corpus, b);
-    int order = 0;
-    corpus_pin(corpus, x.group);
-    corpus_pin(corpus, y.group);
-    for (int i = 0; order == 0 && i < key->count; i++)
-        order = compare(corpus, key, i, x, y);
-    corpus_unpin(corpus, y.group);
-    corpus_unpin(corpus, x.group);
-    return order != 0 ? order < 0 : a < b;
+    if (key->count > 0) {
+        corpus_pin(corpus, x.group);
+        corpus_pin(corpus, y.group);
+        for (int i = 0; rc == 0 && order == 0 && i < key->count; i++)
+            rc = compare(corpus, key, i, x, y, &order, error);
+        corpus_unpin(corpus, y.group);
+        corpus_unpin(corpus, x.group);
+    }
+    *out = order != 0 ? order < 0 : a < b;
+    return rc;
 }
