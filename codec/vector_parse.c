@@ -87,6 +87,23 @@ static int end_value(struct vector_batch *out, uint32_t dims)
     return rc;
 }
 
+/* To be asked after each vector: what is too much is not read to its end. */
+static int check_room(const struct vector_form *form, const struct vector_batch *out,
+                      struct error *error)
+{
+    if (form->most != 0 && out->count > form->most)
+        return error_set(error, -EINVAL,
+                         "more than %zu vectors at once are too many: ask with fewer, or for fewer "
+                         "rows each",
+                         form->most);
+    if (form->bytes_most != 0 && out->values.size + out->ends.size > form->bytes_most)
+        return error_set(error, -EINVAL,
+                         "more than %zu MiB of vectors at once: ask with fewer, or mount with more "
+                         "memory",
+                         form->bytes_most >> 20);
+    return 0;
+}
+
 static uint32_t wanted_dims(const struct vector_form *form, const struct vector_batch *out)
 {
     return form->dims != 0 ? form->dims : out->dims;
@@ -339,6 +356,8 @@ static int parse_text(const struct vector_form *form, const uint8_t *bytes, size
         line.end = newline != NULL ? newline : end;
         line.number++;
         rc = parse_line(&line);
+        if (rc == 0)
+            rc = check_room(form, out, error);
         at = newline != NULL ? newline + 1 : end;
     }
     return rc;
@@ -413,9 +432,12 @@ static int parse_array(const struct vector_form *form, const struct npy *array,
         return error_set(error, -EINVAL, "vectors of %zu dimensions; there are 1 to %" PRIu64,
                          array->columns, most);
     int rc = 0;
-    for (size_t i = 0; rc == 0 && i < array->rows; i++)
+    for (size_t i = 0; rc == 0 && i < array->rows; i++) {
         rc = form->kind == VECTOR_SPARSE ? take_thinned(array, i, out, error)
                                          : take_dense(form->kind, array, i, out, error);
+        if (rc == 0)
+            rc = check_room(form, out, error);
+    }
     return rc == -ENOMEM ? no_memory(error) : rc;
 }
 

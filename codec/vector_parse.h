@@ -23,7 +23,8 @@ enum vector_kind { VECTOR_FLOAT32, VECTOR_FLOAT16, VECTOR_SPARSE, VECTOR_BIT };
 /* What the vectors must be. */
 struct vector_form {
     enum vector_kind kind;
-    uint32_t dims; /* 0: any, but the same in all; then float32 bytes are one vector */
+    uint32_t dims;           /* 0: any, but the same in all; then float32 bytes are one vector */
+    size_t most, bytes_most; /* of a batch: vectors, and their bytes; 0: any number */
 };
 
 struct vector_batch {

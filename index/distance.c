@@ -114,7 +114,8 @@ static int set_norm(struct query *query, const uint8_t *value, size_t size, stru
     query->kernel(query, &self, 1, &sum, &query->norm);
     if (query->space.metric == METRIC_COSINE && query->norm == 0)
         return error_set(error, -EINVAL,
-                         "a zero vector has no cosine distance; ask by l2, ip or l1");
+                         "a zero vector, or one whose length is none as float32, has no cosine "
+                         "distance; ask by l2, ip or l1");
     return 0;
 }
 

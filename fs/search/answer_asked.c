@@ -126,11 +126,24 @@ static int take_row(struct answer *answer)
                           : rc;
 }
 
+/* Each query may have as many rows as the question asks for, or the table has. */
+static size_t queries_most(const struct answer *answer)
+{
+    uint64_t rows = answer->snapshot->rows, k = answer->question->k;
+    if (k > rows)
+        k = rows;
+    return k == 0 ? ANSWER_ROWS_MOST : (size_t)(ANSWER_ROWS_MOST / k);
+}
+
 static int parse(struct answer *answer)
 {
     const struct buffer *text = &answer->question->vector;
-    struct vector_form form = {(enum vector_kind)answer->space.element, answer->space.dims};
-    int rc = vector_parse(&form, text->data, text->size, &answer->batch, answer->error);
+    struct vector_form form = {(enum vector_kind)answer->space.element, answer->space.dims,
+                               queries_most(answer), answer_vectors_most(answer->search)};
+    int rc = text->size > ANSWER_LARGE ? answer_enter_room(answer) : 0;
+    if (rc < 0)
+        return rc;
+    rc = vector_parse(&form, text->data, text->size, &answer->batch, answer->error);
     if (rc < 0) {
         error_prefix(answer->error, "vector");
         return rc;

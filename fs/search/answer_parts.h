@@ -15,6 +15,7 @@
 #include "codec/vector_parse.h"
 #include "fs/base/patience.h"
 #include "fs/search/answer.h"
+#include "fs/search/search.h"
 #include "fs/search/vector_index.h"
 #include "index/exact.h"
 
@@ -43,8 +44,8 @@ struct answer {
     bool batched;              /* the answer's rows have the query's number */
     bool by_key;               /* row `except` is left out */
     uint64_t except;
-    struct key_columns key;   /* the primary key of the table */
-    atomic_int unordered;     /* why rows could not be compared by key: a negative errno */
+    struct key_columns key; /* the primary key of the table */
+    atomic_int unordered;   /* why rows could not be compared by key: a negative errno */
     struct error unordered_why;
     struct buffer key_vector; /* the vector of row `except` */
     size_t query_count;
@@ -81,6 +82,19 @@ struct answer {
 };
 
 enum { SOURCE_QUERY = -1, SOURCE_DISTANCE = -2 };
+
+/* Rows that an answer has at most, over all queries. */
+enum { ANSWER_ROWS_MOST = 1 << 20 };
+
+/* An answer that needs more bytes than this while it is made waits for its turn. */
+enum { ANSWER_LARGE = 8 << 20 };
+
+/* The bytes that the vectors of one question may take: a quarter of memory=. */
+static inline uint64_t answer_vectors_most(const struct search *search)
+{
+    const uint64_t share = search->memory / 4, least = 8 << 20;
+    return share < least ? least : share;
+}
 
 MUST_CHECK int answer_asked(struct answer *answer);
 MUST_CHECK int answer_columns(struct answer *answer);

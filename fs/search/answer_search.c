@@ -426,9 +426,7 @@ static uint64_t bytes_of_queries(const struct answer *answer)
 /* Checks the bytes that a search takes: those of its queries, and of what each thread finds. */
 static int check_bytes(struct answer *answer, uint64_t rows)
 {
-    enum { SHARE = 4, LEAST = 8 << 20, LARGE = 8 << 20 };
-    uint64_t most = answer->search->memory / SHARE, queries = bytes_of_queries(answer);
-    most = most < LEAST ? LEAST : most;
+    uint64_t most = answer_vectors_most(answer->search), queries = bytes_of_queries(answer);
     if (queries > most)
         return error_set(answer->error, -EINVAL,
                          "%zu vectors at once take %" PRIu64
@@ -436,21 +434,20 @@ static int check_bytes(struct answer *answer, uint64_t rows)
                          " MiB, a quarter of memory=: ask with fewer, or mount with more memory",
                          answer->query_count, queries >> 20, most >> 20);
     uint64_t found = rows * sizeof(struct neighbour) * (1 + (uint64_t)threads_for(answer));
-    return queries + found > LARGE ? answer_enter_room(answer) : 0;
+    return queries + found > ANSWER_LARGE ? answer_enter_room(answer) : 0;
 }
 
 static int make_room(struct answer *answer)
 {
-    enum { ROWS_MOST = 1 << 20 };
     uint64_t room = (uint64_t)answer->question->k + answer->by_key;
     if (room > answer->matched)
         room = answer->matched;
     if (room == 0)
         room = 1;
-    if (room * answer->query_count > ROWS_MOST)
+    if (room * answer->query_count > ANSWER_ROWS_MOST)
         return error_set(answer->error, -EINVAL,
                          "%zu vectors with %u rows each are too many: an answer has %d at most",
-                         answer->query_count, answer->question->k, ROWS_MOST);
+                         answer->query_count, answer->question->k, ANSWER_ROWS_MOST);
     int rc = check_bytes(answer, room * answer->query_count);
     if (rc < 0)
         return rc;

@@ -68,6 +68,13 @@ static int take_all(struct answer *answer, struct session *session, struct searc
     }
     if (rc == 0) {
         answer->returned += group->rows;
+        rc = answer->returned > ANSWER_ROWS_MOST
+                 ? error_set(answer->error, -EINVAL,
+                             "%zu vectors with %u rows each are too many: an answer has %d at most",
+                             answer->query_count, answer->question->k, ANSWER_ROWS_MOST)
+                 : 0;
+    }
+    if (rc == 0) {
         rc = formats[answer->format]->body(answer->schema, group, NULL, out);
         if (rc == -ENOMEM)
             no_memory(answer);
@@ -113,6 +120,18 @@ static int find_except(struct answer *answer, struct except *except, struct sear
     return 0;
 }
 
+/* What the mount itself would refuse: the server has no distance for it, and no row. */
+static int check_query(struct answer *answer, const uint8_t *value, size_t size)
+{
+    struct query *query;
+    if (answer->space.metric != METRIC_COSINE)
+        return 0;
+    int rc = query_new(&answer->space, value, size, &query, answer->error);
+    if (rc == 0)
+        query_free(query);
+    return rc;
+}
+
 static int ask_each(struct answer *answer, struct session *session, struct search_nearest *search,
                     struct buffer *out)
 {
@@ -123,6 +142,9 @@ static int ask_each(struct answer *answer, struct session *session, struct searc
         size_t size;
         const uint8_t *value = answer_vector(answer, i, &size);
         text.size = 0;
+        rc = check_query(answer, value, size);
+        if (rc < 0)
+            break;
         rc = type->text(value, size, &text);
         if (rc == 0)
             rc = buffer_append_byte(&text, '\0');

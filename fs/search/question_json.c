@@ -141,17 +141,52 @@ static void json_word(struct json *in, struct text *out)
         text_put_bytes(out, from, size);
 }
 
+static bool json_digits(struct json *in)
+{
+    const char *from = in->at;
+    while (in->at < in->end && *in->at >= '0' && *in->at <= '9')
+        in->at++;
+    return in->at > from;
+}
+
+static bool json_passes(struct json *in, const char *any)
+{
+    bool passes = in->at < in->end && *in->at != '\0' && strchr(any, *in->at) != NULL;
+    in->at += passes;
+    return passes;
+}
+
+/* Passes a number as JSON has it: no +, no 0 in front, a digit on each side of the point. */
+static void json_number(struct json *in)
+{
+    (void)json_passes(in, "-");
+    bool good = json_passes(in, "0") || json_digits(in);
+    if (good && json_passes(in, "."))
+        good = json_digits(in);
+    if (good && json_passes(in, "eE")) {
+        (void)json_passes(in, "+-");
+        good = json_digits(in);
+    }
+    if (!good)
+        json_fail(in, "a number");
+}
+
 /* Reads an array of numbers, which is pgvector's text as it is written. */
 static void json_numbers(struct json *in, struct text *out)
 {
-    const char *stop = memchr(in->at, ']', (size_t)(in->end - in->at));
-    if (!json_take(in, '[') || stop == NULL) {
-        json_fail(in, "an array of numbers");
-        return;
+    json_blanks(in);
+    const char *from = in->at;
+    bool more = json_take(in, '[') && !json_take(in, ']'), closed = in->at > from && !more;
+    while (more && in->bad == NULL) {
+        json_blanks(in);
+        json_number(in);
+        more = json_take(in, ',');
+        closed = !more && json_take(in, ']');
     }
-    const char *from = in->at - 1;
-    in->at = stop + 1;
-    text_put_bytes(out, from, (size_t)(in->at - from));
+    if (!closed)
+        json_fail(in, "an array of numbers");
+    else
+        text_put_bytes(out, from, (size_t)(in->at - from));
 }
 
 /* ---- vectors ---- */

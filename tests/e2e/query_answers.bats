@@ -325,6 +325,8 @@ PY
     printf '[%s]' "$(printf '0,%.0s' {1..23})0" >"$S/vector"
     echo cosine >"$S/metric"
     refused 'zero'
+    echo server >"$S/mode"
+    refused 'zero'
     [ ! -e "$MNT/public/plain/query" ]
 }
 

@@ -245,6 +245,29 @@ ordered() {
     rmdir "$S"
 }
 
+@test "rows that are equally far, whose keys are lost, are an error and not in another order" {
+    sql "CREATE TABLE level (id int PRIMARY KEY, v vector(3))"
+    sql "INSERT INTO level SELECT 61 - i, ARRAY[i, 1, 1]::float4[]::vector FROM generate_series(1, 60) i"
+    CACHE=$E2E/level.cache MNT=$E2E/level mount_start -o lease=100
+    local table=$E2E/level/public/level
+    [ "$(ask "$table" '"vector":[0,1,1],"k":1,"columns":["id","v"],"mode":"exact"' | ids)" = 60 ]
+    [ "$(ask "$table" '"vector":[0,1,0],"metric":"ip","k":3,"columns":["id"],"mode":"exact"' | ids)" = "1 2 3" ]
+    CACHE=$E2E/level.cache MNT=$E2E/level mount_stop
+    CACHE=$E2E/level.cache MNT=$E2E/level mount_start -o lease=100
+    ask "$table" '"vector":[0,1,1],"k":1,"columns":["v"],"mode":"exact"' >/dev/null # the vectors are in memory now, the keys are not
+    find "$E2E/level.cache" -path "*/$(sql "SELECT 'level'::regclass::oid")/*.rows" -exec python3 -c '
+import struct, sys
+with open(sys.argv[1], "r+b") as file:
+    file.seek(file.read().index(struct.pack(">HHfff", 3, 0, 1, 1, 1)) - 64) # in front of the vectors there are the keys
+    file.write(bytes(64))' {} \;
+    sql "UPDATE level SET v = v"
+    ask "$table" '"vector":[0,1,0],"metric":"ip","k":3,"columns":["v"],"mode":"exact"' | tee "$E2E/level.answer"
+    grep '"error"' "$E2E/level.answer"
+    [ "$(wc -l <"$E2E/level.answer")" -le 2 ]
+    CACHE=$E2E/level.cache MNT=$E2E/level mount_stop
+    sql "DROP TABLE level"
+}
+
 @test "a table that is renamed while it is leased is not the filter's fault" {
     sql 'CREATE TABLE first AS SELECT * FROM others; CREATE TABLE second AS SELECT id + 100 AS id, v FROM others;
          GRANT SELECT ON first, second TO outsider'

@@ -181,6 +181,8 @@ static void test_too_large(void **state)
     set("vector", (const char *)many.data);
     set("k", "100");
     assert_refused(-EINVAL, "are too many");
+    set("mode", "server"); /* before the server is asked */
+    assert_refused(-EINVAL, "are too many");
     buffer_clear(&many);
 }
 

@@ -294,6 +294,7 @@ static void test_json_vectors(void **state)
 {
     (void)state;
     assert_json_vector("{\"vector\":[]}", "[]");
+    assert_json_vector("{\"vector\": [ -0.5e+3 , 0 ,1E-2 ] }", "[ -0.5e+3 , 0 ,1E-2 ]");
     assert_json_vector("{\"vector\":\"{1:2}/3\"}", "{1:2}/3");
     assert_json_vector("{\"vector\":\"0101\"}", "0101");
     assert_json_vector("{\"vector\":[[1,2],[3,4]]}", "[1,2]\n[3,4]\n");
@@ -330,6 +331,15 @@ static void test_bad_json(void **state)
         "{\"k\":[1]}",
         "{\"metric\":\"euclid\"}",
         "{\"vector\":[1,2}",
+        "{\"vector\":[0x10,1]}",
+        "{\"vector\":[01,1]}",
+        "{\"vector\":[+1,1]}",
+        "{\"vector\":[1.,1]}",
+        "{\"vector\":[.5,1]}",
+        "{\"vector\":[1e,1]}",
+        "{\"vector\":[1,]}",
+        "{\"vector\":[1 2]}",
+        "{\"vector\":[inf,1]}",
         "{\"vector\":[[1],[2}",
         "{\"vector\":[[1] [2]]}",
         "{\"vector\":\"unfinished}",

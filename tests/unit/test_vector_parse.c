@@ -21,7 +21,7 @@ static render_value *const renders[] = {vector_render, halfvec_render, sparsevec
 static int parse_bytes(enum vector_kind kind, uint32_t dims, const void *bytes, size_t size,
                        struct vector_batch *out, struct error *error)
 {
-    struct vector_form form = {kind, dims};
+    struct vector_form form = {.kind = kind, .dims = dims};
     uint8_t *copy = malloc(size + 1); /* exactly its size, so that a read behind it is seen */
     assert_non_null(copy);
     memcpy(copy, bytes, size);
@@ -341,6 +341,30 @@ static void test_random_numbers(void **state)
     }
 }
 
+/* What is too much is refused as soon as that is known. */
+static void a_batch_has_bounds(void **state)
+{
+    (void)state;
+    static const char text[] = "[1,2]\n[3,4]\n[5,6]\nno vector at all";
+    const uint8_t *bytes = (const uint8_t *)text;
+    struct vector_batch batch = {0};
+    struct error error = {""};
+    struct vector_form form = {.kind = VECTOR_FLOAT32, .most = 2};
+    assert_int_equal(vector_parse(&form, bytes, sizeof text - 1, &batch, &error), -EINVAL);
+    assert_non_null(strstr(error.text, "more than 2 vectors"));
+    form = (struct vector_form){.kind = VECTOR_FLOAT32, .bytes_most = 30};
+    assert_int_equal(vector_parse(&form, bytes, sizeof text - 1, &batch, &error), -EINVAL);
+    assert_non_null(strstr(error.text, "vectors at once"));
+    form = (struct vector_form){.kind = VECTOR_FLOAT32, .most = 3, .bytes_most = 60};
+    assert_int_equal(vector_parse(&form, bytes, 18, &batch, &error), 0);
+    assert_int_equal(batch.count, 3);
+    vector_batch_clear(&batch);
+    static const float numbers[] = {1.5F, 2.5F, 3.5F};
+    form = (struct vector_form){.kind = VECTOR_FLOAT32, .dims = 1, .most = 2};
+    assert_int_equal(vector_parse(&form, (const uint8_t *)numbers, sizeof numbers, &batch, &error),
+                     -EINVAL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -351,6 +375,7 @@ int main(void)
         cmocka_unit_test(test_npy),
         cmocka_unit_test(test_odd_numbers),
         cmocka_unit_test(test_random_numbers),
+        cmocka_unit_test(a_batch_has_bounds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
