@@ -74,7 +74,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                             bit_render};
     if (size < 2)
         return 0;
-    struct vector_form form = {(enum vector_kind)(data[0] % 4), data[1] % 8};
+    struct vector_form form = {.kind = (enum vector_kind)(data[0] % 4), .dims = data[1] % 8};
     struct vector_batch batch;
     struct error error = {""};
     int rc = vector_parse(&form, data + 2, size - 2, &batch, &error);
