@@ -59,6 +59,7 @@ bool connection_plan_is_kept(struct connection *connection, const char *sql)
     return connection->keeps_plans && look_up(connection, sql, &is_new) != NULL && !is_new;
 }
 
+/* In a transaction like all others: a role may have an isolation level that a standby refuses. */
 int connection_drop_plans(struct connection *connection, struct error *error)
 {
     bool any = false;
@@ -66,7 +67,7 @@ int connection_drop_plans(struct connection *connection, struct error *error)
         any |= connection->asked[i].kept;
         connection->asked[i].kept = false;
     }
-    return any ? connection_run(connection, "DEALLOCATE ALL", error) : 0;
+    return any ? connection_run(connection, BEGIN_READING "DEALLOCATE ALL; COMMIT", error) : 0;
 }
 
 static int prepare(struct connection *connection, struct asked *asked, const char *name,

@@ -99,11 +99,11 @@ reason() { getfattr --only-values --absolute-names -n user.pgvecfs.error "$1" 2>
 # ---- copies of clusters ------------------------------------------------------------------------
 
 # Starts server $1 (a folder below the file's), with options of private-pg. Its data begins as that of the other files' servers does
-# (helper.bash), unless it is to be another cluster.
+# (helper.bash), unless it is to be another cluster; or, with MADE_ANEW set, to have the oids that another one gives, too.
 server_at() {
     local from=()
-    case $1 in
-        pg_two | pg_anew) ;;
+    case ${MADE_ANEW:-$1} in
+        pg_two | pg_anew | yes) ;;
         *) if [ -e "$TEMPLATE/data/PG_VERSION" ]; then from=(--from "$TEMPLATE"); fi ;;
     esac
     "$ROOT/scripts/private-pg" start "$E2E/$1" "${from[@]}" "${@:2}"
@@ -397,7 +397,7 @@ SQL
 @test "the key that another cluster behind the same address has is not taken for the table's own" {
     local server
     for server in one two; do
-        server_at pg_$server
+        MADE_ANEW=yes server_at pg_$server # the table is to have the same oid in both
         use pg_$server
         make_test_database -c "CREATE EXTENSION vector" -c "CREATE TABLE w (a int, b int, v vector(2)); INSERT INTO w VALUES (1, 20, '[1,2]'), (2, 1, '[2,2]')" \
             -c "ALTER TABLE w ADD PRIMARY KEY ($([ $server = one ] && echo a || echo b))"
