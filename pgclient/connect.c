@@ -149,9 +149,9 @@ static int learn_path(struct connection *connection, const char *path, struct er
 }
 
 /* Finds out, in one round trip: the role's own limits and path; whether it may see which statements
- * are prepared (connection_others_plans); whether a pooler stands in between,
- * which makes up the backend's process id; and whether the server checks during a statement that
- * its client is still there, which it cannot do on every platform. */
+ * are prepared (connection_others_plans); whether a pooler stands in between, which makes up the
+ * backend's process id; and whether the server checks during a statement that its client is still
+ * there, which it cannot do on every platform. */
 static int look_around(struct connection *connection, struct error *error)
 {
     PGresult *row = NULL;

@@ -42,8 +42,7 @@ struct connection {
     bool lacks_locks;        /* the error was that the server had no room for more locks */
     struct holding *holding; /* may be NULL */
     bool keeps_plans;        /* connection_ask is to have plans kept */
-    bool keeps_none;         /* something else throws them away, or has made its own */
-    bool asked_by_name;      /* since connection_keep_plans */
+    bool keeps_none;         /* it does without kept plans, for good */
     struct asked asked[QUESTIONS];
     int asked_count;
     bool ends;                /* the transaction is being ended */

@@ -21,6 +21,15 @@ static int add(struct strips *strips, int column, uint64_t offset, uint64_t size
     return 0;
 }
 
+/* Whether the strips are the whole body: else a range might lie beyond the last one. */
+static bool are_whole(const uint64_t *sizes, int count, uint64_t whole)
+{
+    uint64_t sum = 0;
+    for (int i = 0; i < count && sum <= whole; i++)
+        sum = sizes[i] <= whole ? sum + sizes[i] : UINT64_MAX;
+    return sum == whole;
+}
+
 /* Adds what the range meets, as long as that is a small part of the body. */
 static int choose(const struct view *view, const uint64_t *sizes, int count, uint64_t whole,
                   uint64_t offset, uint64_t size, struct strips *out)
@@ -54,7 +63,7 @@ int strips_of(const struct view *view, size_t group, uint64_t offset, uint64_t s
     uint64_t *sizes = malloc(((size_t)schema->column_count + 1) * sizeof *sizes);
     const struct note note = {measure->note, measure->note_size};
     int rc = sizes == NULL ? -ENOMEM : format->strips(schema, &note, sizes);
-    if (rc == 0)
+    if (rc == 0 && are_whole(sizes, schema->column_count, measure->size))
         rc = choose(view, sizes, schema->column_count, measure->size, offset, size, out);
     free(sizes);
     if (rc == 0 && out->count > 0)
@@ -71,8 +80,9 @@ int strip_get(struct body_cache *cache, const struct view *view, size_t group,
     int rc = columns_new(&strip->column, 1, &alone.rendition.columns);
     if (rc < 0)
         return error_set(error, rc, "out of memory");
-    rc = view_make_face(&alone, &face);
-    if (rc == 0)
+    if (view_make_face(&alone, &face) < 0)
+        rc = error_set(error, -ENOMEM, "out of memory");
+    else
         rc = patient ? body_get(cache, &alone, group, out, error)
                      : body_try(cache, &alone, group, out);
     columns_unref(alone.rendition.columns);
