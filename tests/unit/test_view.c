@@ -192,6 +192,23 @@ static void test_strips(void **state)
     snapshot_unref(many);
 }
 
+/* Who reads much of a body gets it as one. */
+static void test_no_strips(void **state)
+{
+    (void)state;
+    const int parquet = format_find("parquet", strlen("parquet"));
+    struct snapshot *many = place_snapshot(&place, &wide, 100, 100);
+    struct body_cache *fresh;
+    struct buffer got = {0};
+    assert_int_equal(body_cache_new(&place.fetch, workers, 2, NULL, 1 << 20, &fresh), 0);
+    assert_int_equal(place_read(fresh, PLACE_WHOLE(many, parquet), 0, UINT64_MAX, true, &got, NULL),
+                     0);
+    assert_int_equal(body_cache_rendered(fresh), 1);
+    buffer_clear(&got);
+    body_cache_free(fresh);
+    snapshot_unref(many);
+}
+
 /* A note whose strips are not the whole body is not believed; a strip that is not as large as the
  * note says is no part of the file. */
 static void test_strips_of_another_size(void **state)
@@ -441,13 +458,21 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(test_hash),           TEST(test_hash_is_stopped),
-        TEST(test_without_a_form), TEST(test_lost_groups),
-        TEST(test_wrong_size),     TEST(test_some_columns_and_groups),
-        TEST(test_strips),         TEST(test_strips_of_another_size),
-        TEST(test_counts),         TEST(test_gap),
-        TEST(test_no_shape),       TEST(test_identity),
-        TEST(test_no_such_column), TEST(test_taken_over),
+        TEST(test_hash),
+        TEST(test_hash_is_stopped),
+        TEST(test_without_a_form),
+        TEST(test_lost_groups),
+        TEST(test_wrong_size),
+        TEST(test_some_columns_and_groups),
+        TEST(test_strips),
+        TEST(test_no_strips),
+        TEST(test_strips_of_another_size),
+        TEST(test_counts),
+        TEST(test_gap),
+        TEST(test_no_shape),
+        TEST(test_identity),
+        TEST(test_no_such_column),
+        TEST(test_taken_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
