@@ -156,6 +156,7 @@ int store_open(const char *dir, const struct store_name *name, uint64_t limit, s
         return -ENOMEM;
     store->limit = limit;
     pthread_mutex_init(&store->making_room, NULL);
+    pthread_mutex_init(&store->dropping, NULL);
     pthread_mutex_init(&store->counting, NULL);
     char *prefix;
     uint32_t role = (uint32_t)hash64(name->role, strlen(name->role));
@@ -169,6 +170,7 @@ int store_open(const char *dir, const struct store_name *name, uint64_t limit, s
     }
     if (rc < 0) {
         pthread_mutex_destroy(&store->making_room);
+        pthread_mutex_destroy(&store->dropping);
         pthread_mutex_destroy(&store->counting);
         free(store);
         return rc;
@@ -187,6 +189,7 @@ void store_close(struct store *store)
         return;
     slot_release(&store->slot);
     pthread_mutex_destroy(&store->making_room);
+    pthread_mutex_destroy(&store->dropping);
     pthread_mutex_destroy(&store->counting);
     file_sizes_clear(&store->sizes);
     free(store);

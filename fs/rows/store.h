@@ -75,6 +75,9 @@ void store_touch(struct store *store, uint32_t relation);
  * stay. Gives whether the bytes fit. */
 bool store_make_room(struct store *store, uint64_t bytes, bool disk_full,
                      bool (*in_use)(void *context, uint32_t relation), void *context);
+/* From here on nothing of a relation goes to make room for which `in_use` has said yes since before
+ * this was called: what store_has_group says then holds. Waits for one file to be deleted, at most. */
+void store_await_drops(struct store *store);
 /* After a put of so many bytes gave -ENOSPC: whether the disk is full, and not the limit
  * reached. */
 bool store_disk_is_full(const struct store *store, uint64_t bytes);

@@ -23,6 +23,9 @@ struct store {
     pthread_mutex_t counting;
     struct file_sizes sizes;
     pthread_mutex_t making_room;
+    /* held while one file goes to make room, from the question whether it is in use on; taken
+     * before what that question takes */
+    pthread_mutex_t dropping;
 };
 
 /* Whether this is the name of a row group's, or an index's, file, exactly as this program writes

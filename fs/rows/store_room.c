@@ -147,6 +147,21 @@ bool store_disk_is_full(const struct store *store, uint64_t bytes)
     return store->used + bytes <= store->limit;
 }
 
+static void drop_unused(struct candidates *candidates, struct file_key key)
+{
+    struct store *store = candidates->store;
+    pthread_mutex_lock(&store->dropping);
+    if (!candidates->in_use(candidates->context, key.relation)) /* again: collecting takes time */
+        store_drop(store, key);
+    pthread_mutex_unlock(&store->dropping);
+}
+
+void store_await_drops(struct store *store)
+{
+    pthread_mutex_lock(&store->dropping);
+    pthread_mutex_unlock(&store->dropping);
+}
+
 bool store_make_room(struct store *store, uint64_t bytes, bool disk_full,
                      bool (*in_use)(void *, uint32_t), void *context)
 {
@@ -162,11 +177,8 @@ bool store_make_room(struct store *store, uint64_t bytes, bool disk_full,
         store_each(store, collect, &candidates);
     if (candidates.count > 0)
         qsort(candidates.list, candidates.count, sizeof *candidates.list, compare_candidates);
-    for (size_t i = 0; i < candidates.count && store->used + bytes > limit; i++) {
-        const struct candidate *one = &candidates.list[i];
-        if (!in_use(context, one->key.relation)) /* asked again: collecting takes time */
-            store_drop(store, one->key);
-    }
+    for (size_t i = 0; i < candidates.count && store->used + bytes > limit; i++)
+        drop_unused(&candidates, candidates.list[i].key);
     pthread_mutex_unlock(&store->making_room);
     free(candidates.list);
     return store->used + bytes <= limit;

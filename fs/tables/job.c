@@ -395,6 +395,7 @@ static void run_job(void *argument)
     struct patience patience = {.waits = true, .stop = &subject->stop};
     bool parked = false, owed = false;
     patience_begin(&patience);
+    store_await_drops(mount->store); /* `running` has kept the groups since */
     pthread_mutex_lock(&mount->lock);
     while (!parked && (!mount->ending || subject->refresh != NULL)) {
         if (subject->refresh == NULL)

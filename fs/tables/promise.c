@@ -57,6 +57,17 @@ void promises_clear(struct promises *promises)
     *promises = (struct promises){0};
 }
 
+bool promises_hold(const struct promises *promises, const struct version *but)
+{
+    int64_t now = clock_ms();
+    bool held = false;
+    for (size_t i = 0; i < promises->count && !held; i++) {
+        const struct promise *promise = &promises->list[i];
+        held = promise->version != NULL && promise->version != but && now < promise->until;
+    }
+    return held;
+}
+
 static bool make_room(struct promises *promises)
 {
     enum { FIRST = 8 };

@@ -45,6 +45,9 @@ struct promises {
 /* NULL: nothing is promised. */
 const struct promise *promise_find(const struct promises *promises, caller_id caller);
 
+/* Whether somebody is promised a version, and another one than this (NULL: any). */
+bool promises_hold(const struct promises *promises, const struct version *but);
+
 /* Replaces what the caller was promised, or counts one more open of it. Without memory nothing is
  * promised. */
 void promise_tell(struct promises *promises, caller_id caller, struct version *version);

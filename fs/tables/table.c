@@ -360,12 +360,26 @@ void subject_bind_never(struct subject *subject, uint64_t nodeid)
             subject->bind_later[i].nodeid = 0;
 }
 
+/* Whether somebody may open a version, and another one than this (NULL: any), without the server
+ * being asked before. */
+static bool may_be_opened(const struct subject *subject, const struct version *but)
+{
+    int64_t now = clock_ms();
+    bool may = promises_hold(&subject->promises, but);
+    for (size_t i = 0; i < STAYS && !may; i++) {
+        const struct stay *stay = &subject->stays[i];
+        may = stay->version != NULL && stay->version != but && now < stay->until;
+    }
+    return may || (now < subject->lease_until && subject->current != but);
+}
+
 /* Whether all row groups that are needed can be read again in any case: from the read point that
  * the only version in use holds. */
 static bool can_be_read_again(const struct subject *rows)
 {
     const struct version *current = rows->current;
-    if (current == NULL || current->snapshot == NULL || rows->opens != current->opens)
+    if (current == NULL || current->snapshot == NULL || rows->opens != current->opens ||
+        may_be_opened(rows, current))
         return false;
     pthread_mutex_lock(&current->snapshot->lock);
     bool held = current->snapshot->held != NULL && crew_is_open(current->snapshot->held);
@@ -376,8 +390,8 @@ static bool can_be_read_again(const struct subject *rows)
 static bool needs_groups(const struct subject *subject)
 {
     return subject->kind == SUBJECT_ROWS &&
-           (subject->running || ((subject->opens > 0 || clock_ms() < subject->lease_until) &&
-                                 !can_be_read_again(subject)));
+           (subject->running ||
+            ((subject->opens > 0 || may_be_opened(subject, NULL)) && !can_be_read_again(subject)));
 }
 
 bool table_needs_groups(struct mount *mount, uint32_t relation)

@@ -67,6 +67,23 @@ static void test_a_process_is_told_once(void **state)
     promises_clear(&promises);
 }
 
+/* Row groups of a version stay as long as somebody may open it. */
+static void test_versions_that_are_held(void **state)
+{
+    (void)state;
+    struct promises promises = {0};
+    assert_false(promises_hold(&promises, NULL));
+    promise_tell(&promises, 7, NULL);
+    assert_false(promises_hold(&promises, NULL));
+    promise_tell(&promises, 8, &versions[0]);
+    assert_true(promises_hold(&promises, NULL));
+    assert_true(promises_hold(&promises, &versions[1]));
+    assert_false(promises_hold(&promises, &versions[0]));
+    promises.list[1].until -= 5000;
+    assert_false(promises_hold(&promises, NULL));
+    promises_clear(&promises);
+}
+
 static void test_a_user_is_counted(void **state)
 {
     (void)state;
@@ -156,6 +173,7 @@ int main(void)
         cmocka_unit_test(test_each_caller_has_its_own),
         cmocka_unit_test(test_there_is_a_limit),
         cmocka_unit_test(test_a_process_is_told_once),
+        cmocka_unit_test(test_versions_that_are_held),
         cmocka_unit_test(test_a_user_is_counted),
         cmocka_unit_test(test_what_is_repeated_lasts_no_longer),
         cmocka_unit_test(test_threads_are_of_their_process),

@@ -7,12 +7,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <semaphore.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -469,6 +472,48 @@ static void test_make_room_asks_again(void **state)
     assert_group(1, 1, 5000, 'a');
 }
 
+struct opener {
+    sem_t chosen;
+    int asked;
+};
+
+/* Answers the second question only once the other thread had its turn. */
+static bool is_used_too_late(void *context, uint32_t relation)
+{
+    struct opener *opener = context;
+    (void)relation;
+    if (++opener->asked == 2) {
+        sem_post(&opener->chosen);
+        nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+    }
+    return false;
+}
+
+static void *make_room(void *context)
+{
+    assert_true(store_make_room(place.store, 9000, false, is_used_too_late, context));
+    return NULL;
+}
+
+/* Who begins to use a relation and then waits so sees what is still there. */
+static void test_await_drops(void **state)
+{
+    (void)state;
+    struct opener opener = {0};
+    pthread_t thread;
+    sem_init(&opener.chosen, 0, 0);
+    assert_int_equal(put(1, 1, 5000, 'a'), 0);
+    store_await_drops(place.store);
+    assert_true(store_has_group(place.store, 1, 1));
+    assert_int_equal(pthread_create(&thread, NULL, make_room, &opener), 0);
+    while (sem_wait(&opener.chosen) < 0)
+        continue;
+    store_await_drops(place.store);
+    assert_false(store_has_group(place.store, 1, 1));
+    pthread_join(thread, NULL);
+    sem_destroy(&opener.chosen);
+}
+
 static void test_index_files_make_room(void **state)
 {
     (void)state;
@@ -760,6 +805,7 @@ int main(void)
         TEST(test_each),
         TEST(test_make_room),
         TEST(test_make_room_asks_again),
+        TEST(test_await_drops),
         TEST(test_make_room_on_a_full_disk),
         TEST(test_index_files),
         TEST(test_index_files_make_room),
