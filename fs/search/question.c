@@ -218,17 +218,23 @@ int question_keep_vector(struct question *question, const uint8_t *bytes, size_t
         return error_set(error, -ENOMEM, "no memory");
     shared_text_unref((char *)question->vector.data);
     question->vector = (struct buffer){.data = (uint8_t *)copy, .size = size};
+    question->lines = false;
     question->batch = batch;
     return 0;
 }
 
-static int set_vector(struct question *question, const uint8_t *bytes, size_t size,
-                      struct error *error)
+static size_t lines_before(const char *bytes, const char *at)
 {
-    const char *at = (const char *)bytes, *end = at + size;
-    bool npy = size >= 6 && memcmp(bytes, "\x93NUMPY", 6) == 0;
-    bool text = is_text(bytes, size);
-    for (size_t line = 1; text && at < end; line++) {
+    size_t lines = 0;
+    for (; bytes < at; bytes++)
+        lines += *bytes == '\n';
+    return lines;
+}
+
+/* Looks at the lines from `at` on, where one begins. */
+static int check_lines(const char *bytes, const char *at, const char *end, struct error *error)
+{
+    while (at < end) {
         const char *stop = memchr(at, '\n', (size_t)(end - at));
         stop = stop != NULL ? stop : end;
         if (!is_vector_text(at, stop))
@@ -236,16 +242,48 @@ static int set_vector(struct question *question, const uint8_t *bytes, size_t si
                              "vector, line %zu: it is written as [0.1,-2], a sparse one as "
                              "{1:0.5,7:-1}/300, bits as 0101, one vector a line; or it is the "
                              "bytes of float32 or of a .npy file",
-                             line);
+                             lines_before(bytes, at) + 1);
         at = stop < end ? stop + 1 : end;
     }
+    return 0;
+}
+
+static int set_vector(struct question *question, const uint8_t *bytes, size_t size,
+                      struct error *error)
+{
+    bool npy = size >= 6 && memcmp(bytes, "\x93NUMPY", 6) == 0;
+    bool text = is_text(bytes, size);
+    const char *begin = (const char *)bytes;
+    int rc = text ? check_lines(begin, begin, begin + size, error) : 0;
+    if (rc < 0)
+        return rc;
     if (!text && !npy && size % sizeof(float) != 0)
         return error_set(error, -EINVAL,
                          "vector: these are bytes, not text, but not a whole number of float32 "
                          "(%zu bytes)",
                          size);
     size = text && is_blank((const char *)bytes, size) ? 0 : size;
-    return question_keep_vector(question, bytes, size, false, error);
+    rc = question_keep_vector(question, bytes, size, false, error);
+    if (rc == 0)
+        question->lines = text && size > 0;
+    return rc;
+}
+
+int question_extend_vector(struct question *question, const void *bytes, size_t size,
+                           struct error *error)
+{
+    char *text = (char *)question->vector.data;
+    size_t before = question->vector.size, from = before;
+    if (!is_text(bytes, size))
+        return 1;
+    while (from > 0 && text[from - 1] != '\n')
+        from--;
+    if (shared_text_append(&text, before, bytes, size) < 0)
+        return error_set(error, -ENOMEM, "no memory");
+    question->vector.data = (uint8_t *)text;
+    int rc = check_lines(text, text + from, text + before + size, error);
+    question->vector.size += rc == 0 ? size : 0;
+    return rc;
 }
 
 int question_set(struct question *question, int field, const void *bytes, size_t size,
@@ -281,13 +319,14 @@ int question_set(struct question *question, int field, const void *bytes, size_t
     }
 }
 
-char *question_text(const struct question *question, int field)
+char *question_text(const struct question *question, int field, size_t *size)
 {
-    return field == COLUMN    ? question->column
-           : field == FILTER  ? question->filter
-           : field == COLUMNS ? question->columns
-           : field == VECTOR  ? (char *)question->vector.data
-                              : NULL;
+    char *text = field == COLUMN    ? question->column
+                 : field == FILTER  ? question->filter
+                 : field == COLUMNS ? question->columns
+                                    : NULL;
+    *size = field == VECTOR ? question->vector.size : shared_text_size(text);
+    return field == VECTOR ? (char *)question->vector.data : text;
 }
 
 bool question_is_line(int field) { return field != VECTOR; }

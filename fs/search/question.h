@@ -28,8 +28,10 @@ struct question {
     /* a shared text: names with commas between, "name" with quotes as in SQL; NULL: all columns but
      * vectors; "*": all */
     char *columns;
-    /* a shared text: as written, lines of text, raw float32 or .npy; empty: see `key` */
+    /* a shared text, which may grow: as written, lines of text, raw float32 or .npy; empty: see
+     * `key` */
     struct buffer vector;
+    bool lines; /* it is lines of text, each of which has been looked at */
     bool batch; /* it was given as an array of vectors, even if of one */
     /* the key of the row that the vector is of, and that is left out; NULL: none. As the key
      * column's type prints it; several columns have commas between */
@@ -52,11 +54,16 @@ extern const char *const question_fields[QUESTION_FIELDS];
  * longer than QUESTION_TEXT_MOST. On errors nothing changes. */
 MUST_CHECK int question_set(struct question *question, int field, const void *bytes, size_t size,
                             struct error *error);
+/* Appends to the vector, which is `lines`, and looks only at what is new, and at the line that this
+ * goes on. 1: it would not be lines; nothing has changed, and question_set judges it as a whole.
+ * Errors as there. */
+MUST_CHECK int question_extend_vector(struct question *question, const void *bytes, size_t size,
+                                      struct error *error);
 /* Appends a value as its file shows it: with a line break, and the default if none was set. */
 MUST_CHECK int question_show(const struct question *question, int field, struct buffer *out);
-/* The shared text of column, filter, columns or vector, borrowed; NULL: nothing is set, or the
- * field is none of them. */
-char *question_text(const struct question *question, int field);
+/* The shared text of column, filter, columns or vector, borrowed, and how long it is; NULL: nothing
+ * is set, or the field is none of them. */
+char *question_text(const struct question *question, int field, size_t *size);
 /* Whether the value is shown with a line break behind it. */
 bool question_is_line(int field);
 

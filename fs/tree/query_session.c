@@ -146,9 +146,15 @@ static struct value_field field_of(int field)
                                 .with_break = field != FIELD_ERROR && question_is_line(field)};
 }
 
-static char *text_of(const struct value_holder *holder, int field)
+static struct value_text text_of(const struct value_holder *holder, int field)
 {
-    return field != FIELD_ERROR ? question_text(&session_of(holder)->asked->question, field) : NULL;
+    struct value_text text = {0};
+    if (field == FIELD_ERROR)
+        return text;
+    const struct question *question = &session_of(holder)->asked->question;
+    text.text = question_text(question, field, &text.size);
+    text.lines = !question_is_line(field) && question->lines;
+    return text;
 }
 
 static int show_value(const struct value_holder *holder, int field, struct buffer *out)
@@ -163,20 +169,29 @@ static int show_value(const struct value_holder *holder, int field, struct buffe
 static uint64_t size_of(const struct value_holder *holder, int field)
 {
     const struct value_field like = field_of(field);
-    const char *text = text_of(holder, field);
+    const struct value_text text = text_of(holder, field);
     struct buffer shown = {0};
-    if (text != NULL)
-        return value_text_size(text, &like);
+    if (text.text != NULL)
+        return value_text_size(&text, &like);
     uint64_t size = show_value(holder, field, &shown) == 0 ? shown.size : 0;
     buffer_clear(&shown);
     return size;
 }
 
+static int change(struct query_session *session, int field, const struct value_text *text,
+                  const struct buffer *bytes, struct value_text *now);
+
 static int set_value(struct value_holder *holder, int field, const struct buffer *bytes,
-                     struct value_check **check)
+                     struct value_check **check, struct value_text *now)
 {
     (void)check;
-    return query_session_set(session_of(holder), field, bytes);
+    return change(session_of(holder), field, NULL, bytes, now);
+}
+
+static int extend_value(struct value_holder *holder, int field, const struct value_text *text,
+                        const struct buffer *more, struct value_text *now)
+{
+    return change(session_of(holder), field, text, more, now);
 }
 
 static void note_answer(struct value_holder *holder, int rc, const struct error *error)
@@ -191,28 +206,53 @@ static const struct value_holder_class holder_class = {.ref = ref_session,
                                                        .show = show_value,
                                                        .size = size_of,
                                                        .set = set_value,
+                                                       .extend = extend_value,
                                                        .answered = note_answer};
 
-/* Counts the fresh question's text, if there is room for it. The text before it makes room if it
- * goes with the question before. mount->lock is held. */
+/* Counts the fresh question's text, if there is room for it. The text before it makes room if only
+ * the question before has it, and a draft that grows from it. mount->lock is held. */
 static int count_text(struct mount *mount, const struct asked *before, const struct asked *fresh,
-                      int field, struct error *error)
+                      int field, bool grows, struct error *error)
 {
-    const char *old = question_text(&before->question, field);
-    char *text = question_text(&fresh->question, field);
-    /* the references are the session's and our own */
-    bool goes = before->refs == 2 && shared_text_is_alone(old);
-    uint64_t replaced = goes ? shared_text_size(old) : 0, counted = replaced;
-    int rc =
-        text != old ? written_change(&mount->written, &counted, shared_text_size(text), error) : 0;
-    if (rc < 0 || text == old)
+    size_t old_size, size;
+    const char *old = question_text(&before->question, field, &old_size);
+    char *text = question_text(&fresh->question, field, &size);
+    /* the references to the question are the session's and our own */
+    bool goes = text == old || (before->refs == 2 && shared_text_is_ours(old, grows ? 2 : 1));
+    uint64_t replaced = goes ? old_size : 0, counted = replaced;
+    int rc = written_change(&mount->written, &counted, size, error);
+    if (rc < 0)
         return rc;
     written_note(&mount->written, &counted, replaced);
-    shared_text_count(text, &mount->written);
+    if (text != old || size != old_size)
+        shared_text_count(text, size, &mount->written);
     return 0;
 }
 
-int query_session_set(struct query_session *session, int field, const struct buffer *bytes)
+/* Makes the value of the question what was written: the bytes, or (text) what it is with these
+ * behind it. 1: it is not that text, or has no lines. */
+static int put(struct question *question, int field, const struct value_text *text,
+               const struct buffer *bytes, struct error *error)
+{
+    size_t size;
+    if (text == NULL)
+        return question_set(question, field, bytes->data, bytes->size, error);
+    if (!question->lines || question_text(question, field, &size) != text->text ||
+        size != text->size)
+        return 1;
+    return question_extend_vector(question, bytes->data, bytes->size, error);
+}
+
+static void give_text(struct query_session *session, int field, struct value_text *now)
+{
+    if (question_is_line(field))
+        return;
+    *now = text_of(&session->values, field);
+    shared_text_ref(now->text);
+}
+
+static int change(struct query_session *session, int field, const struct value_text *text,
+                  const struct buffer *bytes, struct value_text *now)
 {
     struct mount *mount = session->values.mount;
     struct error error = {""};
@@ -223,37 +263,42 @@ int query_session_set(struct query_session *session, int field, const struct buf
         before = asked_ref(session->asked);
         pthread_mutex_unlock(&mount->lock);
         int rc = question_copy(&before->question, &question);
-        if (rc == 0 && (rc = question_set(&question, field, bytes->data, bytes->size, &error)) < 0)
+        if (rc == 0 && (rc = put(&question, field, text, bytes, &error)) != 0)
             question_clear(&question);
         if (rc == 0)
             rc = asked_new(&question, 0, &fresh);
         pthread_mutex_lock(&mount->lock);
-        done = rc < 0 || session->asked == before;
+        done = rc != 0 || session->asked == before;
         if (rc == 0 && done)
-            rc = count_text(mount, before, fresh, field, &error);
+            rc = count_text(mount, before, fresh, field, text != NULL, &error);
         if (rc == 0 && done) {
             asked_unref(session->asked);
             session->asked = asked_ref(fresh);
             fresh->number = ++mount->tree->asked_number;
             session->values.changed_at = time(NULL);
             result_forget_asker(mount, &session->asker);
+            give_text(session, field, now);
         }
-        if (done)
+        if (done && rc <= 0)
             query_session_answered(session, rc, &error);
         pthread_mutex_unlock(&mount->lock);
         asked_unref(before);
         asked_unref(fresh);
         fresh = NULL;
-        if (rc < 0)
-            return result_errno(rc);
+        if (rc != 0)
+            return rc > 0 ? rc : result_errno(rc);
     }
     return 0;
 }
 
 int query_session_reset(struct query_session *session, int field)
 {
-    if (field != FIELD_ERROR)
-        return query_session_set(session, field, &(struct buffer){0});
+    struct value_text now = {0};
+    if (field != FIELD_ERROR) {
+        int rc = change(session, field, NULL, &(struct buffer){0}, &now);
+        shared_text_unref(now.text);
+        return rc;
+    }
     pthread_mutex_lock(&session->values.mount->lock);
     query_session_answered(session, 0, NULL);
     pthread_mutex_unlock(&session->values.mount->lock);

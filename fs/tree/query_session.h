@@ -1,12 +1,12 @@
 /* Sessions of query/: a directory that a user has made, with a question in it, one value in each
  * file.
  *
- * A value is always replaced as a whole: each change makes a new question, which never changes.
- * value_file.h says how a value is written.
+ * Each change of a value makes a new question, which never changes. What another process sets at the
+ * same time comes before it or after it. value_file.h says how a value is written.
  *
  * Lifetime: reference-counted: the list of the mount (until rmdir ends the session), open files and
- * results have references. Threads: guarded by mount->lock, which query_session_set and
- * query_session_reset take.
+ * results have references. Threads: guarded by mount->lock, which query_session_reset
+ * takes.
  */
 #ifndef FS_TREE_QUERY_SESSION_H
 #define FS_TREE_QUERY_SESSION_H
@@ -55,10 +55,6 @@ const char *query_session_field_name(int field);
 /* Sets what `error` says from now on: that nothing is wrong, or this. */
 void query_session_answered(struct query_session *session, int rc, const struct error *error);
 
-/* Makes the bytes the value. What another process sets at the same time comes before it or after
- * it. Called without the lock; the errno is for the user, and `error` says why. */
-MUST_CHECK int query_session_set(struct query_session *session, int field,
-                                 const struct buffer *bytes);
 /* The format of an answer with this extension, csv or jsonl; -1: it is another, or none. */
 int query_format(const char *extension);
 

@@ -104,9 +104,10 @@ static struct value_field field_of(int field)
         .name = names[field], .most = STATEMENT_TEXT_MOST, .told = field == STATEMENT_ERROR};
 }
 
-static char *text_of(const struct value_holder *holder, int field)
+static struct value_text text_of(const struct value_holder *holder, int field)
 {
-    return field == STATEMENT_QUERY ? of(holder)->text : NULL;
+    char *text = field == STATEMENT_QUERY ? of(holder)->text : NULL;
+    return (struct value_text){.text = text, .size = shared_text_size(text)};
 }
 
 static int show(const struct value_holder *holder, int field, struct buffer *out)
@@ -142,7 +143,7 @@ static int copy_text(struct mount *mount, const struct buffer *bytes, char **out
     written_note(&mount->written, &counted, 0);
     if (text == NULL)
         return error_set(error, -ENOMEM, "no memory");
-    shared_text_count(text, &mount->written);
+    shared_text_count(text, bytes->size, &mount->written);
     *out = text;
     return 0;
 }
@@ -164,14 +165,14 @@ static int begin(struct user_statement *statement, char *text, struct value_chec
 }
 
 static int set(struct value_holder *holder, int field, const struct buffer *bytes,
-               struct value_check **check)
+               struct value_check **check, struct value_text *now)
 {
     struct user_statement *statement = of(holder);
     struct mount *mount = holder->mount;
     struct error error = {""};
     char *text = NULL;
     int rc = 0;
-    (void)field;
+    (void)field, (void)now;
     if (bytes->size > 0 &&
         (!utf8_holds(bytes->data, bytes->size) || memchr(bytes->data, '\0', bytes->size) != NULL))
         rc = error_set(&error, -EINVAL, "a statement is a text, in UTF-8, without zero bytes");

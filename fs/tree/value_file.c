@@ -31,9 +31,9 @@ struct draft {
     bool edits;            /* it is for truncate(2), which does not wait */
     _Atomic uint64_t size; /* size of what it shows */
     pthread_mutex_t lock;  /* guards all that follows; taken before mount->lock */
-    /* the shared text that it shows until it is written to; NULL from then on */
-    char *opened;
-    struct buffer bytes; /* what it shows instead */
+    /* It shows this text, which is the value's and a reference of its own, or less than all of it; */
+    struct value_text base;
+    struct buffer bytes; /* and these behind it. So what is appended leaves the rest alone. */
     uint64_t counted;    /* how many of these are counted in the mount's `written` */
     bool written;        /* written to, and not made the value since */
     bool truncated;      /* truncated by open; nothing has been written yet */
@@ -54,7 +54,7 @@ static void drop(void *handle)
         if (draft->next != NULL)
             draft->next->at = draft->at;
     }
-    shared_text_unref(draft->opened);
+    shared_text_unref(draft->base.text);
     value_check_unref(draft->check);
     written_note(&draft->holder->mount->written, &draft->counted, 0);
     draft->holder->class->unref(draft->holder);
@@ -64,6 +64,14 @@ static void drop(void *handle)
 }
 
 static const struct handle_class draft_class;
+
+/* The size of what it shows of its base. */
+static uint64_t base_size(const struct draft *draft)
+{
+    return draft->base.text != NULL ? value_text_size(&draft->base, &draft->like) : 0;
+}
+
+static uint64_t size_of(const struct draft *draft) { return base_size(draft) + draft->bytes.size; }
 
 static int draft_new(struct mount *mount, struct node *node, int flags, struct draft **out)
 {
@@ -83,15 +91,15 @@ static int draft_new(struct mount *mount, struct node *node, int flags, struct d
     draft->truncated = flags & O_TRUNC;
     draft->reads = (flags & O_ACCMODE) != O_WRONLY;
     if (!draft->truncated)
-        draft->opened = shared_text_ref(holder->class->text(holder, field));
-    if (!draft->truncated && draft->opened == NULL)
+        draft->base = holder->class->text(holder, field);
+    shared_text_ref(draft->base.text);
+    if (!draft->truncated && draft->base.text == NULL)
         rc = holder->class->show(holder, field, &draft->bytes);
     if (rc < 0) {
         drop(draft);
         return rc;
     }
-    draft->size =
-        draft->opened != NULL ? value_text_size(draft->opened, &draft->like) : draft->bytes.size;
+    draft->size = size_of(draft);
     *out = draft;
     return 0;
 }
@@ -122,9 +130,11 @@ static void finish(struct handle *handle)
 {
     struct draft *draft = draft_of(handle);
     struct value_check *none;
-    if (draft->truncated &&
-        draft->holder->class->set(draft->holder, draft->field, &(struct buffer){0}, &none) < 0)
+    struct value_text now = {0};
+    if (draft->truncated && draft->holder->class->set(draft->holder, draft->field,
+                                                      &(struct buffer){0}, &none, &now) < 0)
         draft->truncated = false; /* no call is left to be told; `error` says it */
+    shared_text_unref(now.text);
 }
 
 static void close_draft(struct mount *mount, struct handle *handle)
@@ -151,57 +161,70 @@ static int count(struct draft *draft, uint64_t bytes)
     return rc < 0 ? tell(draft, rc, &error) : 0;
 }
 
-static void empty(struct draft *draft)
+/* From here on it shows this text, whose reference it takes, and nothing behind it. */
+static void rest_on(struct draft *draft, const struct value_text *text)
 {
+    shared_text_unref(draft->base.text);
+    draft->base = *text;
     buffer_clear(&draft->bytes);
     written_note(&draft->holder->mount->written, &draft->counted, 0);
 }
 
-/* Gives the draft bytes of its own. */
+static void empty(struct draft *draft) { rest_on(draft, &(struct value_text){0}); }
+
+/* Gives the draft all bytes as its own. -ENOBUFS, -ENOMEM: nothing has changed. */
 static int load(struct draft *draft)
 {
-    const char *text = draft->opened;
-    if (text == NULL)
+    const struct value_text *base = &draft->base;
+    struct buffer all = {0};
+    if (base->text == NULL)
         return 0;
-    int rc = count(draft, value_text_size(text, &draft->like));
+    uint64_t before = draft->counted;
+    int rc = count(draft, size_of(draft));
     if (rc == 0)
-        rc = buffer_append(&draft->bytes, text, shared_text_size(text));
+        rc = buffer_append(&all, base->text, base->size);
     if (rc == 0 && draft->like.with_break)
-        rc = buffer_append_byte(&draft->bytes, '\n');
+        rc = buffer_append_byte(&all, '\n');
+    if (rc == 0)
+        rc = buffer_append(&all, draft->bytes.data, draft->bytes.size);
     if (rc < 0) {
-        empty(draft);
+        buffer_clear(&all);
+        written_note(&draft->holder->mount->written, &draft->counted, before);
         return rc;
     }
-    shared_text_unref(draft->opened);
-    draft->opened = NULL;
+    shared_text_unref(base->text);
+    draft->base = (struct value_text){0};
+    buffer_clear(&draft->bytes);
+    draft->bytes = all;
     return 0;
 }
 
 static void unlock(struct draft *draft)
 {
-    if (draft->opened == NULL)
-        draft->size = draft->bytes.size;
+    draft->size = size_of(draft);
     pthread_mutex_unlock(&draft->lock);
 }
 
-static int append_slice(struct buffer *out, const void *bytes, size_t all, uint64_t offset,
-                        size_t size)
+/* Appends what lies within the `size` bytes at `offset` of bytes that begin at `at`. */
+static int append_slice(struct buffer *out, const void *bytes, size_t all, uint64_t at,
+                        uint64_t offset, size_t size)
 {
-    size_t from = offset < all ? (size_t)offset : all, n = size < all - from ? size : all - from;
-    return n > 0 ? buffer_append(out, (const char *)bytes + from, n) : 0;
+    uint64_t end = offset + size, begin = offset > at ? offset - at : 0;
+    size_t to = end <= at ? 0 : end - at < all ? (size_t)(end - at) : all;
+    return begin < to ? buffer_append(out, (const char *)bytes + begin, to - (size_t)begin) : 0;
 }
 
 static int read_draft(struct handle *handle, uint64_t offset, size_t size, struct buffer *out)
 {
     struct draft *draft = draft_of(handle);
     pthread_mutex_lock(&draft->lock);
-    const char *text = draft->opened;
-    size_t before = out->size, all = shared_text_size(text);
-    int rc = text != NULL ? append_slice(out, text, all, offset, size)
-                          : append_slice(out, draft->bytes.data, draft->bytes.size, offset, size);
-    size_t taken = out->size - before;
-    if (rc == 0 && text != NULL && draft->like.with_break && offset + taken == all && taken < size)
-        rc = buffer_append_byte(out, '\n');
+    const struct value_text *base = &draft->base;
+    int rc = append_slice(out, base->text, base->size, 0, offset, size);
+    if (rc == 0 && base->text != NULL && draft->like.with_break)
+        rc = append_slice(out, "\n", 1, base->size, offset, size);
+    if (rc == 0)
+        rc =
+            append_slice(out, draft->bytes.data, draft->bytes.size, base_size(draft), offset, size);
     unlock(draft);
     return rc;
 }
@@ -223,20 +246,27 @@ static int refuse(struct draft *draft, int rc)
 
 static int resize(struct draft *draft, uint64_t size)
 {
-    int rc = load(draft);
-    if (rc == 0 && size > draft->like.most)
-        return refuse(draft, -EFBIG);
-    if (rc == 0 && size > draft->bytes.size && count(draft, size) < 0)
-        return refuse(draft, -ENOBUFS);
-    if (rc < 0 || size <= draft->bytes.size) {
-        if (rc == 0)
-            draft->bytes.size = (size_t)size;
+    int rc = draft->like.with_break ? load(draft) : 0;
+    if (rc < 0)
         return rc;
+    if (size > draft->like.most)
+        return refuse(draft, -EFBIG);
+    uint64_t base = base_size(draft), now = size_of(draft);
+    if (size < base) {
+        draft->base.size = (size_t)size;
+        draft->bytes.size = 0;
+        return 0;
     }
-    if (buffer_reserve(&draft->bytes, (size_t)size - draft->bytes.size) < 0)
+    if (size <= now) {
+        draft->bytes.size = (size_t)(size - base);
+        return 0;
+    }
+    if (count(draft, size - base) < 0)
+        return refuse(draft, -ENOBUFS);
+    if (buffer_reserve(&draft->bytes, (size_t)(size - now)) < 0)
         return refuse(draft, -ENOMEM);
-    memset(draft->bytes.data + draft->bytes.size, 0, (size_t)size - draft->bytes.size);
-    draft->bytes.size = (size_t)size;
+    memset(draft->bytes.data + draft->bytes.size, 0, (size_t)(size - now));
+    draft->bytes.size = (size_t)(size - base);
     return 0;
 }
 
@@ -251,15 +281,30 @@ static void keep_check(struct draft *draft, struct value_check *check)
     pthread_mutex_unlock(&mount->lock);
 }
 
+static int make_value(struct draft *draft, struct value_check **check, struct value_text *now)
+{
+    struct value_holder *holder = draft->holder;
+    int rc = 1;
+    if (draft->base.text != NULL && holder->class->extend != NULL)
+        rc = holder->class->extend(holder, draft->field, &draft->base, &draft->bytes, now);
+    if (rc <= 0)
+        return rc;
+    rc = load(draft);
+    return rc < 0 ? rc : holder->class->set(holder, draft->field, &draft->bytes, check, now);
+}
+
 /* Makes the draft the value. If it is refused it is dropped. -EAGAIN: it is being judged. */
 static int commit(struct draft *draft)
 {
     struct value_check *check = NULL;
-    int rc = draft->holder->class->set(draft->holder, draft->field, &draft->bytes, &check);
+    struct value_text now = {0};
+    int rc = make_value(draft, &check, &now);
     draft->written = false;
     keep_check(draft, check);
     if (rc < 0 && rc != -EAGAIN)
         empty(draft);
+    if (now.text != NULL)
+        rest_on(draft, &now);
     return rc;
 }
 
@@ -268,6 +313,8 @@ static bool ends_line(const struct draft *draft)
 {
     const struct buffer *bytes = &draft->bytes;
     if (bytes->size == 0 || bytes->data[bytes->size - 1] != '\n')
+        return false;
+    if (draft->base.text != NULL && !draft->base.lines)
         return false;
     for (size_t i = 0; i < bytes->size; i++)
         if (bytes->data[i] < '\t')
@@ -280,12 +327,14 @@ static bool ends_line(const struct draft *draft)
 static uint64_t place_of(struct draft *draft, uint64_t offset)
 {
     struct buffer *bytes = &draft->bytes;
-    if (draft->append && offset < bytes->size)
-        offset = bytes->size;
-    if (draft->like.one_line && offset >= bytes->size && bytes->size > 0 &&
+    uint64_t size = size_of(draft);
+    if (draft->append && offset < size)
+        offset = size;
+    if (draft->like.one_line && offset >= size && bytes->size > 0 &&
         bytes->data[bytes->size - 1] == '\n')
         bytes->size = 0;
-    return offset < bytes->size ? offset : bytes->size;
+    size = size_of(draft);
+    return offset < size ? offset : size;
 }
 
 static int write_draft(struct handle *handle, const char *bytes, size_t size, uint64_t offset,
@@ -294,17 +343,19 @@ static int write_draft(struct handle *handle, const char *bytes, size_t size, ui
     struct draft *draft = draft_of(handle);
     (void)after;
     pthread_mutex_lock(&draft->lock);
-    int rc = load(draft);
+    int rc = draft->like.with_break ? load(draft) : 0;
     if (rc == 0 && offset == 0 && !draft->append)
         draft->refused = 0;
     if (rc == 0)
         rc = draft->refused;
     if (rc == 0)
         offset = place_of(draft, offset);
-    if (rc == 0 && offset + size > draft->bytes.size)
+    if (rc == 0 && offset < base_size(draft) && (rc = load(draft)) < 0)
+        rc = refuse(draft, rc);
+    if (rc == 0 && offset + size > size_of(draft))
         rc = resize(draft, offset + size);
     if (rc == 0) {
-        memcpy(draft->bytes.data + offset, bytes, size);
+        memcpy(draft->bytes.data + (offset - base_size(draft)), bytes, size);
         draft->truncated = false;
         draft->written = true;
         if (draft->like.by_lines && ends_line(draft))

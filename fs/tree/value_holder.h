@@ -49,20 +49,31 @@ struct value_field {
     bool with_break; /* its file shows a line break behind its text */
 };
 
+/* A value that has a shared text. */
+struct value_text {
+    char *text;  /* NULL: there is none */
+    size_t size; /* so much of it is the value */
+    bool lines;  /* it is lines of text */
+};
+
 struct value_holder_class {
     struct value_holder *(*ref)(struct value_holder *holder);
     void (*unref)(struct value_holder *holder);
     struct value_field (*field)(int field); /* any thread */
-    /* The shared text of the value, borrowed; NULL: it has none, and `show` appends what its file
-     * shows. */
-    char *(*text)(const struct value_holder *holder, int field);
+    /* The text of the value, borrowed; NULL: it has none, and `show` appends what its file shows. */
+    struct value_text (*text)(const struct value_holder *holder, int field);
     int (*show)(const struct value_holder *holder, int field, struct buffer *out);
     uint64_t (*size)(const struct value_holder *holder, int field); /* of what its file shows */
     /* Makes the bytes the value; called without the lock. -EAGAIN: that has begun, and *check is a
      * new reference. Not if there are no bytes: that needs no server. Else the errno is for the
-     * user. */
+     * user. *now, which is zero: the value's text with a reference of its own, if it may grow. */
     int (*set)(struct value_holder *holder, int field, const struct buffer *bytes,
-               struct value_check **check);
+               struct value_check **check, struct value_text *now);
+    /* The same with `more` behind what is the value's text, without a look at all of it. 1: it is
+     * not the text any more, or does not grow so; nothing has changed, and `set` does it. NULL: so
+     * it is always. */
+    int (*extend)(struct value_holder *holder, int field, const struct value_text *text,
+                  const struct buffer *more, struct value_text *now);
     /* Sets what `error` says: that nothing is wrong, or this. */
     void (*answered)(struct value_holder *holder, int rc, const struct error *error);
 };
@@ -83,9 +94,10 @@ static inline struct value_field value_field(const struct value_holder *holder, 
     return holder->class->field(field);
 }
 /* The size of a value's text as its file shows it. */
-static inline uint64_t value_text_size(const char *text, const struct value_field *field)
+static inline uint64_t value_text_size(const struct value_text *text,
+                                       const struct value_field *field)
 {
-    return shared_text_size(text) + field->with_break;
+    return text->size + field->with_break;
 }
 
 #endif

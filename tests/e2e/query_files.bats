@@ -505,6 +505,77 @@ PYTHON
     cd /
 }
 
+@test "a batch grows line by line, in one open file or by >>; whoever reads sees what there was when he opened it" {
+    mkdir "$Q/lines"
+    cd "$Q/lines"
+    "$PYTHON" - <<'PYTHON'
+import os
+def now():
+    return open("vector", "rb").read()
+def line(i):
+    return b"[%d,0.5,-%d]\n" % (i, i)
+f = os.open("vector", os.O_RDWR | os.O_TRUNC)
+whole, readers = b"", []
+for i in range(1500):
+    os.write(f, line(i))
+    whole += line(i)
+    if i % 100 == 0:
+        assert now() == whole and os.stat("vector").st_size == len(whole), i
+        readers.append((open("vector", "rb", buffering=0), whole))
+for reader, seen in readers:
+    assert os.pread(reader.fileno(), len(whole), 0) == seen
+    reader.close()
+assert os.pread(f, len(whole), 0) == whole
+# Another one sets it in between: the next line makes the value what this file is.
+with open("vector", "wb") as other:
+    other.write(b"[7,7,7]\n")
+assert now() == b"[7,7,7]\n" and os.pread(f, len(whole), 0) == whole
+os.write(f, line(-1))
+whole += line(-1)
+assert now() == whole
+# A line written over another, a shorter file, half a line and its rest.
+os.pwrite(f, b"[9,9.0,9]\n\n"[: len(line(0))], 0)
+whole = b"[9,9.0,9]\n\n"[: len(line(0))] + whole[len(line(0)):]
+os.fsync(f)
+assert now() == whole
+os.ftruncate(f, len(line(0)))
+os.fsync(f)
+assert now() == whole[: len(line(0))], now()
+os.lseek(f, 0, os.SEEK_END)
+os.write(f, b"[4,")
+assert now() == whole[: len(line(0))]
+os.write(f, b"5,6]\n[7,8,9]\n")
+whole = whole[: len(line(0))] + b"[4,5,6]\n[7,8,9]\n"
+assert now() == whole
+# A bad line is refused, and the value stays.
+try:
+    os.write(f, b"no vector\n")
+    raise AssertionError
+except OSError as e:
+    assert e.errno == 22, e
+assert now() == whole and "line 5:" in open("error").read(), open("error").read()
+os.close(f)
+assert now() == whole
+with open("vector", "ab", buffering=0) as a, open("vector", "ab", buffering=0) as b:
+    a.write(b"[1,1,1]\n")
+    b.write(b"[2,2,2]\n") # has not seen the other's
+    assert now() == whole + b"[2,2,2]\n", now()
+# Bytes behind lines are judged with them: this is no whole number of float32.
+try:
+    with open("vector", "ab", buffering=0) as f:
+        f.write(b"\x01" * (5 - len(now()) % 4))
+    raise AssertionError
+except OSError as e:
+    assert e.errno == 22, e
+PYTHON
+    echo '[1,2,3]' >vector
+    for i in {1..20}; do echo "[$i,2,3]" >>vector; done
+    [ "$(cat vector)" = "$(echo '[1,2,3]' && for i in {1..20}; do echo "[$i,2,3]"; done)" ]
+    echo 1 >k
+    [ "$(wc -l <results.jsonl)" -eq 21 ]
+    cd /
+}
+
 @test "a bad value is refused at once, stays what it was, and error says why until something goes well" {
     mkdir "$Q/bad"
     cd "$Q/bad"

@@ -182,6 +182,86 @@ static void test_vectors(void **state)
     question_clear(&question);
 }
 
+static int extend(struct question *question, const char *more, struct error *error)
+{
+    return question_extend_vector(question, more, strlen(more), error);
+}
+
+/* What is appended leaves alone what is there: a long batch moves seldom. */
+static void test_grown_vector(void **state)
+{
+    (void)state;
+    struct question question = fresh();
+    struct error error;
+    struct buffer expected = {0};
+    int moves = 0;
+    assert_int_equal(set_bytes(&question, "vector", "[0]\n", 4, &error), 0);
+    assert_int_equal(buffer_append_text(&expected, "[0]\n"), 0);
+    for (int i = 1; i < 20000; i++) {
+        char line[32];
+        const uint8_t *before = question.vector.data;
+        snprintf(line, sizeof line, "[%d,0.5]\n", i);
+        assert_int_equal(extend(&question, line, &error), 0);
+        assert_int_equal(buffer_append_text(&expected, line), 0);
+        moves += question.vector.data != before;
+    }
+    assert_in_range(moves, 1, 60);
+    assert_int_equal(question.vector.size, expected.size);
+    assert_memory_equal(question.vector.data, expected.data, expected.size);
+    buffer_clear(&expected);
+    question_clear(&question);
+}
+
+/* Of copies that share a vector each can grow, and sees only its own. */
+static void test_grown_copies(void **state)
+{
+    (void)state;
+    struct question first = fresh(), second, third;
+    struct error error;
+    assert_int_equal(set_bytes(&first, "vector", "[1]\n", 4, &error), 0);
+    assert_int_equal(extend(&first, "[2]\n", &error), 0); /* it has room from now on */
+    assert_int_equal(question_copy(&first, &second), 0);
+    assert_int_equal(question_copy(&first, &third), 0);
+    assert_int_equal(extend(&second, "[3]\n", &error), 0);
+    assert_ptr_equal(second.vector.data, first.vector.data);
+    assert_int_equal(extend(&third, "[4]", &error), 0);
+    assert_ptr_not_equal(third.vector.data, first.vector.data);
+    assert_int_equal(extend(&third, "\n", &error), 0);
+    assert_shows(&first, "vector", "[1]\n[2]\n");
+    assert_shows(&second, "vector", "[1]\n[2]\n[3]\n");
+    assert_shows(&third, "vector", "[1]\n[2]\n[4]\n");
+    question_clear(&first);
+    assert_shows(&second, "vector", "[1]\n[2]\n[3]\n");
+    question_clear(&second);
+    question_clear(&third);
+}
+
+/* What is appended is judged as if all had come at once. */
+static void test_appended_lines(void **state)
+{
+    (void)state;
+    struct question question = fresh();
+    struct error error;
+    assert_int_equal(set_bytes(&question, "vector", "[1]\n[2,", 7, &error), -EINVAL);
+    assert_int_equal(set_bytes(&question, "vector", "[1]\n{1:2}/3", 11, &error), 0);
+    assert_true(question.lines);
+    assert_int_equal(extend(&question, "00\n", &error), 0);
+    assert_int_equal(extend(&question, "[4]\nxyz\n", &error), -EINVAL);
+    assert_non_null(strstr(error.text, "line 4:"));
+    assert_shows(&question, "vector", "[1]\n{1:2}/300\n");
+    assert_int_equal(extend(&question, "", &error), 0);
+    assert_int_equal(extend(&question, "\x01\n", &error), 1);
+    assert_int_equal(extend(&question, " \n[5]", &error), 0);
+    assert_int_equal(extend(&question, "[6]", &error), -EINVAL);
+    assert_shows(&question, "vector", "[1]\n{1:2}/300\n \n[5]");
+    static const float numbers[] = {1.5F, -2};
+    assert_int_equal(set_bytes(&question, "vector", numbers, sizeof numbers, &error), 0);
+    assert_false(question.lines);
+    assert_int_equal(set_bytes(&question, "vector", "\n", 1, &error), 0);
+    assert_false(question.lines);
+    question_clear(&question);
+}
+
 static void test_copy(void **state)
 {
     (void)state;
@@ -396,6 +476,9 @@ int main(void)
         cmocka_unit_test(test_empty_sets_the_default),
         cmocka_unit_test(test_refused_values),
         cmocka_unit_test(test_vectors),
+        cmocka_unit_test(test_grown_vector),
+        cmocka_unit_test(test_grown_copies),
+        cmocka_unit_test(test_appended_lines),
         cmocka_unit_test(test_copy),
         cmocka_unit_test(test_json),
         cmocka_unit_test(test_json_batches),
