@@ -445,12 +445,11 @@ replicas() {
 caught_up() {
     local position
     use "$2"
-    position=$(psql -X -q -At -c "SELECT pg_current_wal_insert_lsn()")
-    psql -X -q -c "SELECT pg_switch_wal()" >/dev/null
+    position=$(psql -X -q -At -c "SELECT pg_create_restore_point('$1')") # a record, and all before it, on its way
     use "$1"
-    for _ in $(seq 300); do
+    for _ in $(seq 600); do
         [ "$(psql -X -q -At -c "SELECT pg_last_wal_replay_lsn() >= '$position'")" != t ] || return 0
-        sleep 0.1
+        sleep 0.05
     done
     return 1
 }
