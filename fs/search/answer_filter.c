@@ -16,14 +16,20 @@ static int source_of(const struct snapshot *snapshot, uint32_t table)
     return -1;
 }
 
+/* Rows of a page that follow each other, and were written by one transaction. */
+struct row_run {
+    uint32_t table, block, xmin;
+    uint16_t offset; /* of the first */
+    uint16_t rows;   /* 0: there is no run yet */
+};
+
 /* The rows that the server names, kept as they come: what is to be known of a row may have to be
- * fetched, and a thread that has a session must not wait for another session. Most rows are the
- * next one of the same page and transaction, and take a few bytes each: numbers in groups of seven
- * bits. */
+ * fetched, and a thread that has a session must not wait for another session. A run takes a few
+ * bytes: numbers in groups of seven bits, as differences from the run before, modulo 2^32. */
 struct named_rows {
     struct buffer bytes;
-    uint64_t count;
-    uint32_t table, block, xmin; /* of the last row */
+    struct row_run last; /* which is not among the bytes yet; */
+    struct row_run from; /* and the one before it */
 };
 
 static int put_number(struct buffer *out, uint64_t number)
@@ -45,21 +51,47 @@ static uint64_t get_number(const uint8_t **at)
     }
 }
 
-/* Appends a row, as differences from the last one, modulo 2^32. */
+static int put_last(struct named_rows *rows)
+{
+    const struct row_run *run = &rows->last, *from = &rows->from;
+    struct buffer *out = &rows->bytes;
+    if (run->rows == 0)
+        return 0;
+    int rc = put_number(out, run->table - from->table);
+    if (rc == 0)
+        rc = put_number(out, run->block - from->block);
+    if (rc == 0)
+        rc = put_number(out, run->offset);
+    if (rc == 0)
+        rc = put_number(out, run->rows);
+    if (rc == 0)
+        rc = put_number(out, run->xmin - from->xmin);
+    rows->from = rows->last;
+    return rc;
+}
+
+static struct row_run get_run(const uint8_t **at, const struct row_run *from)
+{
+    struct row_run run;
+    run.table = from->table + (uint32_t)get_number(at);
+    run.block = from->block + (uint32_t)get_number(at);
+    run.offset = (uint16_t)get_number(at);
+    run.rows = (uint16_t)get_number(at);
+    run.xmin = from->xmin + (uint32_t)get_number(at);
+    return run;
+}
+
 static int note_row(void *context, uint32_t table, struct ctid place, uint32_t xmin)
 {
     struct named_rows *rows = context;
-    int rc = put_number(&rows->bytes, table - rows->table);
-    if (rc == 0)
-        rc = put_number(&rows->bytes, place.block - rows->block);
-    if (rc == 0)
-        rc = put_number(&rows->bytes, place.offset);
-    if (rc == 0)
-        rc = put_number(&rows->bytes, xmin - rows->xmin);
-    rows->table = table;
-    rows->block = place.block;
-    rows->xmin = xmin;
-    rows->count++;
+    struct row_run *last = &rows->last;
+    bool next = last->rows > 0 && last->table == table && last->block == place.block &&
+                last->xmin == xmin && (uint32_t)last->offset + last->rows == place.offset;
+    int rc = next ? 0 : put_last(rows);
+    if (next)
+        last->rows++;
+    else
+        *last = (struct row_run){table, place.block, xmin, place.offset, 1};
     return rc;
 }
 
@@ -79,20 +111,27 @@ static int mark_row(struct answer *answer, uint32_t table, struct ctid place, ui
     return 0;
 }
 
+static int mark_run(struct answer *answer, const struct row_run *run)
+{
+    int rc = 0;
+    if (answer->stop != NULL && *answer->stop)
+        return error_set(answer->error, -EINTR, "stopped");
+    for (unsigned i = 0; i < run->rows && rc == 0; i++)
+        rc = mark_row(answer, run->table, (struct ctid){run->block, (uint16_t)(run->offset + i)},
+                      run->xmin);
+    return rc;
+}
+
 static int mark_rows(struct answer *answer, const struct named_rows *rows)
 {
-    enum { LOOK_UP_EACH = 1024 };
-    const uint8_t *at = rows->bytes.data;
-    uint32_t table = 0, block = 0, xmin = 0;
+    const uint8_t *at = rows->bytes.data, *end = at;
+    struct row_run run = {0};
     int rc = 0;
-    for (uint64_t i = 0; i < rows->count && rc == 0; i++) {
-        table += (uint32_t)get_number(&at);
-        block += (uint32_t)get_number(&at);
-        uint16_t offset = (uint16_t)get_number(&at);
-        xmin += (uint32_t)get_number(&at);
-        if (i % LOOK_UP_EACH == 0 && answer->stop != NULL && *answer->stop)
-            return error_set(answer->error, -EINTR, "stopped");
-        rc = mark_row(answer, table, (struct ctid){block, offset}, xmin);
+    if (rows->bytes.size > 0)
+        end += rows->bytes.size;
+    while (rc == 0 && at < end) {
+        run = get_run(&at, &run);
+        rc = mark_run(answer, &run);
     }
     return rc;
 }
@@ -156,8 +195,9 @@ static int ask_rows(struct answer *answer, struct session *session, const struct
         return rc;
     rows->bytes.size = 0;
     *rows = (struct named_rows){.bytes = rows->bytes};
-    return search_rows(session, &answer->snapshot->relation, answer->question->filter, answer->stop,
-                       note_row, rows, answer->error);
+    rc = search_rows(session, &answer->snapshot->relation, answer->question->filter, answer->stop,
+                     note_row, rows, answer->error);
+    return rc == 0 ? put_last(rows) : rc;
 }
 
 int answer_filter(struct answer *answer)

@@ -177,6 +177,20 @@ refused() {
     done
 }
 
+@test "a filter over rows of several transactions, in the order of pages or of an index" {
+    psql -X -q -c 'CREATE TABLE mixed (id int PRIMARY KEY, k int, v vector(24))' \
+        -c "INSERT INTO mixed SELECT id, id * 7919 % 3001, v FROM items WHERE id <= 3000" -c 'CREATE INDEX ON mixed (k)' \
+        -c 'UPDATE mixed SET k = k WHERE id % 5 = 0' -c 'DELETE FROM mixed WHERE id % 11 = 0' \
+        -c 'UPDATE mixed SET k = k WHERE id BETWEEN 100 AND 200' -c 'ANALYZE mixed'
+    session mixed
+    queries v 17
+    for condition in true 'id % 3 <> 0' 'k BETWEEN 5 AND 30' 'k < 100 OR id % 10 = 5' 'id % 5 > 0 AND id > 2000'; do
+        ask filter "$condition" k 5000 mode exact
+        nearest mixed v l2 5000 "$condition"
+    done
+    psql -X -q -c 'DROP TABLE mixed'
+}
+
 @test "a filter that is no condition is refused in the server's words" {
     queries v 17
     ask filter 'id <'
