@@ -331,7 +331,7 @@ PYTHON
 }
 
 @test "row groups that are lost while the mount runs are fetched again; after a change their old version says so" {
-    mount_start -o memory=1M
+    mount_start -o memory=1M,lease=2
     {
         head -c 100 <&4 >/dev/null
         for file in $(rows_files); do damage "$file" middle; done
@@ -355,7 +355,7 @@ PYTHON
         fi
     } 4<"$T/lost/lost.bin"
     reference_bin public.lost >"$OUT/right"
-    sleep 6
+    sleep 2.5
     assert_same_bytes "$T/lost/lost.bin" "$OUT/right"
     psql -X -q -c "DROP TABLE lost"
 }

@@ -411,7 +411,7 @@ mount_slowly() {
 
 @test "a fetch lets go, and goes on where it was; who reads along gets all, if the rows are the same" {
     make_big
-    for options in jobs=2 jobs=2,connections=1 $(often "" jobs=1); do
+    for options in jobs=2 $(often "" "jobs=2,connections=1 jobs=1"); do
         mount_slowly -o "$options"
         "$PYTHON" - "$T/big/big.csv" "$OUT/big" "$MNT/.pgvecfs/status.json" "$GATE" <<'PYTHON'
 import json, os, signal, subprocess, sys, threading

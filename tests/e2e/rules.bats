@@ -18,7 +18,7 @@ SQL
     # The interpreter itself: a shim would get the signals.
     PYTHON=$(python3 -c 'import sys; print(sys.executable)')
     export PYTHON
-    mount_start -o lease=1
+    mount_start -o lease=0.5
 }
 
 teardown_file() { teardown_all; }
@@ -49,7 +49,7 @@ lock() {
     lock_start "$1"
     # Where nothing at all has happened since, no lock is needed to know that nothing has changed.
     psql -X -q -At -c "SELECT pg_current_xact_id()" >/dev/null
-    sleep 1.5
+    sleep 0.8
 }
 
 # Whether a fetch waits for table $1's lock.
@@ -73,7 +73,7 @@ with open(path, "rb") as f:
     m = mmap.mmap(f.fileno(), 0, prot=mmap.PROT_READ)
     assert m[:1000] == right[:1000]          # the rest is not in the page cache yet
     subprocess.run(["psql", "-X", "-q", "-c", "UPDATE moving SET v = 'other ' || id"], check=True)
-    time.sleep(2)
+    time.sleep(1.2)
     new = os.stat(path)
     assert new.st_ino != old.st_ino and new.st_mtime >= old.st_mtime + 1 and new.st_ctime >= old.st_ctime + 1
     again = os.fstat(f.fileno())
@@ -97,7 +97,7 @@ PYTHON
         # Descriptors 31.. stay open over the updates.
         eval "exec 3${i}<'$T/steady/steady.csv' 4${i}<'$T/steady/steady.bin' 5${i}<'$T/steady/steady.jsonl'"
         change steady
-        sleep 1.5
+        sleep 0.8
     done
     for i in 3 1 2; do
         cat <&"3$i" >"$OUT/got"
@@ -115,7 +115,7 @@ PYTHON
     cd "$T/steady"
     change steady
     psql -X -q -c "CREATE TABLE more (id int)" -c "ALTER TABLE steady ADD extra int DEFAULT 5"
-    sleep 2
+    sleep 1.2
     head -n 1 steady.csv >"$OUT/head" # the working directory is still there
     [ "$(cat "$OUT/head")" = id,v,extra ]
     ls "$T/more" >/dev/null
@@ -128,7 +128,7 @@ PYTHON
     for table in steady moving locked; do
         mount_stop
         rm -rf "$CACHE"
-        mount_start -o lease=1
+        mount_start -o lease=0.5
         for format in jsonl csv bin; do
             read -r size blocks <<<"$(stat -c '%s %b' "$T/$table/$table.$format")"
             "reference_$format" "public.$table" >"$OUT/right"
@@ -144,15 +144,15 @@ PYTHON
 
 @test "5: an unchanged table keeps inode, times and size over leases and remounts; a changed one gets a later mtime" {
     stat -c '%n %i %s %X %Y %Z' "$T"/steady/* "$T"/moving/* >"$OUT/1"
-    sleep 2
+    sleep 1.2
     stat -c '%n %i %s %X %Y %Z' "$T"/steady/* "$T"/moving/* >"$OUT/2"
     diff "$OUT/1" "$OUT/2"
     psql -X -q -c "VACUUM ANALYZE steady" -c "CREATE TABLE unrelated ()" -c "DROP TABLE unrelated"
-    sleep 2
+    sleep 1.2
     stat -c '%n %i %s %X %Y %Z' "$T"/steady/* "$T"/moving/* >"$OUT/2"
     diff "$OUT/1" "$OUT/2"
     mount_stop
-    mount_start -o lease=1
+    mount_start -o lease=0.5
     stat -c '%n %i %s %X %Y %Z' "$T"/steady/* "$T"/moving/* >"$OUT/2"
     diff "$OUT/1" "$OUT/2"
     # Three changes in quick succession, one of them while it is not mounted.
@@ -160,7 +160,7 @@ PYTHON
     for i in 1 2 3; do
         if [ $i = 2 ]; then mount_stop; fi
         change steady
-        if [ $i = 2 ]; then mount_start -o lease=1; else sleep 1.2; fi
+        if [ $i = 2 ]; then mount_start -o lease=0.5; else sleep 0.8; fi
         now=$(stat -c %Y "$T/steady/steady.csv")
         [ "$now" -ge $((old + 1)) ]
         [ "$(stat -c %Z "$T/steady/steady.csv")" -ge $((old + 1)) ]
@@ -179,12 +179,12 @@ PYTHON
         old=$(stat -c %Y "$T/again/again.csv")
     done
     psql -X -q -c "DROP TABLE again" -c "CREATE TABLE again (i int)"
-    sleep 1.2
+    sleep 0.8
     new=$(stat -c %Y "$T/again/again.csv")
     [ "$new" -gt "$old" ]
     psql -X -q -c "DROP TABLE again" -c "CREATE TABLE again (i int)"
     mount_stop
-    mount_start -o lease=1
+    mount_start -o lease=0.5
     [ "$(stat -c %Y "$T/again/again.csv")" -gt "$new" ]
     psql -X -q -c "DROP TABLE again"
 }
@@ -193,10 +193,10 @@ PYTHON
     old=$(stat -c '%i %Y %s' "$T/moving/schema.sql")
     change moving
     psql -X -q -c "CREATE TEMPORARY TABLE passing (i int PRIMARY KEY)" -c "ANALYZE moving"
-    sleep 1.2
+    sleep 0.8
     [ "$(stat -c '%i %Y %s' "$T/moving/schema.sql")" = "$old" ]
     psql -X -q -c "COMMENT ON COLUMN moving.v IS 'what moves'"
-    sleep 1.2
+    sleep 0.8
     [ "$(stat -c '%i %Y %s' "$T/moving/schema.sql")" != "$old" ]
     grep -q 'what moves' "$T/moving/schema.sql"
 }
@@ -204,13 +204,13 @@ PYTHON
 @test "5: rows that only moved, and a same-sized change, are a new version" {
     first=$(stat -c '%i %Y' "$T/locked/locked.csv")
     psql -X -q -c "UPDATE locked SET id = 1001 - id"
-    sleep 1.5
+    sleep 0.8
     second=$(stat -c '%i %Y' "$T/locked/locked.csv")
     [ "$first" != "$second" ]
     reference_csv public.locked >"$OUT/right"
     assert_same_bytes "$T/locked/locked.csv" "$OUT/right"
     psql -X -q -c "CREATE INDEX locked_id ON locked (id)" -c "CLUSTER locked USING locked_id" -c "DROP INDEX locked_id"
-    sleep 1.5
+    sleep 0.8
     reference_csv public.locked >"$OUT/right"
     assert_same_bytes "$T/locked/locked.csv" "$OUT/right"
     [ "$second" != "$(stat -c '%i %Y' "$T/locked/locked.csv")" ]
@@ -283,7 +283,7 @@ PYTHON
     timeout 5 ls "$MNT" "$T" "$T/locked" >/dev/null
     timeout 5 cat "$T/steady/steady.csv" >/dev/null
     change steady
-    sleep 1.2
+    sleep 0.8
     reference_csv public.steady >"$OUT/right"
     timeout 5 cat "$T/steady/steady.csv" >"$OUT/steady"
     assert_same_bytes "$OUT/steady" "$OUT/right"
@@ -313,7 +313,7 @@ PYTHON
 @test "7: memory is bounded by options: a 300 MB table, read in every format, stays below 200 MB" {
     [ -z "${SANITIZED:-}" ] || skip "a sanitizer takes memory of its own"
     mount_stop
-    mount_start -o lease=1 -o memory=16M
+    mount_start -o lease=0.5 -o memory=16M
     for format in bin csv jsonl; do cat "$T/big/big.$format" >/dev/null; done
     "$PYTHON" - "$T/big/big.csv" <<'PYTHON'
 import os, random, sys
@@ -326,7 +326,7 @@ PYTHON
     resident=$(sed -n 's/.*"resident_bytes": \([0-9]*\).*/\1/p' "$MNT/.pgvecfs/status.json")
     echo "peak $((peak / 1024)) MB, now $((resident >> 20)) MB"
     mount_stop
-    mount_start -o lease=1
+    mount_start -o lease=0.5
     [ "$peak" -lt $((200 * 1024)) ]
     [ "$resident" -lt $((200 << 20)) ]
 }
@@ -335,7 +335,7 @@ PYTHON
     reference_bin public.big >"$OUT/right"
     mount_stop
     rm -rf "$CACHE"
-    mount_start -o lease=1 -o cache_size=4M
+    mount_start -o lease=0.5 -o cache_size=4M
     assert_same_bytes "$T/big/big.bin" "$OUT/right"
     "$PYTHON" - "$T/big/big.bin" "$OUT/right" <<'PYTHON'
 import os, random, sys
@@ -353,7 +353,7 @@ PYTHON
     [ "$used" -le $((5 << 20)) ] # folders are counted too
     mount_stop
     rm -rf "$CACHE"
-    mount_start -o lease=1
+    mount_start -o lease=0.5
 }
 
 @test "9: a fetch leaves no snapshot, no lock and no transaction behind; its sessions are called pgvecfs" {
@@ -374,7 +374,7 @@ PYTHON
     before=$(psql -X -At -c "SELECT pg_snapshot_xmax(pg_current_snapshot())")
     cat "$T"/steady/* "$T"/locked/* >/dev/null
     ls -lR "$T/moving" >/dev/null
-    sleep 1.5
+    sleep 0.8
     cat "$T"/steady/* >/dev/null
     [ "$(psql -X -At -c "SELECT pg_snapshot_xmax(pg_current_snapshot())")" = "$before" ]
     # A role that may only read is enough.
@@ -449,7 +449,7 @@ PYTHON
 
 @test "ls of a schema, find by name and completion fetch nothing" {
     psql -X -q -c "CREATE TABLE unread AS SELECT * FROM moving"
-    sleep 1.2
+    sleep 0.8
     before=$(metric fetches_total) unchanged=$(metric unchanged_total)
     ls "$T" >/dev/null
     ls -l "$T" >/dev/null

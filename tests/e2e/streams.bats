@@ -111,7 +111,7 @@ PYTHON
     tries_in_a_while() {
         local before
         before=$(tries)
-        sleep 3
+        sleep 1.5
         echo $(($(tries) - before))
     }
     waiting() { [ "$(sed -n 's/^pgvecfs_waiting_requests //p' "$MNT/.pgvecfs/metrics")" -ge "$1" ]; }
@@ -128,7 +128,7 @@ for i in range(200):
     sleep 0.5 # from now on it may
     beside=$(tries_in_a_while)
     echo "$alone tries, with the open $beside"
-    [ "$beside" -lt $((alone + 3000)) ]
+    [ "$beside" -lt $((alone + 1500)) ]
     lock_stop
     wait "${PIDS[@]}"
 }

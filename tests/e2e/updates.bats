@@ -407,7 +407,7 @@ SQL
 @test "a file of the past that takes long keeps nobody from the current ones, and ends with who wants it" {
     psql -X -q -v ON_ERROR_STOP=1 -c "CREATE TABLE bygone (id int, pad text)" -c "ALTER TABLE bygone ALTER pad SET STORAGE plain" \
         -c "INSERT INTO bygone SELECT i, repeat('x', 6000) FROM generate_series(1, 1500) i"
-    mount_start -o lease=2,jobs=1
+    mount_start -o lease=1,jobs=1
     # Reads an open file until another process has seen a change, and goes on with the manifest.
     python3 - "$T/bygone" "$OUT" 3>&- <<'PYTHON' &
 import os, sys
@@ -438,7 +438,7 @@ SQL
     PIDS+=("$!")
     making() { grep -q '"name": "bygone", "what": "rows", "stage": "measuring"' "$MNT/.pgvecfs/status.json"; }
     within 20 making
-    for ((i = 0; i < 8; i++)); do # longer than a lease
+    for ((i = 0; i < 4; i++)); do # longer than a lease
         timeout 10 stat "$T/bygone/bygone.csv" >/dev/null
         sleep 0.5
     done
