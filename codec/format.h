@@ -34,6 +34,13 @@ struct note {
     size_t size;
 };
 
+/* A column's bytes in a body; around them are zeros. The body of the column alone begins with the
+ * same bytes, and is `alone` bytes large. */
+struct format_strip {
+    uint64_t offset, size; /* size 0: the file does not have that column */
+    uint64_t alone;
+};
+
 /* A value that a format has no form for, such as infinity among the dates of Arrow. A file with such
  * a row does not exist, since another value, or NULL, would be a lie. */
 struct formless {
@@ -87,10 +94,11 @@ struct format {
     int (*survey)(const struct schema *schema, const struct rowgroup *group, struct buffer *note,
                   uint64_t *size);
 
-    /* For a format with notes whose bodies are strips, one for each column of the file, in order,
-     * and each as the body of that column alone: gets how large each is (0: the file does not have
-     * that column), from the body's note. NULL: a body is one. */
-    int (*strips)(const struct schema *schema, const struct note *note, uint64_t *sizes);
+    /* For a format with notes whose bodies are strips, one for each column of the file, in order:
+     * gets them from the note of a body of this size. -EBADMSG: the note is not that body's. NULL: a
+     * body is one. */
+    int (*strips)(const struct schema *schema, const struct note *note, uint64_t size,
+                  struct format_strip *strips);
 
     /* Its bodies are numbers of 8 bytes, little-endian, that count from where the body begins, and
      * its notes are the last of them: readers are given them as they count from the file's begin. */

@@ -198,21 +198,23 @@ static void put_chunk(struct thrift *thrift, const struct parquet_column *column
     thrift_close_struct(thrift);
 }
 
-void parquet_footer_group(struct parquet_footer *footer, uint64_t offset, uint64_t rows,
-                          const struct parquet_chunk *chunks)
+void parquet_footer_group(struct parquet_footer *footer, const struct parquet_group *group)
 {
     struct thrift *thrift = &footer->thrift;
+    const struct parquet_chunk *chunk = group->chunks;
     uint64_t raw = 0;
     thrift_open_element(thrift);
     thrift_list(thrift, 1, THRIFT_STRUCT, (size_t)footer->leaves);
-    for (int i = 0; i < footer->count; i++)
-        for (int leaf = 0; leaf < parquet_column_leaves(&footer->columns[i]); leaf++, chunks++) {
-            put_chunk(thrift, &footer->columns[i], leaf, chunks, offset);
-            offset += chunks->size.stored;
-            raw += chunks->size.raw;
+    for (int i = 0; i < footer->count; i++) {
+        uint64_t offset = group->offset + group->offsets[i];
+        for (int leaf = 0; leaf < parquet_column_leaves(&footer->columns[i]); leaf++, chunk++) {
+            put_chunk(thrift, &footer->columns[i], leaf, chunk, offset);
+            offset += chunk->size.stored;
+            raw += chunk->size.raw;
         }
+    }
     thrift_i64(thrift, 2, (int64_t)raw);
-    thrift_i64(thrift, 3, (int64_t)rows);
+    thrift_i64(thrift, 3, (int64_t)group->rows);
     thrift_close_struct(thrift);
 }
 

@@ -2,7 +2,8 @@
  * and where which column of which row group is.
  *
  *   file     "PAR1" | row groups | FileMetaData | u32 its size, little-endian | "PAR1"
- *   group    of each leaf its pages, one behind another (parquet_page.h)
+ *   group    of each column its leaves (parquet_layout.h), of each leaf its pages, one behind another
+ *            (parquet_page.h)
  *
  * Every column may be NULL. A list is of three levels, as parquet-format's LogicalTypes.md wants it:
  *
@@ -43,9 +44,14 @@ struct parquet_footer {
 void parquet_footer_open(struct parquet_footer *footer, const struct parquet_column *columns,
                          int count, uint64_t rows, size_t groups, struct buffer *out);
 
-/* `offset`: where the pages of the first leaf begin; `chunks`: one for each leaf. */
-void parquet_footer_group(struct parquet_footer *footer, uint64_t offset, uint64_t rows,
-                          const struct parquet_chunk *chunks);
+/* A row group of the file. */
+struct parquet_group {
+    uint64_t offset, rows;
+    const uint64_t *offsets;            /* where each column begins, from `offset` */
+    const struct parquet_chunk *chunks; /* one for each leaf */
+};
+
+void parquet_footer_group(struct parquet_footer *footer, const struct parquet_group *group);
 
 /* The rest of the file. */
 MUST_CHECK int parquet_footer_close(struct parquet_footer *footer);

@@ -11,39 +11,31 @@ void strips_clear(struct strips *strips)
     *strips = (struct strips){0};
 }
 
-static int add(struct strips *strips, int column, uint64_t offset, uint64_t size)
+static int add(struct strips *strips, int column, const struct format_strip *place)
 {
     struct strip *list = realloc(strips->list, ((size_t)strips->count + 1) * sizeof *list);
     if (list == NULL)
         return -ENOMEM;
-    list[strips->count++] = (struct strip){column, offset, size};
+    list[strips->count++] = (struct strip){column, *place};
     strips->list = list;
     return 0;
 }
 
-/* Whether the strips are the whole body: else a range might lie beyond the last one. */
-static bool are_whole(const uint64_t *sizes, int count, uint64_t whole)
-{
-    uint64_t sum = 0;
-    for (int i = 0; i < count && sum <= whole; i++)
-        sum = sizes[i] <= whole ? sum + sizes[i] : UINT64_MAX;
-    return sum == whole;
-}
-
-/* Adds what the range meets, as long as that is a small part of the body. */
-static int choose(const struct view *view, const uint64_t *sizes, int count, uint64_t whole,
-                  uint64_t offset, uint64_t size, struct strips *out)
+/* Adds what the range meets, as long as that is a small part of the body, of `whole` bytes. */
+static int choose(const struct view *view, const struct format_strip *places, int count,
+                  uint64_t whole, uint64_t offset, uint64_t size, struct strips *out)
 {
     const struct columns *columns = view->rendition.columns;
-    uint64_t at = 0, met = 0;
+    uint64_t met = 0;
     int rc = 0;
-    for (int i = 0; rc == 0 && i < count && at < offset + size; at += sizes[i++]) {
-        if (sizes[i] == 0 || at + sizes[i] <= offset)
+    for (int i = 0; rc == 0 && i < count; i++) {
+        const struct format_strip *place = &places[i];
+        if (place->size == 0 || place->offset + place->size <= offset ||
+            place->offset >= offset + size)
             continue;
-        met += sizes[i];
-        rc = met > whole / SMALL_PART
-                 ? -ERANGE
-                 : add(out, columns != NULL ? columns->numbers[i] : i, at, sizes[i]);
+        met += place->size;
+        rc = met > whole / SMALL_PART ? -ERANGE
+                                      : add(out, columns != NULL ? columns->numbers[i] : i, place);
     }
     return rc;
 }
@@ -60,13 +52,13 @@ int strips_of(const struct view *view, size_t group, uint64_t offset, uint64_t s
             : NULL;
     if (measure == NULL || size > measure->size / SMALL_PART)
         return 0;
-    uint64_t *sizes = malloc(((size_t)schema->column_count + 1) * sizeof *sizes);
+    struct format_strip *places = malloc(((size_t)schema->column_count + 1) * sizeof *places);
     const struct note note = {measure->note, measure->note_size};
-    int rc = sizes == NULL ? -ENOMEM : format->strips(schema, &note, sizes);
-    if (rc == 0 && are_whole(sizes, schema->column_count, measure->size))
-        rc = choose(view, sizes, schema->column_count, measure->size, offset, size, out);
-    free(sizes);
-    if (rc == 0 && out->count > 0)
+    int rc = places == NULL ? -ENOMEM : format->strips(schema, &note, measure->size, places);
+    if (rc == 0)
+        rc = choose(view, places, schema->column_count, measure->size, offset, size, out);
+    free(places);
+    if (rc == 0)
         return 1;
     strips_clear(out); /* the whole body does as well */
     return 0;
@@ -86,11 +78,11 @@ int strip_get(struct body_cache *cache, const struct view *view, size_t group,
         rc = patient ? body_get(cache, &alone, group, out, error)
                      : body_try(cache, &alone, group, out);
     columns_unref(alone.rendition.columns);
-    if (rc < 0 || body_bytes(*out)->size == strip->size)
+    if (rc < 0 || body_bytes(*out)->size == strip->place.alone)
         return rc;
     rc = error_set(error, -EIO, "column %d of row group %zu came out as %zu bytes instead of %llu",
                    strip->column + 1, group, body_bytes(*out)->size,
-                   (unsigned long long)strip->size);
+                   (unsigned long long)strip->place.alone);
     body_release(cache, *out, 0);
     return rc;
 }

@@ -12,24 +12,23 @@
 #include "fs/views/body.h"
 
 struct strip {
-    int column;      /* its number in the snapshot's schema */
-    uint64_t offset; /* in the body */
-    uint64_t size;
+    int column; /* its number in the snapshot's schema */
+    struct format_strip place;
 };
 
 struct strips {
-    struct strip *list; /* those that the range meets */
+    struct strip *list; /* those that the range meets, in order */
     int count;
 };
 
-/* Gets the strips that hold the `size` bytes at `offset` of a group's body, if they are worth
- * reading alone: 1. 0: they are not, or there are none. Clear it with strips_clear. */
+/* Gets the strips that hold the `size` bytes at `offset` of a group's body, but for zeros, if they
+ * are worth reading alone: 1. 0: they are not, or there are none. Clear it with strips_clear. */
 int strips_of(const struct view *view, size_t group, uint64_t offset, uint64_t size,
               struct strips *out);
 void strips_clear(struct strips *strips);
 
-/* A strip's body, as body_get and body_try give it; `patient` tells which. None is rendered ahead:
- * the kernel asks for whole pages, so some are met by chance. */
+/* A body that begins with the strip, as body_get and body_try give it; `patient` tells which. None
+ * is rendered ahead: the kernel asks for whole pages, so some are met by chance. */
 MUST_CHECK int strip_get(struct body_cache *cache, const struct view *view, size_t group,
                          const struct strip *strip, bool patient, struct body **out,
                          struct error *error);

@@ -130,21 +130,36 @@ static int add_body(struct body_cache *cache, const struct view *view, size_t gr
     return rc < 0 ? rc : add_from(cache, view, group, part, body, out);
 }
 
+static int add_zeros(struct body_cache *cache, uint64_t size, struct view_bytes *out)
+{
+    static uint8_t zeros[4096];
+    static const struct buffer page = {.data = zeros, .size = sizeof zeros};
+    int rc = 0;
+    for (uint64_t n; rc == 0 && size > 0; size -= n) {
+        n = size < page.size ? size : page.size;
+        rc = add_piece(cache, out, &page, (struct overlap){.size = n}, NULL);
+    }
+    return rc;
+}
+
 static int add_strips(struct body_cache *cache, const struct view *view, size_t group,
                       struct overlap part, const struct strips *strips, bool patient,
                       struct view_bytes *out, struct error *error)
 {
+    uint64_t at = part.from, end = part.from + part.size;
     int rc = 0;
     for (int i = 0; rc == 0 && i < strips->count; i++) {
-        const struct strip *strip = &strips->list[i];
+        const struct format_strip *place = &strips->list[i].place;
+        struct overlap met = meet(place->offset, place->size, part.from, end);
         struct body *body;
-        rc = strip_get(cache, view, group, strip, patient, &body, error);
+        rc = add_zeros(cache, place->offset + met.from - at, out);
         if (rc == 0)
-            rc =
-                add_piece(cache, out, body_bytes(body),
-                          meet(strip->offset, strip->size, part.from, part.from + part.size), body);
+            rc = strip_get(cache, view, group, &strips->list[i], patient, &body, error);
+        if (rc == 0)
+            rc = add_piece(cache, out, body_bytes(body), met, body);
+        at = place->offset + met.from + met.size;
     }
-    return rc;
+    return rc == 0 ? add_zeros(cache, end - at, out) : rc;
 }
 
 static int add_group(struct body_cache *cache, const struct view *view, size_t group,

@@ -188,7 +188,8 @@ def read(kind, at):
 footer, _ = read(12, len(data) - 8 - size)
 for group in footer[4]:
     first = group[1][0][3][9]
-    end = first + sum(chunk[3][7] for chunk in group[1])
+    last = group[1][-1][3]
+    end = last[9] + last[7]
     print(hashlib.sha256(data[first:end]).hexdigest(), group[3], end - first)
 PYTHON
 }

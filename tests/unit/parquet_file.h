@@ -4,7 +4,8 @@
  *
  * Taken are one-level columns, three-level lists and the groups of sparse vectors; data pages of
  * version 1, PLAIN, uncompressed or zstd, each page with its checksum. The pages stand one behind
- * another from the magic to the footer, without a gap, in the order of groups and columns.
+ * another from the magic to the footer, in the order of groups and columns, without a gap but for
+ * the zeros that a group must have.
  *
  * Values come out one by one, in order: parquet_read hands them to a function.
  */
@@ -834,6 +835,41 @@ static inline bool parquet_chunk(struct parquet_file *file, size_t column,
            complain(complaint, "column %zu has other values or sizes than it says", column);
 }
 
+static inline bool parquet_begins_column(const struct parquet_file *file, size_t leaf)
+{
+    return leaf == 0 || file->leaves[leaf].path[0] != file->leaves[leaf - 1].path[0];
+}
+
+/* Whether the columns of the group begin at pages of 4096 bytes, each but the first, and the group
+ * ends 4 bytes behind one, counted from 4 bytes before the group: if that takes no more zeros than a
+ * 32nd of its bytes. */
+static inline bool parquet_has_zeros(const struct parquet_file *file,
+                                     const struct thrift_value *chunks)
+{
+    uint64_t at = 4, sum = 0;
+    for (size_t i = 0; i < chunks->count; i++) {
+        const struct thrift_value *meta = thrift_field(&chunks->inner[i], 3);
+        uint64_t stored = meta != NULL ? (uint64_t)thrift_number(meta, 7, 0) : 0;
+        if (i > 0 && parquet_begins_column(file, i))
+            at = (at + 4095) / 4096 * 4096;
+        at += stored;
+        sum += stored;
+    }
+    return ((at + 4095) / 4096 * 4096 - sum) * 32 <= sum;
+}
+
+/* Moves *at behind zeros, to where a page of the group begins, and `more` bytes. */
+static inline bool parquet_pass_zeros(struct parquet_file *file, const uint8_t *begin, size_t more,
+                                      const uint8_t **at)
+{
+    const uint8_t *limit = file->bytes + file->footer_at;
+    size_t left = (4096 - (size_t)(*at - begin + 4) % 4096) % 4096 + more;
+    for (; left > 0; left--, (*at)++)
+        if (*at == limit || **at != 0)
+            return complain(&file->complaint, "something else than zeros behind a column");
+    return true;
+}
+
 static inline bool parquet_group(struct parquet_file *file, const struct thrift_value *group,
                                  const uint8_t **at, parquet_sink *sink, void *context)
 {
@@ -844,9 +880,17 @@ static inline bool parquet_group(struct parquet_file *file, const struct thrift_
     if (chunks->count != file->leaf_count || rows <= 0)
         return complain(&file->complaint, "a row group of %zu columns, %lld rows", chunks->count,
                         (long long)rows);
-    for (size_t i = 0; i < chunks->count; i++)
+    const uint8_t *begin = *at;
+    bool zeros = parquet_has_zeros(file, chunks);
+    for (size_t i = 0; i < chunks->count; i++) {
+        if (zeros && i > 0 && parquet_begins_column(file, i) &&
+            !parquet_pass_zeros(file, begin, 0, at))
+            return false;
         if (!parquet_chunk(file, i, &chunks->inner[i], at, rows, &raw, sink, context))
             return false;
+    }
+    if (zeros && !parquet_pass_zeros(file, begin, 4, at))
+        return false;
     return raw == thrift_number(group, 2, -1) ||
            complain(&file->complaint, "a row group has another size than it says");
 }

@@ -1,5 +1,6 @@
 /* .parquet, read back by the strict reader of parquet_file.h: random tables of all kinds of columns,
  * and their values one by one. */
+#include "codec/compress.h"
 #include "codec/format.h"
 
 #include "tests/unit/no_memory.h"
@@ -335,6 +336,14 @@ static const struct kind {
 
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
+static const struct kind *kind_named(const char *type_name)
+{
+    const struct kind *kind = kinds;
+    while (strcmp(kind->type_name, type_name) != 0)
+        kind++;
+    return kind;
+}
+
 struct table {
     struct schema *schema;
     int columns;
@@ -614,6 +623,115 @@ static void test_generated(void **state)
     table_clear(&table);
 }
 
+/* Columns of some size begin at pages of the file, also those of the second group: DuckDB's and the
+ * kernel's. */
+static void test_zeros(void **state)
+{
+    (void)state;
+    static const struct kind large = {"bytea", NULL, "bytea", make_bytes, 40000};
+    static const int choices[][4] = {{0, 1, 2, 3}, {1}, {3, 1, 0}};
+    static const int counts[] = {4, 1, 3};
+    for (int i = 0; i < 3; i++) {
+        struct table table = {
+            .columns = 4,
+            .kinds = {&kinds[2], &large, kind_named("public.sparsevec(100)"), kind_named("text")}};
+        struct schema *chosen;
+        struct buffer file = {0};
+        new_schema(&table);
+        add_groups(&table, GROUPS_MOST, ROWS_MOST, 5);
+        assert_int_equal(schema_choose(table.schema, choices[i], counts[i], &chosen), 0);
+        assert_int_equal(make_file(chosen, &table, &file), 0);
+        assert_true(file.size > 1 << 20);
+        assert_reads(&file, &table, choices[i], counts[i]);
+        buffer_clear(&file);
+        schema_free(chosen);
+        table_clear(&table);
+    }
+}
+
+/* The strips of a body are the bodies of its columns alone, at the beginning of each; all else is
+ * zeros. */
+static void assert_strips(const struct table *table, const struct rowgroup *group)
+{
+    struct format_strip strips[COLUMNS_MOST];
+    struct buffer note = {0}, body = {0};
+    uint64_t at = 0;
+    assert_int_equal(format_parquet.body(table->schema, group, &note, &body), 0);
+    const struct note told = {note.data, note.size};
+    assert_int_equal(format_parquet.strips(table->schema, &told, body.size, strips), 0);
+    for (int i = 0; i < table->columns; i++) {
+        struct schema *chosen;
+        struct buffer alone = {0};
+        assert_int_equal(schema_choose(table->schema, &i, 1, &chosen), 0);
+        assert_int_equal(format_parquet.body(chosen, group, NULL, &alone), 0);
+        assert_true(alone.size == strips[i].alone && strips[i].size <= alone.size);
+        assert_true(group->rows == 0 || strips[i].size > 0);
+        for (; strips[i].size > 0 && at < strips[i].offset; at++)
+            assert_int_equal(body.data[at], 0);
+        if (strips[i].size > 0)
+            assert_memory_equal(body.data + at, alone.data, strips[i].size);
+        at += strips[i].size;
+        buffer_clear(&alone);
+        schema_free(chosen);
+    }
+    for (; at < body.size; at++)
+        assert_int_equal(body.data[at], 0);
+    assert_int_equal(format_parquet.strips(table->schema, &told, body.size + 1, strips), -EBADMSG);
+    buffer_clear(&note);
+    buffer_clear(&body);
+}
+
+static void test_strips(void **state)
+{
+    (void)state;
+    static const struct kind large = {"bytea", NULL, "bytea", make_bytes, 40000};
+    for (int round = 0; round < 100; round++) {
+        struct table table;
+        random_table(&table);
+        for (int i = 0; i < table.groups; i++)
+            assert_strips(&table, table.group[i]);
+        table_clear(&table);
+    }
+    struct table table = {.columns = 3, .kinds = {kind_named("text"), &large, &kinds[2]}};
+    new_schema(&table);
+    add_groups(&table, 3, ROWS_MOST, 5);
+    for (int i = 0; i < table.groups; i++)
+        assert_strips(&table, table.group[i]);
+    table_clear(&table);
+}
+
+/* A text of so many bytes, which shrinks. */
+static void make_same(struct made *made, int size)
+{
+    for (int i = 0; i < size; i++)
+        rows_put_text(&made->parts[PART_BINARY], "a");
+    put_hex(&made->printed, made->parts[PART_BINARY].data, made->parts[PART_BINARY].size);
+}
+
+/* About as many bytes as decide whether there are zeros; and many that are few once they are
+ * compressed. */
+static void test_zeros_or_not(void **state)
+{
+    (void)state;
+    enum { ROWS = 10 };
+    for (int size = 10000; size < 32000; size += 150) {
+        const struct kind random = {"bytea", NULL, "bytea", make_bytes, size};
+        const struct kind same = {"text", NULL, "text", make_same, size};
+        struct table table = {.columns = 2,
+                              .kinds = {&kinds[2], size % 1000 == 0 ? &same : &random}};
+        struct rowgroup_builder *builder;
+        new_schema(&table);
+        must(rowgroup_builder_new(table.schema, &builder) == 0);
+        while (table.rows < ROWS)
+            add_row(&table, builder, UINT32_MAX);
+        must(rowgroup_builder_finish(builder, &table.group[table.groups++]) == 0);
+        rowgroup_builder_free(builder);
+        assert_file(&table);
+        assert_strips(&table, table.group[0]);
+        table_clear(&table);
+    }
+}
+
 /* ---- row groups ---- */
 
 /* The same group is the same bytes, wherever it stands, and whether there is a note or not. */
@@ -716,14 +834,6 @@ static void put_one(const struct kind *kind, enum part_kind part, const void *by
     rowgroup_builder_free(builder);
     buffer_clear(&row.parts[part]);
     buffer_clear(&tuple);
-}
-
-static const struct kind *kind_named(const char *type_name)
-{
-    const struct kind *kind = kinds;
-    while (strcmp(kind->type_name, type_name) != 0)
-        kind++;
-    return kind;
 }
 
 static void test_without_form(void **state)
@@ -830,7 +940,10 @@ static void test_format(void **state)
     (void)state;
     assert_int_equal(format_parquet.number, 7);
     assert_true(format_parquet.whole && format_parquet.notes && format_parquet.body_size == NULL);
-    assert_non_null(strstr(format_encoder(&format_parquet), "zstd"));
+    /* this text stays as long as the bytes do */
+    char expected[200];
+    snprintf(expected, sizeof expected, "%s; columns at 4096", zstd_encoder());
+    assert_string_equal(format_encoder(&format_parquet), expected);
     assert_true(formats[format_find("parquet", 7)] == &format_parquet);
 }
 
@@ -839,10 +952,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_each_kind),    cmocka_unit_test(test_random_tables),
         cmocka_unit_test(test_some_columns), cmocka_unit_test(test_generated),
-        cmocka_unit_test(test_bodies),       cmocka_unit_test(test_bytes),
-        cmocka_unit_test(test_notes),        cmocka_unit_test(test_without_form),
-        cmocka_unit_test(test_damage),       cmocka_unit_test(test_no_memory),
-        cmocka_unit_test(test_format),
+        cmocka_unit_test(test_zeros),        cmocka_unit_test(test_strips),
+        cmocka_unit_test(test_zeros_or_not), cmocka_unit_test(test_bodies),
+        cmocka_unit_test(test_bytes),        cmocka_unit_test(test_notes),
+        cmocka_unit_test(test_without_form), cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_no_memory),    cmocka_unit_test(test_format),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

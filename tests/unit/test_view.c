@@ -192,6 +192,52 @@ static void test_strips(void **state)
     snapshot_unref(many);
 }
 
+static const struct rows_table tall = {
+    "tall", true, 4, {ROWS_ALL_NULL, ROWS_ALL_NULL, ROWS_VECTOR, ROWS_ALL_NULL}};
+
+/* A page of a file, of the kernel's, has bytes of one column: no other is rendered for it, in no
+ * group; nor for a page's zeros. */
+static void test_pages(void **state)
+{
+    (void)state;
+    enum { ROWS = 200000, EACH = 100000, PAGE = 4096 };
+    const int parquet = format_find("parquet", strlen("parquet"));
+    struct snapshot *many = place_snapshot(&place, &tall, ROWS, EACH);
+    struct body_cache *fresh;
+    struct buffer whole = {0};
+    assert_int_equal(body_cache_new(&place.fetch, workers, 2, NULL, 8 << 20, &fresh), 0);
+    place_view(&tall, many, ROWS, parquet, &whole);
+    const struct view *view = PLACE_WHOLE(many, parquet);
+    const struct face *face = view_face(view);
+    for (size_t group = 0; group < 2; group++)
+        assert_int_equal(face->offsets[group] % PAGE, 4);
+    /* the first column, the second, the last */
+    const uint64_t pages[] = {0, PAGE, face->offsets[1] - 4 - PAGE, face->offsets[1] - 4,
+                              face->offsets[1] - 4 + PAGE};
+    for (size_t i = 0; i < 5; i++) {
+        struct buffer got = {0};
+        assert_int_equal(place_read(fresh, view, pages[i], PAGE, true, &got, NULL), 0);
+        assert_memory_equal(got.data, whole.data + pages[i], PAGE);
+        assert_int_equal(body_cache_rendered(fresh), i + 1);
+        buffer_clear(&got);
+        assert_int_equal(place_read(fresh, view, pages[i] + PAGE - 20, 20, true, &got, NULL), 0);
+        assert_memory_equal(got.data, whole.data + pages[i] + PAGE - 20, 20);
+        buffer_clear(&got);
+    }
+    assert_true(body_cache_used(fresh) < 5 * PAGE);
+    for (uint64_t at = 0; at < whole.size; at += PAGE) {
+        struct buffer got = {0};
+        uint64_t there = whole.size - at < PAGE ? whole.size - at : PAGE;
+        assert_int_equal(place_read(fresh, view, at, PAGE, true, &got, NULL), 0);
+        assert_int_equal(got.size, there);
+        assert_memory_equal(got.data, whole.data + at, there);
+        buffer_clear(&got);
+    }
+    buffer_clear(&whole);
+    body_cache_free(fresh);
+    snapshot_unref(many);
+}
+
 /* Who reads much of a body gets it as one. */
 static void test_no_strips(void **state)
 {
@@ -458,21 +504,14 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(test_hash),
-        TEST(test_hash_is_stopped),
-        TEST(test_without_a_form),
-        TEST(test_lost_groups),
-        TEST(test_wrong_size),
-        TEST(test_some_columns_and_groups),
-        TEST(test_strips),
-        TEST(test_no_strips),
-        TEST(test_strips_of_another_size),
-        TEST(test_counts),
-        TEST(test_gap),
-        TEST(test_no_shape),
-        TEST(test_identity),
-        TEST(test_no_such_column),
-        TEST(test_taken_over),
+        TEST(test_hash),           TEST(test_hash_is_stopped),
+        TEST(test_without_a_form), TEST(test_lost_groups),
+        TEST(test_wrong_size),     TEST(test_some_columns_and_groups),
+        TEST(test_strips),         TEST(test_pages),
+        TEST(test_no_strips),      TEST(test_strips_of_another_size),
+        TEST(test_counts),         TEST(test_gap),
+        TEST(test_no_shape),       TEST(test_identity),
+        TEST(test_no_such_column), TEST(test_taken_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
