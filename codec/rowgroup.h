@@ -118,6 +118,9 @@ struct rowgroup_head {
 MUST_CHECK int rowgroup_file_head(const uint8_t *file, size_t size, const struct schema *schema,
                                   struct rowgroup_head *out);
 
+/* Where the file has a run, by the file's head: it may say anything, and lie behind its end. */
+void rowgroup_file_place(const uint8_t *file, int number, uint64_t *offset, uint64_t *size);
+
 /* Reads one run, and verifies its checksums. Its sizes and its bytes point into the file if they
  * are stored raw; else into memory[0] and memory[1], which the caller clears. */
 MUST_CHECK int rowgroup_file_run(const uint8_t *file, size_t size, const struct rowgroup_head *head,

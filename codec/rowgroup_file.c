@@ -309,6 +309,15 @@ int rowgroup_file_head(const uint8_t *file, size_t size, const struct schema *sc
     return 0;
 }
 
+void rowgroup_file_place(const uint8_t *file, int number, uint64_t *offset, uint64_t *size)
+{
+    const uint8_t *sizes = file + DIRECTORY_AT + (size_t)number * RUN_ENTRY + 4;
+    const uint8_t *bytes = sizes + BLOCK_ENTRY;
+    uint64_t end = load_le64(bytes + 1) + load_le64(bytes + 9);
+    *offset = load_le64(sizes + 1);
+    *size = end > *offset ? end - *offset : 0;
+}
+
 int rowgroup_file_run(const uint8_t *file, size_t size, const struct rowgroup_head *head,
                       int number, struct buffer memory[2], struct run *out)
 {

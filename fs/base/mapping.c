@@ -119,6 +119,20 @@ void mapping_close(struct mapping *mapping)
     munmap(start, size);
 }
 
+void mapping_read_little(const struct mapping *mapping)
+{
+    madvise((void *)(uintptr_t)mapping->start, mapping->size, MADV_RANDOM);
+}
+
+void mapping_expect(const struct mapping *mapping, uint64_t offset, uint64_t size)
+{
+    uint64_t page = offset - offset % (uint64_t)sysconf(_SC_PAGESIZE);
+    if (offset >= mapping->size)
+        return;
+    uint64_t end = size < mapping->size - offset ? offset + size : mapping->size;
+    madvise((void *)(uintptr_t)(mapping->start + page), end - page, MADV_WILLNEED);
+}
+
 const uint8_t *mapping_bytes(const struct mapping *mapping, size_t *size)
 {
     *size = mapping->size;

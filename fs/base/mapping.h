@@ -24,6 +24,14 @@ enum { MAPPINGS_MOST = 1 << 15 }; /* of the process; the kernel allows about twi
 MUST_CHECK int mapping_open(int fd, uint64_t most, struct mapping **out);
 void mapping_close(struct mapping *mapping); /* NULL is fine */
 
+/* Little of the file is read, in places: from now on the kernel reads pages when they are touched,
+ * without their neighbours, and ranges that mapping_expect names. Without this it reads on around
+ * each touch, as far as the disk's read-ahead goes: 8 MiB are usual. */
+void mapping_read_little(const struct mapping *mapping);
+
+/* The range, cut at the end of the file, is read soon: the kernel begins to. */
+void mapping_expect(const struct mapping *mapping, uint64_t offset, uint64_t size);
+
 const uint8_t *mapping_bytes(const struct mapping *mapping, size_t *size);
 
 /* Whether everything read from it so far was the file's. */

@@ -388,6 +388,20 @@ static int list_parts(const struct schema *schema, int **out, int *count)
     return 0;
 }
 
+/* The kernel reads these parts, and none between them. */
+static void expect_parts(const struct mapping *mapping, const int *parts, int count)
+{
+    enum { PAGE = 4096 };
+    size_t all;
+    const uint8_t *file = mapping_bytes(mapping, &all);
+    for (int i = 0; i < count; i++) {
+        uint64_t offset, size;
+        rowgroup_file_place(file, parts[i], &offset, &size);
+        if (offset + size > PAGE) /* the first page has been read */
+            mapping_expect(mapping, offset, size);
+    }
+}
+
 static int use_mapped(const struct view *view, const struct group *group,
                       const struct mapping *mapping, use_rows *use, void *context, bool *used)
 {
@@ -395,6 +409,7 @@ static int use_mapped(const struct view *view, const struct group *group,
     struct rowgroup *rows;
     int *parts = NULL, count = 0;
     size_t size;
+    mapping_read_little(mapping);
     const uint8_t *file = mapping_bytes(mapping, &size);
     int rc = rowgroup_file_head(file, size, view->snapshot->schema, &head);
     if (rc == 0 && (head.rows != group->rows || !hash128_equal(head.content, group->content)))
@@ -403,6 +418,7 @@ static int use_mapped(const struct view *view, const struct group *group,
         rc = list_parts(view_schema(view), &parts, &count);
     if (rc < 0)
         return rc;
+    expect_parts(mapping, parts, count);
     rc = rowgroup_file_parts(file, size, &head, parts, count, &rows);
     free(parts);
     if (rc < 0)

@@ -116,6 +116,10 @@ static void check_layout(const struct rows_table *table, const struct schema *sc
         assert_int_equal(offset % 64, 0);
         assert_true(offset <= size && stored <= size - offset);
         assert_true(load_le64(entry + 25) == hash128(file + offset, stored).low);
+        uint64_t place, length;
+        rowgroup_file_place(file, (int)i / 2, &place, &length);
+        assert_true(place <= offset && offset + stored <= place + length);
+        assert_true(i % 2 == 1 ? place + length == offset + stored : place == offset);
     }
     for (int i = 0; i < schema->column_count; i++) {
         const struct column *column = &schema->columns[i];

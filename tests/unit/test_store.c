@@ -599,6 +599,53 @@ static void test_vast_files(void **state)
     assert_int_equal(access(path("1/ddl.record"), F_OK), -1);
 }
 
+/* How many of the pages of a mapping are in memory. */
+static size_t pages_there(const struct mapping *mapping)
+{
+    unsigned char there[1024];
+    size_t size, count = 0;
+    void *bytes = (void *)(uintptr_t)mapping_bytes(mapping, &size);
+    size_t pages = size / 4096;
+    assert_true(pages <= sizeof there);
+    assert_int_equal(mincore(bytes, size, there), 0);
+    for (size_t i = 0; i < pages; i++)
+        count += there[i] & 1;
+    return count;
+}
+
+/* Of a mapping of which little is read the kernel reads the pages that are touched, and the ranges
+ * that are expected. */
+static void test_read_little(void **state)
+{
+    (void)state;
+    enum { SIZE = 1024 * 4096 };
+    static uint8_t filler[SIZE];
+    struct mapping *mapping;
+    size_t size;
+    memset(filler, 'f', sizeof filler);
+    int fd = open(path("sparse"), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, filler, SIZE), SIZE);
+    assert_int_equal(fsync(fd), 0);
+    assert_int_equal(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
+    assert_int_equal(mapping_open(fd, SIZE, &mapping), 0);
+    close(fd);
+    bool forgets = pages_there(mapping) == 0; /* a file in memory alone stays there */
+    mapping_read_little(mapping);
+    const uint8_t *bytes = mapping_bytes(mapping, &size);
+    assert_int_equal(bytes[0], 'f');
+    if (forgets)
+        assert_true(pages_there(mapping) <= 16);
+    mapping_expect(mapping, SIZE - 10000, 5000);
+    mapping_expect(mapping, SIZE - 10000, UINT64_MAX);
+    mapping_expect(mapping, SIZE + 10000, 1);
+    mapping_expect(mapping, UINT64_MAX, UINT64_MAX);
+    assert_int_equal(bytes[SIZE - 1], 'f');
+    if (forgets)
+        assert_true(pages_there(mapping) <= 64);
+    mapping_close(mapping);
+}
+
 /* What was added for a file is taken off with it, whatever has become of it. */
 static void test_counting(void **state)
 {
@@ -812,6 +859,7 @@ int main(void)
         TEST(test_symlinks),
         TEST(test_not_regular_files),
         TEST(test_vast_files),
+        TEST(test_read_little),
         TEST(test_counting),
         TEST(test_emptied),
         TEST(test_file_sizes),
