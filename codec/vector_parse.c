@@ -349,8 +349,10 @@ static int parse_text(const struct vector_form *form, const uint8_t *bytes, size
 {
     const char *at = (const char *)bytes, *end = at + size;
     struct line line = {.form = form, .out = out, .error = error};
+    size_t blank = 0; /* the first blank line's number */
     int rc = 0;
     while (rc == 0 && at < end) {
+        size_t before = out->count;
         const char *newline = memchr(at, '\n', (size_t)(end - at));
         line.start = line.at = at;
         line.end = newline != NULL ? newline : end;
@@ -358,6 +360,13 @@ static int parse_text(const struct vector_form *form, const uint8_t *bytes, size
         rc = parse_line(&line);
         if (rc == 0)
             rc = check_room(form, out, error);
+        if (out->count == before && blank == 0)
+            blank = line.number;
+        else if (rc == 0 && out->count > 1 && blank != 0 && out->count > before)
+            rc = error_set(error, -EINVAL,
+                           "line %zu is blank: the vectors behind it would be counted as if it "
+                           "were not there",
+                           blank);
         at = newline != NULL ? newline + 1 : end;
     }
     return rc;

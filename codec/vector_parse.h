@@ -8,7 +8,9 @@
  *                     C order, of one or two dimensions, <f4 or <f8)
  *
  * Bytes that are all printable are text, others are float32. Numbers are rounded as strtof does in
- * the C locale, those of a halfvec once more, as pgvector does. Blank lines are skipped.
+ * the C locale, those of a halfvec once more, as pgvector does. Blank lines are skipped at the end,
+ * and around a single vector; in front of one of several they are refused, since it is known by its
+ * number.
  *
  * Lifetime: a batch is init to {0}; vector_batch_clear. Threads: pure.
  * Errors: -EINVAL, the sentence has line and position; -ENOMEM.

@@ -171,7 +171,7 @@ static int set_mode(struct question *question, const char *bytes, size_t size, s
 
 /* ---- the vector ---- */
 
-static bool is_text(const uint8_t *bytes, size_t size)
+bool question_is_text(const uint8_t *bytes, size_t size)
 {
     for (size_t i = 0; i < size; i++)
         if ((bytes[i] < 0x20 || bytes[i] > 0x7E) && !isspace(bytes[i]))
@@ -252,7 +252,7 @@ static int set_vector(struct question *question, const uint8_t *bytes, size_t si
                       struct error *error)
 {
     bool npy = size >= 6 && memcmp(bytes, "\x93NUMPY", 6) == 0;
-    bool text = is_text(bytes, size);
+    bool text = question_is_text(bytes, size);
     const char *begin = (const char *)bytes;
     int rc = text ? check_lines(begin, begin, begin + size, error) : 0;
     if (rc < 0)
@@ -274,7 +274,7 @@ int question_extend_vector(struct question *question, const void *bytes, size_t 
 {
     char *text = (char *)question->vector.data;
     size_t before = question->vector.size, from = before;
-    if (!is_text(bytes, size))
+    if (!question_is_text(bytes, size))
         return 1;
     while (from > 0 && text[from - 1] != '\n')
         from--;

@@ -273,8 +273,28 @@ static void json_vector(struct json *in, struct text *out)
         json_word(in, out);
 }
 
+/* Whether what was written from `from` on is one line: an element that is none, or several, would
+ * change the numbers of those behind it. Line breaks at its end do no harm. */
+static int check_element(struct text *out, size_t from, size_t number, struct error *error)
+{
+    struct buffer *bytes = &out->bytes;
+    while (bytes->size > from && isspace(bytes->data[bytes->size - 1]))
+        bytes->size--;
+    size_t size = bytes->size - from;
+    const uint8_t *element = size > 0 ? bytes->data + from : NULL;
+    const char *what = size == 0                             ? "empty"
+                       : memchr(element, '\n', size) != NULL ? "text of several lines"
+                       : !question_is_text(element, size)    ? "not printable"
+                                                             : NULL;
+    return what == NULL ? 0
+                        : error_set(error, -EINVAL,
+                                    "vector: element %zu of the array, counted from 0, is %s; "
+                                    "each is to be one vector",
+                                    number, what);
+}
+
 /* Reads a vector, or an array of them, and writes one in each line. */
-static void json_vectors(struct json *in, struct text *out, bool *batch)
+static int json_vectors(struct json *in, struct text *out, bool *batch, struct error *error)
 {
     struct json ahead = *in;
     *batch = json_take(&ahead, '[');
@@ -282,14 +302,21 @@ static void json_vectors(struct json *in, struct text *out, bool *batch)
     if (!*batch || ahead.at == ahead.end || strchr("[{\"", *ahead.at) == NULL) {
         *batch = false;
         json_vector(in, out);
-        return;
+        return 0;
     }
     *in = ahead;
+    size_t number = 0;
+    int rc = 0;
     do {
+        size_t from = out->bytes.size;
         json_vector(in, out);
+        if (outcome(in, out) == 0)
+            rc = check_element(out, from, number++, error);
         text_put_byte(out, '\n');
-    } while (json_take(in, ','));
-    json_expect(in, ']', "a closing bracket");
+    } while (rc == 0 && json_take(in, ','));
+    if (rc == 0)
+        json_expect(in, ']', "a closing bracket");
+    return rc;
 }
 
 /* ---- the line ---- */
@@ -343,16 +370,18 @@ static int json_value(struct json *in, int field, struct question *question, str
 {
     struct text text = {0};
     bool batch = false, quoted = false;
+    int rc = 0;
     json_expect(in, ':', "a colon");
     if (field == VECTOR)
-        json_vectors(in, &text, &batch);
+        rc = json_vectors(in, &text, &batch, error);
     else if (field == COLUMNS && json_take(in, '['))
         json_names(in, &text);
     else if ((quoted = json_take(in, '"')))
         json_text(in, &text);
     else
         json_word(in, &text);
-    int rc = outcome(in, &text);
+    if (rc == 0)
+        rc = outcome(in, &text);
     size_t size = text.bytes.size;
     const uint8_t *bytes = size > 0 ? text.bytes.data : (const uint8_t *)"";
     if (rc == 0)

@@ -15,6 +15,9 @@ MUST_CHECK int question_set_key(struct question *question, const char *bytes, si
 MUST_CHECK int question_keep_vector(struct question *question, const uint8_t *bytes, size_t size,
                                     bool batch, struct error *error);
 
+/* Whether all bytes are printable or blanks, as those of vectors' text are. */
+bool question_is_text(const uint8_t *bytes, size_t size);
+
 /* Skips bytes that are all among `these`; gives their end. */
 const char *question_skip(const char *at, const char *end, const char *these);
 

@@ -389,6 +389,33 @@ static void test_json_vectors(void **state)
     question_clear(&question);
 }
 
+/* An answer names the elements of an array by their numbers. */
+static void test_json_elements(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *array, *reason;
+    } cases[] = {
+        {"[\"[1,0]\",\"\",\"[9,9]\"]", "element 1 of the array, counted from 0, is empty"},
+        {"[\"[1,0]\", null, \"[9,9]\"]", "element 1 of the array, counted from 0, is empty"},
+        {"[\" \\n\\t\",[9,9]]", "element 0 of the array, counted from 0, is empty"},
+        {"[[1,0],\"[1,0]\\n[1,1]\"]", "element 1 of the array, counted from 0, is text of several"},
+        {"[\"\\n[1,0]\",[9,9]]", "element 0 of the array, counted from 0, is text of several"},
+        {"[[1,0],[9,9],\"\\u00e9\\u00e9\"]",
+         "element 2 of the array, counted from 0, is not print"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct question question;
+        struct error error = {""};
+        char line[200];
+        snprintf(line, sizeof line, "{\"vector\":%s,\"k\":1}", cases[i].array);
+        assert_int_equal(question_parse_json(line, strlen(line), &question, &error), -EINVAL);
+        if (strstr(error.text, cases[i].reason) == NULL)
+            fail_msg("%s: %s", line, error.text);
+    }
+    assert_json_vector("{\"vector\":[\"[1,0]\\n\",\"[9,9] \\r\\n\"]}", "[1,0]\n[9,9]\n");
+}
+
 static void test_bad_json(void **state)
 {
     (void)state;
@@ -482,6 +509,7 @@ int main(void)
         cmocka_unit_test(test_copy),
         cmocka_unit_test(test_json),
         cmocka_unit_test(test_json_batches),
+        cmocka_unit_test(test_json_elements),
         cmocka_unit_test(test_json_vectors),
         cmocka_unit_test(test_bad_json),
         cmocka_unit_test(test_cut_json),

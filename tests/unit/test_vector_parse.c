@@ -74,7 +74,8 @@ static void test_text(void **state)
     (void)state;
     assert_parsed(VECTOR_FLOAT32, 3, "[1,2,3]", "[1,2,3]");
     assert_parsed(VECTOR_FLOAT32, 0, " [ 0.1 , -2.5e-3,+3.E2 ] \r\n", "[0.1,-0.0025,300]");
-    assert_parsed(VECTOR_FLOAT32, 1, "[1e-50]\n\n  \n[2]\n", "[0] [2]");
+    assert_parsed(VECTOR_FLOAT32, 1, "[1e-50]\n[2]\n\n  \n", "[0] [2]");
+    assert_parsed(VECTOR_FLOAT32, 1, "\n \n[2]\n\n", "[2]");
     assert_parsed(VECTOR_FLOAT16, 2, "[0.1,65504]", "[0.099975586,65504]");
     assert_parsed(VECTOR_FLOAT16, 3, "[5.9604645e-08,2.9e-8,3e-8]",
                   "[5.9604645e-08,0,5.9604645e-08]");
@@ -92,6 +93,9 @@ static void test_refused_text(void **state)
                    "line 1: a vector of 2 dimensions, but the column has 3");
     assert_refused(VECTOR_FLOAT32, 0, "[1,2]\n[1]",
                    "line 2: a vector of 1 dimensions, those before have 2");
+    assert_refused(VECTOR_FLOAT32, 1, "[1]\n\n  \n[2]\n", "line 2 is blank");
+    assert_refused(VECTOR_FLOAT32, 1, "\n[1]\n[2]", "line 1 is blank");
+    assert_refused(VECTOR_FLOAT32, 1, "[1]\n[2]\n\n[3]", "line 3 is blank");
     assert_refused(VECTOR_FLOAT32, 2, "[1,x]", "line 1, position 4: not a number");
     assert_refused(VECTOR_FLOAT32, 2, "[1,2]\n[1,NaN]", "line 2, position 4: NaN");
     assert_refused(VECTOR_FLOAT32, 2, "[1,-Infinity]", "position 4: out of range");
