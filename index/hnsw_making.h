@@ -1,4 +1,4 @@
-/* What building an index and changing one have in common; for index/hnsw*.c alone.
+/* What building an index and changing one have in common; for index/hnsw*.c and a test alone.
  *
  * First the slots are planned (which new row comes into which), then filled. Then twins are linked,
  * through hnsw->twins only; all other slots are inserted into the layers. */
