@@ -3,6 +3,7 @@
 #include "codec/bytes.h"
 
 #include <stdlib.h>
+#include <time.h>
 
 void record_put_u8(struct text *out, uint8_t value) { text_put_bytes(out, &value, 1); }
 
@@ -75,14 +76,21 @@ uint64_t record_get_u64_to(struct record_reader *in, uint64_t most)
     return in->bad ? 0 : value;
 }
 
+int64_t record_seconds_most(void)
+{
+    int64_t now = (int64_t)time(NULL);
+    int64_t most = (now > 0 ? now : 0) + RECORD_SECONDS_AHEAD;
+    return most < RECORD_SECONDS_MOST ? most : RECORD_SECONDS_MOST;
+}
+
 int64_t record_get_seconds(struct record_reader *in)
 {
-    return (int64_t)record_get_u64_to(in, RECORD_SECONDS_MOST);
+    return (int64_t)record_get_u64_to(in, (uint64_t)record_seconds_most());
 }
 
 int64_t record_get_microseconds(struct record_reader *in)
 {
-    return (int64_t)record_get_u64_to(in, RECORD_MICROSECONDS_MOST);
+    return (int64_t)record_get_u64_to(in, (uint64_t)record_seconds_most() * 1000000);
 }
 
 const uint8_t *record_get_bytes(struct record_reader *in, size_t *size)

@@ -32,10 +32,14 @@ uint64_t record_get_u64(struct record_reader *in);
 uint32_t record_get_u32_to(struct record_reader *in, uint32_t most);
 uint64_t record_get_u64_to(struct record_reader *in, uint64_t most);
 
-/* Times, in seconds or microseconds since 1970. None is later than the year 9999, so that there is
- * always a later one. */
+/* Times, in seconds or microseconds since 1970. One that lies further ahead of the clock than any
+ * wrong clock may have been is bad: so what is made later than a time that was read, a second or a
+ * microsecond behind it, can be read again, as the clock goes on, too. None is later than the year
+ * 9999. */
+#define RECORD_SECONDS_AHEAD (INT64_C(100) * 366 * 86400)
 #define RECORD_SECONDS_MOST INT64_C(253402300799)
 #define RECORD_MICROSECONDS_MOST (RECORD_SECONDS_MOST * 1000000)
+int64_t record_seconds_most(void); /* the latest that is read now */
 int64_t record_get_seconds(struct record_reader *in);
 int64_t record_get_microseconds(struct record_reader *in);
 

@@ -41,9 +41,6 @@ enum {
 
 enum { ERRNO_MOST = 4095 };
 
-/* A serial is a time, or a little more than the one before (snapshot_stamp). */
-#define SERIAL_MOST ((uint64_t)RECORD_MICROSECONDS_MOST)
-
 /* The most bytes of a group's body: its text is not much longer than its rows. As many such bodies
  * as a record has room for have a size together that a file can have. */
 #define BODY_MOST (UINT64_C(1) << 40)
@@ -323,8 +320,9 @@ static int get_head(struct record_reader *in, uint32_t layout, struct snapshot *
     snapshot->relation.kind = (enum relation_kind)kind_of_relation;
     snapshot->relation.schema = record_get_string(in);
     snapshot->relation.name = record_get_string(in);
-    snapshot->serial = record_get_u64_to(in, SERIAL_MOST);
-    snapshot->lineage = record_get_u64_to(in, SERIAL_MOST);
+    /* Serials are times, or a little more than the one before (snapshot_stamp). */
+    snapshot->serial = (uint64_t)record_get_microseconds(in);
+    snapshot->lineage = (uint64_t)record_get_microseconds(in);
     snapshot->mtime = record_get_seconds(in);
     snapshot->fetched_at = record_get_microseconds(in);
     return in->bad || !is_kind(kind_of_relation) ? -EBADMSG : 0;
@@ -461,7 +459,7 @@ static int get_group(struct record_reader *in, uint32_t layout, const struct rec
     group->kept = true;
     group->store = snapshot->store;
     group->relation = snapshot->key.relation;
-    group->id = record_get_u64_to(in, STORE_ID_END - 1);
+    group->id = record_get_u64_to(in, store_id_end() - 1);
     group->source = record_get_u32(in);
     group->range.first = get_ctid(in);
     group->range.end = get_ctid(in);

@@ -1,6 +1,7 @@
 #include "fs/rows/store_parts.h"
 
 #include "codec/bytes.h"
+#include "codec/record.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -39,11 +40,14 @@ uint64_t store_limit(const struct store *store) { return store->limit; }
 
 uint64_t store_new_id(struct store *store) { return atomic_fetch_add(&store->next_id, 1); }
 
+enum { ID_TIME_SHIFT = 24 }; /* so many bits of an id are below its time, in seconds */
+
+uint64_t store_id_end(void) { return (uint64_t)record_seconds_most() << ID_TIME_SHIFT; }
+
 void store_note_id(struct store *store, uint64_t id)
 {
-    uint64_t next = store->next_id;
-    while (id < STORE_ID_END && id >= next &&
-           !atomic_compare_exchange_weak(&store->next_id, &next, id + 1))
+    uint64_t next = store->next_id, end = store_id_end();
+    while (id < end && id >= next && !atomic_compare_exchange_weak(&store->next_id, &next, id + 1))
         ;
 }
 
@@ -103,7 +107,7 @@ void store_each(struct store *store, void (*visit)(void *, uint32_t), void *cont
 static bool is_left_over(int folder, const char *name)
 {
     uint64_t id;
-    return (store_parse_group_name(name, &id) && id >= STORE_ID_END) ||
+    return (store_parse_group_name(name, &id) && id >= store_id_end()) ||
            store_parse_index_name(name, ".new", &id) ||
            (store_parse_index_name(name, "", &id) &&
             faccessat(folder, "table.record", F_OK, AT_SYMLINK_NOFOLLOW) < 0);
@@ -177,7 +181,7 @@ int store_open(const char *dir, const struct store_name *name, uint64_t limit, s
     }
     store->dir = store->slot.dir;
     /* Ids of lost files are not used again either, as long as the clock does not go back. */
-    store->next_id = (uint64_t)time(NULL) << 24;
+    store->next_id = (uint64_t)time(NULL) << ID_TIME_SHIFT;
     store_each(store, count_relation, store);
     *out = store;
     return 0;

@@ -49,8 +49,9 @@ uint64_t store_limit(const struct store *store);
 
 /* A new id, never used before in this store. */
 uint64_t store_new_id(struct store *store);
-/* All ids are below it: no clock leads beyond. */
-#define STORE_ID_END (UINT64_C(1) << 62)
+/* All ids that are read are below it, far behind those that are new: ids begin with the time, and no
+ * clock has been further ahead (record.h). It goes on with the clock. */
+uint64_t store_id_end(void);
 /* Notes that the id has been used: a record names it. */
 void store_note_id(struct store *store, uint64_t id);
 

@@ -130,7 +130,7 @@ struct version *schema_file_load(struct subject *subject)
     struct version *version = NULL;
     if (store_get_record(mount->store, subject->table->relation.oid, ddl_kind, &record) == 0) {
         struct record_reader in = {.at = record.data, .end = record.data + record.size};
-        uint64_t serial = record_get_u64_to(&in, RECORD_MICROSECONDS_MOST);
+        uint64_t serial = (uint64_t)record_get_microseconds(&in);
         int64_t mtime = record_get_seconds(&in);
         char *signature = record_get_string(&in);
         if (signature != NULL)

@@ -200,20 +200,44 @@ static void have_an_id_twice(struct snapshot *s) { s->groups[1]->id = s->groups[
 static void have_many_rows(struct snapshot *s) { s->groups[1]->rows = ROWGROUP_ROWS_MOST + 1; }
 static void have_many_bytes(struct snapshot *s) { s->groups[1]->bytes = UINT64_MAX; }
 static void have_a_vast_body(struct snapshot *s) { *place_size(s->groups[1], 0) = UINT64_MAX - 1; }
+static void be_of_the_last_second(struct snapshot *s) { s->mtime = RECORD_SECONDS_MOST; }
+static void be_renewed_late(struct snapshot *s) { s->renewed[0] = RECORD_SECONDS_MOST; }
+static void have_late_pieces(struct snapshot *s) { s->times[1].behind = RECORD_SECONDS_MOST; }
+static void be_of_the_last_serial(struct snapshot *s) { s->serial = RECORD_MICROSECONDS_MOST; }
+static void have_an_id_at_the_end(struct snapshot *s)
+{
+    s->groups[1]->id = store_id_end() + (1 << 30);
+}
+static void have_no_source(struct snapshot *s) { s->groups[1]->source = (uint32_t)s->source_count; }
 static void be_refused_oddly(struct snapshot *s) { place_face(s, 2)->refused = -4096; }
 
 static void test_numbers_out_of_bounds(void **state)
 {
     (void)state;
-    static void (*const changes[])(struct snapshot *) = {
-        be_late,        be_early,        be_fetched_late,  be_the_last,
-        be_of_the_last, be_of_no_kind,   have_the_last_id, have_an_id_twice,
-        have_many_rows, have_many_bytes, have_a_vast_body, be_refused_oddly};
+    static void (*const changes[])(struct snapshot *) = {be_late,
+                                                         be_early,
+                                                         be_fetched_late,
+                                                         be_the_last,
+                                                         be_of_the_last,
+                                                         be_of_no_kind,
+                                                         have_the_last_id,
+                                                         have_an_id_twice,
+                                                         have_many_rows,
+                                                         have_many_bytes,
+                                                         have_a_vast_body,
+                                                         be_refused_oddly,
+                                                         be_of_the_last_second,
+                                                         be_of_the_last_serial,
+                                                         have_an_id_at_the_end,
+                                                         have_no_source,
+                                                         be_renewed_late,
+                                                         have_late_pieces};
     for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
         struct snapshot *snapshot = place_snapshot(&place, &rows_tables[0], 10, 5), *back = NULL;
         uint64_t id = snapshot->groups[1]->id;
         for (int f = 0; f < FORMAT_COUNT; f++) /* sizes count, measured or not */
             place_face(snapshot, f)->measured = false;
+        set_times(snapshot);
         changes[i](snapshot);
         assert_int_equal(snapshot_save(snapshot), 0);
         int rc = snapshot_load(place.store, PLACE_RELATION, &back);
@@ -222,6 +246,27 @@ static void test_numbers_out_of_bounds(void **state)
         snapshot->groups[1]->id = id;
         snapshot_unref(snapshot);
     }
+}
+
+/* A clock may have been far ahead: what was fetched then is believed, and so is what comes next. */
+static void test_clock_set_back(void **state)
+{
+    (void)state;
+    struct snapshot *old = place_snapshot(&place, &rows_tables[0], 10, 5), *fresh, *back;
+    old->mtime = (int64_t)time(NULL) + RECORD_SECONDS_AHEAD - 60;
+    old->serial = (uint64_t)old->mtime * 1000000;
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(snapshot_save(old), 0);
+        assert_int_equal(snapshot_load(place.store, PLACE_RELATION, &back), 0);
+        assert_true(back->mtime == old->mtime && back->serial == old->serial);
+        snapshot_unref(old);
+        fresh = place_snapshot(&place, &rows_tables[0], 10, 5);
+        snapshot_stamp(fresh, back, 0);
+        assert_true(fresh->mtime > back->mtime && fresh->serial > back->serial);
+        snapshot_unref(back);
+        old = fresh;
+    }
+    snapshot_unref(old);
 }
 
 /* Ids that a record names are not given out again, though their files are lost. */
@@ -925,6 +970,7 @@ int main(void)
         TEST(test_record_of_another),
         TEST(test_damaged_records),
         TEST(test_numbers_out_of_bounds),
+        TEST(test_clock_set_back),
         TEST(test_ids_of_a_record),
         TEST(test_other_formats),
         TEST(test_another_encoder),

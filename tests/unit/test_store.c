@@ -159,6 +159,34 @@ static void test_last_id(void **state)
     assert_group(1, 5, 1, 'a');
 }
 
+/* Nor does it make them go on from where the files that come next would be left over. */
+static void test_ids_at_their_end(void **state)
+{
+    (void)state;
+    uint64_t late[] = {(UINT64_C(1) << 62) - 1, UINT64_C(1) << 61, store_id_end() + (1 << 30)};
+    for (size_t i = 0; i < sizeof late / sizeof *late; i++) {
+        assert_int_equal(put(1, late[i], 100, 'a'), 0);
+        reopen();
+        assert_no_group(1, late[i]);
+        store_note_id(place.store, late[i]);
+        uint64_t id = store_new_id(place.store);
+        assert_true(id < late[i] && id < store_id_end());
+        assert_int_equal(put(1, id, 1, 'b'), 0);
+        reopen();
+        assert_group(1, id, 1, 'b');
+    }
+    /* As far ahead as a clock may have been. */
+    uint64_t ahead = store_id_end() - (1 << 26);
+    assert_int_equal(put(1, ahead, 1, 'c'), 0);
+    reopen();
+    uint64_t id = store_new_id(place.store);
+    assert_true(id > ahead);
+    assert_int_equal(put(1, id, 1, 'd'), 0);
+    reopen();
+    assert_group(1, ahead, 1, 'c');
+    assert_group(1, id, 1, 'd');
+}
+
 static void test_is_private(void **state)
 {
     (void)state;
@@ -843,6 +871,7 @@ int main(void)
         TEST(test_limit),
         TEST(test_survives_reopening),
         TEST(test_last_id),
+        TEST(test_ids_at_their_end),
         TEST(test_is_private),
         TEST(test_foreign_files),
         TEST(test_sweep),
