@@ -120,6 +120,10 @@ static int take_row(struct answer *answer)
     if (rc == 0)
         rc = value_dims(answer->space.element, answer->key_vector.data, (size_t)size,
                         &answer->space.dims);
+    if (rc == 0 && answer->space.dims == 0)
+        rc = error_set(answer->error, -EINVAL,
+                       "the row's \"%s\" is empty: nothing can be compared with it",
+                       answer_column_name(answer));
     answer->query_count = 1;
     return rc == -EBADMSG ? error_set(answer->error, -EIO, "the row's \"%s\" is no vector",
                                       answer_column_name(answer))

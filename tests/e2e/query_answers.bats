@@ -256,6 +256,20 @@ refused() {
     [[ $(near_loose '"key":1,"vector":[1,2],"k":1') == '{"error":'*key*vector* ]]
 }
 
+@test "a batch with a blank element or line, which would change the numbers, is refused" {
+    [[ $(near_loose '"vector":["[1,2]","","[2,2]"],"filter":"id <> 2"') == '{"error":'*"element 1 of the array"* ]]
+    [[ $(near_loose '"vector":["[1,2]\n[2,2]","[2,2]"],"filter":"id <> 2"') == '{"error":'*"element 0 of the array"* ]]
+    session loose
+    echo 'id <> 2' >"$S/filter"
+    printf '[1,2]\n\n[2,2]\n' >"$S/vector"
+    run cat "$S/results.csv"
+    [ "$status" -ne 0 ]
+    grep -q 'line 2 is blank' "$S/error"
+    printf '[1,2]\n[2,2]\n\n' >"$S/vector"
+    [ "$(cut -d, -f1,2 "$S/results.csv" | paste -sd' ' -)" = 'query,id 0,1 0,3 1,3 1,1' ]
+    rmdir "$S"
+}
+
 @test "vectors as .npy and as float32" {
     command -v python3 >/dev/null
     queries v 17 500
@@ -405,6 +419,11 @@ near_loose() {
     done
     [ "$(cat "$MNT/public/loose/query/near/v/l2/9/1.csv")" = "$(printf 'id,distance\n3,1')" ]
     [ "$(cat "$MNT/public/loose/query/near/v/cosine/9/2.csv")" = id,distance ]
+    psql -X -q -c "INSERT INTO loose (id, b) VALUES (7, B'')"
+    for mode in exact server; do
+        [[ $(near_loose '"column":"b","key":7,"mode":"'$mode'"') == *"the row's \\\"b\\\" is empty: nothing can be compared with it"* ]]
+        [ "$(near_loose '"column":"b","key":1,"mode":"'$mode'"')" = '{"id":3,"distance":1}' ]
+    done
 }
 
 @test "near/: rows nearest to a row, itself left out" {
