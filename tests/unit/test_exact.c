@@ -328,6 +328,52 @@ static void test_stop(void **state)
     table_clear(&table);
 }
 
+static bool counted_larger_first(void *calls, uint64_t a, uint64_t b)
+{
+    ++*(uint64_t *)calls;
+    return a > b;
+}
+
+/* As many rows as a question may ask for do not make each row a walk over all that are kept. All
+ * are equally near, and each comes before all that were there, which is the most work. */
+static void test_work_for_many(void **state)
+{
+    (void)state;
+    enum {
+        ROWS = 20000,
+        K = ROWS / 2,
+        SIZE = 4 + 4 * 2,
+        MOST = 100 /* comparisons for each row */
+    };
+    uint8_t *bytes = calloc(ROWS, SIZE);
+    struct neighbour *found = calloc(K, sizeof *found);
+    struct vector vector;
+    uint64_t calls = 0;
+    uint32_t count = 0;
+    assert_true(bytes != NULL && found != NULL);
+    for (size_t row = 0; row < ROWS; row++)
+        store_be16(bytes + row * SIZE, 2);
+    vector_init(&vector, 2, 2);
+    struct query *query = query_for((struct space){ELEMENT_FLOAT32, METRIC_L2, 2}, &vector);
+    const struct query *queries[] = {query};
+    const struct span span = {bytes, ROWS, SIZE, NULL};
+    struct exact_search search = {.spans = &span,
+                                  .span_count = 1,
+                                  .k = K,
+                                  .threads = 1,
+                                  .before = counted_larger_first,
+                                  .context = &calls};
+    assert_int_equal(exact_search(&search, queries, 1, found, &count, NULL), 0);
+    assert_int_equal(count, K);
+    for (uint32_t i = 0; i < K; i++)
+        assert_int_equal(found[i].row, ROWS - 1 - i);
+    assert_in_range(calls, ROWS, (uint64_t)MOST * ROWS);
+    query_free(query);
+    vector_clear(&vector);
+    free(found);
+    free(bytes);
+}
+
 /* A bad row is named; it does no harm where the filter leaves it out. */
 static void test_bad_row(void **state)
 {
@@ -377,7 +423,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_all_spaces), cmocka_unit_test(test_sizes),
         cmocka_unit_test(test_nothing),    cmocka_unit_test(test_stop),
-        cmocka_unit_test(test_bad_row),
+        cmocka_unit_test(test_bad_row),    cmocka_unit_test(test_work_for_many),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
