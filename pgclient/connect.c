@@ -5,6 +5,7 @@
 #include "pgclient/helper.h"
 #include "pgclient/lock_holders.h"
 #include "pgclient/search_path.h"
+#include "pgclient/sql_text.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -118,6 +119,23 @@ static void no_notices(void *context, const char *message) { (void)context, (voi
     "  'transaction_timeout', 'search_path']::pg_catalog.text[])"                                  \
     " AND s.reset_val OPERATOR(pg_catalog.<>) '0';"
 
+/* The name is no literal: where a backslash ends one is a setting, too. */
+static int make_own_settings(struct connection *connection, struct error *error)
+{
+    const char *name = PQparameterStatus(connection->pg, "application_name");
+    struct text sql = {0};
+    if (!connection->pooled)
+        return 0;
+    text_put(&sql, OWN_SETTINGS);
+    if (name != NULL && name[0] != '\0') {
+        text_put(&sql, "SET LOCAL application_name = ");
+        sql_name(&sql, name);
+        text_put_byte(&sql, ';');
+    }
+    connection->own_settings = text_take(&sql);
+    return connection->own_settings != NULL ? 0 : error_set(error, -ENOMEM, "out of memory");
+}
+
 /* A role that may not ask gets a connection all the same. Behind a pooler another session may
  * answer the next question. */
 static int learn_to_ask(struct connection *connection, struct error *error)
@@ -172,6 +190,8 @@ static int look_around(struct connection *connection, struct error *error)
         connection->keeps_none = PQgetvalue(row, 0, 5)[0] != 't';
         rc = learn_path(connection, PQgetvalue(row, 0, 4), error);
     }
+    if (rc == 0)
+        rc = make_own_settings(connection, error);
     PQclear(row);
     connection_end(connection);
     return rc == 0 && !connection->pooled ? learn_to_ask(connection, error) : rc;

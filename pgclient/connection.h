@@ -4,7 +4,8 @@
  * The connection may lead to a pooler, which gives each transaction another session of the server,
  * and gives that session to other clients afterwards. So no setting is made for a session, and
  * nothing is left in one: a statement that depends on a setting runs in a transaction of
- * connection_begin, which makes the setting for that transaction.
+ * connection_begin, which makes the setting for that transaction. Whatever other clients have set
+ * there does not hold in it.
  *
  * Every wait looks at a stop flag ten times a second; connecting and name resolution do so, too.
  *

@@ -31,6 +31,7 @@ void connection_close(struct connection *connection)
     departing_unref(connection->departing);
     free(connection->others_locks);
     free(connection->own_path);
+    free(connection->own_settings);
     free(connection);
 }
 

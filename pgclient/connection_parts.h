@@ -33,6 +33,7 @@ struct connection {
     bool policies_choose;    /* row_security is on in this transaction, whatever `reading` says */
     char *others_locks;      /* advisory locks that the session had before; NULL: not known */
     char *own_path;          /* behind a pooler: the statement that sets it; NULL: it needs none */
+    char *own_settings;      /* behind a pooler: OWN_SETTINGS and the application's name; or NULL */
     int own_lock_limit_ms;   /* the role's lock_timeout; 0: none */
     int own_limit_ms;        /* the smallest of this and its other limits of time; 0: none */
     bool lock_limit_is_own;  /* in this transaction */
@@ -85,6 +86,12 @@ int connection_fail_lost(struct connection *connection, struct error *error);
 /* Goes back to our own role: another client may have changed it in the session that a pooler lends.
  */
 #define OWN_ROLE "SET LOCAL SESSION AUTHORIZATION DEFAULT; SET LOCAL role TO DEFAULT;"
+
+/* All settings as the role, the database or the server has them: an extension's, too, can decide
+ * which rows a view gives, and another client may have changed any. It takes no snapshot. What the
+ * client has set comes back if the transaction ends with ROLLBACK, and only then. Our application's
+ * name has to be set again, since the pooler has begun the session. */
+#define OWN_SETTINGS "RESET ALL; SET LOCAL statement_timeout = 0;"
 
 /* With this a statement ends soon after its client has gone, also if it has nothing to send yet. */
 #define CHECK_CLIENT "SET LOCAL client_connection_check_interval = '10s';"

@@ -48,11 +48,6 @@ static const char no_limits[] = "SET LOCAL idle_in_transaction_session_timeout =
 static const char own_limits[] = "SET LOCAL statement_timeout TO DEFAULT;"
                                  " SET LOCAL idle_in_transaction_session_timeout TO DEFAULT;";
 
-/* Settings that are not pinned and decide how values print: as the role, the database or the server
- * has them. */
-static const char own_locale[] = "SET LOCAL lc_monetary TO DEFAULT;"
-                                 " SET LOCAL lc_numeric TO DEFAULT; SET LOCAL lc_time TO DEFAULT;";
-
 /* Nothing can be converted from an SQL_ASCII database; callers that read names check that they are
  * UTF-8. */
 static const char *encoding_wanted(const struct connection *connection)
@@ -110,7 +105,7 @@ static void put_settings(const struct connection *connection, enum transaction_k
     int version = connection_version(connection);
     bool user = kind == TRANSACTION_USER;
     bool filters = connection->reading.filter_rows || connection->policies_choose;
-    text_put(sql, connection->pooled ? own_locale : "");
+    text_put(sql, connection->own_settings != NULL ? connection->own_settings : "");
     text_put(sql, user ? own_limits : no_limits);
     put_lock_limit(connection, kind, sql);
     if (!user && version >= TRANSACTION_TIMEOUT)
@@ -300,10 +295,12 @@ int connection_let_policies_choose(struct connection *connection, struct error *
     return connection_run(connection, "SET LOCAL row_security = on", error);
 }
 
+/* COMMIT would take OWN_SETTINGS out of the transaction. */
 int connection_read(struct connection *connection, enum transaction_kind kind, const char *sql,
                     struct shape shape, PGresult **out, struct error *error)
 {
-    return begin(connection, kind, sql, ";COMMIT", shape, out, error);
+    const char *end = connection->own_settings != NULL ? ";ROLLBACK" : ";COMMIT";
+    return begin(connection, kind, sql, end, shape, out, error);
 }
 
 /* It runs in a transaction of its own all the same: a role may have another isolation level, which

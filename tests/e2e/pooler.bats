@@ -186,6 +186,51 @@ everything() {
     done
 }
 
+@test "settings that another client of the pool has left decide nothing, and stay" {
+    local s=$MNT/public/items/query/q view out=$BATS_TEST_TMPDIR
+    psql -X -q -v ON_ERROR_STOP=1 <<'END'
+CREATE EXTENSION pg_trgm;
+CREATE SCHEMA told;
+CREATE TABLE told.docs AS SELECT g AS id, 'the runner number ' || g || ' is running past houses' AS body FROM generate_series(1, 20) g;
+CREATE VIEW told.words AS SELECT id, to_tsvector(body)::text AS words FROM told.docs WHERE id < 4;
+CREATE VIEW told.alike AS SELECT id FROM told.docs WHERE body % 'running houses';
+CREATE VIEW told.settings AS SELECT current_setting('application_name') AS name, current_setting('work_mem') AS memory,
+    current_setting('statement_timeout') AS limited, current_setting('my.own', true) AS own;
+GRANT USAGE ON SCHEMA told TO reader; GRANT SELECT ON ALL TABLES IN SCHEMA told TO reader;
+ALTER DATABASE test SET default_text_search_config = 'pg_catalog.english';
+ALTER ROLE reader SET my.own = 'set';
+ALTER ROLE reader SET statement_timeout = '50s';
+END
+    pooler_start 1 reader
+    pooled_mount -o lease=0
+    cp "$MNT"/told/*/*.csv "$out"
+    [ "$(wc -l <"$out/alike.csv")" = 21 ]
+    grep -q "'run':" "$out/words.csv"
+    [ "$(sed -n 2p "$out/settings.csv")" = pgvecfs,5MB,50s,set ]
+    mkdir "$s"
+    echo '[5,5,1]' >"$s/vector"
+    echo "price < 3 AND to_tsvector('running') @@ 'run' AND 'a running house' % 'running houses'" >"$s/filter"
+    [ "$(cat "$s/results.csv" | wc -l)" = 11 ]
+    local left="SELECT concat_ws(' ', current_setting('default_text_search_config'), current_setting('pg_trgm.similarity_threshold'), current_setting('work_mem'),
+        current_setting('statement_timeout'), current_setting('my.own'), current_setting('application_name'))"
+    pooled -c "SET default_text_search_config = 'pg_catalog.simple'; SET pg_trgm.similarity_threshold = 0.95; SET work_mem = '7MB'" \
+        -c "SET statement_timeout = '40s'; SET my.own = 'another'; SET DateStyle = 'German'; SET enable_indexscan = off" -c "$left" >"$out/left"
+    psql -X -q -c 'INSERT INTO told.docs VALUES (21, $$running houses$$); UPDATE items SET price = price; UPDATE t SET v = v WHERE id = 3; CREATE TABLE told.later (); GRANT SELECT ON told.later TO reader'
+    within 5 test -d "$MNT/told/later" # the catalog is asked, too
+    for view in words settings; do cmp "$MNT/told/$view/$view.csv" "$out/$view.csv"; done
+    [ "$(cat "$MNT/told/alike/alike.csv" | wc -l)" = 22 ]
+    [ "$(cat "$s/results.csv" | wc -l)" = 11 ]
+    echo server >"$s/mode"
+    [ "$(cat "$s/results.csv" | wc -l)" = 11 ]
+    rmdir "$s"
+    same_as_on_the_server t
+    [ "$(cat "$MNT/public/t/rows/3.json" | wc -l)" = 1 ]
+    pooled -c "$left" | diff "$out/left" -
+    grep -q 'simple 0.95 7MB 40s another' "$out/left"
+    psql -X -q -c 'DROP SCHEMA told CASCADE' -c 'DROP EXTENSION pg_trgm' -c 'ALTER DATABASE test RESET default_text_search_config' \
+        -c 'ALTER ROLE reader RESET my.own' -c 'ALTER ROLE reader RESET statement_timeout'
+}
+
 @test "temporary tables of another client of the pool are not found, whatever they are called" {
     local s=$MNT/public/items/query/q
     psql -X -q -v ON_ERROR_STOP=1 <<'END'
