@@ -56,6 +56,10 @@ const char *connection_address(const struct connection *connection);
 const char *connection_port(const struct connection *connection);
 const char *connection_hostaddr(const struct connection *connection); /* numeric; "": a socket */
 
+/* A hash of the settings that the role and the database had when it began; 0: unknown, as behind a
+ * pooler. A change of them by ALTER ROLE or ALTER DATABASE holds for connections that begin later. */
+uint64_t connection_settings(const struct connection *connection);
+
 /* Whether a pooler stands in between. */
 bool connection_is_pooled(const struct connection *connection);
 

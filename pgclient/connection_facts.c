@@ -61,6 +61,8 @@ bool connection_in_transaction(const struct connection *connection)
 
 bool connection_lacks_locks(const struct connection *connection) { return connection->lacks_locks; }
 
+uint64_t connection_settings(const struct connection *connection) { return connection->settings; }
+
 bool connection_is_pooled(const struct connection *connection) { return connection->pooled; }
 
 const char *connection_state(const struct connection *connection) { return connection->state; }

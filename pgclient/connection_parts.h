@@ -34,6 +34,7 @@ struct connection {
     char *others_locks;      /* advisory locks that the session had before; NULL: not known */
     char *own_path;          /* behind a pooler: the statement that sets it; NULL: it needs none */
     char *own_settings;      /* behind a pooler: OWN_SETTINGS and the application's name; or NULL */
+    uint64_t settings;       /* connection_settings */
     int own_lock_limit_ms;   /* the role's lock_timeout; 0: none */
     int own_limit_ms;        /* the smallest of this and its other limits of time; 0: none */
     bool lock_limit_is_own;  /* in this transaction */

@@ -48,6 +48,14 @@ void session_pool_when_short(struct session_pool *pool,
 
 /* ---- connecting ---- */
 
+/* Under the lock. Whether the connection is not to be lent again: the role's or the database's
+ * settings, which it got when it began, are others now, or it is so old that they may be. */
+static bool is_outdated(const struct session *session)
+{
+    return clock_ms() - session->connected_at >= POOL_AGE_MS ||
+           connection_settings(session->connection) != session->pool->settings;
+}
+
 static void set_connection(struct session *session, struct connection *connection)
 {
     struct session_pool *pool = session->pool;
@@ -60,6 +68,9 @@ static void set_connection(struct session *session, struct connection *connectio
     session->connection = connection;
     session->backend = connection != NULL ? connection_backend(connection) : 0;
     session->connecting_since = 0;
+    session->connected_at = clock_ms();
+    if (connection != NULL)
+        pool->settings = connection_settings(connection);
     if (connection != NULL && pool->count > pool->most)
         pool->most = pool->count <= pool->limit ? pool->count : pool->limit;
     pthread_mutex_unlock(&pool->lock);
@@ -119,6 +130,8 @@ static int connect_session(struct session *session, bool waits, const atomic_boo
     int rc = connection_open(pool->server, pool->departing, &session->stop, stop,
                              waits ? -1 : POOL_SHORT_MS, &connection, error);
     set_connection(session, connection);
+    if (rc == 0)
+        session_pool_tend(pool); /* with other settings, older connections are outdated */
     if (rc == -ETIMEDOUT && session->purpose == SESSION_JOIN) {
         pthread_mutex_lock(&pool->lock);
         pool->join_at = clock_ms() + SMALL_MS;
@@ -218,25 +231,30 @@ static bool clean(struct session *session)
     return connection_usable(connection) && !connection_in_transaction(connection);
 }
 
-void session_give(struct session *session)
+/* A session that is clean: whether the pool keeps it. */
+static bool put_back(struct session *session)
 {
-    if (session == NULL)
-        return;
-    if (!clean(session)) {
-        discard(session);
-        return;
-    }
     struct session_pool *pool = session->pool;
     pthread_mutex_lock(&pool->lock);
-    pool_take_back(pool, session);
-    session->holding.wanted = 0;
     if (session_lacks_locks(session))
         pool->locks.alone_until = clock_ms() + SMALL_MS;
-    pool_unlink(pool, session);
-    pool_link(pool, session);
-    session->idle_since = clock_ms();
-    pool_serve(pool);
+    bool keep = !is_outdated(session);
+    if (keep) {
+        pool_take_back(pool, session);
+        session->holding.wanted = 0;
+        pool_unlink(pool, session);
+        pool_link(pool, session);
+        session->idle_since = clock_ms();
+        pool_serve(pool);
+    }
     pthread_mutex_unlock(&pool->lock);
+    return keep;
+}
+
+void session_give(struct session *session)
+{
+    if (session != NULL && (!clean(session) || !put_back(session)))
+        discard(session);
 }
 
 bool session_usable(const struct session *session)
@@ -290,8 +308,8 @@ void session_place_give(struct session *place)
 
 /* ---- the pool ---- */
 
-/* Removes sessions from the list that have been idle for longer than this; the limit of the first
- * one may be longer than that of the others. */
+/* Removes idle sessions from the list that are outdated, or have been idle for longer than this; the
+ * limit of the first one may be longer than that of the others. */
 static void close_idle(struct session_pool *pool, int64_t first_ms, int64_t others_ms)
 {
     struct session *old = NULL;
@@ -301,7 +319,7 @@ static void close_idle(struct session_pool *pool, int64_t first_ms, int64_t othe
         next = session->next;
         if (session->lent)
             continue;
-        if (now - session->idle_since >= patience) {
+        if (now - session->idle_since >= patience || is_outdated(session)) {
             pool_unlink(pool, session);
             session->next = old;
             old = session;

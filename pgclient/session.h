@@ -20,8 +20,8 @@
  * while. That is an error only if the pool has no connection, and has had none for a moment.
  *
  * Lifetime: sessions belong to the pool: session_take lends one, session_give takes it back in any
- * state (an open transaction is rolled back, a broken connection is closed). Idle ones are closed
- * by session_pool_tend. Threads: the pool is shared; a session belongs to one thread at a time,
+ * state (an open transaction is rolled back; a connection that is broken, or a minute old, is
+ * closed). Idle ones are closed by session_pool_tend. Threads: the pool is shared; a session belongs to one thread at a time,
  * except for session_stop. Errors: -ENOTCONN the connection failed or was lost (the message says
  * how), -EUSERS the server takes no connection, and the pool has none to wait for, -EINTR stopped,
  * -EAGAIN none is free (only from calls that do not wait), or a conflict with others that may be
@@ -123,7 +123,8 @@ void session_pool_stop(struct session_pool *pool);
  * thread uses is its own; only exit() would take libraries away from under it. */
 bool session_helpers_ended(int milliseconds);
 
-/* Closes idle sessions: the first one after 30 s, the others after three. Called now and then. */
+/* Closes idle sessions: the first one after 30 s, the others after three, and those that are a
+ * minute old or begun with other settings of the role than the newest. Called now and then. */
 void session_pool_tend(struct session_pool *pool);
 
 /* Reads what backends of closed connections still send, which would keep them from ending. Called

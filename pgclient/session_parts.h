@@ -10,6 +10,7 @@
 
 enum {
     POOL_TICK_MS = 100,
+    POOL_AGE_MS = 60000, /* a connection that is older is closed as soon as it is not in use */
     POOL_SHORT_MS = 1000 /* a thread that waits longer makes room, or has room made */
 };
 
@@ -26,6 +27,7 @@ struct session {
     int64_t locks;                        /* of the server's, reserved; few are not counted */
     char why[256];                        /* why it is wanted (pgclient/lock.h) */
     int64_t idle_since, connecting_since; /* ms; the second 0: it is not connecting */
+    int64_t connected_at;                 /* ms */
 };
 
 /* A thread in line for a session. */
@@ -52,6 +54,7 @@ struct session_pool {
     int most;               /* connections that the server has room for, as far as known */
     int64_t more_at;        /* ms: then one more is tried */
     int64_t join_at;        /* ms: until then no session joins */
+    uint64_t settings;      /* connection_settings of the newest connection */
     struct waiter *waiters; /* by ticket */
     uint64_t tickets;
     struct lock_share locks;

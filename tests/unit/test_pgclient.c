@@ -3,6 +3,7 @@
 
 #include "pgclient/ddl.h"
 #include "pgclient/search.h"
+#include "pgclient/session_parts.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -70,7 +71,7 @@ static void pool_has_a_limit(void **state)
     test_pool_free(&pool);
 }
 
-struct waiter {
+struct taker {
     struct test_pool *pool;
     int rc;
     struct session *session;
@@ -78,7 +79,7 @@ struct waiter {
 
 static void *take_waiting(void *argument)
 {
-    struct waiter *waiter = argument;
+    struct taker *waiter = argument;
     waiter->rc = session_take(waiter->pool->pool, SESSION_SHORT, NULL, &waiter->session, NULL);
     return NULL;
 }
@@ -88,7 +89,7 @@ static void waiting_for_a_session_ends(void **state)
     (void)state;
     struct test_pool pool = test_pool("pgc", "", 1);
     struct session *held = test_take(&pool);
-    struct waiter waiter = {.pool = &pool};
+    struct taker waiter = {.pool = &pool};
     pthread_t thread;
     pthread_create(&thread, NULL, take_waiting, &waiter);
     usleep(50000);
@@ -96,7 +97,7 @@ static void waiting_for_a_session_ends(void **state)
     pthread_join(thread, NULL);
     assert_int_equal(waiter.rc, 0);
 
-    struct waiter second = {.pool = &pool};
+    struct taker second = {.pool = &pool};
     pthread_create(&thread, NULL, take_waiting, &second);
     usleep(50000);
     session_pool_stop(pool.pool);
@@ -248,7 +249,7 @@ static void a_refused_session_waits_for_one_of_the_pools_own(void **state)
     struct test_pool pool = test_pool("pgc", "user=lonely", 4);
     struct session *held = take_now(&pool, SESSION_FETCH, 0);
     take_now(&pool, SESSION_JOIN, -EAGAIN);
-    struct waiter waiter = {.pool = &pool};
+    struct taker waiter = {.pool = &pool};
     pthread_t thread;
     pthread_create(&thread, NULL, take_waiting, &waiter);
     usleep(200000);
@@ -316,6 +317,82 @@ static void given_back_in_any_state(void **state)
     test_pool_free(&pool);
 }
 
+static int count_of(const char *sql)
+{
+    char *value = test_value("pgc", sql);
+    int n = atoi(value);
+    free(value);
+    return n;
+}
+
+static int backend_of(struct session *session)
+{
+    return connection_backend(session_connection(session));
+}
+
+static void end_backend(int backend)
+{
+    char sql[128];
+    snprintf(sql, sizeof sql, "SELECT pg_terminate_backend(%d)", backend);
+    test_sql("postgres", sql);
+    snprintf(sql, sizeof sql, "SELECT count(*) FROM pg_stat_activity WHERE pid = %d", backend);
+    while (count_of(sql) > 0)
+        usleep(1000);
+}
+
+static void what_is_old_is_lent_no_more(void **state)
+{
+    (void)state;
+    struct test_pool pool = test_pool("pgc", "", 1);
+    struct session *session = test_take(&pool);
+    int backend = backend_of(session);
+    session->connected_at -= POOL_AGE_MS - 10000; /* not yet */
+    session_give(session);
+    session_pool_tend(pool.pool);
+    assert_ptr_equal(test_take(&pool), session);
+    assert_int_equal(backend_of(session), backend);
+    session->connected_at -= 10000;
+    session_give(session);
+    assert_int_equal(session_take(pool.pool, SESSION_SHORT, NULL, &session, NULL), 0);
+    assert_int_not_equal(backend_of(session), backend);
+    session_give(session);
+    session->connected_at -= POOL_AGE_MS;
+    session_pool_tend(pool.pool);
+    assert_null(pool.pool->sessions);
+    test_pool_free(&pool);
+}
+
+/* The connections know no limit that is made later. What one that is new is told ends the others:
+ * the idle ones at once, those in use when they are given back. */
+static void other_settings_of_the_role_end_connections(void **state)
+{
+    (void)state;
+    static const char *const changes[] = {
+        "ALTER DATABASE pgc SET pgvecfs_test.made_up = 'a'",
+        "ALTER ROLE CURRENT_USER IN DATABASE pgc SET work_mem = '9MB'",
+        "ALTER ROLE CURRENT_USER IN DATABASE pgc RESET work_mem",
+        "ALTER DATABASE pgc RESET pgvecfs_test.made_up"};
+    for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+        struct test_pool pool = test_pool("pgc", "", 4);
+        struct session *used = test_take(&pool), *idle = test_take(&pool),
+                       *fresh = test_take(&pool);
+        session_give(fresh);
+        assert_ptr_equal(test_take(&pool), fresh); /* nothing has changed yet */
+        session_give(idle);
+        test_sql("postgres", changes[i]);
+        struct session *newest = NULL;
+        session_give(fresh);
+        end_backend(backend_of(fresh));
+        assert_int_equal(session_take(pool.pool, SESSION_SHORT, NULL, &newest, NULL), 0);
+        assert_int_equal(pool.pool->count, 2);
+        session_give(used);
+        assert_int_equal(pool.pool->count, 1);
+        session_give(newest);
+        assert_int_equal(pool.pool->count, 1);
+        test_pool_free(&pool);
+    }
+}
+
 static void errors_have_the_servers_words(void **state)
 {
     (void)state;
@@ -345,14 +422,6 @@ static void *stop_soon(void *argument)
     usleep(100000);
     session_stop(argument);
     return NULL;
-}
-
-static int count_of(const char *sql)
-{
-    char *value = test_value("pgc", sql);
-    int n = atoi(value);
-    free(value);
-    return n;
 }
 
 static void stop_ends_a_blocked_lock(void **state)
@@ -471,7 +540,7 @@ static void stop_ends_connecting(void **state)
     (void)state;
     char folder[] = "/tmp/pgvecfs-test-XXXXXX";
     struct test_pool pool = silent_pool(folder);
-    struct waiter waiter = {.pool = &pool};
+    struct taker waiter = {.pool = &pool};
     pthread_t thread;
     pthread_create(&thread, NULL, take_waiting, &waiter);
     usleep(200000);
@@ -1199,6 +1268,8 @@ int main(void)
         cmocka_unit_test(a_refused_session_waits_for_one_of_the_pools_own),
         cmocka_unit_test(a_refusal_is_known_in_any_language),
         cmocka_unit_test(given_back_in_any_state),
+        cmocka_unit_test(what_is_old_is_lent_no_more),
+        cmocka_unit_test(other_settings_of_the_role_end_connections),
         cmocka_unit_test(errors_have_the_servers_words),
         cmocka_unit_test(stop_ends_a_blocked_lock),
         cmocka_unit_test(stop_ends_what_had_not_begun),
