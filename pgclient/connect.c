@@ -130,6 +130,20 @@ static void no_notices(void *context, const char *message) { (void)context, (voi
     "  'transaction_timeout', 'search_path']::pg_catalog.text[])"                                  \
     " AND s.reset_val OPERATOR(pg_catalog.<>) '0';"
 
+/* The same for a role that may not read these catalogs, which sees its settings in force only. */
+#define MODEST_ANSWER                                                                              \
+    "SET LOCAL search_path TO DEFAULT; SET LOCAL lock_timeout TO DEFAULT;"                         \
+    " SET LOCAL statement_timeout TO DEFAULT;" ANSWER_BEGINS                                       \
+    " pg_catalog.min(s.ms) FILTER (WHERE s.ms OPERATOR(pg_catalog.>) 0"                            \
+    "  AND s.name OPERATOR(pg_catalog.=) 'lock_timeout'),"                                         \
+    " pg_catalog.min(s.ms) FILTER (WHERE s.ms OPERATOR(pg_catalog.>) 0),"                          \
+    " pg_catalog.current_setting('search_path')," MAY_SEE_PLANS " NULL::pg_catalog.text"           \
+    " FROM (SELECT n.name, (extract(epoch FROM"                                                    \
+    "   pg_catalog.current_setting(n.name, true)::pg_catalog.interval)"                            \
+    "   OPERATOR(pg_catalog.*) 1000)::pg_catalog.int4 AS ms"                                       \
+    "  FROM pg_catalog.unnest(ARRAY['lock_timeout', 'statement_timeout',"                          \
+    "   'transaction_timeout']::pg_catalog.text[]) AS n (name)) AS s;"
+
 /* The name is no literal: where a backslash ends one is a setting, too. */
 static int make_own_settings(struct connection *connection, struct error *error)
 {
@@ -189,6 +203,20 @@ static uint64_t hash_of(const PGresult *row)
     return hash64(hashes, sizeof hashes);
 }
 
+static int ask_around(struct connection *connection, bool modest, PGresult **row,
+                      struct error *error)
+{
+    struct text sql = {0};
+    text_printf(&sql, BEGIN_READING "%s%sCOMMIT", connection->checks_client ? CHECK_CLIENT : "",
+                modest ? MODEST_ANSWER : WIDE_ANSWER);
+    const char *statements = text_string(&sql);
+    int rc = statements == NULL
+                 ? error_set(error, -ENOMEM, "out of memory")
+                 : connection_rows(connection, statements, ONE_ROW_OF("ntNNTbT"), row, error);
+    text_clear(&sql);
+    return rc;
+}
+
 /* Finds out, in one round trip: the role's own limits, path and other settings; whether it may see
  * which statements are prepared (connection_others_plans); whether a pooler stands in between,
  * which makes up the backend's process id; and whether the server checks during a statement that
@@ -196,16 +224,20 @@ static uint64_t hash_of(const PGresult *row)
 static int look_around(struct connection *connection, struct error *error)
 {
     PGresult *row = NULL;
-    int rc = 0;
-    if (connection_version(connection) >= CHECKS_CLIENTS) {
-        rc = connection_rows(connection, BEGIN_READING CHECK_CLIENT WIDE_ANSWER "COMMIT",
-                             ONE_ROW_OF("ntNNTbT"), &row, error);
-        connection->checks_client = rc == 0;
+    bool modest = false;
+    int rc;
+    connection->checks_client = connection_version(connection) >= CHECKS_CLIENTS;
+    while ((rc = ask_around(connection, modest, &row, error)) < 0 && rc != -EBUSY) {
         connection_end(connection);
+        if (!connection_usable(connection))
+            break;
+        if (rc == -EACCES && !modest)
+            modest = true;
+        else if (connection->checks_client)
+            connection->checks_client = false;
+        else
+            break;
     }
-    if (!connection->checks_client && rc != -EBUSY && connection_usable(connection))
-        rc = connection_rows(connection, BEGIN_READING WIDE_ANSWER "COMMIT", ONE_ROW_OF("ntNNTbT"),
-                             &row, error);
     if (rc == 0) {
         connection->pooled = atoi(PQgetvalue(row, 0, 0)) != PQbackendPID(connection->pg);
         connection->own_lock_limit_ms = atoi(PQgetvalue(row, 0, 2));

@@ -137,6 +137,25 @@ answers_a_filter() {
     grep -q 'later integer' "$ddl"
 }
 
+@test "a role that may not read pg_settings: its own limits and path hold all the same" {
+    other_database unset
+    psql -X -q -v ON_ERROR_STOP=1 <<'END'
+REVOKE SELECT ON pg_settings FROM public;
+CREATE SCHEMA home; GRANT USAGE ON SCHEMA home TO hasty;
+CREATE VIEW home.limits AS SELECT current_setting('search_path') AS path, current_setting('statement_timeout') AS t, current_setting('lock_timeout') AS l;
+GRANT SELECT ON home.limits TO hasty;
+ALTER ROLE hasty IN DATABASE unset SET search_path = home, public;
+ALTER ROLE hasty IN DATABASE unset SET lock_timeout = '100ms';
+END
+    PGUSER=hasty mount_start -o lease=0
+    right_and_steady
+    [ "$(sed -n 2p "$MNT/home/limits/limits.csv")" = '"home, public",200ms,100ms' ]
+    psql -X -q -c "REVOKE SELECT ON pg_db_role_setting FROM public; GRANT SELECT ON pg_settings TO public; REVOKE EXECUTE ON FUNCTION pg_show_all_settings() FROM public"
+    mount_stop
+    PGUSER=hasty mount_start -o lease=0
+    [ "$(sed -n 2p "$MNT/home/limits/limits.csv")" = '"home, public",200ms,100ms' ]
+}
+
 @test "a filter is the first thing that a new connection is asked, where functions are refused" {
     other_database afresh
     psql -X -q -c "REVOKE EXECUTE ON FUNCTION pg_control_system(), pg_current_wal_insert_lsn() FROM public"
