@@ -21,14 +21,14 @@
  *
  * Lifetime: sessions belong to the pool: session_take lends one, session_give takes it back in any
  * state (an open transaction is rolled back; a connection that is broken, or a minute old, is
- * closed). Idle ones are closed by session_pool_tend. Threads: the pool is shared; a session belongs to one thread at a time,
- * except for session_stop. Errors: -ENOTCONN the connection failed or was lost (the message says
- * how), -EUSERS the server takes no connection, and the pool has none to wait for, -EINTR stopped,
- * -EAGAIN none is free (only from calls that do not wait), or a conflict with others that may be
- * gone the next time (a lock with NOWAIT, a deadlock, a standby's recovery), -EBUSY another client
- * had a lock for the whole time that was waited, which is not long, -EACCES the role may not,
- * -ENOENT the relation has gone, -EIO any other answer of the server; messages are the server's
- * own, with its SQLSTATE.
+ * closed). Idle ones are closed by session_pool_tend. Threads: the pool is shared; a session
+ * belongs to one thread at a time, except for session_stop. Errors: -ENOTCONN the connection failed
+ * or was lost (the message says how), -EUSERS the server takes no connection, and the pool has none
+ * to wait for, -EINTR stopped, -EAGAIN none is free (only from calls that do not wait), or a
+ * conflict with others that may be gone the next time (a lock with NOWAIT, a deadlock, a standby's
+ * recovery), -EBUSY another client had a lock for the whole time that was waited, which is not
+ * long, -EACCES the role may not, -ENOENT the relation has gone, -EIO any other answer of the
+ * server; messages are the server's own, with its SQLSTATE.
  */
 #ifndef PGCLIENT_SESSION_H
 #define PGCLIENT_SESSION_H

@@ -54,8 +54,9 @@ void fetch_after(struct fetch *fetch, int64_t mtime);
  * of the same ones. -ENOENT from that: there are no such columns. */
 void fetch_choose(struct fetch *fetch, const char *columns);
 
-/* If all rows would have to be copied, and the table has more bytes than this (0: no limit), nothing is: -EFBIG from
- * fetch_table. What SQL views and the like will bring nobody knows: they have no bytes. */
+/* If all rows would have to be copied, and the table has more bytes than this (0: no limit), nothing
+ * is: -EFBIG from fetch_table. What SQL views and the like will bring nobody knows: they have no
+ * bytes. */
 void fetch_at_most(struct fetch *fetch, uint64_t bytes);
 
 /* What is rendered of this format on the way goes into `prefill` too; borrowed. Before fetch_table.
