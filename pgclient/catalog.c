@@ -198,7 +198,7 @@ int catalog_read(struct session *session, const struct catalog_scope *scope, str
         return rc == -ENOMEM ? error_set(error, rc, "out of memory") : rc;
     }
     const struct cluster *cluster = &kept->cluster;
-    kept->catalog.system_id = cluster->system_id;
+    kept->catalog.system_id = cluster->name;
     kept->catalog.database = cluster->database;
     kept->catalog.role = cluster->role;
     kept->catalog.pooled = connection_is_pooled(connection);
@@ -206,6 +206,12 @@ int catalog_read(struct session *session, const struct catalog_scope *scope, str
     kept->catalog.born = cluster->system_id_known ? (int64_t)(cluster->system_id >> 32) : 0;
     *out = &kept->catalog;
     return 0;
+}
+
+void catalog_is_mounted(const struct catalog *catalog, struct session_pool *pool)
+{
+    cluster_note_mounted(&((const struct kept_catalog *)catalog)->cluster,
+                         session_pool_mounted(pool));
 }
 
 void catalog_free(struct catalog *catalog)

@@ -47,13 +47,14 @@ struct catalog {
     size_t schema_count;
     struct relation *relations; /* sorted by (schema, name), bytes */
     size_t relation_count;
-    uint64_t system_id; /* of the cluster; it and `database` decide which cache is ours */
-    uint32_t database;  /* oid */
-    const char *role;   /* current_user */
-    bool superuser;     /* the role is a superuser, or may become one */
-    bool pooled;        /* a pooler stood in between when the catalog was read */
-    int64_t born; /* seconds since 1970 when the cluster was made, from system_id; 0 if the role may
-                     not know that */
+    /* the cluster's name (cluster.h); it and `database` decide which cache is ours */
+    uint64_t system_id;
+    uint32_t database; /* oid */
+    const char *role;  /* current_user */
+    bool superuser;    /* the role is a superuser, or may become one */
+    bool pooled;       /* a pooler stood in between when the catalog was read */
+    int64_t born; /* seconds since 1970 when the cluster was made, from its system identifier; 0 if
+                     the role may not know that */
 };
 
 struct catalog_scope {
@@ -67,6 +68,11 @@ struct catalog_scope {
 MUST_CHECK int catalog_read(struct session *session, const struct catalog_scope *scope,
                             struct catalog **out, struct error *error);
 void catalog_free(struct catalog *catalog);
+
+/* This is the cluster that is mounted: from now on marks and keys of the pool's sessions name it as
+ * this catalog does, whatever the role may ask for later. To be called once, before other threads
+ * use the pool. */
+void catalog_is_mounted(const struct catalog *catalog, struct session_pool *pool);
 
 /* Sets there[i] for each of these sorted relations: whether it exists, also if the role may not
  * read it. */

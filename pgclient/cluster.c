@@ -182,6 +182,10 @@ static int ask(struct connection *connection, PGresult **row, struct error *erro
         int back = go_back(connection, error);
         rc = again ? back : rc;
     }
+    if (!again && is_refusal(connection, rc)) {
+        connection_be_modest(connection, refused & ~KNOWN);
+        return -EAGAIN;
+    }
     if (again && rc == 0)
         rc = find_out(connection, &refused, error);
     if (again && rc == 0)
@@ -201,13 +205,52 @@ static uint64_t hash_more(uint64_t hash, const char *text)
     return hash;
 }
 
-static uint64_t substitute_id(struct connection *connection, const PGresult *row)
+static uint64_t substitute_id(const char *address, const char *port, const PGresult *row)
 {
     uint64_t hash = 0xcbf29ce484222325u;
-    hash = hash_more(hash, connection_address(connection));
-    hash = hash_more(hash, connection_port(connection));
+    hash = hash_more(hash, address);
+    hash = hash_more(hash, port);
     hash = hash_more(hash, PQgetvalue(row, 0, 6));
     return hash_more(hash, PQgetvalue(row, 0, 7));
+}
+
+static bool is_mounted(const struct mounted *mounted, const struct cluster *cluster)
+{
+    if (mounted == NULL || !atomic_load_explicit(&mounted->noted, memory_order_acquire) ||
+        mounted->database != cluster->database)
+        return false;
+    return mounted->system_id_known && cluster->system_id_known
+               ? mounted->name == cluster->system_id
+               : mounted->database_name == cluster->database_name;
+}
+
+/* Of several hosts it is the first that the substitute is made of, so that it does not depend on
+ * which of them are there. */
+static int find_name(const struct connection *connection, const PGresult *row,
+                     struct cluster *cluster, struct error *error)
+{
+    const struct mounted *mounted = connection_mounted(connection);
+    char *host = NULL, *port = NULL;
+    cluster->name = cluster->system_id;
+    if (is_mounted(mounted, cluster)) {
+        cluster->name = mounted->name;
+    } else if (!cluster->system_id_known) {
+        if (connection_first_host(connection, &host, &port) < 0)
+            return error_set(error, -ENOMEM, "out of memory");
+        cluster->name = substitute_id(host, port, row);
+        free(host);
+        free(port);
+    }
+    return 0;
+}
+
+void cluster_note_mounted(const struct cluster *cluster, struct mounted *out)
+{
+    out->name = cluster->name;
+    out->system_id_known = cluster->system_id_known;
+    out->database = cluster->database;
+    out->database_name = cluster->database_name;
+    atomic_store_explicit(&out->noted, true, memory_order_release);
 }
 
 int cluster_read(struct connection *connection, struct cluster *out, struct error *error)
@@ -223,11 +266,13 @@ int cluster_read(struct connection *connection, struct cluster *out, struct erro
     bool known = !PQgetisnull(row, 0, 0);
     struct cluster cluster = {
         .system_id =
-            known ? strtoull(PQgetvalue(row, 0, 0), NULL, 10) : substitute_id(connection, row),
+            known ? strtoull(PQgetvalue(row, 0, 0), NULL, 10)
+                  : substitute_id(connection_address(connection), connection_port(connection), row),
         .system_id_known = known,
         .timeline = (uint32_t)strtoul(PQgetvalue(row, 0, 1), NULL, 10),
         .standby = PQgetvalue(row, 0, 2)[0] == 't',
         .database = (uint32_t)strtoul(PQgetvalue(row, 0, 6), NULL, 10),
+        .database_name = hash64(PQgetvalue(row, 0, 7), strlen(PQgetvalue(row, 0, 7))),
         .refused = connection_modesty(connection),
         .run = strdup(PQgetvalue(row, 0, 3)),
         .position = cluster_position(PQgetvalue(row, 0, 4)),
@@ -235,14 +280,17 @@ int cluster_read(struct connection *connection, struct cluster *out, struct erro
         .role = strdup(PQgetvalue(row, 0, 8)),
         .money = strdup(PQgetvalue(row, 0, 9)),
     };
-    PQclear(row);
     if (cluster.run == NULL || cluster.snapshot == NULL || cluster.role == NULL ||
-        cluster.money == NULL) {
+        cluster.money == NULL)
+        rc = error_set(error, -ENOMEM, "out of memory");
+    if (rc == 0)
+        rc = find_name(connection, row, &cluster, error);
+    PQclear(row);
+    if (rc < 0)
         cluster_clear(&cluster);
-        return error_set(error, -ENOMEM, "out of memory");
-    }
-    *out = cluster;
-    return 0;
+    else
+        *out = cluster;
+    return rc;
 }
 
 void cluster_clear(struct cluster *cluster)
@@ -301,8 +349,8 @@ static void put_unknown(struct text *mark)
 int cluster_mark(const struct cluster *cluster, const char *snapshot, uint64_t position, char **out)
 {
     struct text mark = {0};
-    text_printf(&mark, "%llu/%u/%u/%s/%08x/", (unsigned long long)cluster->system_id,
-                cluster->database, cluster->timeline, cluster->run,
+    text_printf(&mark, "%llu/%u/%u/%s/%08x/", (unsigned long long)cluster->name, cluster->database,
+                cluster->timeline, cluster->run,
                 (unsigned)hash64(cluster->money, strlen(cluster->money)));
     if (!cluster_run_known(cluster) || (cluster->standby && cluster->position == 0))
         put_unknown(&mark);
@@ -321,7 +369,7 @@ int cluster_mark(const struct cluster *cluster, const char *snapshot, uint64_t p
 int cluster_key(const struct cluster *cluster, const char *snapshot, uint64_t position,
                 struct version_key *out)
 {
-    struct version_key key = {.system_id = cluster->system_id,
+    struct version_key key = {.system_id = cluster->name,
                               .database = cluster->database,
                               .output = OUTPUT_VERSION,
                               .run_count = cluster_run_known(cluster) ? 1 : 0,

@@ -1,5 +1,16 @@
 /* The cluster that a connection leads to, and the run and the history of it.
  *
+ * Three ids:
+ *
+ *   the system identifier, of which a role may lose the right to ask, or get it, at any time;
+ *   in its place a hash of the address and the database;
+ *   the name, which is in the cache's paths, in records, in marks and in keys: what the first
+ *       answer had of the two, and the same for the life of a mount (struct mounted).
+ *
+ * Two system identifiers tell two clusters apart. If one of the two is not known, the database's
+ * oid and name must be the same, and the rest is proven as for any copy of a cluster: by the run of
+ * the server, or by contents (version_key.h).
+ *
  * Lifetime: filled by cluster_read, cluster_clear. Errors: as session.h.
  */
 #ifndef PGCLIENT_CLUSTER_H
@@ -9,13 +20,15 @@
 #include "pgclient/version_key.h"
 
 struct cluster {
-    /* if the role may not ask for it: a hash of the server's address and the database */
+    uint64_t name;
+    /* if `system_id_known` is false: a hash of the address that was reached and of the database */
     uint64_t system_id;
     bool system_id_known;
     uint32_t timeline; /* 0: unknown (a standby, and the role may not ask) */
     uint32_t database;
-    bool standby; /* or it may be one */
-    char *run;    /* changes whenever the server is started, or recovers from a crash; "":
+    uint64_t database_name; /* a hash */
+    bool standby;           /* or it may be one */
+    char *run;              /* changes whenever the server is started, or recovers from a crash; "":
                           unknown */
     /* of WAL, not before what this answer's snapshot sees; 0: unknown. A standby has replayed it
      * before the snapshot of any later answer */
@@ -25,6 +38,16 @@ struct cluster {
     char *role;
     char *money; /* lc_monetary, by which values print, as the session has it by default */
 };
+
+/* The cluster that is mounted, as it was found. Threads: noted once, then read by all. */
+struct mounted {
+    atomic_bool noted; /* what follows holds */
+    uint64_t name;
+    bool system_id_known; /* it is the name */
+    uint32_t database;
+    uint64_t database_name;
+};
+void cluster_note_mounted(const struct cluster *cluster, struct mounted *out);
 
 /* SQL for use in other statements, in any transaction, without what the server refuses: the run and
  * the position as text ("" if unknown), and the exported snapshot's name (NULL if unknown). */
@@ -43,6 +66,8 @@ bool cluster_run_known(const struct cluster *cluster);
 /* The position that such text stands for. */
 uint64_t cluster_position(const char *text);
 
+/* -EAGAIN: the server has begun to refuse a part of it within this transaction, which has failed;
+ * the next one does without that part. */
 MUST_CHECK int cluster_read(struct connection *connection, struct cluster *out,
                             struct error *error);
 void cluster_clear(struct cluster *cluster);

@@ -30,6 +30,7 @@
 
 struct connection;
 struct departing;
+struct mounted;
 
 /* Until the connection is open, the flag `also` (nullable) stops it, too, and `patience_ms`
  * (negative: no limit) bounds the time. If the attempt is given up, and when the connection is
@@ -54,6 +55,10 @@ bool connection_is_utf8(const struct connection *connection);
 /* The server's host or socket directory. */
 const char *connection_address(const struct connection *connection);
 const char *connection_port(const struct connection *connection);
+/* The same of the host that the connection string names first, whichever of its hosts was reached.
+ * free() both. */
+MUST_CHECK int connection_first_host(const struct connection *connection, char **address,
+                                     char **port);
 const char *connection_hostaddr(const struct connection *connection); /* numeric; "": a socket */
 
 /* A hash of the settings that the role and the database had when it began; 0: unknown, as behind a
@@ -81,6 +86,10 @@ const char *connection_own_path(const struct connection *connection);
 /* What this server was found not to tell: a number that cluster.c keeps here. */
 int connection_modesty(const struct connection *connection);
 void connection_be_modest(struct connection *connection, int modesty);
+
+/* The cluster that is mounted (cluster.h); NULL: none is known. Borrowed. */
+const struct mounted *connection_mounted(const struct connection *connection);
+void connection_set_mounted(struct connection *connection, const struct mounted *mounted);
 
 /* What reading may do, as struct server was told. */
 struct reading connection_reading(const struct connection *connection);

@@ -1,8 +1,10 @@
 /* What a connection is, and its end. */
 #include "codec/clock.h"
 #include "pgclient/connection_parts.h"
+#include "pgclient/conninfo.h"
 #include "pgclient/departing.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,6 +93,16 @@ void connection_be_modest(struct connection *connection, int modesty)
     connection->modesty = modesty;
 }
 
+const struct mounted *connection_mounted(const struct connection *connection)
+{
+    return connection->mounted;
+}
+
+void connection_set_mounted(struct connection *connection, const struct mounted *mounted)
+{
+    connection->mounted = mounted;
+}
+
 struct reading connection_reading(const struct connection *connection)
 {
     return connection->reading;
@@ -130,4 +142,35 @@ const char *connection_port(const struct connection *connection)
 {
     const char *port = PQport(connection->pg);
     return port == NULL ? "" : port;
+}
+
+/* The first of the list; NULL: it is no list. */
+static char *first_of(const char *list)
+{
+    const char *comma = list != NULL ? strchr(list, ',') : NULL;
+    return comma != NULL ? strndup(list, (size_t)(comma - list)) : NULL;
+}
+
+/* libpq takes host addresses for hosts only if there are no hosts. */
+int connection_first_host(const struct connection *connection, char **address, char **port)
+{
+    PQconninfoOption *options = PQconninfo(connection->pg);
+    if (options == NULL)
+        return -ENOMEM;
+    const char *hosts = conninfo_value(options, "host");
+    char *first = first_of(hosts != NULL ? hosts : conninfo_value(options, "hostaddr"));
+    char *its_port = first_of(conninfo_value(options, "port"));
+    conninfo_free(options);
+    if (first == NULL)
+        first = strdup(connection_address(connection));
+    if (its_port == NULL)
+        its_port = strdup(connection_port(connection));
+    if (first == NULL || its_port == NULL) {
+        free(first);
+        free(its_port);
+        return -ENOMEM;
+    }
+    *address = first;
+    *port = its_port;
+    return 0;
 }

@@ -29,7 +29,8 @@ struct connection {
     bool checks_client; /* the server takes CHECK_CLIENT */
     struct reading reading;
     int modesty;
-    bool users_words;        /* what users wrote may have run in this transaction */
+    const struct mounted *mounted; /* may be NULL */
+    bool users_words;              /* what users wrote may have run in this transaction */
     bool policies_choose;    /* row_security is on in this transaction, whatever `reading` says */
     char *others_locks;      /* advisory locks that the session had before; NULL: not known */
     char *own_path;          /* behind a pooler: the statement that sets it; NULL: it needs none */

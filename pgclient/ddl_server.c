@@ -37,10 +37,13 @@ static int compare_clusters(const struct cluster *ours, const struct cluster *th
                             "string (system identifier, start time or oid differ)");
 }
 
+/* The role may have lost the right to ask for the system identifier in between, or got it: then only
+ * the run tells. */
 bool ddl_server_same(const struct cluster *a, const struct cluster *b)
 {
-    return a->system_id == b->system_id && a->database == b->database &&
-           strcmp(a->run, b->run) == 0;
+    bool same_id = a->system_id_known == b->system_id_known ? a->system_id == b->system_id
+                                                            : cluster_run_known(a);
+    return same_id && a->database == b->database && strcmp(a->run, b->run) == 0;
 }
 
 int ddl_server_elsewhere(struct error *error)

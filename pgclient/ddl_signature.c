@@ -83,7 +83,7 @@ static int write_query(int version, const struct cluster *cluster, struct buffer
 static int write_signature(const struct cluster *cluster, const char *sums, uint64_t position,
                            struct buffer *out)
 {
-    int rc = buffer_printf(out, "%llu/%u/%u/%s/%s", (unsigned long long)cluster->system_id,
+    int rc = buffer_printf(out, "%llu/%u/%u/%s/%s", (unsigned long long)cluster->name,
                            cluster->database, cluster->timeline, cluster->run, sums);
     if (rc == 0 && cluster_run_known(cluster) && position != 0)
         rc = buffer_printf(out, "@%llu", (unsigned long long)position);
@@ -94,7 +94,7 @@ bool ddl_signature_is_of(const char *signature, const struct cluster *cluster)
 {
     char begin[48];
     size_t size = (size_t)snprintf(begin, sizeof begin, "%llu/%u/",
-                                   (unsigned long long)cluster->system_id, cluster->database);
+                                   (unsigned long long)cluster->name, cluster->database);
     if (strncmp(signature, begin, size) != 0)
         return false;
     const char *run = strchr(signature + size, '/'); /* the timeline may change within a run */

@@ -1,6 +1,7 @@
 #include "pgclient/dump.h"
 
 #include "codec/utf8.h"
+#include "pgclient/conninfo.h"
 #include "pgclient/sql_text.h"
 #include "pgclient/words.h"
 
@@ -139,10 +140,7 @@ static int tell_server(const struct server *server, struct list *environment, st
         else if (option->dispchar[0] != '*')
             put_keyword(conninfo, keywords[i], values[i]);
     }
-    for (PQconninfoOption *o = options; o != NULL && o->keyword != NULL; o++)
-        if (o->val != NULL)
-            explicit_bzero(o->val, strlen(o->val));
-    PQconninfoFree(options);
+    conninfo_free(options);
     return rc;
 }
 

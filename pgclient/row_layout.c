@@ -486,8 +486,8 @@ static int begin(struct session *session, const struct row_table *table, struct 
     return describe(session, table, layout, error);
 }
 
-int row_layout_enter(struct session *session, const struct row_table *table, enum row_form form,
-                     struct row_layout **layout, struct error *error)
+static int enter(struct session *session, const struct row_table *table, enum row_form form,
+                 struct row_layout **layout, struct error *error)
 {
     struct connection *connection = session_connection(session);
     struct cluster before = {0};
@@ -505,4 +505,14 @@ int row_layout_enter(struct session *session, const struct row_table *table, enu
     cluster_clear(&before);
     free(mark);
     return rc;
+}
+
+/* The server may have begun to refuse what cluster_read asks for. */
+int row_layout_enter(struct session *session, const struct row_table *table, enum row_form form,
+                     struct row_layout **layout, struct error *error)
+{
+    int rc = enter(session, table, form, layout, error);
+    return rc == -EAGAIN && connection_usable(session_connection(session))
+               ? enter(session, table, form, layout, error)
+               : rc;
 }

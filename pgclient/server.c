@@ -1,9 +1,9 @@
 #include "pgclient/server.h"
 
 #include "codec/text.h"
+#include "pgclient/conninfo.h"
 
 #include <errno.h>
-#include <libpq-fe.h>
 #include <stdlib.h>
 
 struct server {
@@ -42,22 +42,6 @@ static void wipe(char *text)
 {
     if (text != NULL)
         explicit_bzero(text, strlen(text));
-}
-
-/* PQconninfoFree leaves passwords in the heap. */
-static void options_free(PQconninfoOption *options)
-{
-    for (PQconninfoOption *o = options; o != NULL && o->keyword != NULL; o++)
-        wipe(o->val);
-    PQconninfoFree(options);
-}
-
-static const char *option_value(const PQconninfoOption *options, const char *keyword)
-{
-    for (const PQconninfoOption *o = options; o != NULL && o->keyword != NULL; o++)
-        if (strcmp(o->keyword, keyword) == 0 && o->val != NULL && o->val[0] != '\0')
-            return o->val;
-    return NULL;
 }
 
 /* What libpq uses for each parameter but sslmode, with environment, service file and defaults.
@@ -107,9 +91,9 @@ static int name_it(struct server *server, const PQconninfoOption *given,
     static const char *const shown[] = {"service", "host", "hostaddr", "port", "dbname", "user"};
     struct text name = {0};
     for (size_t i = 0; i < sizeof shown / sizeof *shown; i++) {
-        const char *value = option_value(given, shown[i]);
+        const char *value = conninfo_value(given, shown[i]);
         if (value == NULL)
-            value = option_value(effective, shown[i]);
+            value = conninfo_value(effective, shown[i]);
         append_named(&name, shown[i], value);
     }
     server->name = text_take(&name);
@@ -136,7 +120,7 @@ static int add_defaults(struct server *server, const PQconninfoOption *effective
     for (size_t i = 0; i < sizeof defaults / sizeof *defaults && rc == 0; i++) {
         /* libpq itself says tcp_user_timeout 0 if nothing is given; a user who wants no limit gives
          * a large one. */
-        const char *value = option_value(effective, defaults[i][0]);
+        const char *value = conninfo_value(effective, defaults[i][0]);
         if (value == NULL || strcmp(value, "0") == 0)
             rc = add(server, defaults[i][0], defaults[i][1]);
     }
@@ -161,13 +145,13 @@ int server_parse(const char *conninfo, struct server **out, struct error *error)
     int rc = server == NULL ? -ENOMEM : fill(server, given);
     if (rc == 0) {
         effective = effective_options(server);
-        server->has_password = option_value(given, "password") != NULL;
+        server->has_password = conninfo_value(given, "password") != NULL;
         rc = name_it(server, given, effective);
     }
     if (rc == 0)
         rc = add_defaults(server, effective);
-    options_free(given);
-    options_free(effective);
+    conninfo_free(given);
+    conninfo_free(effective);
     if (rc != 0) {
         server_free(server);
         return error_set(error, rc, "out of memory");

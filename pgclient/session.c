@@ -129,6 +129,8 @@ static int connect_session(struct session *session, bool waits, const atomic_boo
     pthread_mutex_unlock(&pool->lock);
     int rc = connection_open(pool->server, pool->departing, &session->stop, stop,
                              waits ? -1 : POOL_SHORT_MS, &connection, error);
+    if (rc == 0)
+        connection_set_mounted(connection, &pool->mounted);
     set_connection(session, connection);
     if (rc == 0)
         session_pool_tend(pool); /* with other settings, older connections are outdated */
@@ -369,6 +371,8 @@ void session_pool_free(struct session_pool *pool)
     verdicts_free(pool->verdicts);
     free(pool);
 }
+
+struct mounted *session_pool_mounted(struct session_pool *pool) { return &pool->mounted; }
 
 struct departing *session_pool_departing(const struct session_pool *pool)
 {

@@ -41,6 +41,7 @@
 
 struct session;
 struct session_pool;
+struct mounted;
 
 enum session_purpose {
     SESSION_SHORT,
@@ -134,6 +135,9 @@ void session_pool_see_off(struct session_pool *pool);
 /* For pgclient/ alone: counts connections of the pool that have been given up, each until it has
  * gone. Until then they keep their places. */
 struct departing *session_pool_departing(const struct session_pool *pool);
+
+/* For pgclient/ alone: the cluster that is mounted (cluster.h), of which all sessions know. */
+struct mounted *session_pool_mounted(struct session_pool *pool);
 
 /* ---- locks that others wait for (pgclient/lock.h) ---- */
 

@@ -2,7 +2,7 @@
 #ifndef PGCLIENT_SESSION_PARTS_H
 #define PGCLIENT_SESSION_PARTS_H
 
-#include "pgclient/connection.h"
+#include "pgclient/cluster.h"
 #include "pgclient/lock_share.h"
 #include "pgclient/session.h"
 
@@ -43,6 +43,7 @@ struct session_pool {
     const struct server *server;
     struct departing *departing;
     struct verdicts *verdicts;
+    struct mounted mounted;
     int limit;
     void (*make_room)(void *context, enum session_lack lack);
     void *context;

@@ -10,7 +10,9 @@
  * A mark is a text that holds at a later time only if nothing visible has changed in between. It
  * is:
  *
- *   system identifier/database/timeline/run/settings/snapshot or replayed position@position
+ *   name/database/timeline/run/settings/snapshot or replayed position@position
+ *
+ * The name is the cluster's (cluster.h), as in keys.
  *
  * The settings are those that are not the same in all of our sessions: a hash of lc_monetary.
  *
@@ -39,7 +41,7 @@ struct server_run {
 };
 
 struct version_key {
-    uint64_t system_id;
+    uint64_t system_id; /* the cluster's name (cluster.h) */
     uint32_t database;
     uint32_t relation;
     uint32_t output; /* OUTPUT_VERSION */

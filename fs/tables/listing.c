@@ -200,6 +200,7 @@ int listing_start(struct mount *mount, struct error *error)
     if (rc < 0)
         return rc;
     take(mount, &prepared, mark, ++mount->catalog_asks, asked);
+    catalog_is_mounted(mount->catalog, mount->pool);
     mount->system_id = mount->catalog->system_id;
     mount->database = mount->catalog->database;
     mount->born = mount->catalog->born;

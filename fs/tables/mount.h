@@ -54,7 +54,8 @@ struct mount {
     sem_t slots; /* of fetch_place */
     struct prefill_room prefill_room;
     struct catalog_scope scope;
-    uint64_t system_id; /* of the mounted cluster; the mount refuses to go on with another one */
+    /* the name of the mounted cluster (pgclient/cluster.h); the mount refuses to go on with another */
+    uint64_t system_id;
     uint32_t database;
     struct ddl_way ddl;
     int64_t born; /* seconds; the time of every directory */

@@ -256,6 +256,44 @@ SQL
     done
 }
 
+@test "a list of hosts, for a role that may not ask which cluster it is: after a failover files are the same, for one comparison each" {
+    local server hosts ports
+    for server in here there; do
+        server_at pg_$server
+        use pg_$server
+        make_test_database -c "CREATE ROLE rd LOGIN" \
+            -c "REVOKE EXECUTE ON FUNCTION pg_control_system(), pg_control_checkpoint(), pg_control_recovery() FROM public" \
+            -c "CREATE TABLE t AS SELECT i AS id, 'row ' || i AS v FROM generate_series(1, 1000) i; GRANT SELECT ON t TO rd"
+    done
+    hosts=$(cat "$E2E/pg_here/socket"),$(cat "$E2E/pg_there/socket")
+    ports=$(cat "$E2E/pg_here/port"),$(cat "$E2E/pg_there/port")
+    # A mount of the first host alone has the same cache.
+    use pg_here
+    PGUSER=rd mount_start -o lease=0
+    assert_right t
+    identity t >"$OUT/first"
+    mount_stop
+    PGHOST=$hosts PGPORT=$ports PGUSER=rd mount_start -o lease=0
+    identity t >"$OUT/now"
+    diff "$OUT/first" "$OUT/now"
+    [ "$(metric rows_fetched_total)" -eq 0 ]
+    "$ROOT/scripts/private-pg" kill "$E2E/pg_here"
+    sleep 0.1
+    identity t >"$OUT/now"
+    diff "$OUT/first" "$OUT/now"
+    [ "$(metric rows_fetched_total)" -eq 1000 ]
+    use pg_there
+    psql -X -q -c "UPDATE t SET v = 'other' WHERE id = 7"
+    assert_right t
+    mount_stop
+    PGHOST=$hosts PGPORT=$ports PGUSER=rd mount_start -o lease=0
+    identity t >"$OUT/first"
+    assert_right t
+    mount_stop
+    server_gone pg_here
+    server_gone pg_there
+}
+
 @test "after a restart, a crash and a recovery files are the same, for one comparison each" {
     server_at pg_again
     use pg_again

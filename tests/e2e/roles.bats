@@ -156,13 +156,50 @@ END
     [ "$(sed -n 2p "$MNT/home/limits/limits.csv")" = '"home, public",200ms,100ms' ]
 }
 
-@test "a filter is the first thing that a new connection is asked, where functions are refused" {
-    other_database afresh
-    psql -X -q -c "REVOKE EXECUTE ON FUNCTION pg_control_system(), pg_current_wal_insert_lsn() FROM public"
-    PGUSER=reader mount_start -o lease=600
-    stat "$MNT/public/items/items.bin" >/dev/null
+# Each of the mount's connections is a new one from now on.
+renew_connections() {
     psql -X -q -c "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'pgvecfs'" >/dev/null
+}
+
+@test "a filter is the first thing that a new connection is asked, where functions are refused; a row that an old one is" {
+    other_database afresh
+    PGUSER=reader mount_start -o lease=600
+    grep '"id":1,' "$MNT/public/t/rows/1.json"
+    psql -X -q -c "REVOKE EXECUTE ON FUNCTION pg_control_system(), pg_current_wal_insert_lsn() FROM public"
+    grep '"id":2,' "$MNT/public/t/rows/2.json" # its transaction finds out that they are refused now
+    stat "$MNT/public/items/items.bin" >/dev/null
+    renew_connections
     answers_a_filter afresh
+}
+
+# What each way of reading says now: names, contents, inode and time.
+everything() {
+    local P=$MNT/public
+    ls "$P" && md5sum "$P"/{t/t,quick/quick}.{csv,jsonl} "$P/t/schema.sql" "$P/t/rows/7.json" "$P/items/query/near/v/l2/3/7.csv" &&
+        stat -c '%n %i %Y %s' "$P"/t/t.{csv,bin} "$P/t/schema.sql" "$P/quick/quick.csv" && answers_a_filter "$1"
+}
+
+@test "functions that tell which cluster it is, revoked and granted while it is mounted: files stay the same" {
+    local functions="pg_control_system(), pg_control_checkpoint(), pg_control_recovery()" round
+    other_database revoked
+    PGUSER=reader mount_start -o lease=0
+    everything first >"$BATS_TEST_TMPDIR/first"
+    for round in "REVOKE EXECUTE ON FUNCTION $functions FROM public" "GRANT EXECUTE ON FUNCTION $functions TO public"; do
+        psql -X -q -c "$round"
+        [ "${round%% *}" = REVOKE ] || renew_connections
+        everything "${round%% *}" >"$BATS_TEST_TMPDIR/now"
+        diff "$BATS_TEST_TMPDIR/first" "$BATS_TEST_TMPDIR/now"
+    done
+    mount_stop
+    # Mounted while it may not be asked: another cache.
+    psql -X -q -c "REVOKE EXECUTE ON FUNCTION $functions FROM public"
+    PGUSER=reader mount_start -o lease=0
+    everything first >"$BATS_TEST_TMPDIR/first"
+    psql -X -q -c "GRANT EXECUTE ON FUNCTION $functions TO public"
+    renew_connections
+    everything GRANT >"$BATS_TEST_TMPDIR/now"
+    diff "$BATS_TEST_TMPDIR/first" "$BATS_TEST_TMPDIR/now"
+    right_and_steady
 }
 
 @test "a table whose partitions the role may not read: as long as nothing is written, nothing is fetched again" {
