@@ -31,7 +31,7 @@ int job_measure_format(struct subject *subject, struct version *version, int for
     if (rc == -EBADMSG || rc == -EDOM) { /* trying again would not help */
         rc = view_refuse(&view, rc == -EDOM ? rc : -EIO, error->text);
         if (rc == 0)
-            job_log_refused(snapshot, format);
+            version_log_refused(snapshot, format);
     }
     if (rc == 0)
         save(subject, version, "sizes");

@@ -29,8 +29,6 @@ MUST_CHECK int job_refresh_rows(struct subject *subject, struct version *old, un
  * the version. */
 void job_settle_format(struct version *version, int format);
 
-void job_log_refused(const struct snapshot *snapshot, int format);
-
 /* ---- job_faces.c ---- */
 
 /* Measures a format of the version, and saves that. `prefill` is nullable. */

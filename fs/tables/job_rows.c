@@ -81,7 +81,11 @@ struct version *job_load_rows(struct subject *subject)
     sweep_once(subject->table);
     if (snapshot != NULL && snapshot_latest(snapshot) > snapshot->mtime)
         file_time_save(subject, snapshot_latest(snapshot));
-    return snapshot != NULL ? version_of_rows(mount, snapshot) : NULL;
+    struct version *version = snapshot != NULL ? version_of_rows(mount, snapshot) : NULL;
+    for (int i = 0; version != NULL && i < FORMAT_COUNT; i++)
+        if (version->state[i] == FACE_FAILED)
+            version->unsaid |= 1U << i;
+    return version;
 }
 
 struct version *job_choose_rows(struct subject *subject, const struct version *whole)
@@ -96,13 +100,6 @@ struct version *job_choose_rows(struct subject *subject, const struct version *w
     return version_of_rows(mount, chosen);
 }
 
-void job_log_refused(const struct snapshot *snapshot, int format)
-{
-    const struct face *face = snapshot_face(snapshot, formats[format]);
-    log_say(LOG_SAY_ERROR, "%s.%s: no %s: %s", snapshot->relation.schema, snapshot->relation.name,
-            formats[format]->name, face->reason != NULL ? face->reason : strerror(-face->refused));
-}
-
 /* Logs each reason once, with the first of the formats that need the same. */
 static void log_all_refused(const struct snapshot *snapshot)
 {
@@ -115,7 +112,7 @@ static void log_all_refused(const struct snapshot *snapshot)
                    face->reason != NULL && strcmp(other->reason, face->reason) == 0;
         }
         if (!said)
-            job_log_refused(snapshot, i);
+            version_log_refused(snapshot, i);
     }
 }
 

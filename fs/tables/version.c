@@ -1,6 +1,9 @@
 #include "fs/tables/version.h"
 
+#include "fs/base/log.h"
+
 #include <stdlib.h>
+#include <string.h>
 
 bool version_lacks(const struct version *version, int face)
 {
@@ -13,6 +16,21 @@ bool version_lacks(const struct version *version, int face)
             !formats[i]->possible(snapshot->schema))
             return true;
     return false;
+}
+
+void version_say_failure(struct version *version, int face)
+{
+    if (face >= FORMAT_COUNT || !(version->unsaid & 1U << face))
+        return;
+    version->unsaid &= ~(1U << face);
+    version_log_refused(version->snapshot, face);
+}
+
+void version_log_refused(const struct snapshot *snapshot, int format)
+{
+    const struct face *face = snapshot_face(snapshot, formats[format]);
+    log_say(LOG_SAY_ERROR, "%s.%s: no %s: %s", snapshot->relation.schema, snapshot->relation.name,
+            formats[format]->name, face->reason != NULL ? face->reason : strerror(-face->refused));
 }
 
 static bool view_same(const struct view *a, const struct view *b)

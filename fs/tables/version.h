@@ -73,6 +73,9 @@ struct version {
     enum face_state state[FACE_COUNT];
     int rc[FACE_COUNT]; /* why the face failed */
     char *reason[FACE_COUNT];
+    /* a mask of formats: an earlier mount has noted that there is no such file, and why; this
+     * mount's log does not say so yet */
+    unsigned unsaid;
     struct version_view *views; /* that somebody has asked for: the list grows */
     int views_wanted;
 };
@@ -91,6 +94,12 @@ void version_want_nothing(struct version *version);
 /* Whether what this face is made from was left out when the version was fetched: a refresh that is
  * asked for the face gets it. */
 bool version_lacks(const struct version *version, int face);
+
+/* Has the log say why there is no file of the format. */
+void version_log_refused(const struct snapshot *snapshot, int format);
+
+/* The face is asked for, and has failed: has the log say why, unless it has. */
+void version_say_failure(struct version *version, int face);
 
 static inline int64_t version_time(const struct version *version, int face)
 {

@@ -258,6 +258,8 @@ static int need_size(struct call *call)
     const struct face *whole = snapshot_face(file->version->snapshot, format),
                       *face = face_of(file);
     const struct view view = view_of(file);
+    if (whole->refused < 0)
+        version_say_failure(file->version, file->format);
     if (whole->refused < 0 || face->refused < 0)
         return whole->refused < 0 ? whole->refused : face->refused;
     if (face->measured)

@@ -253,6 +253,8 @@ static int act_on(enum lease_verdict verdict, struct call *call)
     case LEASE_STALE:
         return -ESTALE;
     case LEASE_FAIL:
+        if (file->version != NULL)
+            version_say_failure(file->version, file->face);
         return table_file_rc(file);
     case LEASE_REFRESH:
         return need_refresh(call);
