@@ -18,6 +18,7 @@ struct answer_node {
     struct result *result; /* a reference; NULL: pending, or not in use */
     bool own;              /* for one process that was told ESTALE; others do not share the node */
     int stale_answers;     /* how many answers in a row, up to the last one, failed with -ESTALE */
+    struct promises shown; /* the callers that have only looked it up, since they called last */
 };
 
 static struct answer_node *of(const struct node *node) { return (struct answer_node *)node; }
@@ -68,6 +69,7 @@ static void rest(struct node *node)
 {
     struct answer_node *answer = of(node);
     struct result *result = answer->result;
+    promises_expire(&answer->shown);
     if (result == NULL || node->opens > 0 || node->calls > 0)
         return;
     if (!result->making && result->rc < 0)
@@ -82,6 +84,7 @@ static void clear(struct node *node)
     result_unref(answer->result);
     asked_unref(answer->key.asked);
     asker_unref(answer->key.asker);
+    promises_clear(&answer->shown);
 }
 
 /* ---- look-up ---- */
@@ -174,6 +177,9 @@ int answer_file_look_up(struct mount *mount, const struct lookup *lookup,
         return rc;
     if (known->subject == NULL)
         node_set_subject(known, subject);
+    /* so that its stat is known to be by path */
+    promise_show(&of(known)->shown, lookup->caller, NULL,
+                 &(struct glance){.nodeid = known->nodeid});
     *out = known;
     return 0;
 }
@@ -363,15 +369,17 @@ static void promise_result(const struct call *call)
     bool leased = subject != NULL && subject->current != NULL && subject_leased(subject) &&
                   result != NULL && result->serial == subject->current->serial;
     bool asked = call->waited || (result != NULL && call->awaited == result);
-    if (result != NULL && (asked || answer->node.opens == 0 || leased))
-        result_promise(result, call->caller);
+    bool by_path = promise_find(&answer->shown, call->caller) != NULL;
+    bool sure = asked || answer->node.opens == 0 || leased;
+    if (result != NULL && (sure || by_path))
+        result_promise(result, call->caller, !sure);
 }
 
 /* After ESTALE the kernel looks the name up again, but only once: that time this process must get a
  * node of its own. */
 static void settled(struct call *call, int rc)
 {
-    const struct answer_node *answer = of(call->node);
+    struct answer_node *answer = of(call->node);
     struct subject *subject = answer->node.subject;
     if (rc == -ESTALE && answer->result != NULL)
         result_take_back(answer->result, call->caller);
@@ -384,6 +392,7 @@ static void settled(struct call *call, int rc)
     }
     if (rc == 0 && call->kind == CALL_GETATTR)
         promise_result(call);
+    promise_keep(&answer->shown, call->caller);
 }
 
 /* ---- attributes ---- */

@@ -5,8 +5,12 @@
 
 #include <errno.h>
 
-/* A directory that was there this short a time ago is taken to be there. */
-enum { DIRECTORY_FRESH_MS = 1000 };
+enum {
+    /* a directory that was there this short a time ago is taken to be there */
+    DIRECTORY_FRESH_MS = 1000,
+    LOOKUP_MS = 1000,    /* how long a look-up waits */
+    LOOKUP_NEW_MS = 400, /* the same for a file that no process has seen yet */
+};
 
 /* ---- parked calls ---- */
 
@@ -67,6 +71,12 @@ struct lookup call_lookup(const struct call *call)
                            .waited = call->waited,
                            .refreshes_seen = call->refreshes_seen,
                            .changed = call->changed};
+}
+
+bool call_looks_no_longer(const struct call *call)
+{
+    int64_t limit = call->node->opens > 0 ? LOOKUP_MS : LOOKUP_NEW_MS;
+    return call->kind == CALL_LOOKUP && clock_ms() - call->arrived >= limit;
 }
 
 /* ---- directories ---- */

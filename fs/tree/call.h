@@ -79,6 +79,9 @@ bool call_waits_for(const struct mount *mount, const struct subject *subject);
 
 /* What a LOOKUP looks for, and what it knows by now. */
 struct lookup call_lookup(const struct call *call);
+/* Whether a LOOKUP has waited as long as it may: the kernel may hold a lock. The stat or open that
+ * follows waits as long as it takes. */
+bool call_looks_no_longer(const struct call *call);
 
 /* ---- for classes: each returns 0, -EAGAIN, or the errno to answer ---- */
 

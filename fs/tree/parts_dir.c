@@ -63,6 +63,7 @@ static int list_pieces(struct mount *mount, struct node *node, struct entries *o
 static const struct node_class format_dir = {.mode = S_IFDIR | 0555,
                                              .size = sizeof(struct node),
                                              .lookup = piece_file_look_up,
+                                             .doubt = piece_file_doubt,
                                              .list = list_pieces,
                                              .exists = node_exists_in_parent,
                                              .ready = ready_to_list,

@@ -93,14 +93,16 @@ static void clear(struct node *node)
 
 /* ---- look-up ---- */
 
-/* The file of this name that shows this, if it may be shared; `ino` 0: that is pending. */
+/* Of the files of this name that show this, and may be shared, the oldest: who goes by one has that
+ * one for as long as it shows the same. `ino` 0: that are pending. */
 static struct piece_file *file_with(const struct lookup *lookup, uint64_t ino, bool open)
 {
-    struct node *node = lookup->parent->files;
-    while (node != NULL && (of(node)->own || of(node)->ino != ino || (node->opens > 0 && !open) ||
-                            strcmp(node->name, lookup->name) != 0))
-        node = node->next_file;
-    return node != NULL ? of(node) : NULL;
+    struct piece_file *oldest = NULL;
+    for (struct node *node = lookup->parent->files; node != NULL; node = node->next_file)
+        if (!of(node)->own && of(node)->ino == ino && (node->opens == 0 || open) &&
+            strcmp(node->name, lookup->name) == 0)
+            oldest = of(node);
+    return oldest;
 }
 
 static int file_new(struct mount *mount, const struct lookup *lookup, int format,
@@ -118,10 +120,12 @@ static int file_new(struct mount *mount, const struct lookup *lookup, int format
 
 /* Which version the caller is shown, if any; *sure: without asking the server. */
 static struct version *version_for(const struct subject *subject, const struct promise *promise,
-                                   caller_id caller, bool *sure)
+                                   const struct lookup *lookup, bool *sure)
 {
-    struct version *version = promise != NULL ? promise->version : subject_stays(subject, caller);
-    *sure = version != NULL || (subject->current != NULL && subject_leased(subject));
+    struct version *version =
+        promise != NULL ? promise->version : subject_stays(subject, lookup->caller);
+    bool refreshed = lookup->waited && (int)(subject->refreshes - lookup->refreshes_seen) > 0;
+    *sure = version != NULL || (subject->current != NULL && (refreshed || subject_leased(subject)));
     return version != NULL ? version : subject->current;
 }
 
@@ -137,8 +141,7 @@ static int look_up(struct mount *mount, const struct lookup *lookup, int format,
             (*out)->own = true;
         return rc;
     }
-    struct version *version =
-        subject != NULL ? version_for(subject, promise, lookup->caller, &sure) : NULL;
+    struct version *version = subject != NULL ? version_for(subject, promise, lookup, &sure) : NULL;
     bool lacks = version != NULL && version_lacks(version, format);
     const struct piece *piece =
         version != NULL && !lacks ? find_piece(version, lookup->name) : NULL;
@@ -158,12 +161,45 @@ static int look_up(struct mount *mount, const struct lookup *lookup, int format,
     return rc;
 }
 
-int piece_file_look_up(struct mount *mount, const struct lookup *lookup, struct node **out)
+/* The format of the file, if the name can be that of a piece; else -1. */
+static int format_of(const struct lookup *lookup)
 {
     const char *format_name = lookup->parent->name, *dot = strchr(lookup->name, '.');
-    int format = format_find(format_name, strlen(format_name));
-    if (format < 0 || dot == NULL || strcmp(dot + 1, format_name) != 0 ||
-        !piece_is_name(lookup->name, (size_t)(dot - lookup->name)))
+    bool can_be = dot != NULL && strcmp(dot + 1, format_name) == 0 &&
+                  piece_is_name(lookup->name, (size_t)(dot - lookup->name));
+    return can_be ? format_find(format_name, strlen(format_name)) : -1;
+}
+
+struct node *piece_file_doubt(struct mount *mount, const struct lookup *lookup)
+{
+    int format = format_of(lookup);
+    const struct subject *subject = format >= 0 ? node_rows(mount, lookup->parent) : NULL;
+    bool sure;
+    if (subject == NULL || subject_promised(subject, lookup->caller) != NULL)
+        return NULL;
+    struct version *version = version_for(subject, NULL, lookup, &sure);
+    if (sure || version == NULL || version_lacks(version, format))
+        return NULL;
+    const struct piece *piece = find_piece(version, lookup->name);
+    struct piece_file *file =
+        piece != NULL ? file_with(lookup, ino_of(version, piece, format), true) : NULL;
+    return file != NULL && file->node.opens > 0 ? &file->node : NULL;
+}
+
+/* Notes what the look-up has shown the caller. */
+static void note_look(const struct piece_file *file, const struct lookup *lookup)
+{
+    const struct glance glance = {.nodeid = file->node.nodeid,
+                                  .waited = lookup->waited,
+                                  .refreshes_seen = lookup->refreshes_seen};
+    if (file->node.subject != NULL)
+        promise_show(&file->node.subject->promises, lookup->caller, file->version, &glance);
+}
+
+int piece_file_look_up(struct mount *mount, const struct lookup *lookup, struct node **out)
+{
+    int format = format_of(lookup);
+    if (format < 0)
         return -ENOENT;
     struct subject *subject = node_rows(mount, lookup->parent);
     struct piece_file *file = NULL;
@@ -174,6 +210,7 @@ int piece_file_look_up(struct mount *mount, const struct lookup *lookup, struct 
         node_set_subject(&file->node, subject);
     if (subject != NULL && file->node.subject == subject)
         renew(file, subject->current);
+    note_look(file, lookup);
     *out = &file->node;
     return 0;
 }
@@ -226,6 +263,42 @@ static int judge(struct call *call)
         return rc;
     renew(file, subject->current);
     return is_of(file, subject->current) ? 0 : -ESTALE;
+}
+
+/* What the caller's last look-up has shown, if that was this file, or another one of its version; else
+ * NULL. */
+static const struct promise *find_shown(const struct piece_file *file, caller_id caller)
+{
+    const struct promise *promise = promise_find(&file->node.subject->promises, caller);
+    bool shown = promise != NULL && ((promise->version != NULL && is_of(file, promise->version)) ||
+                                     promise->glance.nodeid == file->node.nodeid);
+    return shown ? promise : NULL;
+}
+
+/* What the caller's look-up has waited for counts for the call. */
+static void take_glance(struct call *call)
+{
+    const struct promise *shown = find_shown(of(call->node), call->caller);
+    if (shown == NULL || shown->told || !shown->glance.waited || call->waited)
+        return;
+    call->waited = true;
+    call->refreshes_seen = shown->glance.refreshes_seen;
+}
+
+/* Waits for a refresh, if the node is open. A failure is not told here, but to calls that ask for more
+ * than the name. */
+static int try_lookup(struct mount *mount, struct call *call)
+{
+    struct lookup lookup = call_lookup(call);
+    if (piece_file_doubt(mount, &lookup) != call->node)
+        return 0;
+    bool failed = call_has_seen_failure(call);
+    call_count_from_now(call);
+    if (failed || call_looks_no_longer(call))
+        return 0;
+    call_await_refresh(call);
+    job_want_refresh(call->node->subject, -1);
+    return -EAGAIN;
 }
 
 static bool has_sizes(const struct view *view)
@@ -285,10 +358,14 @@ static int ready(struct mount *mount, struct call *call)
 {
     struct piece_file *file = of(call->node);
     bool pending = file->version == NULL;
+    if (call->kind == CALL_LOOKUP)
+        return try_lookup(mount, call);
     if (!pending && call->kind == CALL_GETATTR && file->node.opens > 0 && face_of(file)->measured)
         return 0; /* nothing tells it from fstat */
     if (pending || call->awaited != file) {
         int rc = call_need_subject(mount, call, node_rows, !pending);
+        if (rc == 0)
+            take_glance(call);
         if (rc == 0)
             rc = file->version == NULL ? bind(call) : judge(call);
         if (rc < 0)
@@ -322,7 +399,7 @@ static void settled(struct call *call, int rc)
         struct version *told = holds ? subject->current : file->version;
         if (call->waited || (holds && subject_leased(subject)))
             promise_tell(&subject->promises, call->caller, told);
-        else if (file->node.opens == 0)
+        else if (file->node.opens == 0 || find_shown(file, call->caller) != NULL)
             promise_repeat(&subject->promises, call->caller, told);
     }
 }
@@ -444,6 +521,7 @@ const struct node_class piece_file_class = {.mode = S_IFREG | 0444,
                                             .clear = clear,
                                             .ready = ready,
                                             .interrupted = interrupted,
+                                            .overdue = call_looks_no_longer,
                                             .settled = settled,
                                             .attributes = attributes,
                                             .reason = reason,

@@ -251,9 +251,12 @@ struct result *result_promised(struct mount *mount, const struct result_key *key
     return used(result);
 }
 
-void result_promise(struct result *result, caller_id caller)
+void result_promise(struct result *result, caller_id caller, bool repeat)
 {
-    promise_tell(&result->promises, caller, NULL);
+    if (repeat)
+        promise_repeat(&result->promises, caller, NULL);
+    else
+        promise_tell(&result->promises, caller, NULL);
 }
 
 void result_take_back(struct result *result, caller_id caller)

@@ -128,7 +128,8 @@ struct result *result_find(struct mount *mount, const struct result_key *key,
                            const struct version *version);
 /* The result that the caller was promised a moment ago; NULL: none. Borrowed. */
 struct result *result_promised(struct mount *mount, const struct result_key *key, caller_id caller);
-void result_promise(struct result *result, caller_id caller);
+/* `repeat`: the caller was told of it without asking the server (promise_repeat). */
+void result_promise(struct result *result, caller_id caller, bool repeat);
 bool result_is_promised(const struct result *result, caller_id caller);
 /* A file of the result is opened, or closed: called for a node's first open, and its last close.
  * -ENOBUFS, with what to do: open results would take too much memory. */

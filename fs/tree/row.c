@@ -61,13 +61,9 @@ static void drop_last(struct mount *mount)
     drop(last);
 }
 
-/* Keeps the row in place of an older one of the path. */
 static void keep(struct row *row)
 {
     struct mount *mount = row->task.mount;
-    struct row *before = row_find(mount, row->path);
-    if (before != NULL && before->promises.count == 0)
-        drop(before);
     put_first(row_ref(row));
     mount->tree->row_count++;
     mount->tree->row_bytes += row->bytes.size;
@@ -75,6 +71,15 @@ static void keep(struct row *row)
     while (mount->tree->row_count > ROWS_KEPT ||
            (mount->tree->row_bytes > most && mount->tree->row_count > 1))
         drop_last(mount);
+}
+
+/* Keeps the row in place of an older one of the path. */
+static void keep_newest(struct row *row)
+{
+    struct row *before = row_find(row->task.mount, row->path);
+    if (before != NULL && before->promises.count == 0)
+        drop(before);
+    keep(row);
 }
 
 static struct row *used(struct row *row)
@@ -101,6 +106,17 @@ struct row *row_promised(struct mount *mount, uint64_t path, caller_id caller)
     while (row != NULL && (row->path != path || promise_find(&row->promises, caller) == NULL))
         row = row->next;
     return used(row);
+}
+
+/* An open node may have a row that is kept no more. */
+void row_promise(struct row *row, caller_id caller, bool repeat)
+{
+    if (row->at == NULL)
+        keep(row);
+    if (repeat)
+        promise_repeat(&row->promises, caller, NULL);
+    else
+        promise_tell(&row->promises, caller, NULL);
 }
 
 bool row_is_fresh(const struct row *row)
@@ -134,7 +150,7 @@ static void asked(struct row_task *task)
         return;
     row->since =
         first_seen_note(task->mount->tree->rows_seen, row->path, row->contents, time(NULL));
-    keep(row);
+    keep_newest(row);
 }
 
 static void free_row(struct row_task *task)

@@ -43,6 +43,9 @@ static inline void row_unref(struct row *row) /* NULL is fine */
 struct row *row_find(struct mount *mount, uint64_t path);
 /* The one that the caller was promised a moment ago; NULL: none. Borrowed. */
 struct row *row_promised(struct mount *mount, uint64_t path, caller_id caller);
+/* Promises it to a caller that was told of it, and keeps it as long. `repeat`: without asking the
+ * server (promise_repeat). */
+void row_promise(struct row *row, caller_id caller, bool repeat);
 /* Whether it need not be asked for again. */
 bool row_is_fresh(const struct row *row);
 

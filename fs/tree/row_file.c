@@ -22,9 +22,10 @@ struct row_node {
     uint64_t contents, size;
     int64_t since;
     uint32_t relation;
-    int64_t asked_ms;   /* clock_ms() when the server was asked last, and it was the same */
-    struct row *row;    /* that, with its bytes: a reference; NULL: not at hand */
-    struct row *asking; /* the last question for it: a reference; NULL: none */
+    int64_t asked_ms;      /* clock_ms() when the server was asked last, and it was the same */
+    struct row *row;       /* that, with its bytes: a reference; NULL: not at hand */
+    struct row *asking;    /* the last question for it: a reference; NULL: none */
+    struct promises shown; /* the callers that have only looked it up, since they called last */
 };
 
 static struct row_node *of(const struct node *node) { return (struct row_node *)node; }
@@ -59,6 +60,7 @@ static void forget_question(struct row_node *file)
 static void rest(struct node *node)
 {
     struct row_node *file = of(node);
+    promises_expire(&file->shown);
     if (node->opens > 0 || node->calls > 0)
         return;
     row_unref(file->row);
@@ -71,6 +73,7 @@ static void clear(struct node *node)
 {
     row_unref(of(node)->row);
     row_unref(of(node)->asking);
+    promises_clear(&of(node)->shown);
 }
 
 /* ---- look-up ---- */
@@ -90,18 +93,36 @@ static int format_of(const char *name, size_t *size)
     return -1;
 }
 
-/* The latest node of the path that shows the row; with `row` NULL, that shows what was true last, or
- * nothing. An open node answers for what it is: a caller that must ask does not get it. NULL: none. */
+/* The next file of the path at or behind this node in its directory; NULL: none. */
+static struct row_node *next_of(struct node *node, uint64_t path)
+{
+    while (node != NULL && (node->class != &row_file || of(node)->path != path))
+        node = node->next_file;
+    return node != NULL ? of(node) : NULL;
+}
+
+/* Of the nodes of the path that show the row the oldest: who goes by one has that one for as long as
+ * the row is the same. NULL: none. */
 static struct row_node *node_with(const struct node *parent, uint64_t path, const struct row *row)
 {
+    struct row_node *oldest = NULL;
+    for (struct row_node *file = next_of(parent->files, path); file != NULL;
+         file = next_of(file->node.next_file, path))
+        if (is_same(file, row))
+            oldest = file;
+    return oldest;
+}
+
+/* The latest node of the path that shows what was true last, else nothing, for a caller that must
+ * ask: an open node would answer for what it is. NULL: none. */
+static struct row_node *node_to_ask(const struct node *parent, uint64_t path)
+{
     struct row_node *pending = NULL;
-    for (struct node *node = parent->files; node != NULL; node = node->next_file) {
-        struct row_node *file = of(node);
-        if (node->class != &row_file || file->path != path)
-            continue;
-        if (row != NULL ? is_same(file, row) : file->shows && node->opens == 0)
+    for (struct row_node *file = next_of(parent->files, path); file != NULL;
+         file = next_of(file->node.next_file, path)) {
+        if (file->shows && file->node.opens == 0)
             return file;
-        if (row == NULL && !file->shows && pending == NULL)
+        if (!file->shows && pending == NULL)
             pending = file;
     }
     return pending;
@@ -121,6 +142,25 @@ static struct row *at_hand(struct mount *mount, const struct node *parent, uint6
     return holds ? row : NULL;
 }
 
+struct node *row_file_doubt(struct mount *mount, const struct lookup *lookup)
+{
+    size_t size;
+    uint64_t path = node_path(lookup->parent, lookup->name);
+    if (format_of(lookup->name, &size) < 0 ||
+        at_hand(mount, lookup->parent, path, lookup->caller) != NULL)
+        return NULL;
+    struct row_node *file = next_of(lookup->parent->files, path);
+    while (file != NULL && !(file->shows && file->node.opens > 0))
+        file = next_of(file->node.next_file, path);
+    return file != NULL ? &file->node : NULL;
+}
+
+/* Notes that the caller has looked it up: so its stat is known to be by path. */
+static void note_look(struct row_node *file, caller_id caller)
+{
+    promise_show(&file->shown, caller, NULL, &(struct glance){.nodeid = file->node.nodeid});
+}
+
 int row_file_look_up(struct mount *mount, const struct lookup *lookup, struct node **out)
 {
     size_t size;
@@ -135,9 +175,11 @@ int row_file_look_up(struct mount *mount, const struct lookup *lookup, struct no
         return rc;
     uint64_t path = node_path(lookup->parent, lookup->name);
     struct row *row = at_hand(mount, lookup->parent, path, lookup->caller);
-    struct row_node *known = node_with(lookup->parent, path, row);
+    struct row_node *known =
+        row != NULL ? node_with(lookup->parent, path, row) : node_to_ask(lookup->parent, path);
     if (known != NULL) {
         *out = &known->node;
+        note_look(known, lookup->caller);
         return 0;
     }
     rc = node_new(mount, lookup->parent, &row_file, lookup->name, out);
@@ -150,6 +192,7 @@ int row_file_look_up(struct mount *mount, const struct lookup *lookup, struct no
         rest(*out); /* no call is at work on it yet */
         (*out)->told = true;
     }
+    note_look(of(*out), lookup->caller);
     return 0;
 }
 
@@ -261,11 +304,35 @@ static int settle(struct mount *mount, struct call *call, struct row *row)
     return -ESTALE;
 }
 
+/* Whether the last question for it is over, and the call has waited for it. */
+static bool has_answer(const struct call *call)
+{
+    const struct row *asking = of(call->node)->asking;
+    return asking != NULL && call->awaited == asking && !asking->task.making;
+}
+
+/* Asks for the row of an open node. A failure is not told here, but to calls that ask for more than
+ * the name. */
+static int try_lookup(struct mount *mount, struct call *call)
+{
+    struct row *asking = of(call->node)->asking;
+    struct lookup lookup = call_lookup(call);
+    if (has_answer(call) && asking->task.rc != -EINTR)
+        return 0;
+    if (call_looks_no_longer(call) || row_file_doubt(mount, &lookup) == NULL)
+        return 0;
+    if (asking != NULL && asking->task.making)
+        return wait_for(call, asking);
+    return ask(mount, call) == -EAGAIN ? -EAGAIN : 0;
+}
+
 static int ready(struct mount *mount, struct call *call)
 {
     const struct row_node *file = of(call->node);
     struct row *asking = file->asking;
-    if (asking != NULL && call->awaited == asking && !asking->task.making) {
+    if (call->kind == CALL_LOOKUP)
+        return try_lookup(mount, call);
+    if (has_answer(call)) {
         int rc = settle(mount, call, asking);
         if (rc != -EAGAIN)
             return rc;
@@ -287,16 +354,26 @@ static void interrupted(struct call *call)
 
 /* Promises the row to a caller that was told of it, so that its open gives the same; not for fstat,
  * or a process that polls would never see a change. */
+static void promise_shown(struct call *call)
+{
+    struct row_node *file = of(call->node);
+    bool by_path = file->node.opens == 0 || promise_find(&file->shown, call->caller) != NULL;
+    if ((call->awaited != NULL || by_path) && has_bytes(call->mount, call))
+        row_promise(file->row, call->caller, call->awaited == NULL);
+}
+
+/* Promises a look-up the row that it has waited for: so the name leads to that. */
 static void settled(struct call *call, int rc)
 {
-    const struct row_node *file = of(call->node);
-    struct row *row = file->row;
-    if (rc != 0 || call->kind != CALL_GETATTR || row == NULL)
+    struct row_node *file = of(call->node);
+    if (call->kind == CALL_LOOKUP) {
+        if (rc == 0 && has_answer(call) && file->asking->task.rc == 0)
+            row_promise(file->asking, call->caller, false);
         return;
-    if (call->awaited != NULL)
-        promise_tell(&row->promises, call->caller, NULL);
-    else if (file->node.opens == 0)
-        promise_repeat(&row->promises, call->caller, NULL);
+    }
+    if (rc == 0 && call->kind == CALL_GETATTR)
+        promise_shown(call);
+    promise_keep(&file->shown, call->caller);
 }
 
 /* ---- attributes ---- */
@@ -400,6 +477,7 @@ static const struct node_class row_file = {.mode = S_IFREG | 0444,
                                            .settled = settled,
                                            .rest = rest,
                                            .interrupted = interrupted,
+                                           .overdue = call_looks_no_longer,
                                            .reason = reason,
                                            .open = open_row,
                                            .size_news = size_news};

@@ -15,6 +15,9 @@
 /* As node_class.lookup, in a table's rows/. */
 MUST_CHECK int row_file_look_up(struct mount *mount, const struct lookup *lookup,
                                 struct node **out);
+/* As node_class.doubt. An open node answers for what it is, since nothing tells fstat from stat: so
+ * the look-up asks for the row, and leads to that node if it is the same. */
+struct node *row_file_doubt(struct mount *mount, const struct lookup *lookup);
 
 /* The endings of such names, and the format that each is: NULL behind the last. */
 struct row_ending {

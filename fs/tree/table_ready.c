@@ -8,12 +8,7 @@
 
 #include <errno.h>
 
-enum {
-    STREAM_AFTER_MS = 400, /* an open that has waited this long reads along */
-    /* a look-up waits no longer than this, since the kernel may hold a lock */
-    LOOKUP_MS = 1000,
-    LOOKUP_NEW_MS = 400 /* the same for a file that no process has seen yet */
-};
+enum { STREAM_AFTER_MS = 400 }; /* an open that has waited this long reads along */
 
 static struct table_file *file_of(const struct call *call) { return table_file(call->node); }
 
@@ -136,13 +131,6 @@ static int need_face(struct call *call)
 
 /* ---- a look-up that is in doubt ---- */
 
-static bool looks_no_longer(const struct call *call)
-{
-    /* The stat or open that follows waits for what is being made anyway. */
-    int64_t limit = call->node->opens > 0 ? LOOKUP_MS : LOOKUP_NEW_MS;
-    return call->kind == CALL_LOOKUP && clock_ms() - call->arrived >= limit;
-}
-
 /* A failure is not told here, but to calls that ask for more than the name. */
 static int try_lookup(struct mount *mount, struct call *call)
 {
@@ -155,7 +143,7 @@ static int try_lookup(struct mount *mount, struct call *call)
     bool holds = table_file_is_of(file, subject->current);
     call_count_from_now(call);
     call->changed = holds && subject->fetch != NULL && fetch_has_changes(subject->fetch);
-    if (failed || call->changed || looks_no_longer(call))
+    if (failed || call->changed || call_looks_no_longer(call))
         return 0;
     if (holds && file->version != NULL && file->node.opens > 0) {
         call_await_refresh(call);
@@ -298,5 +286,5 @@ int table_ready(struct mount *mount, struct call *call)
 
 bool table_ready_overdue(const struct call *call)
 {
-    return call->node->subject != NULL && (may_read_along(call) || looks_no_longer(call));
+    return call->node->subject != NULL && (may_read_along(call) || call_looks_no_longer(call));
 }

@@ -53,13 +53,15 @@ PYTHON
 }
 
 @test "through overlayfs a table that does not change is there after its lease, whoever has it open" {
-    psql -X -q -c "DROP TABLE IF EXISTS still" -c "CREATE TABLE still AS SELECT generate_series(1, 100) AS i" \
+    psql -X -q -c "DROP TABLE IF EXISTS still" -c "CREATE TABLE still (i int PRIMARY KEY)" \
+        -c "INSERT INTO still SELECT generate_series(1, 100)" \
         -c "DROP TABLE IF EXISTS other" -c "CREATE TABLE other (i int)"
     mount_start -o lease=0
-    for file in still.csv still.bin still.jsonl schema.sql manifest.json; do cp "$T/still/$file" "$OUT/$file"; done
+    export FILES="still.csv still.bin still.jsonl schema.sql manifest.json rows/5.json rows/7.csv parts/csv/00-00000000.csv"
+    for file in $FILES; do cp "$T/still/$file" "$OUT/${file##*/}"; done
     through_overlay '
         set --
-        for file in still.csv still.bin still.jsonl schema.sql manifest.json; do set -- "$@" "$OV/public/still/$file" "$OUT/$file"; done
+        for file in $FILES; do set -- "$@" "$OV/public/still/$file" "$OUT/${file##*/}"; done
         exec 4<"$OV/public/still/still.csv" 5<"$OV/public/still/still.bin" 6<"$T/still/still.jsonl"
         visit 5 "$@"
         psql -X -q -c "INSERT INTO other VALUES (1)" # so that it is asked whether this one has changed

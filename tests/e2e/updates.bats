@@ -170,19 +170,18 @@ copies() { # copies TABLE COUNT: in turns of the formats
     for table in tick queue; do python3 "$E2E/check.py" $table "$OUT"/?/$table-*; done
 }
 
-# promise.py TABLE HOW: what callers were told by stat they find at their open a moment later, although the table has
-# changed since. HOW: processes, all at once; threads: stat by one, open by the other; user: one process after the other.
+# promise.py FILE HOW: what callers were told by stat they find at their open a moment later, although the table "moves" has
+# changed since. HOW: processes, all at once; opened: the same, but another one opens the file between their look-up and
+# their stat; threads: stat by one, open by the other; user: one process after the other.
 write_promise() {
     cat >"$E2E/promise.py" <<'PYTHON'
 import os, subprocess, sys, threading, time
-table, how = sys.argv[1:]
-name = os.path.basename(table)
-path = table + "/" + name + ".csv"
+path, how = sys.argv[1:]
 psql = subprocess.Popen(["psql", "-X", "-q", "-At"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
 HOLDS = 0.9 # seconds that a promise holds for sure: what has taken longer is not judged
 
 def change():
-    psql.stdin.write("UPDATE %s SET v = v + 1; SELECT 'done';\n" % name)
+    psql.stdin.write("UPDATE moves SET v = v + 1; SELECT 'done';\n")
     assert psql.stdout.readline() == "done\n"
 
 def opened():
@@ -196,21 +195,45 @@ def verdict(began, told, found): # "": it is not judged
         return ""
     return "same" if (told.st_ino, told.st_size) == (found.st_ino, found.st_size) else "other"
 
+def stats(): # a generator: what it does between the look-up and the stat is up to its user
+    if how != "opened":
+        yield os.stat(path)
+        return
+    name = os.open(path, os.O_PATH) # this only looks it up
+    yield
+    yield os.stat(name)
+    os.close(name)
+
 def processes(count):
-    ready, go, said = os.pipe(), os.pipe(), os.pipe()
+    opened()
+    os.stat(path) # so that what they look up is not of the past, nor for one process alone, as it may be after ESTALE
+    ready, said, turns = os.pipe(), os.pipe(), [os.pipe() for _ in range(2 if how == "opened" else 1)]
+    def all_are_ready():
+        waiting = count
+        while waiting > 0:
+            waiting -= len(os.read(ready[0], waiting))
+    def child():
+        began = time.monotonic()
+        try:
+            for told, turn in zip(stats(), turns):
+                os.write(ready[1], b".")
+                os.read(turn[0], 1)
+            return verdict(began, told, opened())
+        except OSError as error:
+            os.write(ready[1], b"." * len(turns)) # nobody is to wait for it
+            return error.strerror
     for _ in range(count):
         if os.fork() == 0:
-            began = time.monotonic()
-            told = os.stat(path)
-            os.write(ready[1], b".")
-            os.read(go[0], 1)
-            os.write(said[1], (verdict(began, told, opened()) + "\n").encode())
+            os.write(said[1], (child() + "\n").encode())
             os._exit(0)
-    waiting = count
-    while waiting > 0:
-        waiting -= len(os.read(ready[0], waiting))
+    all_are_ready()
+    if how == "opened":
+        file = os.open(path, os.O_RDONLY)
+        os.write(turns[0][1], b"." * count)
+        all_are_ready()
+        os.close(file)
     change()
-    os.write(go[1], b"." * count)
+    os.write(turns[-1][1], b"." * count)
     for _ in range(count):
         os.wait()
     return os.read(said[0], 65536).decode().split("\n")
@@ -229,10 +252,10 @@ def user():
     return processes(1) + processes(2)
 
 judged = 0
-wanted = {"processes": 100, "threads": 10, "user": 10}[how]
+wanted = {"processes": 100, "opened": 8, "threads": 10, "user": 10}[how]
 for _ in range(100):
-    verdicts = processes(64) if how == "processes" else threads() if how == "threads" else user()
-    assert "other" not in verdicts, verdicts
+    verdicts = threads() if how == "threads" else user() if how == "user" else processes(8 if how == "opened" else 64)
+    assert {"same", ""}.issuperset(verdicts), verdicts
     judged += verdicts.count("same")
     if judged >= wanted:
         break
@@ -243,10 +266,14 @@ PYTHON
 }
 
 @test "what was told by stat is found at open: by 64 processes at once, by another thread, in another PID namespace" {
+    psql -X -q -c "CREATE TABLE moves (id int PRIMARY KEY, v int, e vector(2))" \
+        -c "INSERT INTO moves SELECT i, 0, format('[%s,0]', i)::vector FROM generate_series(1, 100) i"
     mount_start -o lease=0
     write_promise
-    python3 "$E2E/promise.py" "$T/tick" processes
-    python3 "$E2E/promise.py" "$T/tick" threads
+    for how in processes threads; do python3 "$E2E/promise.py" "$T/moves/moves.csv" $how; done
+    for file in moves.csv rows/5.json parts/csv/00-00000000.csv query/near/e/l2/3/5.csv; do
+        python3 "$E2E/promise.py" "$T/moves/$file" opened
+    done
     mount_stop
     unshare --pid --fork true 2>/dev/null || skip "no PID namespace can be made here"
     # To a daemon in a namespace of its own, all callers are nobody but their user.
@@ -256,7 +283,7 @@ PYTHON
     daemon=$!
     PIDS+=("$daemon")
     within 20 mountpoint -q "$MNT"
-    python3 "$E2E/promise.py" "$T/tick" user
+    python3 "$E2E/promise.py" "$T/moves/moves.csv" user
     # What a signal means cannot be seen: a request is given up a second later, unless it has its answer by then.
     psql -X -q >/dev/null 2>&1 3>&- <<'SQL' &
 BEGIN;
