@@ -191,16 +191,19 @@ static int learn_path(struct connection *connection, const char *path, struct er
                          : error_set(error, -ENOMEM, "out of memory");
 }
 
-/* Of the limits, the path, and all that ALTER ROLE and ALTER DATABASE have set. */
-static uint64_t hash_of(const PGresult *row)
+/* Of all that ALTER ROLE and ALTER DATABASE have set: that is the same on each host of a list, which
+ * may have configurations of their own. For a role that may not read it, of the limits and the path
+ * in force. */
+static uint64_t hash_of(const PGresult *row, bool modest)
 {
-    static const int told[] = {2, 3, 4, 6};
-    uint64_t hashes[sizeof told / sizeof *told];
-    for (size_t i = 0; i < sizeof told / sizeof *told; i++) {
-        const char *value = PQgetvalue(row, 0, told[i]);
-        hashes[i] = hash64(value, strlen(value));
+    enum { LIMIT = 2, PATH = 4, SET_FOR_ROLE = 6 };
+    uint64_t hashes[2] = {0};
+    for (int i = modest ? LIMIT : SET_FOR_ROLE; i <= (modest ? PATH : SET_FOR_ROLE); i++) {
+        const char *value = PQgetvalue(row, 0, i);
+        hashes[1] = hash64(value, strlen(value));
+        hashes[0] = hash64(hashes, sizeof hashes);
     }
-    return hash64(hashes, sizeof hashes);
+    return hashes[0];
 }
 
 static int ask_around(struct connection *connection, bool modest, PGresult **row,
@@ -243,7 +246,7 @@ static int look_around(struct connection *connection, struct error *error)
         connection->own_lock_limit_ms = atoi(PQgetvalue(row, 0, 2));
         connection->own_limit_ms = atoi(PQgetvalue(row, 0, 3));
         connection->keeps_none = PQgetvalue(row, 0, 5)[0] != 't';
-        connection->settings = connection->pooled ? 0 : hash_of(row);
+        connection->settings = connection->pooled ? 0 : hash_of(row, modest);
         rc = learn_path(connection, PQgetvalue(row, 0, 4), error);
     }
     if (rc == 0)
