@@ -408,7 +408,7 @@ SQL
         use pg_$server
         make_test_database -c "CREATE TABLE t (id int, of_$server text)"
     done
-    for options in connections=1 direct $(often "" "connections=2 connections=8"); do
+    for options in direct $(often "" "connections=1 connections=2 connections=8"); do
         rm -rf "$CACHE"
         use pg_one
         psql -X -q -c "DROP TABLE IF EXISTS more" -c "CREATE TABLE more (of_one int)"

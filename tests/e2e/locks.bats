@@ -226,7 +226,7 @@ and w['waits_for']['relation'] == 'pg_catalog.$1' for w in s['lock_waits']) else
     echo "id > 0" >"$s/filter"
     echo '[1,0]' >"$s/vector"
     cat "$T/often/often.csv" "$T/seen/seen.csv" "$s/results.csv" >/dev/null
-    for catalog in pg_class pg_attribute pg_type pg_proc pg_namespace pg_index pg_inherits pg_policy pg_rewrite pg_database; do
+    for catalog in pg_class pg_proc pg_inherits pg_database $(often "" "pg_attribute pg_type pg_namespace pg_index pg_policy pg_rewrite"); do
         psql -X -q -c "UPDATE often SET t = t || '.'" -c "UPDATE vectors SET id = id" -c "COMMENT ON TABLE often IS '$catalog'"
         reference_csv public.often >"$OUT/often"
         holder "BEGIN; LOCK TABLE pg_catalog.$catalog IN ACCESS EXCLUSIVE MODE;"

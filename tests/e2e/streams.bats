@@ -272,7 +272,7 @@ for s in sql:
     subprocess.run(["psql", "-X", "-q", "-At", "-c", s], check=True, stdout=subprocess.DEVNULL)
 while json.load(open(status))["jobs"]:
     time.sleep(0.1)
-time.sleep(1.2)
+time.sleep(0.7)
 failed = False
 while not failed:
     try:
