@@ -363,10 +363,11 @@ static int parse_text(const struct vector_form *form, const uint8_t *bytes, size
         if (out->count == before && blank == 0)
             blank = line.number;
         else if (rc == 0 && out->count > 1 && blank != 0 && out->count > before)
-            rc = error_set(error, -EINVAL,
-                           "line %zu is blank: the vectors behind it would be counted as if it "
-                           "were not there",
-                           blank);
+            rc = error_set(
+                error, -EINVAL,
+                "line %zu is blank: take it out, or the vectors behind it would be counted "
+                "as if it were not there",
+                blank);
         at = newline != NULL ? newline + 1 : end;
     }
     return rc;
