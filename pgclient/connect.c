@@ -287,6 +287,7 @@ int connection_open(const struct server *server, struct departing *departing,
     connection->also_stop = also;
     connection->reading = server_reading(server);
     connection->lock_patience_ms = LOCK_PATIENCE_MS;
+    connection->answered = true; /* until it is lent again: it has not gone before this use */
     if (patience_ms >= 0)
         connection->until = clock_ms() + patience_ms;
     int rc = connect_to(connection, server, patience_ms);

@@ -211,10 +211,11 @@ int connection_take_answer(struct connection *connection, PGresult **out, struct
              : failed == -ENOMEM ? failed
                                  : -ENOTCONN;
     }
-    if (rc == 0)
+    if (rc == 0) {
         connection->answered_at = clock_ms();
-    if (rc == 0)
+        connection->answered |= !connection->broken;
         rc = failed;
+    }
     if (rc == 0 && last == NULL)
         rc = connection_fail_lost(connection, error);
     if (rc != 0 || out == NULL)
@@ -296,6 +297,14 @@ int connection_parse(struct connection *connection, const char *sql, struct erro
 void connection_also_stop(struct connection *connection, const atomic_bool *stop)
 {
     connection->also_stop = stop;
+}
+
+void connection_lend(struct connection *connection) { connection->answered = false; }
+
+bool connection_had_gone(const struct connection *connection)
+{
+    return !connection->answered && !connection_usable(connection) &&
+           !connection_stopped(connection);
 }
 
 /* Whether nothing has come since the last answer, which was a moment ago: the server says something

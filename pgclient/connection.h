@@ -44,6 +44,11 @@ void connection_close(struct connection *connection);
 bool connection_usable(const struct connection *connection);
 bool connection_in_transaction(const struct connection *connection);
 
+/* It is lent to somebody now, after another use. connection_had_gone: nothing has been answered
+ * since, and nothing will be: the connection had gone before. */
+void connection_lend(struct connection *connection);
+bool connection_had_gone(const struct connection *connection);
+
 /* Whether the server is there: it has answered a moment ago, or does so in time, and before `stop`
  * (nullable) is set. */
 bool connection_ping(struct connection *connection, const atomic_bool *stop, int milliseconds);

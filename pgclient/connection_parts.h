@@ -50,6 +50,7 @@ struct connection {
     int asked_count;
     bool ends;                /* the transaction is being ended */
     int64_t answered_at;      /* clock_ms() when the server last ended a statement; 0: never */
+    bool answered;            /* since it was lent again; true of a new one */
     int64_t until;            /* clock_ms() when patience ends; 0: never */
     _Atomic int64_t asked_at; /* since when it waits for a pooler; 0: it does not */
 };

@@ -150,6 +150,8 @@ static int verify(struct session *session, bool waits, const atomic_bool *stop, 
         rc = replace_connection(session, stop);
     if (rc == 0 && session->connection == NULL)
         rc = connect_session(session, waits, stop, error);
+    else if (rc == 0)
+        connection_lend(session->connection);
     return rc == -EINTR || (rc == 0 && atomic_load(&session->stop))
                ? error_set(error, -EINTR, "stopped")
                : rc;
@@ -262,6 +264,11 @@ void session_give(struct session *session)
 bool session_usable(const struct session *session)
 {
     return !session->stop && connection_usable(session->connection);
+}
+
+bool session_had_gone(const struct session *session)
+{
+    return !session->stop && connection_had_gone(session->connection);
 }
 
 bool session_becomes_users(struct session *session)

@@ -85,6 +85,10 @@ bool session_becomes_users(struct session *session);
 /* Whether it can run a statement now; once lost or stopped it never can. */
 bool session_usable(const struct session *session);
 
+/* After -ENOTCONN: whether the connection, which had been idle, had ended before it was lent: a
+ * server that ends a connection may say so late. What was asked can be asked of another one. */
+bool session_had_gone(const struct session *session);
+
 /* After a lock was not granted: for how long the role's own limits allow what users wrote to be
  * tried again, in milliseconds; 0: there are no limits, or it was not what users wrote. `of_locks`:
  * the limit is lock_timeout. */

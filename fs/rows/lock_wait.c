@@ -160,6 +160,22 @@ int lock_wait_pause(const atomic_bool *stop)
     return 0;
 }
 
+/* *out: the session that was asked, or NULL. */
+static int ask_living(struct session_pool *pool, const struct lock_question *question,
+                      const atomic_bool *stop, struct session **out, struct error *error)
+{
+    for (;;) {
+        int rc = session_take(pool, SESSION_SHORT, stop, out, error);
+        if (rc < 0)
+            return rc;
+        rc = question->ask(question->context, *out, error);
+        if (rc != -ENOTCONN || !session_had_gone(*out))
+            return rc;
+        session_give(*out);
+        *out = NULL;
+    }
+}
+
 int lock_wait_ask(struct lock_waits *waits, struct session_pool *pool,
                   const struct lock_question *question, const atomic_bool *stop,
                   struct error *error)
@@ -169,9 +185,7 @@ int lock_wait_ask(struct lock_waits *waits, struct session_pool *pool,
     int rc = 0;
     while (again) {
         struct session *session = NULL;
-        rc = session_take(pool, SESSION_SHORT, stop, &session, error);
-        if (rc == 0)
-            rc = question->ask(question->context, session, error);
+        rc = ask_living(pool, question, stop, &session, error);
         again = rc == -EBUSY && waits != NULL;
         bool usable = session != NULL && session_usable(session);
         if (again)

@@ -101,6 +101,10 @@ int server_turn_do(const struct server_work *work, struct error *error)
             rc = work->work(work->context, session, error);
         }
         lock_turn_end(line, turns.turn, rc == 0);
+        if (rc == -ENOTCONN && session_had_gone(session)) {
+            session_give(session);
+            continue;
+        }
         more = again(work, &turns, session, &rc, error);
         bool locked = rc == 0;
         session_give(session);

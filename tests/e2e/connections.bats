@@ -267,3 +267,43 @@ END
     [[ $output == *"Input/output error"* ]]
     grep "none of its own to wait for" "$MNT/.pgvecfs/log"
 }
+
+# Does $@ while all of the mount's connections have been ended by a server that has not said so yet.
+with_ended_connections() {
+    local pids
+    mapfile -t pids < <(psql -X -At -c "SELECT pid FROM pg_stat_activity WHERE application_name = 'pgvecfs'")
+    [ "${#pids[@]}" -gt 0 ]
+    kill -STOP "${pids[@]}"
+    psql -X -q -c "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'pgvecfs'" >/dev/null
+    timeout 60 "$@" >"$BATS_TEST_TMPDIR/got" 3>&- &
+    sleep 0.2
+    kill -CONT "${pids[@]}"
+    wait $!
+}
+
+@test "connections that the server has just ended are not the error of what is asked next" {
+    mount_as app -o connections=3
+    local t=$MNT/public/items s=$MNT/public/items/query/q i=0 path
+    mkdir "$s"
+    echo '[5,5,1]' >"$s/vector"
+    echo 'price < 3' >"$s/filter"
+    cat "$s/results.csv" >"$BATS_TEST_TMPDIR/answer"
+    [ "$(wc -l <"$BATS_TEST_TMPDIR/answer")" = 11 ]
+    for path in public t1/t1.csv items/schema.sql items/rows/7.json items/rows/8.csv; do
+        [ "$path" != public ] || path=
+        ls "$MNT/public" >/dev/null
+        with_ended_connections ls -d "$MNT/public/$path"
+        [ "$(cat "$BATS_TEST_TMPDIR/got")" = "$MNT/public/$path" ]
+    done
+    for i in 1 2 3; do
+        ls "$MNT/public" >/dev/null
+        with_ended_connections cat "$t/rows/1$i.json"
+        grep -q "\"id\":1$i," "$BATS_TEST_TMPDIR/got"
+    done
+    for i in 4 5; do
+        ls "$MNT/public" >/dev/null
+        echo "price < $i" >"$s/filter"
+        with_ended_connections cat "$s/results.csv"
+        [ "$(wc -l <"$BATS_TEST_TMPDIR/got")" = 11 ]
+    done
+}
