@@ -247,6 +247,39 @@ PYTHON
     [ ! -e "$S/v/query" ]
 }
 
+nearest() { sed -n 2p "$S/far/query/mine/results.csv" | cut -d, -f1; }
+nearest_is() { [ "$(nearest)" = "$1" ]; }
+nearest_is_not() { ! nearest_is "$1"; }
+index_is_ready() { [ "$(jq -r .state "$S/far/query/index/v.l2.json")" = ready ]; }
+
+@test "an index of a statement's vectors: built by the first question, follows the rows, goes with the statement" {
+    psql -X -q -v ON_ERROR_STOP=1 <<'SQL'
+CREATE TABLE far (id int, v vector(64));
+ALTER TABLE far ALTER v SET STORAGE EXTERNAL;
+INSERT INTO far SELECT i, (SELECT array_agg(sin(i * 12.9898 + d * d * 78.233)::float4 ORDER BY d) FROM generate_series(1, 64) d)::vector FROM generate_series(1, 6000) i;
+SQL
+    make far "SELECT id, v FROM far WHERE id % 2 = 0 ORDER BY id"
+    local q=$S/far/query/mine vector
+    vector=$(psql -X -At -c "SELECT v FROM far WHERE id = 500")
+    mkdir "$q"
+    echo "$vector" >"$q/vector"
+    echo hnsw >"$q/mode"
+    echo 3 >"$q/k"
+    cat "$q/results.csv" >/dev/null
+    within 60 index_is_ready
+    echo 2 >"$q/k"
+    [ "$(sed -n 2p "$q/results.csv" | cut -d, -f1)" = 500 ]
+    [ "$(jq -r .method "$q/plan.json")" = hnsw ]
+    psql -X -q -c "UPDATE far SET id = 7000 WHERE id = 500"
+    within 10 nearest_is 7000
+    psql -X -q -c "DELETE FROM far WHERE id = 7000"
+    within 10 nearest_is_not 7000
+    rm -r "$S/far"
+    make far "SELECT id, v FROM far WHERE id % 2 = 1 ORDER BY id"
+    [ "$(jq -r .state "$S/far/query/index/v.l2.json")" = absent ]
+    psql -X -q -c "DROP TABLE far"
+}
+
 @test "a slow statement keeps nobody waiting; killing the writer ends it, and so does rmdir" {
     mkdir "$S/slow" "$S/quick"
     (echo "$BASHPID" >"$OUT/writer" && exec cp <(printf 'SELECT slow(600) AS a') "$S/slow/query.sql") 3>&- &
@@ -276,6 +309,28 @@ PYTHON
     within 20 test -s "$OUT/done"
     [ "$(cat "$OUT/done")" = 0 ]
     [ "$(cat "$S/l/l.csv")" = "$(printf 'id\n1\n2')" ]
+}
+
+@test "lock_wait is for a statement, too: its text is not taken, and its files fail" {
+    local MNT=$E2E/mnt2 CACHE=$E2E/cache2 S=$E2E/mnt2/.sql
+    mount_start -o lease=0,lock_wait=2
+    make l "SELECT id FROM locked ORDER BY id"
+    [ "$(cat "$S/l/l.csv")" = "$(printf 'id\n1\n2')" ]
+    lock_start locked
+    run timeout 60 cat "$S/l/l.csv"
+    [ "$status" -eq 1 ]
+    [[ $output == *"Device or resource busy"* ]]
+    [[ $(getfattr --only-values --absolute-names -n user.pgvecfs.error "$S/l") == *"locked by somebody else; it was waited for as long as the option lock_wait says" ]]
+    mkdir "$S/other"
+    run timeout 60 bash -c 'printf "SELECT id + 1 AS next FROM locked" | cp /dev/stdin "$0/other/query.sql"' "$S"
+    [ "$status" -ne 0 ]
+    [[ $output == *"Device or resource busy"* ]]
+    [ ! -e "$S/other/other.csv" ]
+    lock_stop
+    [ "$(cat "$S/l/l.csv")" = "$(printf 'id\n1\n2')" ]
+    write other "SELECT id + 1 AS next FROM locked ORDER BY id"
+    [ "$(cat "$S/other/other.csv")" = "$(printf 'next\n2\n3')" ]
+    mount_stop
 }
 
 @test "a mount has 64 statements at most" {
