@@ -326,6 +326,8 @@ static int start_each(struct program *program)
         rc = body_cache_new(&mount->place, mount->renderers, renderers, mount->waiters,
                             program->options.memory / 2, &mount->bodies);
     if (rc == 0)
+        rc = follow_new(mount->bodies, &mount->kernel, &mount->follow);
+    if (rc == 0)
         rc = vector_indexes_new(&mount->place, mount->search.memory, &mount->search.indexes);
     if (rc == 0)
         program->raising = pthread_create(&program->raiser, NULL, raise_later, program) == 0;
@@ -401,6 +403,7 @@ static void join_threads(struct program *program)
     workers_join(mount->queriers);
     waiters_join(mount->waiters);
     workers_join(mount->renderers);
+    follow_stop(mount->follow);
 }
 
 static void unmount(struct program *program)
@@ -422,6 +425,7 @@ static void free_all(struct program *program)
     workers_free(mount->queriers);
     workers_free(mount->renderers);
     waiters_free(mount->waiters);
+    follow_free(mount->follow);
     body_cache_free(mount->bodies);
     vector_indexes_free(mount->search.indexes);
     opened_free_all(mount);

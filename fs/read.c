@@ -3,6 +3,7 @@
 #include "codec/clock.h"
 #include "fs/base/log.h"
 #include "fs/base/patience.h"
+#include "fs/views/follow.h"
 #include "fs/views/stream.h"
 #include "fs/views/view.h"
 
@@ -17,7 +18,7 @@ struct read {
     struct subject *subject;
     struct view view; /* of the version */
     pid_t thread;
-    uint64_t offset, size;
+    uint64_t nodeid, offset, size;
     /* For a READ that may have to wait; guarded by mount->lock, except for the flags: */
     struct read *next, **at; /* the list is mount->tree->reads */
     bool answered;
@@ -129,6 +130,7 @@ static void reply_bytes(const struct read *read, const struct view_bytes *bytes)
 {
     count(read, bytes->size);
     fuse_reply_iov(read->req, bytes->pieces, bytes->count);
+    follow_read(read->mount->follow, read->nodeid, &read->view, read->offset, bytes->size);
 }
 
 static int try_version(const struct read *read, bool render, struct error *error)
@@ -297,6 +299,7 @@ void read_start(struct mount *mount, fuse_req_t req, struct handle *handle, size
     struct read read = {.req = req,
                         .mount = mount,
                         .thread = fuse_req_ctx(req)->pid,
+                        .nodeid = handle->node->nodeid,
                         .offset = (uint64_t)offset,
                         .size = size};
     pthread_mutex_lock(&mount->lock);

@@ -19,7 +19,7 @@
 #include "fs/tables/partitions.h"
 #include "fs/tables/refreshes.h"
 #include "fs/tables/schema_text.h"
-#include "fs/views/body.h"
+#include "fs/views/follow.h"
 #include "pgclient/catalog.h"
 #include "pgclient/ddl.h"
 
@@ -46,6 +46,7 @@ struct mount {
     struct waiters *waiters;
     struct waiters *enders; /* ends of transactions, which nothing that waits may hold up */
     struct body_cache *bodies;
+    struct follow *follow;
     struct written written;
     struct search search;
     struct held held; /* read points that snapshots hold */

@@ -11,12 +11,12 @@ void strips_clear(struct strips *strips)
     *strips = (struct strips){0};
 }
 
-static int add(struct strips *strips, int column, const struct format_strip *place)
+static int add(struct strips *strips, int column, bool whole, const struct format_strip *place)
 {
     struct strip *list = realloc(strips->list, ((size_t)strips->count + 1) * sizeof *list);
     if (list == NULL)
         return -ENOMEM;
-    list[strips->count++] = (struct strip){column, *place};
+    list[strips->count++] = (struct strip){column, whole, *place};
     strips->list = list;
     return 0;
 }
@@ -34,34 +34,78 @@ static int choose(const struct view *view, const struct format_strip *places, in
             place->offset >= offset + size)
             continue;
         met += place->size;
-        rc = met > whole / SMALL_PART ? -ERANGE
-                                      : add(out, columns != NULL ? columns->numbers[i] : i, place);
+        rc = met > whole / SMALL_PART
+                 ? -ERANGE
+                 : add(out, columns != NULL ? columns->numbers[i] : i,
+                       place->offset >= offset && place->offset + place->size <= offset + size,
+                       place);
     }
     return rc;
+}
+
+/* The measure of a group's body; NULL: it has no strips. */
+static const struct measure *measure_of(const struct view *view, size_t group)
+{
+    return view->rendition.format->strips != NULL
+               ? measures_find(&view->snapshot->groups[group]->measures, &view->rendition)
+               : NULL;
+}
+
+/* Gets the strips of all columns of the view's schema; free *out. */
+static int list_places(const struct view *view, const struct measure *measure,
+                       struct format_strip **out)
+{
+    const struct schema *schema = view_schema(view);
+    struct format_strip *places = malloc(((size_t)schema->column_count + 1) * sizeof *places);
+    const struct note note = {measure->note, measure->note_size};
+    *out = places;
+    return places == NULL ? -ENOMEM
+                          : view->rendition.format->strips(schema, &note, measure->size, places);
 }
 
 int strips_of(const struct view *view, size_t group, uint64_t offset, uint64_t size,
               struct strips *out)
 {
-    const struct format *format = view->rendition.format;
-    const struct schema *schema = view_schema(view);
     *out = (struct strips){0};
-    const struct measure *measure =
-        format->strips != NULL
-            ? measures_find(&view->snapshot->groups[group]->measures, &view->rendition)
-            : NULL;
+    const struct measure *measure = measure_of(view, group);
     if (measure == NULL || size > measure->size / SMALL_PART)
         return 0;
-    struct format_strip *places = malloc(((size_t)schema->column_count + 1) * sizeof *places);
-    const struct note note = {measure->note, measure->note_size};
-    int rc = places == NULL ? -ENOMEM : format->strips(schema, &note, measure->size, places);
+    struct format_strip *places;
+    int rc = list_places(view, measure, &places);
     if (rc == 0)
-        rc = choose(view, places, schema->column_count, measure->size, offset, size, out);
+        rc =
+            choose(view, places, view_schema(view)->column_count, measure->size, offset, size, out);
     free(places);
     if (rc == 0)
         return 1;
     strips_clear(out); /* the whole body does as well */
     return 0;
+}
+
+bool strip_alone(const struct view *view, size_t group, uint64_t offset, uint64_t size, int *column)
+{
+    struct strips strips;
+    bool one = strips_of(view, group, offset, size, &strips) == 1 && strips.count == 1 &&
+               strips.list[0].whole;
+    if (one)
+        *column = strips.list[0].column;
+    strips_clear(&strips);
+    return one;
+}
+
+int strip_place(const struct view *view, size_t group, int column, struct format_strip *out)
+{
+    const struct columns *columns = view->rendition.columns;
+    const struct measure *measure = measure_of(view, group);
+    struct format_strip *places = NULL;
+    int rc = measure == NULL ? -ENOENT : list_places(view, measure, &places), at = column;
+    for (int i = 0; rc == 0 && columns != NULL && i < columns->count; i++)
+        if (columns->numbers[i] == column)
+            at = i;
+    if (rc == 0)
+        *out = places[at];
+    free(places);
+    return rc;
 }
 
 int strip_get(struct body_cache *cache, const struct view *view, size_t group,
@@ -74,9 +118,12 @@ int strip_get(struct body_cache *cache, const struct view *view, size_t group,
         return error_set(error, rc, "out of memory");
     if (view_make_face(&alone, &face) < 0)
         rc = error_set(error, -ENOMEM, "out of memory");
-    else
+    else {
+        if (strip->whole)
+            body_ahead(cache, &alone, group + 1);
         rc = patient ? body_get(cache, &alone, group, out, error)
                      : body_try(cache, &alone, group, out);
+    }
     columns_unref(alone.rendition.columns);
     if (rc < 0 || body_bytes(*out)->size == strip->place.alone)
         return rc;

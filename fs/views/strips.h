@@ -13,6 +13,7 @@
 
 struct strip {
     int column; /* its number in the snapshot's schema */
+    bool whole; /* the range has all of it */
     struct format_strip place;
 };
 
@@ -27,8 +28,16 @@ int strips_of(const struct view *view, size_t group, uint64_t offset, uint64_t s
               struct strips *out);
 void strips_clear(struct strips *strips);
 
-/* A body that begins with the strip, as body_get and body_try give it; `patient` tells which. None
- * is rendered ahead: the kernel asks for whole pages, so some are met by chance. */
+/* Whether the range has all of one strip and nothing of others; *column: of which column. */
+bool strip_alone(const struct view *view, size_t group, uint64_t offset, uint64_t size,
+                 int *column);
+/* Where this column's strip is in the group's body. -ENOENT: the body has no strips. */
+MUST_CHECK int strip_place(const struct view *view, size_t group, int column,
+                           struct format_strip *out);
+
+/* A body that begins with the strip, as body_get and body_try give it; `patient` tells which. If
+ * the range has the whole strip, those of the next groups are begun: a strip of which only a part is
+ * met may be met by chance, since the kernel asks for whole pages. */
 MUST_CHECK int strip_get(struct body_cache *cache, const struct view *view, size_t group,
                          const struct strip *strip, bool patient, struct body **out,
                          struct error *error);

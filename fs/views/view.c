@@ -18,9 +18,7 @@ static struct overlap meet(uint64_t start, uint64_t size, uint64_t offset, uint6
     return (struct overlap){first, last > first ? last - first : 0};
 }
 
-/* The first of `count` groups whose body ends behind `offset`; `count`: the offset is in the
- * tail. */
-static size_t group_at(const struct face *face, size_t count, uint64_t offset)
+size_t view_group_at(const struct face *face, size_t count, uint64_t offset)
 {
     size_t low = 0, high = count;
     while (low < high) {
@@ -185,7 +183,7 @@ int view_read(struct body_cache *cache, const struct view *view, uint64_t offset
                                                 : offset + size;
     struct overlap part = meet(0, face->head.size, offset, end);
     int rc = add_piece(cache, out, &face->head, part, NULL);
-    size_t count = view_end(view) - view->first, i = group_at(face, count, offset);
+    size_t count = view_end(view) - view->first, i = view_group_at(face, count, offset);
     for (; rc == 0 && i < count && face->offsets[i] < end; i++) {
         part = meet(face->offsets[i], face->offsets[i + 1] - face->offsets[i], offset, end);
         if (part.size > 0)

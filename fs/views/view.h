@@ -17,6 +17,10 @@ struct view_bytes {
     struct buffer gathered; /* a copy of the pieces, if there were more than VIEW_PIECES */
 };
 
+/* The first of `count` groups whose body ends behind `offset`; `count`: the offset is in the
+ * tail. */
+size_t view_group_at(const struct face *face, size_t count, uint64_t offset);
+
 /* Reads the bytes [offset, offset + size), cut at the end of the view, into `out`, which is empty
  * (zero). The view has been measured. `patient` false: -EAGAIN if a body would have to be rendered.
  * `out` is to be cleared in any case. */

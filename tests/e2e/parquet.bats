@@ -250,6 +250,41 @@ assert mmap.mmap(file, 0, prot=mmap.PROT_READ)[:] == whole
 PYTHON
 }
 
+@test "who reads one column group by group finds the next ones in the page cache, with the right bytes" {
+    local MNT=$E2E/mnt2 CACHE=$E2E/cache2
+    psql -X -q -c "CREATE TABLE long (id int, v vector(16000))" -c "INSERT INTO long SELECT i, array_fill(i / 8.0, ARRAY[16000])::vector FROM generate_series(1, 1600) i"
+    mount_start -o lease=0
+    stat "$MNT/public/long/long.parquet" >/dev/null
+    cat "$T/long/long.parquet" >"$OUT/whole"
+    mount_stop
+    mount_start -o lease=0 # the page cache has nothing of it now
+    python3 - "$MNT" "$OUT/whole" <<'PYTHON'
+import os, sys, time
+mount, whole = sys.argv[1], open(sys.argv[2], "rb").read()
+def metric(name):
+    time.sleep(1.1) # they are a second old at most
+    return next(int(line.split()[1]) for line in open(mount + "/.pgvecfs/metrics") if line.startswith("pgvecfs_" + name))
+file = os.open(mount + "/public/long/long.parquet", os.O_RDONLY)
+assert os.fstat(file).st_size == len(whole)
+# The first column of a row group begins 4 bytes behind a page's begin, with the head of a data page.
+pages = [at for at in range(0, len(whole), 4096) if whole[at + 4:at + 7] == b"\x15\x00\x15"]
+assert len(pages) > 20, len(pages)
+right = lambda group: os.pread(file, 4096, pages[group]) == whole[pages[group]:pages[group] + 4096]
+assert right(1) and right(2) # of what is at the begin of a file the kernel asks for more than a page
+end = time.monotonic() + 20
+while metric("strips_stored_total") < 8 and time.monotonic() < end:
+    pass
+assert metric("strips_stored_total") == 8
+reads = metric("reads_total")
+assert all(right(group) for group in range(11, 19))
+assert metric("reads_total") == reads
+assert all(right(group) for group in range(len(pages)))
+assert all(os.pread(file, 1 << 20, at) == whole[at:at + (1 << 20)] for at in range(0, len(whole), 1 << 20))
+PYTHON
+    mount_stop
+    psql -X -q -c "DROP TABLE long"
+}
+
 @test "a value without a form refuses the file, by column and row" {
     psql -X -q -v ON_ERROR_STOP=1 <<'SQL'
 CREATE TABLE late (id int, d date, n numeric(5,2));
