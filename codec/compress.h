@@ -11,9 +11,6 @@
 /* Appends one frame, made fast: for the cache. */
 MUST_CHECK int compress_block(const void *raw, size_t size, struct buffer *out);
 
-/* What makes the bytes of compress_small: the library, its version, its settings (format.h). */
-const char *compress_small_encoder(void);
-
 /* Fills exactly `size` bytes at `raw`. */
 MUST_CHECK int decompress(const void *frame, size_t frame_size, void *raw, size_t size);
 

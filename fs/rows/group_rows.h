@@ -18,6 +18,7 @@ struct group_rows;
 /* `memory`: bytes for unpacked parts; half of them may be held. */
 MUST_CHECK int group_cache_new(uint64_t memory, struct group_cache **out);
 void group_cache_free(struct group_cache *cache);
+/* For tests: how many bytes it has in memory. */
 uint64_t group_cache_used(const struct group_cache *cache);
 uint64_t group_cache_budget(const struct group_cache *cache);
 

@@ -15,11 +15,11 @@
 extern const struct node_class piece_file_class;
 
 /* As node_class.lookup, of a directory that is called as a format is. */
-/* As node_class.doubt: an open node answers for its own version, since nothing tells fstat from stat,
- * so the look-up waits for the server. */
-struct node *piece_file_doubt(struct mount *mount, const struct lookup *lookup);
 MUST_CHECK int piece_file_look_up(struct mount *mount, const struct lookup *lookup,
                                   struct node **out);
+/* As node_class.doubt: an open node answers for its own version, since nothing tells fstat from
+ * stat, so the look-up waits for the server. */
+struct node *piece_file_doubt(struct mount *mount, const struct lookup *lookup);
 
 /* What a call needs before it is told of the pieces of the current version: 0, if that need not be asked for, or was. */
 MUST_CHECK int piece_file_need_version(struct call *call, int format);
