@@ -328,7 +328,6 @@ int snapshot_add_group(struct snapshot *snapshot, struct group *group)
     snapshot->groups = grown;
     snapshot->groups[snapshot->group_count++] = group;
     snapshot->rows += group->rows;
-    snapshot->row_id_sum += group->row_id_sum;
     return 0;
 }
 

@@ -93,7 +93,6 @@ struct snapshot {
     size_t group_count;
     struct group_times *times; /* of each group; NULL: nothing is known of them */
     uint64_t rows;
-    uint64_t row_id_sum;
     /* grows with each new version of the relation; two versions with the same contents may share
      * it */
     uint64_t serial;
