@@ -53,7 +53,7 @@ bool connection_had_gone(const struct connection *connection);
  * (nullable) is set. */
 bool connection_ping(struct connection *connection, const atomic_bool *stop, int milliseconds);
 
-int connection_backend(const struct connection *connection);          /* process id */
+int connection_backend(const struct connection *connection);          /* for tests: process id */
 int connection_version(const struct connection *connection);          /* as 150004 */
 const char *connection_encoding(const struct connection *connection); /* the database's */
 bool connection_is_utf8(const struct connection *connection);

@@ -26,7 +26,6 @@ struct ddl_way {
     struct session_pool *pool; /* counts pg_dump, too */
     const struct server *server;
     const struct server *direct;    /* what pg_dump connects to; NULL: the pool's server */
-    int64_t lock_wait_ms;           /* how long to wait for others' locks; negative: any time */
     uint8_t secret[KEYED_HASH_KEY]; /* of ddl_text() */
     /* folder for the archive of a dump of all relations, which exists for a moment */
     const char *folder;

@@ -66,7 +66,6 @@ static void set_connection(struct session *session, struct connection *connectio
     if (connection != NULL)
         connection_show(connection, &session->holding);
     session->connection = connection;
-    session->backend = connection != NULL ? connection_backend(connection) : 0;
     session->connecting_since = 0;
     session->connected_at = clock_ms();
     if (connection != NULL)

@@ -22,7 +22,6 @@ struct session {
     struct session *next; /* the rest is guarded by the pool's lock */
     enum session_purpose purpose;
     bool lent;
-    int backend;
     bool lacks_room;                      /* it was refused room for locks of its own */
     int64_t locks;                        /* of the server's, reserved; few are not counted */
     char why[256];                        /* why it is wanted (pgclient/lock.h) */

@@ -29,7 +29,7 @@ struct vector_binding {
     uint64_t *live;
     struct bound_group *groups; /* in the order of their ids */
     size_t group_count;
-    uint32_t carried; /* number of rows whose slots were taken over */
+    uint32_t carried; /* for tests: number of rows whose slots were taken over */
 };
 
 /* `before`: an earlier binding of the same graph, or NULL. -ESTALE: the index is not of these rows;
