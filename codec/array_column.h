@@ -1,12 +1,15 @@
 /* A column whose values all are so and so many numbers of one width: what can stand in an array.
  *
  *   numbers per row
- *   1            bool, int2, int4, int8, oid, float4, float8; date as days, timestamp as microseconds since 1970
+ *   1            bool, int2, int4, int8, oid, float4, float8; date as days, timestamp as
+ *                microseconds since 1970
  *   16           uuid: its bytes
- *   n            vector(n), halfvec(n); bit(8n - 7) to bit(8n): its bytes, the first bit is the highest
- *   of the rows  vector, halfvec without a number: that of its values, which then must agree, none of them NULL
+ *   n            vector(n), halfvec(n); bit(8n - 7) to bit(8n): its bytes, the first bit is the
+ *                highest
+ *   of the rows  vector, halfvec without a number: that of its values, which then must agree, none
+ *                of them NULL
  *
- * On the wire numbers are big-endian; those of vectors have 4 bytes in front, those of bit strings, too.
+ * On the wire numbers are big-endian; those of vectors and of bit strings have 4 bytes in front.
  *
  * Threads: pure functions.
  * Errors: -EDOM a value has no place in such an array; -EBADMSG a value that is none of its type.
@@ -35,7 +38,8 @@ struct array_kind {
 /* NULL: its values are no such arrays. */
 const struct array_kind *array_kind_of(const struct column *column);
 
-/* How many bits of bit(n), or how many dimensions of a vector, the column's type names; 0: it does not. */
+/* How many bits of bit(n), or how many dimensions of a vector, the column's type names; 0: it does
+ * not. */
 uint32_t array_declared(const struct column *column);
 
 /* The numbers of each row; 0: the values tell. */
@@ -62,7 +66,8 @@ MUST_CHECK int array_numbers_of(const struct format_view *view, uint32_t *number
 MUST_CHECK int array_write(const struct array_kind *kind, const struct column *column,
                            uint32_t numbers, const uint8_t *wire, size_t size, uint8_t *to);
 
-/* Whether the values of a run that has no NULLs stand in the file as they are, but for their byte order. */
+/* Whether the values of a run that has no NULLs stand in the file as they are, but for their byte
+ * order. */
 static inline bool array_is_plain(const struct array_kind *kind, const struct run *run)
 {
     return kind->wire == ARRAY_NUMBERS && run->fixed == (uint32_t)kind->width * kind->numbers;

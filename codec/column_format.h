@@ -1,5 +1,5 @@
-/* The formats of files of one column, in the order in which they are listed. They are no formats of whole tables, and not among
- * those of format.h.
+/* The formats of files of one column, in the order in which they are listed. They are no formats of
+ * whole tables, and not among those of format.h.
  *
  *   npy                            its values as an array
  *   null.npy                       which of them are NULL; of every column
@@ -7,7 +7,7 @@
  *   indptr.npy indices.npy data.npy  of sparse vectors: a CSR matrix
  *   arrow                          of all other columns: an Arrow file of this column alone
  *
- * Whether a column has such a file `possible` tells of a schema of that column alone.
+ * `possible`, of a schema of one column alone, tells whether that column has such a file.
  */
 #ifndef CODEC_COLUMN_FORMAT_H
 #define CODEC_COLUMN_FORMAT_H

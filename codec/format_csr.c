@@ -1,10 +1,12 @@
-/* A column of sparse vectors as the three arrays of a CSR matrix, a row of which is a row of the table, or empty if that is NULL:
+/* A column of sparse vectors as the three arrays of a CSR matrix, a row of which is a row of the
+ * table, or empty if that is NULL:
  *
  *   .data.npy     <f4  the values that are stored, row by row
  *   .indices.npy  <i4  the dimension of each, from 0, ascending within a row
  *   .indptr.npy   <i8  where each row begins among them, from 0; one more: where the last one ends
  *
- * How long data and indices are the notes tell: the number of values that each group stores (u64, little-endian). */
+ * The notes tell how long data and indices are: the number of values that each group stores (u64,
+ * little-endian). */
 #include "codec/big_endian.h"
 #include "codec/column_format.h"
 #include "codec/npy.h"

@@ -1,4 +1,5 @@
-/* .fvecs of a column of vectors: of each row the number of its dimensions (i32), then these as floats, all little-endian. */
+/* .fvecs of a column of vectors: of each row the number of its dimensions (i32), then these as
+ * floats, all little-endian. */
 #include "codec/array_column.h"
 #include "codec/bytes.h"
 #include "codec/column_format.h"

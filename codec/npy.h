@@ -4,8 +4,8 @@
  *   \x93NUMPY | u8 major, u8 minor | header's size: u16 (version 1) or u32 (2, 3), little-endian
  *   | {'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), } and blanks | the numbers
  *
- * Read are <f4 and <f8, in C order, of one dimension (one row) or two; of what is written the caller
- * names the type of the numbers, and writes them. Pure.
+ * <f4 and <f8 are read, in C order, of one dimension (one row) or two. For writing the caller names
+ * the type of the numbers, and writes them itself. Pure.
  * Errors: of reading -EINVAL, with a sentence; of writing -ENOMEM.
  */
 #ifndef CODEC_NPY_H

@@ -1,5 +1,5 @@
 /* Where the columns lie in a body. The kernel asks for pages of 4096 bytes: if each of them has
- * bytes of one column only, who reads that column meets no other.
+ * bytes of one column only, a reader of that column meets no other.
  *
  *   file     "PAR1" | body | body | ... | footer
  *   body     column | zeros | column | zeros | ... | 4 zeros

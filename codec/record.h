@@ -1,9 +1,9 @@
 /* Small records for the cache's files: little-endian numbers and counted strings, one behind
  * another.
  *
- * Writing appends to a struct text, which remembers its first error. Reading never passes the end: the first read that would, or that
- * finds what cannot be, sets `bad`, and every later read returns 0 or NULL. So a caller reads a
- * whole record and looks at `bad` once, at the end.
+ * Writing appends to a struct text, which remembers its first error. Reading never passes the end:
+ * the first read that would, or that finds what cannot be, sets `bad`, and every later read returns
+ * 0 or NULL. So a caller reads a whole record and looks at `bad` once, at the end.
  */
 #ifndef CODEC_RECORD_H
 #define CODEC_RECORD_H

@@ -1,10 +1,11 @@
-/* The functions that render values of one type (type.h), each as the text or the JSON that stands in a file.
+/* The functions that render values of one type (type.h), each as the text or the JSON that stands
+ * in a file.
  *
  * A value arrives as its COPY BINARY bytes (big-endian, without the length in front).
  *
  * Threads: everything here is pure.
- * Errors: -EBADMSG if the bytes are not a value of the type (they come from the network), -ENOMEM. After an error the buffer may
- * hold a part of the value; its owner drops it.
+ * Errors: -EBADMSG if the bytes are not a value of the type (they come from the network), -ENOMEM.
+ * After an error the buffer may hold a part of the value; its owner drops it.
  */
 #ifndef CODEC_VALUE_H
 #define CODEC_VALUE_H

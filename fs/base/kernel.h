@@ -2,7 +2,7 @@
  * functions, so that the folders below fs/ need not know libfuse; a test fills in its own.
  *
  * Threads: any, without mount->lock: a call may wait for what a process holds that itself waits for
- * an answer of ours. Lifetime: as long as the mount; whoever has a pointer borrows it.
+ * an answer of ours. Lifetime: as long as the mount; pointers to it borrow.
  */
 #ifndef FS_BASE_KERNEL_H
 #define FS_BASE_KERNEL_H

@@ -8,7 +8,7 @@
  * `,` within a value of a key of several columns is %2C. So each row has one name of each kind, and a
  * name that is written in any other way names nothing.
  *
- * Whether a key is of several columns the name does not tell: a `,` may be part of the value of a key
+ * The name does not tell whether a key is of several columns: a `,` may be part of the value of a key
  * of one column. So a name is read as both.
  *
  * Lifetime: row_name_read, row_name_clear. Threads: none of its own.

@@ -1,8 +1,8 @@
 /* Texts that do not change, shared by all that show them: a value of a session, the questions that
  * have it, the open files that show it. There is one copy, however many share it.
  *
- * A text may grow at its end (shared_text_append), also while others have it. So who has one that
- * may grow keeps how many of its bytes are his: these do not change.
+ * A text may grow at its end (shared_text_append), also while others have it. So a user of one
+ * that may grow remembers how many bytes it had then: these do not change.
  *
  * Lifetime: reference-counted; only shared_text_unref frees a text. Threads: any; calls of
  * shared_text_count for one text come one after the other.

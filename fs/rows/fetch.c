@@ -98,7 +98,7 @@ static bool may_lock_more(const struct readpoint *readpoint)
     return !readpoint->schema->with_row_ids || readpoint->json_apart;
 }
 
-/* For whoever asks for columns that there are not there is no such file. */
+/* If one of the columns does not exist, neither does the file. */
 static int choose_columns(struct fetch *fetch, struct error *error)
 {
     struct readpoint *readpoint = crew_readpoint(fetch->crew);

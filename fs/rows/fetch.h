@@ -55,7 +55,7 @@ void fetch_after(struct fetch *fetch, int64_t mtime);
 void fetch_choose(struct fetch *fetch, const char *columns);
 
 /* If all rows would have to be copied, and the table has more bytes than this (0: no limit), nothing
- * is: -EFBIG from fetch_table. What SQL views and the like will bring nobody knows: they have no
+ * is: -EFBIG from fetch_table. Nobody knows how much SQL views and the like will bring: they have no
  * bytes. */
 void fetch_at_most(struct fetch *fetch, uint64_t bytes);
 

@@ -35,8 +35,8 @@ void held_remove(struct held *held, struct crew *crew);
  * ended no other one that has it gives way. */
 void held_give_way(struct held *held, enum session_lack lack);
 
-/* Ends those whose locks others wait for, on other threads. If no session has looked for a while
- * who waits, each of them looks until one has: held_tend then waits for the server. */
+/* Ends those whose locks others wait for, on other threads. If no session has looked for
+ * waiters for a while, each of them looks until one has: held_tend then waits for the server. */
 void held_tend(struct held *held, struct session_pool *pool);
 
 int held_count(struct held *held);

@@ -14,8 +14,8 @@
 /* A group has this many bytes at most, unless it is a single row. */
 #define GROUP_BYTES ((uint64_t)(4 << 20))
 
-/* Whether a group of so many bytes is one behind which to cut, by its place: with a likelihood in proportion to the bytes, so
- * that there is one in every `every` bytes on average. */
+/* Whether a group of so many bytes is one behind which to cut, by its place: with a likelihood in
+ * proportion to the bytes, so that there is one in every `every` bytes on average. */
 static bool is_chosen(const struct group *group, uint64_t every)
 {
     const uint32_t end[] = {group->source, group->range.end.block, group->range.end.offset};

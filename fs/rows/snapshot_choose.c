@@ -30,8 +30,8 @@ static void number_parts(struct choice *choice)
     }
 }
 
-/* A generated column, or one beside another that the server has refused in a format, may have fewer parts than it would have
- * alone. */
+/* A generated column, or one beside another that the server has refused in a format, may have fewer
+ * parts than it would have alone. */
 static bool has_all_parts(const struct choice *choice)
 {
     for (int i = 0; i < choice->schema->column_count; i++)

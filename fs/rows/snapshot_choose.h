@@ -1,7 +1,9 @@
-/* Some columns of a table snapshot as a snapshot of their own: what a fetch of these alone would give, of rows that are in the
- * cache. The server is asked nothing; whether it still holds a fetch finds out, to which it is `old`.
+/* Some columns of a table snapshot as a snapshot of their own: what a fetch of these alone would
+ * give, of rows that are in the cache. The server is asked nothing: a fetch, to which it is `old`,
+ * finds out whether it still holds.
  *
- * Threads: any; it reads and writes the cache. Errors: -ENOENT it cannot be made of what is there, -EINTR, -ENOMEM.
+ * Threads: any; it reads and writes the cache. Errors: -ENOENT it cannot be made of what is there,
+ * -EINTR, -ENOMEM.
  */
 #ifndef FS_ROWS_SNAPSHOT_CHOOSE_H
 #define FS_ROWS_SNAPSHOT_CHOOSE_H

@@ -1,6 +1,6 @@
 /* What is known of one relation: two subjects, its rows and its DDL, each with its current version,
- * its lease and its job; and one for each list of columns that somebody asks for alone, as long as
- * something is of it.
+ * its lease and its job; and one for each list of columns that is asked for alone, as long as
+ * something uses it.
  *
  * A job (one at a time, job.h) refreshes a subject: it asks the server whether the version still
  * holds, makes a new one if not, and measures the faces that requests wait for.
@@ -101,14 +101,15 @@ static inline struct subject *table_subject(struct table *table, int face)
 }
 
 enum { SELECTIONS_AT_MOST = 1024 }; /* of a table, at once */
-/* The rows in these columns alone, made if need be; NULL: no memory, or too many are in use, which the log says. */
+/* The rows in these columns alone, made if need be; NULL: no memory, or too many are in use, which
+ * the log says. */
 struct subject *table_selection(struct table *table, const char *columns);
 /* Whether so many are in use. Then *why says what to do about it. */
 bool table_selections_full(struct table *table, struct error *why);
 /* All of a table's, one after another: the first behind NULL, NULL behind the last. */
 struct subject *table_next_subject(struct table *table, const struct subject *subject);
 
-/* Frees the subjects of some columns that nothing is of any more. */
+/* Frees the subjects of some columns that nothing uses any more. */
 void table_free_idle(struct mount *mount);
 
 /* Whether the current version may be handed out without asking the server. */

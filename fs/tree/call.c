@@ -143,7 +143,8 @@ static int set_subject(struct mount *mount, struct call *call, find_subject *fin
 }
 
 /* The relation behind the name has gone: from its name again, for as long as a later catalog knows
- * another one. A node that shows something for good stays what it was: the kernel looks its name up again. */
+ * another one. A node that shows something for good stays what it was: the kernel looks its name up
+ * again. */
 static int look_again(struct mount *mount, struct call *call, find_subject *find, bool keeps)
 {
     struct node *node = call->node;

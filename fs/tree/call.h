@@ -89,9 +89,9 @@ bool call_looks_no_longer(const struct call *call);
 MUST_CHECK int call_need_listing(struct mount *mount, struct call *call, bool fresh_will_do);
 /* Needs the directory to be there, for what the call asks of it. */
 MUST_CHECK int call_need_directory(struct mount *mount, struct call *call);
-/* The node has a subject, of the relation that its directory stands for, and no refresh of it has failed since the call came.
- * `find`: the node's subject, if the relation is known; NULL: no memory. `keeps`: the node shows something for good, so that it
- * cannot have another. */
+/* The node has a subject, of the relation that its directory stands for, and no refresh of it has
+ * failed since the call came. `find`: the node's subject, if the relation is known; NULL: no
+ * memory. `keeps`: the node shows something for good, so that it cannot have another. */
 typedef struct subject *find_subject(struct mount *mount, struct node *node);
 MUST_CHECK int call_need_subject(struct mount *mount, struct call *call, find_subject *find,
                                  bool keeps);

@@ -66,16 +66,19 @@ struct node_class {
     bool (*exists)(const struct mount *mount, const struct node *node);
     /* The relation that the directory stands for now, or none. NULL: it stands for none. */
     const struct relation *(*relation)(const struct mount *mount, const struct node *node);
-    /* Of one that has files of tables in it (table_file.h): their class; which face a name is of, -1: of none; and of which
-     * subject of the relation at hand; NULL: there is none, or no memory. There is one if there is the other. */
+    /* Of one that has files of tables in it (table_file.h): their class; which face a name is of,
+     * -1: of none; and of which subject of the relation at hand; NULL: there is none, or no memory.
+     * There is one if there is the other. */
     const struct node_class *files;
     int (*face)(const struct node *node, const char *name);
     struct subject *(*subject)(struct mount *mount, const struct node *node, const char *name);
-    /* Of files that are views of any kind (FACE_VIEW): which view of this snapshot the name is of. It has a reference to its
-     * columns, for the caller to drop. -ENOENT: the snapshot has none of this name. */
+    /* Of files that are views of any kind (FACE_VIEW): which view of this snapshot the name is of.
+     * It has a reference to its columns, for the caller to drop. -ENOENT: the snapshot has none of
+     * this name. */
     int (*view)(const char *name, struct snapshot *snapshot, struct view *out);
-    /* mkdir, rmdir, unlink. The names need not exist. `make` gives a node that is counted as looked up once; `unlink` may give up
-     * the lock. NULL: -EPERM if other things can be made in it, else -EROFS. */
+    /* mkdir, rmdir, unlink. The names need not exist. `make` gives a node that is counted as looked
+     * up once; `unlink` may give up the lock. NULL: -EPERM if other things can be made in it, else
+     * -EROFS. */
     int (*make)(struct mount *mount, struct node *node, const char *name, const struct owner *owner,
                 struct node **out);
     int (*remove)(struct mount *mount, struct node *node, const char *name,

@@ -19,7 +19,8 @@ static const char escaped_dot[] = "%2E";
 
 enum { ESCAPED = sizeof escaped_dot - 1 };
 
-/* The column's name in SQL of the `size` bytes in front of the format. A leading dot is escaped in any case. */
+/* The column's name in SQL of the `size` bytes in front of the format. A leading dot is escaped in
+ * any case. */
 static int decode_column(const char *name, size_t size, char **out)
 {
     struct buffer file = {0};

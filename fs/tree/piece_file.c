@@ -93,8 +93,8 @@ static void clear(struct node *node)
 
 /* ---- look-up ---- */
 
-/* Of the files of this name that show this, and may be shared, the oldest: who goes by one has that
- * one for as long as it shows the same. `ino` 0: that are pending. */
+/* Of the files of this name that show this, and may be shared, the oldest: a process that goes by one
+ * has that one for as long as it shows the same. `ino` 0: of those that are pending. */
 static struct piece_file *file_with(const struct lookup *lookup, uint64_t ino, bool open)
 {
     struct piece_file *oldest = NULL;
@@ -384,8 +384,9 @@ static void interrupted(struct call *call)
         piece_measure_stop(file->measure);
 }
 
-/* What stat has told, the caller's next open gets; not for fstat, or a process that polls would never see a new version. After
- * ESTALE the kernel looks the name up again, but only once: that time this process must get a node of its own. */
+/* What stat has told, the caller's next open gets; not for fstat, or a process that polls would
+ * never see a new version. After ESTALE the kernel looks the name up again, but only once: that
+ * time this process must get a node of its own. */
 static void settled(struct call *call, int rc)
 {
     struct piece_file *file = of(call->node);
@@ -478,8 +479,8 @@ static void free_handle(void *handle) { handle_free(handle); }
 
 static const struct handle_class piece_handle_class = {.read = read_piece, .close = close_piece};
 
-/* A piece's first open after a refresh begins the lease anew: a program that opens the same one again and again sees a change,
- * and one that copies them all goes on with one version. */
+/* A piece's first open after a refresh begins the lease anew: a program that opens the same one
+ * again and again sees a change, and one that copies them all goes on with one version. */
 static bool extends(struct piece_file *file)
 {
     struct subject *subject = file->node.subject;

@@ -31,7 +31,8 @@ static bool is_last(const struct piece_measure *measure)
     return i == 0 && !snapshot_face(snapshot, measure->view.rendition.format)->measured;
 }
 
-/* With the last of all bodies the size of the whole file is known, and the job saves them all in the record. */
+/* With the last of all bodies the size of the whole file is known, and the job saves them all in
+ * the record. */
 static void want_whole(const struct piece_measure *measure)
 {
     int format = 0;

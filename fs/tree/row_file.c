@@ -101,8 +101,8 @@ static struct row_node *next_of(struct node *node, uint64_t path)
     return node != NULL ? of(node) : NULL;
 }
 
-/* Of the nodes of the path that show the row the oldest: who goes by one has that one for as long as
- * the row is the same. NULL: none. */
+/* Of the nodes of the path that show the row the oldest: a process that goes by one has that one for
+ * as long as the row is the same. NULL: none. */
 static struct row_node *node_with(const struct node *parent, uint64_t path, const struct row *row)
 {
     struct row_node *oldest = NULL;

@@ -45,8 +45,8 @@ static int end_statement(struct mount *mount, struct node *node, const char *nam
     return rc;
 }
 
-/* Who writes a statement reads all that the mount's role may: so it is the mount's owner alone, if
- * the mount does not say otherwise. Then it is as for /tmp. */
+/* A user who writes a statement reads all that the mount's role may: so only the mount's owner does,
+ * if the mount does not say otherwise. Then it is as for /tmp. */
 static void attributes(const struct mount *mount, const struct node *node, struct stat *st)
 {
     bool all = mount->options->allow_other && mount->options->sql == SQL_ALL;

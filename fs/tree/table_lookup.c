@@ -52,8 +52,8 @@ static bool is_named(const struct table_file *file, const struct lookup *lookup)
     return strcmp(file->node.name, lookup->name) == 0;
 }
 
-/* Of those of a version, or of a subject and pending, the oldest, which stands at the end: who goes
- * by one has that one for as long as the version lasts. */
+/* Of those of a version, or of a subject and pending, the oldest, which stands at the end: a
+ * process that goes by one has that one for as long as the version lasts. */
 static struct table_file *file_with(const struct lookup *lookup, const struct version *version,
                                     const struct subject *subject)
 {

@@ -1,4 +1,5 @@
-/* Looking up the name of a table's file: which node it leads to. What it is of its directory tells (class.h: face, subject).
+/* Looking up the name of a table's file: which node it leads to. The class of its directory tells
+ * which face of which subject it is (class.h: face, subject).
  *
  * While the version is sure (leased, or promised) the name leads to the version's node, or a new
  * one. Else it leads to the node of the current version, if no process has that open: its stat or

@@ -17,7 +17,7 @@
 
 struct value_holder;
 
-/* A value that only the server can judge, while it does so. Whoever makes such values embeds this.
+/* A value that only the server can judge, while it does so. The holder of such values embeds this.
  *
  * Lifetime: reference-counted. */
 struct value_check {

@@ -2,7 +2,7 @@
  * Parquet, gets it without the others being read from the cache or rendered.
  *
  * A strip is a body of its own, of the view of that column alone, and is kept as one. So a range is
- * read by strips only if these are a small part of the body: who reads on gets whole bodies.
+ * read by strips only if these are a small part of the body: reading on gets whole bodies.
  *
  * Threads: any.
  */

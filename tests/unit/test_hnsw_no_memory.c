@@ -1,6 +1,7 @@
 /* An index whose every allocation fails once: the answer is -ENOMEM, what was taken is given back,
- * and what there was before is as it was. The same where it is stopped at each of them. The Makefile links this test with --wrap for the
- * functions below; what is counted are those of the project's own code. */
+ * and what there was before is as it was. The same where it is stopped at each of them. The
+ * Makefile links this test with --wrap for the functions below; what is counted are those of the
+ * project's own code. */
 #include "index/hnsw.h"
 
 #include <errno.h>

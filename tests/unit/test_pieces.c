@@ -1,4 +1,5 @@
-/* Cutting a table into pieces, and their times: over groups that are made up, edited at random as a refresh would leave them. */
+/* Cutting a table into pieces, and their times: over groups that are made up, edited at random as a
+ * refresh would leave them. */
 #include "fs/rows/pieces.h"
 #include "fs/rows/snapshot_times.h"
 #include "tests/unit/rows.h"
@@ -114,7 +115,8 @@ static void put_in(struct world *world, size_t i, struct group *group)
     world->groups[i] = group;
 }
 
-/* Rows of the group have changed: it is copied anew, from the end of the one before, and may have become two. */
+/* Rows of the group have changed: it is copied anew, from the end of the one before, and may have
+ * become two. */
 static void change(struct world *world, size_t i)
 {
     const struct group *was = world->groups[i], *before = i > 0 ? world->groups[i - 1] : NULL;
@@ -183,7 +185,8 @@ static uint64_t bytes_of(const struct snapshot *snapshot, const struct piece *pi
     return bytes;
 }
 
-/* They are all rows in their order, none of two sources; names are in the same order, and lead to them. */
+/* They are all rows in their order, none of two sources; names are in the same order, and lead to
+ * them. */
 static void assert_whole(const struct snapshot *snapshot, const struct pieces *pieces)
 {
     char before[PIECE_NAME_SIZE] = "", name[PIECE_NAME_SIZE];
@@ -327,7 +330,8 @@ static void note(const struct snapshot *snapshot, const struct pieces *pieces,
     one->mtime = piece_mtime(snapshot, piece);
 }
 
-/* Notes the pieces, and gives the number of those that the version before, noted from `before` on, does not have so. */
+/* Notes the pieces, and gives the number of those that the version before, noted from `before` on,
+ * does not have so. */
 static size_t note_all(const struct snapshot *snapshot, const struct pieces *pieces, size_t before)
 {
     size_t end = seen_count, fresh = 0;
@@ -376,7 +380,8 @@ static void run_edits(bool crowded, bool still, size_t each, uint64_t size, int 
     close_world(&world);
 }
 
-/* An edit changes the piece that it is in, and at times some behind, up to where cuts are the same again. */
+/* An edit changes the piece that it is in, and at times some behind, up to where cuts are the same
+ * again. */
 static void test_edits_move_few_cuts(void **unused)
 {
     (void)unused;
