@@ -76,6 +76,7 @@ $(BUILD)/tests/unit/test_answer: WRAP := -Wl,--wrap=vector_index_get,--wrap=vect
 $(BUILD)/tests/unit/test_partitions: WRAP := -Wl,--wrap=name_encode,--wrap=strcmp
 $(BUILD)/tests/unit/test_crew: WRAP := -Wl,--wrap=session_take,--wrap=session_give,--wrap=session_usable,--wrap=session_pool_wanted,--wrap=session_is_wanted,--wrap=session_also_stop,--wrap=session_lock_patience,--wrap=readpoint_open,--wrap=readpoint_join,--wrap=readpoint_leave,--wrap=readpoint_close,--wrap=patience_wait
 $(BUILD)/tests/unit/test_scripted: WRAP := $(NO_MEMORY),--wrap=clock_after_ms,--wrap=log_say
+$(BUILD)/tests/unit/test_request: WRAP := -Wl,--wrap=fuse_reply_err,--wrap=fuse_reply_attr,--wrap=fuse_reply_entry,--wrap=fuse_reply_open,--wrap=fuse_reply_buf,--wrap=fuse_req_ctx,--wrap=fuse_req_interrupt_func,--wrap=caller_fate,--wrap=clock_ms
 $(BUILD)/tests/unit/test_lock_line $(BUILD)/tests/unit/test_answer_room: WRAP := -Wl,--wrap=clock_ms
 # They have functions of their own: the first definition is the one that counts.
 $(BUILD)/tests/unit/test_ask: WRAP := -Wl,-z,muldefs,--wrap=realloc
