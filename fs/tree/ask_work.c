@@ -125,11 +125,11 @@ static void leave(struct mount *mount, struct subject *subject, struct version *
     version_unref(version);
 }
 
-static void work(struct ask *ask, bool patient);
+static void converse(struct ask *ask, bool patient);
 
-static void run_patiently(void *ask) { work(ask, true); }
+static void run_patiently(void *ask) { converse(ask, true); }
 
-static void resume(void *argument)
+static void converse_again(void *argument)
 {
     struct ask *ask = argument;
     waiters_put(ask->mount->waiters, &ask->resuming, run_patiently, ask);
@@ -144,7 +144,7 @@ static int hand_over(struct ask *ask, bool for_room, struct error *error)
     int rc = ask->lent_size > 0 ? ask_keep_lent(ask) : 0;
     ask_count_anew(ask);
     if (rc == 0 && for_room && !ask->halted)
-        answer_room_park(&mount->search.room, &ask->place, resume, ask);
+        answer_room_park(&mount->search.room, &ask->place, converse_again, ask);
     else if (rc == 0)
         rc = waiters_add(mount->waiters, run_patiently, ask);
     pthread_mutex_unlock(&mount->lock);
@@ -213,7 +213,7 @@ static bool was_interrupted(const struct ask *ask, int rc)
     return rc == -EINTR && ask->halted && !ask->stop;
 }
 
-static void work(struct ask *ask, bool patient)
+static void converse(struct ask *ask, bool patient)
 {
     struct mount *mount = ask->mount;
     struct buffer out = {0};
@@ -254,7 +254,7 @@ static void run(void *ask) { ask_work(ask); }
 
 int ask_begin_work(struct ask *ask) { return workers_add(ask->mount->queriers, run, ask, 0); }
 
-void ask_work(struct ask *ask) { work(ask, false); }
+void ask_work(struct ask *ask) { converse(ask, false); }
 
 int ask_work_later(struct ask *ask)
 {

@@ -41,7 +41,8 @@ static void want_whole(const struct piece_measure *measure)
     job_want_face(measure->subject, measure->version, format, NEED_SIZE);
 }
 
-static void end(struct piece_measure *measure, int rc, const struct error *error, bool last)
+static void end_measuring(struct piece_measure *measure, int rc, const struct error *error,
+                          bool last)
 {
     struct mount *mount = measure->mount;
     struct subject *subject = measure->subject;
@@ -69,7 +70,7 @@ static void end(struct piece_measure *measure, int rc, const struct error *error
     free(measure);
 }
 
-static void work(void *argument)
+static void measure_piece(void *argument)
 {
     struct piece_measure *measure = argument;
     struct error error = {""};
@@ -82,7 +83,7 @@ static void work(void *argument)
         rc = view_refuse(&measure->view, -EIO, error.text);
         rc = rc == 0 ? -EIO : rc;
     }
-    end(measure, rc, &error, rc == 0 && is_last(measure));
+    end_measuring(measure, rc, &error, rc == 0 && is_last(measure));
 }
 
 int piece_measure_start(struct subject *subject, struct version *version, const struct view *view,
@@ -99,7 +100,7 @@ int piece_measure_start(struct subject *subject, struct version *version, const 
     measure->nodeid = nodeid;
     measure->done = done;
     measure->stop = mount->ending;
-    if (waiters_add(mount->waiters, work, measure) < 0) {
+    if (waiters_add(mount->waiters, measure_piece, measure) < 0) {
         free(measure);
         return -ENOMEM;
     }

@@ -439,29 +439,29 @@ static void settle(struct result *result, int rc, struct buffer *rows, struct bu
 }
 
 /* Called when it is the result's turn to try again, for a lock or for room. */
-static void resume(void *argument)
+static void make_result_again(void *argument)
 {
     struct result *result = argument;
     waiters_put(result->mount->waiters, &result->resuming, result_work_patiently, result);
 }
 
 /* Parks the result. -EINTR: it is not needed any more. */
-static int park(struct result *result, bool for_lock)
+static int park_result(struct result *result, bool for_lock)
 {
     struct mount *mount = result->mount;
     pthread_mutex_lock(&mount->lock);
     int rc = result->stop ? -EINTR : 0;
     if (rc == 0 && for_lock)
-        lock_turn_park(mount->place.line, &result->turn, resume, result);
+        lock_turn_park(mount->place.line, &result->turn, make_result_again, result);
     else if (rc == 0)
-        answer_room_park(&mount->search.room, &result->place, resume, result);
+        answer_room_park(&mount->search.room, &result->place, make_result_again, result);
     pthread_mutex_unlock(&mount->lock);
     return rc;
 }
 
 /* Makes the result. If that needs a thread that may wait, gives it to one; while it waits for a
  * lock, or for room, it needs no thread. */
-static void work(struct result *result, bool waits)
+static void make_result(struct result *result, bool waits)
 {
     struct mount *mount = result->mount;
     struct buffer rows = {0}, plan = {0};
@@ -484,7 +484,7 @@ static void work(struct result *result, bool waits)
         buffer_clear(&plan);
         error.text[0] = '\0';
         rc = patience.locked || patience.parked
-                 ? park(result, patience.locked)
+                 ? park_result(result, patience.locked)
                  : waiters_add(mount->waiters, result_work_patiently, result);
         if (rc == 0)
             return;
@@ -501,9 +501,9 @@ static void work(struct result *result, bool waits)
     buffer_clear(&plan);
 }
 
-void result_work(void *result) { work(result, false); }
+void result_work(void *result) { make_result(result, false); }
 
-void result_work_patiently(void *result) { work(result, true); }
+void result_work_patiently(void *result) { make_result(result, true); }
 
 void result_stop(struct result *result)
 {

@@ -128,7 +128,7 @@ bool row_is_fresh(const struct row *row)
 
 static struct row *of(struct row_task *task) { return (struct row *)task; }
 
-static int ask(struct row_task *task, const struct row_source *source, struct error *error)
+static int ask_row(struct row_task *task, const struct row_source *source, struct error *error)
 {
     struct row *row = of(task);
     row->bytes.size = 0;
@@ -162,7 +162,7 @@ static void free_row(struct row_task *task)
     free(row);
 }
 
-static const struct row_task_class row_class = {.ask = ask, .asked = asked, .free = free_row};
+static const struct row_task_class row_class = {.ask = ask_row, .asked = asked, .free = free_row};
 
 int row_ask(struct mount *mount, const struct relation *relation, uint64_t path,
             struct row_name *name, int format, struct row **out)

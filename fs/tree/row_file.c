@@ -245,7 +245,7 @@ static int wait_for(struct call *call, struct row *row)
     return -EAGAIN;
 }
 
-static int ask(struct mount *mount, struct call *call)
+static int ask_for_row(struct mount *mount, struct call *call)
 {
     struct row_node *file = of(call->node);
     const struct relation *relation;
@@ -323,7 +323,7 @@ static int try_lookup(struct mount *mount, struct call *call)
         return 0;
     if (asking != NULL && asking->task.making)
         return wait_for(call, asking);
-    return ask(mount, call) == -EAGAIN ? -EAGAIN : 0;
+    return ask_for_row(mount, call) == -EAGAIN ? -EAGAIN : 0;
 }
 
 static int ready(struct mount *mount, struct call *call)
@@ -340,7 +340,8 @@ static int ready(struct mount *mount, struct call *call)
     if (file->shows && is_good_for(mount, call))
         return 0;
     asking = file->asking;
-    return asking != NULL && asking->task.making ? wait_for(call, asking) : ask(mount, call);
+    return asking != NULL && asking->task.making ? wait_for(call, asking)
+                                                 : ask_for_row(mount, call);
 }
 
 /* A question whose last waiter is gone is not needed. */

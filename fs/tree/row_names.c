@@ -5,7 +5,7 @@
 
 static struct row_names *of(struct row_task *task) { return (struct row_names *)task; }
 
-static int ask(struct row_task *task, const struct row_source *source, struct error *error)
+static int ask_names(struct row_task *task, const struct row_source *source, struct error *error)
 {
     return row_fetch_names(source, &of(task)->file, error);
 }
@@ -16,7 +16,7 @@ static void free_names(struct row_task *task)
     free(task);
 }
 
-static const struct row_task_class names_class = {.ask = ask, .free = free_names};
+static const struct row_task_class names_class = {.ask = ask_names, .free = free_names};
 
 int row_names_ask(struct mount *mount, const struct relation *relation, struct row_names **out)
 {

@@ -70,7 +70,7 @@ static void note_failure(struct row_task *task, const struct error *error)
             error->text);
 }
 
-static void end(struct row_task *task, int rc, const struct error *error)
+static void end_task(struct row_task *task, int rc, const struct error *error)
 {
     task->making = false;
     task->rc = rc;
@@ -81,27 +81,27 @@ static void end(struct row_task *task, int rc, const struct error *error)
         task->class->asked(task);
 }
 
-static void work(void *argument);
+static void run_task(void *argument);
 
 /* It is its turn to try again. */
-static void resume(void *argument)
+static void resume_task(void *argument)
 {
     struct row_task *task = argument;
-    waiters_put(task->mount->waiters, &task->resuming, work, task);
+    waiters_put(task->mount->waiters, &task->resuming, run_task, task);
 }
 
 /* Parks the task until its turn for a lock. -EINTR: it is not needed any more. */
-static int park(struct row_task *task)
+static int park_task(struct row_task *task)
 {
     pthread_mutex_lock(&task->mount->lock);
     int rc = task->stop ? -EINTR : 0;
     if (rc == 0)
-        lock_turn_park(task->mount->place.line, &task->turn, resume, task);
+        lock_turn_park(task->mount->place.line, &task->turn, resume_task, task);
     pthread_mutex_unlock(&task->mount->lock);
     return rc;
 }
 
-static void work(void *argument)
+static void run_task(void *argument)
 {
     struct row_task *task = argument;
     struct mount *mount = task->mount;
@@ -114,12 +114,12 @@ static void work(void *argument)
     patience_begin(&patience);
     int rc = task->class->ask(task, &source, &error);
     patience_end(&patience);
-    if (patience.refused && (rc = park(task)) == 0)
+    if (patience.refused && (rc = park_task(task)) == 0)
         return;
     lock_wait_over(&mount->lock_waits, &task->turn.wait);
     pthread_mutex_lock(&mount->lock);
     mount->count.row_questions++;
-    end(task, rc, &error);
+    end_task(task, rc, &error);
     wait_call(&mount->waits, &task->waiting);
     row_task_unref(task);
     pthread_mutex_unlock(&mount->lock);
@@ -132,9 +132,9 @@ void row_task_begin(struct row_task *task)
     put_under_way(task);
     task->making = true;
     task->stop = task->mount->ending;
-    if (waiters_add(task->mount->waiters, work, task) == 0)
+    if (waiters_add(task->mount->waiters, run_task, task) == 0)
         return;
-    end(task, -ENOMEM, &error);
+    end_task(task, -ENOMEM, &error);
     row_task_unref(task);
 }
 

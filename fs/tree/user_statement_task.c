@@ -65,7 +65,7 @@ static void stop(struct value_check *check)
 }
 
 /* What the user has written wrong is told to that user only; what fails is logged, too. */
-static void end(struct user_statement_task *task, int rc, const struct error *error)
+static void end_judging(struct user_statement_task *task, int rc, const struct error *error)
 {
     task->check.making = false;
     task->check.rc = rc < 0 ? result_errno(rc) : 0;
@@ -82,7 +82,7 @@ static void end(struct user_statement_task *task, int rc, const struct error *er
     wait_call(&task->mount->waits, &task->check.waiting);
 }
 
-static int ask(void *context, struct session *session, struct error *error)
+static int ask_statement(void *context, struct session *session, struct error *error)
 {
     struct user_statement_task *task = context;
     session_also_stop(session, &task->stop);
@@ -101,27 +101,27 @@ static int take_number(struct user_statement_task *task, struct error *error)
                   : 0;
 }
 
-static void work(void *argument);
+static void judge(void *argument);
 
 /* It is its turn to try again. */
-static void resume(void *argument)
+static void judge_again(void *argument)
 {
     struct user_statement_task *task = argument;
-    waiters_put(task->mount->waiters, &task->resuming, work, task);
+    waiters_put(task->mount->waiters, &task->resuming, judge, task);
 }
 
 /* Parks the task until its turn for a lock. -EINTR: it is not needed any more. */
-static int park(struct user_statement_task *task)
+static int park_judging(struct user_statement_task *task)
 {
     pthread_mutex_lock(&task->mount->lock);
     int rc = task->stop ? -EINTR : 0;
     if (rc == 0)
-        lock_turn_park(task->mount->place.line, &task->turn, resume, task);
+        lock_turn_park(task->mount->place.line, &task->turn, judge_again, task);
     pthread_mutex_unlock(&task->mount->lock);
     return rc;
 }
 
-static void work(void *argument)
+static void judge(void *argument)
 {
     struct user_statement_task *task = argument;
     struct mount *mount = task->mount;
@@ -131,18 +131,18 @@ static void work(void *argument)
                                             .relation = &task->relation,
                                             .what = "statement",
                                             .stop = &task->stop,
-                                            .work = ask,
+                                            .work = ask_statement,
                                             .context = task};
     int rc = take_number(task, &error);
     patience_begin(&patience);
     if (rc == 0)
         rc = server_turn_do(&server_work, &error);
     patience_end(&patience);
-    if (patience.refused && (rc = park(task)) == 0)
+    if (patience.refused && (rc = park_judging(task)) == 0)
         return;
     lock_wait_over(&mount->lock_waits, &task->turn.wait);
     pthread_mutex_lock(&mount->lock);
-    end(task, rc, &error);
+    end_judging(task, rc, &error);
     value_check_unref(&task->check);
     pthread_mutex_unlock(&mount->lock);
 }
@@ -164,7 +164,7 @@ int user_statement_task_begin(struct user_statement *statement, uint64_t number,
     task->stop = task->mount->ending;
     put_under_way(task);
     value_check_ref(&task->check);
-    if (waiters_add(task->mount->waiters, work, task) < 0) {
+    if (waiters_add(task->mount->waiters, judge, task) < 0) {
         take_off(task);
         value_check_unref(&task->check);
         value_check_unref(&task->check);
