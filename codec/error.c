@@ -2,6 +2,7 @@
 
 #include "codec/utf8.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -25,6 +26,8 @@ int error_set(struct error *error, int code, const char *format, ...)
     }
     return code;
 }
+
+int error_no_memory(struct error *error) { return error_set(error, -ENOMEM, "out of memory"); }
 
 void error_prefix(struct error *error, const char *format, ...)
 {

@@ -18,6 +18,9 @@ struct error {
 /* Writes the sentence, if `error` is not NULL, and returns `code`, a negative errno. */
 int error_set(struct error *error, int code, const char *format, ...) PRINTF_LIKE(3, 4);
 
+/* Says that there is no memory, and returns -ENOMEM. */
+int error_no_memory(struct error *error);
+
 /* Puts "context: " in front of the text already there. */
 void error_prefix(struct error *error, const char *format, ...) PRINTF_LIKE(2, 3);
 

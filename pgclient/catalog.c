@@ -179,7 +179,7 @@ int catalog_read(struct session *session, const struct catalog_scope *scope, str
     struct connection *connection = session_connection(session);
     struct kept_catalog *kept = calloc(1, sizeof *kept);
     if (kept == NULL)
-        return error_set(error, -ENOMEM, "out of memory");
+        return error_no_memory(error);
     struct text sql = {0};
     text_put(&sql, question);
     text_put(&sql, scope->system ? with_system : without_system);
@@ -236,7 +236,7 @@ static int ask_which(struct session *session, const uint32_t *oids, size_t count
         sql_listed(&sql, i, oids[i]);
     text_put(&sql, "}'::pg_catalog.oid[])");
     const char *statement = text_string(&sql);
-    int rc = statement == NULL ? error_set(error, -ENOMEM, "out of memory")
+    int rc = statement == NULL ? error_no_memory(error)
                                : connection_question(session_connection(session), statement,
                                                      ROWS_OF("n"), rows, error);
     text_clear(&sql);

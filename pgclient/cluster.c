@@ -112,7 +112,7 @@ static int ask_all(struct connection *connection, int refused, PGresult **row, s
                 money_of(connection));
     const char *question = text_string(&sql);
     int rc = question == NULL
-                 ? error_set(error, -ENOMEM, "out of memory")
+                 ? error_no_memory(error)
                  : connection_question(connection, question, ROWS_OF("NnbTTtnttT"), row, error);
     text_clear(&sql);
     return rc;
@@ -144,7 +144,7 @@ static int ask_one(struct connection *connection, const char *expression, struct
     text_put(&sql, expression);
     const char *question = text_string(&sql);
     int rc = question == NULL
-                 ? error_set(error, -ENOMEM, "out of memory")
+                 ? error_no_memory(error)
                  : connection_question(connection, question, ONE_ROW_OF("T"), &row, error);
     PQclear(row);
     text_clear(&sql);
@@ -170,7 +170,7 @@ static int find_out(struct connection *connection, int *refused, struct error *e
 }
 
 /* Asks for everything but the refused parts, which are always the same on one connection. */
-static int ask(struct connection *connection, PGresult **row, struct error *error)
+static int ask_cluster(struct connection *connection, PGresult **row, struct error *error)
 {
     int refused = connection_modesty(connection);
     bool known = refused & KNOWN;
@@ -236,7 +236,7 @@ static int find_name(const struct connection *connection, const PGresult *row,
         cluster->name = mounted->name;
     } else if (!cluster->system_id_known) {
         if (connection_first_host(connection, &host, &port) < 0)
-            return error_set(error, -ENOMEM, "out of memory");
+            return error_no_memory(error);
         cluster->name = substitute_id(host, port, row);
         free(host);
         free(port);
@@ -256,7 +256,7 @@ void cluster_note_mounted(const struct cluster *cluster, struct mounted *out)
 int cluster_read(struct connection *connection, struct cluster *out, struct error *error)
 {
     PGresult *row = NULL;
-    int rc = ask(connection, &row, error);
+    int rc = ask_cluster(connection, &row, error);
     if (rc != 0)
         return rc;
     if (PQntuples(row) != 1) {
@@ -282,7 +282,7 @@ int cluster_read(struct connection *connection, struct cluster *out, struct erro
     };
     if (cluster.run == NULL || cluster.snapshot == NULL || cluster.role == NULL ||
         cluster.money == NULL)
-        rc = error_set(error, -ENOMEM, "out of memory");
+        rc = error_no_memory(error);
     if (rc == 0)
         rc = find_name(connection, row, &cluster, error);
     PQclear(row);

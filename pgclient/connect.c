@@ -158,7 +158,7 @@ static int make_own_settings(struct connection *connection, struct error *error)
         text_put_byte(&sql, ';');
     }
     connection->own_settings = text_take(&sql);
-    return connection->own_settings != NULL ? 0 : error_set(error, -ENOMEM, "out of memory");
+    return connection->own_settings != NULL ? 0 : error_no_memory(error);
 }
 
 /* A role that may not ask gets a connection all the same. Behind a pooler another session may
@@ -188,7 +188,7 @@ static int learn_path(struct connection *connection, const char *path, struct er
     return rc == -EINVAL ? error_set(error, -EIO,
                                      "unexpected answer of the server: "
                                      "a search_path that is none")
-                         : error_set(error, -ENOMEM, "out of memory");
+                         : error_no_memory(error);
 }
 
 /* Of all that ALTER ROLE and ALTER DATABASE have set: that is the same on each host of a list, which
@@ -214,7 +214,7 @@ static int ask_around(struct connection *connection, bool modest, PGresult **row
                 modest ? MODEST_ANSWER : WIDE_ANSWER);
     const char *statements = text_string(&sql);
     int rc = statements == NULL
-                 ? error_set(error, -ENOMEM, "out of memory")
+                 ? error_no_memory(error)
                  : connection_rows(connection, statements, ONE_ROW_OF("ntNNTbT"), row, error);
     text_clear(&sql);
     return rc;
@@ -281,7 +281,7 @@ int connection_open(const struct server *server, struct departing *departing,
 {
     struct connection *connection = calloc(1, sizeof *connection);
     if (connection == NULL)
-        return error_set(error, -ENOMEM, "out of memory");
+        return error_no_memory(error);
     connection->departing = departing_ref(departing);
     connection->stop = stop;
     connection->also_stop = also;

@@ -44,7 +44,7 @@ int connection_parse_tree(struct connection *connection, const char *sql, char *
     if (rc == 0)
         rc = connection_run(connection, PRINT_NO_TREES, error);
     if (rc == 0 && tree.lost)
-        rc = error_set(error, -ENOMEM, "out of memory");
+        rc = error_no_memory(error);
     else if (rc == 0 && tree.text == NULL)
         rc = error_set(error, -EIO, "the server does not say how it understands a statement");
     if (rc == 0)

@@ -24,8 +24,8 @@ struct asked {
     struct lock_room room;
 };
 
-static int ask(void *context, struct connection *connection, struct session *session,
-               struct error *error)
+static int ask_text(void *context, struct connection *connection, struct session *session,
+                    struct error *error)
 {
     struct asked *asked = context;
     int rc = take_room(connection, session, asked->relation, &asked->room, error);
@@ -36,7 +36,7 @@ int ddl_read(const struct ddl_way *way, const struct relation *relation, const c
              int lock_ms, const atomic_bool *stop, struct buffer *out, struct error *error)
 {
     struct asked asked = {.relation = relation};
-    const struct ddl_asking asking = {way, signature, lock_ms, stop, ask, &asked};
+    const struct ddl_asking asking = {way, signature, lock_ms, stop, ask_text, &asked};
     struct cluster ours = {0}, theirs = {0};
     struct buffer bytes = {0};
     int rc = ddl_server_ask(&asking, &ours, &theirs, error);

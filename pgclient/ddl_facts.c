@@ -100,8 +100,6 @@ static bool is_true(const PGresult *rows, int row, int column)
     return PQgetvalue(rows, row, column)[0] == 't';
 }
 
-static int out_of_memory(struct error *error) { return error_set(error, -ENOMEM, "out of memory"); }
-
 static int read_relations(struct connection *connection, struct ddl_facts *facts,
                           struct error *error)
 {
@@ -116,7 +114,7 @@ static int read_relations(struct connection *connection, struct ddl_facts *facts
         return error_set(error, -EFBIG, "there are more than %d relations", DDL_RELATIONS_MOST);
     facts->relations = calloc((size_t)count + 1, sizeof *facts->relations);
     if (facts->relations == NULL)
-        return out_of_memory(error);
+        return error_no_memory(error);
     for (int i = 0; i < count; i++)
         facts->relations[facts->relation_count++] =
             (struct ddl_relation){.oid = number_at(rows, i, COLUMN_OID),
@@ -143,7 +141,7 @@ static int read_objects(struct connection *connection, struct ddl_facts *facts, 
         facts->objects[facts->object_count++] = (struct ddl_object){
             number_at(rows, i, 0), number_at(rows, i, 1), number_at(rows, i, 2)};
     PQclear(rows);
-    return facts->objects == NULL ? out_of_memory(error) : 0;
+    return facts->objects == NULL ? error_no_memory(error) : 0;
 }
 
 static int read_needs(struct connection *connection, struct ddl_facts *facts, struct error *error)
@@ -158,7 +156,7 @@ static int read_needs(struct connection *connection, struct ddl_facts *facts, st
         facts->needs[facts->need_count++] =
             (struct ddl_need){number_at(rows, i, 0), number_at(rows, i, 1)};
     PQclear(rows);
-    return facts->needs == NULL ? out_of_memory(error) : 0;
+    return facts->needs == NULL ? error_no_memory(error) : 0;
 }
 
 int ddl_facts_read(struct connection *connection, struct ddl_facts *out, struct error *error)

@@ -102,8 +102,8 @@ bool ddl_signature_is_of(const char *signature, const struct cluster *cluster)
     return run != NULL && strncmp(run + 1, cluster->run, length) == 0 && run[1 + length] == '/';
 }
 
-static int ask(struct connection *connection, const struct cluster *cluster, struct buffer *out,
-               struct error *error)
+static int ask_signature(struct connection *connection, const struct cluster *cluster,
+                         struct buffer *out, struct error *error)
 {
     struct buffer sql = {0};
     PGresult *row = NULL;
@@ -127,7 +127,7 @@ int ddl_signature(struct session *session, char **out, struct error *error)
     int rc = cluster_read(connection, &cluster, error);
     if (rc < 0)
         return rc;
-    rc = ask(connection, &cluster, &signature, error);
+    rc = ask_signature(connection, &cluster, &signature, error);
     cluster_clear(&cluster);
     if (rc == 0)
         *out = (char *)signature.data;

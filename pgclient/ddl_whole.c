@@ -225,8 +225,8 @@ static int dump_all(struct making *making, struct error *error)
     return rc;
 }
 
-static int ask(void *context, struct connection *connection, struct session *session,
-               struct error *error)
+static int ask_archive(void *context, struct connection *connection, struct session *session,
+                       struct error *error)
 {
     struct making *making = context;
     (void)session; /* these questions lock nothing */
@@ -247,7 +247,7 @@ static int try_once(const struct ddl_way *way, const char *signature, const atom
     struct cluster ours = {0}, theirs = {0};
     struct making making = {
         .whole = whole, .way = way, .stop = stop, .there = way->direct != NULL ? &theirs : &ours};
-    const struct ddl_asking asking = {way, signature, LOCK_PATIENCE_MS, stop, ask, &making};
+    const struct ddl_asking asking = {way, signature, LOCK_PATIENCE_MS, stop, ask_archive, &making};
     int size = snprintf(making.archive, sizeof making.archive, "%s/schema.archive", way->folder);
     int rc = size < (int)sizeof making.archive
                  ? ddl_server_ask(&asking, &ours, &theirs, error)
@@ -269,7 +269,7 @@ int ddl_whole_read(const struct ddl_way *way, const char *signature, const atomi
     for (int i = 0; i < TRIES && (rc == -EAGAIN || rc == -EBUSY); i++) {
         struct ddl_whole *whole = calloc(1, sizeof *whole);
         if (whole == NULL)
-            return error_set(error, -ENOMEM, "out of memory");
+            return error_no_memory(error);
         whole->way = way;
         rc = try_once(way, signature, stop, whole, error);
         if (rc == 0)

@@ -24,8 +24,6 @@ static bool yes(const PGresult *rows, int row, int column)
     return PQgetvalue(rows, row, column)[0] == 't';
 }
 
-static int out_of_memory(struct error *error) { return error_set(error, -ENOMEM, "out of memory"); }
-
 /* ---- tables whose rows are in others ---- */
 
 /* What can tell us about the relation ($1), for each extension that is installed: the extension's
@@ -128,7 +126,7 @@ static int explain_leaves(struct connection *connection, const struct relation *
     const char *statement = text_string(&sql);
     PGresult *plan = NULL;
     int rc = statement == NULL
-                 ? out_of_memory(error)
+                 ? error_no_memory(error)
                  : connection_rows(connection, statement, ONE_ROW_OF("t"), &plan, error);
     text_clear(&sql);
     if (rc == 0) {
@@ -162,7 +160,7 @@ static int list_members(struct connection *connection, const struct relation *re
     }
     text_put_byte(&list, '}');
     *out = text_take(&list);
-    return *out != NULL ? 0 : out_of_memory(error);
+    return *out != NULL ? 0 : error_no_memory(error);
 }
 
 /* Whether all virtual columns of a leaf are computed as those of the tree's root: the server takes
@@ -300,7 +298,7 @@ static int take_statement(const struct relation *relation, struct sources *out, 
     if (out->list == NULL || text == NULL) {
         free(text);
         sources_clear(out);
-        return out_of_memory(error);
+        return error_no_memory(error);
     }
     out->list[out->count++] = (struct source){.oid = relation->oid, .from = text};
     return 0;
@@ -332,7 +330,7 @@ int describe_sources(struct connection *connection, const struct relation *relat
     PQclear(rows);
     if (rc != 0)
         sources_clear(out);
-    return rc == -ENOMEM ? out_of_memory(error) : rc;
+    return rc == -ENOMEM ? error_no_memory(error) : rc;
 }
 
 void sources_clear(struct sources *sources)
@@ -533,7 +531,7 @@ int describe_columns(struct connection *connection, const struct relation *relat
     PQclear(rows);
     if (rc != 0)
         columns_clear(out);
-    return rc == 0 ? 0 : out_of_memory(error);
+    return rc == 0 ? 0 : error_no_memory(error);
 }
 
 void columns_clear(struct columns *columns)
@@ -635,12 +633,12 @@ int describe_signature(struct connection *connection, const struct relation *rel
                                 statement != NULL ? text_string(&said) : more, statement};
     const char *sql = signature_question(connection, statement != NULL);
     int rc = parameters[0] == NULL || parameters[1] == NULL || said.failed != 0
-                 ? out_of_memory(error)
+                 ? error_no_memory(error)
                  : connection_ask(connection, sql, statement != NULL ? 5 : 4, parameters,
                                   ONE_ROW_OF("t"), &row, error);
     if (rc == 0) {
         *out = strdup(PQgetvalue(row, 0, 0));
-        rc = *out == NULL ? out_of_memory(error) : 0;
+        rc = *out == NULL ? error_no_memory(error) : 0;
     }
     PQclear(row);
     text_clear(&oids);

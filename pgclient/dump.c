@@ -46,8 +46,6 @@ static void list_clear(struct list *list)
     *list = (struct list){0};
 }
 
-static int out_of_memory(struct error *error) { return error_set(error, -ENOMEM, "out of memory"); }
-
 /* ---- which pg_dump ---- */
 
 /* The newest of PREFIX<major>/bin/pg_dump that is not older than the server. */
@@ -322,7 +320,7 @@ static int try_lock(struct connection *connection, const PGresult *rows, struct 
     text_put(&sql, " IN ACCESS SHARE MODE");
     const char *statement = text_string(&sql);
     int rc =
-        statement != NULL ? connection_run(connection, statement, error) : out_of_memory(error);
+        statement != NULL ? connection_run(connection, statement, error) : error_no_memory(error);
     if (rc == -EACCES)
         error_prefix(error,
                      "pg_dump has to lock the table, which takes a privilege on the whole of it");
@@ -350,7 +348,7 @@ int dump_ask(struct connection *connection, const struct relation *relation, str
         if (rc == 0)
             rc = select_relation(rows, out);
         if (rc != 0)
-            out_of_memory(error);
+            error_no_memory(error);
     }
     PQclear(rows);
     connection_end(connection);
@@ -362,7 +360,7 @@ int dump_ask_any(struct connection *connection, struct dump *out, struct error *
     PGresult *rows = NULL;
     int rc = connection_rows(connection, "SELECT " SETTINGS, ONE_ROW_OF("T"), &rows, error);
     if (rc == 0 && (rc = take_server(connection, rows, out)) != 0)
-        out_of_memory(error);
+        error_no_memory(error);
     PQclear(rows);
     return rc;
 }
@@ -404,7 +402,7 @@ static int fail_dump(struct buffer *words, int status, enum dump_failure *failur
 {
     static const char not_connected[] = "pg_dump: error: connection to ";
     if (buffer_append_byte(words, '\0') != 0)
-        return out_of_memory(error);
+        return error_no_memory(error);
     char *text = (char *)words->data;
     words_tidy(text, words->size, "UTF8");
     if (*text == '\0')
@@ -453,7 +451,7 @@ int dump_run(const struct dump *dump, const struct server *server, const char *a
     if (rc == 0)
         rc = make_arguments(dump, parameters, &arguments);
     rc = rc == 0 ? run(dump, arguments.items, environment.items, look, context, out, failure, error)
-                 : out_of_memory(error);
+                 : error_no_memory(error);
     list_clear(&arguments);
     list_clear(&environment);
     text_clear(&conninfo);
@@ -501,7 +499,7 @@ int dump_restore(const struct dump *dump, const char *archive, const char *const
     if (rc == 0)
         rc = copy_environment(&environment);
     rc = rc == 0 ? run_restorer(dump, arguments.items, environment.items, look, context, out, error)
-                 : out_of_memory(error);
+                 : error_no_memory(error);
     list_clear(&arguments);
     list_clear(&environment);
     return rc;

@@ -84,8 +84,6 @@ static const char name_question[] =
     " ON " ON("h") " OPERATOR(pg_catalog.=) " ON("w")                                              \
         PARTY_JOINS("w") " WHERE h.granted AND h.pid OPERATOR(pg_catalog.=) ANY "
 
-static int out_of_memory(struct error *error) { return error_set(error, -ENOMEM, "out of memory"); }
-
 static void take_party(const PGresult *rows, int row, int column, struct lock_party *out)
 {
     *out = (struct lock_party){.pid = atoi(PQgetvalue(rows, row, column))};
@@ -172,7 +170,7 @@ int lock_find_holders(struct session *session, struct lock_held *relations, size
     const char *question = text_string(&sql);
     connection_patience(connection, patience_ms);
     int rc = question == NULL
-                 ? out_of_memory(error)
+                 ? error_no_memory(error)
                  : connection_question(connection, question, ROWS_OF("ntnTT"), &rows, error);
     connection_patience(connection, -1);
     text_clear(&sql);
@@ -239,7 +237,7 @@ int lock_find_waiters_on(struct connection *connection, const int *pids, size_t 
     put_waiters_question(&sql, pids, count, within);
     const char *question = text_string(&sql);
     int rc = question == NULL
-                 ? out_of_memory(error)
+                 ? error_no_memory(error)
                  : connection_question(connection, question, ROWS_OF("nnTT"), &rows, error);
     text_clear(&sql);
     if (within && connection_usable(connection)) {

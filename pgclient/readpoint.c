@@ -40,8 +40,6 @@ enum { ATTEMPTS = 3 };
 /* What users wrote may need the role's own path, our questions about it need none. */
 #define OUR_PATH ";" SEARCH_PATH_OURS
 
-static int out_of_memory(struct error *error) { return error_set(error, -ENOMEM, "out of memory"); }
-
 enum transaction_kind readpoint_kind(const struct kept_readpoint *r)
 {
     enum relation_kind kind = r->public.relation.kind;
@@ -129,7 +127,7 @@ static int look_up_statement(struct kept_readpoint *r, struct connection *connec
                  r->public.relation.statement == NULL
              ? -ENOMEM
              : write_statements(r, false);
-    return rc == 0 ? 0 : out_of_memory(error);
+    return rc == 0 ? 0 : error_no_memory(error);
 }
 
 static int look_up(struct kept_readpoint *r, struct connection *connection,
@@ -158,7 +156,7 @@ static int look_up(struct kept_readpoint *r, struct connection *connection,
     if (rc == 0)
         rc = write_statements(r, PQgetvalue(row, 0, 3)[0] == 't');
     PQclear(row);
-    return rc == 0 ? 0 : out_of_memory(error);
+    return rc == 0 ? 0 : error_no_memory(error);
 }
 
 static int judge_statement(struct kept_readpoint *r, struct connection *connection,
@@ -223,7 +221,7 @@ static int judge(struct kept_readpoint *r, struct connection *connection, const 
     PGresult *rows = NULL;
     int allowed = allowed_already(r, now);
     if (allowed != 0)
-        return allowed > 0 ? 0 : out_of_memory(error);
+        return allowed > 0 ? 0 : error_no_memory(error);
     keep_plans(r, connection, PQgetvalue(now, 0, NOW_OTHERS_PLANS));
     int rc = trust_ask(connection, r->public.relation.oid, NULL, &rows, error);
     connection_keep_plans(connection, false);
@@ -232,7 +230,7 @@ static int judge(struct kept_readpoint *r, struct connection *connection, const 
         if (PQgetvalue(rows, i, TRUST_ROWS)[0] == 't')
             rc = error_set(error, -EACCES, "%s", reason);
         else if ((r->public.json_refused = strdup(reason)) == NULL)
-            rc = out_of_memory(error);
+            rc = error_no_memory(error);
     }
     PQclear(rows);
     return rc;
@@ -251,7 +249,7 @@ static int begin(struct kept_readpoint *r, struct connection *connection, bool j
                     cluster_run_sql(&r->cluster), cluster_position_sql(&r->cluster),
                     others_plans(r, connection));
     const char *statements = text_string(&sql);
-    int rc = statements == NULL ? out_of_memory(error)
+    int rc = statements == NULL ? error_no_memory(error)
              : judges
                  ? refused_with_plans(r, connection,
                                       connection_begin_rows(connection, kind, statements,
@@ -279,7 +277,7 @@ static int lock(struct kept_readpoint *r, struct connection *connection, PGresul
     text_printf(&probe, "%s%s", r->probe, readpoint_kind(r) == TRANSACTION_USER ? OUR_PATH : "");
     const char *statements = text_string(&probe);
     if (rc == 0)
-        rc = statements == NULL ? out_of_memory(error)
+        rc = statements == NULL ? error_no_memory(error)
                                 : connection_rows(connection, statements, ANYTHING, present, error);
     text_clear(&probe);
     return rc;
@@ -297,7 +295,7 @@ static int ask_seen(const struct kept_readpoint *r, struct connection *connectio
                 cluster_position_sql(&r->cluster), others_plans(r, connection));
     const char *parameter = text_string(&name), *statement = text_string(&sql);
     int rc = parameter == NULL || statement == NULL
-                 ? out_of_memory(error)
+                 ? error_no_memory(error)
                  : connection_ask(connection, statement, 1, &parameter, ONE_ROW_OF("NTtTTb"), row,
                                   error);
     text_clear(&name);
@@ -327,7 +325,7 @@ static int verify_name(struct kept_readpoint *r, struct connection *connection, 
         rc = cluster_key(&r->cluster, PQgetvalue(row, 0, 2),
                          cluster_position(PQgetvalue(row, 0, 4)), &r->public.key);
         if (rc != 0 || (exported && r->public.snapshot == NULL) || r->seen == NULL)
-            rc = out_of_memory(error);
+            rc = error_no_memory(error);
         /* To list the leaves, the planner may run what users wrote. */
         if (r->public.relation.kind != RELATION_PARTITIONED)
             keep_plans(r, connection, PQgetvalue(row, 0, 5));
@@ -345,7 +343,7 @@ static int set_own(const struct kept_readpoint *r, struct connection *connection
     readpoint_put_own_settings(r, connection, &sql);
     const char *statements = text_string(&sql);
     int rc =
-        statements == NULL ? out_of_memory(error) : connection_run(connection, statements, error);
+        statements == NULL ? error_no_memory(error) : connection_run(connection, statements, error);
     text_clear(&sql);
     return rc;
 }
@@ -466,7 +464,7 @@ int readpoint_open(struct session *leader, const struct relation *relation, stru
 {
     struct kept_readpoint *r = calloc(1, sizeof *r);
     if (r == NULL)
-        return out_of_memory(error);
+        return error_no_memory(error);
     r->public.leader = leader;
     bool missing = false;
     int rc = -ESTALE;

@@ -3,8 +3,6 @@
 #include <errno.h>
 #include <string.h>
 
-static int out_of_memory(struct error *error) { return error_set(error, -ENOMEM, "out of memory"); }
-
 /* What a worker reads must not change before it begins to read. Behind a queued ACCESS EXCLUSIVE
  * the worker would wait for a client that waits for the leader, which waits for the worker: so it
  * does not wait. In a partitioned table each COPY locks the leaf that it reads, while it reads, and
@@ -34,7 +32,7 @@ static int compare_snapshots(const struct kept_readpoint *r, struct connection *
     text_put(&sql, cluster_run_sql(&r->cluster));
     const char *question = text_string(&sql);
     int rc = question == NULL
-                 ? out_of_memory(error)
+                 ? error_no_memory(error)
                  : connection_question(connection, question, ONE_ROW_OF("tT"), &row, error);
     text_clear(&sql);
     if (rc == 0 && (strcmp(PQgetvalue(row, 0, 0), r->seen) != 0 ||
@@ -68,7 +66,7 @@ int readpoint_join(struct readpoint *readpoint, struct session *worker, const at
         connection_patience(connection, PATIENCE_MS);
     }
     int rc = statements == NULL
-                 ? out_of_memory(error)
+                 ? error_no_memory(error)
                  : connection_begin(connection, readpoint_kind(r), statements, error);
     if (rc == 0)
         rc = compare_snapshots(r, connection, error);

@@ -5,8 +5,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-static int out_of_memory(struct error *error) { return error_set(error, -ENOMEM, "out of memory"); }
-
 /* Sets a savepoint: an error of what follows leaves the transaction as it was. It is rolled back in
  * any case, so that the settings go back, too. */
 static int guard(struct connection *connection, const char *settings, struct error *error)
@@ -16,7 +14,7 @@ static int guard(struct connection *connection, const char *settings, struct err
     text_put(&sql, settings);
     const char *statements = text_string(&sql);
     int rc =
-        statements == NULL ? out_of_memory(error) : connection_run(connection, statements, error);
+        statements == NULL ? error_no_memory(error) : connection_run(connection, statements, error);
     text_clear(&sql);
     return rc;
 }
@@ -58,7 +56,7 @@ static int ask_fingerprints(struct connection *connection, const struct source *
     PGresult *rows = NULL;
     put_fingerprints(&sql, source, ranges, count);
     const char *statement = text_string(&sql);
-    int rc = statement == NULL ? out_of_memory(error)
+    int rc = statement == NULL ? error_no_memory(error)
                                : connection_rows(connection, statement,
                                                  (struct shape){(int)count, "nnn"}, &rows, error);
     uint64_t told = 0;
@@ -110,7 +108,7 @@ static int convert(struct connection *connection, struct text *sql, struct error
 {
     const char *parameter = text_string(sql);
     PGresult *row = NULL;
-    int rc = parameter == NULL ? out_of_memory(error)
+    int rc = parameter == NULL ? error_no_memory(error)
                                : connection_ask(connection,
                                                 "SELECT pg_catalog.convert_to($1,"
                                                 " pg_catalog.getdatabaseencoding())",
@@ -124,7 +122,7 @@ static int convert(struct connection *connection, struct text *sql, struct error
     if (bytes != NULL)
         text_put_bytes(sql, bytes, size);
     PQfreemem(bytes);
-    return bytes == NULL ? out_of_memory(error) : 0;
+    return bytes == NULL ? error_no_memory(error) : 0;
 }
 
 static int write_copy(struct connection *connection, const struct schema *schema,
@@ -188,7 +186,7 @@ int readpoint_copy(struct readpoint *readpoint, struct session *session,
     put_copy_settings(readpoint, schema, connection, &settings);
     const char *statement = text_string(&sql), *before = text_string(&settings);
     if (rc == 0)
-        rc = statement == NULL || before == NULL ? out_of_memory(error)
+        rc = statement == NULL || before == NULL ? error_no_memory(error)
                                                  : guard(connection, before, error);
     if (rc == 0) {
         rc = connection_copy(connection, statement, sink, context, said, error);

@@ -13,8 +13,6 @@
 /* An index has no more columns. */
 enum { KEY_COLUMNS_MOST = 32 };
 
-static int out_of_memory(struct error *error) { return error_set(error, -ENOMEM, "out of memory"); }
-
 static int no_row(struct error *error)
 {
     return error_set(error, -ENOENT, "there is no row with this key");
@@ -122,11 +120,11 @@ static int take_row(const PGresult *rows, const struct schema *schema, struct ro
     if (rc == 0 && PQntuples(rows) > 1)
         rc = error_set(error, -EIO, "several rows have this key: an index of the table is damaged");
     if (rc == 0 && (write_tuple(rows, &tuple) < 0 || rowgroup_builder_new(schema, &builder) < 0))
-        rc = out_of_memory(error);
+        rc = error_no_memory(error);
     if (rc == 0)
         rc = rowgroup_builder_add(builder, tuple.data, tuple.size, error);
     if (rc == 0 && rowgroup_builder_finish(builder, out) < 0)
-        rc = out_of_memory(error);
+        rc = error_no_memory(error);
     rowgroup_builder_free(builder);
     buffer_clear(&tuple);
     return rc == -EBADMSG ? -EIO : rc;
@@ -159,7 +157,7 @@ static int try_values(struct session *session, const struct row_table *table,
         text_printf(&sql, ", $%d IS NULL, $%d IS NULL", 2 * i + 1, 2 * i + 2);
     const char *statement = text_string(&sql);
     if (rc == 0 && statement == NULL)
-        rc = out_of_memory(error);
+        rc = error_no_memory(error);
     if (rc == 0) {
         rc = connection_ask_binary(connection, statement, 2 * bound->count, bound->types,
                                    bound->parameters, &row, error);
@@ -178,7 +176,7 @@ static int ask_row(struct session *session, const struct row_table *table,
 {
     struct connection *connection = session_connection(session);
     char *sql = row_statement(connection, table, layout, form, bound);
-    int rc = sql == NULL ? out_of_memory(error) : row_layout_set(session, layout, form, error);
+    int rc = sql == NULL ? error_no_memory(error) : row_layout_set(session, layout, form, error);
     if (rc == 0) {
         rc = connection_ask_binary(connection, sql, 2 * bound->count, bound->types,
                                    bound->parameters, out, error);
@@ -252,7 +250,7 @@ static int take_texts(struct key_reader *reader, const uint8_t *tuple, size_t si
         tuple += 4 + n;
         size -= 4 + n;
     }
-    return rc == 0 ? 0 : out_of_memory(reader->error);
+    return rc == 0 ? 0 : error_no_memory(reader->error);
 }
 
 static int take_key(void *context, const uint8_t *tuple, size_t size)
@@ -295,7 +293,7 @@ static int copy_keys(struct session *session, const struct row_table *table,
     char *sql = keys_statement(table, layout);
     uint64_t said = 0;
     int rc =
-        sql == NULL ? out_of_memory(error) : row_layout_set(session, layout, ROW_AS_TEXT, error);
+        sql == NULL ? error_no_memory(error) : row_layout_set(session, layout, ROW_AS_TEXT, error);
     if (rc == 0)
         rc = connection_copy(session_connection(session), sql, take_bytes, reader, &said, error);
     if (rc == 0)

@@ -12,8 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int out_of_memory(struct error *error) { return error_set(error, -ENOMEM, "out of memory"); }
-
 static int is_another(struct error *error)
 {
     return error_set(error, -ESTALE, "the table was renamed or dropped in the meantime");
@@ -116,7 +114,7 @@ int row_layout_begin(struct session *session, const struct row_table *table,
     char *text = write_beginning(table->relation, layout);
     if (rc == 0)
         rc = text == NULL
-                 ? out_of_memory(error)
+                 ? error_no_memory(error)
                  : connection_begin(session_connection(session), kind_of(layout), text, error);
     free(text);
     return rc == -ENOENT ? is_another(error) : rc;
@@ -190,7 +188,7 @@ static int ask_state(struct connection *connection, const struct row_table *tabl
     sql_relation(&name, relation->schema, relation->name);
     const char *parameters[] = {text_string(&name), oid};
     PGresult *row = NULL;
-    int rc = parameters[0] == NULL ? out_of_memory(error)
+    int rc = parameters[0] == NULL ? error_no_memory(error)
                                    : connection_ask(connection, state_question, 2, parameters,
                                                     ONE_ROW_OF("NT"), &row, error);
     text_clear(&name);
@@ -198,7 +196,7 @@ static int ask_state(struct connection *connection, const struct row_table *tabl
         (PQgetisnull(row, 0, 1) || strtoul(PQgetvalue(row, 0, 0), NULL, 10) != relation->oid))
         rc = is_another(error);
     if (rc == 0 && (*out = strdup(PQgetvalue(row, 0, 1))) == NULL)
-        rc = out_of_memory(error);
+        rc = error_no_memory(error);
     PQclear(row);
     return rc;
 }
@@ -258,7 +256,7 @@ static int take_columns(struct connection *connection, const struct row_table *t
     }
     free(all);
     columns_clear(&columns);
-    return rc == 0 ? 0 : out_of_memory(error);
+    return rc == 0 ? 0 : error_no_memory(error);
 }
 
 /* Columns of the primary key, then unique ones, by the equality of the index: strategy 3 of B-trees
@@ -335,7 +333,7 @@ static int ask_keys(struct connection *connection, const struct row_table *table
     PGresult *rows = NULL;
     int rc = connection_rows(connection, sql, ROWS_OF(K_SHAPE), &rows, error);
     if (rc == 0 && take_keys(out, rows) < 0)
-        rc = out_of_memory(error);
+        rc = error_no_memory(error);
     PQclear(rows);
     return rc;
 }
@@ -369,7 +367,7 @@ static int judge(struct connection *connection, const struct row_table *table,
 {
     char *sql = write_judged(table, layout), *tree = NULL;
     int rc =
-        sql == NULL ? out_of_memory(error) : connection_parse_tree(connection, sql, &tree, error);
+        sql == NULL ? error_no_memory(error) : connection_parse_tree(connection, sql, &tree, error);
     if (rc == 0)
         rc = connection_run(connection, SEARCH_PATH_OURS, error);
     if (rc == 0)
@@ -386,7 +384,7 @@ static int judge_once(struct connection *connection, const struct row_table *tab
 {
     char *copy = strdup(mark);
     if (copy == NULL)
-        return out_of_memory(error);
+        return error_no_memory(error);
     pthread_mutex_lock(&layout->lock);
     bool holds = layout->verdicts[form] != NULL && mark_holds(layout->verdicts[form], mark);
     pthread_mutex_unlock(&layout->lock);
@@ -420,7 +418,7 @@ static int read_mark(struct connection *connection, const struct row_table *tabl
     rc = cluster_mark(&cluster, cluster.snapshot, position, &mark);
     cluster_clear(&cluster);
     if (rc < 0)
-        return out_of_memory(error);
+        return error_no_memory(error);
     rc = mark_check(mark, table->system_id, table->database, error);
     if (rc < 0)
         free(mark);
@@ -435,7 +433,7 @@ static int layout_new(struct row_layout **out, struct error *error)
 {
     struct row_layout *layout = calloc(1, sizeof *layout);
     if (layout == NULL)
-        return out_of_memory(error);
+        return error_no_memory(error);
     layout->refs = 1;
     pthread_mutex_init(&layout->lock, NULL);
     *out = layout;

@@ -25,7 +25,7 @@ int same_relation_check(struct connection *connection, const struct relation *re
     sql_relation(&name, relation->schema, relation->name);
     const char *parameters[] = {text_string(&name), oid};
     PGresult *rows = NULL;
-    int rc = name.failed != 0 ? error_set(error, -ENOMEM, "out of memory")
+    int rc = name.failed != 0 ? error_no_memory(error)
                               : connection_ask(connection, question, 2, parameters,
                                                ONE_ROW_OF("Nb"), &rows, error);
     text_clear(&name);

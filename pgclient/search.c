@@ -12,8 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-int search_no_memory(struct error *error) { return error_set(error, -ENOMEM, "out of memory"); }
-
 void search_put_from(struct text *sql, const struct relation *relation)
 {
     text_put(sql, " FROM ");
@@ -103,7 +101,7 @@ int search_open(struct session *session, const struct relation *relation, bool *
     if (rc == 0)
         rc = lock_room_take(session, relation, error);
     if (rc == 0 && (text = write_beginning(relation, &beginning)) == NULL)
-        rc = search_no_memory(error);
+        rc = error_no_memory(error);
     if (rc == 0)
         rc = connection_begin(connection, TRANSACTION_USER, text, error);
     free(text);
@@ -139,7 +137,7 @@ static int read_now(struct connection *connection, const struct cluster *before,
         cluster.position = before->standby ? before->position : 0;
     rc = cluster_key(&cluster, cluster.snapshot, position, out);
     cluster_clear(&cluster);
-    return rc == 0 ? 0 : search_no_memory(error);
+    return rc == 0 ? 0 : error_no_memory(error);
 }
 
 int search_begin(struct session *session, const struct relation *relation, const atomic_bool *stop,
@@ -201,8 +199,8 @@ static int lock_heaps(struct connection *connection, const struct relation *rela
     text_put(&sql, "SELECT");
     search_put_from(&sql, relation);
     const char *statement = text_string(&sql);
-    int rc = statement == NULL ? search_no_memory(error)
-                               : connection_parse(connection, statement, error);
+    int rc =
+        statement == NULL ? error_no_memory(error) : connection_parse(connection, statement, error);
     text_clear(&sql);
     return rc;
 }

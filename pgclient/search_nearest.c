@@ -22,7 +22,7 @@ static int find_extension(struct connection *connection, char **out, struct erro
     if (rc == 0 && PQntuples(row) != 1)
         rc = error_set(error, -EINVAL, "the database does not have the extension vector");
     if (rc == 0 && (*out = strdup(PQgetvalue(row, 0, 0))) == NULL)
-        rc = search_no_memory(error);
+        rc = error_no_memory(error);
     PQclear(row);
     return rc;
 }
@@ -47,7 +47,7 @@ static int set_effort(struct connection *connection, const struct search_nearest
     const char *statements = text_string(&sql);
     PGresult *names = NULL;
     int rc = statements == NULL
-                 ? search_no_memory(error)
+                 ? error_no_memory(error)
                  : connection_rows(connection, statements, ROWS_OF("t"), &names, error);
     text_clear(&sql);
     for (int i = 0; rc == 0 && i < PQntuples(names); i++) {
@@ -228,7 +228,7 @@ static int judge_nearest(struct connection *connection, const struct search_near
     search_put_from(&sql, search->relation);
     put_where(&sql, search, schema, encoding);
     const char *statement = text_string(&sql);
-    int rc = statement == NULL ? search_no_memory(error)
+    int rc = statement == NULL ? error_no_memory(error)
                                : search_judge(connection, search->relation, statement,
                                               search->schema->part_count[PART_JSON] > 0, error);
     text_clear(&sql);
@@ -304,7 +304,7 @@ int search_nearest(struct session *session, const struct search_nearest *search,
         rc = judge_nearest(connection, search, schema, encoding, error);
     if (rc == 0) {
         sql = nearest_statement(search, schema, encoding);
-        rc = sql == NULL ? search_no_memory(error)
+        rc = sql == NULL ? error_no_memory(error)
                          : user_words_blame(connection, connection_copy(connection, sql, sink,
                                                                         context, said, error));
     }

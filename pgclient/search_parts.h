@@ -21,8 +21,6 @@
  */
 #define SEARCH_NO_EXCLUSION "SET LOCAL constraint_exclusion = off"
 
-MUST_CHECK int search_no_memory(struct error *error);
-
 /* Begins the transaction, if there is none yet. A condition may call functions that change
  * settings: they go back with the transaction. If `later` is given, *later says whether what is to
  * be run, and the relation with it, must be judged before it runs. If it is NULL the relation is

@@ -22,7 +22,7 @@ static int parse_condition(struct connection *connection, const struct relation 
     text_printf(&sql, " WHERE (%s\n%s\n%s", before, condition, behind);
     char *statement = text_take(&sql);
     if (statement == NULL)
-        return search_no_memory(error);
+        return error_no_memory(error);
     int rc = judged ? search_judge(connection, relation, statement, false, error)
                     : user_words_blame(connection, connection_parse(connection, statement, error));
     free(statement);
@@ -83,7 +83,7 @@ int search_rows(struct session *session, const struct relation *relation, const 
         .sink = sink, .context = context, .stream = {.fields = 3}, .error = error};
     char *sql = rows_statement(relation, condition);
     if (sql == NULL)
-        return search_no_memory(error);
+        return error_no_memory(error);
     connection_also_stop(connection, stop);
     bool judged;
     int rc = search_open(session, relation, &judged, error);

@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int out_of_memory(struct error *error) { return error_set(error, -ENOMEM, "out of memory"); }
-
 size_t statement_size(const char *text)
 {
     size_t size = strlen(text);
@@ -32,7 +30,7 @@ static int judge_text(struct connection *connection, const struct relation *rela
     from_put(&sql, relation);
     text_put(&sql, behind);
     const char *statement = text_string(&sql);
-    int rc = statement == NULL ? out_of_memory(error)
+    int rc = statement == NULL ? error_no_memory(error)
                                : connection_parse_tree(connection, statement, &tree, error);
     text_clear(&sql);
     if (rc == 0)
@@ -57,7 +55,7 @@ int statement_judge(struct connection *connection, const struct relation *relati
                     ") AS s", &reason);
     if (rc == -EACCES) {
         *json_refused = strdup(reason.text);
-        return *json_refused == NULL ? out_of_memory(error) : 0;
+        return *json_refused == NULL ? error_no_memory(error) : 0;
     }
     if (rc < 0 && error != NULL)
         *error = reason;
@@ -98,7 +96,7 @@ int statement_columns(const PGresult *present, char **out, struct error *error)
         rc = buffer_append_byte(&text, '\0');
     if (rc < 0) {
         buffer_clear(&text);
-        return out_of_memory(error);
+        return error_no_memory(error);
     }
     *out = (char *)text.data;
     return 0;
@@ -113,7 +111,7 @@ int statement_probe(struct connection *connection, const struct relation *relati
     from_put(&sql, relation);
     text_put(&sql, " LIMIT 0");
     const char *statement = text_string(&sql);
-    int rc = statement == NULL ? out_of_memory(error)
+    int rc = statement == NULL ? error_no_memory(error)
                                : connection_rows(connection, statement, ANYTHING, &present, error);
     if (rc == 0)
         rc = statement_columns(present, out, error);

@@ -123,8 +123,6 @@ static void put_settings(const struct connection *connection, enum transaction_k
     put_encoding(connection, sql);
 }
 
-static int out_of_memory(struct error *error) { return error_set(error, -ENOMEM, "out of memory"); }
-
 /* Runs the statements in `sql` and clears it; if they fail, ends the transaction. `out` (nullable):
  * the rows. */
 static int run(struct connection *connection, struct text *sql, struct shape shape, PGresult **out,
@@ -133,7 +131,7 @@ static int run(struct connection *connection, struct text *sql, struct shape sha
     const char *statements = text_string(sql);
     if (connection->pooled)
         connection->asked_at = clock_ms();
-    int rc = statements == NULL ? out_of_memory(error)
+    int rc = statements == NULL ? error_no_memory(error)
              : out == NULL      ? connection_run(connection, statements, error)
                                 : connection_rows(connection, statements, shape, out, error);
     connection->asked_at = 0;
@@ -199,7 +197,7 @@ static int ask_pooled(struct connection *connection, int *pid, struct error *err
     if (rc == 0)
         *pid = atoi(PQgetvalue(row, 0, 0));
     if (rc == 0 && (connection->others_locks = strdup(PQgetvalue(row, 0, 1))) == NULL)
-        rc = out_of_memory(error);
+        rc = error_no_memory(error);
     PQclear(row);
     if (rc < 0)
         connection_end(connection);
