@@ -1,4 +1,4 @@
-/* The low-level FUSE operations. Replies are sent only here, and in request.c. */
+/* The low-level FUSE operations. Replies are sent only here, and in request*.c and read.c. */
 #ifndef FS_OPS_H
 #define FS_OPS_H
 

@@ -1,4 +1,4 @@
-/* Calls that may have to wait for the server (tree/call.h). Each is tried at once; one that must
+/* Calls that may have to wait for the server (fs/tree/call.h). Each is tried at once; one that must
  * wait is parked, and tried again when what it waits for has happened. No thread waits meanwhile.
  *
  * If a call needs something that no thread makes yet, the call is parked, too, and its own thread

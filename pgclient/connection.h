@@ -56,6 +56,7 @@ bool connection_ping(struct connection *connection, const atomic_bool *stop, int
 int connection_backend(const struct connection *connection);          /* for tests: process id */
 int connection_version(const struct connection *connection);          /* as 150004 */
 const char *connection_encoding(const struct connection *connection); /* the database's */
+bool encoding_is_utf8(const char *encoding); /* by the name that the server has for it */
 bool connection_is_utf8(const struct connection *connection);
 /* The server's host or socket directory. */
 const char *connection_address(const struct connection *connection);

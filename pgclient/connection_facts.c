@@ -121,9 +121,11 @@ const char *connection_encoding(const struct connection *connection)
     return encoding == NULL ? "" : encoding;
 }
 
+bool encoding_is_utf8(const char *encoding) { return strcmp(encoding, "UTF8") == 0; }
+
 bool connection_is_utf8(const struct connection *connection)
 {
-    return strcmp(connection_encoding(connection), "UTF8") == 0;
+    return encoding_is_utf8(connection_encoding(connection));
 }
 
 const char *connection_hostaddr(const struct connection *connection)

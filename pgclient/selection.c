@@ -1,5 +1,6 @@
 #include "pgclient/selection.h"
 
+#include "pgclient/connection.h"
 #include "pgclient/sql_text.h"
 
 #include <errno.h>
@@ -17,12 +18,10 @@ static const struct {
                    ")::pg_catalog.text END"},
 };
 
-static bool is_utf8(const char *encoding) { return strcmp(encoding, "UTF8") == 0; }
-
 static void put_rendered(struct text *sql, const char *name, enum part_kind kind,
                          const char *encoding)
 {
-    bool utf8 = is_utf8(encoding);
+    bool utf8 = encoding_is_utf8(encoding);
     bool as_it_is = kind == PART_TEXT && strcmp(encoding, "SQL_ASCII") == 0;
     text_put(sql, utf8 ? "" : "pg_catalog.convert_to(");
     text_put(sql, rendering[kind].before);
@@ -53,7 +52,7 @@ static void put_array(struct text *sql, const struct schema *schema, enum part_k
         text_put(sql, elements++ > 0 ? ", " : "");
         put_rendered(sql, schema->columns[i].name, kind, encoding);
     }
-    text_put(sql, is_utf8(encoding) ? "]::pg_catalog.text[]" : "]::pg_catalog.bytea[]");
+    text_put(sql, encoding_is_utf8(encoding) ? "]::pg_catalog.text[]" : "]::pg_catalog.bytea[]");
 }
 
 static void put_targets(struct text *sql, const struct schema *schema, const char *encoding)

@@ -1,6 +1,6 @@
 /* What a directory lists, as it was when the directory was opened.
  *
- * Lifetime: entries_new until entries_free, or the end of the mount (opened.h). Threads: guarded by
+ * Lifetime: entries_of until entries_free, or the end of the mount (opened.h). Threads: guarded by
  * mount->lock, but once filled it does not change.
  */
 #ifndef FS_TREE_ENTRIES_H
