@@ -109,6 +109,8 @@ static int store_strip(const struct stretch *stretch, size_t group)
     int rc = strip_place(&stretch->view, stretch->view.first + group, stretch->column, &place);
     if (rc < 0 || place.size == 0 || place.size > STRIP_MOST)
         return rc < 0 ? rc : -EFBIG;
+    strip_ahead(stretch->follow->cache, &stretch->view, stretch->view.first + group + 1,
+                stretch->column);
     rc = store(stretch, face->offsets[group] + place.offset, place.size);
     stretch->follow->stored += rc == 0;
     return rc;

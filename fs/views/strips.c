@@ -108,22 +108,36 @@ int strip_place(const struct view *view, size_t group, int column, struct format
     return rc;
 }
 
+/* The view of one column of the view; drop its columns. */
+static int only(const struct view *view, int column, struct view *out, struct error *error)
+{
+    struct face *face;
+    *out = *view;
+    if (columns_new(&column, 1, &out->rendition.columns) < 0)
+        return error_no_memory(error);
+    if (view_make_face(out, &face) == 0)
+        return 0;
+    columns_unref(out->rendition.columns);
+    return error_no_memory(error);
+}
+
+void strip_ahead(struct body_cache *cache, const struct view *view, size_t group, int column)
+{
+    struct view alone;
+    if (only(view, column, &alone, NULL) < 0)
+        return;
+    body_ahead(cache, &alone, group);
+    columns_unref(alone.rendition.columns);
+}
+
 int strip_get(struct body_cache *cache, const struct view *view, size_t group,
               const struct strip *strip, bool patient, struct body **out, struct error *error)
 {
-    struct view alone = *view;
-    struct face *face;
-    int rc = columns_new(&strip->column, 1, &alone.rendition.columns);
+    struct view alone;
+    int rc = only(view, strip->column, &alone, error);
     if (rc < 0)
-        return error_set(error, rc, "out of memory");
-    if (view_make_face(&alone, &face) < 0)
-        rc = error_set(error, -ENOMEM, "out of memory");
-    else {
-        if (strip->whole)
-            body_ahead(cache, &alone, group + 1);
-        rc = patient ? body_get(cache, &alone, group, out, error)
-                     : body_try(cache, &alone, group, out);
-    }
+        return rc;
+    rc = patient ? body_get(cache, &alone, group, out, error) : body_try(cache, &alone, group, out);
     columns_unref(alone.rendition.columns);
     if (rc < 0 || body_bytes(*out)->size == strip->place.alone)
         return rc;

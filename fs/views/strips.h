@@ -35,9 +35,11 @@ bool strip_alone(const struct view *view, size_t group, uint64_t offset, uint64_
 MUST_CHECK int strip_place(const struct view *view, size_t group, int column,
                            struct format_strip *out);
 
-/* A body that begins with the strip, as body_get and body_try give it; `patient` tells which. If
- * the range has the whole strip, those of the next groups are begun: a strip of which only a part is
- * met may be met by chance, since the kernel asks for whole pages. */
+/* Begins to render this column's strips of the group and of the next ones. */
+void strip_ahead(struct body_cache *cache, const struct view *view, size_t group, int column);
+
+/* A body that begins with the strip, as body_get and body_try give it; `patient` tells which. None
+ * is rendered ahead: the kernel asks for whole pages, so some are met by chance. */
 MUST_CHECK int strip_get(struct body_cache *cache, const struct view *view, size_t group,
                          const struct strip *strip, bool patient, struct body **out,
                          struct error *error);
