@@ -68,7 +68,7 @@ $(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/libpgvecfs.a
 
 NO_MEMORY := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=reallocarray,--wrap=strdup,--wrap=strndup,--wrap=asprintf,--wrap=aligned_alloc,--wrap=free
 $(BUILD)/tests/unit/test_no_memory: WRAP := $(NO_MEMORY),--wrap=fuse_reply_err,--wrap=fuse_req_ctx
-$(BUILD)/tests/unit/test_no_memory_rows $(BUILD)/tests/unit/test_format_arrow $(BUILD)/tests/unit/test_compressed $(BUILD)/tests/unit/test_column_format $(BUILD)/tests/unit/test_parquet: WRAP := $(NO_MEMORY)
+$(BUILD)/tests/unit/test_no_memory_rows $(BUILD)/tests/unit/test_no_memory_views $(BUILD)/tests/unit/test_format_arrow $(BUILD)/tests/unit/test_compressed $(BUILD)/tests/unit/test_column_format $(BUILD)/tests/unit/test_parquet: WRAP := $(NO_MEMORY)
 $(BUILD)/tests/unit/test_hnsw_no_memory: WRAP := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=reallocarray,--wrap=aligned_alloc,--wrap=free,--wrap=mmap,--wrap=munmap
 $(BUILD)/tests/unit/test_child: WRAP := -Wl,--wrap=posix_spawn_file_actions_addopen,--wrap=posix_spawn_file_actions_adddup2,--wrap=posix_spawnattr_setsigmask
 $(BUILD)/tests/unit/test_snapshot: WRAP := -Wl,--wrap=version_key_copy,--wrap=version_key_believes,--wrap=version_key_prove,--wrap=strdup,--wrap=hash64,--wrap=crew_unref,--wrap=format_encoder
