@@ -12,21 +12,12 @@
 
 /* ---- answers ---- */
 
-/* Whether `fstat` may be answered by the kernel for a while: DuckDB calls it before each read. A
- * `stat` of the path looks the name up first, and then asks for the attributes in any case, unless
- * it is interrupted in between for as long as the `fstat` of another process takes. So they hold
- * only of a file that is open, whose look-up asks the server itself. */
-static bool attributes_hold(const struct node *node)
-{
-    return node_is_directory(node) || (node->class->flags & CLASS_OF_VERSION && node->opens > 0);
-}
-
 static void answer_attributes(struct mount *mount, const struct request *request)
 {
     struct stat st;
     const struct node *node = request->call.node;
     node_attributes(mount, node, &st);
-    fuse_reply_attr(request->req, &st, attributes_hold(node) ? 1.0 : 0.0);
+    fuse_reply_attr(request->req, &st, node_is_directory(node) ? 1.0 : 0.0);
 }
 
 static void answer_opendir(struct mount *mount, struct request *request)

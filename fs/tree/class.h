@@ -36,9 +36,7 @@ enum class_flags {
     CLASS_WRITTEN = 2, /* users write to the file, or make and remove what is in the directory */
     CLASS_REMOVED_ONLY = 4, /* a file that cannot be written, but removed */
     CLASS_UNBOUNDED = 8,    /* a user can name any number of these: few are kept (leftovers.h) */
-    CLASS_BY_CATALOG = 16,  /* the directory lists what the catalog has, which must be fresh */
-    CLASS_OF_VERSION =
-        32 /* a file of one version: a GETATTR that is answered is always answered so */
+    CLASS_BY_CATALOG = 16   /* the directory lists what the catalog has, which must be fresh */
 };
 
 struct node_class {

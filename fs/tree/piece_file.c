@@ -517,7 +517,7 @@ static bool size_news(const struct node *node, const struct handle *handle, stru
 }
 
 const struct node_class piece_file_class = {.mode = S_IFREG | 0444,
-                                            .flags = CLASS_OF_VERSION | CLASS_UNBOUNDED,
+                                            .flags = CLASS_UNBOUNDED,
                                             .size = sizeof(struct piece_file),
                                             .clear = clear,
                                             .ready = ready,

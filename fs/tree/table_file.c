@@ -372,10 +372,7 @@ static const struct handle_class table_handle_class = {.read = choose_source,
     .settled = settled, .reason = reason, .open = open_file, .size_news = size_news,               \
     .misleads = misleads
 
-const struct node_class table_file_class = {TABLE_FILE_CLASS, .flags = CLASS_OF_VERSION};
-const struct node_class table_removable_class = {TABLE_FILE_CLASS,
-                                                 .flags = CLASS_OF_VERSION | CLASS_REMOVED_ONLY};
-const struct node_class table_selection_class = {TABLE_FILE_CLASS,
-                                                 .flags = CLASS_OF_VERSION | CLASS_UNBOUNDED};
-const struct node_class table_view_class = {TABLE_FILE_CLASS,
-                                            .flags = CLASS_OF_VERSION | CLASS_UNBOUNDED};
+const struct node_class table_file_class = {TABLE_FILE_CLASS};
+const struct node_class table_removable_class = {TABLE_FILE_CLASS, .flags = CLASS_REMOVED_ONLY};
+const struct node_class table_selection_class = {TABLE_FILE_CLASS, .flags = CLASS_UNBOUNDED};
+const struct node_class table_view_class = {TABLE_FILE_CLASS, .flags = CLASS_UNBOUNDED};

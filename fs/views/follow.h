@@ -1,7 +1,6 @@
 /* Filling the page cache in front of a reader that wants one column of many, row group by row group,
- * as DuckDB does of Parquet. Each of its reads is a READ of a page or two otherwise, and a GETATTR,
- * since the kernel's time of access is out of date after it: most of the time goes into waking
- * threads.
+ * as DuckDB does of Parquet. Each of its reads is a READ of a page or two otherwise, and most of the
+ * time goes into waking threads.
  *
  * Once two READs have asked for the same column's strip (fs/views/strips.h) of a file, the strips of
  * the next groups are put into the page cache: at first of a few, then of more each time. Who reads on
