@@ -279,6 +279,8 @@ int fetch_table(struct fetch *fetch, const struct relation *relation, struct sna
     if (fetch->place->line != NULL)
         lock_wait_over(fetch->place->waits, &fetch->turn.wait);
     rc = rc == -EREMOTEIO ? -EIO : rc; /* it is no refusal, but those that wait treat it alike */
+    if (rc == -ENOMEM && reason.text[0] == '\0')
+        error_no_memory(&reason);
     feed_relay_settle(&fetch->making.relay, rc, fresh, reason.text);
     if (rc < 0) {
         if (error != NULL)

@@ -342,31 +342,46 @@ static int fetch_once(const struct fetch_place *place, struct snapshot *old, str
 {
     struct progress progress = {0};
     struct fetch *fetch;
-    assert_int_equal(fetch_new(place, &progress, &fetch), 0);
+    int rc = fetch_new(place, &progress, &fetch);
+    if (rc < 0)
+        return error_set(error, rc, "no memory for a fetch");
     set_at_work(fetch, NULL);
-    int rc = fetch_table(fetch, relation_of("plain"), old, ALL_PARTS, out, error);
+    rc = fetch_table(fetch, relation_of("plain"), old, ALL_PARTS, out, error);
     set_at_work(NULL, NULL);
     fetch_free(fetch);
     return rc == 0 && rows_of(*out) != PLAIN_ROWS ? -WRONG : rc;
 }
 
 /* The rows, and whether they are still so: of a version whose mark says nothing. */
-static int run_fetch(struct session_pool *pool, struct error *error)
+static int fetch_twice(const struct fetch_place *place, struct error *error)
 {
-    struct place place;
     struct snapshot *first = NULL, *second = NULL;
-    place_open(&place, UINT64_C(1) << 30);
-    struct fetch_place here = place.fetch;
-    here.pool = pool;
-    here.system_id = catalog->system_id;
-    here.database = catalog->database;
-    int rc = fetch_once(&here, NULL, &first, error);
+    int rc = fetch_once(place, NULL, &first, error);
     if (rc == 0) {
         strcpy(first->key.mark, "?");
-        rc = fetch_once(&here, first, &second, error);
+        rc = fetch_once(place, first, &second, error);
     }
     snapshot_unref(second);
     snapshot_unref(first);
+    return rc;
+}
+
+/* The place, which the pool is lent to, is the scripted server's. */
+static struct fetch_place scripted_place(const struct place *place, struct session_pool *pool)
+{
+    struct fetch_place here = place->fetch;
+    here.pool = pool;
+    here.system_id = catalog->system_id;
+    here.database = catalog->database;
+    return here;
+}
+
+static int run_fetch(struct session_pool *pool, struct error *error)
+{
+    struct place place;
+    place_open(&place, UINT64_C(1) << 30);
+    const struct fetch_place here = scripted_place(&place, pool);
+    int rc = fetch_twice(&here, error);
     place_close(&place);
     return rc;
 }
@@ -511,6 +526,51 @@ static void fail_allocations(struct course *course)
     }
 }
 
+/* *left: what is not freed, which libraries allocate and free in part. */
+static int fetch_without(struct course *course, long at, bool *failed, long *left,
+                         struct error *error)
+{
+    struct test_pool pool = pool_of(course);
+    struct place place;
+    long before = blocks;
+    scripted_begin_freely(&course->script);
+    place_open(&place, UINT64_C(1) << 30);
+    const struct fetch_place here = scripted_place(&place, pool.pool);
+    stop = false;
+    no_memory_at = at;
+    int rc = fetch_twice(&here, error);
+    *failed = at > 0 && no_memory_at == 0;
+    no_memory_at = 0;
+    place_close(&place);
+    test_pool_free(&pool);
+    *left = blocks - before;
+    return rc;
+}
+
+/* Without memory the fetch may have to ask what it would not have asked. */
+static bool asked_another(int rc, const struct error *error)
+{
+    return rc == -EIO && strstr(error->text, "not in the script") != NULL;
+}
+
+static void fail_fetches(struct course *course)
+{
+    struct error none = {""};
+    bool failed = true;
+    long usual, left;
+    assert_int_equal(fetch_without(course, 0, &failed, &usual, &none), 0);
+    failed = true;
+    for (long n = 1; failed; n++) {
+        struct error error = {""};
+        int rc = fetch_without(course, n, &failed, &left, &error);
+        if (left == usual && (is_without_memory(rc, &error) || asked_another(rc, &error)))
+            continue;
+        print_error("fetch: allocation %ld failed: %d, %s, %ld blocks left\n", n, rc, error.text,
+                    left - usual);
+        failures++;
+    }
+}
+
 static void every_allocation_may_fail(void **state)
 {
     (void)state;
@@ -520,6 +580,8 @@ static void every_allocation_may_fail(void **state)
     for (int i = 0; i < COURSES; i++)
         if (courses[i].ask != NULL)
             fail_allocations(&courses[i]);
+        else
+            fail_fetches(&courses[i]);
     assert_int_equal(failures, 0);
 }
 
