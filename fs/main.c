@@ -19,6 +19,7 @@
 #include "fs/tables/listing.h"
 #include "fs/tables/schema_file.h"
 #include "fs/tables/table.h"
+#include "fs/tree/ask.h"
 #include "fs/tree/leftovers.h"
 #include "fs/tree/piece_measure.h"
 #include "fs/tree/query_dir.h"
@@ -268,6 +269,7 @@ static void *tick(void *argument)
         lock_line_tend(&mount->lock_line);
         answer_room_tend(&mount->search.room);
         pthread_mutex_lock(&mount->lock);
+        ask_tend(mount);
         if (n % 10 == 0) {
             job_tend_all(mount);
             schema_text_tend(&mount->schema_text);

@@ -2,8 +2,8 @@
 
 #include "codec/clock.h"
 #include "fs/read.h"
+#include "fs/request_life.h"
 #include "fs/tables/listing.h"
-#include "fs/tree/ask.h"
 #include "fs/tree/entries.h"
 
 #include <errno.h>
@@ -147,7 +147,8 @@ static bool try(struct mount *mount, struct request *request)
     mount->count.tries++;
     request->call.on = NULL;
     int rc = find_out(mount, &request->call);
-    if (rc == -EAGAIN)
+    const struct request_state state = {.event = REQUEST_WAS_TRIED, .rc = rc};
+    if (request_next(&state) == REQUEST_WAIT)
         return false;
     answer(mount, request, rc);
     return true;
@@ -229,11 +230,10 @@ void request_start(struct mount *mount, fuse_req_t req, struct node *node, enum 
     node->calls++;
     if (kind == CALL_LOOKUP)
         node->lookups++; /* the node stays until the answer: the kernel may forget it meanwhile */
-    if (mount->ending) {
+    const struct request_state state = {.event = REQUEST_COMES, .ending = mount->ending};
+    if (request_next(&state) == REQUEST_FAIL)
         answer(mount, request, -EIO);
-        return;
-    }
-    if (!try(mount, request))
+    else if (!try(mount, request))
         park(mount, request);
 }
 
@@ -301,15 +301,30 @@ static bool add_interrupted(void *context, pid_t thread, int64_t interrupted)
     return false;
 }
 
-/* Whether the thread's request must end. If its signals cannot be seen, one may be there that ends
- * it: then it must not wait long. */
+/* An interrupt may have come since the look began. */
+static int64_t age_of(const struct interrupted *all, int64_t interrupted)
+{
+    return all->now > interrupted ? all->now - interrupted : 0;
+}
+
 static bool is_to_end(void *context, pid_t thread, int64_t interrupted)
 {
-    enum { UNKNOWN_MS = 900 };
     const struct interrupted *all = context;
     const enum caller_fate *fate = find_fate(all, thread);
-    return fate != NULL && (*fate == CALLER_DIES ||
-                            (*fate == CALLER_UNKNOWN && all->now - interrupted >= UNKNOWN_MS));
+    return fate != NULL && request_must_end(*fate, age_of(all, interrupted));
+}
+
+static enum request_step next_of(const struct request *request, const struct interrupted *all)
+{
+    const struct call *call = &request->call;
+    const struct node_class *class = call->node->class;
+    const enum caller_fate *fate =
+        request->interrupted != 0 ? find_fate(all, request->thread) : NULL;
+    return request_next(&(struct request_state){
+        .event = REQUEST_IS_TENDED,
+        .interrupted_for = fate != NULL ? age_of(all, request->interrupted) : -1,
+        .fate = fate != NULL ? *fate : CALLER_LIVES,
+        .overdue = class->overdue != NULL && class->overdue(call)});
 }
 
 /* Goes through all waiting requests: ends those whose caller is being killed, and tries again those
@@ -319,16 +334,16 @@ static void tend_parked(struct mount *mount, struct interrupted *all)
     struct request *next;
     for (struct request *request = first_parked(mount); request != NULL; request = next) {
         struct call *call = &request->call;
-        const struct node_class *class = call->node->class;
+        enum request_step step = next_of(request, all);
         next = next_parked(request);
-        if (request->interrupted != 0 && is_to_end(all, request->thread, request->interrupted)) {
+        if (step == REQUEST_KILL) {
             call_unlist(call);
             kill_request(mount, request);
             continue;
         }
         if (call->node->subject != NULL)
             call->node->subject->wanted_at = clock_ms();
-        if (class->overdue != NULL && class->overdue(call))
+        if (step == REQUEST_TRY)
             wait_make_due(&mount->waits, &call->waiting);
     }
     wait_try_due(&mount->waits);
@@ -347,7 +362,6 @@ void request_tend(struct mount *mount)
     for (size_t i = 0; i < all.count; i++)
         all.list[i].fate = caller_fate(all.list[i].thread);
     pthread_mutex_lock(&mount->lock);
-    ask_tend(mount);
     read_tend(mount, is_to_end, &all);
     tend_parked(mount, &all);
     pthread_mutex_unlock(&mount->lock);
