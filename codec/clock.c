@@ -1,11 +1,17 @@
 #include "codec/clock.h"
 
-int64_t clock_ms(void)
+static int64_t microseconds(clockid_t clock)
 {
     struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    clock_gettime(clock, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
+
+int64_t clock_us(void) { return microseconds(CLOCK_MONOTONIC); }
+
+int64_t clock_ms(void) { return clock_us() / 1000; }
+
+int64_t calendar_us(void) { return microseconds(CLOCK_REALTIME); }
 
 struct timespec clock_after_ms(int64_t milliseconds)
 {

@@ -1,4 +1,4 @@
-/* A clock that never goes back, and waits by it: the clock of the calendar may be set.
+/* A clock that never goes back, and waits by it: the clock of the calendar may be set. That one, too.
  *
  * Threads: any.
  */
@@ -9,8 +9,11 @@
 #include <stdint.h>
 #include <time.h>
 
-/* Milliseconds. */
-int64_t clock_ms(void);
+int64_t clock_ms(void); /* milliseconds */
+int64_t clock_us(void); /* microseconds */
+
+/* The calendar's: microseconds since 1970. */
+int64_t calendar_us(void);
 
 /* The time in so many milliseconds, for pthread_cond_timedwait on a condition of this clock. */
 struct timespec clock_after_ms(int64_t milliseconds);

@@ -1,5 +1,6 @@
 #include "pgclient/cluster.h"
 
+#include "codec/clock.h"
 #include "codec/hash.h"
 #include "codec/text.h"
 
@@ -7,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 /* Each of these may be forbidden to a role, and a statement that mentions it then fails; some
  * servers have no WAL to ask about, and refuse its functions. So if the whole statement is refused,
@@ -339,9 +339,7 @@ uint64_t cluster_position(const char *text)
 static void put_unknown(struct text *mark)
 {
     static _Atomic unsigned long long count;
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    text_printf(mark, "unknown %lld.%09ld.%llu", (long long)now.tv_sec, now.tv_nsec, ++count);
+    text_printf(mark, "unknown %lld.%llu", (long long)calendar_us(), ++count);
 }
 
 /* A standby's snapshot says nothing (its list of running transactions is empty), its position says

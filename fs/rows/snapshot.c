@@ -1,10 +1,10 @@
 #include "fs/rows/snapshot_view.h"
 
 #include "codec/array.h"
+#include "codec/clock.h"
 
 #include <errno.h>
 #include <stdlib.h>
-#include <time.h>
 
 struct group *group_new(struct store *store, uint32_t relation, const struct rowgroup *rows)
 {
@@ -120,16 +120,9 @@ int snapshot_take_columns(struct snapshot *snapshot, const char *columns)
     return columns != NULL && snapshot->columns == NULL ? -ENOMEM : 0;
 }
 
-static int64_t now_microseconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
 void snapshot_stamp(struct snapshot *snapshot, const struct snapshot *old, int64_t after)
 {
-    snapshot->fetched_at = now_microseconds();
+    snapshot->fetched_at = calendar_us();
     snapshot->mtime = snapshot->fetched_at / 1000000;
     snapshot->serial = (uint64_t)snapshot->fetched_at;
     if (snapshot->mtime <= after)
@@ -162,7 +155,7 @@ int64_t snapshot_latest(const struct snapshot *snapshot)
 
 void snapshot_renew(struct snapshot *snapshot, int place)
 {
-    int64_t now = now_microseconds() / 1000000, before = snapshot->renewed[place];
+    int64_t now = calendar_us() / 1000000, before = snapshot->renewed[place];
     if (before < snapshot->mtime)
         before = snapshot->mtime;
     snapshot->renewed[place] = now > before ? now : before + 1;

@@ -1,11 +1,11 @@
 #include "fs/search/answer_parts.h"
 
+#include "codec/clock.h"
 #include "codec/json_writer.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
-#include <time.h>
 
 static const char *const method_names[] = {
     [METHOD_EXACT] = "exact", [METHOD_HNSW] = "hnsw", [METHOD_SERVER] = "server"};
@@ -14,19 +14,11 @@ static const char *const mode_names[] = {
 
 /* ---- the plan ---- */
 
-static double now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
-}
+static double now_ms(void) { return (double)clock_us() / 1e3; }
 
 static void put_index(struct json_writer *json, const struct answer *answer)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    double age =
-        (double)now.tv_sec + (double)now.tv_nsec / 1e9 - (double)answer->index_fetched_at / 1e6;
+    double age = (double)(calendar_us() - answer->index_fetched_at) / 1e6;
     json_open_object(json, "index", JSON_ONE_LINE);
     json_put_unsigned(json, "version", answer->index_serial);
     json_put_fixed(json, "age_seconds", age > 0 ? age : 0, 1);
