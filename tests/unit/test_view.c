@@ -26,6 +26,23 @@ static int set_up(void **state)
                : 0;
 }
 
+/* A cache of its own, with threads of its own: none renders ahead any more once it is freed. */
+static struct workers *own;
+
+static struct body_cache *fresh_cache(uint64_t limit)
+{
+    struct body_cache *fresh;
+    must(workers_new(2, &own) == 0);
+    must(body_cache_new(&place.fetch, own, 2, NULL, limit, &fresh) == 0);
+    return fresh;
+}
+
+static void free_fresh(struct body_cache *fresh)
+{
+    workers_free(own);
+    body_cache_free(fresh);
+}
+
 static int tear_down(void **state)
 {
     (void)state;
@@ -165,7 +182,7 @@ static void test_strips(void **state)
     struct snapshot *many = place_snapshot(&place, &wide, 300, 100);
     struct body_cache *fresh;
     struct buffer whole = {0};
-    assert_int_equal(body_cache_new(&place.fetch, workers, 2, NULL, 1 << 20, &fresh), 0);
+    fresh = fresh_cache(1 << 20);
     place_view(&wide, many, 300, parquet, &whole);
     const struct view *view = PLACE_WHOLE(many, parquet);
     const struct face *face = view_face(view);
@@ -188,7 +205,7 @@ static void test_strips(void **state)
             buffer_clear(&got);
         }
     buffer_clear(&whole);
-    body_cache_free(fresh);
+    free_fresh(fresh);
     snapshot_unref(many);
 }
 
@@ -205,7 +222,7 @@ static void test_pages(void **state)
     struct snapshot *many = place_snapshot(&place, &tall, ROWS, EACH);
     struct body_cache *fresh;
     struct buffer whole = {0};
-    assert_int_equal(body_cache_new(&place.fetch, workers, 2, NULL, 8 << 20, &fresh), 0);
+    fresh = fresh_cache(8 << 20);
     place_view(&tall, many, ROWS, parquet, &whole);
     const struct view *view = PLACE_WHOLE(many, parquet);
     const struct face *face = view_face(view);
@@ -234,7 +251,7 @@ static void test_pages(void **state)
         buffer_clear(&got);
     }
     buffer_clear(&whole);
-    body_cache_free(fresh);
+    free_fresh(fresh);
     snapshot_unref(many);
 }
 
@@ -246,12 +263,12 @@ static void test_no_strips(void **state)
     struct snapshot *many = place_snapshot(&place, &wide, 100, 100);
     struct body_cache *fresh;
     struct buffer got = {0};
-    assert_int_equal(body_cache_new(&place.fetch, workers, 2, NULL, 1 << 20, &fresh), 0);
+    fresh = fresh_cache(1 << 20);
     assert_int_equal(place_read(fresh, PLACE_WHOLE(many, parquet), 0, UINT64_MAX, true, &got, NULL),
                      0);
     assert_int_equal(body_cache_rendered(fresh), 1);
     buffer_clear(&got);
-    body_cache_free(fresh);
+    free_fresh(fresh);
     snapshot_unref(many);
 }
 
@@ -268,19 +285,19 @@ static void test_strips_of_another_size(void **state)
     struct buffer whole = {0}, got = {0};
     struct body_cache *fresh;
     struct error error = {""};
-    assert_int_equal(body_cache_new(&place.fetch, workers, 2, NULL, 1 << 20, &fresh), 0);
+    fresh = fresh_cache(1 << 20);
     place_view(&wide, many, 100, parquet, &whole);
     /* behind the rows of the group: of each leaf the stored size, and three more numbers */
     assert_true(measure->note[1] < 0x7f && (measure->note[5] & 0x7f) > 0);
     measure->note[1]++;
     assert_int_equal(place_read(fresh, view, 4, 20, true, &got, &error), 0);
     assert_memory_equal(got.data, whole.data + 4, 20);
-    body_cache_free(fresh);
-    assert_int_equal(body_cache_new(&place.fetch, workers, 2, NULL, 1 << 20, &fresh), 0);
+    free_fresh(fresh);
+    fresh = fresh_cache(1 << 20);
     measure->note[5]--;
     assert_int_equal(place_read(fresh, view, 4, 20, true, &got, &error), -EIO);
     assert_true(error.text[0] != '\0');
-    body_cache_free(fresh);
+    free_fresh(fresh);
     buffer_clear(&got);
     buffer_clear(&whole);
     snapshot_unref(many);
